@@ -1,0 +1,1 @@
+"""The ports of the controller service on real technology."""

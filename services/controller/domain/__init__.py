@@ -1,0 +1,1 @@
+"""The algorithms of the controller service: pure functions, no input or output."""

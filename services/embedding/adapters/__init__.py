@@ -1,0 +1,1 @@
+"""The ports of the embedding service on real technology."""

@@ -1,0 +1,1 @@
+"""The algorithms of the embedding service: pure functions, no input or output."""

@@ -1,0 +1,1 @@
+"""The ports of the evaluation service on real technology."""

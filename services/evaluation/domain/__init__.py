@@ -1,0 +1,1 @@
+"""The algorithms of the evaluation service: pure functions, no input or output."""

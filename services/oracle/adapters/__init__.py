@@ -1,0 +1,1 @@
+"""The ports of the oracle service on real technology."""

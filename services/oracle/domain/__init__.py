@@ -1,0 +1,1 @@
+"""The algorithms of the oracle service: pure functions, no input or output."""

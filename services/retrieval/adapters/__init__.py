@@ -1,0 +1,1 @@
+"""The ports of the retrieval service on real technology."""

@@ -1,0 +1,1 @@
+"""The algorithms of the retrieval service: pure functions, no input or output."""

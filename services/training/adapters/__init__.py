@@ -1,0 +1,1 @@
+"""The ports of the training service on real technology."""

@@ -1,0 +1,1 @@
+"""The algorithms of the training service: pure functions, no input or output."""

@@ -1,0 +1,1 @@
+"""The experiments of the paper in miniature: phantoms, degradations, a base model."""
