@@ -1,0 +1,68 @@
+# Every target has a line of help: `make help`.
+PYTHON ?= python3.11
+BIN := .venv/bin
+UV := .tools/bin/uv
+# `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build (0.2 GB instead of 4.9 GB) where the network has its index.
+TORCH_BACKEND ?=
+export OMP_NUM_THREADS ?= 1
+export HF_HUB_OFFLINE ?= 1
+
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+setup: .venv/.installed ## Install everything into .venv (with uv, which is brought along)
+
+.tools/bin/uv: requirements/uv.txt
+	$(PYTHON) -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.installed: .tools/bin/uv requirements/base.txt requirements/torch.txt requirements/dev.txt pyproject.toml
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
+ifeq ($(TORCH_BACKEND),)
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/base.txt requirements/torch.txt requirements/dev.txt
+else
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/base.txt requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) -r requirements/torch.in
+endif
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
+	$(BIN)/medq demo --out out/demo
+
+test: setup ## Run all tests
+	$(BIN)/python -m pytest
+
+check: setup ## Lint, types, layers, contracts, drift of generated code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code
+	$(BIN)/python -m infra.protos --check
+
+protos: setup ## Generate shared/gen from protos/
+	$(BIN)/buf format --write
+	$(BIN)/python -m infra.protos
+
+fmt: setup ## Format and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/buf format --write
+
+bench: setup ## Measure speed beside the peers
+	$(BIN)/python -m benchmarks.clustering
+	$(BIN)/python -m benchmarks.generation
+
+lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
+	$(UV) pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 requirements/base.in requirements/torch.in requirements/dev.in -o .tools/all.txt
+	$(UV) pip compile --quiet --no-header --generate-hashes --python-version 3.11 -c .tools/all.txt requirements/base.in -o requirements/base.txt
+
+clean: ## Remove what `make` made (not .venv)
+	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.PHONY: help setup demo test check protos fmt bench lock clean

@@ -1,0 +1,1 @@
+"""What builds, deploys and watches the product; nothing that it imports while it runs."""
