@@ -1,0 +1,1 @@
+"""Immutable data under the digest of its content: objects, and datasets made of them."""

@@ -1,0 +1,156 @@
+"""Objects as read-only files in a folder: `objects/ab/<sha256>`, written beside their place, synced, then
+renamed into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from shared.errors import Conflict, DataLoss, NotFound
+from shared.objects.store import digest_of, uri_of
+
+_CHUNK_BYTES = 1 << 20
+_PARTIAL_FILES_KEPT_SECONDS = 24 * 3600.0
+
+
+class FolderObjectStore:
+    """An `ObjectStore` on a local disk, or one that several machines mount.
+
+    Args:
+        root: Its folder; made where it is missing. Half-written files that a killed process left there a day
+            ago are removed.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._objects = root / "objects"
+        self._partial = root / "partial"
+        self._objects.mkdir(parents=True, exist_ok=True)
+        self._partial.mkdir(exist_ok=True)
+        oldest = time.time() - _PARTIAL_FILES_KEPT_SECONDS
+        for left_over in self._partial.iterdir():
+            with suppress(FileNotFoundError):  # another process ended it, or removed it first
+                if left_over.stat().st_mtime < oldest:
+                    left_over.unlink()
+
+    def put_file(self, path: Path) -> str:
+        """Store a file's content, streamed; see the port."""
+        try:
+            with path.open("rb") as source:
+                digest = hashlib.file_digest(source, "sha256").hexdigest()
+                size = source.tell()
+                source.seek(0)
+                if not self._holds(digest, size) and self._store(digest, _chunks(source)) != digest:
+                    raise Conflict(
+                        "the file changed while it was read",
+                        field="path",
+                        value=path.name,
+                        remedy="put it again",
+                    )
+        except (FileNotFoundError, IsADirectoryError):
+            raise NotFound("no such file", field="path", value=path.name) from None
+        return uri_of(digest)
+
+    def put_bytes(self, data: bytes) -> str:
+        """Store bytes; see the port."""
+        digest = hashlib.sha256(data).hexdigest()
+        if not self._holds(digest, len(data)):
+            self._store(digest, [data])
+        return uri_of(digest)
+
+    def read_bytes(self, uri: str) -> bytes:
+        """Return an object's content, verified; see the port."""
+        return b"".join(self._verified(uri))
+
+    def fetch(self, uri: str, destination: Path) -> None:
+        """Copy an object into a file, streamed; see the port."""
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        partial = destination.with_name(f".{uuid4().hex}.partial")
+        try:
+            _write(partial, self._verified(uri))
+            partial.replace(destination)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def exists(self, uri: str) -> bool:
+        """Tell whether an object is there; see the port."""
+        return self._path(digest_of(uri)).exists()
+
+    def _path(self, digest: str) -> Path:
+        return self._objects / digest[:2] / digest
+
+    def _holds(self, digest: str, size: int) -> bool:
+        """Whether the object is there with its full length; a shorter one (a disk that ran full) is written
+        anew.
+        """
+        try:
+            return self._path(digest).stat().st_size == size
+        except FileNotFoundError:
+            return False
+
+    def _store(self, digest: str, chunks: Iterable[bytes]) -> str:
+        """Write the chunks into the place of `digest` if that is what they hash to; return what they hash
+        to.
+        """
+        partial = self._partial / uuid4().hex
+        try:
+            written = _write(partial, chunks)
+            if written == digest:
+                _sync(partial)
+                partial.chmod(0o444)
+                path = self._path(digest)
+                path.parent.mkdir(exist_ok=True)
+                partial.replace(path)
+                _sync(path.parent)
+            return written
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def _verified(self, uri: str) -> Iterator[bytes]:
+        """The object's chunks; raises after the last one where they do not hash to the URI."""
+        expected = digest_of(uri)
+        digest = hashlib.sha256()
+        try:
+            with self._path(expected).open("rb") as source:
+                for chunk in _chunks(source):
+                    digest.update(chunk)
+                    yield chunk
+        except FileNotFoundError:
+            raise NotFound("no such object", field="uri", value=uri) from None
+        if digest.hexdigest() != expected:
+            raise DataLoss(
+                "the stored object does not match its digest",
+                field="uri",
+                value=uri,
+                remedy="restore it from a backup",
+            )
+
+
+def _chunks(source: BinaryIO) -> Iterator[bytes]:
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> str:
+    """Write a new file; return the sha256 of what was written."""
+    digest = hashlib.sha256()
+    with path.open("xb") as target:
+        for chunk in chunks:
+            digest.update(chunk)
+            target.write(chunk)
+    return digest.hexdigest()
+
+
+def _sync(path: Path) -> None:
+    """Make a file's content, or the renames in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,195 @@
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.errors import DataLoss, InvalidArgument, NotFound
+from shared.objects.dataset import (
+    FileEntry,
+    materialize,
+    read_array,
+    read_manifest,
+    read_rows,
+    write_dataset,
+    write_rows,
+)
+from shared.objects.folder import FolderObjectStore
+from shared.objects.store import digest_of
+
+ROWS = [{"b": 1, "a": "line\u2028separator é"}, {"a": None}]
+ONE = {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1, "rows": None}
+VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FolderObjectStore:
+    return FolderObjectStore(tmp_path / "store")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "made"
+    (folder / "data").mkdir(parents=True)
+    write_rows(folder / "rows.jsonl", ROWS)
+    np.save(folder / "vectors.npy", VECTORS)
+    (folder / "data" / "card.md").write_bytes(b"card")
+    return folder
+
+
+def write(store: FolderObjectStore, folder: Path, **changes: Any) -> str:
+    options: dict[str, Any] = {
+        "counts": {"rows": 2},
+        "parents": [],
+        "configuration": {"tau": 0.75},
+        "seed": 7,
+    }
+    return write_dataset(store, "image-set", folder, **(options | changes))
+
+
+def manifest_with(store: FolderObjectStore, **changes: Any) -> str:
+    record: dict[str, Any] = {
+        "format": "medq-dataset-1",
+        "kind": "k",
+        "files": {},
+        "counts": {},
+        "parents": [],
+    }
+    record |= {"configuration": {}, "seed": 0, "code_version": "1"}
+    return store.put_bytes(json.dumps(record | changes).encode())
+
+
+def test_a_dataset_is_read_as_it_was_written(store: FolderObjectStore, folder: Path) -> None:
+    parent = store.put_bytes(b"parent")
+    uri = write(store, folder, parents=[parent])
+    manifest = read_manifest(store, uri, "image-set")
+    assert manifest.files["data/card.md"] == FileEntry(digest_of(store.put_bytes(b"card")), 4, None)
+    assert {name: entry.rows for name, entry in manifest.files.items()} == {
+        "data/card.md": None,
+        "rows.jsonl": 2,
+        "vectors.npy": 3,
+    }
+    assert (manifest.counts, manifest.parents, manifest.seed) == ({"rows": 2}, (parent,), 7)
+    assert manifest.configuration == {"tau": 0.75}
+    assert read_rows(store, uri, "rows.jsonl") == ROWS
+    np.testing.assert_array_equal(read_array(store, uri, "vectors.npy"), VECTORS)
+
+
+def test_the_same_content_has_the_same_uri_wherever_it_was_made(
+    store: FolderObjectStore, folder: Path, tmp_path: Path
+) -> None:
+    uri = write(store, folder)
+    moved = folder.rename(tmp_path / "elsewhere")
+    (moved / "rows.jsonl").touch()
+    assert write(store, moved) == uri
+    assert write(store, moved, seed=8) != uri
+
+
+def test_rows_are_lines_with_sorted_keys(folder: Path) -> None:
+    lines = (folder / "rows.jsonl").read_bytes().split(b"\n")
+    assert lines == ['{"a": "line\u2028separator é", "b": 1}'.encode(), b'{"a": null}', b""]
+
+
+@pytest.mark.parametrize("row", [{"a": float("nan")}, {"a": np.float32(1)}, {"a": b"bytes"}])
+def test_rows_that_are_not_json_are_invalid(tmp_path: Path, row: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument, match="not JSON"):
+        write_rows(tmp_path / "rows.jsonl", [row])
+
+
+def test_another_kind_is_refused(store: FolderObjectStore, folder: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"'failures' is needed, this one is 'image-set'"):
+        read_manifest(store, write(store, folder), "failures")
+
+
+@pytest.mark.parametrize("data", [b"\x89PNG", b"[]", b"{}", b'{"format": "another"}', b"null"])
+def test_an_object_that_is_no_manifest_is_refused(store: FolderObjectStore, data: bytes) -> None:
+    with pytest.raises(InvalidArgument, match="not a dataset manifest"):
+        read_manifest(store, store.put_bytes(data))
+
+
+@pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/../b", "", "a//b", "a\\b", "./a"])
+def test_names_that_leave_the_folder_are_refused(store: FolderObjectStore, tmp_path: Path, name: str) -> None:
+    uri = manifest_with(
+        store, files={name: {"sha256": digest_of(store.put_bytes(b"x")), "bytes": 1, "rows": None}}
+    )
+    with pytest.raises(InvalidArgument, match="stay inside"):
+        materialize(store, uri, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_links_are_refused(store: FolderObjectStore, folder: Path) -> None:
+    (folder / "link").symlink_to("/etc/hostname")
+    with pytest.raises(InvalidArgument, match="plain files only"):
+        write(store, folder)
+
+
+def test_an_empty_folder_is_refused(store: FolderObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InvalidArgument, match="at least one file"):
+        write(store, tmp_path / "empty")
+
+
+def test_a_parent_that_is_no_uri_is_refused(store: FolderObjectStore, folder: Path) -> None:
+    with pytest.raises(InvalidArgument, match="not an object URI"):
+        write(store, folder, parents=["yesterday's"])
+
+
+def test_a_materialized_dataset_is_whole_and_used_again(
+    store: FolderObjectStore, folder: Path, tmp_path: Path
+) -> None:
+    uri = write(store, folder)
+    local = materialize(store, uri, tmp_path / "cache")
+    found = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
+    assert found == ["data/card.md", "rows.jsonl", "vectors.npy"]
+    inode = (local / "rows.jsonl").stat().st_ino
+    assert materialize(store, uri, tmp_path / "cache") == local
+    assert (local / "rows.jsonl").stat().st_ino == inode
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [digest_of(uri)]
+
+
+def test_a_damaged_file_fails_the_read_and_leaves_no_folder(
+    store: FolderObjectStore, folder: Path, tmp_path: Path
+) -> None:
+    uri = write(store, folder)
+    digest = read_manifest(store, uri).files["vectors.npy"].sha256
+    stored = tmp_path / "store" / "objects" / digest[:2] / digest
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+    with pytest.raises(DataLoss, match=digest):
+        materialize(store, uri, tmp_path / "cache")
+    with pytest.raises(DataLoss, match=digest):
+        read_array(store, uri, "vectors.npy")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_changed_cached_file_is_noticed(store: FolderObjectStore, folder: Path, tmp_path: Path) -> None:
+    uri = write(store, folder)
+    (materialize(store, uri, tmp_path / "cache") / "rows.jsonl").unlink()
+    with pytest.raises(DataLoss, match="cached file"):
+        materialize(store, uri, tmp_path / "cache")
+
+
+def test_a_file_that_the_dataset_lacks_is_not_found(store: FolderObjectStore, folder: Path) -> None:
+    with pytest.raises(NotFound, match=r"images\.jsonl"):
+        read_rows(store, write(store, folder), "images.jsonl")
+
+
+def test_arrays_of_objects_and_other_files_are_no_arrays(store: FolderObjectStore, folder: Path) -> None:
+    np.save(folder / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(InvalidArgument, match="plain numbers"):
+        write(store, folder)
+    (folder / "objects.npy").unlink()
+    uri = write(store, folder)
+    with pytest.raises(InvalidArgument, match="plain numbers"):
+        read_array(store, uri, "data/card.md")
+    with pytest.raises(InvalidArgument, match="JSON lines"):
+        read_rows(store, uri, "vectors.npy")
+
+
+def test_an_array_without_rows_is_an_array(store: FolderObjectStore, folder: Path) -> None:
+    np.save(folder / "vectors.npy", VECTORS[:0])
+    uri = write(store, folder)
+    assert read_manifest(store, uri).files["vectors.npy"].rows == 0
+    assert read_array(store, uri, "vectors.npy").shape == (0, 2)
