@@ -1,0 +1,47 @@
+"""The `main` of every service that runs alone: settings, lock, server, SIGTERM, drain."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.events.sqlite import SqliteEventBus
+from shared.logs import configure_logs, get_logger
+from shared.objects.folder import FolderObjectStore
+from shared.objects.store import ObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.ownership import own
+from shared.rpc.server import RunningServer, Service
+from shared.settings import ServiceSettings
+from shared.telemetry import serve_metrics
+
+S = TypeVar("S", bound=ServiceSettings)
+Build = Callable[[S, Channels, EventBus, ObjectStore], Service]
+
+
+def serve(name: str, settings: S, build: Build[S]) -> None:
+    """Run one service until SIGTERM or SIGINT.
+
+    Args:
+        name: The service's folder name.
+        settings: Its settings, read from the environment.
+        build: Its composition root.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    configure_logs(settings.log_level)
+    get_logger(name).info("settings", **settings.model_dump(mode="json"))
+    lock = own(settings.state_folder / name)
+    bus = SqliteEventBus(create_engine(sqlite_url(settings.state_folder / "events.sqlite")))
+    with lock, Channels(settings.targets) as channels:
+        objects = FolderObjectStore(settings.state_folder / "objects")
+        server = RunningServer(build(settings, channels, bus, objects), bus, settings)
+        serve_metrics(settings.metrics_port)
+        server.start()
+        stop.wait()
+        server.drain()

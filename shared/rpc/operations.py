@@ -1,0 +1,171 @@
+"""`medq.operations.v1.OperationsService` over `shared.operations`, and how a caller waits for one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import grpc
+from google.protobuf.duration_pb2 import Duration
+
+from medq.operations.v1 import operations_pb2 as pb
+from medq.operations.v1 import operations_pb2_grpc as pb_grpc
+from shared import operations as ops
+from shared.errors import BudgetExhausted, Cancelled, InvalidArgument
+from shared.rpc.errors import from_reason
+
+#: Longest time that one call waits, in seconds.
+MAX_WAIT_SECONDS = 20.0
+#: How long a caller goes on asking a service that does not answer (it may be restarting), in seconds.
+PATIENCE_SECONDS = 600.0
+_STATES = {
+    ops.PENDING: pb.OPERATION_STATE_PENDING,
+    ops.RUNNING: pb.OPERATION_STATE_RUNNING,
+    ops.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
+    ops.FAILED: pb.OPERATION_STATE_FAILED,
+    ops.CANCELLED: pb.OPERATION_STATE_CANCELLED,
+}
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+TERMINAL_STATES = frozenset(_STATES[state] for state in ops.TERMINAL)
+
+
+class OperationsServicer(pb_grpc.OperationsServiceServicer):
+    """Serves the operations of one service.
+
+    Args:
+        operations: The operations.
+        max_waiters: Callers that may wait at the same time; the next one gets RESOURCE_EXHAUSTED.
+    """
+
+    def __init__(self, operations: ops.Operations, max_waiters: int) -> None:
+        self._operations = operations
+        self._waiters = threading.BoundedSemaphore(max_waiters)
+
+    def GetOperation(
+        self, request: pb.GetOperationRequest, context: grpc.ServicerContext
+    ) -> pb.GetOperationResponse:
+        """See the proto."""
+        return pb.GetOperationResponse(operation=to_message(self._operations.get(request.operation_id)))
+
+    def WaitOperation(
+        self, request: pb.WaitOperationRequest, context: grpc.ServicerContext
+    ) -> pb.WaitOperationResponse:
+        """See the proto."""
+        if not self._waiters.acquire(blocking=False):
+            raise BudgetExhausted("Too many callers wait here.", remedy="Ask again after the retry delay.")
+        try:
+            context.add_callback(self._operations.notify)
+            seconds = min(request.wait.ToTimedelta().total_seconds(), MAX_WAIT_SECONDS)
+            found = self._operations.wait(
+                request.operation_id, request.seen_revision, seconds, context.is_active
+            )
+        finally:
+            self._waiters.release()
+        return pb.WaitOperationResponse(operation=to_message(found))
+
+    def CancelOperation(
+        self, request: pb.CancelOperationRequest, context: grpc.ServicerContext
+    ) -> pb.CancelOperationResponse:
+        """See the proto."""
+        return pb.CancelOperationResponse(operation=to_message(self._operations.cancel(request.operation_id)))
+
+    def ListOperations(
+        self, request: pb.ListOperationsRequest, context: grpc.ServicerContext
+    ) -> pb.ListOperationsResponse:
+        """See the proto."""
+        if request.page_token and not request.page_token.isdigit():
+            raise InvalidArgument(
+                "Not a page token of this service.",
+                field="page_token",
+                value=request.page_token,
+                remedy="Pass next_page_token of the page before, or nothing.",
+            )
+        size = min(request.page_size or 100, 500)
+        before = int(request.page_token) if request.page_token else None
+        found, following = self._operations.list(request.id_prefix, size, before)
+        return pb.ListOperationsResponse(
+            operations=[to_message(operation) for operation in found],
+            next_page_token="" if following is None else str(following),
+        )
+
+
+def to_message(operation: ops.Operation) -> pb.Operation:
+    """Encode a row."""
+    message = pb.Operation(
+        operation_id=operation.operation_id,
+        kind=operation.kind,
+        state=_STATES[operation.state],
+        revision=operation.revision,
+        progress=pb.Progress(
+            done=operation.done, total=operation.total, unit=operation.unit, message=operation.message
+        ),
+        result_uri=operation.result_uri,
+        attempts=operation.attempts,
+        worked_seconds=operation.worked_seconds,
+    )
+    message.create_time.FromNanoseconds(int(operation.created_at * 1e9))
+    message.update_time.FromNanoseconds(int(operation.updated_at * 1e9))
+    if operation.failure:
+        message.failure.CopyFrom(pb.Failure(**operation.failure))
+    return message
+
+
+def await_operation(
+    channel: grpc.Channel,
+    operation_id: str,
+    *,
+    on_change: Callable[[pb.Operation], None] | None = None,
+    is_cancelled: Callable[[], bool] = lambda: False,
+    wait_seconds: float = 5.0,
+) -> pb.Operation:
+    """Wait until an operation of another service has ended, however long it takes.
+
+    Args:
+        channel: A channel to the service that has it.
+        operation_id: The operation.
+        on_change: Called with each new revision; what it raises ends the wait.
+        is_cancelled: Asked between waits; when true, the operation is called off.
+        wait_seconds: How long one call waits; also how soon `is_cancelled` is asked again.
+
+    Returns: The operation, SUCCEEDED.
+
+    Raises:
+        MedqError: The typed failure of the operation; `Cancelled` if it was called off.
+        grpc.RpcError: The service did not answer for ten minutes, or the call is wrong.
+    """
+    stub = pb_grpc.OperationsServiceStub(channel)
+    wait = Duration()
+    wait.FromMilliseconds(int(wait_seconds * 1000))
+    seen, last_answer = 0, time.monotonic()
+    while True:
+        request = pb.WaitOperationRequest(operation_id=operation_id, seen_revision=seen, wait=wait)
+        try:
+            if is_cancelled():
+                stub.CancelOperation(pb.CancelOperationRequest(operation_id=operation_id))
+            operation = stub.WaitOperation(request).operation
+        except grpc.RpcError as error:
+            is_patient = time.monotonic() - last_answer < PATIENCE_SECONDS
+            if not (is_patient and isinstance(error, grpc.Call) and error.code() in _PASSING):
+                raise
+            time.sleep(1.0)  # as RetryInfo says
+            continue
+        last_answer = time.monotonic()
+        if operation.revision != seen and on_change is not None:
+            on_change(operation)
+        seen = operation.revision
+        if operation.state in TERMINAL_STATES:
+            return _succeeded(operation)
+
+
+def _succeeded(operation: pb.Operation) -> pb.Operation:
+    if operation.state == pb.OPERATION_STATE_CANCELLED:
+        raise Cancelled("The operation was called off.", field="operation_id", value=operation.operation_id)
+    if operation.state == pb.OPERATION_STATE_FAILED:
+        failure = operation.failure
+        raise from_reason(failure.reason, failure.message, dict(failure.metadata))
+    return operation

@@ -1,0 +1,171 @@
+"""The one server loop: calls, health on a port of its own, reflection, operations, events, metrics, graceful drain.
+
+A service brings a `Service`, which its `build()` returns; nothing here knows which service it is.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.events.bus import BatchHandler, EventBus, Subscription
+from shared.events.outbox import Outbox
+from shared.logs import get_logger
+from shared.operations import Operations
+from shared.rpc.interceptors import ErrorInterceptor
+from shared.rpc.operations import OperationsServicer
+from shared.settings import MAX_SOCKET_PATH, ServiceSettings
+
+_OPTIONS = (("grpc.so_reuseport", 0),)  # or a second server binds the same port silently
+_HEALTH = "grpc.health.v1.Health"
+
+
+@dataclass(frozen=True)
+class Service:
+    """What a server needs to run a service.
+
+    Attributes:
+        name: Folder name of the service: "retrieval".
+        full_name: Name in the proto: "medq.retrieval.v1.RetrievalService".
+        register: Adds the servicer to a server: `lambda server: add_XServicer_to_server(servicer, server)`.
+        operations: Its operations.
+        handlers: Event type to handler; empty where it listens to nothing. The consumer group is the service's name.
+        outbox: Where its transactions leave events, if it publishes any.
+        close: Releases what `build` opened.
+    """
+
+    name: str
+    full_name: str
+    register: Callable[[grpc.Server], None]
+    operations: Operations
+    handlers: Mapping[str, BatchHandler] = field(default_factory=dict)
+    outbox: Outbox | None = None
+    close: Callable[[], None] = lambda: None
+
+
+class RunningServer:
+    """A service that answers calls.
+
+    Args:
+        service: The service.
+        bus: Where its events come from and go to.
+        settings: Addresses, threads, drain time.
+
+    Raises:
+        FailedPrecondition: The address is taken.
+        InvalidArgument: The path of a unix socket is too long.
+    """
+
+    def __init__(self, service: Service, bus: EventBus, settings: ServiceSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._log = get_logger(service.name)
+        self._health = health.HealthServicer(experimental_thread_pool=ThreadPoolExecutor(1))
+        self._health_server = grpc.server(ThreadPoolExecutor(2), options=_OPTIONS)
+        self._server = grpc.server(
+            ThreadPoolExecutor(settings.threads, thread_name_prefix=f"{service.name}-rpc"),
+            interceptors=(ErrorInterceptor(service.name),),
+            options=_OPTIONS,
+        )
+        self._register()
+        self.target = _bind(self._server, settings.listen)
+        self.health_target = _bind(self._health_server, settings.health_listen or _beside(settings.listen))
+        self._bus = bus
+        self._subscription: Subscription | None = None
+
+    def start(self) -> None:
+        """Take up unfinished operations, listen to events, answer calls, then report as serving."""
+        service = self._service
+        service.operations.resume()
+        if service.outbox is not None:
+            service.outbox.start(self._bus)
+        if service.handlers:
+            self._subscription = self._bus.subscribe(service.name, service.handlers)
+        self._server.start()
+        self._health_server.start()
+        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self._log.info("serving", target=self.target, health=self.health_target)
+
+    def drain(self) -> None:
+        """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all."""
+        service = self._service
+        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        if self._subscription is not None:
+            self._subscription.close()
+        service.operations.drain()
+        self._server.stop(self._settings.drain_seconds).wait()
+        if service.outbox is not None:
+            service.outbox.close()
+        service.close()
+        self._health_server.stop(0).wait()
+        self._log.info("drained")
+
+    def _register(self) -> None:
+        service, server = self._service, self._server
+        service.register(server)
+        operations = OperationsServicer(service.operations, max_waiters=max(1, self._settings.threads // 4))
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
+        # Health answers on the calls' port too, for clients that know only that one.
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        if self._settings.is_reflection_on:
+            names = (*self._names(), _HEALTH, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+
+    def _names(self) -> tuple[str, str]:
+        operations = operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name
+        return self._service.full_name, operations
+
+    def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+        for name in ("", *self._names()):
+            self._health.set(name, status)
+
+
+def _beside(listen: str) -> str:
+    """Where health is served when no setting says: the socket with another ending, or a port that is free."""
+    if listen.startswith("unix:"):
+        return listen.removesuffix(".sock") + ".health.sock"
+    return listen.rsplit(":", 1)[0] + ":0"
+
+
+def _bind(server: grpc.Server, target: str) -> str:
+    """Bind a server to a target.
+
+    Returns: The target with the port it got.
+    """
+    path = target.removeprefix("unix:")
+    if path != target:
+        if len(path.encode()) > MAX_SOCKET_PATH:
+            raise InvalidArgument(
+                f"A socket path may have {MAX_SOCKET_PATH} bytes.",
+                field="listen",
+                value=target,
+                remedy="Use a shorter folder.",
+            )
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        port = server.add_insecure_port(target)
+    except RuntimeError as error:
+        raise FailedPrecondition(
+            "The address cannot be bound.",
+            field="listen",
+            value=target,
+            remedy="Is it taken? Choose another.",
+        ) from error
+    return target if path != target else f"{target.rsplit(':', 1)[0]}:{port}"
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
