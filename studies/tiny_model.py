@@ -1,8 +1,8 @@
-"""A tiny vision-language checkpoint of a real architecture (InternVL with a Qwen2 text part), made from a seed.
+"""A tiny vision-language checkpoint of a real architecture (InternVL over Qwen2), made from a seed.
 
-The folder is an ordinary Hugging Face checkpoint: `AutoProcessor` and `AutoModelForImageTextToText` load it offline, and
-nothing that uses it knows that it is small. It knows nothing of questions or degradations: its weights are random until
-they are trained. The same texts and seed give the same bytes.
+The folder is an ordinary Hugging Face checkpoint: `AutoProcessor` and `AutoModelForImageTextToText` load it
+offline, and nothing that uses it knows that it is small. It knows nothing of questions or degradations: its
+weights are random until they are trained. The same texts and seed give the same bytes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
     "{% for part in message['content'] %}"
-    "{% if part['type'] == 'image' %}<IMG_CONTEXT>{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
+    "{% if part['type'] == 'image' %}<IMG_CONTEXT>"
+    "{% elif part['type'] == 'text' %}{{ part['text'] }}{% endif %}"
     "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
@@ -50,9 +51,10 @@ def build_tiny_checkpoint(folder: Path, texts: Sequence[str], seed: int, image_s
     """Write a randomly initialised checkpoint of about 0.6 million parameters.
 
     Args:
-        folder: Where the checkpoint goes; made if it does not exist, its files of the same names are replaced.
-        texts: What the tokenizer is trained on: questions, options and answers. Any other text can be encoded too,
-            byte by byte where no longer piece is known.
+        folder: Where the checkpoint goes; made if it does not exist, its files of the same names are
+            replaced.
+        texts: What the tokenizer is trained on: questions, options and answers. Any other text can be encoded
+            too, byte by byte where no longer piece is known.
         seed: Seed of the weights.
         image_size: Side of the square that every image is resized to, in pixels; a multiple of 16.
     """
@@ -135,6 +137,4 @@ def _config(tokenizer: PreTrainedTokenizerFast, image_size: int) -> InternVLConf
         image_token_id=tokenizer.context_image_token_id,
         image_seq_length=image_sequence_length(image_size),
         downsample_ratio=DOWNSAMPLE_RATIO,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
     )

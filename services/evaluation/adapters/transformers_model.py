@@ -1,0 +1,240 @@
+"""`VisionLanguageModel` on transformers, in this process: any image-text-to-text checkpoint folder.
+
+Answers are drawn by the Gumbel-max rule with noise keyed by (seed, item, run, token position), so neither the
+batch nor a restart changes an answer; only a near tie may fall the other way, because sums in another batch shape
+round differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoProcessor,
+    GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
+)
+
+from services.evaluation.domain.sampling import keyed_gumbel
+from services.evaluation.ports import Generation, Prompt, Sampling
+from shared.checkpoints import require_checkpoint, user_prompt
+from shared.errors import InvalidArgument
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class TransformersModel:
+    """A checkpoint folder that answers.
+
+    Args:
+        folder: A Hugging Face checkpoint: config, weights, tokenizer, processor. Nothing is downloaded, and
+            code in the folder is never run.
+        device: "auto" takes a GPU where there is one.
+        batch_size: Prompts answered at a time, at least 1.
+
+    Raises:
+        InvalidArgument: the folder is incomplete, the batch size is below 1, or a GPU was asked for and there
+            is none.
+    """
+
+    def __init__(self, folder: Path, device: Device = "auto", batch_size: int = 64) -> None:
+        require_checkpoint(folder)
+        if batch_size < 1:
+            raise InvalidArgument("The batch size is below 1", field="batch_size", value=batch_size)
+        self._device = _resolve(device)
+        self._batch_size = batch_size
+        precision = torch.bfloat16 if self._device.type == "cuda" else torch.float32
+        self._processor: Any = AutoProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        self._processor.tokenizer.padding_side = "left"
+        self._model: Any = AutoModelForImageTextToText.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, dtype=precision
+        )
+        self._model.to(self._device).eval()
+        self._end_tokens = _end_tokens(self._model, self._processor)
+        # The checkpoint's own sampling habits (a repetition penalty, for one) would change the distribution.
+        self._model.generation_config = GenerationConfig(
+            do_sample=False, eos_token_id=sorted(self._end_tokens), pad_token_id=self._padding_token()
+        )
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """Answer each prompt, in order; the runs of one question share its prefill.
+
+        Raises:
+            InvalidArgument: a sampling setting is out of range.
+        """
+        _check(sampling)
+        answers: dict[int, Generation] = {}
+        for groups in plan_batches(prompts, self._batch_size):
+            batch = self._answer([[prompts[i] for i in group] for group in groups], sampling)
+            answers.update(zip(chain.from_iterable(groups), batch, strict=True))
+        return [answers[i] for i in range(len(prompts))]
+
+    @torch.inference_mode()
+    def _answer(self, groups: Sequence[Sequence[Prompt]], sampling: Sampling) -> list[Generation]:
+        """One batch: groups of equal size, the prompts of a group differ in their run alone."""
+        inputs = self._processor(
+            text=[user_prompt(self._processor, group[0].text) for group in groups],
+            images=[[group[0].image] for group in groups],
+            return_tensors="pt",
+            padding=True,
+        ).to(self._device)
+        inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
+        n_runs, length = len(groups[0]), inputs["input_ids"].shape[1]
+        cache = self._prefill(inputs, n_runs)
+        sampler = KeyedSampler(
+            [(prompt.item_id, prompt.run) for prompt in chain.from_iterable(groups)], sampling
+        )
+        sequences = self._model.generate(
+            input_ids=inputs["input_ids"].repeat_interleave(n_runs, dim=0),
+            attention_mask=inputs["attention_mask"].repeat_interleave(n_runs, dim=0),
+            past_key_values=cache,
+            max_new_tokens=sampling.max_new_tokens,
+            logits_processor=LogitsProcessorList([sampler]),
+        )
+        logprobs = torch.stack(sampler.logprobs, dim=1).tolist()
+        return [self._generation(*row) for row in zip(sequences[:, length:].tolist(), logprobs, strict=True)]
+
+    def _prefill(self, inputs: Any, n_runs: int) -> Any:
+        """Key-value cache of each prompt but its last token, repeated for each run."""
+        # `generate` rather than a plain forward pass: it numbers the positions of padded rows.
+        cache = self._model.generate(**inputs, max_new_tokens=1, return_dict_in_generate=True).past_key_values
+        cache.crop(-1)
+        cache.batch_repeat_interleave(n_runs)
+        # Qwen-VL keeps the offset between text and image positions of each row on its inner model.
+        inner = self._model.model
+        if getattr(inner, "rope_deltas", None) is not None:
+            inner.rope_deltas = inner.rope_deltas.repeat_interleave(n_runs, dim=0)
+        return cache
+
+    def _generation(self, tokens: list[int], logprobs: list[float]) -> Generation:
+        """Cut at the first end token, which counts."""
+        ends = [i for i, token in enumerate(tokens) if token in self._end_tokens]
+        n_tokens = ends[0] + 1 if ends else len(tokens)
+        text = self._processor.tokenizer.decode(tokens[:n_tokens], skip_special_tokens=True)
+        return Generation(text.strip(), tuple(logprobs[:n_tokens]), n_tokens)
+
+    def _padding_token(self) -> int:
+        """What fills a finished answer until the batch is done."""
+        token = self._processor.tokenizer.pad_token_id
+        return min(self._end_tokens) if token is None else int(token)
+
+
+class KeyedSampler(LogitsProcessor):  # type: ignore[misc]
+    """Turns greedy decoding into sampling with keyed noise, and records what each drawn token's probability
+    was.
+
+    Args:
+        keys: (item_id, run) of each row of the batch, in order.
+        sampling: Temperature, top-p and seed.
+
+    Attributes:
+        logprobs: per step, (b,) float32: log-probability of the drawn tokens under the unmodified logits.
+    """
+
+    def __init__(self, keys: Sequence[tuple[str, int]], sampling: Sampling) -> None:
+        self._keys = list(keys)
+        self._sampling = sampling
+        self.logprobs: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores whose argmax is the drawn token: (b, v) float32 in, (b, v) float64 out."""
+        perturbed = self._perturbed(scores.double(), position=len(self.logprobs))
+        drawn = perturbed.argmax(dim=-1, keepdim=True)
+        self.logprobs.append(scores.float().log_softmax(dim=-1).gather(1, drawn)[:, 0].cpu())
+        return perturbed
+
+    def _perturbed(self, logits: torch.Tensor, position: int) -> torch.Tensor:
+        """Logits at the set temperature, outside the nucleus -inf, plus standard Gumbel noise."""
+        settings = self._sampling
+        if settings.temperature == 0:
+            return logits
+        kept = keep_nucleus(logits / settings.temperature, settings.top_p)
+        noise = [
+            torch.from_numpy(keyed_gumbel(settings.seed, item, run, position, logits.shape[1]))
+            for item, run in self._keys
+        ]
+        return kept + torch.stack(noise).to(kept)
+
+
+def plan_batches(prompts: Sequence[Prompt], batch_size: int) -> list[list[list[int]]]:
+    """Which prompts are answered together.
+
+    Args:
+        prompts: In any order.
+        batch_size: Most prompts of a batch, at least 1.
+
+    Returns: Batches of groups of indices into `prompts`. The prompts of a group have the same image and text;
+        the groups of a batch have the same size and texts of like length. Each index occurs once.
+    """
+    same: dict[tuple[str, tuple[int, ...], bytes], list[int]] = {}
+    for index, prompt in enumerate(prompts):
+        same.setdefault((prompt.text, prompt.image.shape, prompt.image.tobytes()), []).append(index)
+    groups = [group[i : i + batch_size] for group in same.values() for i in range(0, len(group), batch_size)]
+    by_size: dict[int, list[list[int]]] = {}
+    for group in sorted(groups, key=lambda group: len(prompts[group[0]].text)):
+        by_size.setdefault(len(group), []).append(group)
+    batches = []
+    for size, alike in sorted(by_size.items()):
+        step = batch_size // size
+        batches += [alike[i : i + step] for i in range(0, len(alike), step)]
+    return batches
+
+
+def keep_nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Set to -inf what lies outside the smallest set of tokens whose probability reaches `top_p`.
+
+    Args:
+        logits: (b, v), not modified; ties stand in the order of their index.
+        top_p: In (0, 1]; 1 returns the logits as they are.
+    """
+    if top_p >= 1:
+        return logits
+    ordered, index = logits.sort(dim=-1, descending=True, stable=True)
+    probabilities = ordered.softmax(dim=-1)
+    outside = probabilities.cumsum(dim=-1) - probabilities >= top_p
+    return logits.masked_fill(outside.scatter(-1, index, outside), -torch.inf)
+
+
+def _resolve(device: Device) -> torch.device:
+    """The device to load onto."""
+    has_gpu = torch.cuda.is_available()
+    if device == "cuda" and not has_gpu:
+        raise InvalidArgument(
+            "A GPU was asked for and torch sees none",
+            field="device",
+            value=device,
+            remedy="use `cpu` or `auto`",
+        )
+    return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
+
+
+def _end_tokens(model: Any, processor: Any) -> set[int]:
+    """Every token that ends an answer: the checkpoint's own and the tokenizer's."""
+    declared = model.generation_config.eos_token_id
+    tokens = declared if isinstance(declared, list) else [declared]
+    return {int(token) for token in [*tokens, processor.tokenizer.eos_token_id] if token is not None}
+
+
+def _check(sampling: Sampling) -> None:
+    """Refuse settings that have no meaning."""
+    ranges = {
+        "temperature": sampling.temperature >= 0,
+        "top_p": 0 < sampling.top_p <= 1,
+        "max_new_tokens": sampling.max_new_tokens >= 1,
+    }
+    for name, is_valid in ranges.items():
+        if not is_valid:
+            raise InvalidArgument(
+                "A sampling setting is out of range",
+                field=name,
+                value=getattr(sampling, name),
+                remedy="temperature at least 0, top_p in (0, 1], max_new_tokens at least 1",
+            )

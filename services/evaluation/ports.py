@@ -1,0 +1,71 @@
+"""What evaluation needs from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class Prompt:
+    """One question about one image, asked once.
+
+    Args:
+        item_id: The benchmark item; with `run` it keys the noise of the answer.
+        run: Number of the run, from 0.
+        image: (height, width, 3) uint8, RGB.
+        text: The question as asked, options included; no chat format and no image placeholder.
+    """
+
+    item_id: str
+    run: int
+    image: NDArray[np.uint8]
+    text: str
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How answers are drawn.
+
+    Args:
+        seed: Seed of the noise.
+        temperature: At least 0; 0 is greedy and draws no noise.
+        top_p: In (0, 1]; 1 keeps the whole distribution.
+        max_new_tokens: At least 1.
+    """
+
+    seed: int
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 16
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One answer.
+
+    Args:
+        text: The answer without special tokens, stripped of white space at both ends.
+        token_logprobs: (n_tokens,) natural logarithms of the probability of each generated token under the
+            unmodified model, whatever the sampling was; the end token is included where it was generated.
+        n_tokens: Number of generated tokens, the end token included.
+    """
+
+    text: str
+    token_logprobs: tuple[float, ...]
+    n_tokens: int
+
+
+class VisionLanguageModel(Protocol):
+    """A model that answers questions about images."""
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """Answer each prompt, in order.
+
+        An answer depends on its prompt and on (seed, item_id, run), neither on the other prompts nor on their order.
+        """
+        ...

@@ -1,0 +1,142 @@
+import json
+import math
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from services.evaluation.adapters.transformers_model import TransformersModel, keep_nucleus, plan_batches
+from services.evaluation.ports import Generation, Prompt, Sampling
+from shared.checkpoints import user_prompt
+from shared.errors import InvalidArgument
+from studies.tiny_model import build_tiny_checkpoint
+
+N_ITEMS, N_RUNS = 6, 3
+SAMPLING = Sampling(seed=5, max_new_tokens=4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.set_num_threads(1)
+    path = tmp_path_factory.mktemp("checkpoint")
+    build_tiny_checkpoint(path, ["Is this image blurred?\nA. Yes\nB. No"], seed=1, image_size=32)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> TransformersModel:
+    return TransformersModel(folder, "cpu", batch_size=16)
+
+
+@pytest.fixture(scope="module")
+def prompts() -> list[Prompt]:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (N_ITEMS, 32, 32, 3), dtype=np.uint8)
+    return [
+        Prompt(f"item-{i}", run, images[i], "Is this image blurred?" + " Yes" * i)
+        for i in range(N_ITEMS)
+        for run in range(N_RUNS)
+    ]
+
+
+@pytest.fixture(scope="module")
+def answers(model: TransformersModel, prompts: list[Prompt]) -> list[Generation]:
+    return model.generate(prompts, SAMPLING)
+
+
+def test_answers_do_not_depend_on_the_batch(
+    folder: Path, prompts: list[Prompt], answers: list[Generation]
+) -> None:
+    alone = TransformersModel(folder, "cpu", batch_size=1).generate(prompts, SAMPLING)
+    assert [answer.text for answer in alone] == [answer.text for answer in answers]
+    for one, other in zip(alone, answers, strict=True):
+        assert one.token_logprobs == pytest.approx(other.token_logprobs, abs=1e-4)
+
+
+def test_answers_do_not_depend_on_the_order(
+    model: TransformersModel, prompts: list[Prompt], answers: list[Generation]
+) -> None:
+    order = list(range(len(prompts)))
+    random.Random(3).shuffle(order)
+    shuffled = model.generate([prompts[i] for i in order[:11]], SAMPLING)
+    assert [answer.text for answer in shuffled] == [answers[i].text for i in order[:11]]
+
+
+def test_runs_differ_and_greedy_runs_do_not(
+    model: TransformersModel, prompts: list[Prompt], answers: list[Generation]
+) -> None:
+    assert len({answer.text for answer in answers[:N_RUNS]}) > 1
+    greedy = model.generate(prompts[:N_RUNS], Sampling(seed=5, temperature=0, max_new_tokens=4))
+    assert len(set(greedy)) == 1
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_logprobs_are_those_of_the_unmodified_model(
+    model: TransformersModel, folder: Path, prompts: list[Prompt], temperature: float
+) -> None:
+    prompt = prompts[N_RUNS]
+    answer = model.generate([prompt], Sampling(5, temperature, 0.9, 4))[0]
+    reference = AutoModelForImageTextToText.from_pretrained(folder).eval().requires_grad_(False)
+    processor = AutoProcessor.from_pretrained(folder)
+    inputs = processor(
+        text=[user_prompt(processor, prompt.text)], images=[[prompt.image]], return_tensors="pt"
+    )
+    tokens: list[int] = []
+    for logprob in answer.token_logprobs:
+        logits = reference(**inputs).logits[0, -1].log_softmax(-1)
+        token = int((logits - logprob).abs().argmin())
+        assert float(logits[token]) == pytest.approx(logprob, abs=1e-4)
+        if temperature == 0:
+            assert token == int(logits.argmax())
+        tokens.append(token)
+        inputs["input_ids"] = torch.cat([inputs["input_ids"], torch.tensor([[token]])], dim=1)
+        inputs["attention_mask"] = torch.ones_like(inputs["input_ids"])
+    assert answer.n_tokens == len(tokens)
+    assert answer.text == processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
+
+
+def test_end_token_ends_the_answer_and_counts(folder: Path, prompts: list[Prompt], tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    every_token = list(range(len(AutoProcessor.from_pretrained(folder).tokenizer)))
+    (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": every_token}))
+    answer = TransformersModel(tmp_path, "cpu").generate(prompts[:1], SAMPLING)[0]
+    assert answer.n_tokens == len(answer.token_logprobs) == 1
+
+
+def test_no_prompts_give_no_answers(model: TransformersModel) -> None:
+    assert model.generate([], SAMPLING) == []
+
+
+def test_incomplete_folder_is_refused_before_loading(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match=r"config\.json is missing"):
+        TransformersModel(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "sampling", [Sampling(0, -1.0), Sampling(0, 1.0, 0.0), Sampling(0, max_new_tokens=0)]
+)
+def test_sampling_out_of_range_is_invalid(model: TransformersModel, sampling: Sampling) -> None:
+    with pytest.raises(InvalidArgument):
+        model.generate([], sampling)
+
+
+def test_nucleus_is_the_smallest_set_that_reaches_top_p() -> None:
+    logits = torch.tensor([[math.log(0.2), math.log(0.5), math.log(0.3)]])
+    assert torch.isfinite(keep_nucleus(logits, 0.5)).tolist() == [[False, True, False]]
+    assert torch.isfinite(keep_nucleus(logits, 0.6)).tolist() == [[False, True, True]]
+    assert keep_nucleus(logits, 1.0) is logits
+
+
+def test_plan_holds_each_prompt_once_in_groups_of_equal_size(prompts: list[Prompt]) -> None:
+    chosen = [*prompts, Prompt("other", 0, prompts[0].image, "another question")]
+    batches = plan_batches(chosen, batch_size=7)
+    flat = [i for batch in batches for group in batch for i in group]
+    assert sorted(flat) == list(range(len(chosen)))
+    for batch in batches:
+        assert len({len(group) for group in batch}) == 1
+        assert sum(len(group) for group in batch) <= 7
+        assert all(len({chosen[i].text for i in group}) == 1 for group in batch)
