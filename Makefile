@@ -1,5 +1,5 @@
 # Every target has a line of help: `make help`.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := .tools/bin/uv
 # `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build (0.2 GB instead of 4.9 GB) where the network has its index.
@@ -59,8 +59,12 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.generation
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
-	$(UV) pip compile --quiet --no-header --generate-hashes --universal --python-version 3.11 requirements/base.in requirements/torch.in requirements/dev.in -o .tools/all.txt
-	$(UV) pip compile --quiet --no-header --generate-hashes --python-version 3.11 -c .tools/all.txt requirements/base.in -o requirements/base.txt
+	for part in base torch dev; do \
+	  $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 \
+	    $$(for other in base torch dev; do [ $$other = $$part ] && break; echo -c requirements/$$other.txt; done) \
+	    requirements/$$part.in -o requirements/$$part.txt || exit 1; \
+	done
+	echo 'uv==0.13.8' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes - -o requirements/uv.txt
 
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis

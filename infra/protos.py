@@ -40,7 +40,9 @@ def generate(target: Path) -> None:
 
 def differences(left: Path, right: Path) -> list[str]:
     """Relative paths of files that differ or stand in one of the two folders only."""
-    names = {path.relative_to(base) for base in (left, right) for path in base.rglob("*.py*") if path.is_file()}
+    names = {
+        path.relative_to(base) for base in (left, right) for path in base.rglob("*.py*") if path.is_file()
+    }
     names = {name for name in names if "__pycache__" not in name.parts}
     return sorted(
         str(name)
@@ -61,7 +63,9 @@ def main() -> None:
         if is_check:
             stale = differences(fresh, GENERATED)
             if stale:
-                sys.stderr.write("generated code is stale, run `make protos`:\n  " + "\n  ".join(stale) + "\n")
+                sys.stderr.write(
+                    "generated code is stale, run `make protos`:\n  " + "\n  ".join(stale) + "\n"
+                )
                 raise SystemExit(1)
             return
         shutil.rmtree(GENERATED, ignore_errors=True)

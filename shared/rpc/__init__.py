@@ -1,6 +1,7 @@
 """gRPC, once for all services: servers, channels, errors, operations over the wire.
 
-A forked child that uses gRPC hangs, so fork support is switched off before gRPC is first imported; children are started as new programs.
+A forked child that uses gRPC hangs, so fork support is switched off before gRPC is first imported; children are started as
+new programs.
 """
 
 import os

@@ -1,10 +1,13 @@
 """The one table from errors to gRPC status codes, and the way back.
 
-A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the trailing metadata
-`grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text: failure texts never carry `str(exception)`.
+A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the trailing
+metadata `grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text: failure texts never carry
+`str(exception)`.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -74,8 +77,9 @@ def to_status(error: errors.MedqError) -> status_pb2.Status:
 
 def from_rpc_error(error: grpc.RpcError) -> errors.MedqError:
     """Decode what a call raised; a status without our details is mapped by its code."""
-    status = rpc_status.from_call(error)
-    for detail in status.details if status is not None else ():
+    status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
+    details: Iterable[any_pb2.Any] = status.details if status is not None else ()
+    for detail in details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
             metadata = dict(info.metadata)

@@ -1,10 +1,13 @@
-"""What happens around every call: its errors become typed statuses, its time is measured. All four call shapes, streams included."""
+"""What happens around every call: its errors become typed statuses, its time is measured.
+
+All four call shapes, and in a stream the errors between items too.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from grpc_status import rpc_status
@@ -14,6 +17,11 @@ from shared.logs import get_logger
 from shared.rpc.errors import STATUS_CODES, to_status, typed
 from shared.telemetry import RPC_SECONDS
 
+if TYPE_CHECKING:  # the class is generic in the type stubs alone
+    Interceptor = grpc.ServerInterceptor[Any, Any]
+else:
+    Interceptor = grpc.ServerInterceptor
+
 _FACTORIES = {
     (False, False): grpc.unary_unary_rpc_method_handler,
     (False, True): grpc.unary_stream_rpc_method_handler,
@@ -22,7 +30,7 @@ _FACTORIES = {
 }
 
 
-class ErrorInterceptor(grpc.ServerInterceptor):
+class ErrorInterceptor(Interceptor):
     """Ends a call that raised with the status of its typed error, and observes the duration of each call."""
 
     def __init__(self, service: str) -> None:
@@ -31,9 +39,9 @@ class ErrorInterceptor(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler | None],
+        continuation: Callable[[grpc.HandlerCallDetails], Any],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler | None:
+    ) -> Any:
         """Wrap the handler of a method; an unknown method stays as it is."""
         handler: Any = continuation(handler_call_details)
         if handler is None:
@@ -41,12 +49,11 @@ class ErrorInterceptor(grpc.ServerInterceptor):
         shape = (bool(handler.request_streaming), bool(handler.response_streaming))
         inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
         wrap = self._streaming if shape[1] else self._unary
-        wrapped: grpc.RpcMethodHandler = _FACTORIES[shape](
+        return _FACTORIES[shape](
             wrap(inner, handler_call_details.method),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
-        return wrapped
 
     def _unary(self, inner: Callable[..., Any], method: str) -> Callable[..., Any]:
         def call(request: Any, context: grpc.ServicerContext) -> Any:

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs, get_logger
@@ -37,7 +36,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     configure_logs(settings.log_level)
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
     lock = own(settings.state_folder / name)
-    bus = SqliteEventBus(create_engine(sqlite_url(settings.state_folder / "events.sqlite")))
+    bus = SqliteEventBus(settings.state_folder / "events.sqlite")
     with lock, Channels(settings.targets) as channels:
         objects = FolderObjectStore(settings.state_folder / "objects")
         server = RunningServer(build(settings, channels, bus, objects), bus, settings)

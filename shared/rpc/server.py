@@ -73,7 +73,7 @@ class RunningServer:
         self._health_server = grpc.server(ThreadPoolExecutor(2), options=_OPTIONS)
         self._server = grpc.server(
             ThreadPoolExecutor(settings.threads, thread_name_prefix=f"{service.name}-rpc"),
-            interceptors=(ErrorInterceptor(service.name),),
+            interceptors=[ErrorInterceptor(service.name)],
             options=_OPTIONS,
         )
         self._register()
