@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -12,11 +12,15 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from shared import operations as ops
-from shared.errors import BudgetExhausted, Cancelled, InvalidArgument
+from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound
+from shared.objects.dataset import read_manifest
+from shared.objects.store import ObjectStore, uri_of
 from shared.rpc.errors import from_reason
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0
+#: Largest piece of a downloaded file.
+CHUNK_BYTES = 256 * 1024
 #: How long a caller goes on asking a service that does not answer (it may be restarting), in seconds.
 PATIENCE_SECONDS = 600.0
 _STATES = {
@@ -40,10 +44,12 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     Args:
         operations: The operations.
         max_waiters: Callers that may wait at the same time; the next one gets RESOURCE_EXHAUSTED.
+        objects: Where results lie; None where no operation of the service makes any.
     """
 
-    def __init__(self, operations: ops.Operations, max_waiters: int) -> None:
+    def __init__(self, operations: ops.Operations, max_waiters: int, objects: ObjectStore | None) -> None:
         self._operations = operations
+        self._objects = objects
         self._waiters = threading.BoundedSemaphore(max_waiters)
 
     def GetOperation(
@@ -73,6 +79,26 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     ) -> pb.CancelOperationResponse:
         """See the proto."""
         return pb.CancelOperationResponse(operation=to_message(self._operations.cancel(request.operation_id)))
+
+    def DownloadResult(
+        self, request: pb.DownloadResultRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.DownloadResultResponse]:
+        """See the proto."""
+        operation = self._operations.get(request.operation_id)
+        if self._objects is None or not operation.result_uri:
+            raise FailedPrecondition(
+                "The operation has no result to download.",
+                field="operation_id",
+                value=request.operation_id,
+                remedy="Wait until it has succeeded; WaitOperation tells.",
+            )
+        files = read_manifest(self._objects, operation.result_uri).files
+        for name in request.file_names or sorted(files):
+            if name not in files:
+                raise NotFound("No such file in the result.", field="file_names", value=name)
+            data = self._objects.read_bytes(uri_of(files[name].sha256))
+            for start in range(0, max(len(data), 1), CHUNK_BYTES):
+                yield pb.DownloadResultResponse(file_name=name, chunk=data[start : start + CHUNK_BYTES])
 
     def ListOperations(
         self, request: pb.ListOperationsRequest, context: grpc.ServicerContext

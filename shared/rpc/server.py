@@ -20,6 +20,7 @@ from shared.errors import FailedPrecondition, InvalidArgument
 from shared.events.bus import BatchHandler, EventBus, Subscription
 from shared.events.outbox import Outbox
 from shared.logs import get_logger
+from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import OperationsServicer
@@ -40,6 +41,7 @@ class Service:
         operations: Its operations.
         handlers: Event type to handler; empty where it listens to nothing. The consumer group is the service's name.
         outbox: Where its transactions leave events, if it publishes any.
+        objects: Where its operations put their results; None where they make none.
         close: Releases what `build` opened.
     """
 
@@ -49,6 +51,7 @@ class Service:
     operations: Operations
     handlers: Mapping[str, BatchHandler] = field(default_factory=dict)
     outbox: Outbox | None = None
+    objects: ObjectStore | None = None
     close: Callable[[], None] = lambda: None
 
 
@@ -112,7 +115,8 @@ class RunningServer:
     def _register(self) -> None:
         service, server = self._service, self._server
         service.register(server)
-        operations = OperationsServicer(service.operations, max_waiters=max(1, self._settings.threads // 4))
+        max_waiters = max(1, self._settings.threads // 4)
+        operations = OperationsServicer(service.operations, max_waiters, service.objects)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
         # Health answers on the calls' port too, for clients that know only that one.

@@ -51,6 +51,11 @@ class OperationsServiceStub:
                 request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationRequest.SerializeToString,
                 response_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationResponse.FromString,
                 _registered_method=True)
+        self.DownloadResult = channel.unary_stream(
+                '/medq.operations.v1.OperationsService/DownloadResult',
+                request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.SerializeToString,
+                response_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.FromString,
+                _registered_method=True)
         self.ListOperations = channel.unary_unary(
                 '/medq.operations.v1.OperationsService/ListOperations',
                 request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.ListOperationsRequest.SerializeToString,
@@ -85,6 +90,13 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DownloadResult(self, request, context):
+        """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListOperations(self, request, context):
         """Operations of this service, newest first.
         """
@@ -109,6 +121,11 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.CancelOperation,
                     request_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationRequest.FromString,
                     response_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationResponse.SerializeToString,
+            ),
+            'DownloadResult': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadResult,
+                    request_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.FromString,
+                    response_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.SerializeToString,
             ),
             'ListOperations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOperations,
@@ -199,6 +216,33 @@ class OperationsService:
             '/medq.operations.v1.OperationsService/CancelOperation',
             medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationRequest.SerializeToString,
             medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DownloadResult(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medq.operations.v1.OperationsService/DownloadResult',
+            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.SerializeToString,
+            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,8 @@ class OperationsServiceStub:
     """
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CancelOperationRequest, _operations_pb2.CancelOperationResponse]
     """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
+    DownloadResult: _grpc.UnaryStreamMultiCallable[_operations_pb2.DownloadResultRequest, _operations_pb2.DownloadResultResponse]
+    """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]
     """Operations of this service, newest first."""
 
@@ -61,6 +63,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelOperationRequest, _operations_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
+    DownloadResult: _aio.UnaryStreamMultiCallable[_operations_pb2.DownloadResultRequest, _operations_pb2.DownloadResultResponse]  # type: ignore[assignment]
+    """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """Operations of this service, newest first."""
 
@@ -94,6 +98,14 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.CancelOperationResponse, _abc.Awaitable[_operations_pb2.CancelOperationResponse]]:
         """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
+
+    @_abc_1.abstractmethod
+    def DownloadResult(
+        self,
+        request: _operations_pb2.DownloadResultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_operations_pb2.DownloadResultResponse], _abc.AsyncIterator[_operations_pb2.DownloadResultResponse]]:
+        """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
 
     @_abc_1.abstractmethod
     def ListOperations(
