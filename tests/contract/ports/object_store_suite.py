@@ -1,4 +1,4 @@
-"""What every `ObjectStore` does. An adapter's test class inherits this one, gives a store and can damage it."""
+"""What every `ObjectStore` does. An adapter's test class inherits it, gives a store and can damage it."""
 
 import hashlib
 from abc import ABC, abstractmethod

@@ -1,0 +1,210 @@
+"""The event bus of the embedded form: a log in a SQLite file, with the semantics that Kafka has on a cluster.
+
+Several processes may open the same file; those of one process wake each other at once, the others look five
+times a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from shared.database import create_engine, sqlite_url
+from shared.errors import InvalidArgument, MedqError, Unavailable
+from shared.events.bus import DEAD_LETTER_SUFFIX, MAX_ATTEMPTS, BatchHandler, Event
+from shared.events.cloudevents import decode, encode
+from shared.events.loop import BackgroundLoop, Bell
+from shared.events.sqlite_log import Clock, Delivery, Record, SqliteLog
+
+LEASE_SECONDS = 15.0
+RETRY_SECONDS = 1.0
+# An event that takes its process down with it is given up too, but far later: a process may be killed for
+# other reasons.
+MAX_LOSSES = 20
+_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 1.0
+_LONGEST_REASON = 500
+_log = structlog.get_logger(__name__)
+
+
+class SqliteEventBus:
+    """An `EventBus` in one SQLite file.
+
+    Args:
+        path: The file; made where it is missing.
+        is_sole_owner: This process knows that no other has the file open (it holds the lock of the state
+            folder), so what a killed one had in hand is free at once and not only when its lease has run out.
+        clock: Seconds, for leases and pauses; the same for every process.
+    """
+
+    def __init__(self, path: Path, *, is_sole_owner: bool = False, clock: Clock = time.time) -> None:
+        self._engine = create_engine(sqlite_url(path))
+        self._log = SqliteLog(self._engine, LEASE_SECONDS, clock)
+        self._bell = Bell()
+        self._open: list[SqliteConsumer | SqliteSubscription] = []
+        if is_sole_owner:
+            self._log.release_all()
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Append events to their topics; see the port."""
+        self._log.append(
+            [Record(event.type, event.id, event.key, encode(event), event.data) for event in events]
+        )
+        self._bell.ring()
+
+    def consumer(
+        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
+    ) -> SqliteConsumer:
+        """Join a group; see the port."""
+        if not group or not handlers:
+            raise InvalidArgument("a consumer needs a group and a handler", field="group", value=group)
+        if batch_size < 1:
+            raise InvalidArgument("a batch holds at least one event", field="batch_size", value=batch_size)
+        consumer = SqliteConsumer(self._log, self._bell, group, handlers, batch_size)
+        self._open.append(consumer)
+        return consumer
+
+    def subscribe(
+        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
+    ) -> SqliteSubscription:
+        """Join a group with a thread; see the port."""
+        subscription = SqliteSubscription(self.consumer(group, handlers, batch_size), group)
+        self._open.append(subscription)
+        return subscription
+
+    def close(self) -> None:
+        """Close every consumer and subscription, then the file."""
+        for member in reversed(self._open):
+            member.close()
+        self._engine.dispose()
+
+
+class SqliteConsumer:
+    """A `Consumer` of the SQLite bus."""
+
+    def __init__(
+        self, log: SqliteLog, bell: Bell, group: str, handlers: Mapping[str, BatchHandler], batch_size: int
+    ) -> None:
+        self._log = log
+        self._bell = bell
+        self._group = group
+        self._handlers = dict(handlers)
+        self._topics = sorted(handlers)
+        self._batch_size = batch_size
+        self._closed = False
+
+    def poll(self, wait_seconds: float = 0.0) -> int:
+        """Take the next batch, handle it, commit it; see the port."""
+        deadline = time.monotonic() + wait_seconds
+        while not self._closed:
+            seen = self._bell.rings
+            delivery = self._log.take(self._group, self._topics, self._batch_size)
+            if delivery is not None:
+                self._handle(delivery)
+                return len(delivery.offsets)
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            if not self._closed:
+                self._bell.wait(seen, min(remaining, _LOOK_SECONDS))
+        return 0
+
+    def lag(self) -> int:
+        """Count what is still to be done; see the port."""
+        return self._log.lag(self._group, self._topics)
+
+    def close(self) -> None:
+        """Leave the group; see the port."""
+        self._closed = True
+        self._bell.ring()
+
+    def _handle(self, delivery: Delivery) -> None:
+        if delivery.losses >= MAX_LOSSES:
+            self._bury(delivery, f"{delivery.losses} processes died or stood still while they had it in hand")
+            return
+        try:
+            with self._kept(delivery):
+                events = [decode(record.headers, record.data) for record in delivery.records]
+                self._handlers[delivery.records[0].topic](events)
+        except Exception as error:  # whatever a handler raises: the event comes again
+            self._fail(delivery, error)
+        else:
+            self._log.commit(delivery)
+
+    def _fail(self, delivery: Delivery, error: Exception) -> None:
+        """Let the events come again, or give up; a dependency that is down is not the event's fault."""
+        is_at_fault = not isinstance(error, Unavailable | OperationalError)
+        failures = delivery.failures + is_at_fault
+        _log.warning(
+            "event_handler_failed",
+            group=self._group,
+            event_ids=[record.event_id for record in delivery.records],
+            failures=failures,
+            exc_info=error if is_at_fault else None,
+        )
+        if failures >= MAX_ATTEMPTS:
+            # The text of an error that is not ours may hold anything; its class says enough, the log has the
+            # rest.
+            self._bury(
+                delivery,
+                f"{type(error).__name__}: {error}" if isinstance(error, MedqError) else type(error).__name__,
+            )
+        else:
+            self._log.retry(delivery, RETRY_SECONDS * 2 ** max(failures - 1, 0), failed=is_at_fault)
+
+    def _bury(self, delivery: Delivery, reason: str) -> None:
+        why = {"ce_deadlettergroup": self._group, "ce_deadletterreason": reason[:_LONGEST_REASON]}
+        letters = [
+            Record(
+                record.topic + DEAD_LETTER_SUFFIX,
+                f"{self._group}/{record.event_id}",
+                record.key,
+                {**record.headers, **why},
+                record.data,
+            )
+            for record in delivery.records
+        ]
+        self._log.bury(delivery, letters)
+        self._bell.ring()
+        ids = [record.event_id for record in delivery.records]
+        _log.error("event_dead_lettered", group=self._group, event_ids=ids, reason=reason)
+
+    @contextmanager
+    def _kept(self, delivery: Delivery) -> Iterator[None]:
+        """Renew the lease from another thread while the handler works."""
+        done = threading.Event()
+
+        def renew() -> None:
+            while not done.wait(LEASE_SECONDS / 3):
+                with suppress(OperationalError):  # two more tries before the lease ends
+                    self._log.renew(delivery)
+
+        thread = threading.Thread(target=renew, name=f"lease {self._group}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+
+class SqliteSubscription:
+    """A `Subscription`: a consumer with a thread of its own."""
+
+    def __init__(self, consumer: SqliteConsumer, name: str) -> None:
+        self._consumer = consumer
+        self._loop = BackgroundLoop(f"events {name}", lambda: consumer.poll(_POLL_SECONDS), consumer.close)
+
+    def lag(self) -> int:
+        """Count what is still to be done; see the port."""
+        return self._consumer.lag()
+
+    def close(self) -> None:
+        """Stop promptly; see the port."""
+        self._loop.close()
