@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import sqlalchemy as sa
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.events.bus import BatchHandler, EventBus, Subscription
-from shared.events.outbox import Outbox
+from shared.events.outbox import Outbox, OutboxDrainer
 from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -40,7 +41,7 @@ class Service:
         register: Adds the servicer to a server: `lambda server: add_XServicer_to_server(servicer, server)`.
         operations: Its operations.
         handlers: Event type to handler; empty where it listens to nothing. The consumer group is the service's name.
-        outbox: Where its transactions leave events, if it publishes any.
+        outbox: Where its transactions leave events, if it publishes any; then `engine` is its database.
         objects: Where its operations put their results; None where they make none.
         close: Releases what `build` opened.
     """
@@ -51,6 +52,7 @@ class Service:
     operations: Operations
     handlers: Mapping[str, BatchHandler] = field(default_factory=dict)
     outbox: Outbox | None = None
+    engine: sa.Engine | None = None
     objects: ObjectStore | None = None
     close: Callable[[], None] = lambda: None
 
@@ -84,13 +86,14 @@ class RunningServer:
         self.health_target = _bind(self._health_server, settings.health_listen or _beside(settings.listen))
         self._bus = bus
         self._subscription: Subscription | None = None
+        self._drainer: OutboxDrainer | None = None
 
     def start(self) -> None:
         """Take up unfinished operations, listen to events, answer calls, then report as serving."""
         service = self._service
         service.operations.resume()
-        if service.outbox is not None:
-            service.outbox.start(self._bus)
+        if service.outbox is not None and service.engine is not None:
+            self._drainer = OutboxDrainer(service.outbox, service.engine, self._bus)
         if service.handlers:
             self._subscription = self._bus.subscribe(service.name, service.handlers)
         self._server.start()
@@ -106,8 +109,8 @@ class RunningServer:
             self._subscription.close()
         service.operations.drain()
         self._server.stop(self._settings.drain_seconds).wait()
-        if service.outbox is not None:
-            service.outbox.close()
+        if self._drainer is not None:
+            self._drainer.close()
         service.close()
         self._health_server.stop(0).wait()
         self._log.info("drained")
