@@ -1,0 +1,40 @@
+"""What a servicer checks in a request before an operation is noted: typed errors that name the field and the remedy."""
+
+from __future__ import annotations
+
+from shared.errors import InvalidArgument
+from shared.objects.store import digest_of
+
+
+def require_uri(field: str, uri: str) -> None:
+    """Refuse what is not the URI of an object.
+
+    Raises:
+        InvalidArgument: The URI is empty or not `sha256:` and 64 lower-case hex digits.
+    """
+    try:
+        digest_of(uri)
+    except InvalidArgument as error:
+        raise InvalidArgument(error.message, field=field, value=uri, remedy=error.remedy) from None
+
+
+def require_between(field: str, value: float, low: float, high: float) -> None:
+    """Refuse a number outside `low..high`, ends included; NaN is outside.
+
+    Raises:
+        InvalidArgument: It is outside.
+    """
+    if not low <= value <= high:
+        raise InvalidArgument(
+            "The number is out of range.", field=field, value=value, remedy=f"Choose {low:g}..{high:g}."
+        )
+
+
+def require_text(field: str, value: str) -> None:
+    """Refuse an empty text.
+
+    Raises:
+        InvalidArgument: It is empty.
+    """
+    if not value:
+        raise InvalidArgument("The field must be set.", field=field, remedy="Name it.")

@@ -1,0 +1,34 @@
+import math
+
+import pytest
+
+from shared.errors import InvalidArgument
+from shared.rpc.checks import require_between, require_text, require_uri
+
+
+def test_a_digest_uri_passes():
+    require_uri("model_uri", "sha256:" + "0" * 64)
+
+
+@pytest.mark.parametrize("uri", ["", "sha256:xyz", "file:///x", "0" * 64])
+def test_another_uri_names_the_field(uri):
+    with pytest.raises(InvalidArgument) as caught:
+        require_uri("model_uri", uri)
+    assert caught.value.field == "model_uri"
+    assert caught.value.remedy
+
+
+def test_the_ends_of_a_range_belong_to_it():
+    require_between("share", 0, 0, 1)
+    require_between("share", 1, 0, 1)
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan, math.inf])
+def test_a_number_out_of_range_is_invalid(value):
+    with pytest.raises(InvalidArgument, match=r"0\.\.1"):
+        require_between("share", value, 0, 1)
+
+
+def test_an_empty_text_is_invalid():
+    with pytest.raises(InvalidArgument):
+        require_text("arm", "")
