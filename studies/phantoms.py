@@ -120,7 +120,11 @@ def draw_endoscopy(rng: np.random.Generator, size: int) -> Image:
     radius = np.hypot(y, x * rng.uniform(0.85, 1.2)) + 0.05 * field(rng, size, 0.08)
     lumen = rng.uniform(0.16, 0.28)
     lit = 1.0 - np.exp(-((radius / (2.2 * lumen)) ** 2))
-    phase = rng.uniform(6.0, 9.0) * np.log(radius + 0.12) + 0.5 * field(rng, size, 0.12) + rng.uniform(0, 6.3)
+    phase = (
+        rng.uniform(6.0, 9.0) * np.log(np.maximum(radius, 0.0) + 0.12)
+        + 0.5 * field(rng, size, 0.12)
+        + rng.uniform(0, 6.3)
+    )
     light = 0.12 + lit * (0.62 + 0.2 * np.sin(phase) + 0.04 * field(rng, size, 0.02))
     hue = rng.uniform(-1.0, 1.0)
     tint = np.array([0.98, 0.56 + 0.06 * hue, 0.48 - 0.06 * hue])

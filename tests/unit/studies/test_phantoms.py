@@ -39,3 +39,8 @@ def test_an_unknown_modality_names_the_known_ones() -> None:
 def test_a_negative_seed_or_a_tiny_size_is_refused(seed: int, size: int) -> None:
     with pytest.raises(InvalidArgument):
         make_phantom("ct", seed, size)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_every_one_of_three_hundred_sources_is_finite(modality: str) -> None:
+    assert all(np.isfinite(make_phantom(modality, seed, 48)).all() for seed in range(1000, 1300))

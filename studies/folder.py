@@ -1,0 +1,190 @@
+"""Write a study folder: phantoms with known degradations, and the questions about them, split by source.
+
+    base.tsv    base/      what the base model is trained on: no image of the left-out cells
+    pool/  pool_answers.tsv   the unlabelled pool; the answers are for the simulated oracle and expert alone
+    dev.tsv     dev/       failures are looked for here; the left-out cells are common
+    test.tsv    test/      figures are reported on this; the left-out cells are as common as in dev
+    replay.tsv  replay/    drawn like base, against forgetting
+    study.json             the plan and what came of it; written last
+
+A *cell* is a modality and a degradation. The left-out cells are the weakness that the loop has to find: absent from
+base and replay, rare in the pool, common in dev and test. Every source (seed) is in one split only, with one image.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Mapping
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image as PilImage
+
+from shared.errors import AlreadyExists
+from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.drawing import Image
+from studies.optics import to_bytes
+from studies.phantoms import make_phantom
+from studies.plan import SPLITS, StudyPlan
+from studies.questions import LETTERS, Finding, Question, ask_how, ask_what, ask_yes_no
+
+COLUMNS = (
+    *("index", "image_path", "question", *LETTERS, "answer", "modality", "question_type", "attribute"),
+    *("severity", "scope", "source_id", "patient_id", "split"),
+)
+"""Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about."""
+
+Row = dict[str, str]
+T = TypeVar("T")
+
+README = """A study made by a program. Every image here is a drawing (a phantom) with a degradation computed from
+physics; nothing comes from a patient. One generator seed is one source is one patient.
+
+pool/             the unlabelled image pool
+pool_answers.tsv  SIMULATED: what the simulated oracle and the simulated expert know about the pool's images
+dev.tsv           questions on which failures are looked for
+test.tsv          questions on which figures are reported
+replay.tsv        questions mixed into training against forgetting
+base.tsv          questions on which the base model is trained
+study.json        the plan: seed, sizes, left-out cells and how much rarer they are in the pool than in dev and test
+
+The left-out cells (a modality and a degradation) are the weakness that was put in on purpose: the base model never
+saw them. A gain measured here depends on how rare they are in the pool: state the enrichment beside it.
+"""
+
+
+def write_study(
+    folder: Path, plan: StudyPlan, on_image: Callable[[int, int], None] | None = None
+) -> Mapping[str, Any]:
+    """Write the study, or nothing where the same study is already there.
+
+    Args:
+        folder: Where to write; made if it does not exist. What an interrupted call left is written anew.
+        plan: Sizes, seed and left-out cells.
+        on_image: Called with (images written, images in all) after each image.
+
+    Returns:
+        What `study.json` holds.
+
+    Raises:
+        AlreadyExists: the folder holds a study of another plan.
+    """
+    description = plan.describe()
+    manifest = folder / "study.json"
+    if manifest.exists():
+        if json.loads(manifest.read_text(encoding="utf-8")) != description:
+            remedy = "choose another folder, or remove this one"
+            raise AlreadyExists(
+                "the folder holds another study", field="folder", value=folder.name, remedy=remedy
+            )
+        return description
+    n_done, n_images = 0, sum(plan.sizes.values())
+    for split in SPLITS:
+        (folder / split).mkdir(parents=True, exist_ok=True)
+        rows: list[Row] = []
+        for number, finding in enumerate(plan_findings(plan, split)):
+            source = plan.first_source(split) + number
+            image_path = f"{split}/{number:06d}.png"
+            save_png(folder / image_path, make_image(finding, source, plan.size))
+            questions = make_questions(finding, plan.names_asked(finding.modality, split), split, source)
+            ids = {
+                "image_path": image_path,
+                "source_id": f"phantom-{source}",
+                "patient_id": f"patient-{source}",
+            }
+            rows += [as_row(question, finding, {**ids, "split": split}) for question in questions]
+            n_done += 1
+            if on_image is not None:
+                on_image(n_done, n_images)
+        write_rows(folder / ("pool_answers.tsv" if split == "pool" else f"{split}.tsv"), rows)
+    (folder / "README.txt").write_text(README, encoding="utf-8")
+    manifest.write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    return description
+
+
+def plan_findings(plan: StudyPlan, split: str) -> list[Finding]:
+    """What each image of a split shows, in the order of the file names, which tells nothing of it.
+
+    Returns:
+        `plan.sizes[split]` findings: `plan.n_left_out(split)` of left-out cells and `plan.n_clean(split)` clean, the
+        others of known cells; cells, severities and modalities as even as the numbers allow; shuffled by the seed.
+    """
+    rng = np.random.default_rng([plan.seed, SPLITS.index(split)])
+    n_weak, n_clean = plan.n_left_out(split), plan.n_clean(split)
+    turns = islice(cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean)
+    known = {
+        modality: cycle(_shuffled(_degraded(plan.known_cells(modality)), rng)) for modality in DEGRADATIONS
+    }
+    weak = cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
+    clean = cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))
+    return _shuffled(
+        [*islice(weak, n_weak), *islice(clean, n_clean), *(next(known[modality]) for modality in turns)], rng
+    )
+
+
+def make_image(finding: Finding, source: int, size: int) -> Image:
+    """The phantom of a source with its degradation: float64 in 0..1, (size, size) or (size, size, 3)."""
+    clean = make_phantom(finding.modality, source, size)
+    rng = np.random.default_rng([source, 1])
+    return degrade(clean, finding.modality, finding.attribute, finding.severity, rng)
+
+
+def make_questions(finding: Finding, names: Iterable[str], split: str, source: int) -> list[Question]:
+    """The questions about one image: Yes/No, What and How; in the pool a Yes and a No, so four."""
+    rng = np.random.default_rng([source, 2])
+    asked = frozenset(names)
+    wanted = (True, False) if split == "pool" else (bool(rng.random() < 0.5),)
+    return [
+        *(ask_yes_no(finding, is_yes, asked, rng) for is_yes in wanted),
+        ask_what(finding, asked, rng),
+        ask_how(finding, rng),
+    ]
+
+
+def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
+    """One TSV row without its index.
+
+    Args:
+        question: What is asked.
+        finding: What the image shows.
+        ids: image_path, source_id, patient_id and split.
+    """
+    options = dict(zip(LETTERS, (*question.options, "", "", ""), strict=False))
+    return {
+        "question": question.text,
+        **options,
+        "answer": question.answer,
+        "modality": finding.modality,
+        "question_type": question.question_type,
+        "attribute": finding.attribute,
+        "severity": finding.severity,
+        "scope": finding.scope,
+        **ids,
+    }
+
+
+def write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Write a TSV with the columns `COLUMNS`; the index counts the rows from 0."""
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"index": str(index), **row} for index, row in enumerate(rows))
+
+
+def save_png(path: Path, image: Image) -> None:
+    """Write an image in 0..1 as an 8-bit PNG, grey or RGB."""
+    PilImage.fromarray(to_bytes(image)).save(path, compress_level=1)
+
+
+def _degraded(cells: Iterable[tuple[str, str]]) -> list[Finding]:
+    """Each cell at each severity."""
+    return [Finding(modality, name, severity) for modality, name in cells for severity in SEVERITIES]
+
+
+def _shuffled(things: Iterable[T], rng: np.random.Generator) -> list[T]:
+    """The things in random order."""
+    listed = list(things)
+    return [listed[int(place)] for place in rng.permutation(len(listed))]

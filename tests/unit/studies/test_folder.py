@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from shared.errors import AlreadyExists, InvalidArgument
+from studies.degradations import DEGRADATIONS, NONE
+from studies.folder import COLUMNS, plan_findings, write_study
+from studies.plan import DEFAULT_LEFT_OUT, SPLITS, StudyPlan
+from studies.questions import LEVELS, PHRASES
+
+SMALL = StudyPlan(n_base=30, n_pool=40, n_dev=20, n_test=20, n_replay=12, size=32)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    write_study(folder, SMALL)
+    return folder
+
+
+def read_rows(folder: Path, split: str) -> list[dict[str, str]]:
+    name = "pool_answers.tsv" if split == "pool" else f"{split}.tsv"
+    with (folder / name).open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def digest(folder: Path) -> dict[str, str]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_the_same_plan_gives_the_same_bytes(study: Path, tmp_path: Path) -> None:
+    write_study(tmp_path, SMALL)
+    assert digest(tmp_path) == digest(study)
+
+
+def test_an_interrupted_study_is_completed_to_the_same_bytes(study: Path, tmp_path: Path) -> None:
+    def stop(n_done: int, n_images: int) -> None:
+        if n_done == n_images // 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_study(tmp_path, SMALL, stop)
+    assert not (tmp_path / "study.json").exists()
+    write_study(tmp_path, SMALL)
+    assert digest(tmp_path) == digest(study)
+
+
+def test_a_complete_study_is_not_written_again(study: Path) -> None:
+    calls: list[int] = []
+    write_study(study, SMALL, lambda n_done, _: calls.append(n_done))
+    assert calls == []
+
+
+def test_another_plan_in_the_same_folder_is_refused(study: Path) -> None:
+    with pytest.raises(AlreadyExists):
+        write_study(study, StudyPlan(seed=1, size=32))
+
+
+def test_every_split_has_its_images_and_questions(study: Path) -> None:
+    for split in SPLITS:
+        rows = read_rows(study, split)
+        assert tuple(rows[0]) == COLUMNS
+        assert len(rows) == SMALL.sizes[split] * (4 if split == "pool" else 3)
+        assert [row["index"] for row in rows] == [str(number) for number in range(len(rows))]
+        assert {row["split"] for row in rows} == {split}
+        assert {row["image_path"] for row in rows} == {
+            str(path.relative_to(study)) for path in (study / split).glob("*.png")
+        }
+        for row in rows:
+            with Image.open(study / row["image_path"]) as image:
+                assert image.size == (32, 32)
+                assert image.mode == ("L" if row["modality"] in ("mri", "ct") else "RGB")
+
+
+def test_every_answer_in_the_folder_is_right(study: Path) -> None:
+    for row in (row for split in SPLITS for row in read_rows(study, split)):
+        answer = row[row["answer"]]
+        shown = PHRASES[row["modality"]][row["attribute"]]
+        if row["question_type"] == "how":
+            assert answer == LEVELS[row["severity"]]
+        elif row["question_type"] == "what":
+            assert answer.lower() == shown
+        elif "free" in row["question"]:
+            assert (answer == "Yes") == (row["attribute"] == NONE)
+        else:
+            assert (answer == "Yes") == row["question"].endswith(f" {shown}?")
+
+
+def test_a_pool_image_has_a_yes_and_a_no(study: Path) -> None:
+    answers: dict[str, list[str]] = {}
+    for row in read_rows(study, "pool"):
+        if row["question_type"] == "yes_no":
+            answers.setdefault(row["image_path"], []).append(row[row["answer"]])
+    assert all(sorted(pair) == ["No", "Yes"] for pair in answers.values())
+
+
+def test_no_source_patient_or_image_is_in_two_splits(study: Path) -> None:
+    for column in ("source_id", "patient_id", "image_path"):
+        owners = [{row[column] for row in read_rows(study, split)} for split in SPLITS]
+        assert len(set().union(*owners)) == sum(len(owner) for owner in owners)
+    digests = [value for name, value in digest(study).items() if name.endswith(".png")]
+    assert len(set(digests)) == len(digests)
+
+
+def test_two_seeds_share_no_source() -> None:
+    ranges = [StudyPlan(seed=seed).first_source(split) for seed in range(5) for split in SPLITS]
+    assert np.diff(sorted(ranges)).min() >= 10_000_000
+
+
+def test_left_out_cells_are_absent_from_base_rare_in_the_pool_and_common_in_dev_and_test() -> None:
+    plan = StudyPlan(n_base=300, n_pool=300, n_dev=300, n_test=300, n_replay=300)
+    share = {}
+    for split in SPLITS:
+        findings = plan_findings(plan, split)
+        share[split] = np.mean([(f.modality, f.attribute) in DEFAULT_LEFT_OUT for f in findings])
+        assert np.mean([f.is_clean for f in findings]) == 0.25
+        assert set(Counter(f.modality for f in findings if not f.is_clean)) == set(DEGRADATIONS)
+    assert share == {"base": 0.0, "pool": 0.1, "dev": 0.4, "test": 0.4, "replay": 0.0}
+
+
+def test_every_known_cell_is_in_base_at_both_severities() -> None:
+    shown = {(f.modality, f.attribute, f.severity) for f in plan_findings(StudyPlan(n_base=300), "base")}
+    known = [cell for modality in DEGRADATIONS for cell in StudyPlan().known_cells(modality)]
+    assert {(*cell, severity) for cell in known for severity in ("mild", "severe")} <= shown
+
+
+def test_base_and_replay_never_name_a_left_out_cell(study: Path) -> None:
+    for row in read_rows(study, "base") + read_rows(study, "replay"):
+        text = " ".join(row[column] for column in ("question", "A", "B", "C", "D")).lower()
+        for modality, name in DEFAULT_LEFT_OUT:
+            assert modality != row["modality"] or PHRASES[modality][name] not in text
+
+
+def test_study_json_states_the_enrichment_and_what_is_simulated(study: Path) -> None:
+    description = json.loads((study / "study.json").read_text())
+    assert description["enrichment"] == pytest.approx(4.0)
+    assert "phantoms" in description["simulated"]
+    assert description["splits"]["pool"] == {"n_images": 40, "n_left_out": 4, "n_clean": 10}
+    assert "SIMULATED" in (study / "README.txt").read_text()
+
+
+def test_without_left_out_cells_there_is_no_enrichment() -> None:
+    plan = StudyPlan(left_out=frozenset())
+    assert plan.enrichment is None
+    assert plan.n_left_out("dev") == 0
+    assert len(plan_findings(plan, "dev")) == plan.n_dev
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_pool": -1},
+        {"seed": -1},
+        {"size": 16},
+        {"rare_ratio": 1.5},
+        {"weak_ratio": 0.9},
+        {"clean_ratio": -0.1},
+        {"left_out": frozenset({("ct", "bubbles")})},
+        {"left_out": frozenset({("ct", NONE)})},
+        {"left_out": frozenset({("ct", "rings"), ("ct", "metal")})},
+    ],
+)
+def test_a_plan_that_cannot_be_drawn_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        StudyPlan(**wrong)
