@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from shared.database import reader
 from shared.events.bus import Event, EventBus
@@ -24,7 +25,7 @@ from shared.events.loop import BackgroundLoop, Bell
 
 LEASE_SECONDS = 30.0
 _BATCH = 100
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 0.2
 
 
 class Outbox:
@@ -35,7 +36,6 @@ class Outbox:
     """
 
     def __init__(self, metadata: MetaData) -> None:
-        self._bell = Bell()
         self._events = sa.Table(
             "outbox",
             metadata,
@@ -58,7 +58,6 @@ class Outbox:
         """
         headers = json.dumps(encode(event), sort_keys=True)
         connection.execute(sa.insert(self._events).values(headers=headers, data=event.data))
-        self._bell.ring()
 
     def waiting(self, engine: Engine) -> int:
         """Count the events that are committed and not yet published."""
@@ -102,19 +101,6 @@ class Outbox:
             mine = sa.update(self._leader).where(self._leader.c.owner == owner)
             connection.execute(mine.values(lease_until=0.0))
 
-    def wait(self, seen: int, timeout_seconds: float) -> None:
-        """Wait for an event to be added in this process since `seen` (see `rings`)."""
-        self._bell.wait(seen, timeout_seconds)
-
-    @property
-    def rings(self) -> int:
-        """How often something was added or the drainer was closed, in this process."""
-        return self._bell.rings
-
-    def wake(self) -> None:
-        """End every `wait`."""
-        self._bell.ring()
-
 
 class OutboxDrainer:
     """A thread that publishes what a service's outbox holds while it leads; it begins at once.
@@ -134,17 +120,18 @@ class OutboxDrainer:
         self._bus = bus
         self._clock = clock
         self._owner = uuid4().hex
-        self._loop = BackgroundLoop("outbox", self._step, outbox.wake)
+        self._bell = Bell()
+        self._loop = BackgroundLoop("outbox", self._step, self._bell.ring)
 
     def close(self) -> None:
         """Stop after the batch in hand and step down; what is left waits for the next drainer."""
         self._loop.close()
-        self._outbox.step_down(self._engine, self._owner)
+        with suppress(OperationalError):  # then its lease runs out
+            self._outbox.step_down(self._engine, self._owner)
 
     def _step(self) -> None:
-        seen = self._outbox.rings
-        while self._outbox.waiting(self._engine) and self._outbox.lead(
-            self._engine, self._owner, self._clock()
-        ):
+        seen = self._bell.rings
+        if self._outbox.waiting(self._engine) and self._outbox.lead(self._engine, self._owner, self._clock()):
             self._outbox.drain(self._engine, self._bus)
-        self._outbox.wait(seen, _LOOK_SECONDS)
+        else:
+            self._bell.wait(seen, _LOOK_SECONDS)

@@ -2,11 +2,12 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+import structlog
 
 from shared.errors import InvalidArgument, Unavailable
 from shared.events.bus import MAX_ATTEMPTS, BatchHandler, Consumer, Event, EventBus, each
@@ -50,6 +51,11 @@ class Recorder:
 class EventBusSuite(ABC):
     poll_seconds = 0.0
     """How long a poll must wait before "there is nothing" can be believed."""
+
+    @pytest.fixture(autouse=True)
+    def log(self) -> Iterator[list[Any]]:
+        with structlog.testing.capture_logs() as entries:
+            yield entries
 
     @pytest.fixture
     @abstractmethod
