@@ -1,0 +1,326 @@
+"""Operations over the wire, across restarts, and between processes that share a database."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import sqlalchemy as sa
+from google.protobuf.duration_pb2 import Duration
+
+from medq.operations.v1 import operations_pb2 as pb
+from medq.operations.v1 import operations_pb2_grpc as pb_grpc
+from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
+from shared.database import create_engine, sqlite_url
+from shared.errors import AlreadyExists, BudgetExhausted, Cancelled, InvalidArgument, MedqError, NotFound
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import write_dataset, write_rows
+from shared.objects.folder import FolderObjectStore
+from shared.operations import OperationContext, Operations
+from shared.rpc.errors import from_rpc_error
+from shared.rpc.operations import await_operation
+from shared.rpc.server import Service
+from shared.settings import ServiceSettings
+from tests.support.servers import running, short_folder
+
+Function = Callable[[OperationContext, StartImportModelRequest], str]
+
+
+def _import(operation_id: str, folder: str = "f") -> StartImportModelRequest:
+    return StartImportModelRequest(operation_id=operation_id, folder_uri=folder)
+
+
+def _nothing(context: OperationContext, request: Any) -> str:
+    return ""
+
+
+class Part:
+    """Operations on one database file, as many processes as are asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.engine: sa.Engine = create_engine(sqlite_url(folder / "operations.sqlite"))
+        self.objects = FolderObjectStore(folder / "objects")
+
+    def operations(self, function: Function, owner: str = "one", lease_seconds: float = 30.0) -> Operations:
+        functions: Mapping[Any, Any] = {StartImportModelRequest: function, StartTrainRequest: _nothing}
+        return Operations("part", self.engine, functions, owner=owner, lease_seconds=lease_seconds)
+
+
+@pytest.fixture
+def part() -> Iterator[Part]:
+    with short_folder() as folder:
+        part = Part(folder)
+        yield part
+        part.engine.dispose()
+
+
+@pytest.fixture
+def served(part: Part) -> Iterator[Callable[[Function], Any]]:
+    """Serves a function; calls `running` lazily so that a test chooses the function."""
+    bus = SqliteEventBus(part.folder / "events.sqlite")
+
+    def serve(function: Function) -> Any:
+        operations = part.operations(function)
+        service = Service(
+            "part",
+            "medq.operations.v1.OperationsService",
+            lambda _: None,
+            operations,
+            objects=part.objects,
+        )
+        settings = ServiceSettings(
+            state_folder=part.folder, listen=f"unix:{part.folder}/p.sock", drain_seconds=0.2, threads=4
+        )
+        return operations, running(service, bus, settings)
+
+    yield serve
+    bus.close()
+
+
+def _until_terminal(operations: Operations, operation_id: str) -> Any:
+    seen = 0
+    for _ in range(100):
+        found = operations.wait(operation_id, seen, 5.0, lambda: True)
+        if found.is_terminal:
+            return found
+        seen = found.revision
+    raise AssertionError("the operation did not end")
+
+
+def test_the_same_request_twice_is_one_operation(part: Part) -> None:
+    calls: list[str] = []
+    operations = part.operations(lambda context, request: calls.append(request.folder_uri) or "")  # type: ignore[func-returns-value]
+    operations.start(_import("a"))
+    _until_terminal(operations, "a")
+    operations.start(_import("a"))
+    operations.drain()
+    assert calls == ["f"]
+
+
+def test_the_same_id_with_another_request_is_refused(part: Part) -> None:
+    operations = part.operations(_nothing)
+    operations.start(_import("a"))
+    with pytest.raises(AlreadyExists, match="another request"):
+        operations.start(_import("a", "g"))
+    with pytest.raises(AlreadyExists):
+        operations.start(StartTrainRequest(operation_id="a"))
+    operations.drain()
+
+
+@pytest.mark.parametrize("operation_id", ["", " x", "-x", "x" * 201, "ä"])
+def test_an_id_of_the_wrong_form_is_refused(part: Part, operation_id: str) -> None:
+    operations = part.operations(_nothing)
+    with pytest.raises(InvalidArgument, match="id"):
+        operations.start(_import(operation_id))
+    operations.drain()
+
+
+def test_a_typed_failure_reaches_the_caller(served: Callable[[Function], Any]) -> None:
+    def fail(context: OperationContext, request: StartImportModelRequest) -> str:
+        raise InvalidArgument("No weights.", field="folder_uri", value="f", remedy="Add them.")
+
+    operations, server = served(fail)
+    with server as channel:
+        operations.start(_import("a"))
+        with pytest.raises(InvalidArgument) as caught:
+            await_operation(channel, "a")
+        assert caught.value.remedy == "Add them."
+
+
+def test_an_untyped_failure_says_nothing_of_the_inside(served: Callable[[Function], Any]) -> None:
+    def fail(context: OperationContext, request: StartImportModelRequest) -> str:
+        raise RuntimeError("secret")
+
+    operations, server = served(fail)
+    with server as channel:
+        operations.start(_import("a"))
+        with pytest.raises(MedqError) as caught:
+            await_operation(channel, "a")
+        assert "secret" not in str(caught.value)
+
+
+def test_progress_is_seen_while_the_work_goes_on(served: Callable[[Function], Any]) -> None:
+    go_on = threading.Event()
+
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        context.progress(3, 7, "files")
+        go_on.wait(30)
+        return ""
+
+    seen: list[tuple[int, int, str]] = []
+
+    def show(operation: pb.Operation) -> None:
+        progress = operation.progress
+        seen.append((progress.done, progress.total, progress.unit))
+        if progress.done == 3:
+            go_on.set()
+
+    operations, server = served(work)
+    with server as channel:
+        operations.start(_import("a"))
+        await_operation(channel, "a", on_change=show)
+    assert (3, 7, "files") in seen
+
+
+def test_a_cancelled_operation_ends_as_cancelled(served: Callable[[Function], Any]) -> None:
+    begun = threading.Event()
+
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        begun.set()
+        for done in range(10**9):
+            context.progress(done, 10**9, "steps")
+        return ""
+
+    operations, server = served(work)
+    with server as channel:
+        operations.start(_import("a"))
+        begun.wait(30)
+        pb_grpc.OperationsServiceStub(channel).CancelOperation(pb.CancelOperationRequest(operation_id="a"))
+        with pytest.raises(Cancelled):
+            await_operation(channel, "a")
+
+
+def test_an_unfinished_operation_is_taken_up_after_a_restart(part: Part) -> None:
+    first = part.operations(_nothing)
+    first.drain()  # accepts, but no longer works: as a process that is killed right after its answer
+    first.start(_import("a"))
+    second = part.operations(lambda context, request: "sha256:" + "0" * 64)
+    second.resume()
+    assert _until_terminal(second, "a").state == "succeeded"
+    second.drain()
+
+
+def test_drained_work_is_given_back_and_finished_by_the_next(part: Part) -> None:
+    begun = threading.Event()
+
+    def endless(context: OperationContext, request: StartImportModelRequest) -> str:
+        begun.set()
+        while True:
+            context.check_cancelled()
+
+    first = part.operations(endless, owner="one")
+    first.start(_import("a"))
+    begun.wait(30)
+    first.drain()
+    assert first.get("a").state == "pending"
+    second = part.operations(_nothing, owner="two")
+    second.resume()
+    found = _until_terminal(second, "a")
+    second.drain()
+    assert (found.state, found.attempts) == ("succeeded", 2)
+
+
+def test_a_row_whose_lease_ran_out_is_taken_over(part: Part) -> None:
+    gone = part.operations(_nothing, owner="gone")
+    gone.drain()
+    gone.start(_import("a"))
+    table = sa.table("operations", sa.column("state"), sa.column("owner"), sa.column("lease_until"))
+    with part.engine.begin() as connection:
+        connection.execute(sa.update(table).values(state="running", owner="gone", lease_until=1.0))
+    other = part.operations(_nothing, owner="other")
+    other.resume()
+    assert _until_terminal(other, "a").state == "succeeded"
+    other.drain()
+
+
+def test_a_row_with_a_living_lease_is_left_alone(part: Part) -> None:
+    release = threading.Event()
+    begun = threading.Event()
+
+    def hold(context: OperationContext, request: StartImportModelRequest) -> str:
+        begun.set()
+        release.wait(30)
+        return ""
+
+    first = part.operations(hold, owner="one")
+    first.start(_import("a"))
+    begun.wait(30)
+    second = part.operations(_nothing, owner="two")
+    second.resume()
+    second.start(_import("a"))
+    second.drain()
+    assert first.get("a").state == "running"
+    release.set()
+    assert _until_terminal(first, "a").attempts == 1
+    first.drain()
+
+
+def test_more_waiters_than_allowed_are_told_to_come_back(served: Callable[[Function], Any]) -> None:
+    release = threading.Event()
+    begun = threading.Event()
+
+    def hold(context: OperationContext, request: StartImportModelRequest) -> str:
+        begun.set()
+        release.wait(30)
+        return ""
+
+    operations, server = served(hold)  # four threads: one may wait
+    with server as channel:
+        operations.start(_import("a"))
+        begun.wait(30)
+        stub = pb_grpc.OperationsServiceStub(channel)
+        seen = operations.get("a").revision
+        request = pb.WaitOperationRequest(operation_id="a", seen_revision=seen, wait=Duration(seconds=20))
+        waiting = [stub.WaitOperation.future(request) for _ in range(2)]
+        errors = [future.exception() for future in _first_done(waiting)]
+        assert isinstance(from_rpc_error(errors[0]), BudgetExhausted)
+        release.set()
+        assert [future.exception() for future in waiting].count(None) == 1
+
+
+def _first_done(futures: list[Any]) -> list[Any]:
+    """The first future that is done, without waiting for the others."""
+    done: list[Any] = []
+    ready = threading.Event()
+    for future in futures:
+        future.add_done_callback(lambda finished: (done.append(finished), ready.set()))
+    ready.wait(30)
+    return done[:1]
+
+
+def test_operations_are_listed_by_prefix_page_by_page(served: Callable[[Function], Any]) -> None:
+    operations, server = served(_nothing)
+    with server as channel:
+        for name in ("run/1", "run/2", "run/3", "other"):
+            operations.start(_import(name))
+        stub = pb_grpc.OperationsServiceStub(channel)
+        first = stub.ListOperations(pb.ListOperationsRequest(id_prefix="run/", page_size=2))
+        rest = stub.ListOperations(
+            pb.ListOperationsRequest(id_prefix="run/", page_size=2, page_token=first.next_page_token)
+        )
+        ids = [operation.operation_id for page in (first, rest) for operation in page.operations]
+    assert ids == ["run/3", "run/2", "run/1"]
+    assert rest.next_page_token == ""
+
+
+def test_an_unknown_operation_is_not_found(served: Callable[[Function], Any]) -> None:
+    _, server = served(_nothing)
+    with server as channel:
+        stub = pb_grpc.OperationsServiceStub(channel)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.GetOperation(pb.GetOperationRequest(operation_id="nobody"))
+        assert isinstance(from_rpc_error(caught.value), NotFound)
+
+
+def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[Function], Any]) -> None:
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        folder = part.folder / "made"
+        folder.mkdir(exist_ok=True)
+        write_rows(folder / "rows.jsonl", [{"n": n} for n in range(3)])
+        (folder / "large.bin").write_bytes(b"x" * 600_000)
+        return write_dataset(part.objects, "test", folder, counts={}, parents=[], configuration={}, seed=0)
+
+    operations, server = served(work)
+    with server as channel:
+        operations.start(_import("a"))
+        await_operation(channel, "a")
+        stub = pb_grpc.OperationsServiceStub(channel)
+        files: dict[str, bytes] = {}
+        for piece in stub.DownloadResult(pb.DownloadResultRequest(operation_id="a")):
+            files[piece.file_name] = files.get(piece.file_name, b"") + piece.chunk
+    assert files == {name: (part.folder / "made" / name).read_bytes() for name in ("rows.jsonl", "large.bin")}
