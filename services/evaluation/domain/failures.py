@@ -1,0 +1,95 @@
+"""Which items are failures, and how often each capability fails (Eq. 1). It knows nothing of answers or texts.
+
+Three outcomes, never two: a run is right, wrong or unscored, and an item is a failure, not a failure, or UNSCORED.
+What is UNSCORED is neither right nor wrong and enters no rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from shared.errors import InvalidArgument
+
+
+@dataclass(frozen=True)
+class CapabilityErrorRate:
+    """One component e_k of Eq. 1.
+
+    Attributes:
+        capability: The label `axis:value`.
+        n_failures: |{b in B : c_k(b) = 1}|.
+        n_items: |{s in D_dev : c_k(s) = 1}|, the UNSCORED left out.
+        n_unscored: Items of this capability that are UNSCORED.
+        error_rate: e_k = n_failures / n_items in [0, 1]; None where every item is UNSCORED.
+    """
+
+    capability: str
+    n_failures: int
+    n_items: int
+    n_unscored: int
+    error_rate: float | None
+
+
+def error_rate(correct: Sequence[bool | None]) -> float | None:
+    """The share of wrong answers among an item's scored runs.
+
+    Args:
+        correct: One entry a run: right, wrong, or None where the run could not be scored.
+
+    Returns: A rate in [0, 1]; None where no run was scored.
+    """
+    scored = [outcome for outcome in correct if outcome is not None]
+    return scored.count(False) / len(scored) if scored else None
+
+
+def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> bool | None:
+    """Whether the item belongs to the failure pool B: its error rate is strictly above gamma.
+
+    The comparison is of whole numbers with gamma read as the decimal fraction that was written, so 3 wrong of 5 is not
+    above 0.6 even where 0.6 came through a 32-bit field; 4 of 5 is.
+
+    Args:
+        correct: One entry for each run that answered, at most `n_runs`: right, wrong, or None for unscored.
+        gamma: Failure threshold, 0 <= gamma < 1 (paper: 0.6).
+        n_runs: R, the runs that were asked for (paper: 5); a run without an entry is unscored.
+
+    Returns: True, False, or None (UNSCORED) where fewer than half of the R runs were scored.
+    Raises: InvalidArgument: gamma or the number of runs is out of range.
+    Source: section 2.2 of the paper; the rule for unscored runs is ours.
+    """
+    if not 0 <= gamma < 1:
+        raise InvalidArgument("The failure threshold lies in [0, 1).", field="gamma", value=gamma)
+    if n_runs < 1 or len(correct) > n_runs:
+        raise InvalidArgument("There are at most R runs an item.", field="n_runs", value=n_runs)
+    scored = [outcome for outcome in correct if outcome is not None]
+    if not scored or 2 * len(scored) < n_runs:
+        return None
+    return Fraction(scored.count(False), len(scored)) > Fraction(gamma).limit_denominator(10_000)
+
+
+def capability_error_rates(
+    items: Iterable[tuple[Sequence[str], bool | None]],
+) -> tuple[CapabilityErrorRate, ...]:
+    """Eq. 1: e_k = |{b in B : c_k(b) = 1}| / |{s in D_dev : c_k(s) = 1}|.
+
+    An UNSCORED item is in neither count (it is not known to be a failure, and calling it a success would lower e_k);
+    it is counted apart.
+
+    Args:
+        items: Of each development item its capability labels and `is_failure`.
+
+    Returns: One row for each label that occurs, sorted by label.
+    """
+    counts: dict[str, list[int]] = {}
+    for labels, failed in items:
+        for label in set(labels):
+            row = counts.setdefault(label, [0, 0, 0])
+            row[0] += failed is True
+            row[1] += failed is not None
+            row[2] += failed is None
+    return tuple(
+        CapabilityErrorRate(label, n_failures, n_items, n_unscored, n_failures / n_items if n_items else None)
+        for label, (n_failures, n_items, n_unscored) in sorted(counts.items())
+    )

@@ -1,0 +1,59 @@
+"""Keyed sampling noise: an answer depends neither on its batch nor on a restart.
+
+Sampling from a softmax equals taking the largest of logit + Gumbel noise. Here the noise of a token is a pure function
+of (seed, item, run, position), so whoever generates that token, whenever and beside whatever, draws the same one.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import InvalidArgument
+
+
+def keyed_gumbel(
+    seed: int, item_id: str, run: int, position: int, vocabulary_size: int
+) -> NDArray[np.float32]:
+    """Standard Gumbel noise for one token position.
+
+    Args:
+        seed: The evaluation's seed.
+        item_id: The item that is answered.
+        run: Which of the R runs, from 0.
+        position: Which token of the answer, from 0.
+        vocabulary_size: v >= 1; a longer vocabulary keeps the noise of the shorter one as its head.
+
+    Returns: (v,) float32, finite, independent between keys.
+    Raises: InvalidArgument: the vocabulary is empty.
+    Cost: O(v).   Source: Maddison et al. 2014; counter-based generator: Salmon et al. 2011 (Philox).
+    """
+    if vocabulary_size < 1:
+        raise InvalidArgument("A vocabulary has tokens.", field="vocabulary_size", value=vocabulary_size)
+    key = json.dumps([seed, item_id, run, position]).encode()
+    digest = blake2b(key, digest_size=16).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    uniform = np.maximum(generator.random(vocabulary_size), np.finfo(np.float64).tiny)
+    noise: NDArray[np.float32] = (-np.log(-np.log(uniform))).astype(np.float32)
+    return noise
+
+
+def sample_token(logits: NDArray[np.floating], noise: NDArray[np.floating], temperature: float = 1.0) -> int:
+    """The token drawn from softmax(logits / temperature) with the given Gumbel noise (top-p 1).
+
+    Args:
+        logits: (v,) finite or -inf.
+        noise: (v,) from `keyed_gumbel`.
+        temperature: Above 0.
+
+    Returns: The index of the largest logits / temperature + noise; ties to the lowest.
+    Raises: InvalidArgument: the temperature is not positive.
+    """
+    if temperature <= 0:
+        raise InvalidArgument(
+            "Sampling needs a positive temperature.", field="temperature", value=temperature
+        )
+    return int(np.argmax(np.asarray(logits, dtype=np.float64) / temperature + noise))

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from services.evaluation.domain.sampling import keyed_gumbel, sample_token
+from shared.errors import InvalidArgument
+
+
+def test_noise_is_a_function_of_its_key_alone():
+    first = keyed_gumbel(7, "item-1", 0, 3, 50)
+    for other in (
+        keyed_gumbel(8, "item-1", 0, 3, 50),
+        keyed_gumbel(7, "item-1", 1, 3, 50),
+        keyed_gumbel(7, "item-1", 0, 4, 50),
+    ):
+        assert not np.isclose(first, other).any()
+    np.testing.assert_array_equal(first, keyed_gumbel(7, "item-1", 0, 3, 50))
+    assert first.dtype == np.float32
+
+
+def test_a_longer_vocabulary_keeps_the_noise_of_the_shorter():
+    np.testing.assert_array_equal(keyed_gumbel(7, "x", 0, 0, 30), keyed_gumbel(7, "x", 0, 0, 90)[:30])
+
+
+def test_keys_that_read_alike_when_joined_are_different_keys():
+    assert not np.isclose(keyed_gumbel(1, "2", 3, 4, 20), keyed_gumbel(1, "23", 0, 4, 20)).any()
+
+
+def test_noise_has_the_gumbel_distribution():
+    noise = keyed_gumbel(0, "item", 0, 0, 20_000)
+    assert stats.kstest(noise, "gumbel_r").pvalue > 0.01
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_largest_of_logits_and_noise_is_a_draw_from_the_softmax(temperature):
+    logits = np.array([2.0, 1.0, 0.0, -1.0, -np.inf])
+    draws = [
+        sample_token(logits, keyed_gumbel(0, f"item-{i}", i % 5, i % 7, 5), temperature)
+        for i in range(10_000)
+    ]
+    expected = np.exp(logits / temperature) / np.exp(logits / temperature).sum()
+    counts = np.bincount(draws, minlength=5)
+    assert counts[4] == 0
+    assert stats.chisquare(counts[:4], 10_000 * expected[:4]).pvalue > 0.01
+
+
+def test_positions_of_one_answer_are_independent():
+    tokens = [sample_token(np.zeros(2), keyed_gumbel(0, "item", 0, position, 2)) for position in range(4001)]
+    table = np.zeros((2, 2))
+    np.add.at(table, (tokens[:-1], tokens[1:]), 1)
+    assert stats.chi2_contingency(table).pvalue > 0.01
+
+
+def test_no_vocabulary_and_no_temperature_are_refused():
+    with pytest.raises(InvalidArgument):
+        keyed_gumbel(0, "item", 0, 0, 0)
+    with pytest.raises(InvalidArgument):
+        sample_token(np.zeros(2), np.zeros(2), 0.0)

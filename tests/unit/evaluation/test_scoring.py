@@ -1,0 +1,130 @@
+import pytest
+
+from services.evaluation.domain.scoring import official_choice, strict_choice
+
+WHAT = {"A": "Motion ghosts", "B": "Noise", "C": "Metal artifact", "D": "Metal artifact, severe"}
+YES_NO = {"A": "Yes", "B": "No"}
+HOW = {"A": "Good", "B": "Usable", "C": "Reject"}
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B", "B"),
+        ("c", "C"),
+        ("B. Noise", "B"),
+        ("(D)", "D"),
+        ("This is a blurred image, so B", "A"),
+        ("A blurred image; answer: C", "A"),
+        ("There is a clear problem. The answer is C.", "A"),
+        ("I'd say C", "D"),
+        ("N/A", "A"),
+        ("Yes", None),
+        ("No", None),
+        ("Motion ghosts", None),
+        ("", None),
+        ("E", None),
+        ("BAD", None),
+        ("The image shows noise: B.", "B"),
+    ],
+)
+def test_official_reading_is_the_first_isolated_letter(reply, letter):
+    assert official_choice(reply, WHAT) == letter
+
+
+def test_official_reading_goes_to_e_where_there_is_an_option_e():
+    assert official_choice("E", {**WHAT, "E": "bone"}) == "E"
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("B", "B"),
+        ("c", "C"),
+        ("a", "A"),
+        (" **B** ", "B"),
+        ("(d)", "D"),
+        ("B.", "B"),
+        ("B) Noise", "B"),
+        ("b: noise", "B"),
+        ("**B.** Noise", "B"),
+        ("Noise", "B"),
+        ("noise.", "B"),
+        ("Noise, which covers the whole slice.", "B"),
+        ("The answer is C.", "C"),
+        ("There is a clear problem. The answer is C.", "C"),
+        ("the answer is noise", "B"),
+        ("Answer: (B)", "B"),
+        ("Answer: **B**", "B"),
+        ("I choose option D", "D"),
+        ("This is a blurred image, so B", "B"),
+        ("A blurred image; answer: C", "C"),
+        ("This is a CT slice. The answer is C.", "C"),
+        ("I'd say C", "C"),
+        ("C is the correct answer", "C"),
+        ("The best choice is (A) Motion ghosts.", "A"),
+        ("Metal artifact", "C"),
+        ("Metal artifact, severe", "D"),
+        ("The answer is A because of the ghosts", "A"),
+        ("I would pick b.", "B"),
+        ("B\n\nThe image is noisy.", "B"),
+    ],
+)
+def test_strict_reading_finds_the_one_option_named(reply, letter):
+    assert strict_choice(reply, WHAT) == letter
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "   ",
+        "A blurred image.",
+        "a blurred image",
+        "This is a slice with a streak",
+        "N/A",
+        "A or B",
+        "A and B.",
+        "Either B, or C.",
+        "B. Metal artifact",
+        "E",
+        "The answer is E.",
+        "I cannot tell.",
+        "This B-mode image is unclear",
+        "The image shows noise everywhere",
+        "The answer is a matter of taste",
+        "Option A is wrong. B.",
+    ],
+)
+def test_strict_reading_leaves_the_rest_unscored(reply):
+    assert strict_choice(reply, WHAT) is None
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("Yes", "A"),
+        ("no", "B"),
+        ("No.", "B"),
+        ("Yes, there is a ghost.", "A"),
+        ("The answer is no.", "B"),
+        ("A. Yes", "A"),
+        ("A. No", None),
+        ("Yes and no", None),
+        ("Not sure", None),
+        ("None", None),
+    ],
+)
+def test_strict_reading_understands_yes_and_no(reply, letter):
+    assert strict_choice(reply, YES_NO) == letter
+
+
+@pytest.mark.parametrize(("reply", "letter"), [("Reject", "C"), ("good", "A"), ("A good image", None)])
+def test_strict_reading_understands_levels(reply, letter):
+    assert strict_choice(reply, HOW) == letter
+
+
+def test_two_options_of_one_text_are_told_apart_by_letter_only():
+    options = {"A": "Noise", "B": "noise"}
+    assert strict_choice("noise", options) is None
+    assert strict_choice("B", options) == "B"
