@@ -1,0 +1,33 @@
+"""`medq demo`: two rounds of the loop on phantoms, with nothing to bring along."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from cli.commands.run import show_report, start_run
+from cli.connection import connect
+from cli.follow import download, finish_run
+from cli.options import Json, Out
+from cli.output import console, told_errors
+
+
+def demo(
+    out: Out,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the phantoms, the model and the run.")] = 0,
+    is_json: Json = False,
+) -> None:
+    """Make phantoms by seed, train a tiny base model on some of them, then run two rounds and write report.html.
+
+    Phantoms, oracle and expert are simulated; the model, its training and every score are real.
+    """
+    from studies.demo import prepare
+
+    with told_errors(is_json):
+        config = prepare(out / "study", seed, say=(lambda _: None) if is_json else console.print)
+        with connect(out) as channels:
+            start_run(channels["controller"], config, "demo")
+            finish_run(channels, "demo", is_quiet=is_json)
+            download(channels["controller"], "demo", out)
+        show_report(out, is_json)

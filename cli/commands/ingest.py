@@ -1,0 +1,54 @@
+"""`medq ingest`: bring images in, and see what could not be read."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from cli.connection import connect
+from cli.fingerprint import fingerprint
+from cli.follow import download, finish
+from cli.options import Json, Out, Server
+from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+
+
+def ingest(
+    source: Annotated[
+        Path,
+        typer.Argument(exists=True, help="A folder, or a CSV, TSV or Parquet with `image_path` or `image`."),
+    ],
+    out: Out,
+    split: Annotated[str, typer.Option(help="pool, dev, test or replay.")] = "pool",
+    modality: Annotated[str, typer.Option(help="Modality where neither file nor manifest tells one.")] = "",
+    server: Server = "",
+    is_json: Json = False,
+) -> None:
+    """Decode, de-identify, hash, store and embed images; a file that cannot be read is one row of the report."""
+    place = str(source.resolve())
+    operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
+    with told_errors(is_json), connect(out, server) as channels:
+        request = embedding_pb2.StartIngestRequest(
+            operation_id=operation_id, source_uri=place, split=split, default_modality=modality
+        )
+        embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
+        finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
+        download(channels["embedding"], operation_id, out / "ingest", ["report.jsonl", "images.jsonl"])
+    lines = (out / "ingest" / "report.jsonl").read_text(encoding="utf-8").splitlines()
+    rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    counts = Counter(str(row["status"]) for row in rows)
+    refused = [row for row in rows if row["status"] in ("failed", "quarantined")]
+    if is_json:
+        print_json({"counts": counts, "refused": refused})
+    else:
+        console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
+        if refused:
+            cells = [(row["name"], row["status"], row["reason"], row["remedy"]) for row in refused[:20]]
+            print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
+        console.print(f"All rows: {out / 'ingest' / 'report.jsonl'}", markup=False)
+    if refused:
+        raise typer.Exit(PARTIAL)

@@ -1,0 +1,64 @@
+"""`medq status`: where the runs of a folder or a server stand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.json_format import MessageToDict
+
+from cli.connection import connect
+from cli.follow import run_title
+from cli.options import Json, Out, Server
+from cli.output import print_json, print_table, told_errors
+from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from shared.rpc.channels import Channels
+
+
+def status(out: Out, server: Server = "", is_json: Json = False) -> None:
+    """Show where each run stands, from any terminal, while another process works on the folder."""
+    with told_errors(is_json), connect(out, server, may_start=False) as channels:
+        stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
+        runs = list(stub.ListRuns(controller_pb2.ListRunsRequest()).runs)
+        work = {run.run_id: _operation(channels, run) for run in runs}
+        if is_json:
+            print_json({"runs": [_as_json(run, work[run.run_id]) for run in runs]})
+            return
+        rows = [
+            (run.run_id, run.state, run_title(run), _progress(work[run.run_id]), _latest(run), run.message)
+            for run in runs
+        ]
+        print_table("Runs", ("run", "state", "at", "progress", "latest test", "message"), rows)
+
+
+def _operation(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Operation:
+    """The operation that a run waits on; empty when it waits on none."""
+    if run.state != "running" or not run.operation_id:
+        return operations_pb2.Operation()
+    stub = operations_pb2_grpc.OperationsServiceStub(channels[run.service])
+    request = operations_pb2.ListOperationsRequest(id_prefix=run.operation_id, page_size=1)
+    found = stub.ListOperations(request).operations
+    return found[0] if found else operations_pb2.Operation()
+
+
+def _progress(operation: operations_pb2.Operation) -> str:
+    progress = operation.progress
+    if not progress.total:
+        return progress.message
+    return f"{progress.done}/{progress.total} {progress.unit}"
+
+
+def _latest(run: controller_pb2.Run) -> str:
+    scores = [score for score in run.scores if score.split == "test" and score.HasField("value")]
+    if not scores:
+        return "-"
+    last = scores[-1]
+    return f"{last.value:.3f} ({last.arm}, round {last.round})"
+
+
+def _as_json(run: controller_pb2.Run, operation: operations_pb2.Operation) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "preserving_proto_field_name": True,
+        "always_print_fields_with_no_presence": True,
+    }
+    return {**MessageToDict(run, **options), "operation": MessageToDict(operation, **options)}

@@ -1,0 +1,141 @@
+"""Following long work: a bar on a terminal, a line per step elsewhere, silence with `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from cli.output import console
+from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from shared.rpc.channels import Channels
+from shared.rpc.operations import await_operation
+
+
+class Watch:
+    """Shows how far an operation is.
+
+    Args:
+        is_quiet: Show nothing.
+    """
+
+    def __init__(self, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+        self._shown = ""
+        self._task: TaskID | None = None
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=is_quiet or not console.is_terminal,
+        )
+
+    @contextmanager
+    def shown(self) -> Iterator[Watch]:
+        """Show while the context lasts."""
+        with self._bar:
+            yield self
+
+    def show(self, title: str, operation: operations_pb2.Operation) -> None:
+        """Show an operation under a title."""
+        if self._is_quiet:
+            return
+        if title != self._shown:
+            if not console.is_terminal:
+                console.print(title, markup=False)
+            elif self._task is not None:
+                self._bar.remove_task(self._task)
+            self._shown = title
+            self._task = self._bar.add_task(title, total=None, unit="")
+        if self._task is not None:
+            progress = operation.progress
+            total = progress.total or None
+            self._bar.update(self._task, completed=progress.done, total=total, unit=progress.unit)
+
+
+def finish(
+    channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool = False
+) -> operations_pb2.Operation:
+    """Wait for an operation and show it.
+
+    Raises:
+        MedqError: Its typed failure.
+    """
+    with Watch(is_quiet).shown() as watch:
+        return await_operation(
+            channel, operation_id, on_change=lambda operation: watch.show(title, operation), wait_seconds=1.0
+        )
+
+
+def finish_run(channels: Channels, run_id: str, is_quiet: bool = False) -> operations_pb2.Operation:
+    """Wait for a run, showing the step that it is at.
+
+    Raises:
+        MedqError: The typed failure of the run.
+    """
+    controller = channels["controller"]
+    with Watch(is_quiet).shown() as watch:
+
+        def show(_: operations_pb2.Operation) -> None:
+            run = run_of(controller, run_id)
+            title = run_title(run)
+            if run.operation_id:
+                watch.show(title, _operation(channels, run.service, run.operation_id))
+
+        def look() -> bool:
+            show(operations_pb2.Operation())
+            return False
+
+        return await_operation(controller, run_id, on_change=show, is_cancelled=look, wait_seconds=1.0)
+
+
+def run_of(controller: grpc.Channel, run_id: str) -> controller_pb2.Run:
+    """A run as the controller knows it."""
+    stub = controller_pb2_grpc.ControllerServiceStub(controller)
+    return stub.GetRun(controller_pb2.GetRunRequest(run_id=run_id)).run
+
+
+def run_title(run: controller_pb2.Run) -> str:
+    """Where a run is, for people: `failure_driven, round 1: annotate`."""
+    where = f"{run.arm}, round {run.round}: " if run.arm else ""
+    return f"{where}{run.step or run.state}".replace("_", " ")
+
+
+def download(channel: grpc.Channel, operation_id: str, folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Fetch the files that an operation made into a folder; each appears whole or not at all.
+
+    Returns: The paths written, in the order they came.
+    """
+    stub = operations_pb2_grpc.OperationsServiceStub(channel)
+    request = operations_pb2.DownloadResultRequest(operation_id=operation_id, file_names=list(names))
+    pieces: dict[str, list[bytes]] = {}
+    for piece in stub.DownloadResult(request):
+        pieces.setdefault(piece.file_name, []).append(piece.chunk)
+    written = []
+    for name, chunks in pieces.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(path.suffix + ".partial")
+        partial.write_bytes(b"".join(chunks))
+        partial.replace(path)
+        written.append(path)
+    return written
+
+
+def _operation(channels: Channels, service: str, operation_id: str) -> operations_pb2.Operation:
+    """The operation that a run waits on, or an empty one where it is just being started."""
+    stub = operations_pb2_grpc.OperationsServiceStub(channels[service])
+    try:
+        return stub.GetOperation(operations_pb2.GetOperationRequest(operation_id=operation_id)).operation
+    except grpc.RpcError as error:
+        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
+            return operations_pb2.Operation()
+        raise

@@ -1,0 +1,42 @@
+"""The command `medq`. Each command is a client of the services, by their stubs alone."""
+
+from __future__ import annotations
+
+import os
+
+# Several small models run on few cores: one thread each is faster than two that wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import typer
+
+from cli.commands.demo import demo
+from cli.commands.evaluate import evaluate
+from cli.commands.ingest import ingest
+from cli.commands.report import report
+from cli.commands.run import run
+from cli.commands.serve import serve
+from cli.commands.status import status
+
+app = typer.Typer(
+    name="medq",
+    help=(
+        "A closed-loop data engine that makes multimodal models good at judging medical image quality.\n\n"
+        "Start with `medq demo --out out/demo`; then `medq run --config run.yaml --out DIR` on images of your own.\n\n"
+        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 done but a part was rejected, 4 no answer from a service, "
+        "130 interrupted."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (demo, run, status, report, evaluate, ingest, serve):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

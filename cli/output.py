@@ -1,0 +1,79 @@
+"""What a person or a program sees: tables and progress on standard error or a terminal, data on standard output.
+
+Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be scored; 4 a service
+does not answer; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import grpc
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from shared import errors
+from shared.rpc.errors import typed
+
+DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
+#: For people; data go to standard output.
+console = Console(stderr=True, highlight=False)
+
+
+def print_json(data: Mapping[str, Any]) -> None:
+    """Write one JSON object to standard output."""
+    sys.stdout.write(json.dumps(data, indent=2, sort_keys=True) + "\n")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Show a table to a person; numbers stand right."""
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*[str(cell) for cell in row])
+    console.print(table)
+
+
+def score_text(score: Mapping[str, Any]) -> str:
+    """A score with its interval: `0.713 [0.650, 0.771]`, or UNSCORED."""
+    if score.get("value") is None:
+        return "UNSCORED"
+    text = f"{score['value']:.3f}"
+    if score.get("low") is not None:
+        text += f" [{score['low']:.3f}, {score['high']:.3f}]"
+    return text
+
+
+@contextmanager
+def told_errors(is_json: bool) -> Iterator[None]:
+    """Turn a typed error into a message with its remedy and an exit code; nothing else is caught."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("\nInterrupted. The same command goes on where it was.")
+        raise typer.Exit(INTERRUPTED) from None
+    except (errors.MedqError, grpc.RpcError) as error:
+        told = typed(error)
+        if is_json:
+            print_json({"error": {"reason": told.reason, "message": told.message, **told.metadata}})
+        else:
+            console.print(f"[bold red]Error:[/] {told.message}")
+            if told.field:
+                console.print(f"  {told.field}: {told.value}", markup=False)
+            if told.remedy:
+                console.print(f"  {told.remedy}", markup=False)
+        raise typer.Exit(_exit_code(told)) from None
+
+
+def _exit_code(error: errors.MedqError) -> int:
+    if isinstance(error, errors.InvalidArgument):
+        return WRONG_INPUT
+    if isinstance(error, errors.Unavailable | errors.DeadlineExceeded):
+        return NO_ANSWER
+    return FAILED

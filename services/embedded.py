@@ -1,0 +1,96 @@
+"""All six services in one process, on unix sockets in a short runtime folder: what a newcomer meets.
+
+The only file that knows this mode. It is one more composition root: it calls each service's `build` and serves what it gets;
+they talk to each other over gRPC as they do on a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from services.controller.main import build as build_controller
+from services.controller.settings import ControllerSettings
+from services.embedding.main import build as build_embedding
+from services.embedding.settings import EmbeddingSettings
+from services.evaluation.main import build as build_evaluation
+from services.evaluation.settings import EvaluationSettings
+from services.oracle.main import build as build_oracle
+from services.oracle.settings import OracleSettings
+from services.retrieval.main import build as build_retrieval
+from services.retrieval.settings import RetrievalSettings
+from services.training.main import build as build_training
+from services.training.settings import TrainingSettings
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.folder import FolderObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.ownership import own
+from shared.rpc.server import RunningServer, Service
+from shared.settings import SERVICES, ServiceSettings, socket_targets
+
+_PARTS: Mapping[str, tuple[type[ServiceSettings], Callable[..., Service]]] = {
+    "embedding": (EmbeddingSettings, build_embedding),
+    "retrieval": (RetrievalSettings, build_retrieval),
+    "evaluation": (EvaluationSettings, build_evaluation),
+    "oracle": (OracleSettings, build_oracle),
+    "training": (TrainingSettings, build_training),
+    "controller": (ControllerSettings, build_controller),
+}
+
+
+class Embedded:
+    """The six services over one state folder, which this process owns while it lives.
+
+    Args:
+        state_folder: Where databases, objects and events lie; made where it is missing.
+        overrides: Settings to set otherwise, for all services alike; the environment's `MEDQ_<SERVICE>_<FIELD>` hold too.
+
+    Raises:
+        FailedPrecondition: Another process owns the folder.
+    """
+
+    def __init__(self, state_folder: Path, overrides: Mapping[str, Any] | None = None) -> None:
+        self.state_folder = state_folder.resolve()
+        self.targets = socket_targets(self.state_folder)
+        self._lock: FileLock = own(self.state_folder)
+        self._bus = SqliteEventBus(self.state_folder / "events.sqlite")
+        self._channels = Channels(self.targets)
+        objects = FolderObjectStore(self.state_folder / "objects")
+        self._servers: list[RunningServer] = []
+        for name in SERVICES:
+            settings_class, build = _PARTS[name]
+            settings = settings_class(
+                **{
+                    "state_folder": self.state_folder,
+                    "targets": self.targets,
+                    "listen": self.targets[name],
+                    **(overrides or {}),
+                }
+            )
+            service = build(settings, self._channels, self._bus, objects)
+            self._servers.append(RunningServer(service, self._bus, settings))
+
+    def start(self) -> None:
+        """Serve. The controller comes last: what it goes on with calls the others."""
+        for server in self._servers:
+            server.start()
+
+    def stop(self) -> None:
+        """Drain, the controller first, and give the folder up."""
+        for server in reversed(self._servers):
+            server.drain()
+        self._channels.close()
+        self._bus.close()
+        self._lock.release()
+
+    def __enter__(self) -> Embedded:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
