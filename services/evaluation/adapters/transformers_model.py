@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from transformers import (
     AutoModelForImageTextToText,
@@ -82,7 +83,7 @@ class TransformersModel:
         """One batch: groups of equal size, the prompts of a group differ in their run alone."""
         inputs = self._processor(
             text=[user_prompt(self._processor, group[0].text) for group in groups],
-            images=[[group[0].image] for group in groups],
+            images=[[np.array(group[0].image)] for group in groups],
             return_tensors="pt",
             padding=True,
         ).to(self._device)

@@ -1,0 +1,157 @@
+"""From rows of a training file to batches of tensors, by the model's own processor and chat template."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+
+from services.training.domain.conversations import Sample, parse_row
+from services.training.domain.loss import IGNORED
+from shared.checkpoints import user_prompt
+from shared.errors import FailedPrecondition, InvalidArgument
+
+
+def read_samples(train_file: Path) -> list[Sample]:
+    """Read the rows of a LLaVA/ShareGPT file, in order.
+
+    Raises:
+        FailedPrecondition: there are none.
+        InvalidArgument: a row cannot be trained on.
+    """
+    lines = train_file.read_text(encoding="utf-8").splitlines()
+    rows = [(number, json.loads(line)) for number, line in enumerate(lines, start=1) if line.strip()]
+    if not rows:
+        remedy = "raise the annotation budget, or loosen the filters of the dataset"
+        raise FailedPrecondition("There is nothing to train on", field="train_file", remedy=remedy)
+    return [parse_row(row, number) for number, row in rows]
+
+
+class Encoder:
+    """Turns samples into a batch: prompts padded on the left, answers on the right, so that answers begin together.
+
+    Positions are counted from the left end, padding included: exact for models with relative (rotary) positions.
+
+    Args:
+        processor: The model's processor.
+        image_folder: What the image paths of the samples are relative to.
+    """
+
+    def __init__(self, processor: Any, image_folder: Path) -> None:
+        self._processor = processor
+        self._tokenizer = processor.tokenizer
+        self._tokenizer.padding_side = "left"
+        self._image_folder = image_folder
+        self._image_tokens = lru_cache(maxsize=None)(self._count_image_tokens)
+
+    def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
+        """Encode a batch.
+
+        Returns: The processor's tensors over prompt and answer, `labels` (b, a + 1) int64 for the last a + 1
+            positions (a: tokens of the longest answer), and `logits_to_keep` = a + 1, so that the model computes
+            logits for no other position.
+        """
+        inputs = self._processor(
+            text=[user_prompt(self._processor, sample.question) for sample in samples],
+            images=[[self._open(sample)] for sample in samples],
+            return_tensors="pt",
+            padding=True,
+        )
+        answers = [self._answer_tokens(sample) for sample in samples]
+        length = max(len(answer) for answer in answers)
+        padding = int(self._tokenizer.pad_token_id or 0)
+        tokens = torch.tensor([answer + [padding] * (length - len(answer)) for answer in answers])
+        is_answer = torch.tensor([[1] * len(answer) + [0] * (length - len(answer)) for answer in answers])
+        shape = inputs["input_ids"].shape
+        added = {"input_ids": tokens, "attention_mask": is_answer}
+        batch: dict[str, Any] = {
+            name: torch.cat([value, added.get(name, torch.zeros_like(tokens))], dim=1)
+            if value.shape == shape
+            else value
+            for name, value in inputs.items()
+        }
+        first = torch.full((len(samples), 1), IGNORED)
+        batch["labels"] = torch.cat([first, tokens.masked_fill(is_answer == 0, IGNORED)], dim=1)
+        batch["logits_to_keep"] = length + 1
+        return batch
+
+    def check_lengths(self, samples: Sequence[Sample], max_length: int) -> int:
+        """Check each sample before anything is trained on.
+
+        Args:
+            samples: All of them.
+            max_length: Most tokens, image tokens included.
+
+        Returns: The number of tokens of the longest sample.
+
+        Raises:
+            InvalidArgument: an image cannot be read, or a sample is too long; the error names the sample.
+        """
+        longest = 0
+        for sample in samples:
+            text = user_prompt(self._processor, sample.question)
+            length = len(self._tokens(text)) + self._image_tokens(self._image_size(sample))
+            length += len(self._answer_tokens(sample))
+            if length > max_length:
+                raise InvalidArgument(
+                    f"A training sample has {length} tokens, more than max_length = {max_length}",
+                    field="id",
+                    value=sample.sample_id,
+                    remedy="raise max_length, use smaller images, or leave the sample out",
+                )
+            longest = max(longest, length)
+        return longest
+
+    def _count_image_tokens(self, size: tuple[int, int]) -> int:
+        """How many tokens an image of (width, height) adds to the text that holds its placeholder."""
+        text = user_prompt(self._processor, "")
+        blank = np.zeros((size[1], size[0], 3), dtype=np.uint8)
+        expanded = self._processor(text=[text], images=[[blank]], return_tensors="pt")["input_ids"]
+        return int(expanded.shape[1]) - len(self._tokens(text))
+
+    def _answer_tokens(self, sample: Sample) -> list[int]:
+        """The answer as the chat template ends it: its text and the end-of-turn token."""
+        prompt = user_prompt(self._processor, sample.question)
+        conversation = [
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": sample.question}]},
+            {"role": "assistant", "content": [{"type": "text", "text": sample.answer}]},
+        ]
+        whole = self._processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
+        if not whole.startswith(prompt):
+            remedy = "use a checkpoint whose template gives the same prompt with and without an answer"
+            raise InvalidArgument("The chat template cannot be trained on", field="model", remedy=remedy)
+        return self._tokens(whole[len(prompt) :].rstrip())
+
+    def _tokens(self, text: str) -> list[int]:
+        """Token ids without additions."""
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _image_size(self, sample: Sample) -> tuple[int, int]:
+        """(width, height) from the file's header."""
+        try:
+            with Image.open(self._image_folder / sample.image) as image:
+                return image.size
+        except (OSError, UnidentifiedImageError) as error:
+            raise _unreadable(sample) from error
+
+    def _open(self, sample: Sample) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        """(height, width, 3) uint8."""
+        try:
+            with Image.open(self._image_folder / sample.image) as image:
+                return np.array(image.convert("RGB"))
+        except (OSError, UnidentifiedImageError) as error:
+            raise _unreadable(sample) from error
+
+
+def _unreadable(sample: Sample) -> InvalidArgument:
+    """The error for an image that is not there or broken."""
+    remedy = "check the image folder, or leave the sample out"
+    return InvalidArgument(
+        "The image of a training sample cannot be read", field="id", value=sample.sample_id, remedy=remedy
+    )
