@@ -1,0 +1,83 @@
+"""Reads the rows of a MedQ-Bench TSV, images left out: those are the image set's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+import pandas as pd
+
+from services.evaluation.domain.benchmark import REQUIRED_COLUMNS
+from shared.errors import InvalidArgument, NotFound
+
+_IMAGE_COLUMNS = frozenset({"image", "image_a", "image_b"})
+
+
+def read_table(items_uri: str) -> list[dict[str, str]]:
+    """The rows of a table as text.
+
+    Args:
+        items_uri: A path or `file:///...` of a tab-separated UTF-8 file with a header.
+
+    Returns: One mapping a row, column to text, in the file's order.
+
+    Raises:
+        NotFound: there is no such file.
+        InvalidArgument: it is not tab-separated text, a needed column is missing, or an index occurs twice.
+    """
+    path = local_path(items_uri)
+    if not path.is_file():
+        raise NotFound(
+            "There is no such table.",
+            field="items_uri",
+            value=items_uri,
+            remedy="Give the path of a TSV file.",
+        )
+    try:
+        frame = pd.read_csv(
+            path,
+            sep="\t",
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            usecols=lambda column: column not in _IMAGE_COLUMNS,
+        )
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
+        raise InvalidArgument(
+            "The table cannot be read.",
+            field="items_uri",
+            value=items_uri,
+            remedy="Save it as tab-separated UTF-8 text with a header line.",
+        ) from None
+    _require_columns([str(column) for column in frame.columns], items_uri)
+    _refuse_repeated_index(frame["index"].str.strip(), items_uri)
+    rows: list[dict[str, str]] = frame.to_dict("records")
+    return rows
+
+
+def local_path(uri: str) -> Path:
+    """The path that a `file://` URI or a plain path names."""
+    return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file://") else uri)
+
+
+def _require_columns(seen: list[str], items_uri: str) -> None:
+    missing = [column for column in REQUIRED_COLUMNS if column not in seen]
+    if missing:
+        raise InvalidArgument(
+            f"The table has no column {', '.join(missing)}; its columns are {', '.join(seen)[:300]}.",
+            field="items_uri",
+            value=items_uri,
+            remedy="Name the columns index, image or image_path, question, A, B, C, D, answer, modality; separate by tabs.",
+        )
+
+
+def _refuse_repeated_index(index: pd.Series[str], items_uri: str) -> None:
+    repeated = sorted(set(index[index.duplicated() & (index != "")]))
+    if repeated:
+        raise InvalidArgument(
+            f"{len(repeated)} values of the column `index` occur more than once: {', '.join(repeated[:5])}.",
+            field="items_uri",
+            value=items_uri,
+            remedy="Give each row an index of its own.",
+        )

@@ -1,0 +1,30 @@
+"""Stored images as pixels."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from shared.errors import DataLoss
+from shared.objects.store import ObjectStore
+
+
+def read_image(objects: ObjectStore, image_uri: str) -> NDArray[np.uint8]:
+    """(height, width, 3) uint8, RGB, of a stored PNG.
+
+    Raises:
+        NotFound, DataLoss: see `ObjectStore.read_bytes`; DataLoss too where the object is no image.
+    """
+    try:
+        with Image.open(io.BytesIO(objects.read_bytes(image_uri))) as image:
+            return np.asarray(image.convert("RGB"))
+    except (UnidentifiedImageError, OSError):
+        raise DataLoss(
+            "The stored object is not an image.",
+            field="image_uri",
+            value=image_uri,
+            remedy="Ingest the image again.",
+        ) from None

@@ -1,0 +1,111 @@
+"""Asks a model many questions, a batch at a time, and keeps each batch before the next begins.
+
+A batch is stored whole or not at all, and questions come in a fixed order, so that after a kill the batches that are left
+are those that an undisturbed run would have made: not even the rounding of sums differs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+
+from services.evaluation.adapters.model_server import ModelServer
+from services.evaluation.adapters.stored_images import read_image
+from services.evaluation.ports import Generation, Prompt, Sampling
+from services.evaluation.store import AnswerKey, AnswerStore
+from shared.objects.store import ObjectStore, digest_of
+from shared.operations import OperationContext
+
+Answers = dict[tuple[str, int], Generation]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about a stored image.
+
+    Attributes:
+        item_id: Unique among the questions asked together.
+        image_uri: Where the image lies.
+        text: The prompt.
+    """
+
+    item_id: str
+    image_uri: str
+    text: str
+
+
+class Answering:
+    """Answers from the store where they are there, from the model where they are not.
+
+    Args:
+        objects: Where images lie.
+        store: Where answers are kept.
+        models: Who answers.
+        batch_answers: Answers that are made and stored at a time, at least 1; all runs of a question stay together.
+    """
+
+    def __init__(
+        self, objects: ObjectStore, store: AnswerStore, models: ModelServer, batch_answers: int
+    ) -> None:
+        self._objects = objects
+        self._store = store
+        self._models = models
+        self._batch_answers = batch_answers
+
+    def answer(
+        self,
+        context: OperationContext,
+        model_uri: str,
+        questions: Sequence[Question],
+        n_runs: int,
+        sampling: Sampling,
+    ) -> Answers:
+        """Answer each question `n_runs` times.
+
+        Returns: (item_id, run) to answer, for runs 0 to n_runs - 1.
+
+        Raises:
+            Cancelled: the operation was called off; what was answered is kept.
+            NotFound, InvalidArgument, DataLoss: the model or an image is not there, not one, or damaged.
+        """
+        model, way = digest_of(model_uri), sampling_digest(sampling)
+        known = self._store.known(model, way)
+        keys = {
+            _key(question, run): question
+            for question in sorted(questions, key=lambda question: question.item_id)
+            for run in range(n_runs)
+        }
+        answers = {key: known[key] for key in keys if key in known}
+        missing = [key for key in keys if key not in known]
+        step = max(1, self._batch_answers // n_runs) * n_runs
+        for start in range(0, len(missing), step):
+            context.progress(len(answers), len(keys), "answers")
+            batch = [(key, keys[key]) for key in missing[start : start + step]]
+            generations = self._models.generate(model_uri, self._prompts(batch), sampling)
+            made = {key: made for (key, _), made in zip(batch, generations, strict=True)}
+            self._store.save(model, way, made)
+            answers.update(made)
+        context.progress(len(answers), len(keys), "answers")
+        return {(key.item_id, key.run): answer for key, answer in answers.items()}
+
+    def _prompts(self, batch: Sequence[tuple[AnswerKey, Question]]) -> list[Prompt]:
+        images = {
+            uri: read_image(self._objects, uri) for uri in {question.image_uri for _, question in batch}
+        }
+        return [
+            Prompt(question.item_id, key.run, images[question.image_uri], question.text)
+            for key, question in batch
+        ]
+
+
+def sampling_digest(sampling: Sampling) -> str:
+    """sha256 of the way answers are drawn; greedy answers depend neither on the seed nor on the nucleus."""
+    settled = replace(sampling, seed=0, top_p=1.0) if sampling.temperature == 0 else sampling
+    return hashlib.sha256(json.dumps(asdict(settled), sort_keys=True).encode()).hexdigest()
+
+
+def _key(question: Question, run: int) -> AnswerKey:
+    prompt_digest = hashlib.sha256(question.text.encode()).hexdigest()
+    return AnswerKey(question.item_id, digest_of(question.image_uri), prompt_digest, run)

@@ -1,0 +1,167 @@
+"""One row of a MedQ-Bench table becomes one item, or the reason why it cannot.
+
+It knows nothing of files: a row is a mapping from column to text. An item is never guessed: where the answer can be read
+in two ways, or names no option, the row is refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+REQUIRED_COLUMNS = ("index", "question", "answer")
+LETTERS = "ABCDE"
+#: What of an item every answer to it carries.
+LABELS = ("item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope", "split")
+_NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
+_ALIASES = {
+    "yes_or_no": "yes_no",
+    "yesno": "yes_no",
+    "no_degradation": "none",
+    "general_medical": "general",
+}
+_QUESTION_TYPES = ("yes_no", "what", "how")
+_QUALITY_LADDER = frozenset({"good", "usable", "reject"})
+
+
+@dataclass(frozen=True)
+class KnownImage:
+    """What the image set says of an image.
+
+    Attributes:
+        image_id: sha256 of the stored pixels, hexadecimal.
+        image_uri: Where they lie.
+        modality: Such as "mri"; "" or "unknown" where nobody knows.
+        source_id: Patient, phantom or acquisition; "" where nobody knows.
+    """
+
+    image_id: str
+    image_uri: str
+    modality: str
+    source_id: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A question with its options and the right letter, about one stored image; labels are lower case, "" is no label."""
+
+    item_id: str
+    image_id: str
+    image_uri: str
+    question: str
+    options: dict[str, str]
+    answer: str
+    question_type: str
+    attribute: str
+    severity: str
+    scope: str
+    modality: str
+    source_id: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a row is no item, and what can be done about it."""
+
+    name: str
+    reason: str
+    remedy: str
+
+
+def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rejection:
+    """Read one row.
+
+    Args:
+        row: Column to text; see `REQUIRED_COLUMNS`, and the options A to E of which an empty one is absent.
+        image: The image that the row is about.
+        split: The split that is imported; a row that declares another one is refused.
+
+    Returns: The item, or the reason why there is none. The image's own modality and source win over the row's; without
+        any source the image is its own source.
+    """
+    name = cell(row, "index")
+    options = options_of(row)
+    letters = answer_letters(cell(row, "answer"), options)
+    declared_split = cell(row, "split").lower()
+    refusals = (
+        (not cell(row, "question"), "the question is empty", "write the question"),
+        (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
+        (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
+        (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
+        (
+            declared_split not in ("", split),
+            f"the row belongs to the split {declared_split!r}, {split!r} is imported",
+            "import that split apart, or correct the column `split`",
+        ),
+    )
+    for is_refused, reason, remedy in refusals:
+        if is_refused:
+            return Rejection(name, reason, remedy)
+    known_modality = image.modality if image.modality not in ("", "unknown") else label(row, "modality")
+    return Item(
+        item_id=name,
+        image_id=image.image_id,
+        image_uri=image.image_uri,
+        question=cell(row, "question"),
+        options=options,
+        answer=letters.pop(),
+        question_type=question_type_of(label(row, "question_type"), cell(row, "question"), options),
+        attribute=label(row, "attribute"),
+        severity=label(row, "severity"),
+        scope=label(row, "scope"),
+        modality=known_modality or "unknown",
+        source_id=image.source_id or cell(row, "source_id") or image.image_id,
+        split=split,
+    )
+
+
+def cell(row: Mapping[str, str], column: str) -> str:
+    """The text of a cell without white space at its ends; "" where the column is absent or the cell is empty or NaN."""
+    text = row.get(column, "").strip()
+    return "" if text.lower() == _NOT_A_NUMBER else text
+
+
+def label(row: Mapping[str, str], column: str) -> str:
+    """A cell as a label: lower case, words joined by "_", the names of MedQ-Bench's axes made ours."""
+    text = re.sub(r"[^a-z0-9]+", "_", cell(row, column).lower()).strip("_")
+    return _ALIASES.get(text, text)
+
+
+def options_of(row: Mapping[str, str]) -> dict[str, str]:
+    """Letter to text of the options that are there, in order; letters stay where one between them is absent."""
+    return {letter: cell(row, letter) for letter in LETTERS if cell(row, letter)}
+
+
+def answer_letters(answer: str, options: Mapping[str, str]) -> set[str]:
+    """Every option that an answer cell can mean: its letter, its number from 0, its exact text (any case).
+
+    Args:
+        answer: A letter, an integer 0-4 (also as "1.0", as table tools write it), or a text.
+        options: Letter to text.
+
+    Returns: Letters; a letter is never read as a text. Empty: the answer is none of the options.
+    """
+    if answer.upper() in tuple(LETTERS):
+        return {answer.upper()} & set(options)
+    meant = {letter for letter, text in options.items() if text.casefold() == answer.casefold() != ""}
+    number = re.fullmatch(r"([0-4])(\.0)?", answer)
+    if number:
+        meant |= {LETTERS[int(number.group(1))]} & set(options)
+    return meant
+
+
+def question_type_of(declared: str, question: str, options: Mapping[str, str]) -> str:
+    """The declared type where it is one of the three, else a rule on the text.
+
+    Two options Yes and No: "yes_no". The options Good, Usable and Reject, or a question that begins with "How": "how".
+    Else "what".
+    """
+    if declared in _QUESTION_TYPES:
+        return declared
+    texts = {text.casefold() for text in options.values()}
+    if texts == {"yes", "no"}:
+        return "yes_no"
+    is_how = texts == _QUALITY_LADDER or re.match(r"how\b", question.strip(), re.IGNORECASE)
+    return "how" if is_how else "what"

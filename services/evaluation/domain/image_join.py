@@ -1,0 +1,102 @@
+"""Finds the image of each row of a benchmark table in an image set, and makes the row an item.
+
+An image set knows an image by the row's index where it was made from the same table, and by its path relative to the
+ingested folder where it was made from that folder.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from services.evaluation.domain.benchmark import Item, KnownImage, Rejection, cell, item_of
+
+_INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
+
+
+def join_images(
+    rows: Sequence[Mapping[str, str]],
+    images: Sequence[Mapping[str, Any]],
+    report: Sequence[Mapping[str, Any]],
+    split: str,
+) -> tuple[list[Item], list[Rejection]]:
+    """Make items of the rows of a table.
+
+    Args:
+        rows: The table, column to text; indices are unique where they are not empty.
+        images: Rows of the image set's `images.jsonl`.
+        report: Rows of the image set's `report.jsonl`.
+        split: The split that is imported.
+
+    Returns: Items sorted by item_id, and what is no item, sorted by name; together one for each row.
+    """
+    known = _known_images(images, report)
+    failed = {_name(row): row for row in report if _name(row) not in known}
+    prefix = shared_prefix([_path(row) for row in rows], {*known, *failed})
+    items: list[Item] = []
+    rejections: list[Rejection] = []
+    for number, row in enumerate(rows):
+        index = cell(row, "index")
+        candidates = (index, _path(row).removeprefix(prefix))
+        image = next((known[name] for name in candidates if name in known), None)
+        if not index:
+            empty = f"line {number + 2}"  # the header is line 1
+            rejections.append(Rejection(empty, "the index is empty", "give the row an index of its own"))
+        elif image is None:
+            failure = next((failed[name] for name in candidates if name in failed), None)
+            rejections.append(_without_image(index, failure))
+        else:
+            made = item_of(row, image, split)
+            if isinstance(made, Item):
+                items.append(made)
+            else:
+                rejections.append(made)
+    return sorted(items, key=lambda item: item.item_id), sorted(rejections, key=lambda row: row.name)
+
+
+def shared_prefix(paths: Collection[str], names: Collection[str]) -> str:
+    """The folder that has to be taken off image paths so that they become names of an image set.
+
+    Args:
+        paths: Image paths as a table has them, with "/".
+        names: Paths relative to the folder from which the image set was made.
+
+    Returns: The prefix, with its last "/", under which most paths are found; "" where none is. One prefix for all, so
+        that `train/1.png` is never taken for `test/1.png`. Ties: the shortest, then the first in order.
+    """
+    known = set(names)
+    votes: Counter[str] = Counter()
+    for path in paths:
+        parts = path.split("/")
+        for i in range(len(parts)):
+            if "/".join(parts[i:]) in known:
+                votes["".join(f"{part}/" for part in parts[:i])] += 1
+                break
+    return min(votes, key=lambda prefix: (-votes[prefix], len(prefix), prefix), default="")
+
+
+def _known_images(
+    images: Sequence[Mapping[str, Any]], report: Sequence[Mapping[str, Any]]
+) -> dict[str, KnownImage]:
+    """The images that are stored, by each name under which they came."""
+    described = {
+        row["image_id"]: KnownImage(row["image_id"], row["image_uri"], row["modality"], row["source_id"])
+        for row in images
+    }
+    return {_name(row): described[row["image_id"]] for row in report if row["image_id"] in described}
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return str(row["name"]).strip()
+
+
+def _path(row: Mapping[str, str]) -> str:
+    return cell(row, "image_path").replace("\\", "/").removeprefix("./")
+
+
+def _without_image(index: str, failure: Mapping[str, Any] | None) -> Rejection:
+    if failure is None:
+        return Rejection(index, "the image set does not know the image", _INGEST_AGAIN)
+    reason = f"the image was not stored ({failure['status']}): {failure['reason']}"
+    return Rejection(index, reason, str(failure["remedy"]) or "replace the image and ingest again")

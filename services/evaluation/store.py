@@ -1,0 +1,91 @@
+"""Every answer a model gave, kept under what it depends on, so that a restart goes on and another arm reuses it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.evaluation.ports import Generation
+from shared.database import reader
+
+_METADATA = sa.MetaData()
+_ANSWERS = sa.Table(
+    "answers",
+    _METADATA,
+    sa.Column("model_digest", sa.String(64), primary_key=True),
+    sa.Column("sampling_digest", sa.String(64), primary_key=True),
+    sa.Column("item_id", sa.String(400), primary_key=True),
+    sa.Column("image_id", sa.String(64), primary_key=True),
+    sa.Column("prompt_digest", sa.String(64), primary_key=True),
+    sa.Column("run", sa.Integer, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("token_logprobs", sa.Text, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class AnswerKey:
+    """What an answer depends on beside the model and the sampling; the item keys the noise.
+
+    Attributes:
+        item_id: The item or question.
+        image_id: sha256 of the image, hexadecimal.
+        prompt_digest: sha256 of the prompt's text, hexadecimal.
+        run: Number of the run, from 0.
+    """
+
+    item_id: str
+    image_id: str
+    prompt_digest: str
+    run: int
+
+
+class AnswerStore:
+    """The table of answers.
+
+    Args:
+        engine: The service's database; the table is created where it is missing.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        _METADATA.create_all(engine)
+
+    def known(self, model_digest: str, sampling_digest: str) -> dict[AnswerKey, Generation]:
+        """Every stored answer of a model under a sampling."""
+        query = sa.select(_ANSWERS).where(
+            (_ANSWERS.c.model_digest == model_digest) & (_ANSWERS.c.sampling_digest == sampling_digest)
+        )
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(query).all()
+        answers = {}
+        for row in rows:
+            logprobs = tuple(json.loads(row.token_logprobs))
+            key = AnswerKey(row.item_id, row.image_id, row.prompt_digest, row.run)
+            answers[key] = Generation(row.text, logprobs, len(logprobs))
+        return answers
+
+    def save(self, model_digest: str, sampling_digest: str, answers: Mapping[AnswerKey, Generation]) -> None:
+        """Store a batch of answers, all or none; what is stored already stays as it is."""
+        rows = [
+            {
+                "model_digest": model_digest,
+                "sampling_digest": sampling_digest,
+                "item_id": key.item_id,
+                "image_id": key.image_id,
+                "prompt_digest": key.prompt_digest,
+                "run": key.run,
+                "text": answer.text,
+                "token_logprobs": json.dumps(answer.token_logprobs),
+            }
+            for key, answer in answers.items()
+        ]
+        if not rows:
+            return
+        with self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(_ANSWERS).on_conflict_do_nothing(), rows)

@@ -1,0 +1,96 @@
+import pytest
+
+from services.evaluation.domain.benchmark import (
+    Item,
+    KnownImage,
+    Rejection,
+    answer_letters,
+    item_of,
+    options_of,
+    question_type_of,
+)
+
+IMAGE = KnownImage("ab", "sha256:ab", "mri", "patient-1")
+ROW = {"index": "7", "question": "Is it sharp?", "A": "Yes", "B": "No", "answer": "B", "modality": "CT"}
+
+
+def test_a_plain_row_is_an_item_with_the_labels_of_its_image():
+    item = item_of(ROW, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert (item.item_id, item.answer, item.modality, item.source_id) == ("7", "B", "mri", "patient-1")
+    assert (item.question_type, item.severity, item.split) == ("yes_no", "", "dev")
+
+
+def test_a_row_tells_modality_and_source_where_the_image_set_does_not():
+    item = item_of({**ROW, "source_id": "s"}, KnownImage("ab", "sha256:ab", "unknown", ""), "dev")
+    assert isinstance(item, Item)
+    assert (item.modality, item.source_id) == ("ct", "s")
+
+
+def test_without_any_source_the_image_is_its_own():
+    item = item_of(ROW, KnownImage("ab", "sha256:ab", "", ""), "dev")
+    assert isinstance(item, Item)
+    assert item.source_id == "ab"
+
+
+def test_empty_and_nan_options_are_absent_and_none_is_an_option():
+    row = {"A": "None", "B": " ", "C": "NaN", "D": "N/A"}
+    assert options_of(row) == {"A": "None", "D": "N/A"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "letters"),
+    [
+        ("B", {"B"}),
+        ("b", {"B"}),
+        ("1", {"B"}),
+        ("1.0", {"B"}),
+        ("severe noise", {"B"}),
+        ("C", set()),
+        ("2", set()),
+        ("", set()),
+        ("noise", set()),
+    ],
+)
+def test_an_answer_is_a_letter_a_number_or_an_exact_text(answer, letters):
+    assert answer_letters(answer, {"A": "Mild noise", "B": "Severe noise"}) == letters
+
+
+def test_a_number_that_is_also_another_options_text_is_refused():
+    row = {**ROW, "A": "1", "B": "2", "answer": "1"}
+    refused = item_of(row, IMAGE, "dev")
+    assert isinstance(refused, Rejection)
+    assert "more than one" in refused.reason
+
+
+@pytest.mark.parametrize(
+    "change", [{"question": " "}, {"B": ""}, {"answer": "D"}, {"answer": "nan"}, {"split": "test"}]
+)
+def test_a_row_that_is_no_item_has_a_reason_and_a_remedy(change):
+    refused = item_of({**ROW, **change}, IMAGE, "dev")
+    assert isinstance(refused, Rejection)
+    assert refused.name == "7"
+    assert refused.reason
+    assert refused.remedy
+
+
+def test_labels_become_one_spelling():
+    row = {**ROW, "severity": "No degradation", "scope": "Modality-specific", "question_type": "Yes-or-No"}
+    item = item_of(row, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert (item.severity, item.scope, item.question_type) == ("none", "modality_specific", "yes_no")
+
+
+@pytest.mark.parametrize(
+    ("declared", "question", "texts", "expected"),
+    [
+        ("what", "Is it?", ["Yes", "No"], "what"),
+        ("", "Is it?", ["Yes", "No"], "yes_no"),
+        ("", "The overall quality?", ["Reject", "Good", "Usable"], "how"),
+        ("", "How strong is the noise?", ["Mild", "Severe"], "how"),
+        ("", "However it looks, what is wrong?", ["Blur", "Noise"], "what"),
+        ("reasoning", "Which artefact?", ["Blur", "Noise"], "what"),
+    ],
+)
+def test_question_type_is_declared_or_follows_from_the_text(declared, question, texts, expected):
+    assert question_type_of(declared, question, dict(zip("ABC", texts, strict=False))) == expected

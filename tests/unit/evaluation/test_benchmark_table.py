@@ -1,0 +1,48 @@
+import pytest
+
+from services.evaluation.adapters.benchmark_table import read_table
+from shared.errors import InvalidArgument, NotFound
+
+
+def table(tmp_path, text, name="items.tsv"):
+    path = tmp_path / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_rows_are_text_without_the_pixels(tmp_path):
+    image = "A" * 200_000
+    path = table(tmp_path, f"index\timage\tquestion\tA\tanswer\n01\t{image}\tWhat?\tNone\t1\n")
+    row = {"index": "01", "question": "What?", "A": "None", "answer": "1"}
+    assert read_table(str(path)) == [row]
+    assert read_table(path.as_uri()) == [row]
+
+
+def test_a_space_in_a_file_uri_is_read(tmp_path):
+    path = table(tmp_path, "index\tquestion\tanswer\n1\tq\tA\n", "my items.tsv")
+    assert "%20" in path.as_uri()
+    assert len(read_table(path.as_uri())) == 1
+
+
+def test_missing_columns_are_named_with_those_seen(tmp_path):
+    path = table(tmp_path, "index\tquestion\tA\n1\tq\tx\n")
+    with pytest.raises(InvalidArgument, match=r"no column answer.*index, question, A") as caught:
+        read_table(str(path))
+    assert "answer" in caught.value.remedy
+
+
+def test_a_repeated_index_is_named(tmp_path):
+    path = table(tmp_path, "index\tquestion\tanswer\n5\tq\tA\n6\tq\tA\n5 \tq\tA\n")
+    with pytest.raises(InvalidArgument, match="more than once: 5"):
+        read_table(str(path))
+
+
+@pytest.mark.parametrize("content", ["", b"\xff\xfe\x00\x01", 'index\tquestion\tanswer\n1\t"open\tA\n'])
+def test_what_is_no_table_is_invalid(tmp_path, content):
+    with pytest.raises(InvalidArgument):
+        read_table(str(table(tmp_path, content)))
+
+
+def test_a_missing_table_is_not_found(tmp_path):
+    with pytest.raises(NotFound):
+        read_table(str(tmp_path / "absent.tsv"))

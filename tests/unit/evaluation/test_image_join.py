@@ -1,0 +1,57 @@
+from services.evaluation.domain.image_join import join_images, shared_prefix
+
+ROW = {"question": "Is it sharp?", "A": "Yes", "B": "No", "answer": "B"}
+
+
+def image(image_id):
+    return {"image_id": image_id, "image_uri": f"sha256:{image_id}", "modality": "ct", "source_id": "s"}
+
+
+def report(name, image_id="", status="stored", reason="", remedy=""):
+    return {"name": name, "image_id": image_id, "status": status, "reason": reason, "remedy": remedy}
+
+
+def test_rows_find_their_images_by_index_and_come_out_sorted():
+    rows = [{**ROW, "index": "2"}, {**ROW, "index": "1"}]
+    items, rejections = join_images(
+        rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev"
+    )
+    assert [(item.item_id, item.image_id) for item in items] == [("1", "aa"), ("2", "aa")]
+    assert rejections == []
+
+
+def test_rows_find_their_images_by_path_below_the_ingested_folder():
+    rows = [{**ROW, "index": "1", "image_path": "./data/dev/a.png"}]
+    items, _ = join_images(rows, [image("aa")], [report("a.png", "aa")], "dev")
+    assert [item.image_id for item in items] == ["aa"]
+
+
+def test_one_folder_is_never_taken_for_another():
+    rows = [
+        {**ROW, "index": str(i), "image_path": f"{folder}/1.png"} for i, folder in enumerate(["x", "y", "x"])
+    ]
+    items, rejections = join_images(rows, [image("aa")], [report("1.png", "aa")], "dev")
+    assert [item.item_id for item in items] == ["0", "2"]
+    assert [row.name for row in rejections] == ["1"]
+
+
+def test_a_failed_image_hands_its_reason_on():
+    failed = report("1", status="failed", reason="not an image", remedy="save it as PNG")
+    items, (rejection,) = join_images([{**ROW, "index": "1"}], [], [failed], "dev")
+    assert items == []
+    assert "not an image" in rejection.reason
+    assert rejection.remedy == "save it as PNG"
+
+
+def test_an_unknown_image_and_an_empty_index_are_refused():
+    items, rejections = join_images([{**ROW, "index": "9"}, {**ROW, "index": ""}], [], [], "dev")
+    assert items == []
+    assert [row.name for row in rejections] == ["9", "line 3"]
+    assert all(row.reason and row.remedy for row in rejections)
+
+
+def test_the_prefix_is_the_one_under_which_most_paths_are_found():
+    paths = ["/d/x/a.png", "/d/x/b.png", "/e/a.png", "z.png", ""]
+    assert shared_prefix(paths, ["a.png", "b.png"]) == "/d/x/"
+    assert shared_prefix(paths, ["x/a.png", "x/b.png"]) == "/d/"
+    assert shared_prefix(["q"], ["a.png"]) == ""
