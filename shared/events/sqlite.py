@@ -20,7 +20,8 @@ from shared.errors import InvalidArgument, MedqError, Unavailable
 from shared.events.bus import DEAD_LETTER_SUFFIX, MAX_ATTEMPTS, BatchHandler, Event
 from shared.events.cloudevents import decode, encode
 from shared.events.loop import BackgroundLoop, Bell
-from shared.events.sqlite_log import Clock, Delivery, Record, SqliteLog
+from shared.events.sqlite_log import Clock, Delivery, SqliteLog
+from shared.events.sqlite_tables import Record
 
 LEASE_SECONDS = 15.0
 RETRY_SECONDS = 1.0

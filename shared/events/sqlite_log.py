@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -19,21 +19,10 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.dialects.sqlite import insert
 
 from shared.database import reader
-from shared.events.sqlite_tables import METADATA, cursors, events, pending
+from shared.events.sqlite_tables import METADATA, Record, cursors, events, pending
 
 Clock = Callable[[], float]
 _ADMITTED_AT_ONCE = 100
-
-
-@dataclass(frozen=True)
-class Record:
-    """One event as it lies in the log."""
-
-    topic: str
-    event_id: str
-    key: str
-    headers: Mapping[str, str]
-    data: bytes
 
 
 @dataclass(frozen=True)
@@ -136,8 +125,8 @@ class SqliteLog:
         """Count the events of these topics that the group has neither committed nor given up."""
         admitted = sa.select(sa.func.count()).select_from(pending).where(*_of_group(pending, group, topics))
         with self._reader.connect() as connection:
-            new = connection.execute(_new(group, topics, sa.func.count())).scalar_one()
-            return int(new + connection.execute(admitted).scalar_one())
+            counts = [*_new(connection, group, topics, sa.func.count()), admitted]
+            return sum(int(connection.execute(count).scalar_one()) for count in counts)
 
     def release_all(self) -> None:
         """End every lease and pause: for a process that knows it is the only one with this file, at its
@@ -178,9 +167,9 @@ class SqliteLog:
         return ready.order_by(pending.c.offset).limit(limit)
 
     def _has_work(self, connection: Connection, group: str, topics: Sequence[str]) -> bool:
-        new = _new(group, topics, events.c.offset).limit(1)
-        ready = self._available(group, topics, 1)
-        return any(connection.execute(query).first() is not None for query in (ready, new))
+        queries = [query.limit(1) for query in _new(connection, group, topics, events.c.offset)]
+        queries.append(self._available(group, topics, 1))
+        return any(connection.execute(query).first() is not None for query in queries)
 
 
 def _append(connection: Connection, records: Sequence[Record]) -> None:
@@ -202,8 +191,11 @@ def _admit(connection: Connection, group: str, topics: Sequence[str], limit: int
     """Move the next events of the topics behind the group's cursors into `pending`; False where there were
     none.
     """
-    columns = (events.c.offset, events.c.topic, events.c.key)
-    new = connection.execute(_new(group, topics, *columns).order_by(events.c.offset).limit(limit)).all()
+    queries = _new(connection, group, topics, events.c.offset, events.c.topic, events.c.key)
+    found = [
+        row for query in queries for row in connection.execute(query.order_by(events.c.offset).limit(limit))
+    ]
+    new = sorted(found, key=lambda row: row.offset)[:limit]
     if not new:
         return False
     fresh = {"group": group, "owner": "", "available_at": 0.0, "failures": 0, "losses": 0}
@@ -214,12 +206,16 @@ def _admit(connection: Connection, group: str, topics: Sequence[str], limit: int
     return True
 
 
-def _new(group: str, topics: Sequence[str], *columns: Any) -> sa.Select[Any]:
-    """What of the topics lies behind the group's cursors."""
-    cursor = sa.and_(cursors.c.group == group, cursors.c.topic == events.c.topic)
-    behind = events.c.offset > sa.func.coalesce(cursors.c.offset, 0)
-    joined = sa.select(*columns).select_from(events.outerjoin(cursors, cursor))
-    return joined.where(events.c.topic.in_(topics), behind)
+def _new(connection: Connection, group: str, topics: Sequence[str], *columns: Any) -> list[sa.Select[Any]]:
+    """For each topic, what of it lies behind the group's cursor (one query each, so that its index is
+    used).
+    """
+    found = connection.execute(sa.select(cursors).where(*_of_group(cursors, group, topics))).all()
+    offsets = {row.topic: row.offset for row in found}
+    return [
+        sa.select(*columns).where(events.c.topic == topic, events.c.offset > offsets.get(topic, 0))
+        for topic in topics
+    ]
 
 
 def _first_batch(rows: Sequence[Any]) -> list[Any]:

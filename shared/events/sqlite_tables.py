@@ -7,6 +7,9 @@ pending   group, offset, ...                               admitted, and neither
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 METADATA = sa.MetaData()
@@ -43,3 +46,14 @@ pending = sa.Table(
     sa.Column("losses", sa.Integer, nullable=False),
     sa.Index("pending_by_key", "group", "topic", "key", "offset"),
 )
+
+
+@dataclass(frozen=True)
+class Record:
+    """One event as it lies in the log."""
+
+    topic: str
+    event_id: str
+    key: str
+    headers: Mapping[str, str]
+    data: bytes

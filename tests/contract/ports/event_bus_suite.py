@@ -251,6 +251,18 @@ class EventBusSuite(ABC):
         self.drain(consumer)
         assert recorder.ids == ["a1", "b1", "a1", "a2", "a3"]
 
+    def test_an_event_that_failed_holds_back_its_key_in_a_batch_of_others(self, bus: EventBus) -> None:
+        recorder = Recorder({"a1": ValueError(), "b1": ValueError()})
+        bus.publish([fact("b1", "b"), fact("b2", "b"), fact("a1", "a"), fact("a2", "a")])
+        single = self.read(bus, "group", recorder, batch_size=1)
+        recorder.raising.clear()
+        self.pass_pause()
+        assert single.poll(self.poll_seconds) == 1
+        self.read(bus, "group", recorder)
+        for key in ("a", "b"):
+            order = [name for name in recorder.ids if name.startswith(key)]
+            assert order == [key + "1", key + "1", key + "2"]
+
     def test_two_members_never_work_on_one_key_at_once(self, bus: EventBus) -> None:
         other = bus.consumer("group", {TOPIC: (others := Recorder())}, batch_size=1)
         seen: list[list[str]] = []
