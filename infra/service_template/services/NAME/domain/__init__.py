@@ -1,0 +1,1 @@
+"""The algorithms of the NAME service: pure functions, no input or output."""
