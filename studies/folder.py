@@ -14,9 +14,9 @@ base and replay, rare in the pool, common in dev and test. Every source (seed) i
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -70,38 +70,31 @@ def write_study(
         What `study.json` holds.
 
     Raises:
-        AlreadyExists: the folder holds a study of another plan.
+        AlreadyExists: the folder holds a study of another plan, complete or begun.
     """
     description = plan.describe()
-    manifest = folder / "study.json"
-    if manifest.exists():
-        if json.loads(manifest.read_text(encoding="utf-8")) != description:
+    text = json.dumps(description, indent=2, sort_keys=True) + "\n"
+    complete, begun = folder / "study.json", folder / "study.json.begun"
+    for manifest in (complete, begun):
+        if manifest.exists() and manifest.read_text(encoding="utf-8") != text:
             remedy = "choose another folder, or remove this one"
-            raise AlreadyExists(
-                "the folder holds another study", field="folder", value=folder.name, remedy=remedy
-            )
+            raise AlreadyExists("another study is there", field="folder", value=folder.name, remedy=remedy)
+    if complete.exists():
         return description
-    n_done, n_images = 0, sum(plan.sizes.values())
+    folder.mkdir(parents=True, exist_ok=True)
+    begun.write_text(text, encoding="utf-8")
+    n_images = sum(plan.sizes.values())
+    n_done = itertools.count(1)
     for split in SPLITS:
         (folder / split).mkdir(parents=True, exist_ok=True)
         rows: list[Row] = []
         for number, finding in enumerate(plan_findings(plan, split)):
-            source = plan.first_source(split) + number
-            image_path = f"{split}/{number:06d}.png"
-            save_png(folder / image_path, make_image(finding, source, plan.size))
-            questions = make_questions(finding, plan.names_asked(finding.modality, split), split, source)
-            ids = {
-                "image_path": image_path,
-                "source_id": f"phantom-{source}",
-                "patient_id": f"patient-{source}",
-            }
-            rows += [as_row(question, finding, {**ids, "split": split}) for question in questions]
-            n_done += 1
+            rows += _write_image(folder, plan, split, number, finding)
             if on_image is not None:
-                on_image(n_done, n_images)
+                on_image(next(n_done), n_images)
         write_rows(folder / ("pool_answers.tsv" if split == "pool" else f"{split}.tsv"), rows)
     (folder / "README.txt").write_text(README, encoding="utf-8")
-    manifest.write_text(json.dumps(description, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    begun.rename(complete)
     return description
 
 
@@ -114,14 +107,22 @@ def plan_findings(plan: StudyPlan, split: str) -> list[Finding]:
     """
     rng = np.random.default_rng([plan.seed, SPLITS.index(split)])
     n_weak, n_clean = plan.n_left_out(split), plan.n_clean(split)
-    turns = islice(cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean)
+    turns = itertools.islice(
+        itertools.cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean
+    )
     known = {
-        modality: cycle(_shuffled(_degraded(plan.known_cells(modality)), rng)) for modality in DEGRADATIONS
+        modality: itertools.cycle(_shuffled(_degraded(plan.known_cells(modality)), rng))
+        for modality in DEGRADATIONS
     }
-    weak = cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
-    clean = cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))
+    weak = itertools.cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
+    clean = itertools.cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))
     return _shuffled(
-        [*islice(weak, n_weak), *islice(clean, n_clean), *(next(known[modality]) for modality in turns)], rng
+        [
+            *itertools.islice(weak, n_weak),
+            *itertools.islice(clean, n_clean),
+            *(next(known[modality]) for modality in turns),
+        ],
+        rng,
     )
 
 
@@ -177,6 +178,20 @@ def write_rows(path: Path, rows: Iterable[Row]) -> None:
 def save_png(path: Path, image: Image) -> None:
     """Write an image in 0..1 as an 8-bit PNG, grey or RGB."""
     PilImage.fromarray(to_bytes(image)).save(path, compress_level=1)
+
+
+def _write_image(folder: Path, plan: StudyPlan, split: str, number: int, finding: Finding) -> list[Row]:
+    """Write one image; its questions as TSV rows."""
+    source = plan.first_source(split) + number
+    ids = {
+        "image_path": f"{split}/{number:06d}.png",
+        "source_id": f"phantom-{source}",
+        "patient_id": f"patient-{source}",
+        "split": split,
+    }
+    save_png(folder / ids["image_path"], make_image(finding, source, plan.size))
+    names = plan.names_asked(finding.modality, split)
+    return [as_row(question, finding, ids) for question in make_questions(finding, names, split, source)]
 
 
 def _degraded(cells: Iterable[tuple[str, str]]) -> list[Finding]:

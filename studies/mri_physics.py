@@ -29,7 +29,7 @@ BIAS_RANGE = {"mild": 0.55, "severe": 0.9}
 NOISE_SIGMA = {"mild": 0.05, "severe": 0.14}
 """Noise: deviation of the Gaussian noise in the real and in the imaginary channel, full scale 1."""
 
-VOID_RADIUS = {"mild": 0.08, "severe": 0.15}
+VOID_RADIUS = {"mild": 0.1, "severe": 0.18}
 """Susceptibility: radius of the signal void, as a part of the shorter side."""
 
 

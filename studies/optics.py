@@ -38,7 +38,7 @@ JPEG_QUALITY = {"mild": 18, "severe": 6}
 SPOT_COUNT = {"mild": 4, "severe": 14}
 """Specular reflection: saturated spots."""
 
-BUBBLE_COUNT = {"mild": 3, "severe": 10}
+BUBBLE_COUNT = {"mild": 4, "severe": 12}
 """Bubbles: refracting discs."""
 
 DEBRIS_COUNT = {"mild": 2, "severe": 6}

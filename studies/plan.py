@@ -91,8 +91,11 @@ class StudyPlan:
 
     @property
     def enrichment(self) -> float | None:
-        """How many times more common a left-out cell is in dev and test than in the pool; None where it has none."""
-        return self.weak_ratio / self.rare_ratio if self.left_out and self.rare_ratio > 0.0 else None
+        """How many times more common the left-out cells are in test than in the pool; None where either has none."""
+        if not (self.n_left_out("test") and self.n_left_out("pool")):
+            return None
+        in_test, in_pool = self.n_left_out("test") / self.n_test, self.n_left_out("pool") / self.n_pool
+        return round(in_test / in_pool, 3)
 
     def n_left_out(self, split: str) -> int:
         """Images of a split that show a left-out cell."""
@@ -131,7 +134,7 @@ class StudyPlan:
             "clean_ratio": self.clean_ratio,
             "left_out": [list(cell) for cell in sorted(self.left_out)],
             "n_cells": sum(len(names) - 1 for names in DEGRADATIONS.values()),
-            "enrichment": self.enrichment,
+            "enrichment_of_test_over_pool": self.enrichment,
             "splits": {
                 split: {
                     "n_images": count,

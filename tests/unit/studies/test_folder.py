@@ -50,6 +50,8 @@ def test_an_interrupted_study_is_completed_to_the_same_bytes(study: Path, tmp_pa
     with pytest.raises(KeyboardInterrupt):
         write_study(tmp_path, SMALL, stop)
     assert not (tmp_path / "study.json").exists()
+    with pytest.raises(AlreadyExists):
+        write_study(tmp_path, StudyPlan(n_pool=5, size=32))
     write_study(tmp_path, SMALL)
     assert digest(tmp_path) == digest(study)
 
@@ -142,7 +144,7 @@ def test_base_and_replay_never_name_a_left_out_cell(study: Path) -> None:
 
 def test_study_json_states_the_enrichment_and_what_is_simulated(study: Path) -> None:
     description = json.loads((study / "study.json").read_text())
-    assert description["enrichment"] == pytest.approx(4.0)
+    assert description["enrichment_of_test_over_pool"] == pytest.approx(4.0)
     assert "phantoms" in description["simulated"]
     assert description["splits"]["pool"] == {"n_images": 40, "n_left_out": 4, "n_clean": 10}
     assert "SIMULATED" in (study / "README.txt").read_text()
