@@ -18,8 +18,6 @@ RPC_SECONDS = Histogram(
 OPERATIONS = Counter("medq_operations_ended_total", "Operations that ended.", ["service", "kind", "state"])
 #: Operations that a process of this service works on now.
 OPERATIONS_RUNNING = Gauge("medq_operations_running", "Operations at work.", ["service"])
-#: Events that a handler took, by what became of them.
-EVENTS = Counter("medq_events_handled_total", "Events handled.", ["group", "type", "outcome"])
 
 
 def serve_metrics(port: int, host: str = "0.0.0.0") -> None:
