@@ -56,7 +56,7 @@ class Embedded:
         self.state_folder = state_folder.resolve()
         self.targets = socket_targets(self.state_folder)
         self._lock: FileLock = own(self.state_folder)
-        self._bus = SqliteEventBus(self.state_folder / "events.sqlite")
+        self._bus = SqliteEventBus(self.state_folder / "events.sqlite", is_sole_owner=True)
         self._channels = Channels(self.targets)
         objects = FolderObjectStore(self.state_folder / "objects")
         self._servers: list[RunningServer] = []

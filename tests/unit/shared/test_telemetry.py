@@ -25,7 +25,9 @@ def _in_code() -> Iterator[tuple[str, str, list[str]]]:
     for folder in ("shared", "services", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
+                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
+                    continue
+                if node.func.id in KINDS and node.args and isinstance(node.args[0], ast.Constant):
                     values = [ast.literal_eval(argument) for argument in node.args]
                     yield values[0], KINDS[node.func.id], values[2] if len(values) > 2 else []
 
