@@ -126,6 +126,17 @@ class OperationContext:
         if self._operations.is_draining:
             raise _Interrupted
 
+    def is_cancelled(self) -> bool:
+        """True once the operation was called off, for work that stops others before it stops itself.
+
+        While the server drains it raises instead, so that a wait ends at once and what is waited for goes on.
+        """
+        try:
+            self.check_cancelled()
+        except Cancelled:
+            return True
+        return False
+
 
 OperationFunction = Callable[[OperationContext, Any], str]
 
