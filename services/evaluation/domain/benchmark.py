@@ -76,7 +76,7 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
     Args:
         row: Column to text; see `REQUIRED_COLUMNS`, and the options A to E of which an empty one is absent.
         image: The image that the row is about.
-        split: The split that is imported; a row that declares another one is refused.
+        split: The split that is imported.
 
     Returns: The item, or the reason why there is none. The image's own modality and source win over the row's; without
         any source the image is its own source.
@@ -84,17 +84,11 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
     name = cell(row, "index")
     options = options_of(row)
     letters = answer_letters(cell(row, "answer"), options)
-    declared_split = cell(row, "split").lower()
     refusals = (
         (not cell(row, "question"), "the question is empty", "write the question"),
         (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
         (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
         (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
-        (
-            declared_split not in ("", split),
-            f"the row belongs to the split {declared_split!r}, {split!r} is imported",
-            "import that split apart, or correct the column `split`",
-        ),
     )
     for is_refused, reason, remedy in refusals:
         if is_refused:

@@ -27,13 +27,15 @@ def join_images(
         rows: The table, column to text; indices are unique where they are not empty.
         images: Rows of the image set's `images.jsonl`.
         report: Rows of the image set's `report.jsonl`.
-        split: The split that is imported.
+        split: The split that is imported. A table whose rows declare several splits gives the rows of this one; where
+            they all declare the same, or none, the table is taken as this split.
 
     Returns: Items sorted by item_id, and what is no item, sorted by name; together one for each row.
     """
     known = _known_images(images, report)
     failed = {_name(row): row for row in report if _name(row) not in known}
     prefix = shared_prefix([_path(row) for row in rows], {*known, *failed})
+    is_mixed = len({cell(row, "split").lower() for row in rows}) > 1
     items: list[Item] = []
     rejections: list[Rejection] = []
     for number, row in enumerate(rows):
@@ -43,6 +45,8 @@ def join_images(
         if not index:
             empty = f"line {number + 2}"  # the header is line 1
             rejections.append(Rejection(empty, "the index is empty", "give the row an index of its own"))
+        elif is_mixed and cell(row, "split").lower() != split:
+            rejections.append(_of_another_split(index, cell(row, "split"), split))
         elif image is None:
             failure = next((failed[name] for name in candidates if name in failed), None)
             rejections.append(_without_image(index, failure))
@@ -93,6 +97,11 @@ def _name(row: Mapping[str, Any]) -> str:
 
 def _path(row: Mapping[str, str]) -> str:
     return cell(row, "image_path").replace("\\", "/").removeprefix("./")
+
+
+def _of_another_split(index: str, declared: str, split: str) -> Rejection:
+    reason = f"the row belongs to the split {declared!r}, {split!r} is imported"
+    return Rejection(index, reason, "import that split apart, or correct the column `split`")
 
 
 def _without_image(index: str, failure: Mapping[str, Any] | None) -> Rejection:

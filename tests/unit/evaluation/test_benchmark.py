@@ -63,9 +63,7 @@ def test_a_number_that_is_also_another_options_text_is_refused():
     assert "more than one" in refused.reason
 
 
-@pytest.mark.parametrize(
-    "change", [{"question": " "}, {"B": ""}, {"answer": "D"}, {"answer": "nan"}, {"split": "test"}]
-)
+@pytest.mark.parametrize("change", [{"question": " "}, {"B": ""}, {"answer": "D"}, {"answer": "nan"}])
 def test_a_row_that_is_no_item_has_a_reason_and_a_remedy(change):
     refused = item_of({**ROW, **change}, IMAGE, "dev")
     assert isinstance(refused, Rejection)

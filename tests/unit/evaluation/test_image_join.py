@@ -55,3 +55,17 @@ def test_the_prefix_is_the_one_under_which_most_paths_are_found():
     assert shared_prefix(paths, ["a.png", "b.png"]) == "/d/x/"
     assert shared_prefix(paths, ["x/a.png", "x/b.png"]) == "/d/"
     assert shared_prefix(["q"], ["a.png"]) == ""
+
+
+def test_a_table_of_several_splits_gives_the_rows_of_one():
+    rows = [{**ROW, "index": name, "split": name} for name in ("dev", "test", "")]
+    names = [report(row["index"], "aa") for row in rows]
+    items, rejections = join_images(rows, [image("aa")], names, "dev")
+    assert [item.item_id for item in items] == ["dev"]
+    assert len(rejections) == 2
+
+
+def test_a_table_of_one_split_is_taken_as_the_split_that_was_asked_for():
+    rows = [{**ROW, "index": "1", "split": "validation"}]
+    (item,), _ = join_images(rows, [image("aa")], [report("1", "aa")], "dev")
+    assert item.split == "dev"

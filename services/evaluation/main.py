@@ -1,0 +1,87 @@
+"""Composition root of the evaluation service."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from services.evaluation.adapters.model_server import LoadModel, ModelServer
+from services.evaluation.answering import Answering
+from services.evaluation.mining import mine_failures
+from services.evaluation.operations import evaluate, generate, import_benchmark
+from services.evaluation.ports import VisionLanguageModel
+from services.evaluation.service import Evaluation
+from services.evaluation.settings import EvaluationSettings
+from services.evaluation.store import AnswerStore
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(
+    settings: EvaluationSettings,
+    channels: Channels,
+    bus: EventBus,
+    objects: ObjectStore,
+    load_model: LoadModel | None = None,
+) -> Service:
+    """Put the service together.
+
+    Args:
+        settings: Its settings.
+        channels: Where `embedding` is found.
+        bus: Unused: the service neither publishes nor listens.
+        objects: Where datasets and models lie.
+        load_model: Makes a model from a checkpoint folder; None: transformers in this process.
+    """
+    engine = create_engine(sqlite_url(settings.state_folder / "evaluation" / "evaluation.sqlite"))
+    models = ModelServer(
+        objects, settings.state_folder / "cache", load_model or partial(_load_transformers, settings)
+    )
+    answering = Answering(objects, AnswerStore(engine), models, settings.batch_answers)
+    operations = Operations(
+        "evaluation",
+        engine,
+        {
+            pb.StartImportBenchmarkRequest: partial(import_benchmark, objects),
+            pb.StartEvaluateRequest: partial(evaluate, objects, answering),
+            pb.StartGenerateRequest: partial(generate, objects, answering),
+            pb.StartMineFailuresRequest: partial(mine_failures, objects, channels),
+        },
+        owner=settings.owner,
+        n_workers=1,  # one model in memory, one generation at a time
+    )
+    servicer = Evaluation(operations)
+
+    def close() -> None:
+        models.close()
+        engine.dispose()
+
+    return Service(
+        name="evaluation",
+        full_name="medq.evaluation.v1.EvaluationService",
+        register=partial(pb_grpc.add_EvaluationServiceServicer_to_server, servicer),
+        operations=operations,
+        objects=objects,
+        close=close,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    serve("evaluation", EvaluationSettings(), build)
+
+
+def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:
+    import torch
+
+    from services.evaluation.adapters.transformers_model import TransformersModel
+
+    torch.set_num_threads(settings.n_torch_threads)
+    return TransformersModel(folder, settings.device, settings.batch_size)

@@ -1,0 +1,103 @@
+"""The generated servicer: checks each request, then notes the operation."""
+
+from __future__ import annotations
+
+import grpc
+
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from shared.errors import InvalidArgument
+from shared.operations import Operations
+from shared.rpc.checks import require_between, require_text, require_uri
+
+_SPLITS = ("dev", "test", "replay", "pool")
+
+
+class Evaluation(pb_grpc.EvaluationServiceServicer):
+    """Starts the operations of the service.
+
+    Args:
+        operations: Where they are noted.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def StartImportBenchmark(
+        self, request: pb.StartImportBenchmarkRequest, context: grpc.ServicerContext
+    ) -> pb.StartImportBenchmarkResponse:
+        """See the proto."""
+        require_text("items_uri", request.items_uri)
+        require_uri("image_set_uri", request.image_set_uri)
+        if request.split not in _SPLITS:
+            raise InvalidArgument(
+                "There is no such split.",
+                field="split",
+                value=request.split,
+                remedy=f"Choose one of {', '.join(_SPLITS)}.",
+            )
+        return pb.StartImportBenchmarkResponse(operation_id=self._operations.start(request))
+
+    def StartEvaluate(
+        self, request: pb.StartEvaluateRequest, context: grpc.ServicerContext
+    ) -> pb.StartEvaluateResponse:
+        """See the proto."""
+        require_text("arm", request.arm)
+        require_uri("model_uri", request.model_uri)
+        require_uri("benchmark_uri", request.benchmark_uri)
+        require_between("n_runs", request.n_runs, 1, 100)
+        _check_sampling(request.sampling)
+        if request.sampling.temperature == 0 and request.n_runs > 1:
+            raise InvalidArgument(
+                "At temperature 0 every run gives the same answer.",
+                field="n_runs",
+                value=request.n_runs,
+                remedy="Choose n_runs 1, or a temperature above 0.",
+            )
+        if request.extractor not in (pb.EXTRACTOR_STRICT, pb.EXTRACTOR_OFFICIAL):
+            raise InvalidArgument(
+                "An extractor must be chosen.",
+                field="extractor",
+                value=request.extractor,
+                remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
+            )
+        return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
+
+    def StartMineFailures(
+        self, request: pb.StartMineFailuresRequest, context: grpc.ServicerContext
+    ) -> pb.StartMineFailuresResponse:
+        """See the proto."""
+        for field in ("evaluation_uri", "benchmark_uri", "image_set_uri"):
+            require_uri(field, getattr(request, field))
+        if not 0 <= request.gamma < 1:
+            raise InvalidArgument(
+                "The failure threshold is out of range.",
+                field="gamma",
+                value=request.gamma,
+                remedy="Choose a number from 0 to below 1; the paper's is 0.6.",
+            )
+        require_between("visual_weight", request.visual_weight, 0, 1)
+        require_between("max_clusters", request.max_clusters, 2, 1000)
+        require_between("n_runs", request.n_runs, 1, 100)
+        return pb.StartMineFailuresResponse(operation_id=self._operations.start(request))
+
+    def StartGenerate(
+        self, request: pb.StartGenerateRequest, context: grpc.ServicerContext
+    ) -> pb.StartGenerateResponse:
+        """See the proto."""
+        require_uri("model_uri", request.model_uri)
+        require_uri("questions_uri", request.questions_uri)
+        _check_sampling(request.sampling)
+        return pb.StartGenerateResponse(operation_id=self._operations.start(request))
+
+
+def _check_sampling(sampling: pb.Sampling) -> None:
+    require_between("sampling.temperature", sampling.temperature, 0, 100)
+    require_between("sampling.max_new_tokens", sampling.max_new_tokens, 1, 4096)
+    if not 0 < sampling.top_p <= 1:
+        raise InvalidArgument(
+            "The nucleus is out of range.",
+            field="sampling.top_p",
+            value=sampling.top_p,
+            remedy="Choose a number above 0 and up to 1; 1 keeps the whole distribution.",
+        )

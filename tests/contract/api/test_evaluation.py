@@ -1,0 +1,467 @@
+"""The evaluation service on a real server, with a model that answers by a rule and an embedding service that hashes."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pytest
+
+from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from services.evaluation.main import build
+from services.evaluation.settings import EvaluationSettings
+from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import read_array, read_manifest, read_rows
+from shared.objects.folder import FolderObjectStore
+from shared.objects.store import uri_of
+from shared.rpc.channels import Channels
+from shared.rpc.errors import from_rpc_error
+from shared.rpc.operations import await_operation
+from tests.support.evaluation import RuleModel, hashed_unit_vector, put_dataset, put_image_set, put_model
+from tests.support.servers import running, short_folder
+
+LEVELS = (0, 50, 100, 150, 200, 250)
+TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
+ANSWER_KEYS = {
+    "arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope",
+    "run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum",
+}  # fmt: skip
+
+
+class HashingEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
+    """Embeds texts by their hash and notes how many came at a time."""
+
+    def __init__(self):
+        self.sizes = []
+
+    def EmbedTexts(self, request, context):
+        self.sizes.append(len(request.texts))
+        vectors = np.stack([hashed_unit_vector(text, 3) for text in request.texts])
+        return embedding_pb2.EmbedTextsResponse(vectors=vectors.astype("<f4").tobytes(), dimension=3)
+
+
+class World:
+    """A state folder with an image set, a model, and a service that can be started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.objects = FolderObjectStore(folder / "objects", synced=False)
+        self.image_set = put_image_set(self.objects, LEVELS)
+        self.model_uri = put_model(self.objects)
+        self.model = RuleModel(lambda prompt, sampling: "A")
+        self.loaded: list[Path] = []
+        self.embedding = HashingEmbedding()
+
+    def load(self, folder: Path) -> RuleModel:
+        self.loaded.append(folder)
+        return self.model
+
+    @contextmanager
+    def serving(self, **overrides: int) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:
+        settings = EvaluationSettings(
+            state_folder=self.folder,
+            listen=f"unix:{self.folder}/e.sock",
+            drain_seconds=0.2,
+            threads=4,
+            **{"batch_answers": 4, **overrides},
+        )
+        bus = SqliteEventBus(self.folder / "events.sqlite")
+        with Channels({"embedding": f"unix:{self.folder}/m.sock"}) as channels:
+            self.service = build(settings, channels, bus, self.objects, load_model=self.load)
+            with running(self.service, bus, settings) as channel:
+                yield pb_grpc.EvaluationServiceStub(channel), channel
+        bus.close()
+
+    @contextmanager
+    def embedding_serving(self) -> Iterator[None]:
+        server = grpc.server(ThreadPoolExecutor(2))
+        embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server(self.embedding, server)
+        server.add_insecure_port(f"unix:{self.folder}/m.sock")
+        server.start()
+        yield
+        server.stop(0).wait()
+
+    def table(self, *rows: str, header: str = TABLE) -> str:
+        path = self.folder / "items.tsv"
+        path.write_text(header + "".join(f"{row}\n" for row in rows), encoding="utf-8")
+        return str(path)
+
+    def rows(self, uri: str, name: str) -> list[dict]:
+        return read_rows(self.objects, uri, name)
+
+    def json(self, uri: str, name: str) -> dict:
+        entry = read_manifest(self.objects, uri).files[name]
+        return json.loads(self.objects.read_bytes(uri_of(entry.sha256)))
+
+
+@pytest.fixture
+def world():
+    with short_folder() as folder:
+        yield World(folder)
+
+
+def finish(channel, answer):
+    return await_operation(channel, answer.operation_id, wait_seconds=1).result_uri
+
+
+def import_request(world, items_uri, operation_id="import", **changes):
+    fields = {"items_uri": items_uri, "image_set_uri": world.image_set, "split": "dev", **changes}
+    return pb.StartImportBenchmarkRequest(operation_id=operation_id, **fields)
+
+
+def benchmark(world, stub, channel):
+    """Six items on six images: right answers A, B, A, B, A, B."""
+    rows = [f"{n}\tIs it sharp?\tYes\tNo\t\t{'AB'[n % 2]}\tct\tblur" for n in range(6)]
+    return finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows), "benchmark")))
+
+
+def evaluate_request(world, dev, operation_id="evaluate", **changes):
+    fields = {
+        "run_id": "r", "arm": "full", "round": 1, "model_uri": world.model_uri, "benchmark_uri": dev,
+        "n_runs": 2, "extractor": pb.EXTRACTOR_STRICT,
+        "sampling": pb.Sampling(temperature=1, top_p=1, max_new_tokens=8, seed=5),
+        **changes,
+    }  # fmt: skip
+    return pb.StartEvaluateRequest(operation_id=operation_id, **fields)
+
+
+def mine_request(world, evaluation_uri, benchmark_uri, operation_id="mine", **changes):
+    fields = {
+        "evaluation_uri": evaluation_uri, "benchmark_uri": benchmark_uri, "image_set_uri": world.image_set,
+        "gamma": 0.6, "visual_weight": 0.5, "max_clusters": 4, "n_runs": 2, **changes,
+    }  # fmt: skip
+    return pb.StartMineFailuresRequest(operation_id=operation_id, **fields)
+
+
+def test_an_import_keeps_what_is_an_item_and_reports_the_rest(world):
+    rows = [
+        "2\tWhich?\tBlur\tNone\tNaN\tnone\tMRI\tblur",
+        "0\tWhich?\tBlur\tNoise\t\t1\t\t",
+        "1\tWhich?\tBlur\tNoise\t\tD\t\t",
+        "3\tWhich?\tBlur\t\t\tA\t\t",
+        "broken\tWhich?\tBlur\tNoise\t\tA\t\t",
+        "absent\tWhich?\tBlur\tNoise\t\tA\t\t",
+    ]
+    with world.serving() as (stub, channel):
+        uri = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows))))
+        again = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows), "again")))
+    assert again == uri
+    items = world.rows(uri, "items.jsonl")
+    assert [(item["item_id"], item["answer"], item["options"]) for item in items] == [
+        ("0", "B", {"A": "Blur", "B": "Noise"}),
+        ("2", "B", {"A": "Blur", "B": "None"}),
+    ]
+    assert (items[0]["modality"], items[0]["source_id"], items[0]["split"]) == ("ct", "s0", "dev")
+    report = world.rows(uri, "report.jsonl")
+    assert [row["name"] for row in report] == ["1", "3", "absent", "broken"]
+    assert all(row["reason"] and row["remedy"] for row in report)
+    assert read_manifest(world.objects, uri, "benchmark").counts == {"items": 2, "rejected": 4}
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "error", "text"),
+    [
+        (
+            "index\tquestion\tA\tB\n",
+            ["0\tq\tx\ty"],
+            InvalidArgument,
+            "no column answer; its columns are index",
+        ),
+        (TABLE, ["0\tq\tx\ty\t\tA\t\t", "0\tq\tx\ty\t\tA\t\t"], InvalidArgument, "more than once: 0"),
+        (TABLE, ["9\tq\tx\ty\t\tA\t\t"], FailedPrecondition, "No row of the table is an item"),
+        (TABLE, [], FailedPrecondition, "it is empty"),
+    ],
+)
+def test_a_table_that_cannot_be_used_fails_with_a_remedy(world, header, rows, error, text):
+    with world.serving() as (stub, channel):
+        answer = stub.StartImportBenchmark(import_request(world, world.table(*rows, header=header)))
+        with pytest.raises(error, match=text) as caught:
+            await_operation(channel, answer.operation_id)
+    assert caught.value.remedy
+
+
+def test_a_missing_table_is_not_found(world):
+    with world.serving() as (stub, channel):
+        answer = stub.StartImportBenchmark(import_request(world, f"{world.folder}/none.tsv"))
+        with pytest.raises(NotFound):
+            await_operation(channel, answer.operation_id)
+
+
+def test_an_evaluation_scores_every_answer(world):
+    texts = {"0": "A", "1": "A", "2": "Yes", "3": "B) No", "4": "I cannot tell", "5": "The answer is B."}
+    world.model.rule = lambda prompt, sampling: texts[prompt.item_id]
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    rows = world.rows(uri, "answers.jsonl")
+    assert [(row["item_id"], row["run"]) for row in rows] == [
+        (str(n), run) for n in range(6) for run in range(2)
+    ]
+    assert all(set(row) == ANSWER_KEYS for row in rows)
+    first = {row["item_id"]: row for row in rows if row["run"] == 0}
+    assert [first[str(n)]["choice"] for n in range(6)] == ["A", "A", "A", "B", None, "B"]
+    assert [first[str(n)]["correct"] for n in range(6)] == [True, False, True, True, None, True]
+    assert (first["4"]["scored"], first["4"]["answer"], first["0"]["gold"]) == (False, "I cannot tell", "A")
+    assert (first["0"]["model"], first["0"]["arm"], first["0"]["round"], first["0"]["seed"]) == (
+        world.model_uri, "full", 1, 5,
+    )  # fmt: skip
+    assert (first["3"]["tokens"], first["3"]["logprob_sum"]) == (5, -2.5)
+    scores = world.json(uri, "scores.json")
+    overall = scores["perception"]["overall"]
+    assert (overall["value"], overall["n"], overall["unscored"]) == (0.8, 10, 2)
+    assert overall["low"] <= 0.8 <= overall["high"]
+    assert set(scores["perception"]) == {
+        "overall", "by_modality", "by_question_type", "by_attribute", "by_severity", "by_scope",
+    }  # fmt: skip
+    assert scores["perception"]["by_modality"]["ct"]["n"] == 6
+    assert scores["extractors"]["used"] == "strict"
+    # "Yes" is nothing to the published reading.
+    assert scores["extractors"]["disagreement"]["value"] == pytest.approx(1 / 6)
+
+
+def test_the_official_extractor_reads_as_published(world):
+    world.model.rule = lambda prompt, sampling: "a blurred image"
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_OFFICIAL)
+        uri = finish(channel, stub.StartEvaluate(request))
+    assert {row["choice"] for row in world.rows(uri, "answers.jsonl")} == {"A"}
+    assert world.json(uri, "scores.json")["extractors"]["disagreement"]["value"] == 1
+
+
+def test_another_arm_reuses_every_answer_and_another_seed_none(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        assert len(world.model.asked) == 12
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev, "other", arm="random")))
+        assert len(world.model.asked) == 12
+        more = evaluate_request(world, dev, "more", n_runs=3)
+        finish(channel, stub.StartEvaluate(more))
+        assert world.model.asked[12:] == [(str(n), 2) for n in range(6)]
+        sampling = pb.Sampling(temperature=1, top_p=1, max_new_tokens=8, seed=6)
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev, "seed", sampling=sampling)))
+        assert len(world.model.asked) == 30
+    assert len(world.loaded) == 1
+
+
+def test_an_evaluation_that_broke_off_asks_only_for_what_is_missing(world):
+    def breaks(prompt, sampling):
+        if prompt.item_id == "3":
+            raise Unavailable("The model has gone.")
+        return "A"
+
+    world.model.rule = breaks
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(Unavailable):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        world.model.asked.clear()
+        world.model.rule = lambda prompt, sampling: "A"
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev, "again")))
+    # Batches of four answers: the first was stored whole, the second not at all.
+    assert sorted(world.model.asked) == [(str(n), run) for n in range(2, 6) for run in range(2)]
+
+
+def test_a_restarted_server_goes_on_and_ends_like_one_that_was_never_stopped(world):
+    at_work = threading.Event()
+
+    def waits_for_the_drain(prompt, sampling):
+        if prompt.item_id == "2":
+            at_work.set()
+            while not world.service.operations.is_draining:
+                at_work.wait(0.001)
+        return prompt.item_id
+
+    world.model.rule = waits_for_the_drain
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        stub.StartEvaluate(evaluate_request(world, dev))
+        assert at_work.wait(30)
+    assert len(world.model.asked) == 8
+    with world.serving() as (stub, channel):
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    assert len(world.model.asked) == len(set(world.model.asked)) == 12
+    with short_folder() as folder:
+        undisturbed = World(folder)
+        undisturbed.model.rule = lambda prompt, sampling: prompt.item_id
+        with undisturbed.serving() as (stub, channel):
+            request = evaluate_request(undisturbed, benchmark(undisturbed, stub, channel))
+            assert finish(channel, stub.StartEvaluate(request)) == uri
+
+
+def test_models_are_swapped_one_at_a_time(world):
+    other = put_model(world.objects, "other")
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        for number, uri in enumerate((world.model_uri, other, world.model_uri)):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, f"e{number}", model_uri=uri)))
+    # The third evaluation is answered from the store.
+    assert len(world.loaded) == 2
+    assert all((folder / "training.jsonl").is_file() for folder in world.loaded)
+
+
+def test_failures_become_prototypes(world):
+    world.model.rule = lambda prompt, sampling: "A"
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+        again = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev, "again")))
+    assert again == uri
+    failures = world.rows(uri, "failures.jsonl")
+    assert [row["item_id"] for row in failures] == ["1", "3", "5"]
+    assert all((row["error_rate"], row["n_scored"]) == (1.0, 2) for row in failures)
+    assert failures[0]["capabilities"] == ["modality:ct", "question_type:yes_no", "attribute:blur"]
+    rates = {row["capability"]: row for row in world.rows(uri, "capabilities.jsonl")}
+    assert (rates["modality:ct"]["n_failures"], rates["modality:ct"]["n_items"]) == (1, 3)
+    assert rates["modality:mri"]["error_rate"] == 2 / 3
+    prototypes = world.rows(uri, "prototypes.jsonl")
+    vectors = read_array(world.objects, uri, "prototypes.npy")
+    assert vectors.shape == (len(prototypes), 4)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+    assert sorted(member for row in prototypes for member in row["members"]) == ["1", "3", "5"]
+    assert {row["item_id"]: row["prototype_id"] for row in failures} == {
+        member: row["prototype_id"] for row in prototypes for member in row["members"]
+    }
+    assert all(row["size"] == len(row["members"]) for row in prototypes)
+    clustering = world.json(uri, "clustering.json")
+    assert clustering["n_clusters"] == len(prototypes) == 2
+    assert set(clustering["silhouettes"]) == {"2"}
+    assert set(read_manifest(world.objects, uri, "failures").parents) == {evaluation, dev, world.image_set}
+    assert world.embedding.sizes == [3, 3]
+
+
+def test_without_a_failure_there_is_no_prototype_and_no_error(world):
+    world.model.rule = lambda prompt, sampling: "AB"[int(prompt.item_id) % 2]
+    with world.serving() as (stub, channel):  # and no text is embedded: no embedding service is there
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+    assert world.rows(uri, "failures.jsonl") == world.rows(uri, "prototypes.jsonl") == []
+    assert read_array(world.objects, uri, "prototypes.npy").shape == (0, 4)
+    assert world.json(uri, "clustering.json") == {"n_clusters": 0, "silhouettes": {}}
+    assert {row["error_rate"] for row in world.rows(uri, "capabilities.jsonl")} == {0}
+
+
+def test_unscored_items_are_no_failures(world):
+    world.model.rule = lambda prompt, sampling: "I cannot tell"
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+    assert read_manifest(world.objects, uri).counts == {
+        "failures": 0,
+        "items": 6,
+        "prototypes": 0,
+        "unscored": 6,
+    }
+
+
+def test_mining_refuses_datasets_that_do_not_belong_together(world):
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        table = world.table("0\tIs it?\tYes\tNo\t\tA\t\t")
+        other = finish(channel, stub.StartImportBenchmark(import_request(world, table, "other")))
+        with pytest.raises(InvalidArgument, match="another benchmark"):
+            finish(channel, stub.StartMineFailures(mine_request(world, evaluation, other, "m1")))
+        images = put_image_set(world.objects, (1, 2))
+        with pytest.raises(InvalidArgument, match="not that of the benchmark"):
+            finish(
+                channel,
+                stub.StartMineFailures(mine_request(world, evaluation, dev, "m2", image_set_uri=images)),
+            )
+        with pytest.raises(InvalidArgument, match="kind 'evaluation'"):
+            finish(channel, stub.StartMineFailures(mine_request(world, dev, dev, "m3")))
+
+
+def test_generations_carry_the_log_probability_of_each_token(world):
+    world.model.rule = lambda prompt, sampling: "B" if "A. Yes" in prompt.text else "It is blurred."
+    image_uri = world.rows(world.image_set, "images.jsonl")[0]["image_uri"]
+    options = {"A": "Yes", "B": "No"}
+    rows = [
+        {"question_id": "q2", "image_uri": image_uri, "question": "Describe.", "options": {}},
+        {"question_id": "q1", "image_uri": image_uri, "question": "Is it sharp?", "options": options},
+    ]
+    questions = put_dataset(world.objects, "questions", {"questions.jsonl": rows})
+    with world.serving() as (stub, channel):
+        for operation_id in ("g1", "g2"):
+            request = pb.StartGenerateRequest(
+                operation_id=operation_id, model_uri=world.model_uri, questions_uri=questions,
+                sampling=pb.Sampling(temperature=0, top_p=1, max_new_tokens=32),
+            )  # fmt: skip
+            uri = finish(channel, stub.StartGenerate(request))
+    assert world.rows(uri, "generations.jsonl") == [
+        {"question_id": "q1", "answer": "B", "choice": "B", "token_logprobs": [-0.5]},
+        {"question_id": "q2", "answer": "It is blurred.", "choice": None, "token_logprobs": [-0.5] * 14},
+    ]
+    assert len(world.model.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model_uri": "model"},
+        {"benchmark_uri": ""},
+        {"arm": ""},
+        {"n_runs": 0},
+        {"n_runs": 101},
+        {"extractor": pb.EXTRACTOR_UNSPECIFIED},
+        {"sampling": pb.Sampling(temperature=0, top_p=1, max_new_tokens=8)},
+        {"sampling": pb.Sampling(temperature=-1, top_p=1, max_new_tokens=8)},
+        {"sampling": pb.Sampling(temperature=1, top_p=0, max_new_tokens=8)},
+        {"sampling": pb.Sampling(temperature=1, top_p=1, max_new_tokens=0)},
+    ],
+)
+def test_a_wrong_evaluation_is_refused_at_once(world, changes):
+    with world.serving() as (stub, _), pytest.raises(grpc.RpcError) as caught:
+        stub.StartEvaluate(evaluate_request(world, "sha256:" + "0" * 64, **changes))
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InvalidArgument)
+    assert error.field
+    assert error.remedy
+
+
+def test_other_wrong_requests_are_refused_at_once(world):
+    some = "sha256:" + "0" * 64
+    with world.serving() as (stub, _):
+        calls = [
+            (stub.StartImportBenchmark, import_request(world, "")),
+            (stub.StartImportBenchmark, import_request(world, "x.tsv", split="base")),
+            (stub.StartImportBenchmark, import_request(world, "x.tsv", image_set_uri="x")),
+            (stub.StartMineFailures, mine_request(world, "x", some)),
+            (stub.StartMineFailures, mine_request(world, some, some, gamma=1)),
+            (stub.StartMineFailures, mine_request(world, some, some, max_clusters=1)),
+            (stub.StartMineFailures, mine_request(world, some, some, visual_weight=1.5)),
+            (stub.StartMineFailures, mine_request(world, some, some, n_runs=0)),
+            (
+                stub.StartGenerate,
+                pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri=some),
+            ),
+            (stub.StartGenerate, pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri="")),
+        ]
+        for call, request in calls:
+            with pytest.raises(grpc.RpcError) as caught:
+                call(request)
+            assert isinstance(from_rpc_error(caught.value), InvalidArgument)
+
+
+def test_datasets_that_are_not_there_are_not_found_and_an_id_names_one_request(world):
+    with world.serving() as (stub, channel):
+        request = evaluate_request(world, "sha256:" + "0" * 64)
+        with pytest.raises(NotFound):
+            finish(channel, stub.StartEvaluate(request))
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.StartEvaluate(evaluate_request(world, "sha256:" + "1" * 64))
+        assert isinstance(from_rpc_error(caught.value), AlreadyExists)

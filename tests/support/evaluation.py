@@ -1,0 +1,92 @@
+"""Small stored worlds for the evaluation service, and a model whose answers are a rule."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from services.evaluation.ports import Generation, Prompt, Sampling
+from shared.objects.dataset import write_dataset, write_rows
+
+#: Answers a prompt.
+Rule = Callable[[Prompt, Sampling], str]
+
+
+class RuleModel:
+    """Answers by a rule and notes what it was asked."""
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.asked: list[tuple[str, int]] = []
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        self.asked += [(prompt.item_id, prompt.run) for prompt in prompts]
+        texts = [self.rule(prompt, sampling) for prompt in prompts]
+        return [Generation(text, tuple(-0.5 for _ in text), len(text)) for text in texts]
+
+
+def put_image(objects, level):
+    """A stored grey PNG; its uri."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 4), level, dtype=np.uint8)).save(buffer, format="PNG")
+    return objects.put_bytes(buffer.getvalue())
+
+
+def put_image_set(objects, levels, dimension=4):
+    """An image set with one image a level, named by its place, and one that failed."""
+    images, report = [], []
+    for number, level in enumerate(levels):
+        uri = put_image(objects, level)
+        image_id = uri.removeprefix("sha256:")
+        images.append({
+            "image_id": image_id, "image_uri": uri, "phash": "0" * 16, "modality": "ct" if level < 128 else "mri",
+            "source_id": f"s{number}", "patient": "", "session": "", "split": "dev", "licence": "", "width": 4,
+            "height": 4, "window": None,
+        })  # fmt: skip
+        report.append(
+            {"name": str(number), "status": "stored", "image_id": image_id, "reason": "", "remedy": ""}
+        )
+    report.append(
+        {
+            "name": "broken",
+            "status": "failed",
+            "image_id": "",
+            "reason": "no image",
+            "remedy": "save it as PNG",
+        }
+    )
+    images.sort(key=lambda row: row["image_id"])
+    vectors = np.stack([hashed_unit_vector(row["image_id"], dimension) for row in images])
+    return put_dataset(
+        objects, "image-set", {"images.jsonl": images, "report.jsonl": report, "vectors.npy": vectors}
+    )
+
+
+def put_model(objects, name="model"):
+    """A stored thing of kind `model`."""
+    return put_dataset(objects, "model", {"training.jsonl": [{"name": name}]})
+
+
+def put_dataset(objects, kind, files):
+    """A stored dataset."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in files.items():
+            path = Path(folder) / name
+            if name.endswith(".npy"):
+                np.save(path, content)
+            else:
+                write_rows(path, content)
+        return write_dataset(objects, kind, Path(folder), counts={}, parents=[], configuration={}, seed=0)
+
+
+def hashed_unit_vector(text, dimension):
+    """(dimension,) float32 of unit norm that depends on the text alone."""
+    seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+    vector = np.random.default_rng(seed).normal(size=dimension)
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
