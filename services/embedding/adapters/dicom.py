@@ -1,0 +1,155 @@
+"""Single-frame DICOM with pydicom: pixels as a display shows them, keyed hashes of patient and study, no
+more.
+
+Order of work (PS3.4 N.2): rescale, VOI window or LUT, then MONOCHROME1 inverted. Without a usable window the
+range of the pixels is taken (padding left out). A file whose pixels may hold burned-in text is quarantined.
+Overlays are not drawn.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pydicom
+import pydicom.config
+from numpy.typing import NDArray
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+
+from services.embedding.domain.identity import keyed_hash
+from services.embedding.domain.images import (
+    UNKNOWN,
+    DecodedImage,
+    Quarantined,
+    Window,
+    apply_window,
+    drop_equal_channels,
+    stretch_min_max,
+    to_bytes,
+)
+from shared.errors import InvalidArgument, MedqError
+
+MAGIC, MAGIC_OFFSET = b"DICM", 128
+_MODALITIES = {"CT": "ct", "MR": "mri", "OP": "fundus", "ES": "endoscopy", "SM": "histopathology"}
+#: Devices that write text into the picture: without the tag they are not trusted.
+_WRITING_MODALITIES = frozenset({"US", "IVUS", "SC", "OT"})
+_WRITING_CLASSES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")
+
+
+def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
+    """Read a DICOM file.
+
+    Args:
+        data: The file.
+        key: The site's key for the hashes of PatientID and StudyInstanceUID.
+
+    Raises:
+        InvalidArgument: damaged, cut short, without pixels, of several frames, or compressed in a way that
+            cannot be read here. The text never holds a value of the header.
+    """
+    try:
+        dataset = pydicom.dcmread(io.BytesIO(data))
+        reason = burned_in_reason(dataset)
+        if reason:
+            remedy = "Check its pixels for text, set BurnedInAnnotation to NO, and ingest it again."
+            return Quarantined(reason, remedy)
+        _check(dataset)
+        pixels, window = _display(dataset)
+        return DecodedImage(
+            pixels,
+            window,
+            _MODALITIES.get(str(dataset.get("Modality", "")), UNKNOWN),
+            keyed_hash(key, "patient", str(dataset.get("PatientID", None) or "")),
+            keyed_hash(key, "session", str(dataset.get("StudyInstanceUID", None) or "")),
+        )
+    except MedqError:
+        raise
+    except Exception as error:  # a broken file may raise nearly anything in a decoder
+        raise InvalidArgument(
+            "The DICOM file is damaged or cut short.", remedy="Copy or export it again."
+        ) from error
+
+
+def burned_in_reason(dataset: pydicom.Dataset) -> str:
+    """Why the pixels may name a patient; "" where nothing says so."""
+    tag = str(dataset.get("BurnedInAnnotation", None) or "").strip().upper()
+    if tag == "YES":
+        return "The file says that text is burned into its pixels."
+    if str(dataset.get("RecognizableVisualFeatures", None) or "").strip().upper() == "YES":
+        return "The file says that the person can be recognised."
+    sop_class = str(dataset.get("SOPClassUID", ""))
+    is_writing = any(sop_class == uid or sop_class.startswith(uid + ".") for uid in _WRITING_CLASSES)
+    if tag != "NO" and (is_writing or str(dataset.get("Modality", "")) in _WRITING_MODALITIES):
+        return "Such devices write text into the picture, and the file does not say that this one did not."
+    return ""
+
+
+def _check(dataset: pydicom.Dataset) -> None:
+    if "PixelData" not in dataset:
+        remedy = "Copy it again if it was cut short; structured reports and segmentations are not images."
+        raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
+    if int(dataset.get("NumberOfFrames", None) or 1) > 1:
+        raise InvalidArgument(
+            "The DICOM file holds several frames.",
+            remedy="Export the frames that matter as single-frame files.",
+        )
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        is_readable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        is_readable = False
+    if not is_readable:
+        raise InvalidArgument(
+            f"No decoder for the compression {syntax.name} is installed.",
+            remedy="Decompress it first (for instance with `dcmdjpeg` or `gdcmconv --raw`).",
+        )
+
+
+def _display(dataset: pydicom.Dataset) -> tuple[NDArray[np.uint8], Window | None]:
+    stored = dataset.pixel_array
+    if dataset.PhotometricInterpretation == "PALETTE COLOR":
+        coloured = apply_color_lut(stored, dataset).astype(np.float64)
+        bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
+        return drop_equal_channels(to_bytes(coloured / (2**bits - 1))), None
+    if stored.ndim == 3:
+        return drop_equal_channels(to_bytes(stored / (2.0 ** int(dataset.BitsStored) - 1))), None
+    levels, window = _grey_levels(dataset, stored)
+    return (255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels), window
+
+
+def _grey_levels(dataset: pydicom.Dataset, stored: NDArray[Any]) -> tuple[NDArray[np.uint8], Window]:
+    values = apply_modality_lut(stored, dataset)
+    if dataset.get("VOILUTSequence"):
+        table = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
+        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
+        return to_bytes(table / (2**bits - 1)), Window("lut")
+    numbers = values.astype(np.float64)
+    window = declared_window(dataset)
+    if window is not None:
+        return apply_window(numbers, window), window
+    padding = dataset.get("PixelPaddingValue", None)
+    is_content = None if padding is None or (stored == padding).all() else stored != padding
+    return stretch_min_max(numbers, is_content)
+
+
+def declared_window(dataset: pydicom.Dataset) -> Window | None:
+    """The first window that the file declares; None where it declares none that can be applied."""
+    center, width = dataset.get("WindowCenter", None), dataset.get("WindowWidth", None)
+    if center in (None, "") or width in (None, ""):
+        return None
+    center, width = (value if isinstance(value, float | int) else value[0] for value in (center, width))
+    function = str(dataset.get("VOILUTFunction", None) or "LINEAR").lower()
+    window = Window(function, float(center), float(width))
+    is_usable = function in ("linear", "linear_exact", "sigmoid") and float(width) >= 1.0
+    return window if is_usable else None
+
+
+def quiet_pydicom() -> None:
+    """Keep pydicom from writing header values, which may name a patient, into warnings and logs of this process."""
+    pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
+    pydicom.config.logger.setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"pydicom\.")

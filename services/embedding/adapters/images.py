@@ -1,0 +1,86 @@
+"""PNG, JPEG and TIFF with Pillow: bytes in, 8-bit pixels out; and the one form in which images are stored.
+
+Grey of more than 8 bits, and of floating point, is scaled by its own minimum and maximum (the file does not
+say which range it uses), and the range is recorded. Everything but the pixels is dropped; the orientation
+that a camera noted is applied first.
+"""
+
+from __future__ import annotations
+
+import io
+
+import imagehash
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from services.embedding.domain.images import DecodedImage, drop_equal_channels, stretch_min_max
+from shared.errors import InvalidArgument, MedqError
+
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+FORMATS = ("PNG", "JPEG", "TIFF")
+#: Largest image, in pixels.
+MOST_PIXELS = 64_000_000
+_DEEP_GREY = ("I", "F")
+
+
+def decode_raster(data: bytes) -> DecodedImage:
+    """Read a PNG, JPEG or TIFF.
+
+    Raises:
+        InvalidArgument: damaged, cut short, too large, or of several pages.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check(image)
+            return _decode(image)
+    except MedqError:
+        raise
+    except Exception as error:  # a broken file may raise nearly anything in a decoder
+        raise InvalidArgument(
+            "The image file is damaged or cut short.", remedy="Copy or export it again."
+        ) from error
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """The stored form: PNG, grey or RGB, no metadata; the same pixels give the same bytes.
+
+    Args:
+        pixels: (h, w) or (h, w, 3).
+    """
+    target = io.BytesIO()
+    Image.fromarray(pixels).save(target, format="PNG", compress_level=6)
+    return target.getvalue()
+
+
+def read_png(data: bytes) -> NDArray[np.uint8]:
+    """The pixels of the stored form as (h, w, 1) or (h, w, 3)."""
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        pixels = np.asarray(image)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
+    """The 64-bit perceptual hash (DCT, Zauner 2010, as `imagehash.phash`), 16 hex digits."""
+    return str(imagehash.phash(Image.fromarray(pixels)))
+
+
+def _check(image: Image.Image) -> None:
+    if image.width * image.height > MOST_PIXELS:
+        remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
+        raise InvalidArgument("The image is too large.", value=f"{image.width}x{image.height}", remedy=remedy)
+    if getattr(image, "n_frames", 1) > 1:
+        raise InvalidArgument("The file holds several images.", remedy="Save each page as a file of its own.")
+
+
+def _decode(image: Image.Image) -> DecodedImage:
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode.startswith(_DEEP_GREY):
+        pixels, window = stretch_min_max(np.asarray(upright, dtype=np.float64))
+        return DecodedImage(pixels, window)
+    if upright.mode in ("1", "L"):
+        return DecodedImage(np.asarray(upright.convert("L")))
+    if upright.has_transparency_data:  # what shines through is black
+        opaque = upright.convert("RGBA")
+        upright = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
+    return DecodedImage(drop_equal_channels(np.asarray(upright.convert("RGB"))))

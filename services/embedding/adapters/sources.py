@@ -1,0 +1,194 @@
+"""Where images come from: a folder, a manifest (CSV, TSV, Parquet), a benchmark TSV. Reads no pixels.
+
+A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the
+`index` of the row that holds the picture). Optional columns: index, modality, source_id, patient_id,
+session_id, licence (or license), split.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+
+MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
+#: Largest image file, in bytes.
+MOST_BYTES = 256 * 1024 * 1024
+_LONGEST_REFERENCE = 64  # characters; a base64 picture is longer
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input.
+
+    Attributes:
+        name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
+        path: The file, or None where the manifest holds the picture itself.
+        content: The picture in base64, where there is no file.
+        fault: Why it cannot be read at all; "" where that is not yet known.
+        modality, source_id, patient_id, session_id, licence, split: As the manifest says, "" where it does
+        not.
+    """
+
+    name: str
+    path: Path | None = None
+    content: str = ""
+    fault: str = ""
+    modality: str = ""
+    source_id: str = ""
+    patient_id: str = ""
+    session_id: str = ""
+    licence: str = ""
+    split: str = ""
+
+    @property
+    def picture(self) -> str:
+        """The same for entries that name the same file or hold the same text."""
+        return str(self.path) if self.path is not None else self.content
+
+    def read(self) -> bytes:
+        """The bytes of the image file.
+
+        Raises:
+            InvalidArgument: unreadable, too large, or not base64.
+        """
+        if self.fault:
+            raise InvalidArgument(self.fault, remedy="Correct the manifest's row.")
+        if self.path is None:
+            return _decode(self.content)
+        try:
+            if self.path.stat().st_size > MOST_BYTES:
+                remedy = f"Keep each below {MOST_BYTES >> 20} MiB."
+                raise InvalidArgument("The file is too large.", remedy=remedy)
+            return self.path.read_bytes()
+        except OSError as error:
+            raise InvalidArgument("The file cannot be read.", remedy="Is it there, and readable?") from error
+
+
+def list_entries(source: Path) -> list[Entry]:
+    """Everything that a folder or a manifest names, in a fixed order.
+
+    Raises:
+        NotFound: there is no such file or folder.
+        InvalidArgument: the manifest is of another kind, cannot be read, or lacks the column.
+        FailedPrecondition: it names nothing.
+    """
+    if source.is_dir():
+        entries = _from_folder(source)
+    elif not source.is_file():
+        remedy = "Name a folder or a file that the service can read."
+        raise NotFound("There is no such source.", field="source_uri", value=source, remedy=remedy)
+    else:
+        entries = _from_rows(_read_rows(source), source.parent)
+    if not entries:
+        remedy = "Put PNG, JPEG, TIFF or DICOM files there, or name another source."
+        raise FailedPrecondition(
+            "The source names no image.", field="source_uri", value=source.name, remedy=remedy
+        )
+    return entries
+
+
+def _from_folder(folder: Path) -> list[Entry]:
+    found = []
+    for path in folder.rglob("*"):
+        relative = path.relative_to(folder)
+        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
+            found.append(Entry(relative.as_posix(), path))
+    return sorted(found, key=lambda entry: entry.name)
+
+
+def _read_rows(path: Path) -> list[dict[str, Any]]:
+    suffix = path.suffix.lower()
+    if suffix not in MANIFEST_SUFFIXES:
+        remedy = "Use a folder, or a manifest .csv, .tsv or .parquet."
+        raise InvalidArgument("not a manifest", field="source_uri", value=path.name, remedy=remedy)
+    try:
+        if suffix == ".parquet":
+            table = pd.read_parquet(path)
+        else:
+            table = pd.read_csv(
+                path,
+                sep="\t" if suffix == ".tsv" else ",",
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+            )
+    except Exception as error:  # the parsers raise errors of many kinds
+        remedy = "Is it the kind of file that its name says?"
+        raise InvalidArgument(
+            "The manifest cannot be read.", field="source_uri", value=path.name, remedy=remedy
+        ) from error
+    if not {"image_path", "image"} & set(table.columns):
+        raise InvalidArgument(
+            "The manifest has neither a column image_path nor a column image.",
+            field="columns",
+            value=", ".join(map(str, table.columns)),
+            remedy="Name the column with the images so.",
+        )
+    rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), "").to_dict("records")
+    return rows
+
+
+def _from_rows(rows: list[dict[str, Any]], folder: Path) -> list[Entry]:
+    pictures = {_text(row.get("index")): _content(row.get("image")) for row in rows}
+    entries: list[Entry] = []
+    seen: set[str] = set()
+    for number, row in enumerate(rows, start=1):
+        entry = _from_row(row, number, folder, pictures)
+        if entry.name in seen:  # a path may stand in several rows, an index may not
+            fault = "The index was used before." if _text(row.get("index")) else entry.fault
+            entry = replace(entry, name=f"{entry.name} (row {number})", fault=fault)
+        seen.add(entry.name)
+        entries.append(entry)
+    return entries
+
+
+def _from_row(row: Mapping[str, Any], number: int, folder: Path, pictures: Mapping[str, str]) -> Entry:
+    image_path, content = _text(row.get("image_path")), _content(row.get("image"))
+    if 0 < len(content) <= _LONGEST_REFERENCE:
+        content = pictures.get(content, content)
+    entry = Entry(
+        name=_text(row.get("index")) or image_path or f"row {number}",
+        modality=_text(row.get("modality")),
+        source_id=_text(row.get("source_id")),
+        patient_id=_text(row.get("patient_id")),
+        session_id=_text(row.get("session_id")),
+        licence=_text(row.get("licence")) or _text(row.get("license")),
+        split=_text(row.get("split")).lower(),
+    )
+    if not image_path:
+        return replace(entry, content=content, fault="" if content else "The row names no image.")
+    parts = PurePosixPath(image_path)
+    if parts.is_absolute() or ".." in parts.parts:
+        return replace(entry, fault="The path leads out of the manifest's folder.")
+    return replace(entry, path=folder / image_path)
+
+
+def _text(value: object) -> str:
+    """A cell as text; whole floats (a column with gaps in Parquet) without their point."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return "" if value is None else str(value).strip()
+
+
+def _content(value: object) -> str:
+    """A picture's cell as base64: text, bytes, or the struct {bytes, path} of the `datasets` library."""
+    if isinstance(value, Mapping):
+        value = value.get("bytes")
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else _text(value)
+
+
+def _decode(content: str) -> bytes:
+    text = content.partition("base64,")[2] if content.startswith("data:") else content
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        remedy = "Write the picture in base64, or name its file in image_path."
+        raise InvalidArgument("The image column is not base64.", remedy=remedy) from error

@@ -1,0 +1,27 @@
+"""What embedding does about events: an ingested image is embedded, by whichever replica is free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from medq.embedding.v1 import events_pb2 as pb
+from services.embedding.facts import IMAGE_INGESTED, Facts
+from services.embedding.worker import EmbeddingWorker
+from shared.events.bus import BatchHandler, Event
+
+
+def make_handlers(worker: EmbeddingWorker, encoder_id: str) -> dict[str, BatchHandler]:
+    """Event type to handler."""
+    return {IMAGE_INGESTED: embed_ingested(worker, encoder_id)}
+
+
+def embed_ingested(worker: EmbeddingWorker, encoder_id: str) -> Callable[[Sequence[Event]], None]:
+    """A handler that embeds the images of a batch; those that another worker has in hand are left to it."""
+
+    def handle(events: Sequence[Event]) -> None:
+        image_ids = {pb.ImageIngested.FromString(event.data).image_id for event in events}
+        first = events[0]
+        while worker.embed_some(image_ids, Facts(encoder_id, first.run_id, first.operation_id)):
+            pass
+
+    return handle

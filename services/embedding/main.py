@@ -1,0 +1,53 @@
+"""Puts the embedding service together, and runs it alone."""
+
+from __future__ import annotations
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
+from services.embedding.settings import EmbeddingSettings
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+    """The composition root."""
+    from services.embedding.adapters.dicom import quiet_pydicom
+    from services.embedding.adapters.statistics_encoder import StatisticsEncoder
+    from services.embedding.handlers import make_handlers
+    from services.embedding.operations import Ingest
+    from services.embedding.service import Embedding
+    from services.embedding.store import Store
+    from services.embedding.tables import OUTBOX
+    from services.embedding.worker import EmbeddingWorker
+
+    quiet_pydicom()
+    folder = settings.state_folder / "embedding"
+    engine = create_engine(sqlite_url(folder / "embedding.sqlite"))
+    encoder = StatisticsEncoder()
+    store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
+    key = settings.hash_key.get_secret_value().encode()
+    ingest = Ingest(store, objects, encoder, key, settings.batch_size, settings.state_folder / "cache")
+    operations = Operations("embedding", engine, {pb.StartIngestRequest: ingest}, owner=settings.owner)
+    servicer = Embedding(store, encoder, operations)
+    worker = EmbeddingWorker(store, objects, encoder, settings.batch_size)
+    return Service(
+        name="embedding",
+        full_name="medq.embedding.v1.EmbeddingService",
+        register=lambda server: pb_grpc.add_EmbeddingServiceServicer_to_server(servicer, server),
+        operations=operations,
+        handlers=make_handlers(worker, encoder.encoder_id),
+        outbox=OUTBOX,
+        engine=engine,
+        objects=objects,
+        close=engine.dispose,
+    )
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    serve("embedding", EmbeddingSettings(), build)

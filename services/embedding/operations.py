@@ -1,0 +1,240 @@
+"""Ingest: read every input of a source, store its pixels without identifiers, embed them, write the image
+    set.
+
+Restartable: an input is keyed by (operation, name), an image and its vector by its pixels, so whatever is
+done is skipped. The image set depends on the source, the split, the encoder and the key alone, not on what
+was ingested before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import numpy as np
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from services.embedding.adapters.formats import decode_image
+from services.embedding.adapters.images import encode_png, perceptual_hash
+from services.embedding.adapters.sources import Entry, list_entries
+from services.embedding.domain.identity import keyed_hash
+from services.embedding.domain.images import SPLITS, UNKNOWN, Quarantined, check_size, name_modality
+from services.embedding.facts import Facts
+from services.embedding.ports import Encoder
+from services.embedding.store import Store
+from services.embedding.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
+from services.embedding.worker import EmbeddingWorker
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.objects.dataset import materialize, read_manifest, write_dataset, write_rows
+from shared.objects.store import SCHEME, ObjectStore
+from shared.operations import OperationContext
+
+_LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
+_Outcome = tuple[InputRow, ImageRow | None]
+
+
+class Ingest:
+    """The operation `StartIngest`.
+
+    Args:
+        store: The service's tables.
+        objects: Where images and image sets go.
+        encoder: What embeds.
+        key: The site's key for hashes of identifiers.
+        batch_size: Inputs of one transaction.
+        cache_folder: Where a source out of the object store is unpacked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        objects: ObjectStore,
+        encoder: Encoder,
+        key: bytes,
+        batch_size: int,
+        cache_folder: Path,
+    ) -> None:
+        self._store = store
+        self._objects = objects
+        self._encoder = encoder
+        self._key = key
+        self._batch_size = batch_size
+        self._cache_folder = cache_folder
+        self._worker = EmbeddingWorker(store, objects, encoder, batch_size)
+
+    def __call__(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
+        """Run it; the result is the image set's URI.
+
+        Raises:
+            NotFound, InvalidArgument: the source is not there, or is no source.
+            FailedPrecondition: it names nothing, or nothing in it could be read.
+        """
+        entries = list_entries(self._locate(request.source_uri))
+        facts = Facts(self._encoder.encoder_id, request.run_id, request.operation_id)
+        self._read_all(context, request, entries, facts)
+        inputs = self._store.inputs(request.operation_id)
+        rows = [inputs[entry.name] for entry in entries]
+        image_ids = {row.image_id for row in rows if row.status == STORED}
+        if not image_ids:
+            _refuse(rows)
+        self._embed_all(context, image_ids, facts)
+        return self._write(request, rows)
+
+    def _locate(self, source_uri: str) -> Path:
+        """The folder or file that a source URI names."""
+        if not source_uri.startswith(SCHEME):
+            return (
+                Path(unquote(urlsplit(source_uri).path))
+                if source_uri.startswith("file:")
+                else Path(source_uri)
+            )
+        try:
+            read_manifest(self._objects, source_uri)
+        except InvalidArgument:
+            return self._fetch(source_uri)
+        folder = materialize(self._objects, source_uri, self._cache_folder)
+        files = list(folder.iterdir())
+        return files[0] if len(files) == 1 and files[0].is_file() else folder
+
+    def _fetch(self, uri: str) -> Path:
+        """A stored file that is no dataset: a manifest in Parquet, TSV or CSV, told by its content."""
+        path = self._cache_folder / uri.removeprefix(SCHEME)
+        self._objects.fetch(uri, path)
+        with path.open("rb") as source:
+            head = source.readline(1 << 16)
+        suffix = ".parquet" if head.startswith(b"PAR1") else ".tsv" if b"\t" in head else ".csv"
+        return path.replace(path.with_suffix(suffix))
+
+    def _read_all(
+        self,
+        context: OperationContext,
+        request: pb.StartIngestRequest,
+        entries: Sequence[Entry],
+        facts: Facts,
+    ) -> None:
+        done = self._store.names_done(request.operation_id)
+        left = [entry for entry in entries if entry.name not in done]
+        seen: dict[str, _Outcome] = {}  # several rows may name one picture
+        for start in range(0, len(left), self._batch_size):
+            outcomes = []
+            for entry in left[start : start + self._batch_size]:
+                context.progress(len(done), len(entries), "inputs", "reading")
+                picture = hashlib.sha256(entry.picture.encode()).hexdigest()
+                if entry.fault or picture not in seen:
+                    seen[picture] = self._read(entry)
+                outcomes.append(_describe(entry, seen[picture], request, self._key))
+                done.add(entry.name)
+            rows = [row for row, _ in outcomes]
+            images = [image for _, image in outcomes if image is not None]
+            self._store.record(request.operation_id, rows, images, facts.ingested, facts.embedded)
+
+    def _read(self, entry: Entry) -> _Outcome:
+        """What the picture of an entry is; whatever is wrong with it becomes a row, never an end."""
+        try:
+            decoded = decode_image(entry.read(), self._key)
+            if isinstance(decoded, Quarantined):
+                return InputRow("", QUARANTINED, reason=decoded.reason, remedy=decoded.remedy), None
+            check_size(decoded.pixels)
+        except InvalidArgument as error:
+            return InputRow("", FAILED, reason=error.message, remedy=error.remedy), None
+        uri = self._objects.put_bytes(encode_png(decoded.pixels))
+        height, width = decoded.pixels.shape[:2]
+        window = json.dumps(None if decoded.window is None else asdict(decoded.window), sort_keys=True)
+        phash = perceptual_hash(decoded.pixels)
+        image_id = uri.removeprefix(SCHEME)
+        image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality)
+        row = InputRow("", STORED, image_id, decoded.modality, "", decoded.patient, decoded.session)
+        return row, image
+
+    def _embed_all(self, context: OperationContext, image_ids: set[str], facts: Facts) -> None:
+        pause = threading.Event()
+        while missing := self._store.count_missing(image_ids):
+            context.progress(len(image_ids) - missing, len(image_ids), "images", "embedding")
+            if not self._worker.embed_some(image_ids, facts):
+                pause.wait(_LOOK_AGAIN_SECONDS)
+                context.check_cancelled()
+
+    def _write(self, request: pb.StartIngestRequest, rows: Sequence[InputRow]) -> str:
+        first: dict[str, InputRow] = {}
+        report = []
+        for row in rows:
+            is_new = row.status == STORED and first.setdefault(row.image_id, row) is row
+            status = "duplicate" if row.status == STORED and not is_new else row.status
+            known = {"name": row.name, "image_id": row.image_id, "reason": row.reason, "remedy": row.remedy}
+            report.append({**known, "status": status})
+        image_ids = sorted(first)
+        images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
+        array = np.stack([np.frombuffer(vectors[image_id], dtype="<f4") for image_id in image_ids])
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_rows(folder / "images.jsonl", (_image_json(images[i], first[i]) for i in image_ids))
+            write_rows(folder / "report.jsonl", report)
+            np.save(folder / "vectors.npy", array.astype("<f4"), allow_pickle=False)
+            return write_dataset(
+                self._objects,
+                "image-set",
+                folder,
+                counts={"images": len(image_ids), **Counter(str(row["status"]) for row in report)},
+                parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
+                configuration={
+                    "default_modality": request.default_modality,
+                    "encoder_id": self._encoder.encoder_id,
+                    "split": request.split,
+                },
+                seed=0,
+            )
+
+
+def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, key: bytes) -> _Outcome:
+    """What the manifest says beside what the file said; the manifest goes first."""
+    read, image = outcome
+    if image is None:
+        return replace(read, name=entry.name), None
+    told = name_modality(entry.modality)
+    modality = next(
+        (m for m in (told, read.modality, request.default_modality) if m not in ("", UNKNOWN)), UNKNOWN
+    )
+    note = (
+        f"modality {entry.modality[:40]!r} is not one of the known"
+        if entry.modality and told == UNKNOWN
+        else ""
+    )
+    patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
+    row = replace(
+        read,
+        name=entry.name,
+        modality=modality,
+        source_id=entry.source_id or patient or read.image_id,
+        patient=patient,
+        session=keyed_hash(key, "session", entry.session_id) or read.session,
+        split=entry.split if entry.split in SPLITS else request.split,
+        licence=entry.licence,
+        reason=note,
+    )
+    return row, replace(image, modality=modality)
+
+
+def _image_json(image: ImageRow, row: InputRow) -> dict[str, object]:
+    """A line of `images.jsonl`: what the pixels are, and what this ingest said of them."""
+    said = {
+        name: getattr(row, name)
+        for name in ("modality", "source_id", "patient", "session", "split", "licence")
+    }
+    return {**asdict(image), **said, "window": json.loads(image.window)}
+
+
+def _refuse(rows: Sequence[InputRow]) -> None:
+    reasons = Counter(row.reason for row in rows).most_common(3)
+    told = "; ".join(f"{count} x {reason}" for reason, count in reasons)
+    raise FailedPrecondition(
+        f"None of the {len(rows)} inputs could be taken in: {told}",
+        field="source_uri",
+        remedy=rows[0].remedy or "Use PNG, JPEG, TIFF or single-frame DICOM files.",
+    )

@@ -1,0 +1,100 @@
+"""The gRPC face of embedding: checks requests, answers what is known, notes long work."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import grpc
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
+from services.embedding.domain.images import MODALITIES, SPLITS, UNKNOWN
+from services.embedding.ports import Encoder
+from services.embedding.store import Store
+from shared.errors import InvalidArgument, NotFound
+from shared.objects.store import SCHEME
+from shared.operations import Operations
+from shared.rpc.checks import require_text, require_uri
+
+MOST_TEXTS = 512
+
+
+class Embedding(pb_grpc.EmbeddingServiceServicer):
+    """Serves `medq.embedding.v1.EmbeddingService`.
+
+    Args:
+        store: The service's tables.
+        encoder: The serving encoder.
+        operations: Where ingests are noted.
+    """
+
+    def __init__(self, store: Store, encoder: Encoder, operations: Operations) -> None:
+        self._store = store
+        self._encoder = encoder
+        self._operations = operations
+
+    def StartIngest(
+        self, request: pb.StartIngestRequest, context: grpc.ServicerContext
+    ) -> pb.StartIngestResponse:
+        """See the proto."""
+        require_text("source_uri", request.source_uri)
+        if request.source_uri.startswith(SCHEME):
+            require_uri("source_uri", request.source_uri)
+        elif not _is_path(request.source_uri):
+            remedy = "file:///folder, an absolute path, or sha256:<hex>"
+            raise InvalidArgument("not a source", field="source_uri", value=request.source_uri, remedy=remedy)
+        _require_one_of("split", request.split, SPLITS)
+        _require_one_of("default_modality", request.default_modality, ("", *MODALITIES, UNKNOWN))
+        return pb.StartIngestResponse(operation_id=self._operations.start(request))
+
+    def GetImage(self, request: pb.GetImageRequest, context: grpc.ServicerContext) -> pb.GetImageResponse:
+        """See the proto."""
+        image = self._store.images([request.image_id]).get(request.image_id)
+        if image is None:
+            remedy = "Ingest it first; ids are in images.jsonl of an image set."
+            raise NotFound("No such image.", field="image_id", value=request.image_id, remedy=remedy)
+        return pb.GetImageResponse(
+            image=pb.Image(
+                image_id=image.image_id,
+                image_uri=image.image_uri,
+                phash=image.phash,
+                modality=image.modality,
+                width=image.width,
+                height=image.height,
+                is_embedded=bool(self._store.vectors([image.image_id])),
+            )
+        )
+
+    def EmbedTexts(
+        self, request: pb.EmbedTextsRequest, context: grpc.ServicerContext
+    ) -> pb.EmbedTextsResponse:
+        """See the proto."""
+        if not 1 <= len(request.texts) <= MOST_TEXTS:
+            remedy = f"Send 1..{MOST_TEXTS} texts a call."
+            raise InvalidArgument(
+                "wrong number of texts", field="texts", value=len(request.texts), remedy=remedy
+            )
+        vectors = self._encoder.embed_texts(list(request.texts))
+        return pb.EmbedTextsResponse(
+            vectors=vectors.astype("<f4").tobytes(),
+            dimension=vectors.shape[1],
+            encoder_id=self._encoder.encoder_id,
+        )
+
+    def GetEncoder(
+        self, request: pb.GetEncoderRequest, context: grpc.ServicerContext
+    ) -> pb.GetEncoderResponse:
+        """See the proto."""
+        return pb.GetEncoderResponse(encoder_id=self._encoder.encoder_id, dimension=self._encoder.dimension)
+
+
+def _is_path(uri: str) -> bool:
+    parts = urlsplit(uri)
+    is_local = (parts.scheme == "file" and parts.netloc in ("", "localhost")) or not parts.scheme
+    return is_local and parts.path.startswith("/")
+
+
+def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        names = ", ".join(name for name in known if name)
+        raise InvalidArgument("not a known value", field=field, value=value, remedy=f"Use one of {names}.")

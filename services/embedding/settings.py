@@ -1,0 +1,21 @@
+"""Settings of the embedding service, from `MEDQ_EMBEDDING_...`."""
+
+from __future__ import annotations
+
+from pydantic import Field, SecretStr
+from pydantic_settings import SettingsConfigDict
+
+from shared.settings import ServiceSettings
+
+
+class EmbeddingSettings(ServiceSettings):
+    """What embedding needs beside what every service does."""
+
+    model_config = SettingsConfigDict(env_prefix="MEDQ_EMBEDDING_", frozen=True, extra="forbid")
+
+    hash_key: SecretStr = Field(
+        SecretStr("medq-development-key"),
+        min_length=16,
+        description="Key of the hashes of patients and sessions; the default is public, a site sets its own.",
+    )
+    batch_size: int = Field(64, ge=1, le=4096, description="Images that are read, or embedded, at once.")

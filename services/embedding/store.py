@@ -1,0 +1,203 @@
+"""What embedding remembers: images, their splits, their vectors and the claims on them, the inputs of ingests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import asdict
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from services.embedding.tables import (
+    IMAGES,
+    INPUTS,
+    MEMBERS,
+    METADATA,
+    OUTBOX,
+    STORED,
+    VECTORS,
+    ImageRow,
+    InputRow,
+    Member,
+)
+from shared.database import insert_ignoring, reader
+from shared.events.bus import Event
+
+#: After so long a claimed image is free for another worker.
+CLAIM_SECONDS = 60.0
+_AT_ONCE = 500  # bound variables of one statement stay far below every database's limit
+
+EmbeddedEvent = Callable[[ImageRow, Member, bytes], Event]
+
+
+class Store:
+    """The tables, in the service's own database.
+
+    Args:
+        engine: The database; the tables are made where they are missing.
+        encoder_id: Vectors of other encoders are neither seen nor touched.
+        owner: Stable name of this process; claims that it left when it was killed are freed at once.
+        clock: Seconds, for claims; the same for every worker.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, encoder_id: str, owner: str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._encoder_id = encoder_id
+        self._owner = owner
+        self._clock = clock
+        METADATA.create_all(engine)
+        with engine.begin() as connection:
+            mine = (VECTORS.c.owner == owner) & VECTORS.c.vector.is_(None)
+            connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
+
+    def names_done(self, operation_id: str) -> set[str]:
+        """The inputs of an ingest that need not be read again."""
+        query = sa.select(INPUTS.c.name).where(INPUTS.c.operation_id == operation_id)
+        with reader(self._engine).connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def inputs(self, operation_id: str) -> dict[str, InputRow]:
+        """All inputs of an ingest by name."""
+        columns = [INPUTS.c[name] for name in InputRow.__dataclass_fields__]
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(sa.select(*columns).where(INPUTS.c.operation_id == operation_id))
+            return {row.name: InputRow(**row._mapping) for row in rows}
+
+    def record(
+        self,
+        operation_id: str,
+        rows: Sequence[InputRow],
+        images: Iterable[ImageRow],
+        ingested: Callable[[ImageRow], Event],
+        embedded: EmbeddedEvent,
+    ) -> None:
+        """Note a batch of inputs, all or nothing, and tell what is new: once an input, however often it is
+        tried.
+
+        An image without a vector is announced as ingested; a new membership of one that has a vector, as
+        embedded.
+        """
+        with self._engine.begin() as connection:
+            for image in images:
+                insert_ignoring(connection, IMAGES, asdict(image))
+                vector = {"image_id": image.image_id, "encoder_id": self._encoder_id}
+                if insert_ignoring(
+                    connection, VECTORS, {**vector, "vector": None, "owner": "", "claimed_until": 0.0}
+                ):
+                    OUTBOX.add(connection, ingested(image))
+            for row in rows:
+                insert_ignoring(connection, INPUTS, {"operation_id": operation_id, **asdict(row)})
+            changed = [
+                row.member for row in rows if row.status == STORED and self._join(connection, row.member)
+            ]
+            self._announce(connection, changed, embedded)
+
+    def claim(self, limit: int, image_ids: Collection[str]) -> list[str]:
+        """Take some of these images that have no vector and that no other worker has in hand.
+
+        Returns: At most `limit` ids, claimed for `CLAIM_SECONDS`.
+        """
+        now = self._clock()
+        claimed: list[str] = []
+        for part in _parts(sorted(image_ids)):
+            free = (
+                sa.select(VECTORS.c.image_id)
+                .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
+                .where((VECTORS.c.claimed_until <= now) & VECTORS.c.image_id.in_(part))
+                .order_by(VECTORS.c.image_id)
+                .limit(limit - len(claimed))
+                .with_for_update(skip_locked=True)
+            )
+            statement = (
+                sa.update(VECTORS)
+                .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.image_id.in_(free))
+                .values(owner=self._owner, claimed_until=now + CLAIM_SECONDS)
+                .returning(VECTORS.c.image_id)
+            )
+            with self._engine.begin() as connection:
+                claimed += connection.execute(statement).scalars().all()
+            if len(claimed) >= limit:
+                break
+        return sorted(claimed)
+
+    def release(self, image_ids: Sequence[str]) -> None:
+        """Give claims back, so that another worker need not wait for them to run out."""
+        with self._engine.begin() as connection:
+            mine = VECTORS.c.image_id.in_(image_ids) & (VECTORS.c.encoder_id == self._encoder_id)
+            connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
+
+    def put_vectors(
+        self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent
+    ) -> None:
+        """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
+        with self._engine.begin() as connection:
+            for image_id, vector in zip(image_ids, vectors, strict=True):
+                mine = (VECTORS.c.image_id == image_id) & (VECTORS.c.encoder_id == self._encoder_id)
+                body = np.ascontiguousarray(vector, dtype="<f4").tobytes()
+                connection.execute(
+                    sa.update(VECTORS).where(mine & VECTORS.c.vector.is_(None)).values(vector=body)
+                )
+            query = sa.select(MEMBERS).where(MEMBERS.c.image_id.in_(image_ids))
+            members = connection.execute(query.order_by(MEMBERS.c.image_id, MEMBERS.c.split)).all()
+            self._announce(connection, [Member(**row._mapping) for row in members], embedded)
+
+    def count_missing(self, image_ids: Collection[str]) -> int:
+        """How many of these images have no vector yet."""
+        have = sum(len(self.vectors(part)) for part in _parts(sorted(image_ids)))
+        return len(set(image_ids)) - have
+
+    def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
+        """The vectors of these images (little-endian float32) that are there."""
+        found: dict[str, bytes] = {}
+        for part in _parts(sorted(image_ids)):
+            query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(
+                VECTORS.c.image_id.in_(part)
+                & (VECTORS.c.encoder_id == self._encoder_id)
+                & VECTORS.c.vector.is_not(None)
+            )
+            with reader(self._engine).connect() as connection:
+                found.update((row.image_id, row.vector) for row in connection.execute(query))
+        return found
+
+    def images(self, image_ids: Collection[str]) -> dict[str, ImageRow]:
+        """The rows of these images that are known."""
+        found: dict[str, ImageRow] = {}
+        for part in _parts(sorted(image_ids)):
+            with reader(self._engine).connect() as connection:
+                rows = connection.execute(sa.select(IMAGES).where(IMAGES.c.image_id.in_(part)))
+                found.update((row.image_id, ImageRow(**row._mapping)) for row in rows)
+        return found
+
+    def _join(self, connection: sa.Connection, member: Member) -> bool:
+        """Make an image a member of a split as now described; whether that changed anything."""
+        values = asdict(member)
+        if insert_ignoring(connection, MEMBERS, values):
+            return True
+        key = (MEMBERS.c.image_id == member.image_id) & (MEMBERS.c.split == member.split)
+        same = sa.and_(*(MEMBERS.c[name] == value for name, value in values.items()))
+        return bool(connection.execute(sa.update(MEMBERS).where(key & ~same).values(values)).rowcount)
+
+    def _announce(
+        self, connection: sa.Connection, members: Sequence[Member], embedded: EmbeddedEvent
+    ) -> None:
+        # The lock on the vector's row orders this against a worker that stores it at the same moment.
+        for member in members:
+            query = (
+                sa.select(IMAGES, VECTORS.c.vector)
+                .join(VECTORS, VECTORS.c.image_id == IMAGES.c.image_id)
+                .where((IMAGES.c.image_id == member.image_id) & (VECTORS.c.encoder_id == self._encoder_id))
+                .with_for_update(of=VECTORS)
+            )
+            values = dict(connection.execute(query).one()._mapping)
+            vector = values.pop("vector")
+            if vector is not None:
+                OUTBOX.add(connection, embedded(ImageRow(**values), member, vector))
+
+
+def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    for start in range(0, len(ids), _AT_ONCE):
+        yield ids[start : start + _AT_ONCE]

@@ -1,0 +1,107 @@
+"""The tables of the embedding service, and their rows as the rest of it sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from shared.events.outbox import Outbox
+
+STORED, QUARANTINED, FAILED = "stored", "quarantined", "failed"
+
+METADATA = sa.MetaData()
+OUTBOX = Outbox(METADATA)
+IMAGES = sa.Table(
+    "images",
+    METADATA,
+    sa.Column("image_id", sa.String(64), primary_key=True),
+    sa.Column("image_uri", sa.String(80), nullable=False),
+    sa.Column("phash", sa.String(16), nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("window", sa.Text, nullable=False),
+    sa.Column("modality", sa.String(40), nullable=False),
+)
+MEMBERS = sa.Table(
+    "members",
+    METADATA,
+    sa.Column("image_id", sa.ForeignKey("images.image_id"), primary_key=True),
+    sa.Column("split", sa.String(16), primary_key=True),
+    sa.Column("modality", sa.String(40), nullable=False),
+    sa.Column("source_id", sa.String(200), nullable=False),
+    sa.Column("patient", sa.String(64), nullable=False),
+    sa.Column("session", sa.String(64), nullable=False),
+)
+VECTORS = sa.Table(
+    "vectors",
+    METADATA,
+    sa.Column("image_id", sa.ForeignKey("images.image_id"), primary_key=True),
+    sa.Column("encoder_id", sa.String(80), primary_key=True),
+    sa.Column("vector", sa.LargeBinary, nullable=True),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("claimed_until", sa.Float, nullable=False),
+)
+INPUTS = sa.Table(
+    "inputs",
+    METADATA,
+    sa.Column("operation_id", sa.String(200), primary_key=True),
+    sa.Column("name", sa.String(500), primary_key=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("image_id", sa.String(64), nullable=False, index=True),
+    sa.Column("modality", sa.String(40), nullable=False),
+    sa.Column("source_id", sa.String(200), nullable=False),
+    sa.Column("patient", sa.String(64), nullable=False),
+    sa.Column("session", sa.String(64), nullable=False),
+    sa.Column("split", sa.String(16), nullable=False),
+    sa.Column("licence", sa.String(200), nullable=False),
+    sa.Column("reason", sa.String(500), nullable=False),
+    sa.Column("remedy", sa.String(500), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """A stored image. `window` is a JSON object or "null"; `modality` is the first one it was known by."""
+
+    image_id: str
+    image_uri: str
+    phash: str
+    width: int
+    height: int
+    window: str
+    modality: str
+
+
+@dataclass(frozen=True)
+class Member:
+    """An image as a member of a split."""
+
+    image_id: str
+    split: str
+    modality: str
+    source_id: str
+    patient: str
+    session: str
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """What became of one input of an ingest; `image_id` and what follows are "" where nothing was stored."""
+
+    name: str
+    status: str
+    image_id: str = ""
+    modality: str = ""
+    source_id: str = ""
+    patient: str = ""
+    session: str = ""
+    split: str = ""
+    licence: str = ""
+    reason: str = ""
+    remedy: str = ""
+
+    @property
+    def member(self) -> Member:
+        """The membership that a stored input makes."""
+        return Member(self.image_id, self.split, self.modality, self.source_id, self.patient, self.session)

@@ -1,0 +1,50 @@
+"""Embeds what is claimed: the one way in which a vector is made, for an ingest in hand and for events alike.
+
+Workers share the images of one database: each claims a batch for a while, and what a dead one left is
+claimed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from services.embedding.adapters.images import read_png
+from services.embedding.facts import Facts
+from services.embedding.ports import Encoder
+from services.embedding.store import Store
+from shared.objects.store import ObjectStore
+
+
+class EmbeddingWorker:
+    """Makes vectors.
+
+    Args:
+        store: The service's tables.
+        objects: Where the images lie.
+        encoder: What embeds them.
+        batch_size: Images at once.
+    """
+
+    def __init__(self, store: Store, objects: ObjectStore, encoder: Encoder, batch_size: int) -> None:
+        self._store = store
+        self._objects = objects
+        self._encoder = encoder
+        self._batch_size = batch_size
+
+    def embed_some(self, image_ids: Collection[str], facts: Facts) -> int:
+        """Claim a batch of these images, embed it, keep the vectors and tell of them.
+
+        Returns: How many; 0 where all have a vector or are in the hands of other workers.
+        """
+        claimed = self._store.claim(self._batch_size, image_ids)
+        if not claimed:
+            return 0
+        try:
+            rows = self._store.images(claimed)
+            pixels = [read_png(self._objects.read_bytes(rows[image_id].image_uri)) for image_id in claimed]
+            vectors = self._encoder.embed_images(pixels)
+        except BaseException:
+            self._store.release(claimed)
+            raise
+        self._store.put_vectors(claimed, vectors, facts.embedded)
+        return len(claimed)

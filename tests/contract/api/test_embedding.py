@@ -1,0 +1,282 @@
+"""The real embedding server on a unix socket, called by its generated stub."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
+from medq.embedding.v1 import events_pb2
+from services.embedding.facts import IMAGE_EMBEDDED, IMAGE_INGESTED
+from services.embedding.main import build
+from services.embedding.settings import EmbeddingSettings
+from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, MedqError, NotFound
+from shared.events.bus import Event
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import read_array, read_manifest, read_rows
+from shared.objects.folder import FolderObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.errors import from_rpc_error
+from shared.rpc.operations import await_operation
+from tests.support.pictures import dicom, picture, png, write_pool
+from tests.support.servers import running, short_folder
+
+
+@dataclass
+class Server:
+    stub: pb_grpc.EmbeddingServiceStub
+    channel: grpc.Channel
+    bus: SqliteEventBus
+    objects: FolderObjectStore
+    folder: Path
+
+    def ingest(
+        self, source: Path | str, operation_id: str = "ingest", split: str = "pool", **rest: str
+    ) -> str:
+        uri = source if isinstance(source, str) else str(source)
+        request = pb.StartIngestRequest(operation_id=operation_id, source_uri=uri, split=split, **rest)
+        self.stub.StartIngest(request)
+        return await_operation(self.channel, operation_id).result_uri
+
+    def report(self, uri: str) -> dict[str, dict[str, str]]:
+        return {row["name"]: row for row in read_rows(self.objects, uri, "report.jsonl")}
+
+    def events(self, topic: str, n: int) -> list[Event]:
+        """The first n events of a topic, waited for."""
+        taken: list[Event] = []
+        consumer = self.bus.consumer(f"test {topic}", {topic: taken.extend})
+        while len(taken) < n and consumer.poll(5.0):
+            pass
+        consumer.close()
+        return taken
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with short_folder() as folder:
+        settings = EmbeddingSettings(state_folder=folder, listen=f"unix:{folder}/e.sock", batch_size=4)
+        bus, objects = (
+            SqliteEventBus(folder / "events.sqlite"),
+            FolderObjectStore(folder / "objects", synced=False),
+        )
+        with Channels({}) as channels:
+            service = build(settings, channels, bus, objects)
+            with running(service, bus, settings) as channel:
+                yield Server(pb_grpc.EmbeddingServiceStub(channel), channel, bus, objects, folder)
+        bus.close()
+
+
+def refused(server: Server, request: pb.StartIngestRequest) -> MedqError:
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.StartIngest(request)
+    return from_rpc_error(caught.value)
+
+
+def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(
+    server: Server, tmp_path: Path
+) -> None:
+    uri = server.ingest(write_pool(tmp_path / "pool", 6))
+    rows = read_rows(server.objects, uri, "images.jsonl")
+    vectors = read_array(server.objects, uri, "vectors.npy")
+    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
+    assert vectors.shape == (6, server.stub.GetEncoder(pb.GetEncoderRequest()).dimension)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    stored = server.objects.read_bytes(rows[0]["image_uri"])
+    assert hashlib.sha256(stored).hexdigest() == rows[0]["image_id"]
+    assert set(rows[0]) == {
+        "image_id", "image_uri", "phash", "modality", "source_id", "patient", "session", "split", "licence",
+        "width", "height", "window",
+    }  # fmt: skip
+    assert read_manifest(server.objects, uri).kind == "image-set"
+
+
+def test_the_same_source_gives_the_same_uri_and_new_facts_come_once(server: Server, tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", 5)
+    first = server.ingest(folder, "one")
+    assert server.ingest(folder, "two") == first
+    assert server.ingest(folder, "dev", split="dev") != first
+    embedded = [events_pb2.ImageEmbedded.FromString(e.data) for e in server.events(IMAGE_EMBEDDED, 10)]
+    assert sorted(event.split for event in embedded) == ["dev"] * 5 + ["pool"] * 5
+    assert len(server.events(IMAGE_INGESTED, 5)) == 5
+
+
+def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server, tmp_path: Path) -> None:
+    folder = write_pool(tmp_path / "pool", 2)
+    values = np.arange(32 * 32, dtype=np.uint16).reshape(32, 32)
+    files = {
+        "scan": dicom(values),
+        "cut.dcm": dicom(values)[:-700],
+        "text.png": b"this is no picture",
+        "empty.png": b"",
+        "cut.png": png(picture(9))[:-40],
+        "film.dcm": dicom(np.vstack([values, values]), NumberOfFrames=2, Rows=32),
+        "burned.dcm": dicom(values, BurnedInAnnotation="YES"),
+        "again.png": png(picture(0)),
+        ".hidden.png": png(picture(10)),
+        "tiny.png": png(picture(0)[:8, :8]),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    report = server.report(server.ingest(folder))
+    status = {name: row["status"] for name, row in report.items()}
+    assert status == {
+        "000.png": "stored", "001.png": "stored", "again.png": "duplicate", "burned.dcm": "quarantined",
+        "cut.dcm": "failed", "cut.png": "failed", "empty.png": "failed", "film.dcm": "failed", "scan": "stored",
+        "text.png": "failed", "tiny.png": "failed",
+    }  # fmt: skip
+    assert all(
+        row["reason"] and row["remedy"]
+        for row in report.values()
+        if row["status"] in ("failed", "quarantined")
+    )
+
+
+def test_no_identifier_of_a_dicom_file_is_kept_anywhere(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "1.dcm").write_bytes(dicom(np.arange(1024, dtype=np.uint16).reshape(32, 32)))
+    uri = server.ingest(tmp_path / "in")
+    row = read_rows(server.objects, uri, "images.jsonl")[0]
+    assert row["modality"] == "ct"
+    assert row["source_id"] == row["patient"] != ""
+    assert row["session"] not in ("", row["patient"])
+    for path in server.folder.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            assert b"Doe" not in data
+            assert b"P-0815" not in data
+
+
+def test_a_benchmark_table_has_one_row_for_each_of_its_rows_by_index(server: Server, tmp_path: Path) -> None:
+    write_pool(tmp_path / "images", 2)
+    content = base64.b64encode(png(picture(7))).decode()
+    table = pd.DataFrame(
+        [
+            {
+                "index": "10",
+                "image_path": "images/000.png",
+                "image": "",
+                "modality": "MRI",
+                "patient_id": "p1",
+            },
+            {
+                "index": "11",
+                "image_path": "images/000.png",
+                "image": "",
+                "modality": "MRI",
+                "patient_id": "p1",
+            },
+            {"index": "12", "image_path": "", "image": content, "modality": "Sonar", "patient_id": ""},
+            {"index": "13", "image_path": "", "image": "12", "modality": "CT", "patient_id": ""},
+            {"index": "14", "image_path": "../secret.png", "image": "", "modality": "", "patient_id": ""},
+            {"index": "15", "image_path": "images/none.png", "image": "", "modality": "", "patient_id": ""},
+        ]
+    )
+    table.assign(question="q", A="Yes", B="No", answer="A").to_csv(
+        tmp_path / "dev.tsv", sep="\t", index=False
+    )
+    uri = server.ingest(tmp_path / "dev.tsv", split="dev", default_modality="ct")
+    report, rows = server.report(uri), read_rows(server.objects, uri, "images.jsonl")
+    assert [(name, row["status"]) for name, row in report.items()] == [
+        ("10", "stored"), ("11", "duplicate"), ("12", "stored"), ("13", "duplicate"), ("14", "failed"), ("15", "failed"),
+    ]  # fmt: skip
+    by_id = {row["image_id"]: row for row in rows}
+    assert by_id[report["10"]["image_id"]]["modality"] == "mri"
+    assert by_id[report["12"]["image_id"]]["modality"] == "ct"
+    assert "Sonar" in report["12"]["reason"]
+
+
+def test_a_stored_manifest_is_a_source(server: Server) -> None:
+    table = pd.DataFrame(
+        {"image": [base64.b64encode(png(picture(i))).decode() for i in range(2)], "split": ["test", ""]}
+    )
+    target = io.BytesIO()
+    table.to_parquet(target)
+    uri = server.ingest(server.objects.put_bytes(target.getvalue()))
+    assert [row["split"] for row in read_rows(server.objects, uri, "images.jsonl")].count("test") == 1
+
+
+def test_a_source_without_a_readable_image_is_a_failed_precondition(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FailedPrecondition, match="names no image"):
+        server.ingest(tmp_path / "empty", "empty")
+    (tmp_path / "empty" / "note.txt").write_text("nothing to see")
+    with pytest.raises(FailedPrecondition, match="None of the 1 inputs"):
+        server.ingest(tmp_path / "empty", "unreadable")
+
+
+def test_a_manifest_without_the_column_names_those_it_has(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("file,label\na.png,1\n")
+    with pytest.raises(InvalidArgument) as caught:
+        server.ingest(tmp_path / "list.csv")
+    assert caught.value.value == "file, label"
+    with pytest.raises(NotFound):
+        server.ingest(tmp_path / "nowhere", "other")
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"source_uri": ""}, "source_uri"),
+        ({"source_uri": "relative/folder"}, "source_uri"),
+        ({"source_uri": "https://host/folder"}, "source_uri"),
+        ({"source_uri": "sha256:12"}, "source_uri"),
+        ({"split": "train"}, "split"),
+        ({"default_modality": "sonar"}, "default_modality"),
+        ({"operation_id": ""}, "operation_id"),
+    ],
+)
+def test_a_wrong_request_is_refused_with_its_field(
+    server: Server, changed: dict[str, str], field: str
+) -> None:
+    request = pb.StartIngestRequest(
+        **{"operation_id": "x", "source_uri": "/pool", "split": "pool", **changed}
+    )
+    error = refused(server, request)
+    assert isinstance(error, InvalidArgument)
+    assert (error.field, bool(error.remedy)) == (field, True)
+
+
+def test_an_operation_id_stands_for_one_request(server: Server, tmp_path: Path) -> None:
+    server.ingest(write_pool(tmp_path / "pool", 1))
+    request = pb.StartIngestRequest(operation_id="ingest", source_uri=str(tmp_path / "pool"), split="dev")
+    assert isinstance(refused(server, request), AlreadyExists)
+
+
+def test_an_image_is_known_by_its_id(server: Server, tmp_path: Path) -> None:
+    uri = server.ingest(write_pool(tmp_path / "pool", 1), default_modality="fundus")
+    image_id = read_rows(server.objects, uri, "images.jsonl")[0]["image_id"]
+    image = server.stub.GetImage(pb.GetImageRequest(image_id=image_id)).image
+    assert (image.width, image.height, image.modality, image.is_embedded) == (32, 32, "fundus", True)
+    with Image.open(io.BytesIO(server.objects.read_bytes(image.image_uri))) as stored:
+        np.testing.assert_array_equal(np.asarray(stored), picture(0))
+    with pytest.raises(grpc.RpcError) as caught:
+        server.stub.GetImage(pb.GetImageRequest(image_id="0" * 64))
+    assert isinstance(from_rpc_error(caught.value), NotFound)
+
+
+def test_texts_become_unit_vectors_and_too_many_are_refused(server: Server) -> None:
+    answer = server.stub.EmbedTexts(pb.EmbedTextsRequest(texts=["Is there motion?", "Is there noise?", "?"]))
+    vectors = np.frombuffer(answer.vectors, dtype="<f4").reshape(3, answer.dimension)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+    for texts in ([], ["x"] * 513, [" "]):
+        with pytest.raises(grpc.RpcError) as caught:
+            server.stub.EmbedTexts(pb.EmbedTextsRequest(texts=texts))
+        assert isinstance(from_rpc_error(caught.value), InvalidArgument)
+
+
+def test_reports_hold_no_absolute_path(server: Server, tmp_path: Path) -> None:
+    uri = server.ingest(write_pool(tmp_path / "pool", 1))
+    assert str(tmp_path) not in json.dumps(read_rows(server.objects, uri, "report.jsonl"))
