@@ -8,10 +8,12 @@ in between. A transaction that only reads uses `reader(engine)` and waits for no
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -106,3 +108,9 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> N
 def _begin_sqlite(connection: Connection) -> None:
     mode = str(connection.get_execution_options().get(_BEGIN, "IMMEDIATE"))
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+def insert_ignoring(connection: Connection, table: sqlalchemy.Table, values: Mapping[str, object]) -> bool:
+    """Insert a row unless one with its key is there, which stays as it is; whether it was inserted."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return bool(connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount)
