@@ -18,7 +18,8 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
     """The rows of a table as text.
 
     Args:
-        items_uri: A path or `file:///...` of a tab-separated UTF-8 file with a header.
+        items_uri: A path or `file:///...` of a UTF-8 file with a header, separated by tabs, or by commas where its
+            name ends in `.csv`.
 
     Returns: One mapping a row, column to text, in the file's order.
 
@@ -37,7 +38,7 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
     try:
         frame = pd.read_csv(
             path,
-            sep="\t",
+            sep="," if path.suffix.lower() == ".csv" else "\t",
             dtype=str,
             keep_default_na=False,
             encoding="utf-8-sig",
@@ -58,7 +59,7 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
 
 def local_path(uri: str) -> Path:
     """The path that a `file://` URI or a plain path names."""
-    return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file://") else uri)
+    return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri)
 
 
 def _require_columns(seen: list[str], items_uri: str) -> None:

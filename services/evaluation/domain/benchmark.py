@@ -21,6 +21,15 @@ _ALIASES = {
     "no_degradation": "none",
     "general_medical": "general",
 }
+_MODALITIES = {
+    "mr": "mri",
+    "magnetic_resonance_imaging": "mri",
+    "computed_tomography": "ct",
+    "endoscopic": "endoscopy",
+    "fundus_photography": "fundus",
+    "pathology": "histopathology",
+    "histology": "histopathology",
+}
 _QUESTION_TYPES = ("yes_no", "what", "how")
 _QUALITY_LADDER = frozenset({"good", "usable", "reject"})
 
@@ -78,8 +87,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
         image: The image that the row is about.
         split: The split that is imported.
 
-    Returns: The item, or the reason why there is none. The image's own modality and source win over the row's; without
-        any source the image is its own source.
+    Returns: The item, or the reason why there is none. The image's modality goes before the row's, the row's source before the
+        image's (an image that came without one is its own source).
     """
     name = cell(row, "index")
     options = options_of(row)
@@ -93,7 +102,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
     for is_refused, reason, remedy in refusals:
         if is_refused:
             return Rejection(name, reason, remedy)
-    known_modality = image.modality if image.modality not in ("", "unknown") else label(row, "modality")
+    told = label(row, "modality")
+    known = image.modality if image.modality not in ("", "unknown") else _MODALITIES.get(told, told)
     return Item(
         item_id=name,
         image_id=image.image_id,
@@ -105,8 +115,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
         attribute=label(row, "attribute"),
         severity=label(row, "severity"),
         scope=label(row, "scope"),
-        modality=known_modality or "unknown",
-        source_id=image.source_id or cell(row, "source_id") or image.image_id,
+        modality=known or "unknown",
+        source_id=cell(row, "source_id") or image.source_id or image.image_id,
         split=split,
     )
 

@@ -22,9 +22,10 @@ def test_a_plain_row_is_an_item_with_the_labels_of_its_image():
 
 
 def test_a_row_tells_modality_and_source_where_the_image_set_does_not():
-    item = item_of({**ROW, "source_id": "s"}, KnownImage("ab", "sha256:ab", "unknown", ""), "dev")
+    row = {**ROW, "source_id": "s", "modality": "MR"}
+    item = item_of(row, KnownImage("ab", "sha256:ab", "unknown", "ab"), "dev")
     assert isinstance(item, Item)
-    assert (item.modality, item.source_id) == ("ct", "s")
+    assert (item.modality, item.source_id) == ("mri", "s")
 
 
 def test_without_any_source_the_image_is_its_own():

@@ -18,6 +18,11 @@ def test_rows_are_text_without_the_pixels(tmp_path):
     assert read_table(path.as_uri()) == [row]
 
 
+def test_a_csv_file_is_separated_by_commas(tmp_path):
+    path = table(tmp_path, 'index,question,answer\n1,"What, then?",A\n', "items.csv")
+    assert read_table(str(path)) == [{"index": "1", "question": "What, then?", "answer": "A"}]
+
+
 def test_a_space_in_a_file_uri_is_read(tmp_path):
     path = table(tmp_path, "index\tquestion\tanswer\n1\tq\tA\n", "my items.tsv")
     assert "%20" in path.as_uri()
