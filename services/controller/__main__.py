@@ -1,0 +1,6 @@
+"""`python -m services.controller`."""
+
+from services.controller.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""The loop's workflows on DBOS, which keeps the outcome of every step in a database of its own.
+
+One process at a time may own that database, so one controller a state folder. DBOS knows one instance a process.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, cast
+
+from services.controller.ports import Durable, StepOutcome
+from shared.errors import Internal
+
+#: Raised only after all runs have been drained: with another version, what was running would never be taken up.
+APPLICATION_VERSION = "1"
+_NAME = "medq-controller"
+_MAX_RECOVERIES = 1000
+_LEAVE_SECONDS = 10.0
+
+Workflow = Callable[[str, Durable], StepOutcome]
+
+
+class DbosWorkflows:
+    """Runs one function as durable workflows, each named by its run.
+
+    Args:
+        url: Database of the steps: `sqlite:////path` or `postgresql://...`.
+        executor_id: Stable name of this process; a process with the same name takes up what it left.
+        workflow: The function, `(run id, steps) -> outcome`. It is deterministic but for what its steps give.
+    """
+
+    def __init__(self, url: str, executor_id: str, workflow: Workflow) -> None:
+        self._url = url
+        self._executor_id = executor_id
+        self._workflow = workflow
+        self._lock = threading.Lock()
+        self._left = threading.Condition()
+        self._n_running = 0
+        self._start: Callable[[str], object] | None = None
+
+    def ensure_started(self, run_id: str) -> None:
+        """Start the workflow of a run, unless it has been started before; then it is taken up."""
+        from dbos import DBOS, SetWorkflowID
+
+        start = self._launched()
+        if DBOS.get_workflow_status(run_id) is None:
+            with SetWorkflowID(run_id):
+                DBOS.start_workflow(start, run_id)
+
+    def outcome(self, run_id: str) -> StepOutcome | None:
+        """What a started workflow gave; None while it is at work.
+
+        Raises:
+            Internal: It ended by an exception of ours.
+        """
+        from dbos import DBOS
+
+        status = DBOS.get_workflow_status(run_id)
+        if status is None or status.status in ("PENDING", "ENQUEUED", "DELAYED"):
+            return None
+        if status.status != "SUCCESS":
+            raise Internal("The loop ended by an internal error; the controller's log has the details.")
+        return cast(StepOutcome, status.output)
+
+    def close(self) -> None:
+        """Wait until the workflows have left their steps (see `Stopping`), then let the database go."""
+        with self._lock:
+            if self._start is None:
+                return
+            from dbos import DBOS
+
+            with self._left:
+                self._left.wait_for(lambda: self._n_running == 0, _LEAVE_SECONDS)
+            DBOS.destroy(destroy_registry=True)
+            self._start = None
+
+    def _launched(self) -> Callable[[str], Any]:
+        with self._lock:
+            if self._start is None:
+                from dbos import DBOS, DBOSPortableJSONSerializer
+
+                DBOS(
+                    config={
+                        "name": _NAME,
+                        "system_database_url": self._url,
+                        "application_version": APPLICATION_VERSION,
+                        "executor_id": self._executor_id,
+                        "log_level": "WARNING",
+                        "serializer": DBOSPortableJSONSerializer(),
+                        "sys_db_pool_size": 4,
+                    }
+                )
+
+                def workflow(
+                    run_id: str,
+                ) -> StepOutcome:  # DBOS marks it, which a bound method does not allow
+                    return self._run(run_id)
+
+                decorate = DBOS.workflow(name="closed_loop", max_recovery_attempts=_MAX_RECOVERIES)
+                self._start = decorate(workflow)
+                DBOS.launch()
+            return self._start
+
+    def _run(self, run_id: str) -> StepOutcome:
+        from dbos import DBOS
+
+        def step(name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+            return DBOS.run_step({"name": name}, function)
+
+        with self._left:
+            self._n_running += 1
+        try:
+            return self._workflow(run_id, step)
+        finally:
+            with self._left:
+                self._n_running -= 1
+                self._left.notify_all()

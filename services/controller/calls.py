@@ -1,0 +1,191 @@
+"""One step of the loop on another service: start an operation, wait for it, keep what it gave.
+
+The id of an operation is `<run>/<arm>/<round>/<step>`, so that a step which is begun again after a kill finds the operation it
+had started. A typed failure travels as a value through the memory of the steps and is raised again behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import grpc
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from medq.evaluation.v1.evaluation_pb2_grpc import EvaluationServiceStub
+from medq.operations.v1 import operations_pb2 as operations_pb
+from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
+from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
+from medq.training.v1.training_pb2_grpc import TrainingServiceStub
+from services.controller.domain.ledger import Cost, Limits
+from services.controller.domain.report import perception
+from services.controller.ledger_store import Ledger
+from services.controller.ports import Durable, RunControl, StepOutcome
+from services.controller.report_facts import read_json
+from services.controller.store import Result, RunStore
+from shared.errors import Cancelled, MedqError
+from shared.logs import get_logger
+from shared.objects.dataset import read_manifest
+from shared.objects.store import ObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.errors import from_reason, typed
+from shared.rpc.operations import PATIENCE_SECONDS, await_operation
+
+_STUBS: dict[str, Callable[[grpc.Channel], Any]] = {
+    "embedding": EmbeddingServiceStub,
+    "retrieval": RetrievalServiceStub,
+    "evaluation": EvaluationServiceStub,
+    "oracle": OracleServiceStub,
+    "training": TrainingServiceStub,
+}
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+)
+#: The arm of what all arms share.
+SHARED_ARM = "-"
+#: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
+_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """What the loop works with."""
+
+    channels: Channels
+    objects: ObjectStore
+    store: RunStore
+    ledger: Ledger
+    control: RunControl
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset that a step made: its URI and the rows of each of its files."""
+
+    uri: str
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The steps of one arm (or, with "-", of what all arms share) in one round."""
+
+    run_id: str
+    arm: str
+    round: int
+    with_: Collaborators
+    durable: Durable
+
+    def at(self, arm: str, round_number: int) -> Calls:
+        """The same run in another arm and round."""
+        return replace(self, arm=arm, round=round_number)
+
+    def operate(self, step: str, service: str, request: Any) -> Made:
+        """Two steps: start the operation, and wait until it has ended.
+
+        Args:
+            step: Names the step.
+            service: Who does it.
+            request: A `Start...Request` without its operation id.
+
+        Returns: The dataset that it made.
+
+        Raises:
+            MedqError: The typed failure, its message naming the step.
+        """
+        operation_id = f"{self.run_id}/{self.arm}/{self.round}/{step}"
+        request.operation_id = operation_id
+        self.remember(f"start {step}", lambda: self._start(step, service, request))
+        return Made(**self.remember(f"wait {step}", lambda: self._wait(step, service, operation_id)))
+
+    def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        """One step. What it gives, or the typed error it raises, is remembered."""
+        outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
+        failure = outcome.get("failure")
+        if failure is not None:
+            raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+        value: StepOutcome = outcome["value"]
+        return value
+
+    def _caught(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        try:
+            return {"value": function()}
+        except Exception as error:  # whatever it is, the run ends with it, and a kill must not change that
+            self.with_.control.check_draining()
+            if not isinstance(error, MedqError | grpc.RpcError):
+                get_logger("controller").error("step_failed", run_id=self.run_id, step=name, exc_info=error)
+            told = typed(error)
+            where = f"Step {name!r} of arm {self.arm!r}, round {self.round}: "
+            return {
+                "failure": {"reason": told.reason, "message": where + told.message, "metadata": told.metadata}
+            }
+
+    def _start(self, step: str, service: str, request: Any) -> StepOutcome:
+        self._check(None)
+        self.with_.store.move(self.run_id, self.arm, self.round, step, request.operation_id, service)
+        self.with_.ledger.reserve(self.run_id, [Cost(f"compute/{request.operation_id}", "compute")], Limits())
+        start = getattr(_STUBS[service](self.with_.channels[service]), _method(request))
+        for attempt in self._patiently():
+            with attempt:
+                start(request)
+        return {}
+
+    def _wait(self, step: str, service: str, operation_id: str) -> StepOutcome:
+        def is_cancelled() -> bool:
+            self.with_.control.check_draining()
+            return self.with_.control.is_cancelled(self.run_id)
+
+        channel = self.with_.channels[service]
+        done = await_operation(channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS)
+        detail = self._detail(done.result_uri)
+        self.with_.store.record(self.run_id, self._result(step, service, done, detail))
+        seconds = done.worked_seconds
+        self.with_.ledger.settle(
+            self.run_id, [Cost(f"compute/{operation_id}", "compute", compute_seconds=seconds)]
+        )
+        self.with_.store.move(self.run_id, self.arm, self.round, step, "", "")
+        return {"uri": done.result_uri, "rows": detail["rows"]}
+
+    def _result(self, step: str, service: str, done: operations_pb.Operation, detail: StepOutcome) -> Result:
+        return Result(
+            self.arm, self.round, step, service, done.operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+        )  # fmt: skip
+
+    def _detail(self, uri: str) -> StepOutcome:
+        """The rows of each file of a dataset, and the overall score of an evaluation."""
+        if not uri:
+            return {"rows": {}}
+        files = read_manifest(self.with_.objects, uri).files
+        detail: StepOutcome = {
+            "rows": {name: entry.rows for name, entry in files.items() if entry.rows is not None}
+        }
+        if "scores.json" in files:
+            detail["overall"] = perception(read_json(self.with_.objects, uri, "scores.json"))["overall"]
+        return detail
+
+    def _patiently(self) -> Retrying:
+        return Retrying(
+            retry=retry_if_exception(_is_passing),
+            stop=stop_after_delay(PATIENCE_SECONDS),
+            wait=wait_random_exponential(multiplier=0.2, max=2),
+            before_sleep=self._check,
+            reraise=True,
+        )
+
+    def _check(self, _: RetryCallState | None) -> None:
+        self.with_.control.check_draining()
+        if self.with_.control.is_cancelled(self.run_id):
+            raise Cancelled("The run was called off.")
+
+
+def _method(request: Any) -> str:
+    """The method that takes a request: `StartIngestRequest` -> "StartIngest"."""
+    return type(request).__name__.removesuffix("Request")
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING

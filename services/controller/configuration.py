@@ -1,0 +1,219 @@
+"""The YAML file of a run, as frozen models: every key, its default, its range, and whether the paper or we chose the default.
+
+A description begins with "Paper:" or "Ours:". `docs/configuration.md` is made from these models by `python -m
+infra.configuration_page`. Reading a file and looking at the paths in it is `configuration_check`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Strategy = Literal["failure_driven", "random", "uniform_capability"]
+Questions = Literal["capability_driven", "seed_rule"]
+Modality = Literal["", "mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSection(Section):
+    """Where the images and the questions lie; relative paths start from the folder of the file."""
+
+    pool: str = Field(
+        description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).", min_length=1
+    )
+    pool_answers: str = Field(
+        min_length=1,
+        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know.",
+    )
+    dev: str = Field(
+        min_length=1,
+        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.",
+    )
+    test: str = Field(
+        min_length=1, description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
+    )
+    replay: str | None = Field(
+        None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
+    )
+    modality: Modality = Field(
+        "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
+    )
+
+
+class ArmSection(Section):
+    """One way to choose training data; each arm starts from the same model. A bare strategy names an arm after itself."""
+
+    name: str = Field(pattern=_NAME, description="Ours: names the arm in the report.")
+    strategy: Strategy = Field("failure_driven", description="Paper: how images are drawn from the pool.")
+    questions: Questions | None = Field(
+        None, description="Ours: which questions are asked in this arm; null as in `annotate`."
+    )
+    quality_assurance: bool | None = Field(
+        None, description="Ours: quality assurance in this arm; null as in `build`."
+    )
+
+
+class EvaluateSection(Section):
+    """How the model is asked on dev; on test it answers once, greedily."""
+
+    runs: int = Field(5, ge=1, le=100, description="Paper: R, answers per dev item.")
+    temperature: float = Field(
+        1.0, ge=0, le=10, description="Ours: sampling temperature on dev; 0 is greedy."
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
+    max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
+    extractor: Literal["strict", "official"] = Field(
+        "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
+    )
+
+
+class MineSection(Section):
+    """Failures and prototypes, Eq. (1)."""
+
+    gamma: float = Field(
+        0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it."
+    )
+    visual_weight: float = Field(
+        0.5, ge=0, le=1, description="Ours: weight of the visual part in the joint feature."
+    )
+    max_clusters: int = Field(
+        64, ge=2, le=4096, description="Ours: largest number of clusters that the silhouette tries."
+    )
+
+
+class SelectSection(Section):
+    """Retrieval and the adaptive draw, Eq. (2)."""
+
+    budget: int = Field(2000, ge=0, description="Paper: B, images per round.")
+    tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    alpha: float = Field(
+        1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha."
+    )
+
+
+class AnnotateSection(Section):
+    """Questions, routing (Eq. 3) and review."""
+
+    tau_entropy: float = Field(
+        0.5, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted."
+    )
+    tau_agreement: float = Field(
+        0.5, ge=0, le=1, description="Ours: tau_ann; agreement below it asks the expert."
+    )
+    audit_share: float = Field(
+        0.05, ge=0, le=1, description="Ours: share of what no expert saw that goes to review."
+    )
+    questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
+    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
+    max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
+    simulated_oracle_accuracy: float = Field(
+        0.8, ge=0, le=1, description="Ours: chance that the simulated oracle answers right."
+    )
+    simulated_expert_accuracy: float = Field(
+        0.97, ge=0, le=1, description="Ours: chance that the simulated expert answers right."
+    )
+
+
+class BuildSection(Section):
+    """Quality assurance and the dataset version."""
+
+    phash_distance: int = Field(
+        2,
+        ge=0,
+        le=16,
+        description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
+    )
+    tfidf_threshold: float = Field(
+        0.95, ge=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
+    )
+    replay_ratio: float = Field(1.0, ge=0, le=100, description="Ours: replayed samples per new sample.")
+    quality_assurance: bool = Field(
+        True, description="Paper: filter duplicates; the leakage gate stays on when this is false."
+    )
+
+
+class TrainSection(Section):
+    """Full-parameter fine-tuning, Eq. (4)."""
+
+    learning_rate: float = Field(
+        2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
+    )
+    epochs: float = Field(3.0, gt=0, le=1000, description="Paper: passes over the data.")
+    batch_size: int = Field(16, ge=1, description="Ours: samples per optimiser step and device.")
+    gradient_accumulation: int = Field(1, ge=1, description="Ours: batches per optimiser step.")
+    loss: Literal["token_mean", "sample_sum"] = Field(
+        "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
+    )
+    warmup_ratio: float = Field(
+        0.03, ge=0, le=1, description="Ours: share of the steps with rising learning rate."
+    )
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Ours: decoupled weight decay.")
+    max_length: int = Field(
+        0, ge=0, description="Ours: longest sample in tokens; 0 is the model's own limit."
+    )
+
+
+class StopSection(Section):
+    """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
+
+    min_gain: float = Field(
+        0.005, ge=0, le=1, description="Ours: least gain on dev that is worth another round."
+    )
+    patience: int = Field(
+        1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops."
+    )
+    modality_allowance: float = Field(
+        0.1, ge=0, le=1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
+    )
+    max_usd: float | None = Field(
+        None, ge=0, description="Ours: US dollars for the whole run; null: no limit."
+    )
+    max_expert_hours: float | None = Field(
+        None, ge=0, description="Ours: hours of expert time for the whole run; null: no limit."
+    )
+
+
+def _named_after_strategy(value: object) -> object:
+    return {"name": value, "strategy": value} if isinstance(value, str) else value
+
+
+Arm = Annotated[ArmSection, BeforeValidator(_named_after_strategy)]
+
+
+class RunConfiguration(Section):
+    """The whole file."""
+
+    name: str = Field(pattern=_NAME, description="Ours: names the run in its report.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Ours: from which every draw of the run is derived.")
+    rounds: int = Field(
+        2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus."
+    )
+    data: DataSection
+    model: str = Field(min_length=1, description="Ours: folder of the Hugging Face checkpoint to start from.")
+    arms: tuple[Arm, ...] = Field(
+        (ArmSection(name="failure_driven"),),
+        min_length=1,
+        description="Ours: the arms; each is a strategy, or an object with a name.",
+    )
+    evaluate: EvaluateSection = EvaluateSection()
+    mine: MineSection = MineSection()
+    select: SelectSection = SelectSection()
+    annotate: AnnotateSection = AnnotateSection()
+    build: BuildSection = BuildSection()
+    train: TrainSection = TrainSection()
+    stop: StopSection = StopSection()
+
+    @model_validator(mode="after")
+    def _arm_names_differ(self) -> RunConfiguration:
+        names = [arm.name for arm in self.arms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"arms: two arms are called {twice[0]!r}")
+        return self

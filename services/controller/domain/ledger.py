@@ -1,0 +1,141 @@
+"""The budget ledger: what a cost is, what a run may still reserve, and what a run has cost. Knows nothing of tables.
+
+A row is reserved before the work is dispatched and settled after it. A reservation that was never settled stands as unknown:
+the process died in between, and the cost may or may not have been spent. It counts at its reserved figures.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from shared.errors import BudgetExhausted, InvalidArgument
+
+RESERVED, SETTLED, UNKNOWN = "reserved", "settled", "unknown"
+KINDS = ("oracle", "expert", "compute")
+_FIGURES = ("usd", "tokens", "expert_seconds", "compute_seconds")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one piece of work costs; `key` names the work and is the same after a restart.
+
+    Attributes:
+        kind: One of `KINDS`.
+        usd: US dollars, >= 0.
+        tokens: Tokens in and out.
+        expert_seconds: Active time of an expert, >= 0.
+        compute_seconds: Time of a process's work, >= 0.
+        is_simulated: The figures are simulated.
+    """
+
+    key: str
+    kind: str
+    usd: float = 0.0
+    tokens: int = 0
+    expert_seconds: float = 0.0
+    compute_seconds: float = 0.0
+    is_simulated: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row: the cost, which attempt at the work it is (from 1), and its state."""
+
+    cost: Cost
+    attempt: int
+    state: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may spend; None is no limit."""
+
+    max_usd: float | None = None
+    max_expert_seconds: float | None = None
+
+
+def require_valid(costs: Iterable[Cost]) -> None:
+    """Check costs that came from outside.
+
+    Raises:
+        InvalidArgument: An empty or repeated key, an unknown kind, or a figure that is negative or not finite.
+    """
+    seen: set[str] = set()
+    for cost in costs:
+        if not cost.key or len(cost.key) > 300:
+            raise InvalidArgument(
+                "A cost needs a key of 1 to 300 characters.", field="costs.key", value=cost.key
+            )
+        if cost.key in seen:
+            raise InvalidArgument("A key may stand once in a request.", field="costs.key", value=cost.key)
+        if cost.kind not in KINDS:
+            raise InvalidArgument(
+                "Unknown kind of cost.",
+                field="costs.kind",
+                value=cost.kind,
+                remedy=f"One of {', '.join(KINDS)}.",
+            )
+        for name in _FIGURES:
+            figure = getattr(cost, name)
+            if not (math.isfinite(figure) and figure >= 0):
+                raise InvalidArgument(
+                    "A cost is finite and not negative.", field=f"costs.{name}", value=figure
+                )
+        seen.add(cost.key)
+
+
+def require_within(
+    limits: Limits, usd: float, expert_seconds: float, more_usd: float, more_expert_seconds: float
+) -> None:
+    """Check that what is asked for fits under the limits; what asks for nothing of a kind always fits.
+
+    Args:
+        limits: The run's limits.
+        usd: US dollars that count already: settled, reserved and unknown.
+        expert_seconds: Likewise.
+        more_usd: US dollars asked for.
+        more_expert_seconds: Likewise.
+
+    Raises:
+        BudgetExhausted: A limit would be passed.
+    """
+    pairs = (
+        ("stop.max_usd", limits.max_usd, usd, more_usd),
+        ("stop.max_expert_hours", limits.max_expert_seconds, expert_seconds, more_expert_seconds),
+    )
+    for field, limit, committed, more in pairs:
+        if limit is not None and more > 0 and committed + more > limit:
+            raise BudgetExhausted(
+                "The run's budget does not cover this.",
+                field=field,
+                value=limit,
+                remedy="Raise the limit in the configuration and start a new run.",
+            )
+
+
+def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
+    """True once a limit is reached, so that no further round can be paid."""
+    is_usd_spent = limits.max_usd is not None and usd >= limits.max_usd
+    return is_usd_spent or (
+        limits.max_expert_seconds is not None and expert_seconds >= limits.max_expert_seconds
+    )
+
+
+def totals(entries: Iterable[Entry]) -> dict[str, Any]:
+    """Sums for the report.
+
+    Returns: {kind: {state: {n, usd, tokens, expert_seconds, compute_seconds, n_simulated}}} of the kinds and states that
+        occur, and "total" likewise over all kinds.
+    """
+    sums: dict[str, dict[str, dict[str, Any]]] = {}
+    for entry in entries:
+        for kind in (entry.cost.kind, "total"):
+            box = sums.setdefault(kind, {}).setdefault(entry.state, {"n": 0, "n_simulated": 0})
+            box["n"] += 1
+            box["n_simulated"] += int(entry.cost.is_simulated)
+            for name in _FIGURES:
+                box[name] = box.get(name, 0) + getattr(entry.cost, name)
+    return sums

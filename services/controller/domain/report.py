@@ -1,0 +1,177 @@
+"""Assembles `report.json` from what the steps of a run gave. Knows nothing of stores, services or files.
+
+Everything outside the block `measured` follows from the configuration and the data alone, so an undisturbed run and one that
+was killed and went on give the same bytes there. `docs/report.schema.json` is its JSON Schema.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+SCHEMA_VERSION = 1
+#: Images of a prototype that the report names.
+_IMAGES_PER_PROTOTYPE = 8
+_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
+
+
+@dataclass(frozen=True)
+class RoundFacts:
+    """What is known of one round of one arm; None where the loop has not been.
+
+    Attributes:
+        round: From 0; the model after so many trainings.
+        dev, test: `scores.json` of the evaluations.
+        failures: `capabilities`, `prototypes`: the rows; `n_failures`, `n_items`.
+        selection: `selection.json`.
+        decisions: The rows of `decisions.jsonl`, with `unanswered`: how many there are, and `summary`.
+        dataset: `counts` of the manifest, `dropped`: the rows of `dropped.jsonl`.
+        training: `training.json`.
+        decision: Why the arm stopped here, or that it went on, and what that rests on.
+    """
+
+    round: int
+    dev: Json | None = None
+    test: Json | None = None
+    failures: Json | None = None
+    selection: Json | None = None
+    decisions: Json | None = None
+    dataset: Json | None = None
+    training: Json | None = None
+    decision: Json | None = None
+
+
+@dataclass(frozen=True)
+class ArmFacts:
+    """An arm: its settings, its rounds in order, and why it stopped (None while it is at work)."""
+
+    name: str
+    strategy: str
+    questions: str
+    stop_reason: str | None
+    rounds: Sequence[RoundFacts] = field(default_factory=tuple)
+
+
+def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> Json:
+    """The report.
+
+    Args:
+        configuration: The effective one; its paths move to `measured`.
+        arms: In the order of the configuration.
+        measured: Every time, cost, path and URI.
+    """
+    settings, paths = _split_paths(configuration)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": configuration["name"],
+        "config": settings,
+        "simulated": _simulated(configuration),
+        "is_complete": all(arm.stop_reason is not None for arm in arms),
+        "arms": {arm.name: _arm(arm) for arm in arms},
+        "measured": {**measured, "paths": paths},
+    }
+
+
+def perception(scores: Json) -> Json:
+    """The accuracies of an evaluation: `overall`, `by_<axis>`, and whatever else it says.
+
+    Args:
+        scores: `scores.json`: `overall`, and the groups under `by_axis` or as `by_<axis>`.
+    """
+    told = dict(scores.get("perception", scores))
+    groups = told.pop("by_axis", {})
+    return {**told, **{f"by_{axis}": group for axis, group in groups.items()}}
+
+
+def count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:
+    """How often each value of a key occurs; rows where it is empty are left out."""
+    return dict(sorted(Counter(str(row[key]) for row in rows if row.get(key)).items()))
+
+
+def _arm(arm: ArmFacts) -> Json:
+    return {
+        "strategy": arm.strategy,
+        "questions": arm.questions,
+        "stop_reason": arm.stop_reason,
+        "rounds": [_round(facts) for facts in arm.rounds],
+    }
+
+
+def _round(facts: RoundFacts) -> Json:
+    decision = facts.decision
+    return {
+        "round": facts.round,
+        "dev": None if facts.dev is None else {"perception": perception(facts.dev)},
+        "test": None if facts.test is None else {"perception": perception(facts.test)},
+        "is_promoted": None if decision is None else bool(decision["is_promoted"]),
+        "decision": decision,
+        "failures": None if facts.failures is None else _failures(facts.failures),
+        "selection": facts.selection,
+        "annotation": None if facts.decisions is None else _annotation(facts.decisions),
+        "dataset": None if facts.dataset is None else _dataset(facts.dataset),
+        "training": facts.training,
+    }
+
+
+def _failures(facts: Json) -> Json:
+    prototypes = [
+        {
+            "prototype_id": row["prototype_id"],
+            "size": row["size"],
+            "image_ids": sorted(row["image_ids"])[:_IMAGES_PER_PROTOTYPE],
+            "profile": row["profile"],
+        }
+        for row in facts["prototypes"]
+    ]
+    return {
+        "n_failures": facts["n_failures"],
+        "n_items": facts["n_items"],
+        "capabilities": facts["capabilities"],
+        "n_prototypes": len(prototypes),
+        "prototypes": prototypes,
+    }
+
+
+def _annotation(facts: Json) -> Json:
+    rows = facts["rows"]
+    return {
+        "n_decisions": len(rows),
+        "n_unanswered": facts["n_unanswered"],
+        "n_simulated": sum(bool(row.get("simulated")) for row in rows),
+        "routes": count(rows, "route"),
+        "actions": count(rows, "expert_action"),
+        "summary": facts["summary"],
+    }
+
+
+def _dataset(facts: Json) -> Json:
+    return {**facts["counts"], "n_rows": facts["n_rows"], "dropped": count(facts["dropped"], "reason")}
+
+
+def _split_paths(configuration: Json) -> tuple[Json, Json]:
+    """The configuration without what names a place on a disk, and those places."""
+    data = configuration["data"]
+    settings = {
+        **{key: value for key, value in configuration.items() if key != "model"},
+        "data": {key: value for key, value in data.items() if key not in _PATHS},
+    }
+    return settings, {**{key: data[key] for key in _PATHS}, "model": configuration["model"]}
+
+
+def _simulated(configuration: Json) -> list[Json]:
+    section = configuration["annotate"]
+    return [
+        {
+            "part": "oracle",
+            "accuracy": section["simulated_oracle_accuracy"],
+            "text": "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate.",
+        },
+        {
+            "part": "expert",
+            "accuracy": section["simulated_expert_accuracy"],
+            "text": "The expert is simulated, and so is the expert's time: no person has seen an image.",
+        },
+    ]

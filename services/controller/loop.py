@@ -1,0 +1,57 @@
+"""The closed loop, the one durable workflow: each line of it is a step that starts an operation and a step that waits for it.
+
+Round r is the model after r trainings, so round 0 is the base model. What a step gave is remembered: after a kill the loop
+runs through its lines again, and each that had ended returns at once what it gave. So nothing here may depend on anything but
+the configuration and what the steps give, and no step may be renamed or put between others while a run is at work.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+from services.controller.calls import SHARED_ARM, Calls, Collaborators
+from services.controller.configuration import RunConfiguration
+from services.controller.ports import Durable, StepOutcome
+from services.controller.reports import publish_report
+from services.controller.steps import Steps, prepare, until_stopped
+from shared.errors import MedqError
+
+
+def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
+    """Evaluate, explore, evolve, until each arm stops.
+
+    Raises:
+        MedqError: A step failed; the message names it.
+    """
+    inputs = prepare(calls, configuration)
+    for arm in configuration.arms:
+        model = inputs.model
+        with until_stopped():
+            for round_number in count():
+                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model)
+                evaluation = at.evaluate_dev()
+                at.evaluate_test()
+                at.stop_if_done()
+                failures = at.mine_failures(evaluation)
+                samples = at.select_samples(failures)
+                decisions = at.annotate(samples)
+                dataset = at.build_dataset(decisions)
+                model = at.train(dataset)
+                at.complete_round(model)
+
+
+def run(with_: Collaborators, run_id: str, durable: Durable) -> StepOutcome:
+    """The whole of a run: the loop, then its report, also where the loop failed.
+
+    Returns: `report_uri`, and `failure` (reason, message, metadata) where a step failed.
+    """
+    configuration = RunConfiguration.model_validate(with_.store.get(run_id).configuration)
+    calls = Calls(run_id, SHARED_ARM, 0, with_, durable)
+    failure = None
+    try:
+        closed_loop(calls, configuration)
+    except MedqError as error:
+        failure = {"reason": error.reason, "message": error.message, "metadata": error.metadata}
+    message = failure["message"] if failure else ""
+    published = calls.remember("publish_report", lambda: {"uri": publish_report(with_, run_id, str(message))})
+    return {"report_uri": published["uri"], "failure": failure}

@@ -1,0 +1,66 @@
+"""Puts the controller together and runs it alone."""
+
+from __future__ import annotations
+
+import functools
+
+from medq.controller.v1 import controller_pb2 as pb
+from medq.controller.v1.controller_pb2_grpc import add_ControllerServiceServicer_to_server
+from services.controller import loop
+from services.controller.adapters.dbos_workflows import DbosWorkflows
+from services.controller.adapters.operations_control import OperationsControl
+from services.controller.calls import Collaborators
+from services.controller.ledger_store import Ledger
+from services.controller.operations import run
+from services.controller.service import Controller
+from services.controller.settings import ControllerSettings
+from services.controller.store import OUTBOX, RunStore
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+    """The composition root."""
+    folder = settings.state_folder / "controller"
+    engine = create_engine(sqlite_url(folder / "controller.sqlite"))
+    store, control = RunStore(engine), OperationsControl()
+    with_ = Collaborators(channels, objects, store, Ledger(engine), control)
+    workflows = DbosWorkflows(
+        sqlite_url(folder / "dbos.sqlite"),
+        settings.owner or "controller",
+        functools.partial(loop.run, with_),
+    )
+    operations = Operations(
+        "controller",
+        engine,
+        {pb.StartRunRequest: functools.partial(run, workflows, store)},
+        owner=settings.owner,
+        n_workers=settings.max_runs,
+    )
+    control.watch(operations)
+    servicer = Controller(operations, with_, settings.listen)
+
+    def close() -> None:
+        workflows.close()
+        engine.dispose()
+
+    return Service(
+        name="controller",
+        full_name=pb.DESCRIPTOR.services_by_name["ControllerService"].full_name,
+        register=lambda server: add_ControllerServiceServicer_to_server(servicer, server),
+        operations=operations,
+        outbox=OUTBOX,
+        engine=engine,
+        objects=objects,
+        close=close,
+    )
+
+
+def main() -> None:
+    """Run the controller until SIGTERM."""
+    serve("controller", ControllerSettings(), build)

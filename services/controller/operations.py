@@ -1,0 +1,52 @@
+"""The one long operation of the controller: a run, whose work is the durable workflow of `loop.py`."""
+
+from __future__ import annotations
+
+import threading
+
+from medq.controller.v1 import controller_pb2 as pb
+from services.controller.adapters.dbos_workflows import DbosWorkflows
+from services.controller.configuration_check import resolve
+from services.controller.store import RunStore
+from shared.errors import Cancelled
+from shared.operations import OperationContext
+from shared.rpc.errors import from_reason
+
+_LOOK_SECONDS = 0.25
+#: How long a run that was called off may take to leave the step that it is in.
+_CANCEL_SECONDS = 30.0
+
+
+def run(
+    workflows: DbosWorkflows, store: RunStore, context: OperationContext, request: pb.StartRunRequest
+) -> str:
+    """Start the workflow of a run, or go on with it, and wait until it has ended.
+
+    Returns: The URI of its report.
+
+    Raises:
+        MedqError: The typed failure of the step that failed.
+    """
+    run_id = request.run_id
+    store.create(run_id, resolve(request.config_yaml, request.base_folder).model_dump(mode="json"))
+    workflows.ensure_started(run_id)
+    pause = threading.Event()  # never set: a timed wait
+    left = _CANCEL_SECONDS
+    while (outcome := workflows.outcome(run_id)) is None:
+        try:
+            _show(store, context, run_id)
+        except Cancelled:  # the waiting step notices too and calls its operation off
+            left -= _LOOK_SECONDS
+            if left < 0:
+                raise
+        pause.wait(_LOOK_SECONDS)
+    failure = outcome["failure"]
+    if failure is not None:
+        raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+    return str(outcome["report_uri"])
+
+
+def _show(store: RunStore, context: OperationContext, run_id: str) -> None:
+    row = store.get(run_id)
+    where = f"arm {row.arm}, round {row.round}: {row.step}" if row.step else "begins"
+    context.progress(len(store.results(run_id)), 0, "steps", where)

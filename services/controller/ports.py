@@ -1,0 +1,38 @@
+"""What the loop needs from outside: a memory for its steps, and to know when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+#: What a step gives: a JSON object.
+StepOutcome = dict[str, Any]
+
+
+class Durable(Protocol):
+    """Runs the steps of one workflow, each until it has ended once; after a kill, what ended is remembered, not run again."""
+
+    def __call__(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        """The outcome of a step, from memory where it has ended before.
+
+        Args:
+            name: Names the step; the n-th step of a workflow has the same name in every process.
+            function: The work; its effects are keyed, since a kill may come between its end and the memory of it.
+        """
+        ...
+
+
+class Stopping(BaseException):
+    """The server drains: leave a step without an outcome, so that the next process begins it again."""
+
+
+class RunControl(Protocol):
+    """Tells a run at work whether it should go on."""
+
+    def check_draining(self) -> None:
+        """Raises Stopping once the server drains."""
+        ...
+
+    def is_cancelled(self, run_id: str) -> bool:
+        """True once the run was called off."""
+        ...

@@ -1,0 +1,204 @@
+"""The RPCs of the controller: runs, their reports, and the budget ledger."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import grpc
+
+from medq.controller.v1 import controller_pb2 as pb
+from medq.controller.v1 import controller_pb2_grpc as pb_grpc
+from services.controller.calls import Collaborators
+from services.controller.configuration import StopSection
+from services.controller.configuration_check import check, effective_yaml, require
+from services.controller.decisions import limits_of
+from services.controller.domain.ledger import Cost, Entry, Limits
+from services.controller.reports import FILES, encode, report_of
+from services.controller.store import Result, RunRow
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.objects.dataset import read_manifest
+from shared.objects.store import uri_of
+from shared.operations import Operation, Operations
+
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_CHUNK_BYTES = 64 * 1024
+_MAX_COSTS = 1000
+
+
+class Controller(pb_grpc.ControllerServiceServicer):
+    """Serves `medq.controller.v1.ControllerService`.
+
+    Args:
+        operations: The runs as operations.
+        with_: What the loop works with.
+        listen: The controller's own address.
+    """
+
+    def __init__(self, operations: Operations, with_: Collaborators, listen: str) -> None:
+        self._operations = operations
+        self._with = with_
+        self._listen = listen
+
+    def ValidateRun(
+        self, request: pb.ValidateRunRequest, context: grpc.ServicerContext
+    ) -> pb.ValidateRunResponse:
+        """See the proto."""
+        configuration, problems = check(request.config_yaml, request.base_folder)
+        return pb.ValidateRunResponse(
+            problems=[pb.Problem(**vars(problem)) for problem in problems],
+            effective_yaml=effective_yaml(configuration) if configuration else "",
+        )
+
+    def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:
+        """See the proto."""
+        if not _RUN_ID.fullmatch(request.run_id):
+            raise InvalidArgument(
+                "A run needs an id.",
+                field="run_id",
+                value=request.run_id,
+                remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
+            )
+        if self._with.store.find(request.run_id) is None:  # one that goes on has been checked before
+            require(request.config_yaml, request.base_folder)
+        return pb.StartRunResponse(run_id=self._operations.start(request))
+
+    def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
+        """See the proto."""
+        return pb.GetRunResponse(run=self._run(self._operations.get(request.run_id)))
+
+    def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
+        """See the proto."""
+        found, following = self._operations.list(
+            limit=_page_size(request.page_size, 100, 500), before=_page_start(request.page_token)
+        )
+        return pb.ListRunsResponse(
+            runs=[self._run(operation) for operation in found],
+            next_page_token="" if following is None else str(following),
+        )
+
+    def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
+        """See the proto."""
+        report_uri = self._with.store.get(request.run_id).report_uri
+        return pb.GetReportResponse(
+            report_json=encode(report_of(self._with, request.run_id)), report_uri=report_uri
+        )
+
+    def DownloadReport(
+        self, request: pb.DownloadReportRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.DownloadReportResponse]:
+        """See the proto."""
+        report_uri = self._with.store.get(request.run_id).report_uri
+        if not report_uri:
+            raise FailedPrecondition(
+                "The run has not ended.",
+                field="run_id",
+                value=request.run_id,
+                remedy="Wait for its operation; GetReport shows what there is so far.",
+            )
+        files = read_manifest(self._with.objects, report_uri, "report").files
+        for name in FILES:
+            data = self._with.objects.read_bytes(uri_of(files[name].sha256))
+            for start in range(0, max(1, len(data)), _CHUNK_BYTES):
+                yield pb.DownloadReportResponse(file_name=name, chunk=data[start : start + _CHUNK_BYTES])
+
+    def ReserveCosts(
+        self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext
+    ) -> pb.ReserveCostsResponse:
+        """See the proto."""
+        costs = _costs(request)
+        unknown = self._with.ledger.reserve(request.run_id, costs, self._limits(request.run_id))
+        return pb.ReserveCostsResponse(unknown_keys=unknown)
+
+    def SettleCosts(
+        self, request: pb.SettleCostsRequest, context: grpc.ServicerContext
+    ) -> pb.SettleCostsResponse:
+        """See the proto."""
+        self._with.ledger.settle(request.run_id, _costs(request))
+        return pb.SettleCostsResponse()
+
+    def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
+        """See the proto."""
+        entries, following = self._with.ledger.entries(
+            request.run_id,
+            _page_size(request.page_size, 1000, 1000),
+            _page_start(request.page_token) or 0,
+        )
+        return pb.ListCostsResponse(
+            entries=[_entry(entry) for entry in entries],
+            next_page_token="" if following is None else str(following),
+        )
+
+    def GetEndpoints(
+        self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext
+    ) -> pb.GetEndpointsResponse:
+        """See the proto."""
+        return pb.GetEndpointsResponse(targets={"controller": self._listen, **self._with.channels.targets})
+
+    def _limits(self, run_id: str) -> Limits:
+        """The limits of a run's configuration; none where the controller does not know the run."""
+        run = self._with.store.find(run_id)
+        return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
+
+    def _run(self, operation: Operation) -> pb.Run:
+        run = self._with.store.find(operation.operation_id)
+        message = pb.Run(run_id=operation.operation_id, state=operation.state)
+        message.create_time.FromNanoseconds(int(operation.created_at * 1e9))
+        if run is not None:
+            _fill(message, run, self._with.store.results(run.run_id))
+        if operation.failure:
+            message.message = operation.failure["message"]
+        return message
+
+
+def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
+    message.arm, message.round, message.step = run.arm, run.round, run.step
+    message.operation_id, message.service, message.message = run.operation_id, run.service, run.message
+    for result in results:
+        if "overall" in result.detail:
+            score = result.detail["overall"]
+            message.scores.add(
+                arm=result.arm,
+                round=result.round,
+                split=result.step.removeprefix("evaluate_"),
+                **{name: score[name] for name in ("value", "low", "high", "n", "unscored")},
+            )
+
+
+def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:
+    if not request.run_id or len(request.run_id) > 200:
+        raise InvalidArgument(
+            "Costs belong to a run.",
+            field="run_id",
+            value=request.run_id,
+            remedy="Name it: 1 to 200 characters.",
+        )
+    if len(request.costs) > _MAX_COSTS:
+        raise InvalidArgument(
+            f"At most {_MAX_COSTS} costs a request.",
+            field="costs",
+            value=len(request.costs),
+            remedy="Send several requests.",
+        )
+    return [
+        Cost(**{name: getattr(cost, name) for name in Cost.__dataclass_fields__}) for cost in request.costs
+    ]
+
+
+def _entry(entry: Entry) -> pb.LedgerEntry:
+    return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
+
+
+def _page_size(asked: int, default: int, largest: int) -> int:
+    return min(asked or default, largest)
+
+
+def _page_start(token: str) -> int | None:
+    if token and not token.isdigit():
+        raise InvalidArgument(
+            "Not a page token of this service.",
+            field="page_token",
+            value=token,
+            remedy="Pass next_page_token of the page before, or nothing.",
+        )
+    return int(token) if token else None

@@ -1,0 +1,278 @@
+"""The five services that the controller calls, as one small server: each operation ends at once with a tiny dataset.
+
+A model is known by how often it was trained; each training makes it better on every second item. `hold` keeps an operation
+at work until `release`; `fail` makes a step end with a typed failure; `empty` makes its dataset hold no rows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+import numpy as np
+from PIL import Image
+
+from medq.embedding.v1 import embedding_pb2_grpc
+from medq.evaluation.v1 import evaluation_pb2_grpc
+from medq.operations.v1 import operations_pb2 as pb
+from medq.operations.v1 import operations_pb2_grpc
+from medq.oracle.v1 import oracle_pb2_grpc
+from medq.retrieval.v1 import retrieval_pb2_grpc
+from medq.training.v1 import training_pb2_grpc
+from shared.objects.dataset import read_manifest, write_dataset, write_rows
+from shared.rpc.interceptors import ErrorInterceptor
+from shared.statistics import bootstrap_mean
+
+SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training")
+N_ITEMS = 8
+_BASES = (
+    embedding_pb2_grpc.EmbeddingServiceServicer,
+    retrieval_pb2_grpc.RetrievalServiceServicer,
+    evaluation_pb2_grpc.EvaluationServiceServicer,
+    oracle_pb2_grpc.OracleServiceServicer,
+    training_pb2_grpc.TrainingServiceServicer,
+    operations_pb2_grpc.OperationsServiceServicer,
+)
+_REGISTER = (
+    embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server,
+    retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server,
+    evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server,
+    oracle_pb2_grpc.add_OracleServiceServicer_to_server,
+    training_pb2_grpc.add_TrainingServiceServicer_to_server,
+    operations_pb2_grpc.add_OperationsServiceServicer_to_server,
+)
+
+
+class LoopServices(*_BASES):
+    """The servicer of all of them."""
+
+    def __init__(self, objects):
+        self.objects = objects
+        self.requests = {}
+        self.held = set()
+        self.cancelled = set()
+        self.failing = {}
+        self.empty = set()
+        self.is_learning = True
+        self._changed = threading.Condition()
+
+    def hold(self, step):
+        with self._changed:
+            self.held.add(step)
+
+    def release(self, step):
+        with self._changed:
+            self.held.discard(step)
+            self._changed.notify_all()
+
+    def await_request(self, operation_id):
+        """Wait until an operation has been asked for."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: operation_id in self.requests, 20):
+                raise TimeoutError(operation_id)
+
+    def WaitOperation(self, request, context):
+        with self._changed:
+            operation_id = request.operation_id
+            self._changed.wait_for(
+                lambda: not self._is_held(operation_id) or not context.is_active(),
+                request.wait.ToTimedelta().total_seconds(),
+            )
+            return pb.WaitOperationResponse(operation=self._operation(operation_id))
+
+    def CancelOperation(self, request, context):
+        with self._changed:
+            self.cancelled.add(request.operation_id)
+            self._changed.notify_all()
+        return pb.CancelOperationResponse()
+
+    def _is_held(self, operation_id):
+        return operation_id.rsplit("/", 1)[-1] in self.held and operation_id not in self.cancelled
+
+    def _operation(self, operation_id):
+        step = operation_id.rsplit("/", 1)[-1]
+        if operation_id in self.cancelled:
+            return pb.Operation(operation_id=operation_id, revision=9, state=pb.OPERATION_STATE_CANCELLED)
+        if step in self.held:
+            return pb.Operation(operation_id=operation_id, revision=1, state=pb.OPERATION_STATE_RUNNING)
+        if step in self.failing:
+            failure = pb.Failure(
+                reason=self.failing[step], message="It broke.", metadata={"remedy": "Mend it."}
+            )
+            return pb.Operation(
+                operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure
+            )
+        return pb.Operation(
+            operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
+            attempts=1, result_uri=self._make(step, self.requests[operation_id]),
+        )  # fmt: skip
+
+    def _make(self, step, request):
+        if step == "index_images":
+            return ""
+        name = step.split("_")[0] if step.startswith(("ingest", "evaluate")) else step
+        if step.startswith("import_") and step not in ("import_known_answers", "import_model"):
+            name = "benchmark"
+        kind, files = getattr(self, f"_{name}")(request)
+        if step in self.empty:
+            files = {file: [] if file.endswith(".jsonl") else content for file, content in files.items()}
+        return put(self.objects, kind, files, seed=getattr(request, "round", 0))
+
+    def _ingest(self, request):
+        return "image-set", {"images.jsonl": [{"split": request.split}], "report.jsonl": []}
+
+    def _benchmark(self, request):
+        return "benchmark", {"items.jsonl": [{"split": request.split}], "report.jsonl": []}
+
+    def _import_known_answers(self, request):
+        return "known-answers", {"answers.jsonl": [{"benchmark": request.benchmark_uri}]}
+
+    def _import_model(self, request):
+        return "model", {"config.json": {}, "training.json": {"n_trained": 0}}
+
+    def _evaluate(self, request):
+        trained = self._n_trained(request.model_uri) if self.is_learning else 0
+        rows = [
+            {
+                "arm": request.arm, "round": request.round, "seed": request.sampling.seed, "item_id": f"i{item}",
+                "source_id": f"s{item}", "modality": "mri" if item % 2 else "ct", "question_type": "what",
+                "attribute": "", "severity": "mild", "scope": "general", "run": run, "model": request.model_uri,
+                "split": "dev" if request.n_runs > 1 else "test", "answer": "A", "gold": "A", "choice": "A",
+                "scored": True, "correct": item < 2 + 3 * trained, "tokens": 1, "logprob_sum": -0.5,
+            }
+            for item in range(N_ITEMS)
+            for run in range(request.n_runs)
+        ]  # fmt: skip
+        overall = score(rows)
+        by_axis = {
+            "modality": {name: score([r for r in rows if r["modality"] == name]) for name in ("ct", "mri")}
+        }
+        return "evaluation", {"answers.jsonl": rows, "scores.json": {"overall": overall, "by_axis": by_axis}}
+
+    def _mine_failures(self, request):
+        image = put_image(self.objects)
+        return "failures", {
+            "failures.jsonl": [{"item_id": "i7", "error_rate": 1.0}],
+            "capabilities.jsonl": [
+                {"capability": "modality:mri", "n_failures": 3, "n_items": 4, "error_rate": 0.75},
+                {"capability": "question_type:what", "n_failures": 3, "n_items": 8, "error_rate": 0.375},
+            ],
+            "prototypes.jsonl": [
+                {"prototype_id": "p0", "size": 3, "members": ["i7"], "image_ids": [image.removeprefix("sha256:")],
+                 "profile": {"modality:mri": 1.0}},
+            ],
+        }  # fmt: skip
+
+    def _select_samples(self, request):
+        detail = {
+            "strategy": "failure_driven",
+            "requested": request.budget,
+            "selected": 1,
+            "reason": "",
+            "excluded": {},
+        }
+        return "selection", {"samples.jsonl": [{"sample_id": "x"}], "selection.json": detail}
+
+    def _annotate(self, request):
+        route = "review" if request.policy.is_cold_start else "self"
+        rows = [
+            {
+                "decision_id": f"d{n}",
+                "route": route,
+                "expert_action": "accept" if route == "review" else "",
+                "simulated": True,
+            }
+            for n in range(3)
+        ]
+        return "decisions", {"decisions.jsonl": rows, "unanswered.jsonl": [], "summary.json": {"n": 3}}
+
+    def _build_dataset(self, request):
+        return "dataset", {
+            "train.jsonl": [{"id": "a"}, {"id": "b"}],
+            "dropped.jsonl": [{"reason": "perceptual_hash"}],
+        }
+
+    def _train(self, request):
+        told = {
+            "n_trained": self._n_trained(request.model_uri) + 1,
+            "arm": request.arm,
+            "seed": str(request.seed),
+        }
+        return "model", {"config.json": {}, "training.json": told}
+
+    def _n_trained(self, model_uri):
+        entry = read_manifest(self.objects, model_uri).files["training.json"]
+        return json.loads(self.objects.read_bytes("sha256:" + entry.sha256))["n_trained"]
+
+
+def _starter(name):
+    response = getattr(__import__("importlib").import_module(_MODULES[name]), f"{name}Response")
+
+    def start(self, request, context):
+        with self._changed:
+            self.requests[request.operation_id] = request
+            self._changed.notify_all()
+        return response(operation_id=request.operation_id)
+
+    return start
+
+
+_MODULES = {
+    **dict.fromkeys(("StartIngest",), "medq.embedding.v1.embedding_pb2"),
+    **dict.fromkeys(("StartIndexImages", "StartSelectSamples"), "medq.retrieval.v1.retrieval_pb2"),
+    **dict.fromkeys(
+        ("StartImportBenchmark", "StartEvaluate", "StartMineFailures"), "medq.evaluation.v1.evaluation_pb2"
+    ),
+    **dict.fromkeys(("StartAnnotate", "StartImportKnownAnswers"), "medq.oracle.v1.oracle_pb2"),
+    **dict.fromkeys(("StartImportModel", "StartBuildDataset", "StartTrain"), "medq.training.v1.training_pb2"),
+}
+for _name in _MODULES:
+    setattr(LoopServices, _name, _starter(_name))
+
+
+def serve(services, folder):
+    """Serve them on one socket; gives the server and the targets."""
+    server = grpc.server(ThreadPoolExecutor(16), interceptors=(ErrorInterceptor("fake"),))
+    for register in _REGISTER:
+        register(services, server)
+    target = f"unix:{folder}/services.sock"
+    server.add_insecure_port(target)
+    server.start()
+    return server, dict.fromkeys(SERVICES, target)
+
+
+def put(objects, kind, files, seed=0):
+    """A stored dataset of rows and JSON objects."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, content in files.items():
+            if file.endswith(".jsonl"):
+                write_rows(folder / file, content)
+            else:
+                (folder / file).write_text(json.dumps(content, sort_keys=True))
+        return write_dataset(
+            objects, kind, folder, counts={"items": N_ITEMS}, parents=[], configuration={}, seed=seed
+        )
+
+
+def put_image(objects):
+    """A stored grey PNG; its URI."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((8, 8), 99, dtype=np.uint8)).save(buffer, format="PNG")
+    return objects.put_bytes(buffer.getvalue())
+
+
+def score(rows):
+    """The score of answer rows."""
+    found = bootstrap_mean(
+        [row["correct"] for row in rows],
+        [row["source_id"] for row in rows],
+        np.random.default_rng(0),
+        n_resamples=50,
+    )
+    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "unscored": 0}
