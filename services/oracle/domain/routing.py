@@ -1,0 +1,120 @@
+"""Who labels a sample: the model itself, the reference, or an expert (Eq. 3 and the rule of section 2.3).
+
+It knows answers, log-probabilities and thresholds; nothing of who gave them or what happens next.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from shared.errors import InvalidArgument
+
+_LEVEL = re.compile(r"\bquality\s+of\s+(?:this|the)\s+image\s+is\W{0,3}(good|usable|reject)\b", re.IGNORECASE)
+
+
+class Route(StrEnum):
+    """The three paths."""
+
+    SELF = "self"  # confident and consistent: adopt the model's annotation
+    REFERENCE = "reference"  # uncertain: adopt the reference's
+    EXPERT = "expert"  # confident yet disagrees: ask an expert
+
+
+def trajectory_entropy(token_logprobs: ArrayLike) -> float:
+    """Eq. 3: H^traj = -(1 / |y|) sum_l log M(y_l | x, q, y_<l), in nats per token.
+
+    Args:
+        token_logprobs: (|y|,) natural log-probability of each token of the model's own answer, at most 0; rounding up
+            to 1e-4 above 0 is read as 0.
+
+    Returns: At least 0; infinite where a token had probability 0.
+    Raises: InvalidArgument: no tokens, or a number that is no log-probability.
+    """
+    logprobs = np.asarray(token_logprobs, dtype=np.float64)
+    if logprobs.ndim != 1 or len(logprobs) == 0:
+        remedy = "Ask the model for the log-probabilities of its answer."
+        raise InvalidArgument(
+            "An answer has tokens.", field="token_logprobs", value=logprobs.shape, remedy=remedy
+        )
+    if np.isnan(logprobs).any() or (logprobs > 1e-4).any():
+        raise InvalidArgument(
+            "A log-probability is at most 0.", field="token_logprobs", value=float(logprobs.max())
+        )
+    return float(-np.minimum(logprobs, 0).mean()) + 0.0
+
+
+def agreement_choice(self_choice: str | None, reference_choice: str | None) -> float:
+    """delta^ann for a multiple-choice answer: 1 where both took the same option, else 0.
+
+    Args:
+        self_choice: The model's option, None where its reply names none.
+        reference_choice: The reference's, likewise.
+
+    Returns: 0 or 1; an answer that names no option agrees with nothing.
+    """
+    return float(self_choice is not None and self_choice == reference_choice)
+
+
+def quality_level(description: str) -> str | None:
+    """The level that a description closes with: "Overall, the quality of this image is ...".
+
+    Args:
+        description: A free-text assessment.
+
+    Returns: "good", "usable" or "reject", the last one named; None where none is.
+    """
+    levels = _LEVEL.findall(description)
+    return levels[-1].lower() if levels else None
+
+
+def agreement_description(self_text: str, reference_text: str, corpus: Sequence[str]) -> float:
+    """delta^ann for a description: the TF-IDF cosine where both close with the same quality level, else 0.
+
+    Args:
+        self_text: The model's description.
+        reference_text: The reference's.
+        corpus: Descriptions that the inverse document frequencies are taken from; the two themselves where it is empty. The
+            same corpus gives the same agreement in whatever order samples come.
+
+    Returns: A number in [0, 1]; 0 where a level is missing or they differ, or where no word is in the corpus.
+    Source: section 2.3 leaves R(., .) open; this is ours.
+    """
+    level = quality_level(self_text)
+    if level is None or level != quality_level(reference_text):
+        return 0.0
+    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit(corpus or [self_text, reference_text])
+    vectors = vectorizer.transform([self_text, reference_text])
+    return min(1.0, float(vectors[0].multiply(vectors[1]).sum()))
+
+
+def route(entropy: float, agreement: float, *, tau_entropy: float, tau_agreement: float) -> Route:
+    """The routing logic of section 2.3.
+
+    (a) H >= tau_H: reference. (b) H < tau_H and delta < tau_ann: expert. (c) otherwise: self.
+
+    Args:
+        entropy: H^traj, at least 0 (infinite allowed).
+        agreement: delta^ann in [0, 1]; read only where the model is confident.
+        tau_entropy: tau_H, at least 0; 0 adopts nothing of the model's own. The paper does not give it.
+        tau_agreement: tau_ann in [0, 1]; 0 never asks an expert. The paper does not give it.
+
+    Returns: The path.
+    Raises: InvalidArgument: a number is out of range.
+    """
+    if math.isnan(entropy) or entropy < 0:
+        raise InvalidArgument("An entropy is at least 0.", field="entropy", value=entropy)
+    if math.isnan(tau_entropy) or tau_entropy < 0:
+        raise InvalidArgument("An entropy threshold is at least 0.", field="tau_entropy", value=tau_entropy)
+    for field, value in (("agreement", agreement), ("tau_agreement", tau_agreement)):
+        if not 0 <= value <= 1:
+            raise InvalidArgument("An agreement lies in [0, 1].", field=field, value=value)
+    if entropy >= tau_entropy:
+        return Route.REFERENCE
+    return Route.EXPERT if agreement < tau_agreement else Route.SELF

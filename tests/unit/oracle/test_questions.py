@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule
+from shared.errors import InvalidArgument
+
+ATTRIBUTES = ("motion", "noise", "")
+TEMPLATES = [
+    QuestionTemplate(f"{kind} {attribute} {i}?", {"A": "Yes", "B": "No"}, kind, attribute, "general", "mri")
+    for kind in ("yes_no", "what", "how")
+    for attribute in ATTRIBUTES
+    for i in range(2)
+]
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_questions_of_the_capability_come_first_then_neutral_ones_then_the_rest(seed):
+    chosen = capability_driven(TEMPLATES, "attribute:noise", len(TEMPLATES), rng(seed))
+    assert [t.attribute for t in chosen] == ["noise"] * 6 + [""] * 6 + ["motion"] * 6
+    assert len({t.question for t in chosen}) == len(TEMPLATES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_each_question_type_comes_once_before_any_comes_twice(seed):
+    chosen = capability_driven(TEMPLATES, "attribute:motion", 3, rng(seed))
+    assert {t.question_type for t in chosen} == {"yes_no", "what", "how"}
+
+
+@pytest.mark.parametrize("capability", ["modality:mri", "severity:mild", ""])
+def test_a_capability_that_fits_all_leaves_the_choice_to_chance(capability):
+    first = {capability_driven(TEMPLATES, capability, 1, rng(seed))[0].question for seed in range(200)}
+    assert len(first) == len(TEMPLATES)
+
+
+def test_question_type_is_a_capability_too():
+    assert {t.question_type for t in capability_driven(TEMPLATES, "question_type:how", 6, rng())} == {"how"}
+
+
+def test_seed_rule_ignores_the_capability_and_takes_each_question_equally_often():
+    first = [seed_rule(TEMPLATES, 1, rng(seed))[0].question for seed in range(900)]
+    counts = [first.count(t.question) for t in TEMPLATES]
+    assert min(counts) > 20
+    assert max(counts) < 90
+
+
+def test_the_same_generator_state_gives_the_same_questions():
+    assert capability_driven(TEMPLATES, "attribute:noise", 4, rng(3)) == capability_driven(
+        TEMPLATES, "attribute:noise", 4, rng(3)
+    )
+    assert seed_rule(TEMPLATES, 4, rng(3)) == seed_rule(TEMPLATES, 4, rng(3))
+
+
+def test_more_questions_than_there_are_gives_all_of_them_and_none_gives_none():
+    assert len(capability_driven(TEMPLATES[:2], "attribute:noise", 9, rng())) == 2
+    assert capability_driven([], "attribute:noise", 3, rng()) == ()
+    assert seed_rule(TEMPLATES, 0, rng()) == ()
+
+
+def test_a_negative_number_of_questions_is_refused():
+    with pytest.raises(InvalidArgument):
+        capability_driven(TEMPLATES, "", -1, rng())
+    with pytest.raises(InvalidArgument):
+        seed_rule(TEMPLATES, -1, rng())
