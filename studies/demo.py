@@ -1,0 +1,67 @@
+"""What `medq demo` runs on: phantoms, a base model trained on some of them, and the configuration of two rounds.
+
+Everything that is small here is small so that it ends within minutes on two cores; the paper's values are the defaults of a
+run's configuration. The learning rate is larger than the paper's because the model has under a million parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from studies.base_model import BaseTraining, pretrain_base
+from studies.folder import write_study
+from studies.plan import StudyPlan
+
+#: What differs from the defaults of a run.
+SETTINGS: dict[str, Any] = {
+    "name": "demo",
+    "rounds": 2,
+    "arms": ["failure_driven"],
+    "evaluate": {"runs": 5, "max_new_tokens": 2},
+    "select": {"budget": 150},
+    "build": {"replay_ratio": 2.0},
+    "train": {"learning_rate": 5e-4, "epochs": 3, "batch_size": 32, "warmup_ratio": 0.1},
+    "stop": {"patience": 2},
+}
+
+
+def demo_plan(seed: int) -> StudyPlan:
+    """The sizes of the demo's splits."""
+    return StudyPlan(n_base=1600, n_pool=1000, n_dev=120, n_test=160, n_replay=300, seed=seed)
+
+
+def prepare(folder: Path, seed: int, say: Callable[[str], None]) -> Path:
+    """Make the demo's images, base model and configuration; what is there already stays.
+
+    Args:
+        folder: Where to.
+        seed: Of the phantoms, of the base model and of the run.
+        say: Told what is done, a line at a time.
+
+    Returns: The configuration, for `medq run --config`.
+    """
+    plan = demo_plan(seed)
+    say(f"Drawing {sum(plan.sizes.values())} phantoms of five modalities (simulated images)")
+    write_study(folder, plan)
+    say("Training a tiny base model on the known degradations, about a minute")
+    model = pretrain_base(folder, folder / "base-model", BaseTraining(seed=seed))
+    config = folder / "run.yaml"
+    config.write_text(run_yaml(model.relative_to(folder), seed), encoding="utf-8")
+    return config
+
+
+def run_yaml(model: Path, seed: int) -> str:
+    """The configuration of the demo's run, as a user would write it."""
+    data = {
+        "pool": "pool",
+        "pool_answers": "pool_answers.tsv",
+        "dev": "dev.tsv",
+        "test": "test.tsv",
+        "replay": "replay.tsv",
+    }
+    settings = {**SETTINGS, "seed": seed, "data": data, "model": str(model)}
+    return yaml.safe_dump(settings, sort_keys=False)
