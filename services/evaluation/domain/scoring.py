@@ -83,10 +83,11 @@ def _named_by_letter(reply: str) -> set[str]:
 
 
 def _named_by_text(reply: str, options: Mapping[str, str]) -> set[str]:
-    """Options whose text is the reply, leads it, or follows its letter or "the answer is"."""
+    """Options whose text is the reply, leads it, or follows its letter ("B Noise") or "the answer is"."""
     starts = {reply, _LEADING_LETTER.sub("", reply, count=1), _CUE_BEFORE_TEXT.sub("", reply, count=1)}
     starts |= {_LEADING_LETTER.sub("", start, count=1) for start in starts}
-    named: set[str] = set()
+    whole = _plain(reply)
+    named = {letter for letter, option in options.items() if whole == _plain(f"{letter} {option}")}
     for start in starts:
         plain = _plain(start)
         led = {letter: _plain(option) for letter, option in options.items() if _leads(_plain(option), plain)}
