@@ -1,0 +1,68 @@
+"""The composition root of the oracle service."""
+
+from __future__ import annotations
+
+from google.protobuf.message import Message
+
+from medq.oracle.v1 import oracle_pb2 as pb
+from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from services.oracle.adapters.controller_ledger import ControllerLedger
+from services.oracle.adapters.evaluation_annotator import EvaluationAnnotator
+from services.oracle.adapters.simulated_expert import SimulatedExpert
+from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.operations import OracleOperations
+from services.oracle.outside_calls import OutsideCalls
+from services.oracle.service import Oracle
+from services.oracle.settings import OracleSettings
+from services.oracle.store import OracleStore
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import OperationFunction, Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+    """Put the service together.
+
+    Args:
+        settings: Its settings.
+        channels: To "controller" (the ledger) and "evaluation" (self-annotation).
+        bus: Where reviews are told.
+        objects: Where datasets lie.
+    """
+    engine = create_engine(sqlite_url(settings.state_folder / "oracle" / "oracle.sqlite"))
+    store = OracleStore(engine)
+    work = OracleOperations(
+        objects,
+        store,
+        OutsideCalls(store, ControllerLedger(channels["controller"])),
+        EvaluationAnnotator(channels["evaluation"], objects),
+        make_oracle=SimulatedOracle,
+        make_expert=SimulatedExpert,
+    )
+    functions: dict[type[Message], OperationFunction] = {
+        pb.StartAnnotateRequest: work.annotate,
+        pb.StartImportKnownAnswersRequest: work.import_known_answers,
+    }
+    operations = Operations(
+        "oracle", engine, functions, owner=settings.owner, n_workers=settings.operation_workers
+    )
+    servicer = Oracle(operations)
+    return Service(
+        name="oracle",
+        full_name=pb.DESCRIPTOR.services_by_name["OracleService"].full_name,
+        register=lambda server: pb_grpc.add_OracleServiceServicer_to_server(servicer, server),
+        operations=operations,
+        outbox=store.outbox,
+        engine=engine,
+        objects=objects,
+        close=engine.dispose,
+    )
+
+
+def main() -> None:
+    """Serve."""
+    serve("oracle", OracleSettings(), build)

@@ -1,0 +1,126 @@
+"""Outside calls with their accounts: reserve, call, store the outcome, settle. Knows neither oracle nor expert.
+
+A killed process leaves at most `max_in_flight` calls that were reserved and perhaps made, and whose outcome is not
+stored; they are made again under the same keys, and the ledger shows the first attempt as `unknown`. What is stored is
+never asked again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from services.oracle.ports import Ledger, LedgerEntry, Outcome, Spending
+from services.oracle.store import OracleStore
+from shared.errors import BudgetExhausted
+
+#: Most entries of one call to the ledger.
+_LEDGER_BATCH = 1000
+#: Most threads that wait for outside calls.
+_MAX_THREADS = 32
+
+
+@dataclass(frozen=True)
+class OutsideCall:
+    """A call that has not been made: its ledger key, the most it may cost, and how to make it."""
+
+    key: str
+    estimate: Spending
+    make: Callable[[], Outcome]
+
+
+@dataclass(frozen=True)
+class CallBook:
+    """Whose calls these are.
+
+    Attributes:
+        operation_id: The operation.
+        run_id: The run whose ledger pays; "" keeps no accounts.
+        kind: "oracle" or "expert".
+        max_in_flight: Calls reserved and not yet stored at a time, at least 1.
+        is_simulated: Whether the figures are.
+    """
+
+    operation_id: str
+    run_id: str
+    kind: str
+    max_in_flight: int
+    is_simulated: bool
+
+
+@dataclass(frozen=True)
+class CallResults:
+    """Outcomes by key, and why the calls ended early ("" where they did not)."""
+
+    outcomes: Mapping[str, Outcome]
+    stopped: str
+
+
+class OutsideCalls:
+    """Makes outside calls once each, with accounts.
+
+    Args:
+        store: Keeps the outcomes.
+        ledger: Keeps the accounts.
+    """
+
+    def __init__(self, store: OracleStore, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
+
+    def run(
+        self, book: CallBook, calls: Sequence[OutsideCall], progress: Callable[[int], None]
+    ) -> CallResults:
+        """Make the calls that have no stored outcome.
+
+        Args:
+            book: Whose calls they are.
+            calls: With different keys; made in this order, in chunks of `max_in_flight`.
+            progress: Told how many outcomes there are, before each chunk; what it raises ends the work.
+
+        Returns: The outcomes of these calls, those stored before included. Where the budget does not allow a chunk, no
+            further one is begun and the reason is given.
+        """
+        stored = self._store.outcomes(book.operation_id, book.kind)
+        unsettled = {key: known.outcome for key, known in stored.items() if not known.is_settled}
+        self._settle(book, unsettled)
+        outcomes = {call.key: stored[call.key].outcome for call in calls if call.key in stored}
+        missing = [call for call in calls if call.key not in stored]
+        with ThreadPoolExecutor(min(book.max_in_flight, _MAX_THREADS)) as pool:
+            for start in range(0, len(missing), book.max_in_flight):
+                progress(len(outcomes))
+                chunk = missing[start : start + book.max_in_flight]
+                try:
+                    self._reserve(book, chunk)
+                except BudgetExhausted as error:
+                    return CallResults(outcomes, error.message)
+                made = dict(zip((call.key for call in chunk), pool.map(_make, chunk), strict=True))
+                has_account = bool(book.run_id)
+                self._store.keep_outcomes(book.operation_id, book.kind, made, is_settled=not has_account)
+                self._settle(book, made)
+                outcomes.update(made)
+        progress(len(outcomes))
+        return CallResults(outcomes, "")
+
+    def _reserve(self, book: CallBook, calls: Sequence[OutsideCall]) -> None:
+        if book.run_id:
+            self._ledger.reserve(book.run_id, [_entry(book, call.key, call.estimate) for call in calls])
+
+    def _settle(self, book: CallBook, outcomes: Mapping[str, Outcome]) -> None:
+        if not book.run_id:
+            return
+        keys = sorted(outcomes)
+        for start in range(0, len(keys), _LEDGER_BATCH):
+            batch = keys[start : start + _LEDGER_BATCH]
+            entries = [_entry(book, key, outcomes[key].spending) for key in batch]
+            self._ledger.settle(book.run_id, entries)
+            self._store.mark_settled(book.operation_id, batch)
+
+
+def _entry(book: CallBook, key: str, spending: Spending) -> LedgerEntry:
+    return LedgerEntry(key, book.kind, spending, book.is_simulated)
+
+
+def _make(call: OutsideCall) -> Outcome:
+    return call.make()

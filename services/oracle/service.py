@@ -1,0 +1,63 @@
+"""The servicer of `medq.oracle.v1.OracleService`: checks a request, then notes it as an operation."""
+
+from __future__ import annotations
+
+import math
+
+import grpc
+
+from medq.oracle.v1 import oracle_pb2 as pb
+from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from shared.errors import InvalidArgument
+from shared.operations import Operations
+from shared.rpc.checks import require_between, require_uri
+
+#: Most questions about one image.
+MAX_QUESTIONS_PER_IMAGE = 100
+#: Most outside calls at a time: what the ledger reserves at once.
+MAX_IN_FLIGHT = 1000
+
+
+class Oracle(pb_grpc.OracleServiceServicer):
+    """Starts the operations of annotation.
+
+    Args:
+        operations: The service's operations.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def StartAnnotate(
+        self, request: pb.StartAnnotateRequest, context: grpc.ServicerContext
+    ) -> pb.StartAnnotateResponse:
+        """See the proto."""
+        for field in ("selection_uri", "known_answers_uri", "benchmark_uri"):
+            require_uri(field, getattr(request, field))
+        if not request.policy.is_cold_start:
+            require_uri("model_uri", request.model_uri)
+        _check_policy(request.policy)
+        return pb.StartAnnotateResponse(operation_id=self._operations.start(request))
+
+    def StartImportKnownAnswers(
+        self, request: pb.StartImportKnownAnswersRequest, context: grpc.ServicerContext
+    ) -> pb.StartImportKnownAnswersResponse:
+        """See the proto."""
+        require_uri("benchmark_uri", request.benchmark_uri)
+        return pb.StartImportKnownAnswersResponse(operation_id=self._operations.start(request))
+
+
+def _check_policy(policy: pb.AnnotationPolicy) -> None:
+    require_between("policy.tau_entropy", policy.tau_entropy, 0, math.inf)
+    for name in ("tau_agreement", "audit_share", "simulated_oracle_accuracy", "simulated_expert_accuracy"):
+        require_between(f"policy.{name}", getattr(policy, name), 0, 1)
+    require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
+    require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)
+    known = (pb.QUESTION_MODE_CAPABILITY_DRIVEN, pb.QUESTION_MODE_SEED_RULE)
+    if policy.question_mode not in known:
+        raise InvalidArgument(
+            "The question mode must be chosen.",
+            field="policy.question_mode",
+            value=policy.question_mode,
+            remedy="QUESTION_MODE_CAPABILITY_DRIVEN or QUESTION_MODE_SEED_RULE.",
+        )

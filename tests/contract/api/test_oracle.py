@@ -1,0 +1,287 @@
+"""The real oracle server on a unix socket; the ledger and the model under evolution are fakes behind real servers."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+
+import grpc
+import pytest
+
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from medq.oracle.v1 import events_pb2
+from medq.oracle.v1 import oracle_pb2 as pb
+from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
+from services.oracle.main import build
+from services.oracle.settings import OracleSettings
+from shared.errors import InvalidArgument
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import read_manifest, read_rows
+from shared.objects.folder import FolderObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.errors import from_rpc_error
+from shared.rpc.operations import await_operation
+from tests.support.annotation import FakeNeighbours, OracleWorld, put_rows, samples
+from tests.support.evaluation import put_image
+from tests.support.servers import running, short_folder
+
+
+class House:
+    """An oracle service and its neighbours on one state folder."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.objects = FolderObjectStore(folder / "objects", synced=False)
+        self.world = OracleWorld(self.objects)
+        self.neighbours = FakeNeighbours(self.objects)
+        self.fake_server, self.targets = self.neighbours.serve(folder)
+        self.bus = SqliteEventBus(folder / "events.sqlite")
+        self.settings = OracleSettings(state_folder=folder / "state", listen=f"unix:{folder}/o.sock")
+
+    @contextmanager
+    def server(self):
+        """One process's server; used again, it is the next process on the same state."""
+        with Channels(self.targets) as channels:
+            service = build(self.settings, channels, self.bus, self.objects)
+            with running(service, self.bus, self.settings) as channel:
+                yield channel
+
+    def known_answers(self, channel):
+        request = pb.StartImportKnownAnswersRequest(
+            operation_id="known", benchmark_uri=self.world.benchmark_uri
+        )
+        OracleServiceStub(channel).StartImportKnownAnswers(request)
+        return await_operation(channel, "known").result_uri
+
+    def request(self, known_uri, operation_id="op", is_cold_start=True, **changes):
+        policy = {
+            "tau_entropy": 0.5, "tau_agreement": 0.5, "is_cold_start": is_cold_start, "audit_share": 0.0,
+            "question_mode": pb.QUESTION_MODE_CAPABILITY_DRIVEN, "questions_per_image": 2, "max_in_flight": 3,
+            "simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0,
+        }  # fmt: skip
+        fields = {
+            "operation_id": operation_id, "run_id": "run", "arm": "arm", "round": 0 if is_cold_start else 1,
+            "selection_uri": self.world.selection_uri, "model_uri": self.world.model_uri,
+            "known_answers_uri": known_uri, "benchmark_uri": self.world.dev_uri, "seed": 7,
+        }  # fmt: skip
+        for name, value in changes.items():
+            (policy if name in policy else fields)[name] = value
+        return pb.StartAnnotateRequest(policy=pb.AnnotationPolicy(**policy), **fields)
+
+    def annotate(self, channel, request):
+        OracleServiceStub(channel).StartAnnotate(request)
+        uri = await_operation(channel, request.operation_id).result_uri
+        rows = read_rows(self.objects, uri, "decisions.jsonl")
+        summary = read_rows(self.objects, uri, "summary.json")[0]
+        return rows, read_rows(self.objects, uri, "unanswered.jsonl"), summary
+
+    def reviews(self):
+        """The events of reviews that are published, by decision."""
+        told = []
+
+        def handle(events):
+            told.extend(events_pb2.AnnotationReviewed.FromString(event.data) for event in events)
+
+        consumer = self.bus.consumer("test", {"medq.oracle.annotation-reviewed.v1": handle}, batch_size=100)
+        while consumer.poll(1.0):
+            pass
+        consumer.close()
+        return Counter(event.decision_id for event in told)
+
+
+@pytest.fixture
+def house():
+    with short_folder() as folder, ExitStack() as stack:
+        house = House(folder)
+        stack.callback(lambda: house.fake_server.stop(0).wait())
+        stack.callback(house.bus.close)
+        yield house
+
+
+def test_in_a_cold_start_the_expert_sees_every_answer(house):
+    with house.server() as channel:
+        request = house.request(house.known_answers(channel), simulated_oracle_accuracy=0.5)
+        rows, unanswered, summary = house.annotate(channel, request)
+        reviews = house.reviews()
+    assert len(rows) == 8
+    assert unanswered == []
+    assert [row["decision_id"] for row in rows] == sorted(row["decision_id"] for row in rows)
+    assert all(row["answer"] == house.world.truth(row["image_id"], row["question"]) for row in rows)
+    assert {row["route"] for row in rows} == {"review"}
+    assert all(
+        (row["expert_action"] == "accept") == (row["reference_answer"] == row["answer"]) for row in rows
+    )
+    assert set(summary["expert_actions"]) == {"accept", "edit"}
+    assert summary["simulated"] and all(row["simulated"] for row in rows)
+    assert reviews == {row["decision_id"]: 1 for row in rows}
+    assert house.neighbours.generated == []
+
+
+def test_the_question_of_the_drawn_capability_comes_first(house):
+    with house.server() as channel:
+        request = house.request(house.known_answers(channel), questions_per_image=1)
+        rows, _, _ = house.annotate(channel, request)
+    assert {row["question_type"] for row in rows} == {"what"}
+
+
+def test_the_seed_rule_asks_other_questions_too(house):
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        request = house.request(known, questions_per_image=1, question_mode=pb.QUESTION_MODE_SEED_RULE)
+        rows, _, _ = house.annotate(channel, request)
+    assert {row["question_type"] for row in rows} - {"what"}
+
+
+def test_later_rounds_route_by_entropy_and_agreement(house):
+    def answer(row):
+        number = house.world.image_uris.index(row["image_uri"])
+        # confident and right, confident and wrong, uncertain, without a readable choice
+        return [("A", -0.1), ("C" if len(row["options"]) > 2 else "A", -0.1), ("A", -2.0), (None, -0.1)][
+            number
+        ]
+
+    house.neighbours.answer = answer
+    with house.server() as channel:
+        request = house.request(house.known_answers(channel), is_cold_start=False)
+        rows, _, summary = house.annotate(channel, request)
+    routes = {row["image_id"]: row["route"] for row in rows}
+    in_order = [routes[uri.removeprefix("sha256:")] for uri in house.world.image_uris]
+    assert in_order == ["self", "expert", "reference", "reference"]
+    assert all(row["answer"] == house.world.truth(row["image_id"], row["question"]) for row in rows)
+    assert {row["entropy"] for row in rows} == {0.1, 2.0}
+    assert [row["self_answer"] for row in rows if row["agreement"] is None] == [None, None]
+    assert summary["review_share"] == 0.25
+    assert house.neighbours.generated[0].sampling.temperature == 0
+
+
+def test_an_audit_of_everything_finds_what_the_oracle_got_wrong(house):
+    house.neighbours.answer = lambda row: ("A", -9.0)
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        request = house.request(known, is_cold_start=False, audit_share=1.0, simulated_oracle_accuracy=0.0)
+        rows, _, summary = house.annotate(channel, request)
+    assert {(row["route"], row["audited_route"], row["expert_action"]) for row in rows} == {
+        ("audit", "reference", "edit")
+    }
+    error = summary["residual_error"]
+    assert (error["value"], error["n"], error["n_wrong"], error["population"]) == (1.0, 8, 8, 0)
+    assert error["low"] == pytest.approx(0.025 ** (1 / 8))
+
+
+def test_what_nobody_knows_is_unanswered_and_never_guessed(house):
+    strangers = [put_image(house.objects, 90), put_image(house.objects, 91)]
+    rows = samples(strangers[:1]) + samples(strangers[1:], modality="fundus")
+    rows[1]["sample_id"] = "sample-9"
+    selection_uri = put_rows(house.objects, "selection", samples=rows)
+    with house.server() as channel:
+        request = house.request(house.known_answers(channel), selection_uri=selection_uri)
+        rows, unanswered, summary = house.annotate(channel, request)
+    assert rows == []
+    assert Counter(row["reason"] for row in unanswered) == {
+        "the oracle does not know the question": 2,
+        "no question is known for the image, and its modality has no template": 1,
+    }
+    assert summary["account"]["expert"]["calls"] == 0
+    assert summary["account"]["oracle"]["usd"] == 0
+
+
+def test_every_outside_call_is_reserved_and_settled_within_the_limit_in_flight(house):
+    with house.server() as channel:
+        house.annotate(channel, house.request(house.known_answers(channel), run_id="r-1"))
+    ledger = house.neighbours
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
+    assert ledger.most_in_flight == 3
+    assert ledger.in_flight == set()
+    assert all(key.startswith("r-1/arm/0/") for key in ledger.reserved)
+    assert {cost.kind: cost.is_simulated for cost in ledger.settled} == {"oracle": True, "expert": True}
+    assert {cost.expert_seconds for cost in ledger.settled if cost.kind == "expert"} == {30.0}
+    assert all(cost.usd > 0 and cost.tokens > 255 for cost in ledger.settled if cost.kind == "oracle")
+
+
+def test_without_a_run_no_ledger_is_asked(house):
+    with house.server() as channel:
+        rows, _, _ = house.annotate(channel, house.request(house.known_answers(channel), run_id=""))
+    assert len(rows) == 8
+    assert house.neighbours.reserved == []
+
+
+def test_a_spent_budget_ends_the_calls_and_says_so(house):
+    house.neighbours.limit = 12
+    with house.server() as channel:
+        rows, unanswered, summary = house.annotate(channel, house.request(house.known_answers(channel)))
+    assert len(rows) == 3
+    assert {row["reason"] for row in unanswered} == {"The budget is spent."}
+    assert len(unanswered) == 5
+    assert summary["stopped"] == {"oracle": "", "expert": "The budget is spent."}
+
+
+def test_the_same_request_gives_the_same_bytes_whatever_the_run(house):
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        uris = []
+        for name in ("one", "two"):
+            request = house.request(known, operation_id=name, run_id=name, simulated_oracle_accuracy=0.5)
+            house.annotate(channel, request)
+            uris.append(await_operation(channel, name).result_uri)
+    assert uris[0] == uris[1]
+    manifest = read_manifest(house.objects, uris[0], "decisions")
+    assert manifest.parents == (house.world.selection_uri, known, house.world.dev_uri)
+    assert "one" not in json.dumps(manifest.configuration)
+
+
+def test_an_unknown_dataset_is_the_operations_typed_failure(house):
+    with house.server() as channel:
+        request = house.request(known_uri=house.world.dev_uri)
+        with pytest.raises(InvalidArgument, match="known-answers"):
+            house.annotate(channel, request)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("selection_uri", "x"),
+        ("known_answers_uri", ""),
+        ("benchmark_uri", "sha256:1"),
+        ("tau_entropy", -1.0),
+        ("tau_agreement", 1.5),
+        ("audit_share", float("nan")),
+        ("question_mode", pb.QUESTION_MODE_UNSPECIFIED),
+        ("questions_per_image", 0),
+        ("max_in_flight", 0),
+        ("max_in_flight", 1001),
+        ("simulated_oracle_accuracy", 1.1),
+        ("simulated_expert_accuracy", -0.1),
+        ("operation_id", ""),
+    ],
+)
+def test_a_bad_field_is_refused_at_once_by_name(house, field, value):
+    with house.server() as channel:
+        request = house.request(house.world.dev_uri, **{field: value})
+        with pytest.raises(grpc.RpcError) as caught:
+            OracleServiceStub(channel).StartAnnotate(request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert from_rpc_error(caught.value).field.endswith(field)
+
+
+def test_a_model_is_needed_outside_a_cold_start_alone(house):
+    with house.server() as channel:
+        request = house.request(house.world.dev_uri, is_cold_start=False, model_uri="")
+        with pytest.raises(grpc.RpcError) as caught:
+            OracleServiceStub(channel).StartAnnotate(request)
+        assert from_rpc_error(caught.value).field == "model_uri"
+        rows, _, _ = house.annotate(channel, house.request(house.known_answers(channel), model_uri=""))
+    assert rows
+
+
+def test_the_operation_is_listed_and_another_request_of_its_id_refused(house):
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        house.annotate(channel, house.request(known))
+        listed = operations_pb2_grpc.OperationsServiceStub(channel).ListOperations(
+            operations_pb2.ListOperationsRequest()
+        )
+        with pytest.raises(grpc.RpcError) as caught:
+            OracleServiceStub(channel).StartAnnotate(house.request(known, seed=8))
+    assert [operation.kind for operation in listed.operations] == ["Annotate", "ImportKnownAnswers"]
+    assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS

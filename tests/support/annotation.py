@@ -1,0 +1,141 @@
+"""Small stored worlds for the oracle and training services, and the services that the oracle calls."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from concurrent import futures
+from pathlib import Path
+
+import grpc
+
+from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from shared.errors import BudgetExhausted
+from shared.objects.dataset import read_rows, write_dataset, write_rows
+from shared.rpc.interceptors import ErrorInterceptor
+from tests.support.evaluation import put_image
+
+QUESTIONS = {
+    "Is it blurred?": ("yes_no", "blur", {"A": "Yes", "B": "No"}),
+    "What is wrong?": ("what", "noise", {"A": "Noise", "B": "Blur", "C": "Nothing"}),
+    "How good is it?": ("how", "", {"A": "Good", "B": "Usable", "C": "Reject"}),
+}
+
+
+def put_rows(objects, kind, **files):
+    """A dataset of these JSONL files; its uri."""
+    with tempfile.TemporaryDirectory() as name:
+        for file, rows in files.items():
+            write_rows(Path(name) / f"{file}.jsonl", rows)
+        return write_dataset(objects, kind, Path(name), counts={}, parents=[], configuration={}, seed=0)
+
+
+def items(image_uris, modality="ct"):
+    """Each question about each image; the right answer is the first option for even images, the second for odd ones."""
+    return [
+        {
+            "item_id": f"{number}-{question_type}", "image_id": uri.removeprefix("sha256:"), "image_uri": uri,
+            "question": question, "options": options, "answer": "AB"[number % 2], "question_type": question_type,
+            "attribute": attribute, "severity": "mild", "scope": "general", "modality": modality,
+            "source_id": f"s{number}", "split": "pool",
+        }
+        for number, uri in enumerate(image_uris)
+        for question, (question_type, attribute, options) in QUESTIONS.items()
+    ]  # fmt: skip
+
+
+def samples(image_uris, modality="ct", capability="question_type:what"):
+    """The rows of a selection of these images."""
+    return [
+        {
+            "sample_id": f"sample-{number}", "image_id": uri.removeprefix("sha256:"), "image_uri": uri,
+            "modality": modality, "source_id": f"s{number}", "prototype_id": "p0", "similarity": 0.9,
+            "capability": capability,
+        }
+        for number, uri in enumerate(image_uris)
+    ]  # fmt: skip
+
+
+class OracleWorld:
+    """Pool images with known answers, a selection of them, and a dev benchmark with the same questions."""
+
+    def __init__(self, objects, n_images=4):
+        self.objects = objects
+        self.image_uris = [put_image(objects, level) for level in range(n_images)]
+        self.benchmark_uri = put_rows(objects, "benchmark", items=items(self.image_uris))
+        dev = [put_image(objects, 200)]
+        self.dev_uri = put_rows(objects, "benchmark", items=items(dev))
+        self.selection_uri = put_rows(objects, "selection", samples=samples(self.image_uris))
+        self.model_uri = put_rows(objects, "model", weights=[{}])
+
+    def truth(self, image_id, question):
+        number = self.image_uris.index(f"sha256:{image_id}")
+        options = QUESTIONS[question][2]
+        return "AB"[number % 2] if len(options) > 1 else "A"
+
+
+class FakeNeighbours(
+    controller_pb2_grpc.ControllerServiceServicer,
+    evaluation_pb2_grpc.EvaluationServiceServicer,
+    operations_pb2_grpc.OperationsServiceServicer,
+):
+    """A ledger with a limit on the number of reservations, and a model that answers by a rule."""
+
+    def __init__(self, objects):
+        self.objects = objects
+        self.limit = 10**9
+        self.reserved, self.settled, self.in_flight, self.most_in_flight = [], [], set(), 0
+        self.generated = []
+        self.answer = lambda row: ("A", -0.01)
+        self._results = {}
+
+    def ReserveCosts(self, request, context):
+        if len(self.reserved) + len(request.costs) > self.limit:
+            raise BudgetExhausted("The budget is spent.")
+        keys = [cost.key for cost in request.costs]
+        unknown = [key for key in keys if key in self.in_flight]
+        self.reserved += keys
+        self.in_flight |= set(keys)
+        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
+        return controller_pb2.ReserveCostsResponse(unknown_keys=unknown)
+
+    def SettleCosts(self, request, context):
+        self.settled += request.costs
+        self.in_flight -= {cost.key for cost in request.costs}
+        return controller_pb2.SettleCostsResponse()
+
+    def StartGenerate(self, request, context):
+        self.generated.append(request)
+        rows = []
+        for row in read_rows(self.objects, request.questions_uri, "questions.jsonl"):
+            choice, logprob = self.answer(row)
+            answer = {"answer": str(choice), "choice": choice, "token_logprobs": [logprob, logprob]}
+            rows.append({"question_id": row["question_id"], **answer})
+        self._results[request.operation_id] = put_rows(self.objects, "generations", generations=rows)
+        return evaluation_pb2.StartGenerateResponse(operation_id=request.operation_id)
+
+    def WaitOperation(self, request, context):
+        operation = operations_pb2.Operation(
+            operation_id=request.operation_id,
+            state=operations_pb2.OPERATION_STATE_SUCCEEDED,
+            revision=2,
+            result_uri=self._results[request.operation_id],
+        )
+        return operations_pb2.WaitOperationResponse(operation=operation)
+
+    def serve(self, folder):
+        """Start a server; returns it and the targets of the services that it stands for."""
+        server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[ErrorInterceptor("fake")])
+        controller_pb2_grpc.add_ControllerServiceServicer_to_server(self, server)
+        evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(self, server)
+        operations_pb2_grpc.add_OperationsServiceServicer_to_server(self, server)
+        target = f"unix:{folder}/fake.sock"
+        server.add_insecure_port(target)
+        server.start()
+        return server, {"controller": target, "evaluation": target}
+
+
+def digest(text):
+    return hashlib.sha256(text.encode()).hexdigest()
