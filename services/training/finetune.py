@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
 import sys
 import time
@@ -18,27 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import (
-    AutoModelForImageTextToText,
-    AutoProcessor,
-    PrinterCallback,
-    Trainer,
-    TrainerCallback,
-    TrainingArguments,
-    set_seed,
-)
+from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
 
-from services.training.domain.conversations import Sample
-from services.training.domain.loss import sft_loss
 from services.training.parent import die_with_parent
 from services.training.samples import Encoder, read_samples
 from services.training.spec import TrainingSpec, read_spec
+from services.training.trainer import COMPLETE, SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition, MedqError
-
-COMPLETE = "complete"
-"""Marker that is written into a checkpoint after everything else; a folder without it was cut off."""
 
 
 def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> None:
@@ -99,106 +86,6 @@ def load_trainable(folder: Path) -> Any:
     return model
 
 
-class SftTrainer(Trainer):  # type: ignore[misc]
-    """The `transformers` trainer, but for how it reads the weights of a checkpoint.
-
-    `save_pretrained` writes the weights of some models (InternVL, Qwen2.5-VL) under the names of their original
-    release, which `from_pretrained` translates back and the trainer (5.23) does not: it would warn, and go on from
-    the weights it has. So the caller hands over a model that was loaded from the checkpoint.
-    """
-
-    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
-        if self.is_fsdp_enabled:
-            super()._load_from_checkpoint(resume_from_checkpoint, model)
-
-
-def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Sequence[Sample]) -> Trainer:
-    """The `transformers` trainer with equation (4) as its loss."""
-    on_gpu = spec.device == "auto" and torch.cuda.is_available()
-    is_token_mean = spec.loss_reduction == "token_mean"
-    arguments = TrainingArguments(
-        output_dir=str(spec.checkpoints_folder),
-        num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.gradient_accumulation,
-        learning_rate=spec.learning_rate,
-        lr_scheduler_type="cosine",
-        warmup_steps=_warmup_steps(spec, len(samples)),
-        weight_decay=spec.weight_decay,
-        max_grad_norm=spec.max_gradient_norm,
-        optim="adamw_torch",
-        seed=spec.seed,
-        data_seed=spec.seed,
-        use_cpu=not on_gpu,
-        bf16=on_gpu,
-        average_tokens_across_devices=is_token_mean,
-        logging_steps=1,
-        save_steps=spec.checkpoint_every,
-        save_total_limit=2,
-        dataloader_num_workers=0,
-        dataloader_pin_memory=on_gpu,
-        remove_unused_columns=False,
-        disable_tqdm=True,
-        report_to=[],
-    )
-
-    def loss(
-        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
-
-    trainer = SftTrainer(
-        model=model,
-        args=arguments,
-        data_collator=encoder,
-        train_dataset=list(samples),
-        compute_loss_func=loss,
-        callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
-    )
-    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
-    trainer.loss_is_scaled_for_ga = is_token_mean
-    trainer.remove_callback(PrinterCallback)
-    return trainer
-
-
-class ProgressWriter(TrainerCallback):  # type: ignore[misc]
-    """Appends a line for each optimiser step; what depends on the machine stands apart under `measured`."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._begun = time.monotonic()
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **kwargs: Any) -> None:
-        """Called by the trainer after each step.
-
-        Raises:
-            FailedPrecondition: the loss is no longer finite.
-        """
-        if "loss" not in logs or not state.is_world_process_zero:
-            return
-        if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
-            remedy = "lower the learning rate, or look for broken samples"
-            raise FailedPrecondition(
-                "The training diverged", field="step", value=state.global_step, remedy=remedy
-            )
-        line = {
-            **_curve_point(logs | {"step": state.global_step}),
-            "n_steps": state.max_steps,
-            "measured": {"seconds": time.monotonic() - self._begun},
-        }
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line, sort_keys=True) + "\n")
-
-
-class CheckpointSealer(TrainerCallback):  # type: ignore[misc]
-    """Marks a checkpoint as complete once all its files are written."""
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Called by the trainer after a checkpoint was saved."""
-        if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
-
-
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint; what was cut off while it was written is removed."""
     for checkpoint in folder.glob("checkpoint-*"):
@@ -208,7 +95,7 @@ def last_checkpoint(folder: Path) -> Path | None:
     return None if newest is None else Path(newest)
 
 
-def save_result(spec: TrainingSpec, trainer: Trainer, processor: Any, counts: dict[str, int]) -> None:
+def save_result(spec: TrainingSpec, trainer: SftTrainer, processor: Any, counts: dict[str, int]) -> None:
     """Write model, processor and `training.json`, then give the folder its name at once."""
     partial = spec.result_folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -221,22 +108,11 @@ def save_result(spec: TrainingSpec, trainer: Trainer, processor: Any, counts: di
         "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
         "n_trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         "n_steps": trainer.state.global_step,
-        "loss_curve": [_curve_point(entry) for entry in trainer.state.log_history if "loss" in entry],
+        "loss_curve": [curve_point(entry) for entry in trainer.state.log_history if "loss" in entry],
         "settings": spec.settings,
     }
     (partial / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True))
     partial.rename(spec.result_folder)
-
-
-def _curve_point(logs: dict[str, float]) -> dict[str, float]:
-    """Step, loss (nats) and learning rate of a log entry."""
-    return {name: logs[name] for name in ("step", "loss", "learning_rate")}
-
-
-def _warmup_steps(spec: TrainingSpec, n_samples: int) -> int:
-    """Optimiser steps of the warm-up, in one process."""
-    steps = math.ceil(math.ceil(n_samples / spec.batch_size) / spec.gradient_accumulation) * spec.epochs
-    return math.ceil(steps * spec.warmup_ratio)
 
 
 def main() -> None:

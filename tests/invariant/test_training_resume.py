@@ -10,8 +10,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from services.training.finetune import COMPLETE, finetune
+from services.training.finetune import finetune
 from services.training.spec import TrainingSpec
+from services.training.trainer import COMPLETE
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
 

@@ -1,0 +1,102 @@
+"""The base model of a study: the tiny checkpoint, trained from random weights on the study's own base split.
+
+It goes through the same fine-tuning as every later round, with a larger learning rate because it starts from
+nothing. It never sees the left-out cells, which is the weakness that the loop has to find.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.training.finetune import finetune
+from services.training.spec import TrainingSpec
+from shared.prompts import multiple_choice_prompt
+from studies.questions import LETTERS
+from studies.tiny_model import build_tiny_checkpoint
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True)
+class BaseTraining:
+    """How the base model is trained; ours, not the paper's, whose base models come trained.
+
+    Attributes:
+        learning_rate: Peak of the cosine schedule.
+        epochs: Passes over the questions of the base split.
+        batch_size: Questions of one step.
+        seed: Of the weights and of the order of the questions.
+        n_threads: Threads of torch.
+    """
+
+    learning_rate: float = 1.5e-3
+    epochs: int = 4
+    batch_size: int = 32
+    seed: int = 0
+    n_threads: int = 1
+
+
+def pretrain_base(study_folder: Path, output_folder: Path, training: BaseTraining | None = None) -> Path:
+    """Train the base model, or finish a training that was stopped.
+
+    Args:
+        study_folder: Written by `studies.folder.write_study`.
+        output_folder: Where the training works.
+        training: Settings.
+
+    Returns: The folder of the trained checkpoint, within `output_folder`.
+
+    Raises:
+        MedqError: as `services.training.finetune.finetune`.
+    """
+    settings = training or BaseTraining()
+    spec = base_spec(study_folder, output_folder, settings)
+    if not spec.result_folder.is_dir():
+        rows = read_rows(study_folder / "base.tsv")
+        output_folder.mkdir(parents=True, exist_ok=True)
+        spec.train_file.write_text("\n".join(_conversation(row) for row in rows), encoding="utf-8")
+        build_tiny_checkpoint(spec.model_folder, sorted(map(_prompt, rows)), settings.seed)
+        finetune(spec)
+    return spec.result_folder
+
+
+def base_spec(study_folder: Path, output_folder: Path, training: BaseTraining) -> TrainingSpec:
+    """The fine-tuning job of the base model."""
+    return TrainingSpec(
+        model_folder=output_folder / "random",
+        train_file=output_folder / "train.jsonl",
+        image_folder=study_folder,
+        output_folder=output_folder,
+        learning_rate=training.learning_rate,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        warmup_ratio=0.05,
+        weight_decay=0.05,
+        seed=training.seed,
+        n_threads=training.n_threads,
+    )
+
+
+def read_rows(path: Path) -> Sequence[Row]:
+    """The rows of a study's TSV, in order."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return list(csv.DictReader(stream, delimiter="\t"))
+
+
+def _prompt(row: Row) -> str:
+    """What the model is asked."""
+    return multiple_choice_prompt(row["question"], {letter: row[letter] for letter in LETTERS if row[letter]})
+
+
+def _conversation(row: Row) -> str:
+    """One line of a LLaVA/ShareGPT file."""
+    turns = [
+        {"from": "human", "value": f"<image>\n{_prompt(row)}"},
+        {"from": "gpt", "value": row["answer"]},
+    ]
+    line = {"id": row["index"], "image": row["image_path"], "conversations": turns}
+    return json.dumps(line, ensure_ascii=False, sort_keys=True)

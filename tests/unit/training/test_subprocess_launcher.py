@@ -1,0 +1,84 @@
+"""The launcher with a stand-in for the interpreter: a script that behaves as the training program does."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.ports import TrainingProgress
+from services.training.spec import TrainingSpec
+from shared.errors import Cancelled, Internal, InvalidArgument
+
+STEP = {"step": 1, "n_steps": 2, "loss": 0.5, "learning_rate": 1e-3, "measured": {"seconds": 0.1}}
+
+
+def _job(tmp_path: Path, script: str) -> tuple[SubprocessLauncher, Path, TrainingSpec]:
+    """A launcher whose program is `script`, run in the job's output folder."""
+    spec = TrainingSpec(
+        model_folder=tmp_path / "base",
+        train_file=tmp_path / "train.jsonl",
+        image_folder=tmp_path,
+        output_folder=tmp_path / "out",
+    )
+    spec_path = tmp_path / "spec.json"
+    spec_path.write_text(spec.model_dump_json())
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\ncd '{spec.output_folder}'\n{script}\n")
+    program.chmod(0o755)
+    return SubprocessLauncher(str(program)), spec_path, spec
+
+
+def test_steps_are_reported_in_order(tmp_path: Path) -> None:
+    lines = [json.dumps(STEP | {"step": step}) for step in (1, 2)]
+    script = "\n".join(f"echo '{line}' >> progress.jsonl" for line in lines) + "\nmkdir model"
+    launcher, spec_path, _ = _job(tmp_path, script)
+    seen: list[TrainingProgress] = []
+    launcher.run(spec_path, seen.append, lambda: False)
+    assert seen == [TrainingProgress(step, 2, 0.5, 1e-3) for step in (1, 2)]
+
+
+def test_steps_of_an_earlier_attempt_are_not_reported_again(tmp_path: Path) -> None:
+    launcher, spec_path, spec = _job(tmp_path, "mkdir model")
+    spec.output_folder.mkdir()
+    spec.progress_file.write_text(json.dumps(STEP) + "\n")
+    seen: list[TrainingProgress] = []
+    launcher.run(spec_path, seen.append, lambda: False)
+    assert seen == []
+
+
+def test_typed_error_of_the_job_is_raised_again(tmp_path: Path) -> None:
+    error = {
+        "reason": "INVALID_ARGUMENT",
+        "message": "too long",
+        "field": "id",
+        "value": "s7",
+        "remedy": "cut",
+    }
+    launcher, spec_path, _ = _job(tmp_path, f"echo '{json.dumps(error)}' > error.json\nexit 1")
+    with pytest.raises(InvalidArgument, match="too long") as caught:
+        launcher.run(spec_path, lambda step: None, lambda: False)
+    assert (caught.value.field, caught.value.value, caught.value.remedy) == ("id", "s7", "cut")
+
+
+def test_death_without_an_error_carries_the_end_of_the_log(tmp_path: Path) -> None:
+    launcher, spec_path, _ = _job(tmp_path, "echo 'out of memory' >&2\nexit 3")
+    with pytest.raises(Internal, match=r"code 3 .*out of memory"):
+        launcher.run(spec_path, lambda step: None, lambda: False)
+
+
+def test_end_without_a_result_is_an_error(tmp_path: Path) -> None:
+    launcher, spec_path, _ = _job(tmp_path, "exit 0")
+    with pytest.raises(Internal, match="no result"):
+        launcher.run(spec_path, lambda step: None, lambda: False)
+
+
+def test_cancelled_job_is_ended(tmp_path: Path) -> None:
+    launcher, spec_path, _ = _job(tmp_path, "exec sleep 600")
+    with pytest.raises(Cancelled):
+        launcher.run(spec_path, lambda step: None, lambda: True)
+
+
+def test_missing_spec_is_invalid(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument):
+        SubprocessLauncher().run(tmp_path / "absent.json", lambda step: None, lambda: False)
