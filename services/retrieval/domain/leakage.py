@@ -15,10 +15,10 @@ from shared.perceptual_hash import nearest_within, parse_hashes
 class LeakReason(StrEnum):
     """Why an image may not be used, in the order in which they are looked for."""
 
-    SAME_IMAGE = "same_image"
-    SAME_PATIENT = "same_patient"
-    SAME_SESSION = "same_session"
-    NEAR_DUPLICATE = "near_duplicate"
+    SAME_IMAGE = "same_pixels"
+    SAME_PATIENT = "patient"
+    SAME_SESSION = "session"
+    NEAR_DUPLICATE = "perceptual_hash"
 
 
 @dataclass(frozen=True)

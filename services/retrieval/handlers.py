@@ -1,0 +1,36 @@
+"""What retrieval does about events: an embedded image goes into the index."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from medq.embedding.v1 import events_pb2
+from services.retrieval.ports import IndexedImage, VectorIndex
+from shared.events.bus import BatchHandler, Event
+
+IMAGE_EMBEDDED = "medq.embedding.image-embedded.v1"
+_FIELDS = tuple(IndexedImage.__dataclass_fields__)
+
+
+def make_handlers(index: VectorIndex) -> dict[str, BatchHandler]:
+    """Event type to handler."""
+    return {IMAGE_EMBEDDED: index_embedded(index)}
+
+
+def index_embedded(index: VectorIndex) -> Callable[[Sequence[Event]], None]:
+    """A handler that puts a batch of embedded images into the index, in their order; idempotent by image and split."""
+
+    def handle(events: Sequence[Event]) -> None:
+        by_encoder: dict[str, list[events_pb2.ImageEmbedded]] = defaultdict(list)
+        for event in events:
+            message = events_pb2.ImageEmbedded.FromString(event.data)
+            by_encoder[message.encoder_id].append(message)
+        for encoder_id, messages in by_encoder.items():
+            images = [IndexedImage(**{name: getattr(m, name) for name in _FIELDS}) for m in messages]
+            vectors = np.stack([np.frombuffer(message.vector, dtype="<f4") for message in messages])
+            index.upsert(encoder_id, images, vectors)
+
+    return handle

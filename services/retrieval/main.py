@@ -1,0 +1,55 @@
+"""Puts the retrieval service together, and runs it alone."""
+
+from __future__ import annotations
+
+from medq.retrieval.v1 import retrieval_pb2 as pb
+from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
+from services.retrieval.settings import RetrievalSettings
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+    """The composition root."""
+    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
+    from services.retrieval.handlers import make_handlers
+    from services.retrieval.operations import IndexImages, SelectSamples
+    from services.retrieval.service import Retrieval
+    from services.retrieval.store import SelectionStore
+
+    folder = settings.state_folder / "retrieval"
+    engine = create_engine(sqlite_url(folder / "retrieval.sqlite"))
+    index = QdrantEdgeIndex(folder / "index", settings.search_threads)
+    index_images = IndexImages(index, objects, settings.batch_size)
+    select_samples = SelectSamples(index, objects, SelectionStore(engine), index_images)
+    operations = Operations(
+        "retrieval",
+        engine,
+        {pb.StartIndexImagesRequest: index_images, pb.StartSelectSamplesRequest: select_samples},
+        owner=settings.owner,
+    )
+    servicer = Retrieval(index, objects, operations)
+
+    def close() -> None:
+        index.close()
+        engine.dispose()
+
+    return Service(
+        name="retrieval",
+        full_name="medq.retrieval.v1.RetrievalService",
+        register=lambda server: pb_grpc.add_RetrievalServiceServicer_to_server(servicer, server),
+        operations=operations,
+        handlers=make_handlers(index),
+        objects=objects,
+        close=close,
+    )
+
+
+def main() -> None:
+    """Run the service until it is told to stop."""
+    serve("retrieval", RetrievalSettings(), build)

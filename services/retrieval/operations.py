@@ -1,0 +1,241 @@
+"""The long work of retrieval: putting image sets into the index, and selecting what is to be annotated.
+
+Restartable: an entry of the index is keyed by image and split, a selection by operation, run and arm; a draw is seeded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from medq.retrieval.v1 import retrieval_pb2 as pb
+from services.retrieval.domain.leakage import find_leaks
+from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
+from services.retrieval.image_sets import read_image_set, read_images, records
+from services.retrieval.ports import IndexedImage, Match, VectorIndex, Vectors
+from services.retrieval.store import SelectionStore
+from shared.errors import FailedPrecondition
+from shared.objects.dataset import read_array, read_manifest, read_rows, write_dataset, write_rows
+from shared.objects.store import ObjectStore
+from shared.operations import OperationContext
+
+POOL = "pool"
+STRATEGIES = {
+    pb.STRATEGY_FAILURE_DRIVEN: Strategy.FAILURE_DRIVEN,
+    pb.STRATEGY_RANDOM: Strategy.RANDOM,
+    pb.STRATEGY_UNIFORM_CAPABILITY: Strategy.UNIFORM_CAPABILITY,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Failures:
+    """Mined failures: prototypes (p, d) with their ids and profiles, and e_k by capability (Eq. 1)."""
+
+    vectors: Vectors
+    prototype_ids: list[str]
+    profiles: list[dict[str, float]]
+    error_rates: dict[str, float]
+
+
+class IndexImages:
+    """The operation `StartIndexImages`; its result is the image set itself."""
+
+    def __init__(self, index: VectorIndex, objects: ObjectStore, batch_size: int) -> None:
+        self._index = index
+        self._objects = objects
+        self._batch_size = batch_size
+
+    def __call__(self, context: OperationContext, request: pb.StartIndexImagesRequest) -> str:
+        """Run it."""
+        self.put(context, request.image_set_uri)
+        return request.image_set_uri
+
+    def put(self, context: OperationContext, uri: str) -> None:
+        """Put the images of a set into the index; those that are there are skipped."""
+        whole = read_image_set(self._objects, uri)
+        splits = {image.split for image in whole.images}
+        missing = {
+            split: self._index.missing([i.image_id for i in whole.images if i.split == split], split)
+            for split in splits
+        }
+        rows = [r for r, image in enumerate(whole.images) if image.image_id in missing[image.split]]
+        for start in range(0, len(rows), self._batch_size):
+            context.progress(start, len(rows), "images", "indexing")
+            part = rows[start : start + self._batch_size]
+            self._index.upsert(whole.encoder_id, [whole.images[r] for r in part], whole.vectors[part])
+        if rows:
+            self._index.optimize()
+
+
+class SelectSamples:
+    """The operation `StartSelectSamples`: Eq. 2 and the adaptive draw."""
+
+    def __init__(
+        self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, index_images: IndexImages
+    ) -> None:
+        self._index = index
+        self._objects = objects
+        self._store = store
+        self._index_images = index_images
+
+    def __call__(self, context: OperationContext, request: pb.StartSelectSamplesRequest) -> str:
+        """Run it; the result is the selection's URI.
+
+        Raises:
+            FailedPrecondition: the pool holds no image.
+            NotFound, InvalidArgument: a dataset is not there, or of another kind; prototypes of another dimension.
+        """
+        pool = self._read_pool(request.pool_uris)
+        eligible, excluded = self._exclude(pool, request)
+        context.progress(0, 3, "steps", "searching the pool")
+        strategy = STRATEGIES[request.strategy]
+        failures = (
+            read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
+        )
+        matches: dict[str, Match] = {}
+        if strategy is not Strategy.RANDOM:
+            for uri in request.pool_uris:
+                self._index_images.put(context, uri)
+            found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
+            matches = {match.image_id: match for match in found if match.image_id in eligible}
+            excluded["not_similar"] = len(eligible) - len(matches)
+        context.progress(1, 3, "steps", "drawing")
+        ids = sorted(eligible) if strategy is Strategy.RANDOM else sorted(matches)
+        prototype = np.array([matches[i].prototype if i in matches else 0 for i in ids], dtype=np.int64)
+        draw = draw_samples(
+            Candidates(ids, prototype),
+            failures.profiles,
+            failures.error_rates,
+            strategy=strategy,
+            alpha=request.alpha,
+            budget=request.budget,
+            rng=np.random.default_rng(request.seed),
+        )
+        samples = _samples(request, draw, ids, eligible, matches, failures)
+        context.progress(2, 3, "steps", "writing")
+        drawn = [str(sample["image_id"]) for sample in samples]
+        self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
+        return self._write(request, samples, draw.reason, excluded)
+
+    def _read_pool(self, uris: Sequence[str]) -> dict[str, IndexedImage]:
+        images = [image for uri in uris for image in read_images(self._objects, uri) if image.split == POOL]
+        if not images:
+            raise FailedPrecondition(
+                "The pool holds no image.",
+                field="pool_uris",
+                value=len(uris),
+                remedy='Ingest images with the split "pool" and name their image set.',
+            )
+        pool: dict[str, IndexedImage] = {}
+        for image in images:
+            pool.setdefault(image.image_id, image)
+        return pool
+
+    def _exclude(
+        self, pool: Mapping[str, IndexedImage], request: pb.StartSelectSamplesRequest
+    ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
+        """The images that may be drawn, and how many may not, by reason."""
+        guards = [image for uri in request.guard_uris for image in read_images(self._objects, uri)]
+        candidates = records(pool[image_id] for image_id in sorted(pool))
+        leaks = find_leaks(candidates, records(guards), phash_distance=request.phash_distance)
+        leaking = {leak.image_id for leak in leaks}
+        used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
+        eligible = {i: image for i, image in pool.items() if i not in leaking and i not in used}
+        excluded = Counter(f"leak_{leak.reason.value}" for leak in leaks)
+        excluded["used_before"] = sum(1 for i in pool if i in used and i not in leaking)
+        return eligible, dict(excluded)
+
+    def _write(
+        self,
+        request: pb.StartSelectSamplesRequest,
+        samples: Sequence[Mapping[str, object]],
+        reason: str,
+        excluded: Mapping[str, int],
+    ) -> str:
+        strategy = STRATEGIES[request.strategy].value
+        selection = {
+            "strategy": strategy,
+            "requested": request.budget,
+            "selected": len(samples),
+            "reason": reason,
+            "excluded": dict(excluded),
+        }
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write_rows(folder / "samples.jsonl", samples)
+            (folder / "selection.json").write_text(json.dumps(selection, sort_keys=True) + "\n")
+            return write_dataset(
+                self._objects,
+                "selection",
+                folder,
+                counts={"samples": len(samples)},
+                parents=[*filter(None, [request.failures_uri]), *request.pool_uris, *request.guard_uris],
+                configuration={
+                    "alpha": request.alpha,
+                    "arm": request.arm,
+                    "budget": request.budget,
+                    "phash_distance": request.phash_distance,
+                    "round": request.round,
+                    "strategy": strategy,
+                    "tau_sim": request.tau_sim,
+                },
+                seed=request.seed,
+            )
+
+
+def read_failures(objects: ObjectStore, uri: str) -> Failures:
+    """Mined failures, as retrieval needs them.
+
+    Raises:
+        NotFound: there is no such dataset.
+        InvalidArgument: it is of another kind.
+    """
+    read_manifest(objects, uri, "failures")
+    rows = read_rows(objects, uri, "prototypes.jsonl")
+    rates = read_rows(objects, uri, "capabilities.jsonl")
+    return Failures(
+        read_array(objects, uri, "prototypes.npy").astype("<f4"),
+        [str(row["prototype_id"]) for row in rows],
+        [{str(name): float(share) for name, share in row["profile"].items()} for row in rows],
+        {str(row["capability"]): float(row["error_rate"]) for row in rates if row["error_rate"] is not None},
+    )
+
+
+def _no_failures() -> Failures:
+    return Failures(np.zeros((0, 1), dtype=np.float32), [], [], {})
+
+
+def _samples(
+    request: pb.StartSelectSamplesRequest,
+    draw: Draw,
+    ids: Sequence[str],
+    images: Mapping[str, IndexedImage],
+    matches: Mapping[str, Match],
+    failures: Failures,
+) -> list[dict[str, Any]]:
+    """Rows of `samples.jsonl`, sorted by image id; a random draw has neither prototype nor similarity nor capability."""
+    samples = []
+    for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
+        image, match = images[ids[row]], matches.get(ids[row])
+        key = f"{request.run_id}\0{request.arm}\0{request.round}\0{image.image_id}"
+        samples.append(
+            {
+                "sample_id": hashlib.sha256(key.encode()).hexdigest()[:32],
+                "image_id": image.image_id,
+                "image_uri": image.image_uri,
+                "modality": image.modality,
+                "source_id": image.source_id,
+                "prototype_id": failures.prototype_ids[match.prototype] if match else "",
+                "similarity": round(match.similarity, 6) if match else None,
+                "capability": capability,
+            }
+        )
+    return samples

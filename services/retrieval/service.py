@@ -1,0 +1,141 @@
+"""The gRPC face of retrieval: checks requests, searches, notes long work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import grpc
+import numpy as np
+
+from medq.retrieval.v1 import retrieval_pb2 as pb
+from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
+from services.retrieval.domain.leakage import find_leaks
+from services.retrieval.image_sets import read_images, records
+from services.retrieval.operations import STRATEGIES
+from services.retrieval.ports import IndexedImage, VectorIndex
+from shared.errors import InvalidArgument, NotFound
+from shared.objects.store import ObjectStore
+from shared.operations import Operations
+from shared.perceptual_hash import MAX_DISTANCE
+from shared.rpc.checks import require_between, require_text, require_uri
+
+MOST_HITS = 1000
+MOST_IDS = 50_000
+
+
+class Retrieval(pb_grpc.RetrievalServiceServicer):
+    """Serves `medq.retrieval.v1.RetrievalService`.
+
+    Args:
+        index: The index.
+        objects: Where image sets lie.
+        operations: Where long work is noted.
+    """
+
+    def __init__(self, index: VectorIndex, objects: ObjectStore, operations: Operations) -> None:
+        self._index = index
+        self._objects = objects
+        self._operations = operations
+
+    def StartIndexImages(
+        self, request: pb.StartIndexImagesRequest, context: grpc.ServicerContext
+    ) -> pb.StartIndexImagesResponse:
+        """See the proto."""
+        require_uri("image_set_uri", request.image_set_uri)
+        return pb.StartIndexImagesResponse(operation_id=self._operations.start(request))
+
+    def StartSelectSamples(
+        self, request: pb.StartSelectSamplesRequest, context: grpc.ServicerContext
+    ) -> pb.StartSelectSamplesResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        require_text("arm", request.arm)
+        if request.strategy not in STRATEGIES:
+            names = ", ".join(strategy.value for strategy in STRATEGIES.values())
+            raise InvalidArgument(
+                "The strategy must be set.",
+                field="strategy",
+                value=request.strategy,
+                remedy=f"Use one of {names}.",
+            )
+        if request.failures_uri or request.strategy != pb.STRATEGY_RANDOM:
+            require_uri("failures_uri", request.failures_uri)
+        require_between("budget", request.budget, 1, 10_000_000)
+        if not -1 < request.tau_sim < 1:
+            remedy = "A cosine between -1 and 1, ends excluded; the paper has 0.75."
+            raise InvalidArgument("out of range", field="tau_sim", value=request.tau_sim, remedy=remedy)
+        require_between("alpha", request.alpha, 0, 100)
+        require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
+        _require_uris("guard_uris", request.guard_uris)
+        _require_some("pool_uris", request.pool_uris)
+        return pb.StartSelectSamplesResponse(operation_id=self._operations.start(request))
+
+    def SearchSimilar(
+        self, request: pb.SearchSimilarRequest, context: grpc.ServicerContext
+    ) -> pb.SearchSimilarResponse:
+        """See the proto."""
+        require_between("limit", request.limit, 1, MOST_HITS)
+        vector = np.array(request.vector, dtype=np.float32)
+        if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
+            remedy = "Send a vector of the serving encoder, divided by its norm."
+            raise InvalidArgument("not of unit norm", field="vector", value=len(vector), remedy=remedy)
+        hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
+        return pb.SearchSimilarResponse(
+            images=[
+                pb.SimilarImage(
+                    image_id=hit.image.image_id,
+                    similarity=hit.similarity,
+                    modality=hit.image.modality,
+                    image_uri=hit.image.image_uri,
+                )
+                for hit in hits
+            ]
+        )
+
+    def CheckLeakage(
+        self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext
+    ) -> pb.CheckLeakageResponse:
+        """See the proto."""
+        _require_some("image_set_uris", request.image_set_uris)
+        _require_uris("guard_uris", request.guard_uris)
+        require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
+        if len(request.image_ids) > MOST_IDS:
+            remedy = f"Ask for {MOST_IDS} at a time."
+            raise InvalidArgument(
+                "too many ids", field="image_ids", value=len(request.image_ids), remedy=remedy
+            )
+        known = {image.image_id: image for image in self._read(request.image_set_uris)}
+        unknown = [image_id for image_id in request.image_ids if image_id not in known]
+        if unknown:
+            remedy = "Name the image set that describes it."
+            raise NotFound(
+                "An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy
+            )
+        asked = sorted(set(request.image_ids) or known)
+        candidates, guards = records(known[i] for i in asked), records(self._read(request.guard_uris))
+        leaks = find_leaks(candidates, guards, phash_distance=request.phash_distance)
+        return pb.CheckLeakageResponse(
+            leaks=[
+                pb.Leak(image_id=leak.image_id, reason=leak.reason.value, guard_image_id=leak.guard_image_id)
+                for leak in leaks
+            ]
+        )
+
+    def GetPool(self, request: pb.GetPoolRequest, context: grpc.ServicerContext) -> pb.GetPoolResponse:
+        """See the proto."""
+        counts = self._index.count_by_split()
+        return pb.GetPoolResponse(n_images=sum(counts.values()), n_by_split=counts)
+
+    def _read(self, uris: Sequence[str]) -> list[IndexedImage]:
+        return [image for uri in uris for image in read_images(self._objects, uri)]
+
+
+def _require_uris(field: str, uris: Sequence[str]) -> None:
+    for uri in uris:
+        require_uri(field, uri)
+
+
+def _require_some(field: str, uris: Sequence[str]) -> None:
+    if not uris:
+        raise InvalidArgument("At least one is needed.", field=field, remedy="Name an image set.")
+    _require_uris(field, uris)

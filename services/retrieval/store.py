@@ -1,0 +1,46 @@
+"""What retrieval remembers: which images each arm of each run has selected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from shared.database import insert_ignoring, reader
+
+_METADATA = sa.MetaData()
+_SELECTIONS = sa.Table(
+    "selections",
+    _METADATA,
+    sa.Column("operation_id", sa.String(200), primary_key=True),
+    sa.Column("image_id", sa.String(64), primary_key=True),
+    sa.Column("run_id", sa.String(200), nullable=False),
+    sa.Column("arm", sa.String(200), nullable=False),
+    sa.Column("round", sa.Integer, nullable=False),
+    sa.Index("selections_by_arm", "run_id", "arm"),
+)
+
+
+class SelectionStore:
+    """The table, in the service's own database; it is made where it is missing."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        _METADATA.create_all(engine)
+
+    def used_by_others(self, run_id: str, arm: str, operation_id: str) -> set[str]:
+        """The images that other operations selected for this arm; what this one wrote before a restart does not count."""
+        query = sa.select(_SELECTIONS.c.image_id).where(
+            (_SELECTIONS.c.run_id == run_id)
+            & (_SELECTIONS.c.arm == arm)
+            & (_SELECTIONS.c.operation_id != operation_id)
+        )
+        with reader(self._engine).connect() as connection:
+            return set(connection.execute(query).scalars())
+
+    def record(self, operation_id: str, run_id: str, arm: str, round_: int, image_ids: Iterable[str]) -> None:
+        """Note a selection, all or nothing; again without effect."""
+        key = {"operation_id": operation_id, "run_id": run_id, "arm": arm, "round": round_}
+        with self._engine.begin() as connection:
+            for image_id in image_ids:
+                insert_ignoring(connection, _SELECTIONS, {**key, "image_id": image_id})

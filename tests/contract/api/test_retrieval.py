@@ -1,0 +1,327 @@
+"""The real retrieval server on a unix socket, called by its generated stub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from medq.embedding.v1 import events_pb2
+from medq.retrieval.v1 import retrieval_pb2 as pb
+from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
+from services.retrieval.handlers import IMAGE_EMBEDDED
+from services.retrieval.main import build
+from services.retrieval.settings import RetrievalSettings
+from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound
+from shared.events.bus import Event
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import read_rows, write_dataset, write_rows
+from shared.objects.folder import FolderObjectStore
+from shared.rpc.channels import Channels
+from shared.rpc.errors import from_rpc_error
+from shared.rpc.operations import await_operation
+from tests.support.servers import running, short_folder
+
+D = 16
+
+
+@dataclass
+class Server:
+    stub: pb_grpc.RetrievalServiceStub
+    channel: grpc.Channel
+    bus: SqliteEventBus
+    objects: FolderObjectStore
+    folder: Path
+
+    def image_set(
+        self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), **fields: str
+    ) -> str:
+        """Images with the given numbers; those of `near` look along axis 0, the others along axis 1."""
+        rows = [
+            {
+                "image_id": f"{i:064x}", "image_uri": f"sha256:{i:064x}", "modality": "ct", "source_id": f"s{i}",
+                "phash": f"{(i * 0x9E3779B97F4A7C15) % 2**64:016x}", "patient": "", "session": "", "split": split,
+                "licence": "", "width": 32, "height": 32, "window": None, **fields,
+            }
+            for i in sorted(ids)
+        ]  # fmt: skip
+        vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
+        return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": "e"})
+
+    def failures(self) -> str:
+        prototypes = np.eye(D, dtype=np.float32)[:2]
+        rows = [
+            {
+                "prototype_id": "p0",
+                "size": 3,
+                "members": [],
+                "image_ids": [],
+                "profile": {"attribute:noise": 1.0},
+            },
+            {
+                "prototype_id": "p1",
+                "size": 3,
+                "members": [],
+                "image_ids": [],
+                "profile": {"attribute:motion": 1.0},
+            },
+        ]
+        rates = [
+            {"capability": "attribute:noise", "n_failures": 9, "n_items": 10, "error_rate": 0.9},
+            {"capability": "attribute:motion", "n_failures": 1, "n_items": 10, "error_rate": 0.1},
+        ]
+        files = {"prototypes.jsonl": rows, "capabilities.jsonl": rates, "prototypes.npy": prototypes}
+        return self.dataset("failures", files, {})
+
+    def dataset(self, kind: str, files: dict[str, Any], configuration: dict[str, Any]) -> str:
+        folder = self.folder / "new" / str(len(list(self.folder.glob("new/*"))))
+        folder.mkdir(parents=True)
+        for name, content in files.items():
+            if isinstance(content, np.ndarray):
+                np.save(folder / name, content)
+            else:
+                write_rows(folder / name, content)
+        return write_dataset(
+            self.objects, kind, folder, counts={}, parents=[], configuration=configuration, seed=0
+        )
+
+    def select(
+        self, operation_id: str = "select", **changed: Any
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        self.stub.StartSelectSamples(self.request(operation_id, **changed))
+        uri = await_operation(self.channel, operation_id).result_uri
+        selection = read_rows(self.objects, uri, "selection.json")[0]
+        return read_rows(self.objects, uri, "samples.jsonl"), selection
+
+    def request(self, operation_id: str = "select", **changed: Any) -> pb.StartSelectSamplesRequest:
+        fields: dict[str, Any] = {
+            "operation_id": operation_id, "run_id": "run", "arm": "medq", "round": 0, "failures_uri": self.failures(),
+            "budget": 5, "tau_sim": 0.75, "alpha": 1.0, "strategy": pb.STRATEGY_FAILURE_DRIVEN, "seed": 3,
+            "phash_distance": 2,
+        }  # fmt: skip
+        return pb.StartSelectSamplesRequest(**{**fields, **changed})
+
+
+def vector_of(i: int, axis: int) -> NDArray[np.float32]:
+    """A unit vector within 0.2 of an axis."""
+    vector = 0.03 * np.random.default_rng(i).standard_normal(D)
+    vector[axis] += 1.0
+    return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with short_folder() as folder:
+        settings = RetrievalSettings(state_folder=folder, listen=f"unix:{folder}/r.sock", batch_size=8)
+        bus, objects = (
+            SqliteEventBus(folder / "events.sqlite"),
+            FolderObjectStore(folder / "objects", synced=False),
+        )
+        with Channels({}) as channels:
+            service = build(settings, channels, bus, objects)
+            with running(service, bus, settings) as channel:
+                yield Server(pb_grpc.RetrievalServiceStub(channel), channel, bus, objects, folder)
+        bus.close()
+
+
+def refused(call: Any, request: Any) -> MedqError:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(request)
+    return from_rpc_error(caught.value)
+
+
+def ids(samples: Sequence[dict[str, Any]]) -> list[int]:
+    return [int(sample["image_id"], 16) for sample in samples]
+
+
+def test_indexing_an_image_set_twice_holds_each_image_once(server: Server) -> None:
+    uri = server.image_set(range(20))
+    for operation_id in ("one", "two"):
+        server.stub.StartIndexImages(pb.StartIndexImagesRequest(operation_id=operation_id, image_set_uri=uri))
+        assert await_operation(server.channel, operation_id).result_uri == uri
+    pool = server.stub.GetPool(pb.GetPoolRequest())
+    assert (pool.n_images, dict(pool.n_by_split)) == (20, {"pool": 20})
+
+
+def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
+    vector = vector_of(1, 0)
+    message = events_pb2.ImageEmbedded(
+        image_id=f"{1:064x}",
+        split="pool",
+        encoder_id="e",
+        vector=vector.tobytes(),
+        modality="mri",
+        phash="0" * 16,
+    )
+    event = Event(
+        "1", IMAGE_EMBEDDED, "test", message.image_id, message.SerializeToString(), datetime.now(UTC)
+    )
+    heard = server.bus.consumer("retrieval", {IMAGE_EMBEDDED: lambda events: None})
+    server.bus.publish([event])
+    for _ in range(200):
+        if server.stub.GetPool(pb.GetPoolRequest()).n_images:
+            break
+        server.bus.consumer("pause", {"medq.test.nothing-happened.v1": lambda events: None}).poll(0.05)
+    heard.close()
+    found = server.stub.SearchSimilar(
+        pb.SearchSimilarRequest(vector=vector.tolist(), limit=3, modality="mri")
+    )
+    assert [image.image_id for image in found.images] == [message.image_id]
+    assert found.images[0].similarity == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_draw_takes_what_prototypes_found_and_prefers_what_fails(server: Server) -> None:
+    pool = server.image_set(range(100), near=range(50))
+    samples, selection = server.select(pool_uris=[pool], budget=20)
+    assert (selection["selected"], selection["reason"]) == (20, "")
+    assert ids(samples) == sorted(ids(samples))
+    noise = [sample for sample in samples if sample["capability"] == "attribute:noise"]
+    assert len(noise) >= 14  # 0.9 of 20 expected
+    assert {sample["prototype_id"] for sample in noise} == {"p0"}
+    assert set(ids(noise)) <= set(range(50))
+    assert all(sample["similarity"] > 0.75 for sample in samples)
+
+
+def test_an_arm_never_selects_an_image_twice_and_another_arm_may(server: Server) -> None:
+    pool = server.image_set(range(30), near=range(30))
+    first, _ = server.select("r0", pool_uris=[pool], budget=20)
+    second, selection = server.select("r1", pool_uris=[pool], budget=20, round=1)
+    assert set(ids(first)).isdisjoint(ids(second))
+    assert selection["selected"] == 10
+    assert selection["reason"].startswith("10 of 20")
+    assert selection["excluded"]["used_before"] == 20
+    other, _ = server.select("other", pool_uris=[pool], budget=20, arm="other")
+    assert len(other) == 20
+
+
+def test_images_that_touch_dev_or_test_are_not_drawn(server: Server) -> None:
+    pool = server.image_set(range(10), near=range(10))
+    twin = server.image_set([50], near=[50], phash=f"{(3 * 0x9E3779B97F4A7C15) % 2**64 ^ 1:016x}")
+    known = server.image_set([60, 61], near=[60, 61], patient="patient-hash")
+    dev = server.image_set([0, 1, 99], split="dev", patient="patient-hash")
+    guards = [dev, server.image_set([3], split="test")]
+    samples, selection = server.select(pool_uris=[pool, twin, known], guard_uris=guards, budget=50)
+    assert ids(samples) == [2, 4, 5, 6, 7, 8, 9]
+    reasons = {"leak_same_pixels": 3, "leak_perceptual_hash": 1, "leak_patient": 2}
+    assert selection["excluded"] == {**reasons, "used_before": 0, "not_similar": 0}
+    leaks = server.stub.CheckLeakage(
+        pb.CheckLeakageRequest(image_set_uris=[pool, twin, known], guard_uris=guards, phash_distance=2)
+    ).leaks
+    assert [(int(leak.image_id, 16), leak.reason) for leak in leaks] == [
+        (0, "same_pixels"), (1, "same_pixels"), (3, "same_pixels"), (50, "perceptual_hash"), (60, "patient"), (61, "patient"),
+    ]  # fmt: skip
+
+
+def test_only_images_of_the_named_sets_and_of_the_pool_split_are_drawn(server: Server) -> None:
+    other = server.image_set(range(20, 40), near=range(20, 40))
+    server.select("other", pool_uris=[other])
+    mixed = [
+        server.image_set(range(5), near=range(5)),
+        server.image_set(range(5, 9), "replay", near=range(5, 9)),
+    ]
+    samples, _ = server.select("mine", pool_uris=mixed, budget=50, run_id="another")
+    assert ids(samples) == list(range(5))
+
+
+def test_a_random_draw_needs_no_failures_and_names_no_capability(server: Server) -> None:
+    pool = server.image_set(range(40))
+    samples, selection = server.select(
+        pool_uris=[pool], strategy=pb.STRATEGY_RANDOM, failures_uri="", budget=7
+    )
+    assert len(samples) == 7
+    assert selection["strategy"] == "random"
+    assert {(s["prototype_id"], s["similarity"], s["capability"]) for s in samples} == {("", None, "")}
+
+
+def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(server: Server) -> None:
+    """A restart runs the function from its beginning: here it is run again by hand, on the same tables."""
+    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
+    from services.retrieval.operations import IndexImages, SelectSamples
+    from services.retrieval.store import SelectionStore
+    from shared.database import create_engine, sqlite_url
+
+    pool = server.image_set(range(30), near=range(30))
+    engine = create_engine(sqlite_url(server.folder / "again.sqlite"))
+    store, index = SelectionStore(engine), QdrantEdgeIndex(server.folder / "again")
+    select = SelectSamples(index, server.objects, store, IndexImages(index, server.objects, 8))
+    request = server.request(pool_uris=[pool], budget=10)
+    first = select(Unhurried(), request)
+    assert select(Unhurried(), request) == first
+    assert len(store.used_by_others("run", "medq", "next")) == 10
+    index.close()
+    engine.dispose()
+
+
+class Unhurried:
+    """An operation's context that nobody calls off."""
+
+    def progress(self, done: int, total: int, unit: str, message: str = "") -> None:
+        pass
+
+
+def test_an_empty_pool_is_a_failed_precondition_with_a_remedy(server: Server) -> None:
+    dev = server.image_set(range(3), split="dev")
+    with pytest.raises(FailedPrecondition) as caught:
+        server.select(pool_uris=[dev])
+    assert "Ingest images" in caught.value.remedy
+
+
+def test_a_dataset_of_another_kind_ends_the_operation(server: Server) -> None:
+    pool = server.image_set(range(3))
+    with pytest.raises(InvalidArgument, match="failures"):
+        server.select(pool_uris=[pool], failures_uri=pool)
+    with pytest.raises(NotFound):
+        server.select("missing", pool_uris=["sha256:" + "0" * 64])
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"run_id": ""}, "run_id"),
+        ({"arm": ""}, "arm"),
+        ({"strategy": 0}, "strategy"),
+        ({"failures_uri": ""}, "failures_uri"),
+        ({"budget": 0}, "budget"),
+        ({"tau_sim": 1.0}, "tau_sim"),
+        ({"tau_sim": float("nan")}, "tau_sim"),
+        ({"alpha": -1.0}, "alpha"),
+        ({"phash_distance": 17}, "phash_distance"),
+        ({"guard_uris": ["dev"]}, "guard_uris"),
+        ({"pool_uris": []}, "pool_uris"),
+    ],
+)
+def test_a_wrong_selection_is_refused_with_its_field(
+    server: Server, changed: dict[str, Any], field: str
+) -> None:
+    request = server.request(**{"pool_uris": ["sha256:" + "0" * 64], **changed})
+    error = refused(server.stub.StartSelectSamples, request)
+    assert isinstance(error, InvalidArgument)
+    assert (error.field, bool(error.remedy)) == (field, True)
+
+
+def test_wrong_searches_and_checks_are_refused(server: Server) -> None:
+    uri = server.image_set(range(3))
+    assert (
+        refused(server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=[1.0] * D, limit=5)).field
+        == "vector"
+    )
+    unit = vector_of(0, 0).tolist()
+    assert refused(server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=unit, limit=0)).field == "limit"
+    assert refused(server.stub.CheckLeakage, pb.CheckLeakageRequest()).field == "image_set_uris"
+    unknown = pb.CheckLeakageRequest(image_set_uris=[uri], image_ids=["x"])
+    assert isinstance(refused(server.stub.CheckLeakage, unknown), NotFound)
+    index = pb.StartIndexImagesRequest(operation_id="x", image_set_uri="pool")
+    assert refused(server.stub.StartIndexImages, index).field == "image_set_uri"
+
+
+def test_a_selection_does_not_hold_paths_or_times(server: Server) -> None:
+    samples, selection = server.select(pool_uris=[server.image_set(range(9), near=range(9))])
+    assert str(server.folder) not in json.dumps([samples, selection])
