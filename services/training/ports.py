@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -44,5 +44,41 @@ class TrainingLauncher(Protocol):
         Raises:
             MedqError: the job's own error, or `Internal` with the end of its log where it died without one.
             Cancelled: it was called off; its checkpoints stay.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Leak:
+    """Why an image may not be trained on.
+
+    Args:
+        reason: "same_pixels", "perceptual_hash", "patient" or "session".
+        guard_image_id: The guarded image that it touches.
+    """
+
+    reason: str
+    guard_image_id: str
+
+
+class LeakageGate(Protocol):
+    """Says which images are too near to the development and test sets."""
+
+    def check(
+        self,
+        image_ids: Sequence[str],
+        image_set_uris: Sequence[str],
+        guard_uris: Sequence[str],
+        phash_distance: int,
+    ) -> dict[str, Leak]:
+        """Check images; whatever keeps it from checking all of them is raised, never taken for "no leak".
+
+        Args:
+            image_ids: The candidates, each described in one of the image sets.
+            image_set_uris: `sha256:<hex>` of image sets.
+            guard_uris: `sha256:<hex>` of the guarded image sets, at least one.
+            phash_distance: Hamming distance at which two images count as one.
+
+        Returns: The leaking ones by image id.
         """
         ...

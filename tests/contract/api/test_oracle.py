@@ -113,7 +113,8 @@ def test_in_a_cold_start_the_expert_sees_every_answer(house):
         (row["expert_action"] == "accept") == (row["reference_answer"] == row["answer"]) for row in rows
     )
     assert set(summary["expert_actions"]) == {"accept", "edit"}
-    assert summary["simulated"] and all(row["simulated"] for row in rows)
+    assert summary["simulated"]
+    assert all(row["simulated"] for row in rows)
     assert reviews == {row["decision_id"]: 1 for row in rows}
     assert house.neighbours.generated == []
 

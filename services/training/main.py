@@ -1,0 +1,70 @@
+"""The composition root of the training service."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from google.protobuf.message import Message
+
+from medq.training.v1 import training_pb2 as pb
+from medq.training.v1 import training_pb2_grpc as pb_grpc
+from services.training.adapters.retrieval_gate import RetrievalGate
+from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.building import DatasetBuilder
+from services.training.operations import TrainingOperations
+from services.training.ports import TrainingLauncher
+from services.training.service import Training
+from services.training.settings import TrainingSettings
+from services.training.store import TrainingStore
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.objects.store import ObjectStore
+from shared.operations import OperationFunction, Operations
+from shared.rpc.channels import Channels
+from shared.rpc.main import serve
+from shared.rpc.server import Service
+
+
+def build(
+    settings: TrainingSettings,
+    channels: Channels,
+    bus: EventBus,
+    objects: ObjectStore,
+    launcher: TrainingLauncher | None = None,
+) -> Service:
+    """Put the service together.
+
+    Args:
+        settings: Its settings.
+        channels: To "retrieval" (the leakage gate).
+        bus: Where the outbox is drained to, by the server.
+        objects: Where models and datasets lie.
+        launcher: Runs jobs; None: child processes on this machine.
+    """
+    engine = create_engine(sqlite_url(settings.state_folder / "training" / "training.sqlite"))
+    store = TrainingStore(engine)
+    builder = DatasetBuilder(objects, RetrievalGate(channels["retrieval"]))
+    work = TrainingOperations(objects, store, builder, launcher or SubprocessLauncher(), settings)
+    functions: dict[type[Message], OperationFunction] = {
+        pb.StartImportModelRequest: work.import_model,
+        pb.StartBuildDatasetRequest: work.build_dataset,
+        pb.StartTrainRequest: work.train,
+    }
+    operations = Operations(
+        "training", engine, functions, owner=settings.owner, n_workers=settings.operation_workers
+    )
+    return Service(
+        name="training",
+        full_name="medq.training.v1.TrainingService",
+        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations)),
+        operations=operations,
+        outbox=store.outbox,
+        engine=engine,
+        objects=objects,
+        close=engine.dispose,
+    )
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    serve("training", TrainingSettings(), build)

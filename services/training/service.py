@@ -1,0 +1,85 @@
+"""The servicer of `medq.training.v1.TrainingService`: checks a request, then notes it as an operation."""
+
+from __future__ import annotations
+
+import math
+
+import grpc
+
+from medq.training.v1 import training_pb2 as pb
+from medq.training.v1 import training_pb2_grpc as pb_grpc
+from services.training.operations import REDUCTIONS, local_folder
+from shared.errors import InvalidArgument
+from shared.operations import Operations
+from shared.rpc.checks import require_between, require_uri
+
+MAX_PHASH_DISTANCE = 16
+_MAX_BATCH = 65_536
+_MAX_EPOCHS = 10_000
+
+
+class Training(pb_grpc.TrainingServiceServicer):
+    """Starts the operations of training.
+
+    Args:
+        operations: The service's operations.
+    """
+
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    def StartImportModel(
+        self, request: pb.StartImportModelRequest, context: grpc.ServicerContext
+    ) -> pb.StartImportModelResponse:
+        """See the proto."""
+        local_folder(request.folder_uri)
+        return pb.StartImportModelResponse(operation_id=self._operations.start(request))
+
+    def StartBuildDataset(
+        self, request: pb.StartBuildDatasetRequest, context: grpc.ServicerContext
+    ) -> pb.StartBuildDatasetResponse:
+        """See the proto."""
+        require_uri("decisions_uri", request.decisions_uri)
+        if request.replay_uri:
+            require_uri("replay_uri", request.replay_uri)
+        for field in ("image_set_uris", "guard_uris"):
+            uris = getattr(request, field)
+            if not uris:
+                raise InvalidArgument(
+                    "The leakage gate needs it.", field=field, remedy="Name at least one image set."
+                )
+            for uri in uris:
+                require_uri(field, uri)
+        require_between("replay_ratio", request.replay_ratio, 0, 1000)
+        require_between("phash_distance", request.phash_distance, 0, MAX_PHASH_DISTANCE)
+        if not request.is_quality_assurance_off:
+            require_between("tfidf_threshold", request.tfidf_threshold, math.nextafter(0, 1), 1)
+        return pb.StartBuildDatasetResponse(operation_id=self._operations.start(request))
+
+    def StartTrain(
+        self, request: pb.StartTrainRequest, context: grpc.ServicerContext
+    ) -> pb.StartTrainResponse:
+        """See the proto."""
+        require_uri("model_uri", request.model_uri)
+        require_uri("dataset_uri", request.dataset_uri)
+        require_between("learning_rate", request.learning_rate, math.nextafter(0, 1), 1)
+        require_between("epochs", request.epochs, 1, _MAX_EPOCHS)
+        if request.epochs != int(request.epochs):
+            raise InvalidArgument(
+                "Only whole passes over the data.",
+                field="epochs",
+                value=request.epochs,
+                remedy="Choose 1, 2, 3, ...",
+            )
+        require_between("batch_size", request.batch_size, 1, _MAX_BATCH)
+        require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)
+        require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)
+        require_between("weight_decay", request.weight_decay, 0, 1)
+        if request.loss not in REDUCTIONS:
+            raise InvalidArgument(
+                "The form of the loss must be chosen.",
+                field="loss",
+                value=request.loss,
+                remedy="LOSS_REDUCTION_TOKEN_MEAN or LOSS_REDUCTION_SAMPLE_SUM.",
+            )
+        return pb.StartTrainResponse(operation_id=self._operations.start(request))
