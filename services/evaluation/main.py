@@ -80,8 +80,10 @@ def main() -> None:
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:
     import torch
+    from transformers.utils import logging
 
     from services.evaluation.adapters.transformers_model import TransformersModel
 
+    logging.disable_progress_bar()
     torch.set_num_threads(settings.n_torch_threads)
     return TransformersModel(folder, settings.device, settings.batch_size)

@@ -22,7 +22,7 @@ _ANSWERS = sa.Table(
     sa.Column("image_id", sa.String(64), primary_key=True),
     sa.Column("prompt_digest", sa.String(64), primary_key=True),
     sa.Column("run", sa.Integer, primary_key=True),
-    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),  # as JSON: a model may say NUL, which PostgreSQL refuses
     sa.Column("token_logprobs", sa.Text, nullable=False),
 )
 
@@ -66,7 +66,7 @@ class AnswerStore:
         for row in rows:
             logprobs = tuple(json.loads(row.token_logprobs))
             key = AnswerKey(row.item_id, row.image_id, row.prompt_digest, row.run)
-            answers[key] = Generation(row.text, logprobs, len(logprobs))
+            answers[key] = Generation(json.loads(row.text), logprobs, len(logprobs))
         return answers
 
     def save(self, model_digest: str, sampling_digest: str, answers: Mapping[AnswerKey, Generation]) -> None:
@@ -79,7 +79,7 @@ class AnswerStore:
                 "image_id": key.image_id,
                 "prompt_digest": key.prompt_digest,
                 "run": key.run,
-                "text": answer.text,
+                "text": json.dumps(answer.text),
                 "token_logprobs": json.dumps(answer.token_logprobs),
             }
             for key, answer in answers.items()

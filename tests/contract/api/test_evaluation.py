@@ -16,9 +16,10 @@ import pytest
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.evaluation.main import build
 from services.evaluation.settings import EvaluationSettings
-from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -465,3 +466,34 @@ def test_datasets_that_are_not_there_are_not_found_and_an_id_names_one_request(w
         with pytest.raises(grpc.RpcError) as caught:
             stub.StartEvaluate(evaluate_request(world, "sha256:" + "1" * 64))
         assert isinstance(from_rpc_error(caught.value), AlreadyExists)
+
+
+def test_an_evaluation_that_is_called_off_keeps_its_answers(world):
+    at_work, go_on = threading.Event(), threading.Event()
+
+    def waits(prompt, sampling):
+        if prompt.item_id == "2":
+            at_work.set()
+            assert go_on.wait(30)
+        return "A"
+
+    world.model.rule = waits
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        answer = stub.StartEvaluate(evaluate_request(world, dev))
+        assert at_work.wait(30)
+        operations = operations_pb2_grpc.OperationsServiceStub(channel)
+        operations.CancelOperation(operations_pb2.CancelOperationRequest(operation_id=answer.operation_id))
+        go_on.set()
+        with pytest.raises(Cancelled):
+            finish(channel, answer)
+        world.model.asked.clear()
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev, "again")))
+    assert sorted(world.model.asked) == [("4", 0), ("4", 1), ("5", 0), ("5", 1)]
+
+
+def test_what_is_no_model_answers_nothing(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(InvalidArgument, match="kind 'model'"):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, model_uri=dev)))

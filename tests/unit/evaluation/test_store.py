@@ -10,7 +10,7 @@ def store(tmp_path):
 
 
 def test_an_answer_comes_back_exactly(tmp_path):
-    answer = Generation("B) – ja", (-0.1, -1e-17, -123.456789012345678), 3)
+    answer = Generation("B) – ja\0", (-0.1, -1e-17, -123.456789012345678), 3)
     store(tmp_path).save("m", "s", {KEY: answer})
     assert store(tmp_path).known("m", "s") == {KEY: answer}
 
