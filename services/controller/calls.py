@@ -20,7 +20,6 @@ from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.controller.domain.ledger import Cost, Limits
-from services.controller.domain.report import perception
 from services.controller.ledger_store import Ledger
 from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report_facts import read_json
@@ -164,7 +163,8 @@ class Calls:
             "rows": {name: entry.rows for name, entry in files.items() if entry.rows is not None}
         }
         if "scores.json" in files:
-            detail["overall"] = perception(read_json(self.with_.objects, uri, "scores.json"))["overall"]
+            scores = read_json(self.with_.objects, uri, "scores.json")
+            detail["overall"] = scores["perception"]["overall"]
         return detail
 
     def _patiently(self) -> Retrying:

@@ -145,7 +145,7 @@ class TrainSection(Section):
     learning_rate: float = Field(
         2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
     )
-    epochs: float = Field(3.0, gt=0, le=1000, description="Paper: passes over the data.")
+    epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
     batch_size: int = Field(16, ge=1, description="Ours: samples per optimiser step and device.")
     gradient_accumulation: int = Field(1, ge=1, description="Ours: batches per optimiser step.")
     loss: Literal["token_mean", "sample_sum"] = Field(

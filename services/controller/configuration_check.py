@@ -64,7 +64,7 @@ def require(config_yaml: str, base_folder: str) -> RunConfiguration:
         raise InvalidArgument(
             f"The configuration cannot run. {told}",
             field=problems[0].field,
-            remedy="ValidateRun (`medq run --check`) lists the same problems and spends nothing.",
+            remedy="ValidateRun lists the same problems and spends nothing.",
         )
     return configuration
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from medq.controller.v1.events_pb2 import RoundCompleted
 from services.controller.calls import Calls
 from services.controller.configuration import RunConfiguration, StopSection
+from services.controller.domain.gains import Gains, paired_gains
 from services.controller.domain.ledger import Limits, is_spent
+from services.controller.domain.plateau import is_plateau, regression_gate
+from services.controller.domain.seeds import derive_seed
 from services.controller.ports import StepOutcome
 from services.controller.store import Result
 from shared.events.bus import Event, event_id
+from shared.objects.dataset import read_rows
+from shared.statistics import Interval
 
 ROUND_COMPLETED = "medq.controller.round-completed.v1"
 _HOUR_SECONDS = 3600.0
@@ -25,15 +31,58 @@ def limits_of(section: StopSection) -> Limits:
 def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
     """Whether the arm stops after the evaluation of this round.
 
-    Returns: `reason` ("" to go on, "regression", "plateau", "budget", "rounds"), and what it rests on.
+    Returns: `reason` ("" to go on, or "regression", "plateau", "budget", "rounds", the first that holds), `is_promoted`, and
+        what that rests on: `gain` and `gains_by_modality` over the round before, `regressions`.
     """
-    outcome: StepOutcome = {"reason": "", "is_promoted": True}
-    if is_spent(limits_of(configuration.stop), *calls.with_.ledger.committed(calls.run_id)):
-        outcome["reason"] = "budget"
-    elif calls.round >= configuration.rounds:
-        outcome["reason"] = "rounds"
+    stop = configuration.stop
+    gains = _gains(calls, configuration)
+    lost = regression_gate(gains.by_modality, allowance=stop.modality_allowance) if gains else ()
+    history = [*_earlier_gains(calls), gains.overall] if gains else []
+    if lost:
+        reason = "regression"
+    elif is_plateau(history, minimum_gain=stop.min_gain, patience=stop.patience):
+        reason = "plateau"
+    elif is_spent(limits_of(stop), *calls.with_.ledger.committed(calls.run_id)):
+        reason = "budget"
+    else:
+        reason = "rounds" if calls.round >= configuration.rounds else ""
+    outcome: StepOutcome = {
+        "reason": reason,
+        "is_promoted": not lost,
+        "gain": asdict(gains.overall) if gains else None,
+        "gains_by_modality": {name: asdict(gain) for name, gain in gains.by_modality.items()}
+        if gains
+        else {},
+        "regressions": [asdict(one) for one in lost],
+    }
     calls.with_.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
     return outcome
+
+
+def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
+    """The gains of this round over the one before; None for the base model."""
+    uris = {
+        result.round: result.uri
+        for result in calls.with_.store.results(calls.run_id)
+        if (result.arm, result.step) == (calls.arm, "evaluate_dev")
+    }
+    if calls.round == 0:
+        return None
+    before, after = (
+        read_rows(calls.with_.objects, uris[number], "answers.jsonl")
+        for number in (calls.round - 1, calls.round)
+    )
+    return paired_gains(before, after, seed=derive_seed(configuration.seed, calls.arm, calls.round, "decide"))
+
+
+def _earlier_gains(calls: Calls) -> list[Interval]:
+    """The gains of the rounds before this one, oldest first."""
+    decided = [
+        result
+        for result in calls.with_.store.results(calls.run_id)
+        if (result.arm, result.step) == (calls.arm, "decide") and 0 < result.round < calls.round
+    ]
+    return [Interval(**result.detail["gain"]) for result in sorted(decided, key=lambda result: result.round)]
 
 
 def complete_round(calls: Calls, model: str, sequence: int, reason: str) -> StepOutcome:

@@ -99,8 +99,7 @@ def _failures(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str, 
     return {
         "capabilities": read_rows(objects, uri, "capabilities.jsonl"),
         "prototypes": read_rows(objects, uri, "prototypes.jsonl"),
-        "n_failures": manifest.files["failures.jsonl"].rows,
-        "n_items": manifest.counts.get("items"),
+        "counts": dict(manifest.counts),
     }
 
 
@@ -110,7 +109,6 @@ def _decisions(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str,
     uri = by_step["annotate"].uri
     return {
         "rows": read_rows(objects, uri, "decisions.jsonl"),
-        "n_unanswered": read_manifest(objects, uri).files["unanswered.jsonl"].rows,
         "summary": read_json(objects, uri, "summary.json"),
     }
 
@@ -122,6 +120,5 @@ def _dataset(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str, A
     manifest = read_manifest(objects, uri)
     return {
         "counts": dict(manifest.counts),
-        "n_rows": manifest.files["train.jsonl"].rows,
         "dropped": read_rows(objects, uri, "dropped.jsonl"),
     }

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from google.protobuf.message import Message
+
 from medq.embedding.v1 import embedding_pb2
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
@@ -15,6 +17,7 @@ from services.controller.calls import Calls, Made
 from services.controller.configuration import ArmSection, RunConfiguration
 from services.controller.decisions import complete_round, decide
 from services.controller.domain.seeds import derive_seed
+from shared.errors import BudgetExhausted, FailedPrecondition
 
 _STRATEGIES = {
     "failure_driven": retrieval_pb2.STRATEGY_FAILURE_DRIVEN,
@@ -139,7 +142,7 @@ class Steps:
             max_clusters=section.max_clusters,
             n_runs=self.configuration.evaluate.runs,
         )
-        made = self.calls.operate("mine_failures", "evaluation", request)
+        made = self._operate("mine_failures", "evaluation", request)
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
@@ -159,7 +162,7 @@ class Steps:
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
         )
-        made = self.calls.operate("select_samples", "retrieval", request)
+        made = self._operate("select_samples", "retrieval", request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
     def annotate(self, samples: str) -> str:
@@ -188,7 +191,7 @@ class Steps:
             seed=self._seed("annotate"),
         )
         return self._unless_empty(
-            self.calls.operate("annotate", "oracle", request), "decisions.jsonl", "no_decisions"
+            self._operate("annotate", "oracle", request), "decisions.jsonl", "no_decisions"
         )
 
     def build_dataset(self, decisions: str) -> str:
@@ -211,9 +214,13 @@ class Steps:
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not has_assurance,
         )
-        return self._unless_empty(
-            self.calls.operate("build_dataset", "training", request), "train.jsonl", "no_training_samples"
-        )
+        try:
+            made = self._operate("build_dataset", "training", request)
+        except FailedPrecondition as error:
+            if error.field != "decisions_uri":
+                raise
+            raise ArmEnded("no_training_samples", self) from None  # quality assurance left none
+        return self._unless_empty(made, "train.jsonl", "no_training_samples")
 
     def train(self, dataset: str) -> str:
         """Full-parameter fine-tuning, Eq. (4)."""
@@ -234,7 +241,7 @@ class Steps:
             round=self.calls.round,
             arm=self.arm.name,
         )
-        return self.calls.operate("train", "training", request).uri
+        return self._operate("train", "training", request).uri
 
     def stop_if_done(self) -> None:
         """End the arm at a regression, a plateau, a spent budget, or after the last round."""
@@ -269,7 +276,14 @@ class Steps:
             ),
             extractor=_EXTRACTORS[section.extractor],
         )
-        return self.calls.operate(step, "evaluation", request).uri
+        return self._operate(step, "evaluation", request).uri
+
+    def _operate(self, step: str, service: str, request: Message) -> Made:
+        """A step on another service; where the run's budget does not cover it, the arm ends."""
+        try:
+            return self.calls.operate(step, service, request)
+        except BudgetExhausted:
+            raise ArmEnded("budget", self) from None
 
     def _seed(self, step: str) -> int:
         return derive_seed(self.configuration.seed, self.arm.name, self.calls.round, step)

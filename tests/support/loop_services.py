@@ -149,10 +149,9 @@ class LoopServices(*_BASES):
             for run in range(request.n_runs)
         ]  # fmt: skip
         overall = score(rows)
-        by_axis = {
-            "modality": {name: score([r for r in rows if r["modality"] == name]) for name in ("ct", "mri")}
-        }
-        return "evaluation", {"answers.jsonl": rows, "scores.json": {"overall": overall, "by_axis": by_axis}}
+        groups = {name: score([row for row in rows if row["modality"] == name]) for name in ("ct", "mri")}
+        scores = {"perception": {"overall": overall, "by_modality": groups}}
+        return "evaluation", {"answers.jsonl": rows, "scores.json": scores}
 
     def _mine_failures(self, request):
         image = put_image(self.objects)
@@ -256,7 +255,13 @@ def put(objects, kind, files, seed=0):
             else:
                 (folder / file).write_text(json.dumps(content, sort_keys=True))
         return write_dataset(
-            objects, kind, folder, counts={"items": N_ITEMS}, parents=[], configuration={}, seed=seed
+            objects,
+            kind,
+            folder,
+            counts={"items": N_ITEMS, "failures": 1, "unscored": 0},
+            parents=[],
+            configuration={},
+            seed=seed,
         )
 
 

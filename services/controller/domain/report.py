@@ -25,10 +25,10 @@ class RoundFacts:
     Attributes:
         round: From 0; the model after so many trainings.
         dev, test: `scores.json` of the evaluations.
-        failures: `capabilities`, `prototypes`: the rows; `n_failures`, `n_items`.
+        failures: `capabilities`, `prototypes`: the rows; `counts` of the manifest.
         selection: `selection.json`.
-        decisions: The rows of `decisions.jsonl`, with `unanswered`: how many there are, and `summary`.
-        dataset: `counts` of the manifest, `dropped`: the rows of `dropped.jsonl`.
+        decisions: `rows` of `decisions.jsonl`; `summary`: `summary.json`.
+        dataset: `counts` of the manifest; `dropped`: the rows of `dropped.jsonl`.
         training: `training.json`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
@@ -75,17 +75,6 @@ def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> J
     }
 
 
-def perception(scores: Json) -> Json:
-    """The accuracies of an evaluation: `overall`, `by_<axis>`, and whatever else it says.
-
-    Args:
-        scores: `scores.json`: `overall`, and the groups under `by_axis` or as `by_<axis>`.
-    """
-    told = dict(scores.get("perception", scores))
-    groups = told.pop("by_axis", {})
-    return {**told, **{f"by_{axis}": group for axis, group in groups.items()}}
-
-
 def count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:
     """How often each value of a key occurs; rows where it is empty are left out."""
     return dict(sorted(Counter(str(row[key]) for row in rows if row.get(key)).items()))
@@ -104,15 +93,15 @@ def _round(facts: RoundFacts) -> Json:
     decision = facts.decision
     return {
         "round": facts.round,
-        "dev": None if facts.dev is None else {"perception": perception(facts.dev)},
-        "test": None if facts.test is None else {"perception": perception(facts.test)},
+        "dev": facts.dev,
+        "test": facts.test,
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
         "failures": None if facts.failures is None else _failures(facts.failures),
         "selection": facts.selection,
         "annotation": None if facts.decisions is None else _annotation(facts.decisions),
         "dataset": None if facts.dataset is None else _dataset(facts.dataset),
-        "training": facts.training,
+        "training": None if facts.training is None else _training(facts.training),
     }
 
 
@@ -127,8 +116,9 @@ def _failures(facts: Json) -> Json:
         for row in facts["prototypes"]
     ]
     return {
-        "n_failures": facts["n_failures"],
-        "n_items": facts["n_items"],
+        "n_failures": facts["counts"]["failures"],
+        "n_items": facts["counts"]["items"],
+        "n_unscored": facts["counts"]["unscored"],
         "capabilities": facts["capabilities"],
         "n_prototypes": len(prototypes),
         "prototypes": prototypes,
@@ -136,19 +126,30 @@ def _failures(facts: Json) -> Json:
 
 
 def _annotation(facts: Json) -> Json:
-    rows = facts["rows"]
+    """Routes and reviews; what they cost is in the ledger, not here."""
+    rows, summary = facts["rows"], facts["summary"]
     return {
         "n_decisions": len(rows),
-        "n_unanswered": facts["n_unanswered"],
-        "n_simulated": sum(bool(row.get("simulated")) for row in rows),
+        "n_simulated": sum(bool(row["simulated"]) for row in rows),
         "routes": count(rows, "route"),
         "actions": count(rows, "expert_action"),
-        "summary": facts["summary"],
+        **{key: summary.get(key) for key in ("review_share", "residual_error", "unanswered", "stopped")},
     }
 
 
 def _dataset(facts: Json) -> Json:
-    return {**facts["counts"], "n_rows": facts["n_rows"], "dropped": count(facts["dropped"], "reason")}
+    counts = {f"n_{name}": n for name, n in facts["counts"].items() if name != "dropped"}
+    return {**counts, "dropped": count(facts["dropped"], "reason")}
+
+
+def _training(facts: Json) -> Json:
+    """The numbers of a training, and the loss (nats) at its first and last logged step."""
+    losses = [point["loss"] for point in facts.get("loss_curve", [])]
+    return {
+        **{key: value for key, value in facts.items() if isinstance(value, int | float)},
+        "first_loss": losses[0] if losses else None,
+        "last_loss": losses[-1] if losses else None,
+    }
 
 
 def _split_paths(configuration: Json) -> tuple[Json, Json]:

@@ -1,0 +1,110 @@
+"""Generate `docs/configuration.md` from the models of a run's configuration, or check that it is what would be generated.
+
+`python -m infra.configuration_page` writes; `python -m infra.configuration_page --check` compares and exits 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from services.controller.configuration import ArmSection, RunConfiguration
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
+_HEAD = """# The configuration of a run
+
+One YAML file. Relative paths start from its folder. An unknown key is an error, with a suggestion where one is near; every
+problem is listed at once, before anything is spent. "Paper" marks a value that the paper gives, "ours" one that it does not.
+This page is made by `python -m infra.configuration_page` from `services/controller/configuration.py`.
+
+The shortest file:
+
+```yaml
+name: first-run
+data:
+  pool: images/
+  pool_answers: pool_answers.tsv
+  dev: dev.tsv
+  test: test.tsv
+model: checkpoints/base
+```
+"""
+
+
+def page() -> str:
+    """The page."""
+    parts = [_HEAD, *_table("The whole file", RunConfiguration)]
+    for name, field in RunConfiguration.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            parts += _table(f"`{name}`", field.annotation)
+    parts += _table("An element of `arms`", ArmSection)
+    return "\n".join(parts) + "\n"
+
+
+def _table(title: str, model: type[BaseModel]) -> Iterator[str]:
+    yield f"\n## {title}\n"
+    yield (model.__doc__ or "").strip()
+    yield "\n| key | default | values | from | meaning |\n|---|---|---|---|---|"
+    properties = model.model_json_schema(mode="validation")["properties"]
+    for name, field in model.model_fields.items():
+        origin, meaning = (field.description or ": see below").split(": ", 1)
+        if _is_section(field):
+            yield f"| `{name}` | | a section | | {_first_line(field)} |"
+        else:
+            values = _values(properties[name])
+            yield f"| `{name}` | {_default(field)} | {values} | {origin.lower()} | {meaning} |"
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _first_line(field: FieldInfo) -> str:
+    return (getattr(field.annotation, "__doc__", "") or "").splitlines()[0]
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if isinstance(field.default, tuple):
+        return f"`[{', '.join(arm.name for arm in field.default)}]`"
+    return f"`{json.dumps(field.default)}`"
+
+
+def _values(schema: dict[str, Any]) -> str:
+    """What a key may hold, in words."""
+    if "anyOf" in schema:
+        return " or ".join(_values(option) for option in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" if value else '`""`' for value in schema["enum"])
+    if schema.get("type") == "array":
+        return "a list, not empty"
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    limits = [f"{sign} {_number(schema[key])}" for key, sign in signs.items() if key in schema]
+    return " ".join([str(schema.get("type", "")), ", ".join(limits)]).strip()
+
+
+def main() -> None:
+    """Write the page, or check it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
+    if not parser.parse_args().check:
+        PAGE.write_text(page(), encoding="utf-8")
+    elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
+        sys.stderr.write("docs/configuration.md is not current: run `python -m infra.configuration_page`\n")
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""What a round gained on the development items: the same items before and after, resampled by source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shared.statistics import Interval, paired_bootstrap
+
+
+@dataclass(frozen=True)
+class Gains:
+    """Paired gains of a round over the one before it, in the unit of the scores (-1..1)."""
+
+    overall: Interval
+    by_modality: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class _Item:
+    score: float
+    source: str
+    modality: str
+
+
+def paired_gains(
+    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], *, seed: int
+) -> Gains:
+    """Gains between two evaluations of the same benchmark.
+
+    An item's score is the share of its scored answers that are right; an item with fewer than half of its answers scored, in
+    either evaluation, is UNSCORED and in no gain.
+
+    Args:
+        before: Rows of `answers.jsonl`: `item_id`, `source_id`, `modality`, `scored`, `correct`.
+        after: Likewise, of the later model.
+        seed: Of the resampling; the same for every modality.
+
+    Returns: The gains, 95 % intervals; modalities sorted by name.
+    """
+    first, second = _items(before), _items(after)
+    both = sorted(first.keys() & second.keys())
+    modalities = sorted({second[item].modality for item in both})
+    return Gains(
+        _gain(first, second, both, seed),
+        {
+            name: _gain(first, second, [item for item in both if second[item].modality == name], seed)
+            for name in modalities
+        },
+    )
+
+
+def _gain(
+    first: Mapping[str, _Item], second: Mapping[str, _Item], items: Sequence[str], seed: int
+) -> Interval:
+    return paired_bootstrap(
+        [first[item].score for item in items],
+        [second[item].score for item in items],
+        [second[item].source for item in items],
+        np.random.default_rng(seed),
+    )
+
+
+def _items(rows: Sequence[Mapping[str, Any]]) -> dict[str, _Item]:
+    by_item: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        by_item.setdefault(row["item_id"], []).append(row)
+    found = {}
+    for item_id, answers in by_item.items():
+        scored = [bool(answer["correct"]) for answer in answers if answer["scored"]]
+        if scored and 2 * len(scored) >= len(answers):
+            first = answers[0]
+            found[item_id] = _Item(sum(scored) / len(scored), str(first["source_id"]), str(first["modality"]))
+    return found

@@ -1,0 +1,123 @@
+import pytest
+import yaml
+
+from infra.configuration_page import PAGE, page
+from services.controller.configuration import RunConfiguration
+from services.controller.configuration_check import check, effective_yaml, require
+from shared.errors import InvalidArgument
+from tests.support.run_files import write_run_files
+
+
+@pytest.fixture
+def problems(tmp_path):
+    """Runs a check on a small run's file after changes; gives {field: (message, remedy)}."""
+
+    def of(**changes):
+        config = write_run_files(tmp_path / str(len(list(tmp_path.iterdir()))), **changes)
+        folder = max(tmp_path.iterdir(), key=lambda path: int(path.name))
+        found = check(config, str(folder))[1]
+        return {problem.field: (problem.message, problem.remedy) for problem in found}
+
+    return of
+
+
+def test_defaults_are_the_papers(tmp_path):
+    configuration, problems = check(write_run_files(tmp_path / "a", evaluate={}), str(tmp_path / "a"))
+    assert not problems
+    assert (configuration.evaluate.runs, configuration.mine.gamma, configuration.select.tau_sim) == (5, 0.6, 0.75)
+    assert (configuration.select.budget, configuration.train.learning_rate, configuration.train.epochs) == (
+        2000,
+        2e-5,
+        3,
+    )
+
+
+def test_paths_start_from_the_base_folder(tmp_path):
+    configuration, _ = check(write_run_files(tmp_path / "a"), str(tmp_path / "a"))
+    assert configuration.data.pool == str(tmp_path / "a" / "pool")
+    assert configuration.model == str(tmp_path / "a" / "model")
+
+
+def test_an_arm_may_be_a_bare_strategy(tmp_path):
+    arms = ["random", {"name": "again", "strategy": "random", "questions": "seed_rule"}]
+    configuration, problems = check(write_run_files(tmp_path / "a", arms=arms), str(tmp_path / "a"))
+    assert not problems
+    assert [(arm.name, arm.strategy, arm.questions) for arm in configuration.arms] == [
+        ("random", "random", None),
+        ("again", "random", "seed_rule"),
+    ]
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(problems):
+    found = problems(mine={"gama": 0.5}, sed=1, arms=[{"nam": "a"}])
+    assert found["mine.gama"] == ("Unknown key.", "Did you mean `gamma`?")
+    assert found["sed"] == ("Unknown key.", "Did you mean `seed`?")
+    assert found["arms.0.nam"][1] == "Did you mean `name`?"
+
+
+def test_a_key_that_is_near_to_none_is_refused_with_all_known_ones(problems):
+    assert problems(mine={"zzz": 1})["mine.zzz"][1] == "Known here: gamma, visual_weight, max_clusters."
+
+
+def test_a_misspelt_choice_is_refused_with_the_nearest_one(problems):
+    assert problems(arms=["failure_drivn"])["arms.0.strategy"][1] == "Did you mean `failure_driven`?"
+    assert problems(train={"loss": "token_men"})["train.loss"][1] == "Did you mean `token_mean`?"
+
+
+def test_every_problem_is_listed_at_once(problems):
+    found = problems(rounds=-1, evaluate={"runs": 0, "top_p": 2}, select={"budget": "many"})
+    assert found.keys() == {"rounds", "evaluate.runs", "evaluate.top_p", "select.budget"}
+
+
+def test_two_arms_of_one_name_are_refused(problems):
+    assert "two arms are called 'random'" in problems(arms=["random", "random"])["arms"][0]
+
+
+def test_a_required_key_that_is_missing_is_named(tmp_path):
+    found = check("name: x\nmodel: m\ndata: {pool: p}", str(tmp_path))[1]
+    assert [problem.field for problem in found] == ["data.pool_answers", "data.dev", "data.test"]
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1", "", "!!python/object:os.system x"])
+def test_what_is_no_mapping_in_yaml_is_refused(text, tmp_path):
+    configuration, problems = check(text, str(tmp_path))
+    assert configuration is None
+    assert len(problems) == 1
+
+
+def test_what_is_not_there_is_named_before_anything_is_spent(tmp_path):
+    config = yaml.safe_load(write_run_files(tmp_path / "a"))
+    (tmp_path / "a" / "pool" / "a.png").unlink()
+    (tmp_path / "a" / "model" / "model.safetensors").unlink()
+    (tmp_path / "a" / "dev.tsv").write_text("index\tquestion\n")
+    config["data"]["test"] = "no.tsv"
+    found = {problem.field: problem for problem in check(yaml.safe_dump(config), str(tmp_path / "a"))[1]}
+    assert found.keys() == {"data.pool", "data.dev", "data.test", "model"}
+    assert found["data.pool"].message == "The folder holds no file."
+    assert found["data.dev"].message == "dev.tsv has no column answer, image or image_path."
+    assert "weights are missing" in found["model"].message
+    assert all(problem.remedy for problem in found.values())
+
+
+def test_a_pool_may_be_a_manifest_but_not_any_file(tmp_path):
+    config = yaml.safe_load(write_run_files(tmp_path / "a"))
+    for name in ("pool.csv", "pool.txt"):
+        (tmp_path / "a" / name).write_text("path\n")
+    assert not check(yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.csv"}}), str(tmp_path / "a"))[1]
+    found = check(yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.txt"}}), str(tmp_path / "a"))[1]
+    assert [problem.field for problem in found] == ["data.pool"]
+
+
+def test_the_error_names_every_problem(tmp_path):
+    with pytest.raises(InvalidArgument, match=r"seed: .*rounds: ") as caught:
+        require(write_run_files(tmp_path / "a", rounds=-1, seed=-1), str(tmp_path / "a"))
+    assert caught.value.field in ("rounds", "seed")
+
+
+def test_the_effective_file_reads_back_to_the_same_configuration(tmp_path):
+    configuration, _ = check(write_run_files(tmp_path / "a", arms=["random"]), str(tmp_path / "a"))
+    assert RunConfiguration.model_validate(yaml.safe_load(effective_yaml(configuration))) == configuration
+
+
+def test_the_page_in_docs_is_current():
+    assert PAGE.read_text(encoding="utf-8") == page()

@@ -1,0 +1,115 @@
+import math
+
+import pytest
+
+from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, require_within, totals
+from services.controller.ledger_store import Ledger
+from shared.database import create_engine, sqlite_url
+from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition, InvalidArgument
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    engine = create_engine(sqlite_url(tmp_path / "l.sqlite"))
+    yield Ledger(engine)
+    engine.dispose()
+
+
+def states(ledger, run="r"):
+    return [(entry.cost.key, entry.attempt, entry.state) for entry in ledger.all_entries(run)]
+
+
+def test_an_open_reservation_of_the_same_key_becomes_unknown(ledger):
+    assert ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits()) == []
+    assert ledger.reserve("r", [Cost("b", "oracle"), Cost("a", "oracle", usd=2)], Limits()) == ["a"]
+    assert states(ledger) == [("a", 1, "unknown"), ("b", 1, "reserved"), ("a", 2, "reserved")]
+
+
+def test_a_settled_key_gets_no_new_row(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits())
+    ledger.settle("r", [Cost("a", "oracle", usd=0.5)])
+    assert ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(max_usd=0.5)) == []
+    assert states(ledger) == [("a", 1, "settled")]
+    assert ledger.committed("r") == (0.5, 0.0)
+
+
+def test_all_costs_are_reserved_or_none(ledger):
+    with pytest.raises(BudgetExhausted, match="max_usd"):
+        ledger.reserve("r", [Cost("a", "oracle", usd=1), Cost("b", "oracle", usd=2)], Limits(max_usd=2.5))
+    assert states(ledger) == []
+
+
+def test_unknown_attempts_count_against_the_limit(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(max_usd=2))
+    ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(max_usd=2))
+    with pytest.raises(BudgetExhausted):
+        ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(max_usd=2))
+    assert states(ledger) == [("a", 1, "unknown"), ("a", 2, "reserved")]
+
+
+def test_runs_do_not_share_a_budget(ledger):
+    ledger.reserve("one", [Cost("a", "oracle", usd=2)], Limits(max_usd=2))
+    ledger.reserve("two", [Cost("a", "oracle", usd=2)], Limits(max_usd=2))
+    assert ledger.committed("two") == (2.0, 0.0)
+
+
+def test_settling_again_at_the_same_figures_changes_nothing(ledger):
+    ledger.reserve("r", [Cost("a", "expert", expert_seconds=9)], Limits())
+    for _ in range(2):
+        ledger.settle("r", [Cost("a", "expert", expert_seconds=3)])
+    assert states(ledger) == [("a", 1, "settled")]
+    with pytest.raises(AlreadyExists):
+        ledger.settle("r", [Cost("a", "expert", expert_seconds=4)])
+
+
+def test_what_was_never_reserved_cannot_be_settled(ledger):
+    ledger.reserve("r", [Cost("a", "oracle")], Limits())
+    with pytest.raises(FailedPrecondition):
+        ledger.settle("r", [Cost("a", "oracle", usd=1), Cost("b", "oracle")])
+    assert states(ledger) == [("a", 1, "reserved")]
+
+
+@pytest.mark.parametrize(
+    "costs",
+    [
+        [Cost("", "oracle")],
+        [Cost("a", "lunch")],
+        [Cost("a", "oracle", usd=-1)],
+        [Cost("a", "oracle", expert_seconds=math.nan)],
+        [Cost("a", "oracle"), Cost("a", "oracle")],
+    ],
+)
+def test_a_cost_that_is_none_is_refused(costs, ledger):
+    with pytest.raises(InvalidArgument):
+        ledger.reserve("r", costs, Limits())
+
+
+def test_pages_of_entries_follow_each_other(ledger):
+    ledger.reserve("r", [Cost(f"k{n}", "oracle") for n in range(5)], Limits())
+    first, following = ledger.entries("r", 3)
+    second, end = ledger.entries("r", 3, following)
+    assert [entry.cost.key for entry in first + second] == [f"k{n}" for n in range(5)]
+    assert end is None
+
+
+def test_what_asks_for_nothing_fits_under_a_spent_limit():
+    require_within(Limits(max_usd=1), usd=5, expert_seconds=0, more_usd=0, more_expert_seconds=10)
+
+
+def test_a_budget_is_spent_when_it_is_reached():
+    assert is_spent(Limits(max_usd=1), 1, 0)
+    assert is_spent(Limits(max_expert_seconds=3600), 0, 3600)
+    assert not is_spent(Limits(), 1e9, 1e9)
+
+
+def test_totals_add_up_by_kind_and_state():
+    entries = [
+        Entry(Cost("a", "oracle", usd=1, tokens=10, is_simulated=True), 1, "settled"),
+        Entry(Cost("b", "oracle", usd=2), 1, "settled"),
+        Entry(Cost("c", "expert", expert_seconds=3), 1, "unknown"),
+    ]
+    sums = totals(entries)
+    assert sums["oracle"]["settled"] == {
+        "n": 2, "n_simulated": 1, "usd": 3.0, "tokens": 10, "expert_seconds": 0.0, "compute_seconds": 0.0,
+    }  # fmt: skip
+    assert sums["total"]["unknown"]["expert_seconds"] == 3

@@ -1,0 +1,118 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from services.controller.configuration import RunConfiguration
+from services.controller.domain.report import ArmFacts, RoundFacts, assemble
+from services.controller.report_html import render
+from shared.objects.folder import FolderObjectStore
+from tests.support.loop_services import put_image
+
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
+
+
+def configuration():
+    data = {"pool": "/p", "pool_answers": "/a", "dev": "/d", "test": "/t"}
+    return RunConfiguration(name="n", data=data, model="/m", arms=["failure_driven", "random"]).model_dump(mode="json")
+
+
+def score(value):
+    return {"perception": {"overall": {"value": value, "low": value, "high": value, "n": 4, "unscored": 1}}}
+
+
+def full_round(image_id):
+    gain = {"value": 0.1, "low": 0.0, "high": 0.2, "n": 4}
+    return RoundFacts(
+        round=0,
+        dev=score(0.25),
+        test=score(0.5),
+        failures={
+            "capabilities": [{"capability": "modality:ct", "n_failures": 1, "n_items": 2, "error_rate": 0.5}],
+            "prototypes": [
+                {"prototype_id": 0, "size": 1, "members": ["i"], "image_ids": [image_id], "profile": {"modality:ct": 1}}
+            ],
+            "counts": {"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
+        },
+        selection={"strategy": "random", "requested": 5, "selected": 2, "reason": "pool spent", "excluded": {"used": 3}},
+        decisions={
+            "rows": [
+                {"route": "review", "expert_action": "edit", "simulated": True},
+                {"route": "self", "expert_action": "", "simulated": True},
+            ],
+            "summary": {"review_share": 0.5, "account": {"oracle": {"usd": 3}}, "stopped": {"oracle": ""}},
+        },
+        dataset={"counts": {"samples": 3, "new": 2, "replay": 1, "dropped": 2}, "dropped": [{"reason": "x"}] * 2},
+        training={"n_steps": 7, "loss_curve": [{"loss": 2.0}, {"loss": 1.0}], "settings": {"a": 1}},
+        decision={
+            "reason": "", "is_promoted": True, "gain": gain, "gains_by_modality": {"ct": gain}, "regressions": [],
+        },
+    )  # fmt: skip
+
+
+MEASURED = {
+    "run_id": "r", "create_time": "2026-01-01T00:00:00+00:00", "failure": None, "steps": [],
+    "ledger": {"oracle": {"settled": {
+        "n": 1, "n_simulated": 1, "usd": 3.0, "tokens": 1, "expert_seconds": 0.0, "compute_seconds": 0.0,
+    }}},
+}  # fmt: skip
+
+
+@pytest.fixture
+def report():
+    arms = [
+        ArmFacts("failure_driven", "failure_driven", "capability_driven", "rounds", [full_round("0" * 64)]),
+        ArmFacts("random", "random", "capability_driven", None, [RoundFacts(0)]),
+    ]
+    return assemble(configuration(), arms, MEASURED)
+
+
+def test_a_report_fits_its_schema(report):
+    jsonschema.validate(report, SCHEMA)
+    jsonschema.validate(assemble(configuration(), [], MEASURED), SCHEMA)
+
+
+def test_no_path_and_no_cost_stands_outside_measured(report):
+    outside = json.dumps({key: value for key, value in report.items() if key != "measured"})
+    assert '"/' not in outside
+    assert "usd" not in outside.replace("max_usd", "")
+    assert report["measured"]["paths"]["model"] == "/m"
+
+
+def test_a_report_counts_routes_actions_and_drops(report):
+    round_ = report["arms"]["failure_driven"]["rounds"][0]
+    assert round_["annotation"]["routes"] == {"review": 1, "self": 1}
+    assert round_["annotation"]["actions"] == {"edit": 1}
+    assert round_["annotation"]["n_simulated"] == 2
+    assert round_["dataset"] == {"n_samples": 3, "n_new": 2, "n_replay": 1, "dropped": {"x": 2}}
+    assert round_["training"] == {"n_steps": 7, "first_loss": 2.0, "last_loss": 1.0}
+
+
+def test_what_the_loop_has_not_reached_is_null(report):
+    assert report["arms"]["random"]["stop_reason"] is None
+    assert report["arms"]["random"]["rounds"][0]["test"] is None
+    assert not report["is_complete"]
+
+
+def test_a_report_says_what_is_simulated(report):
+    assert [part["part"] for part in report["simulated"]] == ["oracle", "expert"]
+
+
+def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
+    objects = FolderObjectStore(tmp_path)
+    image_id = put_image(objects).removeprefix("sha256:")
+    arms = [ArmFacts("<b>", "random", "seed_rule", "plateau", [full_round(image_id), full_round("0" * 64)])]
+    page = render(assemble(configuration(), arms, MEASURED), objects)
+    assert page.count("data:image/png;base64,") == 1  # the other image is not in the store
+    assert page.count("<svg") == 2
+    assert "simulated" in page
+    assert "<b>" not in page
+    assert not any(f'{name}="http' in page for name in ("src", "href"))
+    assert "plateau" in page
+
+
+def test_the_page_of_a_run_that_has_just_begun_can_be_shown(tmp_path):
+    arms = [ArmFacts("random", "random", "seed_rule", None, [RoundFacts(0)])]
+    page = render(assemble(configuration(), arms, MEASURED), FolderObjectStore(tmp_path))
+    assert "<svg" not in page
