@@ -21,7 +21,8 @@ from services.retrieval.ports import Hit, IndexedImage, Match, Vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 
 _NAMESPACE = UUID("8f6f1c53-6c0e-5d0b-9a55-9a1d64f2a0c7")
-_INDEXED_FIELDS = ("split", "modality", "image_id", "source_id", "patient", "session")
+#: What searches filter by; each costs 0.2 s and 25 MB when an index is made.
+_INDEXED_FIELDS = ("split", "modality")
 _AT_ONCE = 500
 _MOST_SPLITS = 8
 #: The engine's scores may differ from numpy's in the last bit: it is asked for a little more, and the exact rule is applied here.
