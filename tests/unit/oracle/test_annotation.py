@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from services.oracle.domain.annotation import (
+    AUDIT,
+    EXPERT,
+    REFERENCE,
+    REVIEW,
+    SELF,
+    Signals,
+    cold_start_signals,
+    decision_row,
+    make_task,
+    question_digest,
+    routed_signals,
+)
+from services.oracle.domain.questions import QuestionTemplate
+from services.oracle.domain.summary import summarise
+
+TEMPLATE = QuestionTemplate("What is wrong?", {"A": "Noise", "B": "Blur"}, "what", "", "general", "ct")
+SAMPLE = {
+    "sample_id": "s", "image_id": "i", "image_uri": "sha256:i", "modality": "ct", "source_id": "p",
+    "capability": "modality:ct", "prototype_id": "p0",
+}  # fmt: skip
+TASK = make_task("arm", 1, SAMPLE, TEMPLATE)
+
+
+@pytest.mark.parametrize(
+    ("choice", "logprobs", "route"),
+    [
+        ("A", (-0.1, -0.3), SELF),
+        ("B", (-0.1, -0.3), EXPERT),
+        ("A", (-1.0, 0.0), REFERENCE),
+        (None, (-0.1,), REFERENCE),
+        ("A", (), REFERENCE),
+    ],
+)
+def test_a_later_round_routes_by_the_paper_and_takes_an_unreadable_answer_for_uncertain(
+    choice, logprobs, route
+):
+    found = routed_signals("A", choice, logprobs, tau_entropy=0.5, tau_agreement=0.5)
+    assert found.route == route
+    assert found.entropy == (pytest.approx(-sum(logprobs) / len(logprobs)) if logprobs else None)
+    assert found.agreement == (None if choice is None or not logprobs else float(choice == "A"))
+
+
+@pytest.mark.parametrize(
+    ("route", "review", "expected"),
+    [
+        (SELF, None, (SELF, "B", "")),
+        (REFERENCE, None, (REFERENCE, "A", "")),
+        (EXPERT, ("edit", "C"), (EXPERT, "C", "edit")),
+        (REVIEW, ("accept", "A"), (REVIEW, "A", "accept")),
+        (REVIEW, ("reject", None), (REVIEW, None, "reject")),
+        (SELF, ("accept", "B"), (AUDIT, "B", "accept")),
+        (REFERENCE, ("edit", "B"), (AUDIT, "B", "edit")),
+    ],
+)
+def test_a_decision_adopts_what_its_route_says(route, review, expected):
+    row = decision_row(TASK, Signals("A", "B", 0.1, 0.0, route), review, is_simulated=True)
+    assert (row["route"], row["answer"], row["expert_action"]) == expected
+    assert row["audited_route"] == (route if expected[0] == AUDIT else "")
+    assert row["simulated"] is True
+
+
+def test_the_question_about_an_image_is_named_alike_in_every_arm_and_round():
+    other = make_task("other", 2, SAMPLE, TEMPLATE)
+    assert other.key == TASK.key
+    assert other.decision_id != TASK.decision_id
+
+
+def test_other_options_make_another_question():
+    assert question_digest("q", {"A": "x", "B": "y"}) == question_digest("q", {"B": "y", "A": "x"})
+    assert question_digest("q", {"A": "x", "B": "y"}) != question_digest("q", {"A": "y", "B": "x"})
+
+
+def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
+    def rows(n, route, review):
+        signals = replace(cold_start_signals("A"), route=route, self_answer="A")
+        return [decision_row(TASK, signals, review, is_simulated=True) for _ in range(n)]
+
+    decided = [
+        *rows(4, SELF, None), *rows(3, SELF, ("accept", "A")), *rows(1, REFERENCE, ("edit", "B")),
+        *rows(2, EXPERT, ("reject", None)),
+    ]  # fmt: skip
+    found = summarise(decided, {"why": 2})
+    assert found["routes"] == {"audit": 4, "expert": 2, "self": 4}
+    assert found["expert_actions"] == {"accept": 3, "edit": 1, "reject": 2}
+    assert (found["n_decided"], found["n_decisions"], found["review_share"]) == (10, 8, 0.6)
+    error = found["residual_error"]
+    assert (error["value"], error["n"], error["n_wrong"], error["population"]) == (0.25, 4, 1, 4)
+
+
+def test_no_decision_has_no_shares():
+    found = summarise([], {})
+    assert found["review_share"] is None
+    assert found["residual_error"]["value"] is None
