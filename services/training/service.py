@@ -14,6 +14,8 @@ from shared.operations import Operations
 from shared.rpc.checks import require_between, require_uri
 
 MAX_PHASH_DISTANCE = 16
+#: numpy seeds with 32 bits.
+_MAX_SEED = 2**32 - 1
 _MAX_BATCH = 65_536
 _MAX_EPOCHS = 10_000
 
@@ -75,6 +77,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)
         require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)
         require_between("weight_decay", request.weight_decay, 0, 1)
+        require_between("seed", request.seed, 0, _MAX_SEED)
         if request.loss not in REDUCTIONS:
             raise InvalidArgument(
                 "The form of the loss must be chosen.",

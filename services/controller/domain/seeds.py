@@ -6,7 +6,7 @@ import hashlib
 
 
 def derive_seed(seed: int, arm: str, round_number: int, step: str) -> int:
-    """The seed of a step: the first 63 bits of sha256("seed/arm/round/step").
+    """The seed of a step: the first 31 bits of sha256("seed/arm/round/step").
 
     Evaluation does not use it: there the run's own seed keys the noise, so that arms and rounds are compared under the same
     noise and the base model is answered once for all arms.
@@ -17,7 +17,7 @@ def derive_seed(seed: int, arm: str, round_number: int, step: str) -> int:
         round_number: The round, from 0.
         step: Name of the step.
 
-    Returns: 0 <= seed < 2**63; different arguments give different seeds but for chance.
+    Returns: 0 <= seed < 2**31 (numpy's and torch's seeds are that small); different arguments give different seeds but for chance.
     """
     digest = hashlib.sha256(f"{seed}/{arm}/{round_number}/{step}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1
+    return int.from_bytes(digest[:4], "big") >> 1
