@@ -21,14 +21,18 @@ FILES = ("report.json", "answers.jsonl", "report.html")
 def report_of(with_: Collaborators, run_id: str, failure: str = "") -> dict[str, Any]:
     """`report.json` of a run, as far as it has come.
 
+    Args:
+        with_: Where its parts lie.
+        run_id: The run.
+        failure: The message of the step that failed, where that is not noted on the run yet.
+
     Raises:
         NotFound: There is no such run.
     """
     run = with_.store.get(run_id)
     arms = arms_of(with_.objects, run, with_.store.results(run_id))
-    return assemble(
-        run.configuration, arms, measured_of(with_.store, with_.ledger, run, failure or run.message)
-    )
+    measured = measured_of(with_.store, with_.ledger, run, failure or run.failure)
+    return assemble(run.configuration, arms, measured)
 
 
 def encode(report: dict[str, Any]) -> str:
@@ -62,5 +66,5 @@ def publish_report(with_: Collaborators, run_id: str, failure: str) -> str:
             seed=run.configuration["seed"],
         )
     stops = "; ".join(f"{arm}: {told['stop_reason']}" for arm, told in report["arms"].items())
-    with_.store.end(run_id, failure or stops, uri)
+    with_.store.end(run_id, failure or stops, failure, uri)
     return uri

@@ -28,6 +28,7 @@ _RUNS = sa.Table(
     sa.Column("operation_id", sa.String(200), nullable=False, default=""),
     sa.Column("service", sa.String(40), nullable=False, default=""),
     sa.Column("message", sa.Text, nullable=False, default=""),
+    sa.Column("failure", sa.Text, nullable=False, default=""),
     sa.Column("report_uri", sa.String(200), nullable=False, default=""),
 )
 _RESULTS = sa.Table(
@@ -53,7 +54,16 @@ OUTBOX = Outbox(_METADATA)
 
 @dataclass(frozen=True)
 class RunRow:
-    """A run and where it stands. `configuration` is the effective one as a JSON object, with absolute paths."""
+    """A run and where it stands.
+
+    Attributes:
+        configuration: The effective one as a JSON object, with absolute paths.
+        arm, round, step: The step at work.
+        operation_id, service: What it waits on; "" between two operations.
+        message: One line on why it ended; "" before.
+        failure: The message of the step that failed; "" where none did.
+        report_uri: "" before it has ended.
+    """
 
     run_id: str
     configuration: dict[str, Any]
@@ -64,6 +74,7 @@ class RunRow:
     operation_id: str
     service: str
     message: str
+    failure: str
     report_uri: str
 
 
@@ -144,9 +155,11 @@ class RunStore:
             run_id, arm=arm, round=round_number, step=step, operation_id=operation_id, service=service
         )
 
-    def end(self, run_id: str, message: str, report_uri: str) -> None:
+    def end(self, run_id: str, message: str, failure: str, report_uri: str) -> None:
         """Note how a run ended."""
-        self._update(run_id, message=message, report_uri=report_uri, operation_id="", service="")
+        self._update(
+            run_id, message=message, failure=failure, report_uri=report_uri, operation_id="", service=""
+        )
 
     def record(self, run_id: str, result: Result, event: Event | None = None) -> None:
         """Keep what a step gave, and publish an event with it; the same step again replaces it."""

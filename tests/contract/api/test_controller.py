@@ -1,21 +1,44 @@
+"""The real controller, against small stand-ins of the services that it calls."""
+
 from __future__ import annotations
 
 import json
+import threading
+import time
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
+import grpc
+import jsonschema
 import pytest
+import yaml
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from medq.controller.v1.events_pb2 import RoundCompleted
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from services.controller.decisions import ROUND_COMPLETED
 from services.controller.main import build
 from services.controller.settings import ControllerSettings
+from shared.errors import (
+    AlreadyExists,
+    BudgetExhausted,
+    Cancelled,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+)
+from shared.events.bus import each
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
+from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
 from tests.support.loop_services import LoopServices, serve
 from tests.support.run_files import write_run_files
 from tests.support.servers import running, short_folder
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 
 class House:
@@ -64,14 +87,323 @@ def unmeasured(told):
     return json.dumps({key: value for key, value in told.items() if key != "measured"}, sort_keys=True)
 
 
-def test_a_run_of_two_arms_ends_with_a_report(house):
+def controller_stub(channel):
+    return ControllerServiceStub(channel)
+
+
+def error_of(call, request):
+    with pytest.raises(grpc.RpcError) as caught:
+        consume(call(request))
+    return from_rpc_error(caught.value)
+
+
+def consume(result):
+    """A stream fails where it is read."""
+    return list(result) if hasattr(result, "__iter__") else result
+
+
+def get_run(channel, run_id="r1"):
+    return controller_stub(channel).GetRun(pb.GetRunRequest(run_id=run_id)).run
+
+
+def until(condition):
+    """Poll with a deadline."""
+    deadline = time.monotonic() + 20
+    pause = threading.Event()
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        pause.wait(0.02)
+    return found
+
+
+def test_a_run_of_two_arms_ends_with_a_report_that_its_answers_bear_out(house):
     with house.controller() as channel:
         start(channel, house, arms=["failure_driven", "random"])
         await_operation(channel, "r1")
         told = report(channel)
-    assert [facts["round"] for facts in told["arms"]["random"]["rounds"]] == [0, 1, 2]
-    values = [
-        facts["test"]["perception"]["overall"]["value"] for facts in told["arms"]["failure_driven"]["rounds"]
-    ]
-    assert values == [2 / 8, 5 / 8, 1.0]
+        files = download(channel)
+    jsonschema.validate(told, json.loads((DOCS / "report.schema.json").read_text()))
     assert told["is_complete"]
+    assert [arm["stop_reason"] for arm in told["arms"].values()] == ["rounds", "rounds"]
+    assert [facts["round"] for facts in told["arms"]["random"]["rounds"]] == [0, 1, 2]
+    assert files["report.json"].decode() == json.dumps(told, sort_keys=True, indent=2) + "\n"
+    assert files["report.html"].startswith(b"<!doctype html>")
+    answers = [json.loads(line) for line in files["answers.jsonl"].splitlines()]
+    for name, arm in told["arms"].items():
+        for facts in arm["rounds"]:
+            for split in ("dev", "test"):
+                place = (name, facts["round"], split)
+                scored = [
+                    row["correct"]
+                    for row in answers
+                    if (row["arm"], row["round"], row["split"]) == place and row["scored"]
+                ]
+                overall = facts[split]["perception"]["overall"]
+                assert (overall["n"], overall["value"]) == (len(scored), sum(scored) / len(scored))
+
+
+def test_the_loop_asks_as_the_paper_says(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1, seed=5)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    annotate, train = asked["r1/failure_driven/0/annotate"], asked["r1/failure_driven/0/train"]
+    dev, test = asked["r1/failure_driven/1/evaluate_dev"], asked["r1/failure_driven/1/evaluate_test"]
+    assert annotate.policy.is_cold_start
+    assert annotate.policy.tau_entropy == 0.5
+    assert (train.learning_rate, train.epochs) == (2e-5, 3)
+    assert (dev.n_runs, dev.sampling.temperature, dev.sampling.seed) == (2, 1.0, 5)
+    assert (test.n_runs, test.sampling.temperature) == (1, 0.0)
+    assert (
+        asked["r1/failure_driven/0/select_samples"].guard_uris
+        == asked["r1/failure_driven/0/build_dataset"].guard_uris
+    )
+    assert "r1/failure_driven/1/mine_failures" not in asked
+    assert dev.model_uri != train.model_uri
+
+
+@pytest.mark.parametrize("step", ["ingest_pool", "evaluate_test", "annotate", "train"])
+def test_a_run_that_was_interrupted_gives_the_report_of_one_that_was_not(step, house):
+    with house.controller() as channel:
+        request = start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+        undisturbed = report(channel)
+        house.services.hold(step)
+        request.run_id = "r2"
+        controller_stub(channel).StartRun(request)
+        until(lambda: get_run(channel, "r2").operation_id.endswith(step))
+    with house.controller() as channel:
+        controller_stub(channel).StartRun(request)  # the same command again
+        assert get_run(channel, "r2").state in ("pending", "running")
+        house.services.release(step)
+        await_operation(channel, "r2")
+        assert unmeasured(report(channel, "r2")) == unmeasured(undisturbed)
+        costs = controller_stub(channel).ListCosts(pb.ListCostsRequest(run_id="r2")).entries
+    assert {entry.state for entry in costs} == {"settled"}
+    assert len({entry.cost.key for entry in costs}) == len(costs)
+
+
+def test_a_failed_step_fails_the_run_with_its_error_and_its_name(house):
+    house.services.failing["annotate"] = "FAILED_PRECONDITION"
+    with house.controller() as channel:
+        start(channel, house, rounds=1)
+        with pytest.raises(FailedPrecondition, match=r"annotate.*It broke") as caught:
+            await_operation(channel, "r1")
+        run = get_run(channel)
+        told = json.loads(download(channel)["report.json"])
+    assert caught.value.remedy == "Mend it."
+    assert run.state == "failed"
+    assert "annotate" in run.message
+    assert "annotate" in told["measured"]["failure"]
+    assert not told["is_complete"]
+    assert told["arms"]["failure_driven"]["rounds"][0]["selection"]["selected"] == 1
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("mine_failures", "no_failures"),
+        ("select_samples", "no_samples"),
+        ("annotate", "no_decisions"),
+        ("build_dataset", "no_training_samples"),
+    ],
+)
+def test_a_step_that_finds_nothing_ends_the_arm_and_not_the_run(step, reason, house):
+    house.services.empty.add(step)
+    with house.controller() as channel:
+        start(channel, house, arms=["failure_driven", "random"])
+        await_operation(channel, "r1")
+        told = report(channel)
+    assert [arm["stop_reason"] for arm in told["arms"].values()] == [reason, reason]
+    jsonschema.validate(told, json.loads((DOCS / "report.schema.json").read_text()))
+
+
+def test_an_arm_that_gains_nothing_stops_at_its_plateau(house):
+    house.services.is_learning = False
+    with house.controller() as channel:
+        start(channel, house, rounds=5)
+        await_operation(channel, "r1")
+        arm = report(channel)["arms"]["failure_driven"]
+    assert (arm["stop_reason"], len(arm["rounds"])) == ("plateau", 2)
+
+
+def test_a_step_that_the_budget_does_not_cover_ends_the_arm(house):
+    house.services.failing["annotate"] = "BUDGET_EXHAUSTED"
+    with house.controller() as channel:
+        start(channel, house)
+        await_operation(channel, "r1")
+        assert report(channel)["arms"]["failure_driven"]["stop_reason"] == "budget"
+
+
+def test_a_run_that_is_called_off_calls_off_the_operation_it_waits_on(house):
+    house.services.hold("train")
+    with house.controller() as channel:
+        start(channel, house)
+        until(lambda: get_run(channel).step == "train")
+        operations_pb2_grpc.OperationsServiceStub(channel).CancelOperation(
+            operations_pb2.CancelOperationRequest(operation_id="r1")
+        )
+        with pytest.raises(Cancelled):
+            await_operation(channel, "r1")
+        assert get_run(channel).state == "cancelled"
+    assert house.services.cancelled == {"r1/failure_driven/0/train"}
+
+
+def test_a_run_at_work_shows_where_it_stands(house):
+    house.services.hold("select_samples")
+    with house.controller() as channel:
+        start(channel, house)
+        run = until(lambda: (found := get_run(channel)).step == "select_samples" and found)
+        assert (run.state, run.arm, run.round, run.service) == ("running", "failure_driven", 0, "retrieval")
+        assert run.operation_id == "r1/failure_driven/0/select_samples"
+        scores = {(score.split, score.round): score for score in run.scores}
+        assert scores.keys() == {("dev", 0), ("test", 0)}
+        assert scores["test", 0].value == 0.25
+        partial = report(channel)
+        assert partial["arms"]["failure_driven"]["rounds"][0]["failures"]["n_failures"] == 1
+        assert not partial["is_complete"]
+        refused = error_of(controller_stub(channel).DownloadReport, pb.DownloadReportRequest(run_id="r1"))
+        assert isinstance(refused, FailedPrecondition)
+        house.services.release("select_samples")
+        await_operation(channel, "r1")
+        assert [run.run_id for run in controller_stub(channel).ListRuns(pb.ListRunsRequest()).runs] == ["r1"]
+        assert get_run(channel).message == "failure_driven: rounds"
+
+
+def test_each_round_that_ends_is_published_once(house):
+    seen = []
+    with house.controller() as channel:
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+        bus = SqliteEventBus(house.folder / "events.sqlite")
+        bus.subscribe("test", {ROUND_COMPLETED: each(seen.append)})
+        until(lambda: len(seen) == 2)
+        bus.close()
+    rounds = [RoundCompleted.FromString(event.data) for event in seen]
+    assert [(told.arm, told.round, told.is_last) for told in rounds] == [
+        ("failure_driven", 0, False),
+        ("failure_driven", 1, True),
+    ]
+    assert rounds[0].model_uri == rounds[1].model_uri
+    assert [(event.key, event.sequence) for event in seen] == [("r1", 1), ("r1", 2)]
+
+
+def test_a_configuration_with_problems_spends_nothing(house):
+    with house.controller() as channel:
+        stub = controller_stub(channel)
+        config = write_run_files(house.files, mine={"gama": 0.5}, rounds=-1)
+        found = stub.ValidateRun(pb.ValidateRunRequest(config_yaml=config, base_folder=str(house.files)))
+        assert {problem.field: problem.remedy for problem in found.problems}[
+            "mine.gama"
+        ] == "Did you mean `gamma`?"
+        assert not found.effective_yaml
+        request = pb.StartRunRequest(run_id="r1", config_yaml=config, base_folder=str(house.files))
+        refused = error_of(stub.StartRun, request)
+        assert isinstance(refused, InvalidArgument)
+        assert "rounds" in refused.message
+        assert isinstance(error_of(stub.GetRun, pb.GetRunRequest(run_id="r1")), NotFound)
+    assert not house.services.requests
+
+
+def test_a_good_configuration_is_shown_with_its_defaults(house):
+    with house.controller() as channel:
+        config = write_run_files(house.files)
+        request = pb.ValidateRunRequest(config_yaml=config, base_folder=str(house.files))
+        found = controller_stub(channel).ValidateRun(request)
+    assert not found.problems
+    assert yaml.safe_load(found.effective_yaml)["select"] == {"budget": 2000, "tau_sim": 0.75, "alpha": 1.0}
+
+
+def test_the_same_run_with_another_configuration_is_refused(house):
+    with house.controller() as channel:
+        request = start(channel, house, rounds=0)
+        await_operation(channel, "r1")
+        controller_stub(channel).StartRun(request)
+        request.config_yaml += "seed: 9\n"
+        assert isinstance(error_of(controller_stub(channel).StartRun, request), AlreadyExists)
+        request.run_id = "no/good"
+        assert error_of(controller_stub(channel).StartRun, request).field == "run_id"
+
+
+def test_costs_are_reserved_within_the_limits_of_the_run(house):
+    with house.controller() as channel:
+        stub = controller_stub(channel)
+        start(channel, house, rounds=0, stop={"max_usd": 1.5})
+        await_operation(channel, "r1")
+
+        def reserve(key, run_id="r1"):
+            costs = [pb.Cost(key=key, kind="oracle", usd=1, tokens=9, is_simulated=True)]
+            return stub.ReserveCosts, pb.ReserveCostsRequest(run_id=run_id, costs=costs)
+
+        call, request = reserve("a")
+        assert list(call(request).unknown_keys) == []
+        assert isinstance(error_of(*reserve("b")), BudgetExhausted)
+        stub.SettleCosts(
+            pb.SettleCostsRequest(run_id="r1", costs=[pb.Cost(key="a", kind="oracle", usd=0.25, tokens=3)])
+        )
+        call, request = reserve("b")
+        call(request)
+        own = [entry for entry in list_costs(stub, "r1") if entry.cost.kind == "oracle"]
+        assert [(entry.cost.key, entry.state, entry.cost.usd) for entry in own] == [
+            ("a", "settled", 0.25),
+            ("b", "reserved", 1.0),
+        ]
+        for _ in range(3):  # a run that the controller does not know has no limits
+            call, request = reserve("x", "stranger")
+            unknown = call(request).unknown_keys
+        assert list(unknown) == ["x"]
+        assert [entry.attempt for entry in list_costs(stub, "stranger")] == [1, 2, 3]
+
+
+def test_wrong_costs_are_refused(house):
+    with house.controller() as channel:
+        stub = controller_stub(channel)
+        nameless = pb.ReserveCostsRequest(costs=[pb.Cost(key="a", kind="oracle")])
+        assert error_of(stub.ReserveCosts, nameless).field == "run_id"
+        lunch = pb.ReserveCostsRequest(run_id="r", costs=[pb.Cost(key="a", kind="lunch")])
+        assert error_of(stub.ReserveCosts, lunch).field == "costs.kind"
+        many = pb.ReserveCostsRequest(
+            run_id="r", costs=[pb.Cost(key=str(n), kind="oracle") for n in range(1001)]
+        )
+        assert error_of(stub.ReserveCosts, many).field == "costs"
+        early = pb.SettleCostsRequest(run_id="r", costs=[pb.Cost(key="a", kind="oracle")])
+        assert isinstance(error_of(stub.SettleCosts, early), FailedPrecondition)
+        token = pb.ListCostsRequest(run_id="r", page_token="x")
+        assert error_of(stub.ListCosts, token).field == "page_token"
+
+
+def test_what_is_not_there_is_not_found(house):
+    with house.controller() as channel:
+        stub = controller_stub(channel)
+        for call, request in (
+            (stub.GetRun, pb.GetRunRequest(run_id="no")),
+            (stub.GetReport, pb.GetReportRequest(run_id="no")),
+            (stub.DownloadReport, pb.DownloadReportRequest(run_id="no")),
+        ):
+            assert isinstance(error_of(call, request), NotFound)
+
+
+def test_a_client_of_the_controller_finds_the_other_services(house):
+    with house.controller() as channel:
+        targets = controller_stub(channel).GetEndpoints(pb.GetEndpointsRequest()).targets
+    assert dict(targets) == {**house.targets, "controller": f"unix:{house.folder}/c.sock"}
+
+
+def list_costs(stub, run_id):
+    entries, token = [], ""
+    while True:
+        page = stub.ListCosts(pb.ListCostsRequest(run_id=run_id, page_size=2, page_token=token))
+        entries += page.entries
+        token = page.next_page_token
+        if not token:
+            return entries
+
+
+def download(channel, run_id="r1"):
+    files = {}
+    for piece in controller_stub(channel).DownloadReport(pb.DownloadReportRequest(run_id=run_id)):
+        assert len(piece.chunk) <= 64 * 1024
+        files[piece.file_name] = files.get(piece.file_name, b"") + piece.chunk
+    assert list(files) == ["report.json", "answers.jsonl", "report.html"]
+    return files
