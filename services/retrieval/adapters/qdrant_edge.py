@@ -25,6 +25,9 @@ _NAMESPACE = UUID("8f6f1c53-6c0e-5d0b-9a55-9a1d64f2a0c7")
 _INDEXED_FIELDS = ("split", "modality")
 _AT_ONCE = 500
 _MOST_SPLITS = 8
+_FIRST_LIMIT = 1024
+#: Points after which the write-ahead log is emptied into the segments, so that it stays short.
+_FLUSH_EVERY = 20_000
 #: The engine's scores may differ from numpy's in the last bit: it is asked for a little more, and the exact rule is applied here.
 _MARGIN = 1e-5
 _NORM_TOLERANCE = 1e-3
@@ -45,6 +48,7 @@ class QdrantEdgeIndex:
         self._shard: Any = None
         self._encoder_id = ""
         self._dimension = 0
+        self._n_unflushed = 0
         if self._space.exists():
             self._open(**json.loads(self._space.read_text()))
 
@@ -69,6 +73,9 @@ class QdrantEdgeIndex:
                     qdrant.Point(_point_id(i.image_id, i.split), v.tolist(), asdict(i)) for i, v in part
                 ]
                 self._shard.update(qdrant.UpdateOperation.upsert_points(points))
+            self._n_unflushed += len(images)
+            if self._n_unflushed >= _FLUSH_EVERY:
+                self._flush()
 
     def missing(self, image_ids: Collection[str], split: str) -> set[str]:
         """See the port."""
@@ -86,26 +93,13 @@ class QdrantEdgeIndex:
         if self._shard is None or not len(prototypes):
             return []
         self._require_dimension(prototypes.shape[1])
-        only = _filter(split=split)
-        n_images = self._shard.count(qdrant.CountRequest(exact=True, filter=only))
-        if n_images == 0:
-            return []
         threshold = np.float32(tau)
         best: dict[str, Match] = {}
         for j, prototype in enumerate(prototypes):
-            request = qdrant.SearchRequest(
-                qdrant.Query.Nearest(prototype.tolist()),
-                limit=n_images,
-                filter=only,
-                params=qdrant.SearchParams(exact=True),
-                with_payload=["image_id"],
-                score_threshold=tau - _MARGIN,
-            )
-            for point in self._shard.search(request):
-                image_id = point.payload["image_id"]
-                is_nearer = image_id not in best or point.score > best[image_id].similarity
-                if point.score > threshold and is_nearer:
-                    best[image_id] = Match(image_id, j, point.score)
+            for image_id, similarity in self._all_above(prototype, tau - _MARGIN, split):
+                is_nearer = image_id not in best or similarity > best[image_id].similarity
+                if similarity > threshold and is_nearer:
+                    best[image_id] = Match(image_id, j, similarity)
         return [best[image_id] for image_id in sorted(best)]
 
     def search(self, vector: Vectors, limit: int, *, modality: str = "", split: str = "") -> list[Hit]:
@@ -137,6 +131,7 @@ class QdrantEdgeIndex:
         with self._lock:
             if self._shard is not None:
                 self._shard.optimize()
+                self._flush()
 
     def close(self) -> None:
         """See the port."""
@@ -145,6 +140,30 @@ class QdrantEdgeIndex:
                 self._shard.flush()
                 self._shard.close()
                 self._shard = None
+
+    def _flush(self) -> None:
+        self._shard.flush()
+        self._n_unflushed = 0
+
+    def _all_above(self, vector: Vectors, threshold: float, split: str) -> list[tuple[str, float]]:
+        """Every image above a threshold, by exact search.
+
+        The engine sorts as many places as it is asked for before it applies the threshold, so few are asked for first.
+        """
+        limit = _FIRST_LIMIT
+        while True:
+            request = qdrant.SearchRequest(
+                qdrant.Query.Nearest(vector.tolist()),
+                limit=limit,
+                filter=_filter(split=split),
+                params=qdrant.SearchParams(exact=True),
+                with_payload=["image_id"],
+                score_threshold=threshold,
+            )
+            points = self._shard.search(request)
+            if len(points) < limit:
+                return [(point.payload["image_id"], point.score) for point in points]
+            limit *= 8
 
     def _require_space(self, encoder_id: str, dimension: int) -> None:
         if self._shard is None:

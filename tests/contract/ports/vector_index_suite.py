@@ -52,6 +52,11 @@ class VectorIndexSuite(ABC):
         assert [m.prototype for m in found] == expected.prototype.tolist()
         np.testing.assert_allclose([m.similarity for m in found], expected.similarity, atol=1e-6)
 
+    def test_a_neighbourhood_may_hold_the_whole_pool(self, index: VectorIndex) -> None:
+        images, vectors = filled(index, 1100, 5)
+        found = index.find_near(vectors[:1], -1.0, "pool")
+        assert [m.image_id for m in found] == [image.image_id for image in images]
+
     def test_a_cosine_equal_to_the_threshold_is_not_above_it(self, index: VectorIndex) -> None:
         vectors = np.array([[1, 0], [0.75, np.sqrt(1 - 0.75**2)], [0, 1]], dtype=np.float32)
         images = images_of(3)
