@@ -4,8 +4,8 @@ The row holds state, revision, progress, the request and its digest, the owner a
 URI. The function is started again from its beginning after a kill, so every effect in it is keyed and what is done is
 skipped; no step of it is remembered. `shared.rpc.operations` serves it; of gRPC this module uses the table of errors alone.
 
-Invariants: a terminal row never changes; the same id with another request is `AlreadyExists`; a progress write never fails
-the work.
+Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a progress write never
+fails the work.
 """
 
 from __future__ import annotations
@@ -221,6 +221,25 @@ class Operations:
             self._refuse_another_request(operation_id, kind, digest, field)
         self._submit(operation_id)
         return operation_id
+
+    def retry(self, operation_id: str) -> None:
+        """Let an operation that failed or was called off begin again; any other stays as it is."""
+        self._cancelled.discard(operation_id)
+        ended = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.in_((FAILED, CANCELLED))
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(_TABLE)
+                .where(ended)
+                .values(
+                    state=PENDING,
+                    failure="",
+                    owner="",
+                    is_cancel_requested=False,
+                    revision=_TABLE.c.revision + 1,
+                    updated_at=time.time(),
+                )
+            )
+        self._submit(operation_id)
 
     def get(self, operation_id: str) -> Operation:
         """One operation.
