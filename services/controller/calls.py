@@ -1,13 +1,15 @@
 """One step of the loop on another service: start an operation, wait for it, keep what it gave.
 
 The id of an operation is `<run>/<arm>/<round>/<step>`, so that a step which is begun again after a kill finds the operation it
-had started. A typed failure travels as a value through the memory of the steps and is raised again behind it.
+had started; one that is retried after a failure gets `/2` behind it. A typed failure travels as a value through the memory of
+the steps and is raised again behind it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any
 
 import grpc
@@ -16,6 +18,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.evaluation.v1.evaluation_pb2_grpc import EvaluationServiceStub
 from medq.operations.v1 import operations_pb2 as operations_pb
+from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
@@ -44,6 +47,7 @@ _PASSING = (
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
+_FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
 #: The arm of what all arms share.
 SHARED_ARM = "-"
 #: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
@@ -96,9 +100,8 @@ class Calls:
         Raises:
             MedqError: The typed failure, its message naming the step.
         """
-        operation_id = f"{self.run_id}/{self.arm}/{self.round}/{step}"
-        request.operation_id = operation_id
-        self.remember(f"start {step}", lambda: self._start(step, service, request))
+        started = self.remember(f"start {step}", lambda: self._start(step, service, request))
+        operation_id = started["operation_id"]
         return Made(**self.remember(f"wait {step}", lambda: self._wait(step, service, operation_id)))
 
     def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
@@ -125,13 +128,27 @@ class Calls:
 
     def _start(self, step: str, service: str, request: Any) -> StepOutcome:
         self._check(None)
-        self.with_.store.move(self.run_id, self.arm, self.round, step, request.operation_id, service)
-        self.with_.ledger.reserve(self.run_id, [Cost(f"compute/{request.operation_id}", "compute")], Limits())
+        for attempt in self._patiently():
+            with attempt:
+                operation_id = self._free_id(service, f"{self.run_id}/{self.arm}/{self.round}/{step}")
+        request.operation_id = operation_id
+        self.with_.store.move(self.run_id, self.arm, self.round, step, operation_id, service)
+        self.with_.ledger.reserve(self.run_id, [Cost(f"compute/{operation_id}", "compute")], Limits())
         start = getattr(_STUBS[service](self.with_.channels[service]), _method(request))
         for attempt in self._patiently():
             with attempt:
                 start(request)
-        return {}
+        return {"operation_id": operation_id}
+
+    def _free_id(self, service: str, base: str) -> str:
+        """The id for an operation: `base`, or with a number behind it where earlier ones failed and the run is retried."""
+        stub = OperationsServiceStub(self.with_.channels[service])
+        for number in count(1):
+            operation_id = base if number == 1 else f"{base}/{number}"
+            found = _find(stub, operation_id)
+            if found is None or found.state not in _FAILED:
+                break
+        return operation_id
 
     def _wait(self, step: str, service: str, operation_id: str) -> StepOutcome:
         def is_cancelled() -> bool:
@@ -139,15 +156,24 @@ class Calls:
             return self.with_.control.is_cancelled(self.run_id)
 
         channel = self.with_.channels[service]
-        done = await_operation(channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS)
+        try:
+            done = await_operation(
+                channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
+            )
+        except MedqError:
+            self._settle(_find(OperationsServiceStub(channel), operation_id))
+            raise
         detail = self._detail(done.result_uri)
         self.with_.store.record(self.run_id, self._result(step, service, done, detail))
-        seconds = done.worked_seconds
-        self.with_.ledger.settle(
-            self.run_id, [Cost(f"compute/{operation_id}", "compute", compute_seconds=seconds)]
-        )
+        self._settle(done)
         self.with_.store.move(self.run_id, self.arm, self.round, step, "", "")
         return {"uri": done.result_uri, "rows": detail["rows"]}
+
+    def _settle(self, ended: operations_pb.Operation | None) -> None:
+        """Put the working time of an operation that has ended into the ledger."""
+        if ended is not None:
+            cost = Cost(f"compute/{ended.operation_id}", "compute", compute_seconds=ended.worked_seconds)
+            self.with_.ledger.settle(self.run_id, [cost])
 
     def _result(self, step: str, service: str, done: operations_pb.Operation, detail: StepOutcome) -> Result:
         return Result(
@@ -189,3 +215,14 @@ def _method(request: Any) -> str:
 
 def _is_passing(error: BaseException) -> bool:
     return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
+
+
+def _find(stub: OperationsServiceStub, operation_id: str) -> operations_pb.Operation | None:
+    """An operation, or None where the service has none of this id."""
+    try:
+        request = operations_pb.GetOperationRequest(operation_id=operation_id)
+        return stub.GetOperation(request).operation
+    except grpc.RpcError as error:
+        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise

@@ -29,6 +29,9 @@ def run(
     """
     run_id = request.run_id
     store.create(run_id, resolve(request.config_yaml, request.base_folder).model_dump(mode="json"))
+    if store.get(run_id).is_retry_asked:
+        workflows.rewind(run_id)
+        store.retried(run_id)
     workflows.ensure_started(run_id)
     pause = threading.Event()  # never set: a timed wait
     left = _CANCEL_SECONDS

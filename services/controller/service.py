@@ -19,7 +19,7 @@ from services.controller.store import Result, RunRow
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import read_manifest
 from shared.objects.store import uri_of
-from shared.operations import Operation, Operations
+from shared.operations import CANCELLED, FAILED, Operation, Operations
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _CHUNK_BYTES = 64 * 1024
@@ -61,7 +61,11 @@ class Controller(pb_grpc.ControllerServiceServicer):
             )
         if self._with.store.find(request.run_id) is None:  # one that goes on has been checked before
             require(request.config_yaml, request.base_folder)
-        return pb.StartRunResponse(run_id=self._operations.start(request))
+        run_id = self._operations.start(request)
+        if self._operations.get(run_id).state in (FAILED, CANCELLED):
+            self._with.store.ask_retry(run_id)
+            self._operations.retry(run_id)
+        return pb.StartRunResponse(run_id=run_id)
 
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""

@@ -30,6 +30,7 @@ _RUNS = sa.Table(
     sa.Column("message", sa.Text, nullable=False, default=""),
     sa.Column("failure", sa.Text, nullable=False, default=""),
     sa.Column("report_uri", sa.String(200), nullable=False, default=""),
+    sa.Column("is_retry_asked", sa.Boolean, nullable=False, default=False),
 )
 _RESULTS = sa.Table(
     "results",
@@ -63,6 +64,7 @@ class RunRow:
         message: One line on why it ended; "" before.
         failure: The message of the step that failed; "" where none did.
         report_uri: "" before it has ended.
+        is_retry_asked: The step that ended it is to begin again.
     """
 
     run_id: str
@@ -76,6 +78,7 @@ class RunRow:
     message: str
     failure: str
     report_uri: str
+    is_retry_asked: bool
 
 
 @dataclass(frozen=True)
@@ -160,6 +163,14 @@ class RunStore:
         self._update(
             run_id, message=message, failure=failure, report_uri=report_uri, operation_id="", service=""
         )
+
+    def ask_retry(self, run_id: str) -> None:
+        """Note that a run which has ended shall go on; how it had ended is forgotten."""
+        self._update(run_id, is_retry_asked=True, message="", failure="", report_uri="")
+
+    def retried(self, run_id: str) -> None:
+        """Note that its workflow has been told."""
+        self._update(run_id, is_retry_asked=False)
 
     def record(self, run_id: str, result: Result, event: Event | None = None) -> None:
         """Keep what a step gave, and publish an event with it; the same step again replaces it."""

@@ -24,6 +24,7 @@ from medq.operations.v1 import operations_pb2_grpc
 from medq.oracle.v1 import oracle_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2_grpc
 from medq.training.v1 import training_pb2_grpc
+from shared.errors import NotFound
 from shared.objects.dataset import read_manifest, write_dataset, write_rows
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.statistics import bootstrap_mean
@@ -57,6 +58,7 @@ class LoopServices(*_BASES):
         self.held = set()
         self.cancelled = set()
         self.failing = {}
+        self.failed = {}
         self.empty = set()
         self.is_learning = True
         self._changed = threading.Condition()
@@ -85,6 +87,12 @@ class LoopServices(*_BASES):
             )
             return pb.WaitOperationResponse(operation=self._operation(operation_id))
 
+    def GetOperation(self, request, context):
+        with self._changed:
+            if request.operation_id not in self.requests:
+                raise NotFound("No such operation here.")
+            return pb.GetOperationResponse(operation=self._operation(request.operation_id))
+
     def CancelOperation(self, request, context):
         with self._changed:
             self.cancelled.add(request.operation_id)
@@ -92,17 +100,18 @@ class LoopServices(*_BASES):
         return pb.CancelOperationResponse()
 
     def _is_held(self, operation_id):
-        return operation_id.rsplit("/", 1)[-1] in self.held and operation_id not in self.cancelled
+        return operation_id.split("/")[3] in self.held and operation_id not in self.cancelled
 
     def _operation(self, operation_id):
-        step = operation_id.rsplit("/", 1)[-1]
+        step = operation_id.split("/")[3]
         if operation_id in self.cancelled:
             return pb.Operation(operation_id=operation_id, revision=9, state=pb.OPERATION_STATE_CANCELLED)
         if step in self.held:
             return pb.Operation(operation_id=operation_id, revision=1, state=pb.OPERATION_STATE_RUNNING)
-        if step in self.failing:
+        if operation_id in self.failed or step in self.failing:
+            self.failed.setdefault(operation_id, self.failing.get(step))
             failure = pb.Failure(
-                reason=self.failing[step], message="It broke.", metadata={"remedy": "Mend it."}
+                reason=self.failed[operation_id], message="It broke.", metadata={"remedy": "Mend it."}
             )
             return pb.Operation(
                 operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure

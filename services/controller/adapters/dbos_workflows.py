@@ -6,7 +6,7 @@ One process at a time may own that database, so one controller a state folder. D
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from services.controller.ports import Durable, StepOutcome
@@ -17,6 +17,7 @@ APPLICATION_VERSION = "1"
 _NAME = "medq-controller"
 _MAX_RECOVERIES = 1000
 _LEAVE_SECONDS = 10.0
+_AT_WORK = ("PENDING", "ENQUEUED", "DELAYED")
 
 Workflow = Callable[[str, Durable], StepOutcome]
 
@@ -48,6 +49,15 @@ class DbosWorkflows:
             with SetWorkflowID(run_id):
                 DBOS.start_workflow(start, run_id)
 
+    def rewind(self, run_id: str) -> None:
+        """Have a workflow that has ended go on from the step that failed; one at work, or never started, stays as it is."""
+        from dbos import DBOS
+
+        self._launched()
+        status = DBOS.get_workflow_status(run_id)
+        if status is not None and status.status not in _AT_WORK:
+            DBOS.rewind_workflow(run_id, start_step=_step_to_repeat(DBOS.list_workflow_steps(run_id)))
+
     def outcome(self, run_id: str) -> StepOutcome | None:
         """What a started workflow gave; None while it is at work.
 
@@ -57,7 +67,7 @@ class DbosWorkflows:
         from dbos import DBOS
 
         status = DBOS.get_workflow_status(run_id)
-        if status is None or status.status in ("PENDING", "ENQUEUED", "DELAYED"):
+        if status is None or status.status in _AT_WORK:
             return None
         if status.status != "SUCCESS":
             raise Internal("The loop ended by an internal error; the controller's log has the details.")
@@ -116,3 +126,18 @@ class DbosWorkflows:
             with self._left:
                 self._n_running -= 1
                 self._left.notify_all()
+
+
+def _step_to_repeat(steps: Sequence[Mapping[str, Any]]) -> int:
+    """The number of the step from which a failed run goes on.
+
+    The report is the last step of every run; the one before it is the one that failed, and where it waited for an operation,
+    the step before that had started it.
+    """
+    numbers = {step["function_id"]: step for step in steps}
+    last = max(numbers, default=1)
+    failed = numbers.get(last - 1)
+    if failed is None or not (failed["output"] or {}).get("failure"):
+        return last
+    is_wait = "/wait " in failed["function_name"]
+    return last - 2 if is_wait else last - 1

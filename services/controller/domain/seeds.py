@@ -17,7 +17,7 @@ def derive_seed(seed: int, arm: str, round_number: int, step: str) -> int:
         round_number: The round, from 0.
         step: Name of the step.
 
-    Returns: 0 <= seed < 2**31 (numpy's and torch's seeds are that small); different arguments give different seeds but for chance.
+    Returns: 0 <= seed < 2**31 (numpy's and torch's seeds are that small); other arguments give another seed but for chance.
     """
     digest = hashlib.sha256(f"{seed}/{arm}/{round_number}/{step}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

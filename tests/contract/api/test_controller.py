@@ -27,6 +27,7 @@ from shared.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
+    Unavailable,
 )
 from shared.events.bus import each
 from shared.events.sqlite import SqliteEventBus
@@ -200,6 +201,31 @@ def test_a_failed_step_fails_the_run_with_its_error_and_its_name(house):
     assert told["arms"]["failure_driven"]["rounds"][0]["selection"]["selected"] == 1
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_failed_run_that_is_started_again_goes_on_from_the_step_that_failed(is_restarted, house):
+    house.services.failing["annotate"] = "UNAVAILABLE"
+    with house.controller() as channel:
+        request = start(channel, house, rounds=1)
+        with pytest.raises(Unavailable):
+            await_operation(channel, "r1")
+        if not is_restarted:
+            house.services.failing.clear()
+            controller_stub(channel).StartRun(request)
+            await_operation(channel, "r1")
+    with house.controller() as channel:
+        house.services.failing.clear()
+        controller_stub(channel).StartRun(request)
+        await_operation(channel, "r1")
+        told = json.loads(download(channel)["report.json"])
+        costs = list_costs(controller_stub(channel), "r1")
+    assert told["is_complete"]
+    assert told["measured"]["failure"] is None
+    asked = house.services.requests
+    assert "r1/failure_driven/0/annotate/2" in asked
+    assert not [name for name in asked if name.endswith("/2") and "annotate" not in name]
+    assert {entry.state for entry in costs} == {"settled"}
+
+
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
@@ -239,7 +265,7 @@ def test_a_step_that_the_budget_does_not_cover_ends_the_arm(house):
 def test_a_run_that_is_called_off_calls_off_the_operation_it_waits_on(house):
     house.services.hold("train")
     with house.controller() as channel:
-        start(channel, house)
+        request = start(channel, house, rounds=1)
         until(lambda: get_run(channel).step == "train")
         operations_pb2_grpc.OperationsServiceStub(channel).CancelOperation(
             operations_pb2.CancelOperationRequest(operation_id="r1")
@@ -247,7 +273,11 @@ def test_a_run_that_is_called_off_calls_off_the_operation_it_waits_on(house):
         with pytest.raises(Cancelled):
             await_operation(channel, "r1")
         assert get_run(channel).state == "cancelled"
-    assert house.services.cancelled == {"r1/failure_driven/0/train"}
+        assert house.services.cancelled == {"r1/failure_driven/0/train"}
+        house.services.release("train")
+        controller_stub(channel).StartRun(request)
+        await_operation(channel, "r1")
+        assert report(channel)["is_complete"]
 
 
 def test_a_run_at_work_shows_where_it_stands(house):
