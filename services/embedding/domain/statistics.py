@@ -163,9 +163,8 @@ def repetition(grey: Array) -> Array:
 
 
 def colour(image: Array) -> Array:
-    """(12,) means, spreads and quantiles of two opponent axes and of saturation; zeros for grey."""
-    if image.shape[2] == 1:
-        return np.zeros(12)
+    """(12,) means, spreads and quantiles of two opponent axes and of saturation, log unrest of the axes."""
+    image = np.broadcast_to(image, (*image.shape[:2], 3))  # grey is colour of equal channels
     red, green, blue = image[..., 0], image[..., 1], image[..., 2]
     red_green, yellow_blue = red - green, 0.5 * (red + green) - blue
     saturation = image.max(axis=2) - image.min(axis=2)

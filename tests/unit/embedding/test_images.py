@@ -1,0 +1,124 @@
+import io
+from typing import Any
+
+import imagehash
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.embedding.adapters.formats import decode_image
+from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png
+from services.embedding.domain.identity import keyed_hash
+from services.embedding.domain.images import Window, apply_window, name_modality, stretch_min_max
+from shared.errors import InvalidArgument
+from tests.support.pictures import picture
+
+COLOURED = np.stack([picture(0), picture(1), picture(2)], axis=2)
+
+
+def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
+    target = io.BytesIO()
+    image.save(target, format=kind, **options)
+    return target.getvalue()
+
+
+def test_the_stored_form_is_the_same_bytes_without_metadata_and_reads_back() -> None:
+    for pixels in (picture(0), COLOURED):
+        data = encode_png(pixels)
+        assert data == encode_png(pixels.copy())
+        np.testing.assert_array_equal(read_png(data).reshape(pixels.shape), pixels)
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.info == {}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_grey_and_colour_files_keep_their_pixels(kind: str) -> None:
+    for pixels in (picture(0), COLOURED):
+        np.testing.assert_array_equal(decode_raster(saved(Image.fromarray(pixels), kind)).pixels, pixels)
+
+
+def test_jpeg_is_read_and_its_metadata_dropped() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "Jane Doe"
+    image = decode_raster(saved(Image.fromarray(COLOURED), "JPEG", exif=exif, quality=95))
+    assert image.pixels.shape == COLOURED.shape
+    assert b"Doe" not in encode_png(image.pixels)
+
+
+def test_the_noted_orientation_is_applied() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    data = saved(Image.fromarray(picture(0)), "TIFF", exif=exif)
+    np.testing.assert_array_equal(decode_raster(data).pixels, np.rot90(picture(0), -1))
+
+
+def test_deep_grey_is_scaled_by_its_own_range_which_is_noted() -> None:
+    deep = (picture(0).astype(np.uint16) * 4) + 100
+    image = decode_raster(saved(Image.fromarray(deep), "PNG"))
+    low, high = int(deep.min()), int(deep.max())
+    assert image.window == Window("minmax", (low + high) / 2, float(high - low))
+    np.testing.assert_array_equal(image.pixels, np.rint((deep - low) / (high - low) * 255).astype(np.uint8))
+
+
+def test_colour_of_equal_channels_is_grey_and_what_shines_through_is_black() -> None:
+    grey = Image.fromarray(picture(0))
+    np.testing.assert_array_equal(decode_raster(saved(grey.convert("RGB"), "PNG")).pixels, picture(0))
+    clear = np.dstack([COLOURED, np.zeros_like(picture(0))])
+    assert not decode_raster(saved(Image.fromarray(clear), "PNG")).pixels.any()
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "CMYK", "LA"])
+def test_other_modes_become_grey_or_colour(mode: str) -> None:
+    pixels = decode_raster(saved(Image.fromarray(COLOURED).convert(mode), "TIFF")).pixels
+    assert pixels.dtype == np.uint8
+    assert pixels.shape[:2] == (32, 32)
+
+
+def test_a_file_of_several_pages_is_refused() -> None:
+    page = Image.fromarray(picture(0))
+    data = saved(page, "TIFF", save_all=True, append_images=[page])
+    with pytest.raises(InvalidArgument, match="several images"):
+        decode_raster(data)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"plain text", b"GIF89a", encode_png(picture(0))[:-60], b"\x89PNG\r\n\x1a\n"]
+)
+def test_what_is_no_whole_image_is_refused_with_a_remedy(data: bytes) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        decode_image(data, b"key")
+    assert caught.value.remedy
+
+
+def test_the_perceptual_hash_is_that_of_imagehash_and_survives_jpeg() -> None:
+    large = np.kron(picture(0), np.ones((4, 4), np.uint8))
+    assert perceptual_hash(large) == str(imagehash.phash(Image.fromarray(large)))
+    again = decode_raster(saved(Image.fromarray(large), "JPEG", quality=60)).pixels
+    assert (int(perceptual_hash(large), 16) ^ int(perceptual_hash(again), 16)).bit_count() <= 4
+
+
+def test_a_linear_window_by_hand() -> None:
+    # PS3.3 C.11.2.1.2.1 with center 2048 and width 4096: 0 is black, 4095 is white.
+    levels = apply_window(np.array([-5.0, 0.0, 2047.5, 4095.0, 9000.0]), Window("linear", 2048.0, 4096.0))
+    assert levels.tolist() == [0, 0, 128, 255, 255]
+
+
+def test_flat_and_not_finite_values_stretch_to_black() -> None:
+    flat, window = stretch_min_max(np.full((2, 2), 7.0))
+    assert (flat.max(), window) == (0, Window("minmax", 7.0, 0.0))
+    assert stretch_min_max(np.array([[0.0, np.nan, np.inf, 2.0]]))[0].tolist() == [[0, 0, 255, 255]]
+    with pytest.raises(InvalidArgument):
+        stretch_min_max(np.array([[np.nan]]))
+
+
+def test_keyed_hashes_keep_kinds_and_keys_apart() -> None:
+    hashes = {keyed_hash(key, kind, "1") for key in (b"a", b"b") for kind in ("patient", "session")}
+    assert len(hashes) == 4
+    assert keyed_hash(b"a", "patient", " 1 ") == keyed_hash(b"a", "patient", "1")
+    assert keyed_hash(b"a", "patient", "  ") == ""
+
+
+def test_modalities_are_named_as_people_write_them() -> None:
+    assert [name_modality(text) for text in ("MRI", " mr ", "CT", "Histology", "sonar", "")] == [
+        "mri", "mri", "ct", "histopathology", "unknown", "unknown",
+    ]  # fmt: skip

@@ -1,0 +1,83 @@
+import base64
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from services.embedding.adapters.sources import list_entries
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+
+
+def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path) -> None:
+    for name in ("b.png", "a/2.png", "a/1.dcm", ".git/x.png", "a/.cache"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    assert [entry.name for entry in list_entries(tmp_path)] == ["a/1.dcm", "a/2.png", "b.png"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
+def test_each_kind_of_manifest_says_the_same(tmp_path: Path, suffix: str) -> None:
+    table = pd.DataFrame({"image_path": ["x.png", "y/z.png"], "modality": ["CT", ""], "license": ["CC0", ""]})
+    path = tmp_path / f"list{suffix}"
+    if suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+    first, second = list_entries(path)
+    assert (first.name, first.path, first.modality, first.licence) == (
+        "x.png",
+        tmp_path / "x.png",
+        "CT",
+        "CC0",
+    )
+    assert (second.name, second.modality) == ("y/z.png", "")
+
+
+def test_a_path_may_stand_in_several_rows_and_an_index_may_not(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image_path\nx.png\nx.png\n")
+    assert [(e.name, e.fault) for e in list_entries(tmp_path / "a.csv")] == [
+        ("x.png", ""),
+        ("x.png (row 2)", ""),
+    ]
+    (tmp_path / "b.tsv").write_text("index\timage_path\n1\tx.png\n1\ty.png\n")
+    assert [bool(e.fault) for e in list_entries(tmp_path / "b.tsv")] == [False, True]
+
+
+def test_bytes_and_structs_of_parquet_are_pictures(tmp_path: Path) -> None:
+    pd.DataFrame({"image": [b"one", b"two"]}).to_parquet(tmp_path / "a.parquet")
+    pd.DataFrame({"image": [{"bytes": b"one", "path": "1.png"}]}).to_parquet(tmp_path / "b.parquet")
+    assert [entry.read() for entry in list_entries(tmp_path / "a.parquet")] == [b"one", b"two"]
+    assert [entry.read() for entry in list_entries(tmp_path / "b.parquet")] == [b"one"]
+
+
+def test_a_short_image_cell_names_the_row_that_holds_the_picture(tmp_path: Path) -> None:
+    content = base64.b64encode(bytes(90)).decode()
+    (tmp_path / "a.tsv").write_text(f"index\timage\n5\t{content}\n6\t5\n")
+    assert [entry.read() for entry in list_entries(tmp_path / "a.tsv")] == [bytes(90)] * 2
+
+
+@pytest.mark.parametrize("cell", ["../x.png", "/etc/hostname", "missing.png", ""])
+def test_a_row_that_leads_nowhere_is_a_fault_of_its_own(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "a.csv").write_text(f"image_path,licence\n{cell},CC0\n")
+    with pytest.raises(InvalidArgument) as caught:
+        list_entries(tmp_path / "a.csv")[0].read()
+    assert caught.value.remedy
+
+
+def test_text_that_is_not_base64_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image\n" + "not base64! " * 9 + "\n")
+    with pytest.raises(InvalidArgument, match="base64"):
+        list_entries(tmp_path / "a.csv")[0].read()
+
+
+def test_other_sources_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_text("a.png")
+    (tmp_path / "broken.parquet").write_text("no parquet")
+    (tmp_path / "other.csv").write_text("file,label\na,b\n")
+    (tmp_path / "none.csv").write_text("image_path\n")
+    for name, error in (
+        ("list.txt", InvalidArgument), ("broken.parquet", InvalidArgument), ("other.csv", InvalidArgument),
+        ("none.csv", FailedPrecondition), ("absent", NotFound),
+    ):  # fmt: skip
+        with pytest.raises(error):
+            list_entries(tmp_path / name)

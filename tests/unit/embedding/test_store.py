@@ -1,0 +1,117 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from services.embedding.facts import Facts
+from services.embedding.store import CLAIM_SECONDS, Store
+from services.embedding.tables import OUTBOX, STORED, ImageRow, InputRow
+from shared.database import create_engine, sqlite_url
+
+FACTS = Facts("encoder")
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Bench:
+    """A store whose clock is set by hand."""
+
+    def __init__(self, folder: Path) -> None:
+        self.engine = create_engine(sqlite_url(folder / "store.sqlite"))
+        self.clock = Clock()
+        self.store = self.another("me")
+
+    def another(self, owner: str, encoder: str = "encoder") -> Store:
+        return Store(self.engine, encoder, owner, self.clock)
+
+    def record(self, *names: str, split: str = "pool", operation: str = "op", patient: str = "") -> None:
+        rows = [InputRow(n, STORED, n, "ct", n, patient, "", split) for n in names]
+        images = [ImageRow(n, f"sha256:{n}", "0" * 16, 32, 32, "null", "ct") for n in names]
+        self.store.record(operation, rows, images, FACTS.ingested, FACTS.embedded)
+
+    def waiting(self) -> int:
+        return OUTBOX.waiting(self.engine)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path)
+    yield bench
+    bench.engine.dispose()
+
+
+def vectors(n: int) -> np.ndarray:
+    return np.eye(4, dtype=np.float32)[:n]
+
+
+def test_an_image_is_claimed_by_one_worker_until_its_claim_runs_out(bench: Bench) -> None:
+    bench.record("a", "b", "c")
+    other = bench.another("other")
+    assert bench.store.claim(2, ["a", "b", "c"]) == ["a", "b"]
+    assert other.claim(5, ["a", "b", "c"]) == ["c"]
+    assert other.claim(5, ["a", "b", "c"]) == []
+    bench.clock.now += CLAIM_SECONDS
+    assert other.claim(5, ["a", "b"]) == ["a", "b"]
+
+
+def test_claims_of_a_killed_process_are_free_when_it_comes_back(bench: Bench) -> None:
+    bench.record("a")
+    assert bench.store.claim(1, ["a"]) == ["a"]
+    assert bench.another("other").claim(1, ["a"]) == []
+    assert bench.another("me").claim(1, ["a"]) == ["a"]
+
+
+def test_released_claims_are_free_at_once(bench: Bench) -> None:
+    bench.record("a")
+    bench.store.release(bench.store.claim(1, ["a"]))
+    assert bench.another("other").claim(1, ["a"]) == ["a"]
+
+
+def test_a_vector_is_kept_once_and_never_claimed_again(bench: Bench) -> None:
+    bench.record("a", "b")
+    bench.store.put_vectors(["a", "b"], vectors(2), FACTS.embedded)
+    bench.store.put_vectors(["a"], vectors(4)[3:], FACTS.embedded)
+    assert bench.store.claim(9, ["a", "b"]) == []
+    assert bench.store.count_missing(["a", "b"]) == 0
+    np.testing.assert_array_equal(np.frombuffer(bench.store.vectors(["a"])["a"], "<f4"), vectors(1)[0])
+
+
+def test_an_image_is_announced_as_ingested_once_and_as_embedded_for_each_split(bench: Bench) -> None:
+    bench.record("a")
+    bench.record("a", operation="again")
+    assert bench.waiting() == 1  # ingested
+    bench.store.put_vectors(["a"], vectors(1), FACTS.embedded)
+    assert bench.waiting() == 2  # embedded in the pool
+    bench.record("a", split="dev", operation="dev")
+    assert bench.waiting() == 3  # embedded in dev, though its vector is old
+    bench.record("a", split="dev", operation="dev again")
+    assert bench.waiting() == 3
+    bench.record("a", split="dev", operation="named", patient="hash")
+    assert bench.waiting() == 4  # described anew
+
+
+def test_recording_an_input_twice_keeps_the_first(bench: Bench) -> None:
+    bench.record("a")
+    bench.record("a")
+    assert bench.store.names_done("op") == {"a"}
+    assert bench.store.inputs("op")["a"].status == STORED
+
+
+def test_another_encoder_starts_without_vectors(bench: Bench) -> None:
+    bench.record("a")
+    bench.store.put_vectors(["a"], vectors(1), FACTS.embedded)
+    assert bench.another("me", "encoder-2").vectors(["a"]) == {}
+
+
+def test_more_ids_than_one_statement_takes_are_found(bench: Bench) -> None:
+    names = [f"{i:04d}" for i in range(1203)]
+    bench.record(*names)
+    assert len(bench.store.images(names)) == 1203
+    assert bench.store.count_missing(names) == 1203
+    assert bench.store.claim(1100, names) == names[:1100]
