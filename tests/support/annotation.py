@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from concurrent import futures
 from pathlib import Path
 
 import grpc
+import sqlalchemy as sa
 
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from shared.errors import BudgetExhausted
+from shared.database import create_engine, sqlite_url
+from shared.errors import BudgetExhausted, FailedPrecondition
 from shared.objects.dataset import read_rows, write_dataset, write_rows
 from shared.rpc.interceptors import ErrorInterceptor
 from tests.support.evaluation import put_image
@@ -86,6 +87,7 @@ class FakeNeighbours(
     def __init__(self, objects):
         self.objects = objects
         self.limit = 10**9
+        self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight = [], [], set(), 0
         self.generated = []
         self.answer = lambda row: ("A", -0.01)
@@ -102,6 +104,8 @@ class FakeNeighbours(
         return controller_pb2.ReserveCostsResponse(unknown_keys=unknown)
 
     def SettleCosts(self, request, context):
+        if len(self.settled) >= self.fail_after:
+            raise FailedPrecondition("The ledger is closed.")
         self.settled += request.costs
         self.in_flight -= {cost.key for cost in request.costs}
         return controller_pb2.SettleCostsResponse()
@@ -137,5 +141,10 @@ class FakeNeighbours(
         return server, {"controller": target, "evaluation": target}
 
 
-def digest(text):
-    return hashlib.sha256(text.encode()).hexdigest()
+def leave_unfinished(database, operation_id):
+    """Take back that an operation ended, as if its process had been killed before it wrote so."""
+    engine = create_engine(sqlite_url(database))
+    with engine.begin() as connection:
+        statement = sa.text("UPDATE operations SET state = 'running', failure = '' WHERE operation_id = :id")
+        connection.execute(statement, {"id": operation_id})
+    engine.dispose()

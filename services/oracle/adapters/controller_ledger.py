@@ -32,7 +32,11 @@ class ControllerLedger:
 
     def settle(self, run_id: str, entries: Sequence[LedgerEntry]) -> None:
         """Settle; see the port."""
-        self._stub.SettleCosts(pb.SettleCostsRequest(run_id=run_id, costs=map(_to_message, entries)))
+        request = pb.SettleCostsRequest(run_id=run_id, costs=map(_to_message, entries))
+        try:
+            self._stub.SettleCosts(request)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
 
 
 def _to_message(entry: LedgerEntry) -> pb.Cost:

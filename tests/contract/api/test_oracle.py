@@ -15,14 +15,14 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from services.oracle.main import build
 from services.oracle.settings import OracleSettings
-from shared.errors import InvalidArgument
+from shared.errors import FailedPrecondition, InvalidArgument
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
 from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
-from tests.support.annotation import FakeNeighbours, OracleWorld, put_rows, samples
+from tests.support.annotation import FakeNeighbours, OracleWorld, leave_unfinished, put_rows, samples
 from tests.support.evaluation import put_image
 from tests.support.servers import running, short_folder
 
@@ -286,3 +286,28 @@ def test_the_operation_is_listed_and_another_request_of_its_id_refused(house):
             OracleServiceStub(channel).StartAnnotate(house.request(known, seed=8))
     assert [operation.kind for operation in listed.operations] == ["Annotate", "ImportKnownAnswers"]
     assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
+
+
+@pytest.mark.parametrize("fail_after", [0, 5, 8, 11])
+def test_after_a_restart_every_effect_is_single(house, fail_after):
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        undisturbed, _, summary = house.annotate(
+            channel, house.request(known, operation_id="first", run_id="first")
+        )
+        ledger = house.neighbours
+        ledger.reserved.clear()
+        ledger.settled.clear()
+        ledger.fail_after = fail_after
+        with pytest.raises(FailedPrecondition):
+            house.annotate(channel, house.request(known))
+    leave_unfinished(house.folder / "state" / "oracle" / "oracle.sqlite", "op")
+    ledger.fail_after = 10**9
+    with house.server() as channel:
+        rows, _, summary_again = house.annotate(channel, house.request(known))
+        reviews = house.reviews()
+    assert rows == undisturbed
+    assert summary == summary_again
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
+    assert {cost.key for cost in ledger.settled} == set(ledger.reserved)
+    assert reviews == {row["decision_id"]: 2 for row in rows}  # once in each of the two operations

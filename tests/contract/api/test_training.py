@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 import grpc
 import pyarrow.parquet as pq
 import pytest
-import sqlalchemy as sa
 
 from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from medq.training.v1 import training_pb2 as pb
@@ -18,7 +17,6 @@ from services.training.main import build
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import read_spec
-from shared.database import create_engine, sqlite_url
 from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, read_manifest, read_rows
@@ -28,7 +26,8 @@ from shared.rpc.channels import Channels
 from shared.rpc.errors import from_rpc_error
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
-from tests.support.annotation import items, put_rows
+from studies.tiny_model import build_tiny_checkpoint
+from tests.support.annotation import items, leave_unfinished, put_rows
 from tests.support.evaluation import put_image
 from tests.support.servers import running, short_folder
 
@@ -94,6 +93,7 @@ class House:
         self.gate_server.start()
         self.bus = SqliteEventBus(folder / "events.sqlite")
         self.settings = TrainingSettings(state_folder=folder / "state", listen=f"unix:{folder}/t.sock")
+        self.database = folder / "state" / "training" / "training.sqlite"
         self.image_uris = [put_image(self.objects, level) for level in range(4)]
         self.hashes = list(_HASHES)
         self.decisions = [decision(n, uri) for n, uri in enumerate(self.image_uris[:3])]
@@ -317,13 +317,14 @@ def test_a_finished_training_is_not_trained_again(house):
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
         uri = await_operation(channel, "train").result_uri
-    forget_operations(house)
+    leave_unfinished(house.database, "train")
     house.launcher.error = Unavailable("not again")
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(request)
         assert await_operation(channel, "train").result_uri == uri
+        events = house.published("model-trained")
     assert len(house.launcher.jobs) == 1
-    assert len(house.published("model-trained")) == 1
+    assert len(events) == 1
 
 
 def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
@@ -333,13 +334,32 @@ def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
         TrainingServiceStub(channel).StartTrain(request)
         with pytest.raises(Unavailable):
             await_operation(channel, "train")
-    forget_operations(house)
+    leave_unfinished(house.database, "train")
     house.launcher.error = None
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(request)
         await_operation(channel, "train")
     first, second = house.launcher.jobs
     assert first == second
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_tiny_checkpoint_is_really_imported_trained_and_stored(house, tmp_path):
+    build_tiny_checkpoint(tmp_path, [multiple_choice_prompt("What is wrong?", OPTIONS)], seed=0)
+    house.launcher = None  # child processes
+    with house.server() as channel:
+        parent = import_model(channel, tmp_path)
+        request = house.train_request(channel, model_uri=parent, epochs=1, max_length=0, learning_rate=1e-3)
+        TrainingServiceStub(channel).StartTrain(request)
+        done = await_operation(channel, "train")
+    child = materialize(house.objects, done.result_uri, tmp_path / "cache")
+    told = json.loads((child / "training.json").read_text())
+    assert told["n_trainable"] == told["n_parameters"]
+    assert len(told["loss_curve"]) == 2
+    before, after = (read_manifest(house.objects, uri).files for uri in (parent, done.result_uri))
+    assert before["model.safetensors"].bytes == after["model.safetensors"].bytes
+    assert before["model.safetensors"].sha256 != after["model.safetensors"].sha256
 
 
 def test_the_models_own_limit_is_the_longest_input(house, tmp_path):
@@ -438,13 +458,3 @@ def import_model(channel, folder, operation_id="import"):
     request = pb.StartImportModelRequest(operation_id=operation_id, folder_uri=str(folder))
     TrainingServiceStub(channel).StartImportModel(request)
     return await_operation(channel, operation_id).result_uri
-
-
-def forget_operations(house):
-    """Let the next process find the work done but not recorded, as after a kill before the last write."""
-    engine = create_engine(sqlite_url(house.settings.state_folder / "training" / "training.sqlite"))
-    with engine.begin() as connection:
-        connection.execute(
-            sa.text("UPDATE operations SET state = 'running', lease_until = 0 WHERE operation_id = 'train'")
-        )
-    engine.dispose()

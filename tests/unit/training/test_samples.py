@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.training.domain.conversations import parse_row
+from services.training.domain.samples import (
+    NEW,
+    TrainingSample,
+    defect,
+    draw_replay,
+    in_training_order,
+    train_row,
+)
+from shared.prompts import multiple_choice_prompt
+
+OPTIONS = {"B": "Blur", "A": "Noise"}
+
+
+def sample(sample_id="d", question="What is wrong?", options=OPTIONS, answer="B"):
+    return TrainingSample(sample_id, NEW, "0" * 64, "sha256:" + "0" * 64, question, options, answer, {})
+
+
+def test_the_trainer_reads_back_the_question_as_evaluation_asks_it():
+    read = parse_row(train_row(sample()), 1)
+    assert read.question == multiple_choice_prompt("What is wrong?", OPTIONS)
+    assert (read.sample_id, read.answer, read.image) == ("d", "B", f"images/{'0' * 64}.png")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, ""),
+        ({"answer": "C"}, "the answer is no option"),
+        ({"question": "Is <image> blurred?"}, "the text holds <image>"),
+        ({"options": {"A": "x", "B": "<image>"}}, "the text holds <image>"),
+    ],
+)
+def test_a_sample_that_the_trainer_would_refuse_has_a_defect(changes, reason):
+    assert defect(sample(**changes)) == reason
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.floats(0, 4), st.integers(0, 2**63))
+def test_replay_is_the_rounded_share_without_repetition(n_items, n_new, ratio, seed):
+    items = [sample(str(i)) for i in range(n_items)]
+    drawn = draw_replay(items, n_new, ratio, seed)
+    assert len(drawn) == min(n_items, int(ratio * n_new + 0.5))
+    assert len({one.sample_id for one in drawn}) == len(drawn)
+    assert drawn == draw_replay(items[::-1], n_new, ratio, seed)
+
+
+def test_the_order_depends_on_ids_and_seed_alone():
+    samples = [sample(str(i)) for i in range(20)]
+    assert in_training_order(samples, 1) == in_training_order(samples[::-1], 1)
+    assert in_training_order(samples, 1) != in_training_order(samples, 2)
+    assert sorted(s.sample_id for s in in_training_order(samples, 1)) == sorted(s.sample_id for s in samples)
