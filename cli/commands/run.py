@@ -77,7 +77,7 @@ def show_report(out: Path, is_json: bool) -> None:
     for name, arm in sorted(report["arms"].items()):
         console.print(f"{name} stopped: {arm.get('stop_reason', '')}", markup=False)
     for part in report.get("simulated", []):
-        console.print(f"Simulated: {part}", markup=False)
+        console.print(f"Simulated: {part['text']}", markup=False)
     console.print(f"Report: {out / 'report.html'}", markup=False)
 
 
