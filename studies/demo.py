@@ -62,6 +62,7 @@ def run_yaml(model: Path, seed: int) -> str:
         "dev": "dev.tsv",
         "test": "test.tsv",
         "replay": "replay.tsv",
+        "simulated_images": "The images are phantoms: drawings with degradations computed from physics.",
     }
     settings = {**SETTINGS, "seed": seed, "data": data, "model": str(model)}
     return yaml.safe_dump(settings, sort_keys=False)

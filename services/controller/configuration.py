@@ -42,6 +42,11 @@ class DataSection(Section):
     replay: str | None = Field(
         None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
     )
+    simulated_images: str = Field(
+        "",
+        max_length=300,
+        description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
+    )
     modality: Modality = Field(
         "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
     )

@@ -164,7 +164,10 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
 
 def _simulated(configuration: Json) -> list[Json]:
     section = configuration["annotate"]
+    text = configuration["data"]["simulated_images"]
+    images: list[Json] = [{"part": "images", "accuracy": None, "text": text}] if text else []
     return [
+        *images,
         {
             "part": "oracle",
             "accuracy": section["simulated_oracle_accuracy"],
