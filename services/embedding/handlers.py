@@ -19,9 +19,7 @@ def embed_ingested(worker: EmbeddingWorker, encoder_id: str) -> Callable[[Sequen
     """A handler that embeds the images of a batch; those that another worker has in hand are left to it."""
 
     def handle(events: Sequence[Event]) -> None:
-        image_ids = {pb.ImageIngested.FromString(event.data).image_id for event in events}
-        first = events[0]
-        while worker.embed_some(image_ids, Facts(encoder_id, first.run_id, first.operation_id)):
-            pass
+        image_ids = sorted({pb.ImageIngested.FromString(event.data).image_id for event in events})
+        worker.embed(image_ids, Facts(encoder_id, events[0].run_id, events[0].operation_id))
 
     return handle

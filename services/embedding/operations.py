@@ -8,7 +8,6 @@ was ingested before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 import threading
@@ -121,15 +120,16 @@ class Ingest:
     ) -> None:
         done = self._store.names_done(request.operation_id)
         left = [entry for entry in entries if entry.name not in done]
+        repeated = {picture for picture, n in Counter(entry.picture for entry in left).items() if n > 1}
         seen: dict[str, _Outcome] = {}  # several rows may name one picture
         for start in range(0, len(left), self._batch_size):
             outcomes = []
             for entry in left[start : start + self._batch_size]:
                 context.progress(len(done), len(entries), "inputs", "reading")
-                picture = hashlib.sha256(entry.picture.encode()).hexdigest()
-                if entry.fault or picture not in seen:
-                    seen[picture] = self._read(entry)
-                outcomes.append(_describe(entry, seen[picture], request, self._key))
+                outcome = self._read(entry) if entry.fault else seen.get(entry.picture) or self._read(entry)
+                if entry.picture in repeated and not entry.fault:
+                    seen[entry.picture] = outcome
+                outcomes.append(_describe(entry, outcome, request, self._key))
                 done.add(entry.name)
             rows = [row for row, _ in outcomes]
             images = [image for _, image in outcomes if image is not None]
@@ -155,11 +155,13 @@ class Ingest:
 
     def _embed_all(self, context: OperationContext, image_ids: set[str], facts: Facts) -> None:
         pause = threading.Event()
-        while missing := self._store.count_missing(image_ids):
-            context.progress(len(image_ids) - missing, len(image_ids), "images", "embedding")
-            if not self._worker.embed_some(image_ids, facts):
+        while missing := self._store.without_vector(image_ids):
+            for start in range(0, len(missing), self._batch_size):
+                done = len(image_ids) - len(missing) + start
+                context.progress(done, len(image_ids), "images", "embedding")
+                self._worker.embed(missing[start : start + self._batch_size], facts)
+            if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
-                context.check_cancelled()
 
     def _write(self, request: pb.StartIngestRequest, rows: Sequence[InputRow]) -> str:
         first: dict[str, InputRow] = {}

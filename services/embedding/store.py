@@ -96,33 +96,29 @@ class Store:
             ]
             self._announce(connection, changed, embedded)
 
-    def claim(self, limit: int, image_ids: Collection[str]) -> list[str]:
-        """Take some of these images that have no vector and that no other worker has in hand.
+    def claim(self, image_ids: Sequence[str]) -> list[str]:
+        """Take those of these images that have no vector and that no other worker has in hand.
 
-        Returns: At most `limit` ids, claimed for `CLAIM_SECONDS`.
+        Args:
+            image_ids: A batch, at most a few hundred.
+
+        Returns: Their ids, sorted; claimed for `CLAIM_SECONDS`.
         """
         now = self._clock()
-        claimed: list[str] = []
-        for part in _parts(sorted(image_ids)):
-            free = (
-                sa.select(VECTORS.c.image_id)
-                .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
-                .where((VECTORS.c.claimed_until <= now) & VECTORS.c.image_id.in_(part))
-                .order_by(VECTORS.c.image_id)
-                .limit(limit - len(claimed))
-                .with_for_update(skip_locked=True)
-            )
-            statement = (
-                sa.update(VECTORS)
-                .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.image_id.in_(free))
-                .values(owner=self._owner, claimed_until=now + CLAIM_SECONDS)
-                .returning(VECTORS.c.image_id)
-            )
-            with self._engine.begin() as connection:
-                claimed += connection.execute(statement).scalars().all()
-            if len(claimed) >= limit:
-                break
-        return sorted(claimed)
+        free = (
+            sa.select(VECTORS.c.image_id)
+            .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
+            .where((VECTORS.c.claimed_until <= now) & VECTORS.c.image_id.in_(image_ids))
+            .with_for_update(skip_locked=True)
+        )
+        statement = (
+            sa.update(VECTORS)
+            .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.image_id.in_(free))
+            .values(owner=self._owner, claimed_until=now + CLAIM_SECONDS)
+            .returning(VECTORS.c.image_id)
+        )
+        with self._engine.begin() as connection:
+            return sorted(connection.execute(statement).scalars())
 
     def release(self, image_ids: Sequence[str]) -> None:
         """Give claims back, so that another worker need not wait for them to run out."""
@@ -145,20 +141,21 @@ class Store:
             members = connection.execute(query.order_by(MEMBERS.c.image_id, MEMBERS.c.split)).all()
             self._announce(connection, [Member(**row._mapping) for row in members], embedded)
 
-    def count_missing(self, image_ids: Collection[str]) -> int:
-        """How many of these images have no vector yet."""
-        have = sum(len(self.vectors(part)) for part in _parts(sorted(image_ids)))
-        return len(set(image_ids)) - have
+    def without_vector(self, image_ids: Collection[str]) -> list[str]:
+        """Those of these images that have no vector yet, sorted."""
+        have: set[str] = set()
+        for part in _parts(sorted(image_ids)):
+            with reader(self._engine).connect() as connection:
+                have.update(
+                    connection.execute(sa.select(VECTORS.c.image_id).where(self._has_vector(part))).scalars()
+                )
+        return sorted(set(image_ids) - have)
 
     def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
         """The vectors of these images (little-endian float32) that are there."""
         found: dict[str, bytes] = {}
         for part in _parts(sorted(image_ids)):
-            query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(
-                VECTORS.c.image_id.in_(part)
-                & (VECTORS.c.encoder_id == self._encoder_id)
-                & VECTORS.c.vector.is_not(None)
-            )
+            query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(self._has_vector(part))
             with reader(self._engine).connect() as connection:
                 found.update((row.image_id, row.vector) for row in connection.execute(query))
         return found
@@ -171,6 +168,10 @@ class Store:
                 rows = connection.execute(sa.select(IMAGES).where(IMAGES.c.image_id.in_(part)))
                 found.update((row.image_id, ImageRow(**row._mapping)) for row in rows)
         return found
+
+    def _has_vector(self, image_ids: Sequence[str]) -> sa.ColumnElement[bool]:
+        of_encoder = (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
+        return of_encoder & VECTORS.c.image_id.in_(image_ids)
 
     def _join(self, connection: sa.Connection, member: Member) -> bool:
         """Make an image a member of a split as now described; whether that changed anything."""

@@ -6,7 +6,7 @@ claimed again.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from services.embedding.adapters.images import read_png
 from services.embedding.facts import Facts
@@ -29,16 +29,16 @@ class EmbeddingWorker:
         self._store = store
         self._objects = objects
         self._encoder = encoder
-        self._batch_size = batch_size
+        self.batch_size = batch_size
 
-    def embed_some(self, image_ids: Collection[str], facts: Facts) -> int:
-        """Claim a batch of these images, embed it, keep the vectors and tell of them.
+    def embed(self, image_ids: Sequence[str], facts: Facts) -> None:
+        """Embed those of these images that have no vector and that no other worker has in hand, and tell of each."""
+        for start in range(0, len(image_ids), self.batch_size):
+            claimed = self._store.claim(image_ids[start : start + self.batch_size])
+            if claimed:
+                self._embed_claimed(claimed, facts)
 
-        Returns: How many; 0 where all have a vector or are in the hands of other workers.
-        """
-        claimed = self._store.claim(self._batch_size, image_ids)
-        if not claimed:
-            return 0
+    def _embed_claimed(self, claimed: Sequence[str], facts: Facts) -> None:
         try:
             rows = self._store.images(claimed)
             pixels = [read_png(self._objects.read_bytes(rows[image_id].image_uri)) for image_id in claimed]
@@ -47,4 +47,3 @@ class EmbeddingWorker:
             self._store.release(claimed)
             raise
         self._store.put_vectors(claimed, vectors, facts.embedded)
-        return len(claimed)

@@ -53,32 +53,32 @@ def vectors(n: int) -> np.ndarray:
 def test_an_image_is_claimed_by_one_worker_until_its_claim_runs_out(bench: Bench) -> None:
     bench.record("a", "b", "c")
     other = bench.another("other")
-    assert bench.store.claim(2, ["a", "b", "c"]) == ["a", "b"]
-    assert other.claim(5, ["a", "b", "c"]) == ["c"]
-    assert other.claim(5, ["a", "b", "c"]) == []
+    assert bench.store.claim(["a", "b"]) == ["a", "b"]
+    assert other.claim(["a", "b", "c"]) == ["c"]
+    assert other.claim(["a", "b", "c"]) == []
     bench.clock.now += CLAIM_SECONDS
-    assert other.claim(5, ["a", "b"]) == ["a", "b"]
+    assert other.claim(["a", "b"]) == ["a", "b"]
 
 
 def test_claims_of_a_killed_process_are_free_when_it_comes_back(bench: Bench) -> None:
     bench.record("a")
-    assert bench.store.claim(1, ["a"]) == ["a"]
-    assert bench.another("other").claim(1, ["a"]) == []
-    assert bench.another("me").claim(1, ["a"]) == ["a"]
+    assert bench.store.claim(["a"]) == ["a"]
+    assert bench.another("other").claim(["a"]) == []
+    assert bench.another("me").claim(["a"]) == ["a"]
 
 
 def test_released_claims_are_free_at_once(bench: Bench) -> None:
     bench.record("a")
-    bench.store.release(bench.store.claim(1, ["a"]))
-    assert bench.another("other").claim(1, ["a"]) == ["a"]
+    bench.store.release(bench.store.claim(["a"]))
+    assert bench.another("other").claim(["a"]) == ["a"]
 
 
 def test_a_vector_is_kept_once_and_never_claimed_again(bench: Bench) -> None:
     bench.record("a", "b")
     bench.store.put_vectors(["a", "b"], vectors(2), FACTS.embedded)
     bench.store.put_vectors(["a"], vectors(4)[3:], FACTS.embedded)
-    assert bench.store.claim(9, ["a", "b"]) == []
-    assert bench.store.count_missing(["a", "b"]) == 0
+    assert bench.store.claim(["a", "b"]) == []
+    assert bench.store.without_vector(["a", "b"]) == []
     np.testing.assert_array_equal(np.frombuffer(bench.store.vectors(["a"])["a"], "<f4"), vectors(1)[0])
 
 
@@ -113,5 +113,4 @@ def test_more_ids_than_one_statement_takes_are_found(bench: Bench) -> None:
     names = [f"{i:04d}" for i in range(1203)]
     bench.record(*names)
     assert len(bench.store.images(names)) == 1203
-    assert bench.store.count_missing(names) == 1203
-    assert bench.store.claim(1100, names) == names[:1100]
+    assert bench.store.without_vector(names) == names

@@ -1,0 +1,139 @@
+"""The ingest as a function, without a server: killed at any moment and begun again, shared with other workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from medq.embedding.v1 import events_pb2
+from services.embedding.facts import IMAGE_INGESTED, Facts
+from services.embedding.handlers import make_handlers
+from services.embedding.operations import Ingest
+from services.embedding.ports import Pixels
+from services.embedding.store import Store
+from services.embedding.tables import OUTBOX
+from services.embedding.worker import EmbeddingWorker
+from shared.database import create_engine, sqlite_url
+from shared.errors import DataLoss
+from shared.events.bus import Event
+from shared.objects.dataset import read_rows
+from shared.objects.folder import FolderObjectStore
+from tests.support.pictures import write_pool
+
+
+class CountingEncoder:
+    """Mean and spread; knows how often it was asked for which image."""
+
+    encoder_id, dimension, text_dimension = "counting", 2, 2
+
+    def __init__(self) -> None:
+        self.n_embedded = 0
+
+    def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
+        self.n_embedded += len(images)
+        rows = np.array([[image.mean() + 1, image.std() + 1] for image in images])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+    def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        return np.ones((len(texts), 2), np.float32)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class Context:
+    """An operation's context that kills the work at its n-th report."""
+
+    def __init__(self, at: int = -1) -> None:
+        self.left = at
+
+    def progress(self, done: int, total: int, unit: str, message: str = "") -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Killed
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.engine = create_engine(sqlite_url(folder / "embedding.sqlite"))
+        self.objects = FolderObjectStore(folder / "objects", synced=False)
+        self.encoder = CountingEncoder()
+        self.folder = folder
+
+    def store(self, owner: str = "me") -> Store:
+        return Store(self.engine, "counting", owner)
+
+    def ingest(self, source: Path, at: int = -1) -> str:
+        """Begin, or begin again, as a process that was just started does."""
+        ingest = Ingest(self.store(), self.objects, self.encoder, b"key", 4, self.folder / "cache")
+        request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
+        return ingest(Context(at), request)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "state")
+    yield bench
+    bench.engine.dispose()
+
+
+def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Bench, tmp_path: Path) -> None:
+    source = write_pool(tmp_path / "pool", 6)
+    other = Bench(tmp_path / "undisturbed")
+    undisturbed = other.ingest(source)
+    kills = 0
+    for at in range(1, 30):
+        try:
+            uri = bench.ingest(source, at)
+            break
+        except Killed:
+            kills += 1
+    assert kills > 3
+    assert uri == undisturbed
+    assert bench.encoder.n_embedded == 6
+    assert (
+        OUTBOX.waiting(bench.engine) == OUTBOX.waiting(other.engine) == 20
+    )  # ingested and embedded, once each
+    other.engine.dispose()
+
+
+def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_path: Path) -> None:
+    source = write_pool(tmp_path / "pool", 6)
+    with pytest.raises(Killed):
+        bench.ingest(source, 7)  # all six are read, none is embedded
+    ids = bench.store().without_vector([row.image_id for row in bench.store().inputs("op").values()])
+    assert len(ids) == 6
+    other = CountingEncoder()
+    worker = EmbeddingWorker(bench.store("other"), bench.objects, other, batch_size=2)
+    handle = make_handlers(worker, "counting")[IMAGE_INGESTED]
+    messages = [events_pb2.ImageIngested(image_id=image_id).SerializeToString() for image_id in ids[:3]]
+    events = [
+        Event(str(i), IMAGE_INGESTED, "test", "", data, datetime.now(UTC)) for i, data in enumerate(messages)
+    ]
+    handle(events)
+    handle(events)
+    uri = bench.ingest(source)
+    assert (other.n_embedded, bench.encoder.n_embedded) == (3, 3)
+    assert len(read_rows(bench.objects, uri, "images.jsonl")) == 6
+
+
+def test_claims_are_given_back_when_the_work_fails(bench: Bench, tmp_path: Path) -> None:
+    source = write_pool(tmp_path / "pool", 2)
+    with pytest.raises(Killed):
+        bench.ingest(source, 3)
+    image_ids = sorted(row.image_id for row in bench.store().inputs("op").values())
+    path = next((bench.folder / "objects").rglob(image_ids[0]))
+    path.chmod(0o644)
+    path.write_bytes(b"damaged")
+    store = bench.store("other")
+    worker = EmbeddingWorker(store, bench.objects, CountingEncoder(), batch_size=2)
+    with pytest.raises(DataLoss):
+        worker.embed(image_ids, Facts("counting"))
+    assert store.claim(image_ids) == image_ids
