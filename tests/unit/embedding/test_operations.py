@@ -99,7 +99,7 @@ def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Benc
     assert uri == undisturbed
     assert bench.encoder.n_embedded == 6
     assert (
-        OUTBOX.waiting(bench.engine) == OUTBOX.waiting(other.engine) == 20
+        OUTBOX.waiting(bench.engine) == OUTBOX.waiting(other.engine) == 12
     )  # ingested and embedded, once each
     other.engine.dispose()
 
