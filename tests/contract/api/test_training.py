@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent import futures
 from contextlib import ExitStack, contextmanager
 
@@ -10,6 +11,7 @@ import grpc
 import pyarrow.parquet as pq
 import pytest
 
+from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
@@ -17,7 +19,7 @@ from services.training.main import build
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import read_spec
-from shared.errors import FailedPrecondition, InvalidArgument, Unavailable
+from shared.errors import Cancelled, FailedPrecondition, InvalidArgument, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -69,6 +71,24 @@ class FakeLauncher:
         spec.result_folder.mkdir()
         for name in ("config.json", "training.json", "optimizer.pt", ".hidden"):
             (spec.result_folder / name).write_text(json.dumps(spec.settings))
+
+
+class WaitingLauncher(FakeLauncher):
+    """Waits until it is called off or its server drains; the second job is made as usual."""
+
+    def __init__(self):
+        super().__init__()
+        self.has_begun = threading.Event()
+
+    def run(self, spec_path, on_progress, is_cancelled):
+        if self.has_begun.is_set():
+            super().run(spec_path, on_progress, is_cancelled)
+            return
+        self.has_begun.set()
+        pause = threading.Event()
+        while not is_cancelled():
+            pause.wait(0.01)
+        raise Cancelled("The training was called off.")
 
 
 def decision(number, image_uri, question="What is wrong?", **changes):
@@ -360,6 +380,27 @@ def test_a_tiny_checkpoint_is_really_imported_trained_and_stored(house, tmp_path
     before, after = (read_manifest(house.objects, uri).files for uri in (parent, done.result_uri))
     assert before["model.safetensors"].bytes == after["model.safetensors"].bytes
     assert before["model.safetensors"].sha256 != after["model.safetensors"].sha256
+
+
+def test_a_training_can_be_called_off(house):
+    house.launcher = WaitingLauncher()
+    with house.server() as channel:
+        TrainingServiceStub(channel).StartTrain(house.train_request(channel))
+        assert house.launcher.has_begun.wait(20)
+        operations = operations_pb2_grpc.OperationsServiceStub(channel)
+        operations.CancelOperation(operations_pb2.CancelOperationRequest(operation_id="train"))
+        with pytest.raises(Cancelled):
+            await_operation(channel, "train")
+
+
+def test_a_drained_server_gives_its_training_to_the_next(house):
+    house.launcher = WaitingLauncher()
+    with house.server() as channel:
+        TrainingServiceStub(channel).StartTrain(house.train_request(channel))
+        assert house.launcher.has_begun.wait(20)
+    with house.server() as channel:
+        assert await_operation(channel, "train").result_uri
+    assert len(house.launcher.jobs) == 1
 
 
 def test_the_models_own_limit_is_the_longest_input(house, tmp_path):
