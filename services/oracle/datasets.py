@@ -114,26 +114,19 @@ def write_decisions(
         is_simulated: Whether oracle or expert are simulated.
     """
     accepted = [row for row in decided if row["answer"] is not None]
-    rejected = [
-        annotation.unanswered_row(row, row["question"], row["options"], annotation.REJECTED)
-        for row in decided
-        if row["answer"] is None
-    ]
-    unanswered = sorted(
-        [*undecided, *rejected], key=lambda row: (row["sample_id"], row["question"], row["reason"])
-    )
+    unanswered = _unanswered(decided, undecided)
     parents = [request.selection_uri, request.known_answers_uri, request.benchmark_uri]
     parents += [request.model_uri] if not request.policy.is_cold_start else []
     policy = MessageToDict(
         request.policy, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
     )
+    report = summary.summarise(decided, Counter(row["reason"] for row in unanswered))
+    report["account"] = {kind: _total(outcomes) for kind, outcomes in calls.items()}
+    report |= {"stopped": dict(stopped), "policy": policy, "simulated": is_simulated}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_rows(folder / "decisions.jsonl", accepted)
         write_rows(folder / "unanswered.jsonl", unanswered)
-        account = {kind: _total(outcomes) for kind, outcomes in calls.items()}
-        report = summary.summarise(decided, Counter(row["reason"] for row in unanswered))
-        report |= {"account": account, "stopped": dict(stopped), "policy": policy, "simulated": is_simulated}
         write_rows(folder / "summary.json", [report])
         return write_dataset(
             objects,
@@ -144,6 +137,16 @@ def write_decisions(
             configuration={"arm": request.arm, "round": request.round, "policy": policy},
             seed=request.seed,
         )
+
+
+def _unanswered(decided: Sequence[JsonObject], undecided: Sequence[JsonObject]) -> list[JsonObject]:
+    """The rows of what has no answer, what the expert rejected among them, in a fixed order."""
+    rejected = [
+        annotation.unanswered_row(row, row["question"], row["options"], annotation.REJECTED)
+        for row in decided
+        if row["answer"] is None
+    ]
+    return sorted([*undecided, *rejected], key=lambda row: (row["sample_id"], row["question"], row["reason"]))
 
 
 def _known_rows(objects: ObjectStore, uri: str) -> list[JsonObject]:

@@ -1,5 +1,5 @@
 """The files of a training dataset, in the forms that others read: LLaVA/ShareGPT with LLaMA-Factory's description,
-parquet as Hugging Face `datasets` reads it, and a card. The same samples give the same bytes.
+parquet with the schema notes of Hugging Face `datasets`, and a card. The same samples give the same bytes.
 """
 
 from __future__ import annotations
