@@ -10,15 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from studies.base_model import BaseTraining, pretrain_base
 from studies.folder import write_study
 from studies.plan import StudyPlan
+from studies.run_file import write_run_file
 
 #: What differs from the defaults of a run.
 SETTINGS: dict[str, Any] = {
-    "name": "demo",
     "rounds": 2,
     "arms": ["failure_driven"],
     "evaluate": {"runs": 5, "max_new_tokens": 2},
@@ -49,20 +47,5 @@ def prepare(folder: Path, seed: int, say: Callable[[str], None]) -> Path:
     write_study(folder, plan)
     say("Training a tiny base model on the known degradations, about a minute")
     model = pretrain_base(folder, folder / "base-model", BaseTraining(seed=seed))
-    config = folder / "run.yaml"
-    config.write_text(run_yaml(model.relative_to(folder), seed), encoding="utf-8")
-    return config
-
-
-def run_yaml(model: Path, seed: int) -> str:
-    """The configuration of the demo's run, as a user would write it."""
-    data = {
-        "pool": "pool",
-        "pool_answers": "pool_answers.tsv",
-        "dev": "dev.tsv",
-        "test": "test.tsv",
-        "replay": "replay.tsv",
-        "simulated_images": "The images are phantoms: drawings with degradations computed from physics.",
-    }
-    settings = {**SETTINGS, "seed": seed, "data": data, "model": str(model)}
-    return yaml.safe_dump(settings, sort_keys=False)
+    text = "The images are phantoms: drawings with degradations computed from physics."
+    return write_run_file(folder, "demo", model, {**SETTINGS, "seed": seed}, simulated_images=text)

@@ -1,7 +1,8 @@
 """Write a study folder: phantoms with known degradations, and the questions about them, split by source.
 
     base.tsv    base/      what the base model is trained on: no image of the left-out cells
-    pool/  pool_answers.tsv   the unlabelled pool; the answers are for the simulated oracle and expert alone
+    pool.tsv    pool/      the unlabelled pool: image, modality, source, patient
+    pool_answers.tsv       what the simulated oracle and expert know about it, and nobody else
     dev.tsv     dev/       failures are looked for here; the left-out cells are common
     test.tsv    test/      figures are reported on this; the left-out cells are as common as in dev
     replay.tsv  replay/    drawn like base, against forgetting
@@ -16,7 +17,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +38,9 @@ COLUMNS = (
 )
 """Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about."""
 
+POOL_COLUMNS = ("index", "image_path", "modality", "source_id", "patient_id")
+"""Columns of the pool's manifest."""
+
 Row = dict[str, str]
 T = TypeVar("T")
 
@@ -44,6 +48,7 @@ README = """A study made by a program. Every image here is a drawing (a phantom)
 physics; nothing comes from a patient. One generator seed is one source is one patient.
 
 pool/             the unlabelled image pool
+pool.tsv          which image, modality, source and patient; no answers
 pool_answers.tsv  SIMULATED: what the simulated oracle and the simulated expert know about the pool's images
 dev.tsv           questions on which failures are looked for
 test.tsv          questions on which figures are reported
@@ -92,7 +97,7 @@ def write_study(
             rows += _write_image(folder, plan, split, number, finding)
             if on_image is not None:
                 on_image(next(n_done), n_images)
-        write_rows(folder / ("pool_answers.tsv" if split == "pool" else f"{split}.tsv"), rows)
+        write_split(folder, split, rows)
     (folder / "README.txt").write_text(README, encoding="utf-8")
     begun.rename(complete)
     return description
@@ -167,10 +172,20 @@ def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
     }
 
 
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write a TSV with the columns `COLUMNS`; the index counts the rows from 0."""
+def write_split(folder: Path, split: str, rows: Sequence[Row]) -> None:
+    """Write a split's TSV; of the pool the images alone, and the answers apart."""
+    if split != "pool":
+        write_rows(folder / f"{split}.tsv", rows)
+        return
+    write_rows(folder / "pool_answers.tsv", rows)
+    images = {row["image_path"]: {name: row[name] for name in POOL_COLUMNS[1:]} for row in rows}
+    write_rows(folder / "pool.tsv", images.values(), POOL_COLUMNS)
+
+
+def write_rows(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> None:
+    """Write a TSV; the index, its first column, counts the rows from 0."""
     with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, COLUMNS, delimiter="\t", lineterminator="\n")
+        writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows({"index": str(index), **row} for index, row in enumerate(rows))
 

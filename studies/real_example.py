@@ -22,15 +22,27 @@ from skimage.transform import resize
 from shared.errors import AlreadyExists, InvalidArgument, MedqError
 from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.drawing import Image, clip_to_unit
-from studies.folder import Row, as_row, make_questions, save_png, write_rows
+from studies.folder import Row, as_row, make_questions, save_png, write_split
 from studies.questions import Finding
 from studies.real_images import Source, folder_sources, read_image, wheel_sources
+from studies.run_file import write_run_file
+
+DEMO_MODEL = Path("out/demo/study/base-model/model")
+"""Where `make demo` leaves a small trained checkpoint."""
 
 SPLITS = ("pool", "replay", "dev", "test")
 
 DEALS = {1: ("pool replay dev test",), 2: ("pool replay", "dev test"), 3: ("pool replay", "dev", "test")}
 """Which splits each patient serves when a modality has so few. Patients of pool and replay are kept from dev and test
 where there are two; a single one has to serve all, each split another part of the image."""
+
+#: What differs from the defaults of a run; small, for a small model on few images.
+SETTINGS: dict[str, Any] = {
+    "rounds": 1,
+    "evaluate": {"runs": 5, "max_new_tokens": 4},
+    "select": {"budget": 40},
+    "train": {"learning_rate": 2e-4, "epochs": 2, "batch_size": 16},
+}
 
 VIEWS_CLEAN = 3
 """Clean views of each part; with one view for each degradation and severity about a quarter is clean."""
@@ -111,7 +123,7 @@ def write_example(out: Path, sources: list[Source], size: int = 96, seed: int = 
         rows = _write_split(out, split, regions[split], images, size, seed)
         if split == "pool":
             rows += _copy_dicom(out, regions[split], seed)
-        write_rows(out / ("pool_answers.tsv" if split == "pool" else f"{split}.tsv"), rows)
+        write_split(out, split, rows)
     description = _describe(usable, regions, unusable, size, seed)
     (out / "README.txt").write_text(_readme(description), encoding="utf-8")
     manifest = json.dumps(description, indent=2, sort_keys=True)
@@ -229,6 +241,7 @@ The degradations are computed. SIMULATED: pool_answers.tsv, which stands for the
 
 def main(
     out: Annotated[Path, typer.Argument(help="The folder to write; new or empty.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint folder for run.yaml.")] = DEMO_MODEL,
     images: Annotated[Path | None, typer.Option(help="Your own images; one sub-folder per patient.")] = None,
     modality: Annotated[str, typer.Option(help=f"Of your images: {', '.join(DEGRADATIONS)}.")] = "mri",
     size: Annotated[int, typer.Option(help="Height and width of each view in pixels.")] = 96,
@@ -238,6 +251,8 @@ def main(
     try:
         sources = wheel_sources() if images is None else folder_sources(images, modality)
         description = write_example(out, sources, size, seed)
+        text = "Degradations were computed on real images; what is taken for clean is the image as it came."
+        write_run_file(out, "real-images", model, {**SETTINGS, "seed": seed}, simulated_images=text)
     except MedqError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -1,0 +1,38 @@
+"""The YAML of a run over a study folder, as a user would write it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def write_run_file(
+    folder: Path, name: str, model: Path, settings: Mapping[str, Any], *, simulated_images: str
+) -> Path:
+    """Write `run.yaml` beside the TSVs of a study folder.
+
+    Args:
+        folder: Holds pool.tsv, pool_answers.tsv, dev.tsv, test.tsv and replay.tsv.
+        name: Names the run in its report.
+        model: The checkpoint to start from; written relative to the folder.
+        settings: What differs from the defaults of a run.
+        simulated_images: What the report says of the images.
+
+    Returns: The file, for `medq run --config`.
+    """
+    data = {
+        "pool": "pool.tsv",
+        "pool_answers": "pool_answers.tsv",
+        "dev": "dev.tsv",
+        "test": "test.tsv",
+        "replay": "replay.tsv",
+        "simulated_images": simulated_images,
+    }
+    content = {"name": name, **settings, "data": data, "model": os.path.relpath(model, folder)}
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
