@@ -1,7 +1,8 @@
 """The base model of a study: the tiny checkpoint, trained from random weights on the study's own base split.
 
 It goes through the same fine-tuning as every later round, with a larger learning rate because it starts from
-nothing. It never sees the left-out cells, which is the weakness that the loop has to find.
+nothing. Beside the questions it learns a caption of each image, which teaches the vision tower faster than letters
+do. It never sees the left-out cells, which is the weakness that the loop has to find.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.training.domain.conversations import Sample
 from services.training.finetune import finetune
 from services.training.spec import TrainingSpec
 from shared.prompts import multiple_choice_prompt
-from studies.questions import LETTERS
+from studies.questions import LETTERS, LEVELS, PHRASES
 from studies.tiny_model import build_tiny_checkpoint
 
 Row = dict[str, str]
+CAPTION_REQUEST = "Describe the quality of this image."
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class BaseTraining:
 
     Attributes:
         learning_rate: Peak of the cosine schedule.
-        epochs: Passes over the questions of the base split.
+        epochs: Passes over the questions and captions of the base split.
         batch_size: Questions of one step.
         seed: Of the weights and of the order of the questions.
         n_threads: Threads of torch.
     """
 
-    learning_rate: float = 1.5e-3
-    epochs: int = 4
+    learning_rate: float = 2e-3
+    epochs: int = 3
     batch_size: int = 32
     seed: int = 0
     n_threads: int = 1
@@ -58,8 +61,10 @@ def pretrain_base(study_folder: Path, output_folder: Path, training: BaseTrainin
     if not spec.result_folder.is_dir():
         rows = read_rows(study_folder / "base.tsv")
         output_folder.mkdir(parents=True, exist_ok=True)
-        spec.train_file.write_text("\n".join(_conversation(row) for row in rows), encoding="utf-8")
-        build_tiny_checkpoint(spec.model_folder, sorted(map(_prompt, rows)), settings.seed)
+        exchanges = [*map(_question, rows), *map(_caption, one_per_image(rows))]
+        spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
+        texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
+        build_tiny_checkpoint(spec.model_folder, texts, settings.seed)
         finetune(spec)
     return spec.result_folder
 
@@ -87,16 +92,32 @@ def read_rows(path: Path) -> Sequence[Row]:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
-def _prompt(row: Row) -> str:
-    """What the model is asked."""
-    return multiple_choice_prompt(row["question"], {letter: row[letter] for letter in LETTERS if row[letter]})
+def one_per_image(rows: Sequence[Row]) -> list[Row]:
+    """The first row of each image, in order."""
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row["image_path"], row)
+    return list(first.values())
 
 
-def _conversation(row: Row) -> str:
+def _question(row: Row) -> Sample:
+    """A row as a multiple-choice question."""
+    options = {letter: row[letter] for letter in LETTERS if row[letter]}
+    prompt = multiple_choice_prompt(row["question"], options)
+    return Sample(row["index"], row["image_path"], prompt, row["answer"])
+
+
+def _caption(row: Row) -> Sample:
+    """What a row's image shows, in words."""
+    shown = f"{PHRASES[row['modality']][row['attribute']]}, {LEVELS[row['severity']]}"
+    return Sample(f"caption-{row['index']}", row["image_path"], CAPTION_REQUEST, shown)
+
+
+def _conversation(sample: Sample) -> str:
     """One line of a LLaVA/ShareGPT file."""
     turns = [
-        {"from": "human", "value": f"<image>\n{_prompt(row)}"},
-        {"from": "gpt", "value": row["answer"]},
+        {"from": "human", "value": f"<image>\n{sample.question}"},
+        {"from": "gpt", "value": sample.answer},
     ]
-    line = {"id": row["index"], "image": row["image_path"], "conversations": turns}
+    line = {"id": sample.sample_id, "image": sample.image, "conversations": turns}
     return json.dumps(line, ensure_ascii=False, sort_keys=True)

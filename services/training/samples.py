@@ -17,6 +17,9 @@ from services.training.domain.loss import IGNORED
 from shared.checkpoints import user_prompt
 from shared.errors import FailedPrecondition, InvalidArgument
 
+CACHED_EXCHANGES = 10_000
+"""Rendered questions with answers that are kept; the same few recur in a study."""
+
 
 def read_samples(train_file: Path) -> list[Sample]:
     """Read the rows of a LLaVA/ShareGPT file, in order.
@@ -49,6 +52,7 @@ class Encoder:
         self._tokenizer.padding_side = "left"
         self._image_folder = image_folder
         self._image_tokens = lru_cache(maxsize=None)(self._count_image_tokens)
+        self._exchange = lru_cache(maxsize=CACHED_EXCHANGES)(self._render)
 
     def __call__(self, samples: Sequence[Sample]) -> dict[str, Any]:
         """Encode a batch.
@@ -58,12 +62,12 @@ class Encoder:
             logits for no other position.
         """
         inputs = self._processor(
-            text=[user_prompt(self._processor, sample.question) for sample in samples],
+            text=[self._exchange(sample.question, sample.answer)[0] for sample in samples],
             images=[[self._open(sample)] for sample in samples],
             return_tensors="pt",
             padding=True,
         )
-        answers = [self._answer_tokens(sample) for sample in samples]
+        answers = [self._exchange(sample.question, sample.answer)[1] for sample in samples]
         length = max(len(answer) for answer in answers)
         padding = int(self._tokenizer.pad_token_id or 0)
         tokens = torch.tensor([answer + [padding] * (length - len(answer)) for answer in answers])
@@ -95,9 +99,8 @@ class Encoder:
         """
         longest = 0
         for sample in samples:
-            text = user_prompt(self._processor, sample.question)
-            length = len(self._tokens(text)) + self._image_tokens(self._image_size(sample))
-            length += len(self._answer_tokens(sample))
+            prompt, answer = self._exchange(sample.question, sample.answer)
+            length = len(self._tokens(prompt)) + self._image_tokens(self._image_size(sample)) + len(answer)
             if length > max_length:
                 raise InvalidArgument(
                     f"A training sample has {length} tokens, more than max_length = {max_length}",
@@ -115,18 +118,18 @@ class Encoder:
         expanded = self._processor(text=[text], images=[[blank]], return_tensors="pt")["input_ids"]
         return int(expanded.shape[1]) - len(self._tokens(text))
 
-    def _answer_tokens(self, sample: Sample) -> list[int]:
-        """The answer as the chat template ends it: its text and the end-of-turn token."""
-        prompt = user_prompt(self._processor, sample.question)
+    def _render(self, question: str, answer: str) -> tuple[str, list[int]]:
+        """The prompt's text, and the answer's tokens as the chat template ends it: with the end-of-turn token."""
+        prompt = user_prompt(self._processor, question)
         conversation = [
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": sample.question}]},
-            {"role": "assistant", "content": [{"type": "text", "text": sample.answer}]},
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ]
         whole = self._processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
         if not whole.startswith(prompt):
             remedy = "use a checkpoint whose template gives the same prompt with and without an answer"
             raise InvalidArgument("The chat template cannot be trained on", field="model", remedy=remedy)
-        return self._tokens(whole[len(prompt) :].rstrip())
+        return prompt, self._tokens(whole[len(prompt) :].rstrip())
 
     def _tokens(self, text: str) -> list[int]:
         """Token ids without additions."""
