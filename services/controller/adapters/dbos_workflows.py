@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from services.controller.ports import Durable, StepOutcome
+from shared.database import create_engine
 from shared.errors import Internal
 
 #: Raised only after all runs have been drained: with another version, what was running would never be taken up.
@@ -90,6 +91,7 @@ class DbosWorkflows:
             if self._start is None:
                 from dbos import DBOS, DBOSPortableJSONSerializer
 
+                _use_write_ahead_log(self._url)
                 DBOS(
                     config={
                         "name": _NAME,
@@ -126,6 +128,13 @@ class DbosWorkflows:
             with self._left:
                 self._n_running -= 1
                 self._left.notify_all()
+
+
+def _use_write_ahead_log(url: str) -> None:
+    """Open the database once as all of ours are; on SQLite the file keeps its write-ahead log, which halves a step's time."""
+    engine = create_engine(url)
+    engine.connect().close()
+    engine.dispose()
 
 
 def _step_to_repeat(steps: Sequence[Mapping[str, Any]]) -> int:
