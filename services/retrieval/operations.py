@@ -225,7 +225,7 @@ def _samples(
     samples = []
     for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
         image, match = images[ids[row]], matches.get(ids[row])
-        key = f"{request.run_id}\0{request.arm}\0{request.round}\0{image.image_id}"
+        key = f"{request.arm}\0{request.round}\0{image.image_id}"  # not the run: a run repeated is the same
         samples.append(
             {
                 "sample_id": hashlib.sha256(key.encode()).hexdigest()[:32],

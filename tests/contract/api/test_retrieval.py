@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -164,13 +166,10 @@ def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
     event = Event(
         "1", IMAGE_EMBEDDED, "test", message.image_id, message.SerializeToString(), datetime.now(UTC)
     )
-    heard = server.bus.consumer("retrieval", {IMAGE_EMBEDDED: lambda events: None})
     server.bus.publish([event])
-    for _ in range(200):
-        if server.stub.GetPool(pb.GetPoolRequest()).n_images:
-            break
-        server.bus.consumer("pause", {"medq.test.nothing-happened.v1": lambda events: None}).poll(0.05)
-    heard.close()
+    pause, deadline = threading.Event(), time.monotonic() + 20
+    while not server.stub.GetPool(pb.GetPoolRequest()).n_images and time.monotonic() < deadline:
+        pause.wait(0.02)
     found = server.stub.SearchSimilar(
         pb.SearchSimilarRequest(vector=vector.tolist(), limit=3, modality="mri")
     )
@@ -265,6 +264,15 @@ class Unhurried:
 
     def progress(self, done: int, total: int, unit: str, message: str = "") -> None:
         pass
+
+
+def test_a_run_repeated_under_another_name_selects_the_same_dataset(server: Server) -> None:
+    pool = server.image_set(range(20), near=range(20))
+    uris = []
+    for run_id in ("one", "two"):
+        server.stub.StartSelectSamples(server.request(run_id, run_id=run_id, pool_uris=[pool]))
+        uris.append(await_operation(server.channel, run_id).result_uri)
+    assert uris[0] == uris[1]
 
 
 def test_an_empty_pool_is_a_failed_precondition_with_a_remedy(server: Server) -> None:
