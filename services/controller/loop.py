@@ -11,9 +11,10 @@ from itertools import count
 
 from services.controller.calls import SHARED_ARM, Calls, Collaborators
 from services.controller.configuration import RunConfiguration
+from services.controller.inputs import prepare
 from services.controller.ports import Durable, StepOutcome
 from services.controller.reports import publish_report
-from services.controller.steps import Steps, prepare, until_stopped
+from services.controller.steps import Steps, until_stopped
 from shared.errors import MedqError
 
 

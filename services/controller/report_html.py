@@ -12,6 +12,7 @@ from shared.errors import DataLoss, NotFound
 from shared.objects.store import ObjectStore, uri_of
 
 Json = dict[str, Any]
+_Point = tuple[int, float, float, float]  # round, value, lower and upper limit
 #: Okabe and Ito's palette, which the colour-blind can tell apart; its yellow is too light on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = "osD^vP*"
@@ -56,28 +57,11 @@ def _curve(report: Json, split: str) -> str:
     with rc_context({"svg.hashsalt": "medq", "svg.fonttype": "none", "font.size": 10}):
         figure = Figure(figsize=(6.4, 3.6), layout="constrained")
         axes = figure.add_subplot()
-        has_points = False
-        for place, (name, arm) in enumerate(report["arms"].items()):
-            points = list(_points(arm, split))
-            if not points:
-                continue
-            has_points = True
-            rounds, values, lows, highs = zip(*points, strict=True)
-            errors = [
-                [value - low for value, low in zip(values, lows, strict=True)],
-                [high - value for value, high in zip(values, highs, strict=True)],
-            ]
-            axes.errorbar(
-                [number + 0.03 * place for number in rounds],
-                values,
-                yerr=errors,
-                label=name,
-                color=PALETTE[place % len(PALETTE)],
-                marker=_MARKERS[place % len(_MARKERS)],
-                capsize=3,
-                linewidth=1.5,
-            )
-        if not has_points:
+        lines = {name: list(_points(arm, split)) for name, arm in report["arms"].items()}
+        for place, (name, points) in enumerate(lines.items()):
+            if points:
+                _draw(axes, place, name, points)
+        if not any(lines.values()):
             return ""
         axes.set_xlabel("round (0 = base model)")
         axes.set_ylabel(f"accuracy on {split}")
@@ -90,7 +74,24 @@ def _curve(report: Json, split: str) -> str:
     return text[text.index("<svg") :]
 
 
-def _points(arm: Json, split: str) -> Iterator[tuple[int, float, float, float]]:
+def _draw(axes: Any, place: int, name: str, points: list[_Point]) -> None:
+    """One arm's line; arms stand a little aside of each other so that their intervals can be told apart."""
+    rounds, values, lows, highs = zip(*points, strict=True)
+    below = [value - low for value, low in zip(values, lows, strict=True)]
+    above = [high - value for value, high in zip(values, highs, strict=True)]
+    axes.errorbar(
+        [number + 0.03 * place for number in rounds],
+        values,
+        yerr=[below, above],
+        label=name,
+        color=PALETTE[place % len(PALETTE)],
+        marker=_MARKERS[place % len(_MARKERS)],
+        capsize=3,
+        linewidth=1.5,
+    )
+
+
+def _points(arm: Json, split: str) -> Iterator[_Point]:
     for facts in arm["rounds"]:
         score: Json = facts[split]["perception"]["overall"] if facts[split] else {"value": None}
         if score["value"] is not None:
