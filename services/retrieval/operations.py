@@ -125,7 +125,8 @@ class SelectSamples:
         self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
         return self._write(request, samples, draw.reason, excluded)
 
-    def _read_pool(self, uris: Sequence[str]) -> dict[str, IndexedImage]:
+    def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
+        """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
         images = [image for uri in uris for image in read_images(self._objects, uri) if image.split == POOL]
         if not images:
             raise FailedPrecondition(
@@ -134,23 +135,20 @@ class SelectSamples:
                 value=len(uris),
                 remedy='Ingest images with the split "pool" and name their image set.',
             )
-        pool: dict[str, IndexedImage] = {}
-        for image in images:
-            pool.setdefault(image.image_id, image)
-        return pool
+        return sorted(images, key=lambda image: image.image_id)
 
     def _exclude(
-        self, pool: Mapping[str, IndexedImage], request: pb.StartSelectSamplesRequest
+        self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
     ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
         """The images that may be drawn, and how many may not, by reason."""
         guards = [image for uri in request.guard_uris for image in read_images(self._objects, uri)]
-        candidates = records(pool[image_id] for image_id in sorted(pool))
-        leaks = find_leaks(candidates, records(guards), phash_distance=request.phash_distance)
-        leaking = {leak.image_id for leak in leaks}
+        leaks = find_leaks(records(pool), records(guards), phash_distance=request.phash_distance)
+        leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
-        eligible = {i: image for i, image in pool.items() if i not in leaking and i not in used}
-        excluded = Counter(f"leak_{leak.reason.value}" for leak in leaks)
-        excluded["used_before"] = sum(1 for i in pool if i in used and i not in leaking)
+        known = {image.image_id: image for image in reversed(pool)}
+        eligible = {i: image for i, image in known.items() if i not in leaking and i not in used}
+        excluded = Counter(f"leak_{reason}" for reason in leaking.values())
+        excluded["used_before"] = len(used.intersection(known) - leaking.keys())
         return eligible, dict(excluded)
 
     def _write(

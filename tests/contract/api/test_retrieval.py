@@ -219,6 +219,14 @@ def test_images_that_touch_dev_or_test_are_not_drawn(server: Server) -> None:
     ]  # fmt: skip
 
 
+def test_an_image_that_two_sets_describe_leaks_if_either_does(server: Server) -> None:
+    sets = [server.image_set([1, 2], near=[1, 2]), server.image_set([2], near=[2], patient="known")]
+    dev = server.image_set([9], split="dev", patient="known")
+    samples, selection = server.select(pool_uris=sets, guard_uris=[dev], budget=9)
+    assert ids(samples) == [1]
+    assert selection["excluded"]["leak_patient"] == 1
+
+
 def test_only_images_of_the_named_sets_and_of_the_pool_split_are_drawn(server: Server) -> None:
     other = server.image_set(range(20, 40), near=range(20, 40))
     server.select("other", pool_uris=[other])
