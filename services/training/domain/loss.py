@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch.nn import functional
+if TYPE_CHECKING:  # the service names reductions; only its jobs, in processes of their own, compute them
+    import torch
 
 Reduction = Literal["token_mean", "sample_sum"]
 IGNORED = -100
@@ -33,6 +33,9 @@ def sft_loss(
     Returns: A scalar, float32, in nats; 0 where no token is to be predicted.
     Source: the paper's equation (4); "token_mean" is our default.
     """
+    import torch
+    from torch.nn import functional
+
     targets = labels[:, 1:]
     losses = functional.cross_entropy(
         logits[:, :-1].float().transpose(1, 2), targets, ignore_index=IGNORED, reduction="none"
