@@ -40,7 +40,7 @@ where there are two; a single one has to serve all, each split another part of t
 SETTINGS: dict[str, Any] = {
     "rounds": 1,
     "evaluate": {"runs": 5, "max_new_tokens": 4},
-    "select": {"budget": 40},
+    "select": {"budget": 20, "tau_sim": 0.25},
     "train": {"learning_rate": 2e-4, "epochs": 2, "batch_size": 16},
 }
 

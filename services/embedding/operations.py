@@ -84,7 +84,7 @@ class Ingest:
         if not image_ids:
             _refuse(rows)
         self._embed_all(context, image_ids, facts)
-        return self._write(request, rows)
+        return self._write(request, entries, rows)
 
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""
@@ -163,14 +163,16 @@ class Ingest:
             if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
-    def _write(self, request: pb.StartIngestRequest, rows: Sequence[InputRow]) -> str:
+    def _write(
+        self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]
+    ) -> str:
         first: dict[str, InputRow] = {}
         report = []
-        for row in rows:
+        for entry, row in zip(entries, rows, strict=True):
             is_new = row.status == STORED and first.setdefault(row.image_id, row) is row
             status = "duplicate" if row.status == STORED and not is_new else row.status
             known = {"name": row.name, "image_id": row.image_id, "reason": row.reason, "remedy": row.remedy}
-            report.append({**known, "status": status})
+            report.append({**known, "image_path": entry.image_path, "status": status})
         image_ids = sorted(first)
         images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
         array = np.stack([np.frombuffer(vectors[image_id], dtype="<f4") for image_id in image_ids])

@@ -50,13 +50,21 @@ def put_image_set(objects, levels, dimension=4):
             "height": 4, "window": None,
         })  # fmt: skip
         report.append(
-            {"name": str(number), "status": "stored", "image_id": image_id, "reason": "", "remedy": ""}
+            {
+                "name": str(number),
+                "status": "stored",
+                "image_id": image_id,
+                "image_path": "",
+                "reason": "",
+                "remedy": "",
+            }
         )
     report.append(
         {
             "name": "broken",
             "status": "failed",
             "image_id": "",
+            "image_path": "",
             "reason": "no image",
             "remedy": "save it as PNG",
         }

@@ -32,6 +32,7 @@ class Entry:
         name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
         path: The file, or None where the manifest holds the picture itself.
         content: The picture in base64, where there is no file.
+        image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
         fault: Why it cannot be read at all; "" where that is not yet known.
         modality, source_id, patient_id, session_id, licence, split: As the manifest says, "" where it does
         not.
@@ -40,6 +41,7 @@ class Entry:
     name: str
     path: Path | None = None
     content: str = ""
+    image_path: str = ""
     fault: str = ""
     modality: str = ""
     source_id: str = ""
@@ -100,7 +102,7 @@ def _from_folder(folder: Path) -> list[Entry]:
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            found.append(Entry(relative.as_posix(), path))
+            found.append(Entry(relative.as_posix(), path, image_path=relative.as_posix()))
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -156,6 +158,7 @@ def _from_row(row: Mapping[str, Any], number: int, folder: Path, pictures: Mappi
         content = pictures.get(content, content)
     entry = Entry(
         name=_text(row.get("index")) or image_path or f"row {number}",
+        image_path=image_path,
         modality=_text(row.get("modality")),
         source_id=_text(row.get("source_id")),
         patient_id=_text(row.get("patient_id")),

@@ -1,7 +1,7 @@
 """Finds the image of each row of a benchmark table in an image set, and makes the row an item.
 
-An image set knows an image by the row's index where it was made from the same table, and by its path relative to the
-ingested folder where it was made from that folder.
+A row that names a file finds it by that path; a row that holds its picture itself finds it by its index, which the image set
+knows where it was made from the same table. An index never stands for a path: two tables count their rows alike.
 """
 
 from __future__ import annotations
@@ -33,23 +33,22 @@ def join_images(
     Returns: Items sorted by item_id, and what is no item, sorted by name; together one for each row.
     """
     known = _known_images(images, report)
-    failed = {_name(row): row for row in report if _name(row) not in known}
-    prefix = shared_prefix([_path(row) for row in rows], {*known, *failed})
+    failed = {_key(row): row for row in report if _key(row) not in known}
+    prefix = shared_prefix([_path(row) for row in rows], {path for path, _ in (*known, *failed)})
     is_mixed = len({cell(row, "split").lower() for row in rows}) > 1
     items: list[Item] = []
     rejections: list[Rejection] = []
     for number, row in enumerate(rows):
         index = cell(row, "index")
-        candidates = (index, _path(row).removeprefix(prefix))
-        image = next((known[name] for name in candidates if name in known), None)
+        key = (_path(row).removeprefix(prefix), "" if _path(row) else index)
+        image = known.get(key)
         if not index:
             empty = f"line {number + 2}"  # the header is line 1
             rejections.append(Rejection(empty, "the index is empty", "give the row an index of its own"))
         elif is_mixed and cell(row, "split").lower() != split:
             rejections.append(_of_another_split(index, cell(row, "split"), split))
         elif image is None:
-            failure = next((failed[name] for name in candidates if name in failed), None)
-            rejections.append(_without_image(index, failure))
+            rejections.append(_without_image(index, failed.get(key)))
         else:
             made = item_of(row, image, split)
             if isinstance(made, Item):
@@ -82,17 +81,19 @@ def shared_prefix(paths: Collection[str], names: Collection[str]) -> str:
 
 def _known_images(
     images: Sequence[Mapping[str, Any]], report: Sequence[Mapping[str, Any]]
-) -> dict[str, KnownImage]:
-    """The images that are stored, by each name under which they came."""
+) -> dict[tuple[str, str], KnownImage]:
+    """The images that are stored, by each path or index under which they came."""
     described = {
         row["image_id"]: KnownImage(row["image_id"], row["image_uri"], row["modality"], row["source_id"])
         for row in images
     }
-    return {_name(row): described[row["image_id"]] for row in report if row["image_id"] in described}
+    return {_key(row): described[row["image_id"]] for row in report if row["image_id"] in described}
 
 
-def _name(row: Mapping[str, Any]) -> str:
-    return str(row["name"]).strip()
+def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The path of an input, or its index where the manifest held the picture."""
+    path = str(row["image_path"]).replace("\\", "/").removeprefix("./")
+    return path, "" if path else str(row["name"]).strip()
 
 
 def _path(row: Mapping[str, str]) -> str:

@@ -8,7 +8,8 @@ def image(image_id):
 
 
 def report(name, image_id="", status="stored", reason="", remedy=""):
-    return {"name": name, "image_id": image_id, "status": status, "reason": reason, "remedy": remedy}
+    known = {"name": name, "image_id": image_id, "status": status, "reason": reason, "remedy": remedy}
+    return {**known, "image_path": name if name.endswith(".png") else ""}
 
 
 def test_rows_find_their_images_by_index_and_come_out_sorted():
@@ -24,6 +25,14 @@ def test_rows_find_their_images_by_path_below_the_ingested_folder():
     rows = [{**ROW, "index": "1", "image_path": "./data/dev/a.png"}]
     items, _ = join_images(rows, [image("aa")], [report("a.png", "aa")], "dev")
     assert [item.image_id for item in items] == ["aa"]
+
+
+def test_an_index_never_stands_for_a_path():
+    """The manifest of a pool and the questions about it both count from 0, of different things."""
+    rows = [{**ROW, "index": "0", "image_path": "b.png"}]
+    manifest = [{**report("0", "aa"), "image_path": "a.png"}, {**report("1", "bb"), "image_path": "b.png"}]
+    items, _ = join_images(rows, [image("aa"), image("bb")], manifest, "pool")
+    assert [item.image_id for item in items] == ["bb"]
 
 
 def test_one_folder_is_never_taken_for_another():
