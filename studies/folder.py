@@ -146,7 +146,7 @@ def make_questions(finding: Finding, names: Iterable[str], split: str, source: i
     return [
         *(ask_yes_no(finding, is_yes, asked, rng) for is_yes in wanted),
         ask_what(finding, asked, rng),
-        ask_how(finding, rng),
+        ask_how(finding),
     ]
 
 

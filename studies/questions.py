@@ -121,10 +121,10 @@ def ask_yes_no(finding: Finding, is_yes: bool, names: Collection[str], rng: np.r
         finding: What is known of the image.
         is_yes: The answer that is wanted; ask for both equally often and the questions are balanced.
         names: Degradations that may be asked about although the image does not show them; of its modality.
-        rng: Draws the degradation asked about and the order of the options.
+        rng: Draws the degradation asked about.
 
     Returns:
-        A question with the options Yes and No in random order.
+        A question with the options Yes and No.
 
     Raises:
         InvalidArgument: `names` holds nothing that the image does not show.
@@ -135,7 +135,7 @@ def ask_yes_no(finding: Finding, is_yes: bool, names: Collection[str], rng: np.r
     else:
         asked = finding.attribute if is_yes else str(rng.choice(_absent(finding, names)))
         text = f"Does this image show {PHRASES[finding.modality][asked]}?"
-    return _shuffled(text, ("Yes", "No"), "Yes" if is_yes else "No", "yes_no", rng)
+    return _ordered(text, ("Yes", "No"), "Yes" if is_yes else "No", "yes_no")
 
 
 def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator) -> Question:
@@ -144,7 +144,7 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
     Args:
         finding: What is known of the image.
         names: Degradations that may be wrong options; of its modality.
-        rng: Draws the wrong options and the order.
+        rng: Draws the wrong options.
 
     Raises:
         InvalidArgument: fewer than three wrong options can be had.
@@ -157,14 +157,15 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
         )
     wrong = rng.choice(absent, size=N_CHOICES - 1, replace=False)
     phrases = PHRASES[finding.modality]
-    options = [phrases[str(name)] for name in (finding.attribute, *wrong)]
-    return _shuffled("What degradation does this image show?", options, options[0], "what", rng)
+    shown = {finding.attribute, *map(str, wrong)}
+    options = [phrase for name, phrase in phrases.items() if name in shown]
+    return _ordered("What degradation does this image show?", options, phrases[finding.attribute], "what")
 
 
-def ask_how(finding: Finding, rng: np.random.Generator) -> Question:
+def ask_how(finding: Finding) -> Question:
     """How good is it? Good for a clean image, Usable for a mild degradation, Reject for a severe one."""
     text = "How do you rate the quality of this image?"
-    return _shuffled(text, tuple(LEVELS.values()), LEVELS[finding.severity], "how", rng)
+    return _ordered(text, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
 
 
 def _absent(finding: Finding, names: Collection[str]) -> list[str]:
@@ -178,10 +179,11 @@ def _absent(finding: Finding, names: Collection[str]) -> list[str]:
     return absent
 
 
-def _shuffled(
-    text: str, options: Sequence[str], right: str, question_type: str, rng: np.random.Generator
-) -> Question:
-    """The question with its options in random order, each with a capital."""
-    order = [options[int(place)] for place in rng.permutation(len(options))]
-    shown = tuple(option[0].upper() + option[1:] for option in order)
-    return Question(text, shown, LETTERS[order.index(right)], question_type)
+def _ordered(text: str, options: Sequence[str], right: str, question_type: str) -> Question:
+    """The question with its options in the order given, each with a capital.
+
+    The order is fixed (Yes before No, Good before Usable before Reject, degradations as `PHRASES` has them): a model of under a
+    million parameters does not learn within minutes to look a shuffled option up. `docs/experiments.md` has the figures.
+    """
+    shown = tuple(option[0].upper() + option[1:] for option in options)
+    return Question(text, shown, LETTERS[options.index(right)], question_type)
