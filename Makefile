@@ -22,10 +22,10 @@ setup: .venv/.installed ## Install everything into .venv (with uv, which is brou
 .venv/.installed: .tools/bin/uv requirements/base.txt requirements/torch.txt requirements/dev.txt pyproject.toml
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 ifeq ($(TORCH_BACKEND),)
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/base.txt requirements/torch.txt requirements/dev.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/base.txt requirements/torch.txt requirements/dev.txt
 else
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/base.txt requirements/dev.txt
-	$(UV) pip install --quiet --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) -r requirements/torch.in
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/base.txt requirements/dev.txt
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) -r requirements/torch.in
 endif
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
