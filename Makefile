@@ -44,6 +44,7 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python -m infra.protos --check
+	$(BIN)/python -m infra.configuration_page --check
 
 protos: setup ## Generate shared/gen from protos/
 	$(BIN)/buf format --write

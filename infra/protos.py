@@ -30,7 +30,11 @@ def generate(target: Path) -> None:
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     well_known = str(files("grpc_tools") / "_proto")
     outputs = [f"--{kind}_out={target}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
-    status = protoc.main(["protoc", f"-I{PROTOS}", f"-I{well_known}", *outputs, *sources])
+    scripts = Path(sys.executable).parent  # the environment need not be activated
+    plugins = [
+        f"--plugin=protoc-gen-{kind}={scripts / f'protoc-gen-{kind}'}" for kind in ("mypy", "mypy_grpc")
+    ]
+    status = protoc.main(["protoc", *plugins, f"-I{PROTOS}", f"-I{well_known}", *outputs, *sources])
     if status != 0:
         raise SystemExit(status)
     for stem in [source.removesuffix(".proto") for source in sources if source.endswith("events.proto")]:
