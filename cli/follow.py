@@ -109,15 +109,15 @@ def run_title(run: controller_pb2.Run) -> str:
     return f"{where}{run.step or run.state}".replace("_", " ")
 
 
-def download(channel: grpc.Channel, operation_id: str, folder: Path, names: Sequence[str] = ()) -> list[Path]:
-    """Fetch the files that an operation made into a folder; each appears whole or not at all.
+def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Fetch the files of a dataset into a folder; each appears whole or not at all.
 
     Returns: The paths written, in the order they came.
     """
     stub = operations_pb2_grpc.OperationsServiceStub(channel)
-    request = operations_pb2.DownloadResultRequest(operation_id=operation_id, file_names=list(names))
+    request = operations_pb2.DownloadDatasetRequest(uri=uri, file_names=list(names))
     pieces: dict[str, list[bytes]] = {}
-    for piece in stub.DownloadResult(request):
+    for piece in stub.DownloadDataset(request):
         pieces.setdefault(piece.file_name, []).append(piece.chunk)
     written = []
     for name, chunks in pieces.items():

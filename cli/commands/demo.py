@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.run import show_report, start_run
+from cli.commands.run import follow_to_report, show_report
 from cli.connection import connect
-from cli.follow import download, finish_run
 from cli.options import Json, Out
 from cli.output import console, told_errors
 
@@ -27,7 +26,5 @@ def demo(
     with told_errors(is_json):
         config = prepare(out / "study", seed, say=(lambda _: None) if is_json else console.print)
         with connect(out) as channels:
-            start_run(channels["controller"], config, "demo")
-            finish_run(channels, "demo", is_quiet=is_json)
-            download(channels["controller"], "demo", out)
+            follow_to_report(channels, config, "run", out, is_quiet=is_json)
         show_report(out, is_json)

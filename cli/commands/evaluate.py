@@ -49,8 +49,8 @@ def evaluate(
             extractor=evaluation_pb2.EXTRACTOR_STRICT,
         )
         evaluation_pb2_grpc.EvaluationServiceStub(channels["evaluation"]).StartEvaluate(request)
-        finish(channels["evaluation"], operation_id, f"evaluate {model.name}", is_quiet=is_json)
-        download(channels["evaluation"], operation_id, out)
+        uri = _result(channels["evaluation"], operation_id, f"evaluate {model.name}", is_json)
+        download(channels["evaluation"], uri, out)
     _show(out, is_json)
 
 

@@ -36,8 +36,8 @@ def ingest(
             operation_id=operation_id, source_uri=place, split=split, default_modality=modality
         )
         embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
-        finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
-        download(channels["embedding"], operation_id, out / "ingest", ["report.jsonl", "images.jsonl"])
+        done = finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
+        download(channels["embedding"], done.result_uri, out / "ingest", ["report.jsonl", "images.jsonl"])
     lines = (out / "ingest" / "report.jsonl").read_text(encoding="utf-8").splitlines()
     rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
     counts = Counter(str(row["status"]) for row in rows)

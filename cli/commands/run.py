@@ -15,6 +15,7 @@ from cli.options import Json, Out, RunId, Server
 from cli.output import console, print_json, print_table, score_text, told_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import InvalidArgument
+from shared.rpc.channels import Channels
 
 
 def run(
@@ -34,10 +35,37 @@ def run(
     Killed at any moment, the same command goes on where it was. Another terminal sees how far it is with `medq status`.
     """
     with told_errors(is_json), connect(out, server) as channels:
-        start_run(channels["controller"], config, run_id)
-        finish_run(channels, run_id, is_quiet=is_json)
-        download(channels["controller"], run_id, out)
+        follow_to_report(channels, config, run_id, out, is_quiet=is_json)
     show_report(out, is_json)
+
+
+def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, is_quiet: bool) -> None:
+    """Start a run or go on with it, show it to its end, and fetch its report, also where it failed.
+
+    Raises:
+        MedqError: The configuration is wrong, or the run failed.
+    """
+    controller = channels["controller"]
+    start_run(controller, config, run_id)
+    try:
+        finish_run(channels, run_id, is_quiet)
+    finally:
+        fetch_report(controller, run_id, out)
+
+
+def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
+    """Write a run's report into a folder: all its files when it has ended, `report.json` as far as it has come before.
+
+    Returns: True when the run has ended.
+    """
+    stub = controller_pb2_grpc.ControllerServiceStub(controller)
+    answer = stub.GetReport(controller_pb2.GetReportRequest(run_id=run_id))
+    out.mkdir(parents=True, exist_ok=True)
+    if answer.report_uri:
+        download(controller, answer.report_uri, out)
+    else:
+        (out / "report.json").write_text(answer.report_json, encoding="utf-8")
+    return bool(answer.report_uri)
 
 
 def start_run(controller: grpc.Channel, config: Path, run_id: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import grpc
 
@@ -14,15 +13,12 @@ from services.controller.configuration import StopSection
 from services.controller.configuration_check import check, effective_yaml, require
 from services.controller.decisions import limits_of
 from services.controller.domain.ledger import Cost, Entry, Limits
-from services.controller.reports import FILES, encode, report_of
+from services.controller.reports import encode, report_of
 from services.controller.store import Result, RunRow
-from shared.errors import FailedPrecondition, InvalidArgument
-from shared.objects.dataset import read_manifest
-from shared.objects.store import uri_of
+from shared.errors import InvalidArgument
 from shared.operations import CANCELLED, FAILED, Operation, Operations
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_CHUNK_BYTES = 64 * 1024
 _MAX_COSTS = 1000
 
 
@@ -87,24 +83,6 @@ class Controller(pb_grpc.ControllerServiceServicer):
         return pb.GetReportResponse(
             report_json=encode(report_of(self._with, request.run_id)), report_uri=report_uri
         )
-
-    def DownloadReport(
-        self, request: pb.DownloadReportRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.DownloadReportResponse]:
-        """See the proto."""
-        report_uri = self._with.store.get(request.run_id).report_uri
-        if not report_uri:
-            raise FailedPrecondition(
-                "The run has not ended.",
-                field="run_id",
-                value=request.run_id,
-                remedy="Wait for its operation; GetReport shows what there is so far.",
-            )
-        files = read_manifest(self._with.objects, report_uri, "report").files
-        for name in FILES:
-            data = self._with.objects.read_bytes(uri_of(files[name].sha256))
-            for start in range(0, max(1, len(data)), _CHUNK_BYTES):
-                yield pb.DownloadReportResponse(file_name=name, chunk=data[start : start + _CHUNK_BYTES])
 
     def ReserveCosts(
         self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext

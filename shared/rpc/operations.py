@@ -15,6 +15,7 @@ from shared import operations as ops
 from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
+from shared.rpc.checks import require_uri
 from shared.rpc.errors import from_reason
 
 #: Longest time that one call waits, in seconds.
@@ -80,25 +81,22 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         """See the proto."""
         return pb.CancelOperationResponse(operation=to_message(self._operations.cancel(request.operation_id)))
 
-    def DownloadResult(
-        self, request: pb.DownloadResultRequest, context: grpc.ServicerContext
-    ) -> Iterator[pb.DownloadResultResponse]:
+    def DownloadDataset(
+        self, request: pb.DownloadDatasetRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.DownloadDatasetResponse]:
         """See the proto."""
-        operation = self._operations.get(request.operation_id)
-        if self._objects is None or not operation.result_uri:
+        if self._objects is None:
             raise FailedPrecondition(
-                "The operation has no result to download.",
-                field="operation_id",
-                value=request.operation_id,
-                remedy="Wait until it has succeeded; WaitOperation tells.",
+                "This service keeps no datasets.", remedy="Ask the service that made it."
             )
-        files = read_manifest(self._objects, operation.result_uri).files
+        require_uri("uri", request.uri)
+        files = read_manifest(self._objects, request.uri).files
         for name in request.file_names or sorted(files):
             if name not in files:
-                raise NotFound("No such file in the result.", field="file_names", value=name)
+                raise NotFound("No such file in the dataset.", field="file_names", value=name)
             data = self._objects.read_bytes(uri_of(files[name].sha256))
             for start in range(0, max(len(data), 1), CHUNK_BYTES):
-                yield pb.DownloadResultResponse(file_name=name, chunk=data[start : start + CHUNK_BYTES])
+                yield pb.DownloadDatasetResponse(file_name=name, chunk=data[start : start + CHUNK_BYTES])
 
     def ListOperations(
         self, request: pb.ListOperationsRequest, context: grpc.ServicerContext

@@ -29,8 +29,8 @@ except grpc.RpcError as error:
 else:
     raise SystemExit("an empty text was taken")
 stub.StartCount(pb.StartCountRequest(operation_id="a", texts=["one", "two words"]))
-await_operation(channel, "a")
-pieces = ops_grpc.OperationsServiceStub(channel).DownloadResult(ops.DownloadResultRequest(operation_id="a"))
+uri = await_operation(channel, "a").result_uri
+pieces = ops_grpc.OperationsServiceStub(channel).DownloadDataset(ops.DownloadDatasetRequest(uri=uri))
 sys.stdout.write(b"".join(piece.chunk for piece in pieces).decode())
 """
 

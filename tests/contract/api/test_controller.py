@@ -293,8 +293,7 @@ def test_a_run_at_work_shows_where_it_stands(house):
         partial = report(channel)
         assert partial["arms"]["failure_driven"]["rounds"][0]["failures"]["n_failures"] == 1
         assert not partial["is_complete"]
-        refused = error_of(controller_stub(channel).DownloadReport, pb.DownloadReportRequest(run_id="r1"))
-        assert isinstance(refused, FailedPrecondition)
+        assert controller_stub(channel).GetReport(pb.GetReportRequest(run_id="r1")).report_uri == ""
         house.services.release("select_samples")
         await_operation(channel, "r1")
         assert [run.run_id for run in controller_stub(channel).ListRuns(pb.ListRunsRequest()).runs] == ["r1"]
@@ -409,7 +408,6 @@ def test_what_is_not_there_is_not_found(house):
         for call, request in (
             (stub.GetRun, pb.GetRunRequest(run_id="no")),
             (stub.GetReport, pb.GetReportRequest(run_id="no")),
-            (stub.DownloadReport, pb.DownloadReportRequest(run_id="no")),
         ):
             assert isinstance(error_of(call, request), NotFound)
 
@@ -432,8 +430,9 @@ def list_costs(stub, run_id):
 
 def download(channel, run_id="r1"):
     files = {}
-    for piece in controller_stub(channel).DownloadReport(pb.DownloadReportRequest(run_id=run_id)):
-        assert len(piece.chunk) <= 64 * 1024
+    uri = controller_stub(channel).GetReport(pb.GetReportRequest(run_id=run_id)).report_uri
+    stub = operations_pb2_grpc.OperationsServiceStub(channel)
+    for piece in stub.DownloadDataset(operations_pb2.DownloadDatasetRequest(uri=uri)):
         files[piece.file_name] = files.get(piece.file_name, b"") + piece.chunk
-    assert list(files) == ["report.json", "answers.jsonl", "report.html"]
+    assert list(files) == ["answers.jsonl", "report.html", "report.json"]
     return files

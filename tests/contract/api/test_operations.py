@@ -318,9 +318,9 @@ def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[
     operations, server = served(work)
     with server as channel:
         operations.start(_import("a"))
-        await_operation(channel, "a")
+        uri = await_operation(channel, "a").result_uri
         stub = pb_grpc.OperationsServiceStub(channel)
         files: dict[str, bytes] = {}
-        for piece in stub.DownloadResult(pb.DownloadResultRequest(operation_id="a")):
+        for piece in stub.DownloadDataset(pb.DownloadDatasetRequest(uri=uri)):
             files[piece.file_name] = files.get(piece.file_name, b"") + piece.chunk
     assert files == {name: (part.folder / "made" / name).read_bytes() for name in ("rows.jsonl", "large.bin")}

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/controller/v1/controller.proto\x12\x12medq.controller.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x12ValidateRunRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x62\x61se_folder\x18\x02 \x01(\t\"\\\n\x13ValidateRunResponse\x12-\n\x08problems\x18\x01 \x03(\x0b\x32\x1b.medq.controller.v1.Problem\x12\x16\n\x0e\x65\x66\x66\x65\x63tive_yaml\x18\x02 \x01(\t\"9\n\x07Problem\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\"K\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_folder\x18\x03 \x01(\t\"\"\n\x10StartRunResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"6\n\x0eGetRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.medq.controller.v1.Run\"\xe7\x01\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x0c\n\x04step\x18\x05 \x01(\t\x12\x14\n\x0coperation_id\x18\x06 \x01(\t\x12\x0f\n\x07service\x18\x07 \x01(\t\x12.\n\x06scores\x18\x08 \x03(\x0b\x32\x1e.medq.controller.v1.RoundScore\x12\x0f\n\x07message\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\nRoundScore\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\r\n\x05split\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\t\n\x01n\x18\x07 \x01(\x04\x12\x10\n\x08unscored\x18\x08 \x01(\x04\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_high\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x10ListRunsResponse\x12%\n\x04runs\x18\x01 \x03(\x0b\x32\x17.medq.controller.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10GetReportRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"<\n\x11GetReportResponse\x12\x13\n\x0breport_json\x18\x01 \x01(\t\x12\x12\n\nreport_uri\x18\x02 \x01(\t\"\'\n\x15\x44ownloadReportRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\":\n\x16\x44ownloadReportResponse\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"\x85\x01\n\x04\x43ost\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03usd\x18\x03 \x01(\x01\x12\x0e\n\x06tokens\x18\x04 \x01(\x04\x12\x16\n\x0e\x65xpert_seconds\x18\x05 \x01(\x01\x12\x17\n\x0f\x63ompute_seconds\x18\x06 \x01(\x01\x12\x14\n\x0cis_simulated\x18\x07 \x01(\x08\"N\n\x13ReserveCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x63osts\x18\x02 \x03(\x0b\x32\x18.medq.controller.v1.Cost\",\n\x14ReserveCostsResponse\x12\x14\n\x0cunknown_keys\x18\x01 \x03(\t\"M\n\x12SettleCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x63osts\x18\x02 \x03(\x0b\x32\x18.medq.controller.v1.Cost\"\x15\n\x13SettleCostsResponse\"I\n\x10ListCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x11ListCostsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.medq.controller.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"U\n\x0bLedgerEntry\x12&\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x18.medq.controller.v1.Cost\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05state\x18\x03 \x01(\t\"\x15\n\x13GetEndpointsRequest\"\x8e\x01\n\x14GetEndpointsResponse\x12\x46\n\x07targets\x18\x01 \x03(\x0b\x32\x35.medq.controller.v1.GetEndpointsResponse.TargetsEntry\x1a.\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xb7\x07\n\x11\x43ontrollerService\x12^\n\x0bValidateRun\x12&.medq.controller.v1.ValidateRunRequest\x1a\'.medq.controller.v1.ValidateRunResponse\x12U\n\x08StartRun\x12#.medq.controller.v1.StartRunRequest\x1a$.medq.controller.v1.StartRunResponse\x12O\n\x06GetRun\x12!.medq.controller.v1.GetRunRequest\x1a\".medq.controller.v1.GetRunResponse\x12U\n\x08ListRuns\x12#.medq.controller.v1.ListRunsRequest\x1a$.medq.controller.v1.ListRunsResponse\x12X\n\tGetReport\x12$.medq.controller.v1.GetReportRequest\x1a%.medq.controller.v1.GetReportResponse\x12i\n\x0e\x44ownloadReport\x12).medq.controller.v1.DownloadReportRequest\x1a*.medq.controller.v1.DownloadReportResponse0\x01\x12\x61\n\x0cReserveCosts\x12\'.medq.controller.v1.ReserveCostsRequest\x1a(.medq.controller.v1.ReserveCostsResponse\x12^\n\x0bSettleCosts\x12&.medq.controller.v1.SettleCostsRequest\x1a\'.medq.controller.v1.SettleCostsResponse\x12X\n\tListCosts\x12$.medq.controller.v1.ListCostsRequest\x1a%.medq.controller.v1.ListCostsResponse\x12\x61\n\x0cGetEndpoints\x12\'.medq.controller.v1.GetEndpointsRequest\x1a(.medq.controller.v1.GetEndpointsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/controller/v1/controller.proto\x12\x12medq.controller.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x12ValidateRunRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x62\x61se_folder\x18\x02 \x01(\t\"\\\n\x13ValidateRunResponse\x12-\n\x08problems\x18\x01 \x03(\x0b\x32\x1b.medq.controller.v1.Problem\x12\x16\n\x0e\x65\x66\x66\x65\x63tive_yaml\x18\x02 \x01(\t\"9\n\x07Problem\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\"K\n\x0fStartRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x62\x61se_folder\x18\x03 \x01(\t\"\"\n\x10StartRunResponse\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"6\n\x0eGetRunResponse\x12$\n\x03run\x18\x01 \x01(\x0b\x32\x17.medq.controller.v1.Run\"\xe7\x01\n\x03Run\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x0c\n\x04step\x18\x05 \x01(\t\x12\x14\n\x0coperation_id\x18\x06 \x01(\t\x12\x0f\n\x07service\x18\x07 \x01(\t\x12.\n\x06scores\x18\x08 \x03(\x0b\x32\x1e.medq.controller.v1.RoundScore\x12\x0f\n\x07message\x18\t \x01(\t\x12/\n\x0b\x63reate_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\nRoundScore\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\r\n\x05split\x18\x03 \x01(\t\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x05 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x06 \x01(\x01H\x02\x88\x01\x01\x12\t\n\x01n\x18\x07 \x01(\x04\x12\x10\n\x08unscored\x18\x08 \x01(\x04\x42\x08\n\x06_valueB\x06\n\x04_lowB\x07\n\x05_high\"8\n\x0fListRunsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x10ListRunsResponse\x12%\n\x04runs\x18\x01 \x03(\x0b\x32\x17.medq.controller.v1.Run\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\"\n\x10GetReportRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"<\n\x11GetReportResponse\x12\x13\n\x0breport_json\x18\x01 \x01(\t\x12\x12\n\nreport_uri\x18\x02 \x01(\t\"\x85\x01\n\x04\x43ost\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0b\n\x03usd\x18\x03 \x01(\x01\x12\x0e\n\x06tokens\x18\x04 \x01(\x04\x12\x16\n\x0e\x65xpert_seconds\x18\x05 \x01(\x01\x12\x17\n\x0f\x63ompute_seconds\x18\x06 \x01(\x01\x12\x14\n\x0cis_simulated\x18\x07 \x01(\x08\"N\n\x13ReserveCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x63osts\x18\x02 \x03(\x0b\x32\x18.medq.controller.v1.Cost\",\n\x14ReserveCostsResponse\x12\x14\n\x0cunknown_keys\x18\x01 \x03(\t\"M\n\x12SettleCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\'\n\x05\x63osts\x18\x02 \x03(\x0b\x32\x18.medq.controller.v1.Cost\"\x15\n\x13SettleCostsResponse\"I\n\x10ListCostsRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"^\n\x11ListCostsResponse\x12\x30\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1f.medq.controller.v1.LedgerEntry\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"U\n\x0bLedgerEntry\x12&\n\x04\x63ost\x18\x01 \x01(\x0b\x32\x18.medq.controller.v1.Cost\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05state\x18\x03 \x01(\t\"\x15\n\x13GetEndpointsRequest\"\x8e\x01\n\x14GetEndpointsResponse\x12\x46\n\x07targets\x18\x01 \x03(\x0b\x32\x35.medq.controller.v1.GetEndpointsResponse.TargetsEntry\x1a.\n\x0cTargetsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xcc\x06\n\x11\x43ontrollerService\x12^\n\x0bValidateRun\x12&.medq.controller.v1.ValidateRunRequest\x1a\'.medq.controller.v1.ValidateRunResponse\x12U\n\x08StartRun\x12#.medq.controller.v1.StartRunRequest\x1a$.medq.controller.v1.StartRunResponse\x12O\n\x06GetRun\x12!.medq.controller.v1.GetRunRequest\x1a\".medq.controller.v1.GetRunResponse\x12U\n\x08ListRuns\x12#.medq.controller.v1.ListRunsRequest\x1a$.medq.controller.v1.ListRunsResponse\x12X\n\tGetReport\x12$.medq.controller.v1.GetReportRequest\x1a%.medq.controller.v1.GetReportResponse\x12\x61\n\x0cReserveCosts\x12\'.medq.controller.v1.ReserveCostsRequest\x1a(.medq.controller.v1.ReserveCostsResponse\x12^\n\x0bSettleCosts\x12&.medq.controller.v1.SettleCostsRequest\x1a\'.medq.controller.v1.SettleCostsResponse\x12X\n\tListCosts\x12$.medq.controller.v1.ListCostsRequest\x1a%.medq.controller.v1.ListCostsResponse\x12\x61\n\x0cGetEndpoints\x12\'.medq.controller.v1.GetEndpointsRequest\x1a(.medq.controller.v1.GetEndpointsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,32 +60,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETREPORTREQUEST']._serialized_end=1092
   _globals['_GETREPORTRESPONSE']._serialized_start=1094
   _globals['_GETREPORTRESPONSE']._serialized_end=1154
-  _globals['_DOWNLOADREPORTREQUEST']._serialized_start=1156
-  _globals['_DOWNLOADREPORTREQUEST']._serialized_end=1195
-  _globals['_DOWNLOADREPORTRESPONSE']._serialized_start=1197
-  _globals['_DOWNLOADREPORTRESPONSE']._serialized_end=1255
-  _globals['_COST']._serialized_start=1258
-  _globals['_COST']._serialized_end=1391
-  _globals['_RESERVECOSTSREQUEST']._serialized_start=1393
-  _globals['_RESERVECOSTSREQUEST']._serialized_end=1471
-  _globals['_RESERVECOSTSRESPONSE']._serialized_start=1473
-  _globals['_RESERVECOSTSRESPONSE']._serialized_end=1517
-  _globals['_SETTLECOSTSREQUEST']._serialized_start=1519
-  _globals['_SETTLECOSTSREQUEST']._serialized_end=1596
-  _globals['_SETTLECOSTSRESPONSE']._serialized_start=1598
-  _globals['_SETTLECOSTSRESPONSE']._serialized_end=1619
-  _globals['_LISTCOSTSREQUEST']._serialized_start=1621
-  _globals['_LISTCOSTSREQUEST']._serialized_end=1694
-  _globals['_LISTCOSTSRESPONSE']._serialized_start=1696
-  _globals['_LISTCOSTSRESPONSE']._serialized_end=1790
-  _globals['_LEDGERENTRY']._serialized_start=1792
-  _globals['_LEDGERENTRY']._serialized_end=1877
-  _globals['_GETENDPOINTSREQUEST']._serialized_start=1879
-  _globals['_GETENDPOINTSREQUEST']._serialized_end=1900
-  _globals['_GETENDPOINTSRESPONSE']._serialized_start=1903
-  _globals['_GETENDPOINTSRESPONSE']._serialized_end=2045
-  _globals['_GETENDPOINTSRESPONSE_TARGETSENTRY']._serialized_start=1999
-  _globals['_GETENDPOINTSRESPONSE_TARGETSENTRY']._serialized_end=2045
-  _globals['_CONTROLLERSERVICE']._serialized_start=2048
-  _globals['_CONTROLLERSERVICE']._serialized_end=2999
+  _globals['_COST']._serialized_start=1157
+  _globals['_COST']._serialized_end=1290
+  _globals['_RESERVECOSTSREQUEST']._serialized_start=1292
+  _globals['_RESERVECOSTSREQUEST']._serialized_end=1370
+  _globals['_RESERVECOSTSRESPONSE']._serialized_start=1372
+  _globals['_RESERVECOSTSRESPONSE']._serialized_end=1416
+  _globals['_SETTLECOSTSREQUEST']._serialized_start=1418
+  _globals['_SETTLECOSTSREQUEST']._serialized_end=1495
+  _globals['_SETTLECOSTSRESPONSE']._serialized_start=1497
+  _globals['_SETTLECOSTSRESPONSE']._serialized_end=1518
+  _globals['_LISTCOSTSREQUEST']._serialized_start=1520
+  _globals['_LISTCOSTSREQUEST']._serialized_end=1593
+  _globals['_LISTCOSTSRESPONSE']._serialized_start=1595
+  _globals['_LISTCOSTSRESPONSE']._serialized_end=1689
+  _globals['_LEDGERENTRY']._serialized_start=1691
+  _globals['_LEDGERENTRY']._serialized_end=1776
+  _globals['_GETENDPOINTSREQUEST']._serialized_start=1778
+  _globals['_GETENDPOINTSREQUEST']._serialized_end=1799
+  _globals['_GETENDPOINTSRESPONSE']._serialized_start=1802
+  _globals['_GETENDPOINTSRESPONSE']._serialized_end=1944
+  _globals['_GETENDPOINTSRESPONSE_TARGETSENTRY']._serialized_start=1898
+  _globals['_GETENDPOINTSRESPONSE_TARGETSENTRY']._serialized_end=1944
+  _globals['_CONTROLLERSERVICE']._serialized_start=1947
+  _globals['_CONTROLLERSERVICE']._serialized_end=2791
 # @@protoc_insertion_point(module_scope)

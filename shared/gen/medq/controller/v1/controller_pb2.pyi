@@ -427,54 +427,6 @@ class GetReportResponse(_message.Message):
 Global___GetReportResponse: _TypeAlias = GetReportResponse  # noqa: Y015
 
 @_typing.final
-class DownloadReportRequest(_message.Message):
-    """Names a run."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    RUN_ID_FIELD_NUMBER: _builtins.int
-    run_id: _builtins.str
-    """The run; it must have ended."""
-    def __init__(
-        self,
-        *,
-        run_id: _builtins.str = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DownloadReportRequest: _TypeAlias = DownloadReportRequest  # noqa: Y015
-
-@_typing.final
-class DownloadReportResponse(_message.Message):
-    """A piece of a file. Files come one after the other, each from its beginning."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FILE_NAME_FIELD_NUMBER: _builtins.int
-    CHUNK_FIELD_NUMBER: _builtins.int
-    file_name: _builtins.str
-    """Relative name of the file."""
-    chunk: _builtins.bytes
-    """At most 1 MiB."""
-    def __init__(
-        self,
-        *,
-        file_name: _builtins.str = ...,
-        chunk: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "file_name", b"file_name"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DownloadReportResponse: _TypeAlias = DownloadReportResponse  # noqa: Y015
-
-@_typing.final
 class Cost(_message.Message):
     """A cost before or after it is spent."""
 

@@ -60,11 +60,6 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetReportRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetReportResponse.FromString,
                 _registered_method=True)
-        self.DownloadReport = channel.unary_stream(
-                '/medq.controller.v1.ControllerService/DownloadReport',
-                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportRequest.SerializeToString,
-                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportResponse.FromString,
-                _registered_method=True)
         self.ReserveCosts = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/ReserveCosts',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ReserveCostsRequest.SerializeToString,
@@ -126,13 +121,6 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DownloadReport(self, request, context):
-        """The files of an ended run's report (report.json, answers.jsonl, report.html), in chunks.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
     def ReserveCosts(self, request, context):
         """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
         `unknown` and a further attempt is opened.
@@ -189,11 +177,6 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.GetReport,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetReportRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetReportResponse.SerializeToString,
-            ),
-            'DownloadReport': grpc.unary_stream_rpc_method_handler(
-                    servicer.DownloadReport,
-                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportRequest.FromString,
-                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportResponse.SerializeToString,
             ),
             'ReserveCosts': grpc.unary_unary_rpc_method_handler(
                     servicer.ReserveCosts,
@@ -352,33 +335,6 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/GetReport',
             medq_dot_controller_dot_v1_dot_controller__pb2.GetReportRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.GetReportResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DownloadReport(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/medq.controller.v1.ControllerService/DownloadReport',
-            medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportRequest.SerializeToString,
-            medq_dot_controller_dot_v1_dot_controller__pb2.DownloadReportResponse.FromString,
             options,
             channel_credentials,
             insecure,

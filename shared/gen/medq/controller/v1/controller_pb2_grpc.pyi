@@ -43,8 +43,6 @@ class ControllerServiceStub:
     """Runs, newest first."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]
     """The report of a run, as far as it has come."""
-    DownloadReport: _grpc.UnaryStreamMultiCallable[_controller_pb2.DownloadReportRequest, _controller_pb2.DownloadReportResponse]
-    """The files of an ended run's report (report.json, answers.jsonl, report.html), in chunks."""
     ReserveCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]
     """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
     `unknown` and a further attempt is opened.
@@ -71,8 +69,6 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """Runs, newest first."""
     GetReport: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]  # type: ignore[assignment]
     """The report of a run, as far as it has come."""
-    DownloadReport: _aio.UnaryStreamMultiCallable[_controller_pb2.DownloadReportRequest, _controller_pb2.DownloadReportResponse]  # type: ignore[assignment]
-    """The files of an ended run's report (report.json, answers.jsonl, report.html), in chunks."""
     ReserveCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]  # type: ignore[assignment]
     """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
     `unknown` and a further attempt is opened.
@@ -126,14 +122,6 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.GetReportResponse, _abc.Awaitable[_controller_pb2.GetReportResponse]]:
         """The report of a run, as far as it has come."""
-
-    @_abc_1.abstractmethod
-    def DownloadReport(
-        self,
-        request: _controller_pb2.DownloadReportRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_controller_pb2.DownloadReportResponse], _abc.AsyncIterator[_controller_pb2.DownloadReportResponse]]:
-        """The files of an ended run's report (report.json, answers.jsonl, report.html), in chunks."""
 
     @_abc_1.abstractmethod
     def ReserveCosts(

@@ -350,15 +350,15 @@ class CancelOperationResponse(_message.Message):
 Global___CancelOperationResponse: _TypeAlias = CancelOperationResponse  # noqa: Y015
 
 @_typing.final
-class DownloadResultRequest(_message.Message):
-    """Names the operation whose result is wanted."""
+class DownloadDatasetRequest(_message.Message):
+    """Names the dataset that is wanted."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    URI_FIELD_NUMBER: _builtins.int
     FILE_NAMES_FIELD_NUMBER: _builtins.int
-    operation_id: _builtins.str
-    """The id given to `StartX`; it must have succeeded."""
+    uri: _builtins.str
+    """`sha256:<hex>` of its manifest: `Operation.result_uri`."""
     @_builtins.property
     def file_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these files; empty for all."""
@@ -366,19 +366,19 @@ class DownloadResultRequest(_message.Message):
     def __init__(
         self,
         *,
-        operation_id: _builtins.str = ...,
+        uri: _builtins.str = ...,
         file_names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_names", b"file_names", "operation_id", b"operation_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_names", b"file_names", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DownloadResultRequest: _TypeAlias = DownloadResultRequest  # noqa: Y015
+Global___DownloadDatasetRequest: _TypeAlias = DownloadDatasetRequest  # noqa: Y015
 
 @_typing.final
-class DownloadResultResponse(_message.Message):
+class DownloadDatasetResponse(_message.Message):
     """A piece of a file. Files come one after the other, each from its beginning."""
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -401,7 +401,7 @@ class DownloadResultResponse(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___DownloadResultResponse: _TypeAlias = DownloadResultResponse  # noqa: Y015
+Global___DownloadDatasetResponse: _TypeAlias = DownloadDatasetResponse  # noqa: Y015
 
 @_typing.final
 class ListOperationsRequest(_message.Message):

@@ -51,10 +51,10 @@ class OperationsServiceStub:
                 request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationRequest.SerializeToString,
                 response_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationResponse.FromString,
                 _registered_method=True)
-        self.DownloadResult = channel.unary_stream(
-                '/medq.operations.v1.OperationsService/DownloadResult',
-                request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.SerializeToString,
-                response_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.FromString,
+        self.DownloadDataset = channel.unary_stream(
+                '/medq.operations.v1.OperationsService/DownloadDataset',
+                request_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetRequest.SerializeToString,
+                response_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetResponse.FromString,
                 _registered_method=True)
         self.ListOperations = channel.unary_unary(
                 '/medq.operations.v1.OperationsService/ListOperations',
@@ -90,8 +90,8 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def DownloadResult(self, request, context):
-        """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store.
+    def DownloadDataset(self, request, context):
+        """The files of a dataset (such as an operation's result), in pieces, for a client that cannot reach the object store.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,10 +122,10 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationRequest.FromString,
                     response_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.CancelOperationResponse.SerializeToString,
             ),
-            'DownloadResult': grpc.unary_stream_rpc_method_handler(
-                    servicer.DownloadResult,
-                    request_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.FromString,
-                    response_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.SerializeToString,
+            'DownloadDataset': grpc.unary_stream_rpc_method_handler(
+                    servicer.DownloadDataset,
+                    request_deserializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetRequest.FromString,
+                    response_serializer=medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetResponse.SerializeToString,
             ),
             'ListOperations': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOperations,
@@ -227,7 +227,7 @@ class OperationsService:
             _registered_method=True)
 
     @staticmethod
-    def DownloadResult(request,
+    def DownloadDataset(request,
             target,
             options=(),
             channel_credentials=None,
@@ -240,9 +240,9 @@ class OperationsService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/medq.operations.v1.OperationsService/DownloadResult',
-            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultRequest.SerializeToString,
-            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadResultResponse.FromString,
+            '/medq.operations.v1.OperationsService/DownloadDataset',
+            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetRequest.SerializeToString,
+            medq_dot_operations_dot_v1_dot_operations__pb2.DownloadDatasetResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,8 @@ class OperationsServiceStub:
     """
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_pb2.CancelOperationRequest, _operations_pb2.CancelOperationResponse]
     """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
-    DownloadResult: _grpc.UnaryStreamMultiCallable[_operations_pb2.DownloadResultRequest, _operations_pb2.DownloadResultResponse]
-    """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
+    DownloadDataset: _grpc.UnaryStreamMultiCallable[_operations_pb2.DownloadDatasetRequest, _operations_pb2.DownloadDatasetResponse]
+    """The files of a dataset (such as an operation's result), in pieces, for a client that cannot reach the object store."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]
     """Operations of this service, newest first."""
 
@@ -63,8 +63,8 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_pb2.CancelOperationRequest, _operations_pb2.CancelOperationResponse]  # type: ignore[assignment]
     """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
-    DownloadResult: _aio.UnaryStreamMultiCallable[_operations_pb2.DownloadResultRequest, _operations_pb2.DownloadResultResponse]  # type: ignore[assignment]
-    """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
+    DownloadDataset: _aio.UnaryStreamMultiCallable[_operations_pb2.DownloadDatasetRequest, _operations_pb2.DownloadDatasetResponse]  # type: ignore[assignment]
+    """The files of a dataset (such as an operation's result), in pieces, for a client that cannot reach the object store."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_pb2.ListOperationsRequest, _operations_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """Operations of this service, newest first."""
 
@@ -100,12 +100,12 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Asks the operation to stop. Idempotent; returns at once with the operation as it stands."""
 
     @_abc_1.abstractmethod
-    def DownloadResult(
+    def DownloadDataset(
         self,
-        request: _operations_pb2.DownloadResultRequest,
+        request: _operations_pb2.DownloadDatasetRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_operations_pb2.DownloadResultResponse], _abc.AsyncIterator[_operations_pb2.DownloadResultResponse]]:
-        """The files that a succeeded operation made, in pieces, for a client that cannot reach the object store."""
+    ) -> _typing.Union[_abc.Iterator[_operations_pb2.DownloadDatasetResponse], _abc.AsyncIterator[_operations_pb2.DownloadDatasetResponse]]:
+        """The files of a dataset (such as an operation's result), in pieces, for a client that cannot reach the object store."""
 
     @_abc_1.abstractmethod
     def ListOperations(
