@@ -47,8 +47,8 @@ def bootstrap_mean(
     """The mean over items with a percentile bootstrap interval that resamples sources, not items.
 
     A resample draws as many sources as there are, with replacement, and takes every item of each; its mean
-    is the sum over the drawn items divided by their number. With one source every resample is the data
-    itself, so the interval is degenerate (low = value = high): it says nothing about other sources.
+    is the sum over the drawn items divided by their number. One source says nothing about others, so it
+    has a value and no interval.
 
     Args:
         values: (n,) finite numbers; bool counts as 0 and 1.
@@ -57,7 +57,7 @@ def bootstrap_mean(
         n_resamples: At least 1.
         confidence: Strictly between 0 and 1.
 
-    Returns: The interval, n = number of items; all None with n = 0 when there are no items.
+    Returns: The interval, n = number of items; no limits with one source; all None with n = 0 when there are no items.
     Raises: InvalidArgument: lengths differ, a value is not finite, or a parameter is out of range.
     Cost: O(n + n_resamples * sources) time, 32 MB at most beside the input.
     Source: Davison & Hinkley 1997, section 3.8 (resampling whole clusters).
@@ -69,10 +69,13 @@ def bootstrap_mean(
     if len(x) == 0:
         return Interval(None, None, None, 0)
     sums, counts = _per_source(x, sources)
+    value = float(sums.sum() / counts.sum())
+    if len(sums) == 1:
+        return Interval(value, None, None, len(x))
     means = _resampled_means(sums, counts, rng, n_resamples)
     tail = (1 - confidence) / 2
     low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(float(sums.sum() / counts.sum()), float(low), float(high), len(x))
+    return Interval(value, float(low), float(high), len(x))
 
 
 def paired_bootstrap(

@@ -95,7 +95,9 @@ def _points(arm: Json, split: str) -> Iterator[_Point]:
     for facts in arm["rounds"]:
         score: Json = facts[split]["perception"]["overall"] if facts[split] else {"value": None}
         if score["value"] is not None:
-            yield facts["round"], score["value"], score["low"], score["high"]
+            value = score["value"]
+            limits = (value, value) if score["low"] is None else (score["low"], score["high"])
+            yield facts["round"], value, *limits  # without an interval the bar has no length
 
 
 def _thumbnail(objects: ObjectStore, image_id: str) -> str:

@@ -67,8 +67,8 @@ def test_no_items_have_no_value():
     assert t_interval([]) == Interval(None, None, None, 0)
 
 
-def test_one_source_gives_a_degenerate_interval():
-    assert bootstrap_mean([0, 1, 1, 1], ["a"] * 4, rng()) == Interval(0.75, 0.75, 0.75, 4)
+def test_one_source_gives_no_interval():
+    assert bootstrap_mean([0, 1, 1, 1], ["a"] * 4, rng()) == Interval(0.75, None, None, 4)
 
 
 def test_paired_gain_is_the_bootstrap_of_the_differences():
