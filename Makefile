@@ -56,8 +56,9 @@ fmt: setup ## Format and mend what can be mended
 	$(BIN)/buf format --write
 
 bench: setup ## Measure speed beside the peers
-	$(BIN)/python -m benchmarks.clustering
+	$(BIN)/python -m benchmarks.clustering --sklearn
 	$(BIN)/python -m benchmarks.generation
+	$(BIN)/python -m benchmarks.controller
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	for part in base torch dev; do \
