@@ -1,8 +1,9 @@
 """Long work: one row and one restartable function an operation.
 
-The row holds state, revision, progress, the request and its digest, the owner and its lease, a typed failure, the result's
-URI. The function is started again from its beginning after a kill, so every effect in it is keyed and what is done is
-skipped; no step of it is remembered. `shared.rpc.operations` serves it; of gRPC this module uses the table of errors alone.
+The row (`shared.operation_rows`) holds state, revision, progress, the request and its digest, the owner and its lease, a typed
+failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is keyed and
+what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it; of gRPC this module uses the table of
+errors alone.
 
 Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a progress write never
 fails the work.
@@ -17,76 +18,21 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from google.protobuf.message import Message
 from sqlalchemy.exc import OperationalError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from shared.database import reader
-from shared.errors import AlreadyExists, Cancelled, InvalidArgument, MedqError, NotFound
+from shared.errors import Cancelled, InvalidArgument, MedqError
 from shared.logs import get_logger
+from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.rpc.errors import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
 
-PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
-TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
 #: Least time between two progress writes of an operation, in seconds.
 PROGRESS_PERIOD_SECONDS = 0.5
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
-
-_METADATA = sa.MetaData()
-_TABLE = sa.Table(
-    "operations",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("operation_id", sa.String(200), nullable=False, unique=True),
-    sa.Column("kind", sa.String(80), nullable=False),
-    sa.Column("request", sa.LargeBinary, nullable=False),
-    sa.Column("request_digest", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("done", sa.BigInteger, nullable=False),
-    sa.Column("total", sa.BigInteger, nullable=False),
-    sa.Column("unit", sa.String(40), nullable=False),
-    sa.Column("message", sa.String(400), nullable=False),
-    sa.Column("failure", sa.Text, nullable=False),
-    sa.Column("result_uri", sa.String(200), nullable=False),
-    sa.Column("owner", sa.String(200), nullable=False),
-    sa.Column("lease_until", sa.Float, nullable=False),
-    sa.Column("is_cancel_requested", sa.Boolean, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("worked_seconds", sa.Float, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False),
-    sa.Column("updated_at", sa.Float, nullable=False),
-)
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A row as a reader sees it. Times are seconds since the epoch."""
-
-    operation_id: str
-    kind: str
-    state: str
-    revision: int
-    done: int
-    total: int
-    unit: str
-    message: str
-    failure: dict[str, Any] | None
-    result_uri: str
-    attempts: int
-    worked_seconds: float
-    created_at: float
-    updated_at: float
-
-    @property
-    def is_terminal(self) -> bool:
-        """True once it can no longer change."""
-        return self.state in TERMINAL
 
 
 class _Interrupted(Exception):
@@ -140,14 +86,6 @@ class OperationContext:
 
 OperationFunction = Callable[[OperationContext, Any], str]
 
-# Own writes outlast a short outage of the database.
-_insist = retry(
-    retry=retry_if_exception_type(OperationalError),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    stop=stop_after_delay(60),
-    reraise=True,
-)
-
 
 class Operations:
     """The operations of one service.
@@ -172,9 +110,8 @@ class Operations:
         lease_seconds: float = 30.0,
     ) -> None:
         self._service = service
-        self._engine = engine
+        self._rows = OperationRows(engine, owner or service, lease_seconds)
         self._functions = {kind_of(cls): (cls, function) for cls, function in functions.items()}
-        self._owner = owner or service
         self._lease_seconds = lease_seconds
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix=f"{service}-operation")
         self._changed = threading.Condition()
@@ -183,7 +120,6 @@ class Operations:
         self._stop = threading.Event()
         self._heart: threading.Thread | None = None
         self._log = get_logger(service)
-        _METADATA.create_all(engine)
 
     @property
     def is_draining(self) -> bool:
@@ -205,7 +141,6 @@ class Operations:
             InvalidArgument: The id is empty or not of the form.
             AlreadyExists: The id was used with another request.
         """
-        kind = kind_of(type(request))
         field = "operation_id" if "operation_id" in request.DESCRIPTOR.fields_by_name else "run_id"
         operation_id = str(getattr(request, field))
         if not _ID.fullmatch(operation_id):
@@ -216,29 +151,14 @@ class Operations:
                 remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
             )
         body = request.SerializeToString(deterministic=True)
-        digest = hashlib.sha256(body).hexdigest()
-        if not self._insert(operation_id, kind, body, digest):
-            self._refuse_another_request(operation_id, kind, digest, field)
+        self._rows.insert(operation_id, kind_of(type(request)), body, hashlib.sha256(body).hexdigest())
         self._submit(operation_id)
         return operation_id
 
     def retry(self, operation_id: str) -> None:
         """Let an operation that failed or was called off begin again; any other stays as it is."""
         self._cancelled.discard(operation_id)
-        ended = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.in_((FAILED, CANCELLED))
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(_TABLE)
-                .where(ended)
-                .values(
-                    state=PENDING,
-                    failure="",
-                    owner="",
-                    is_cancel_requested=False,
-                    revision=_TABLE.c.revision + 1,
-                    updated_at=time.time(),
-                )
-            )
+        self._rows.reopen(operation_id)
         self._submit(operation_id)
 
     def get(self, operation_id: str) -> Operation:
@@ -247,18 +167,7 @@ class Operations:
         Raises:
             NotFound: No operation of this service has the id.
         """
-        with reader(self._engine).connect() as connection:
-            row = connection.execute(
-                sa.select(_TABLE).where(_TABLE.c.operation_id == operation_id)
-            ).one_or_none()
-        if row is None:
-            raise NotFound(
-                "No such operation here.",
-                field="operation_id",
-                value=operation_id,
-                remedy="Ask the service that started it; ListOperations shows what it knows.",
-            )
-        return _from_row(row)
+        return self._rows.get(operation_id)
 
     def wait(
         self, operation_id: str, seen_revision: int, seconds: float, is_active: Callable[[], bool]
@@ -282,14 +191,7 @@ class Operations:
 
     def cancel(self, operation_id: str) -> Operation:
         """Ask an operation to stop; a pending one ends at once, a terminal one stays as it is."""
-        with self._engine.begin() as connection:
-            mine = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL)
-            connection.execute(sa.update(_TABLE).where(mine).values(is_cancel_requested=True))
-            connection.execute(
-                sa.update(_TABLE)
-                .where(mine & (_TABLE.c.state == PENDING))
-                .values(state=CANCELLED, revision=_TABLE.c.revision + 1, updated_at=time.time())
-            )
+        self._rows.cancel(operation_id)
         self._cancelled.add(operation_id)
         self.notify()
         return self.get(operation_id)
@@ -298,15 +200,7 @@ class Operations:
         self, prefix: str = "", limit: int = 100, before: int | None = None
     ) -> tuple[list[Operation], int | None]:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
-        query = sa.select(_TABLE).order_by(_TABLE.c.sequence.desc()).limit(limit + 1)
-        if prefix:
-            query = query.where(_TABLE.c.operation_id.startswith(prefix, autoescape=True))
-        if before is not None:
-            query = query.where(_TABLE.c.sequence < before)
-        with reader(self._engine).connect() as connection:
-            rows = connection.execute(query).all()
-        following = rows[limit - 1].sequence if len(rows) > limit else None
-        return [_from_row(row) for row in rows[:limit]], following
+        return self._rows.page(prefix, limit, before)
 
     def notify(self) -> None:
         """Wake those who wait."""
@@ -326,54 +220,13 @@ class Operations:
         return operation_id in self._cancelled
 
     def write_progress(self, operation_id: str, done: int, total: int, unit: str, message: str) -> None:
-        """Write progress and read cancellation in one statement. Never raises: an outage must not fail the work."""
-        statement = (
-            sa.update(_TABLE)
-            .where((_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL))
-            .values(
-                done=done,
-                total=total,
-                unit=unit,
-                message=message[:400],
-                revision=_TABLE.c.revision + 1,
-                updated_at=time.time(),
-                lease_until=time.time() + self._lease_seconds,
-            )
-            .returning(_TABLE.c.is_cancel_requested)
-        )
+        """Write progress and read cancellation. Never raises: an outage must not fail the work."""
         try:
-            with self._engine.begin() as connection:
-                if connection.execute(statement).scalar_one_or_none():
-                    self._cancelled.add(operation_id)
+            if self._rows.progress(operation_id, done, total, unit, message):
+                self._cancelled.add(operation_id)
         except OperationalError:
             self._log.warning("progress_not_written", operation_id=operation_id)
         self.notify()
-
-    @_insist
-    def _insert(self, operation_id: str, kind: str, body: bytes, digest: str) -> bool:
-        now = time.time()
-        values = {
-            "operation_id": operation_id, "kind": kind, "request": body, "request_digest": digest,
-            "state": PENDING, "revision": 1, "done": 0, "total": 0, "unit": "", "message": "", "failure": "",
-            "result_uri": "", "owner": "", "lease_until": 0.0, "is_cancel_requested": False, "attempts": 0,
-            "worked_seconds": 0.0, "created_at": now, "updated_at": now,
-        }  # fmt: skip
-        with self._engine.begin() as connection:
-            insert = _dialect_insert(connection)(_TABLE).values(values).on_conflict_do_nothing()
-            return bool(connection.execute(insert).rowcount)
-
-    def _refuse_another_request(self, operation_id: str, kind: str, digest: str, field: str) -> None:
-        with reader(self._engine).connect() as connection:
-            row = connection.execute(
-                sa.select(_TABLE.c.kind, _TABLE.c.request_digest).where(_TABLE.c.operation_id == operation_id)
-            ).one()
-        if (row.kind, row.request_digest) != (kind, digest):
-            raise AlreadyExists(
-                "The id was used before with another request.",
-                field=field,
-                value=operation_id,
-                remedy="Choose another id, or repeat the first request unchanged.",
-            )
 
     def _submit(self, operation_id: str) -> None:
         with self._changed:
@@ -382,43 +235,14 @@ class Operations:
             self._submitted.add(operation_id)
         self._pool.submit(self._run, operation_id)
 
-    @_insist
-    def _claim(self, operation_id: str) -> tuple[str, bytes] | None:
-        now = time.time()
-        free = (
-            (_TABLE.c.owner == "")
-            | (_TABLE.c.owner == self._owner)
-            | (_TABLE.c.lease_until < now)
-        )  # fmt: skip
-        statement = (
-            sa.update(_TABLE)
-            .where((_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL) & free)
-            .values(
-                state=RUNNING,
-                owner=self._owner,
-                lease_until=now + self._lease_seconds,
-                attempts=_TABLE.c.attempts + 1,
-                revision=_TABLE.c.revision + 1,
-                updated_at=now,
-            )
-            .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested)
-        )
-        with self._engine.begin() as connection:
-            row = connection.execute(statement).one_or_none()
-        if row is None:
-            return None
-        if row.is_cancel_requested:
-            self._cancelled.add(operation_id)
-        return row.kind, row.request
-
     def _run(self, operation_id: str) -> None:
         began = time.monotonic()
         try:
-            claimed = self._claim(operation_id)
+            claimed = self._rows.claim(operation_id)
             self.notify()
             if claimed is not None:
                 with OPERATIONS_RUNNING.labels(self._service).track_inprogress():
-                    self._work(operation_id, *claimed, began)
+                    self._work(operation_id, claimed, began)
         except Exception as error:  # the row stays unfinished, so a later process takes it up
             self._log.error("operation_not_recorded", operation_id=operation_id, exc_info=error)
         finally:
@@ -426,30 +250,27 @@ class Operations:
                 self._submitted.discard(operation_id)
             self.notify()
 
-    def _work(self, operation_id: str, kind: str, body: bytes, began: float) -> None:
-        cls, function = self._functions[kind]
+    def _work(self, operation_id: str, claimed: Claimed, began: float) -> None:
+        request_class, function = self._functions[claimed.kind]
         context = OperationContext(self, operation_id)
+        if claimed.is_cancel_requested:
+            self._cancelled.add(operation_id)
         try:
             context.check_cancelled()
-            uri = function(context, cls.FromString(body))
-            self._finish(operation_id, kind, began, state=SUCCEEDED, result_uri=uri)
-        except _Interrupted:
-            self._give_back(operation_id, began)
-        except Cancelled as error:
-            # A step of the work may be cancelled by its own server draining; only our own request ends the row so.
-            if self.is_draining and not self.is_cancelled(operation_id):
-                self._give_back(operation_id, began)
-            else:
-                self._finish(operation_id, kind, began, state=CANCELLED, failure=_encode(error))
+            uri = function(context, request_class.FromString(claimed.request))
+            self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
-            if self.is_draining:
-                self._give_back(operation_id, began)
+            # While the server drains, what others called off because of it is no end of this operation.
+            if isinstance(error, _Interrupted) or (self.is_draining and not self.is_cancelled(operation_id)):
+                self._rows.give_back(operation_id, time.monotonic() - began)
                 return
             if not isinstance(error, MedqError):
-                self._log.error("operation_failed", operation_id=operation_id, kind=kind, exc_info=error)
-            self._finish(operation_id, kind, began, state=FAILED, failure=_encode(typed(error)))
+                self._log.error(
+                    "operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error
+                )
+            state = CANCELLED if isinstance(error, Cancelled) else FAILED
+            self._finish(operation_id, claimed.kind, began, state=state, failure=_encode(typed(error)))
 
-    @_insist
     def _finish(
         self,
         operation_id: str,
@@ -460,65 +281,22 @@ class Operations:
         result_uri: str = "",
         failure: str = "",
     ) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(_TABLE)
-                .where((_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL))
-                .values(
-                    state=state,
-                    result_uri=result_uri,
-                    failure=failure,
-                    revision=_TABLE.c.revision + 1,
-                    worked_seconds=_TABLE.c.worked_seconds + (time.monotonic() - began),
-                    updated_at=time.time(),
-                )
-            )
+        worked_seconds = time.monotonic() - began
+        self._rows.finish(operation_id, worked_seconds, state=state, result_uri=result_uri, failure=failure)
         OPERATIONS.labels(self._service, kind, state).inc()
-
-    @_insist
-    def _give_back(self, operation_id: str, began: float) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(_TABLE)
-                .where(_TABLE.c.operation_id == operation_id)
-                .values(
-                    state=PENDING,
-                    owner="",
-                    worked_seconds=_TABLE.c.worked_seconds + (time.monotonic() - began),
-                    revision=_TABLE.c.revision + 1,
-                )
-            )
 
     def _beat(self) -> None:
         while not self._stop.wait(self._lease_seconds / 3):
             try:
-                self._renew()
+                with self._changed:
+                    mine = tuple(self._submitted)
+                self._cancelled |= self._rows.renew(mine)
                 self._take_over()
             except OperationalError:
                 self._log.warning("leases_not_renewed")
 
-    def _renew(self) -> None:
-        with self._changed:
-            mine = list(self._submitted)
-        with self._engine.begin() as connection:
-            rows = connection.execute(
-                sa.update(_TABLE)
-                .where(_TABLE.c.operation_id.in_(mine) & (_TABLE.c.owner == self._owner))
-                .values(lease_until=time.time() + self._lease_seconds)
-                .returning(_TABLE.c.operation_id, _TABLE.c.is_cancel_requested)
-            ).all()
-        self._cancelled.update(row.operation_id for row in rows if row.is_cancel_requested)
-
     def _take_over(self) -> None:
-        free = (_TABLE.c.owner == "") | (_TABLE.c.owner == self._owner) | (_TABLE.c.lease_until < time.time())
-        with reader(self._engine).connect() as connection:
-            rows = connection.execute(
-                sa.select(_TABLE.c.operation_id)
-                .where(_TABLE.c.state.not_in(TERMINAL) & free & _TABLE.c.kind.in_(self._functions))
-                .order_by(_TABLE.c.sequence)
-            ).scalars()
-            waiting = list(rows)
-        for operation_id in waiting:
+        for operation_id in self._rows.unfinished(self._functions):
             self._submit(operation_id)
 
 
@@ -529,19 +307,3 @@ def kind_of(request: type[Message]) -> str:
 
 def _encode(error: MedqError) -> str:
     return json.dumps({"reason": error.reason, "message": error.message, "metadata": error.metadata})
-
-
-def _from_row(row: Any) -> Operation:
-    fields = {name: getattr(row, name) for name in Operation.__dataclass_fields__ if name != "failure"}
-    return Operation(failure=json.loads(row.failure) if row.failure else None, **fields)
-
-
-def _dialect_insert(connection: sa.Connection) -> Callable[[sa.Table], Any]:
-    """The `INSERT` of this database that knows `ON CONFLICT`."""
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-
-        return insert_postgresql
-    from sqlalchemy.dialects.sqlite import insert as insert_sqlite
-
-    return insert_sqlite

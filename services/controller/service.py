@@ -16,7 +16,8 @@ from services.controller.domain.ledger import Cost, Entry, Limits
 from services.controller.reports import encode, report_of
 from services.controller.store import Result, RunRow
 from shared.errors import InvalidArgument
-from shared.operations import CANCELLED, FAILED, Operation, Operations
+from shared.operation_rows import CANCELLED, FAILED, Operation
+from shared.operations import Operations
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_COSTS = 1000

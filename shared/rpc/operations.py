@@ -11,10 +11,11 @@ from google.protobuf.duration_pb2 import Duration
 
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
-from shared import operations as ops
+from shared import operation_rows as rows
 from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
+from shared.operations import Operations
 from shared.rpc.checks import require_uri
 from shared.rpc.errors import from_reason
 
@@ -25,18 +26,18 @@ CHUNK_BYTES = 256 * 1024
 #: How long a caller goes on asking a service that does not answer (it may be restarting), in seconds.
 PATIENCE_SECONDS = 600.0
 _STATES = {
-    ops.PENDING: pb.OPERATION_STATE_PENDING,
-    ops.RUNNING: pb.OPERATION_STATE_RUNNING,
-    ops.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
-    ops.FAILED: pb.OPERATION_STATE_FAILED,
-    ops.CANCELLED: pb.OPERATION_STATE_CANCELLED,
+    rows.PENDING: pb.OPERATION_STATE_PENDING,
+    rows.RUNNING: pb.OPERATION_STATE_RUNNING,
+    rows.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
+    rows.FAILED: pb.OPERATION_STATE_FAILED,
+    rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
 }
 _PASSING = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
-TERMINAL_STATES = frozenset(_STATES[state] for state in ops.TERMINAL)
+TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
 
 
 class OperationsServicer(pb_grpc.OperationsServiceServicer):
@@ -48,7 +49,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         objects: Where results lie; None where no operation of the service makes any.
     """
 
-    def __init__(self, operations: ops.Operations, max_waiters: int, objects: ObjectStore | None) -> None:
+    def __init__(self, operations: Operations, max_waiters: int, objects: ObjectStore | None) -> None:
         self._operations = operations
         self._objects = objects
         self._waiters = threading.BoundedSemaphore(max_waiters)
@@ -118,7 +119,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         )
 
 
-def to_message(operation: ops.Operation) -> pb.Operation:
+def to_message(operation: rows.Operation) -> pb.Operation:
     """Encode a row."""
     message = pb.Operation(
         operation_id=operation.operation_id,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from services.controller.ports import Stopping
-from shared.operations import CANCELLED, Operations
+from shared.operation_rows import CANCELLED
+from shared.operations import Operations
 
 
 class OperationsControl:

@@ -1,0 +1,276 @@
+"""The rows of operations and every statement on them; nothing here runs any work.
+
+A row belongs to the process whose name stands in it until its lease runs out. Only its owner writes progress and the end.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from shared.database import insert_ignoring, reader
+from shared.errors import AlreadyExists, NotFound
+
+PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
+TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
+
+_METADATA = sa.MetaData()
+_TABLE = sa.Table(
+    "operations",
+    _METADATA,
+    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("operation_id", sa.String(200), nullable=False, unique=True),
+    sa.Column("kind", sa.String(80), nullable=False),
+    sa.Column("request", sa.LargeBinary, nullable=False),
+    sa.Column("request_digest", sa.String(64), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("done", sa.BigInteger, nullable=False),
+    sa.Column("total", sa.BigInteger, nullable=False),
+    sa.Column("unit", sa.String(40), nullable=False),
+    sa.Column("message", sa.String(400), nullable=False),
+    sa.Column("failure", sa.Text, nullable=False),
+    sa.Column("result_uri", sa.String(200), nullable=False),
+    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("is_cancel_requested", sa.Boolean, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("worked_seconds", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("updated_at", sa.Float, nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A row as a reader sees it. Times are seconds since the epoch."""
+
+    operation_id: str
+    kind: str
+    state: str
+    revision: int
+    done: int
+    total: int
+    unit: str
+    message: str
+    failure: dict[str, Any] | None
+    result_uri: str
+    attempts: int
+    worked_seconds: float
+    created_at: float
+    updated_at: float
+
+    @property
+    def is_terminal(self) -> bool:
+        """True once it can no longer change."""
+        return self.state in TERMINAL
+
+
+# Own writes outlast a short outage of the database.
+_insist = retry(
+    retry=retry_if_exception_type(OperationalError),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    stop=stop_after_delay(60),
+    reraise=True,
+)
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """What a process needs to begin an operation that is now its own."""
+
+    kind: str
+    request: bytes
+    is_cancel_requested: bool
+
+
+class OperationRows:
+    """The rows of one service, as one process writes them.
+
+    Args:
+        engine: The service's database; the table is created where it is missing.
+        owner: Stable name of this process.
+        lease_seconds: After so long without a sign of life another process may take a row.
+    """
+
+    def __init__(self, engine: sa.Engine, owner: str, lease_seconds: float) -> None:
+        self._engine = engine
+        self._owner = owner
+        self._lease_seconds = lease_seconds
+        _METADATA.create_all(engine)
+
+    @_insist
+    def insert(self, operation_id: str, kind: str, body: bytes, digest: str) -> None:
+        """Note an operation unless it is there already.
+
+        Raises:
+            AlreadyExists: It is there with another request.
+        """
+        now = time.time()
+        values = {
+            "operation_id": operation_id, "kind": kind, "request": body, "request_digest": digest,
+            "state": PENDING, "revision": 1, "done": 0, "total": 0, "unit": "", "message": "", "failure": "",
+            "result_uri": "", "owner": "", "lease_until": 0.0, "is_cancel_requested": False, "attempts": 0,
+            "worked_seconds": 0.0, "created_at": now, "updated_at": now,
+        }  # fmt: skip
+        with self._engine.begin() as connection:
+            if insert_ignoring(connection, _TABLE, values):
+                return
+            known = connection.execute(
+                sa.select(_TABLE.c.kind, _TABLE.c.request_digest).where(_TABLE.c.operation_id == operation_id)
+            ).one()
+        if (known.kind, known.request_digest) != (kind, digest):
+            raise AlreadyExists(
+                "The id was used before with another request.",
+                field="operation_id",
+                value=operation_id,
+                remedy="Choose another id, or repeat the first request unchanged.",
+            )
+
+    def get(self, operation_id: str) -> Operation:
+        """One operation.
+
+        Raises:
+            NotFound: No operation of this service has the id.
+        """
+        with reader(self._engine).connect() as connection:
+            row = connection.execute(
+                sa.select(_TABLE).where(_TABLE.c.operation_id == operation_id)
+            ).one_or_none()
+        if row is None:
+            raise NotFound(
+                "No such operation here.",
+                field="operation_id",
+                value=operation_id,
+                remedy="Ask the service that started it; ListOperations shows what it knows.",
+            )
+        return _from_row(row)
+
+    def page(self, prefix: str, limit: int, before: int | None) -> tuple[list[Operation], int | None]:
+        """Operations, newest first, and the sequence number to go on before (None at the end)."""
+        query = sa.select(_TABLE).order_by(_TABLE.c.sequence.desc()).limit(limit + 1)
+        if prefix:
+            query = query.where(_TABLE.c.operation_id.startswith(prefix, autoescape=True))
+        if before is not None:
+            query = query.where(_TABLE.c.sequence < before)
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(query).all()
+        following = rows[limit - 1].sequence if len(rows) > limit else None
+        return [_from_row(row) for row in rows[:limit]], following
+
+    def unfinished(self, kinds: Collection[str]) -> list[str]:
+        """Ids, oldest first, of operations of these kinds that this process may take up."""
+        with reader(self._engine).connect() as connection:
+            query = sa.select(_TABLE.c.operation_id).order_by(_TABLE.c.sequence)
+            return [*connection.execute(query.where(self._free() & _TABLE.c.kind.in_(kinds))).scalars()]
+
+    @_insist
+    def claim(self, operation_id: str) -> Claimed | None:
+        """Make an operation this process's own; None where it has ended or another process has it."""
+        statement = (
+            sa.update(_TABLE)
+            .where((_TABLE.c.operation_id == operation_id) & self._free())
+            .values(
+                **_changed(state=RUNNING),
+                owner=self._owner,
+                lease_until=time.time() + self._lease_seconds,
+                attempts=_TABLE.c.attempts + 1,
+            )
+            .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested)
+        )
+        with self._engine.begin() as connection:
+            row = connection.execute(statement).one_or_none()
+        return None if row is None else Claimed(row.kind, row.request, row.is_cancel_requested)
+
+    def progress(self, operation_id: str, done: int, total: int, unit: str, message: str) -> bool:
+        """Write progress and renew the lease; in the same statement, whether the operation was called off."""
+        statement = (
+            sa.update(_TABLE)
+            .where(self._mine(operation_id))
+            .values(
+                **_changed(done=done, total=total, unit=unit, message=message[:400]),
+                lease_until=time.time() + self._lease_seconds,
+            )
+            .returning(_TABLE.c.is_cancel_requested)
+        )
+        with self._engine.begin() as connection:
+            return bool(connection.execute(statement).scalar_one_or_none())
+
+    def renew(self, operation_ids: Collection[str]) -> set[str]:
+        """Renew the leases of this process's own among these; those that were called off."""
+        statement = (
+            sa.update(_TABLE)
+            .where(_TABLE.c.operation_id.in_(operation_ids) & (_TABLE.c.owner == self._owner))
+            .values(lease_until=time.time() + self._lease_seconds)
+            .returning(_TABLE.c.operation_id, _TABLE.c.is_cancel_requested)
+        )
+        with self._engine.begin() as connection:
+            return {row.operation_id for row in connection.execute(statement) if row.is_cancel_requested}
+
+    @_insist
+    def finish(
+        self, operation_id: str, worked_seconds: float, *, state: str, result_uri: str = "", failure: str = ""
+    ) -> None:
+        """Write the end, unless another process has taken the operation over."""
+        self._write_own(
+            operation_id, worked_seconds, **_changed(state=state, result_uri=result_uri, failure=failure)
+        )
+
+    @_insist
+    def give_back(self, operation_id: str, worked_seconds: float) -> None:
+        """Let any process take the operation up at once."""
+        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner=""))
+
+    def cancel(self, operation_id: str) -> None:
+        """Ask an operation to stop; one that nobody works on ends at once."""
+        named = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL)
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(_TABLE).where(named).values(is_cancel_requested=True))
+            connection.execute(
+                sa.update(_TABLE)
+                .where(named & (_TABLE.c.state == PENDING))
+                .values(**_changed(state=CANCELLED))
+            )
+
+    def reopen(self, operation_id: str) -> None:
+        """Let an operation that failed or was called off begin again; any other stays as it is."""
+        ended = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.in_((FAILED, CANCELLED))
+        again = _changed(state=PENDING, failure="", owner="", is_cancel_requested=False)
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(_TABLE).where(ended).values(**again))
+
+    def _free(self) -> sa.ColumnElement[bool]:
+        """Not ended, and nobody's, this process's own, or of a process that has given no sign of life."""
+        is_lapsed = _TABLE.c.lease_until < time.time()
+        return _TABLE.c.state.not_in(TERMINAL) & (_TABLE.c.owner.in_(("", self._owner)) | is_lapsed)
+
+    def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
+        return (
+            (_TABLE.c.operation_id == operation_id)
+            & (_TABLE.c.owner == self._owner)
+            & _TABLE.c.state.not_in(TERMINAL)
+        )
+
+    def _write_own(self, operation_id: str, worked_seconds: float, **values: Any) -> None:
+        worked = _TABLE.c.worked_seconds + worked_seconds
+        with self._engine.begin() as connection:
+            connection.execute(
+                sa.update(_TABLE).where(self._mine(operation_id)).values(worked_seconds=worked, **values)
+            )
+
+
+def _changed(**values: Any) -> dict[str, Any]:
+    """Values of a change that a waiting caller is told of."""
+    return {**values, "revision": _TABLE.c.revision + 1, "updated_at": time.time()}
+
+
+def _from_row(row: Any) -> Operation:
+    fields = {name: getattr(row, name) for name in Operation.__dataclass_fields__ if name != "failure"}
+    return Operation(failure=json.loads(row.failure) if row.failure else None, **fields)
