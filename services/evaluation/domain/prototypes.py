@@ -41,7 +41,7 @@ def prototypes(
     image_ids: Sequence[str],
     capabilities: Sequence[Sequence[str]],
 ) -> tuple[Prototype, ...]:
-    """One prototype for each cluster: its members, its capability profile and the visual part of its centroid.
+    """One prototype p_j for each cluster: its members, its capability profile and p_j^vis, the visual part of its centroid.
 
     The centroid of joint features is the concatenation of its parts' means, up to the parts' constant weights, so its
     visual part is the mean of the members' unit visual vectors, here scaled back to unit norm. Where they cancel out it
@@ -56,6 +56,7 @@ def prototypes(
 
     Returns: Prototypes, the largest first, ties by first member.
     Raises: InvalidArgument: lengths differ, or an image vector has no direction.
+    Source: section 2.2; the capability profile is ours.
     """
     sizes = {len(clustering.labels), len(visual), len(item_ids), len(image_ids), len(capabilities)}
     if len(sizes) != 1:

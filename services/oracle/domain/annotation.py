@@ -74,7 +74,7 @@ def make_task(arm: str, round_number: int, sample: Mapping[str, Any], candidate:
 
 
 def cold_start_signals(reference: str) -> Signals:
-    """Round 0: the oracle pre-annotates, and the expert reviews all."""
+    """Round 0 (section 2.3, t = 0): the oracle pre-annotates, and the expert reviews all."""
     return Signals(reference, None, None, None, REVIEW)
 
 
@@ -85,7 +85,7 @@ def routed_signals(
     tau_entropy: float,
     tau_agreement: float,
 ) -> Signals:
-    """Later rounds: Eq. (3).
+    """Later rounds (section 2.3, t > 0): H^traj of Eq. (3), delta^ann, and the route they lead to.
 
     Args:
         reference: The oracle's letter.

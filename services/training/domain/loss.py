@@ -18,7 +18,7 @@ def sft_loss(
     reduction: Reduction = "token_mean",
     n_tokens: torch.Tensor | int | None = None,
 ) -> torch.Tensor:
-    """Negative log-likelihood of the answers, L_SFT = -E[sum_i log p(y_i | y_<i, x, q)].
+    """Eq. 4: L_SFT = -E[sum_i log p_theta(y_i | y_<i, x, q)], the negative log-likelihood of the answers.
 
     Args:
         logits: (b, t, v) scores of the model; position i predicts token i + 1.
@@ -31,7 +31,7 @@ def sft_loss(
             by default the answer tokens of this batch.
 
     Returns: A scalar, float32, in nats; 0 where no token is to be predicted.
-    Source: the paper's equation (4); "token_mean" is our default.
+    Source: section 2.4; "token_mean" is our default.
     """
     import torch
     from torch.nn import functional
