@@ -27,7 +27,8 @@ def _rows(engine: sa.Engine, owner: str, lease_seconds: float = 60.0) -> Operati
 
 def test_a_process_that_lost_its_row_cannot_end_it(engine: sa.Engine) -> None:
     slow, quick = _rows(engine, "slow", LAPSED), _rows(engine, "quick")
-    assert slow.claim("a") and quick.claim("a")
+    assert slow.claim("a")
+    assert quick.claim("a")
     slow.finish("a", 1.0, state=FAILED)
     slow.progress("a", 5, 9, "steps", "")
     assert (quick.get("a").state, quick.get("a").done) == (RUNNING, 0)
