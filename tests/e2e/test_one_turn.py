@@ -1,0 +1,148 @@
+"""The loop from end to end by the installed command, on a study of a few images; its figures are recomputed from its answers."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.support.finished_run import MEDQ, OneTurn, read_answers
+from tests.support.medq_processes import MedqProcesses
+from tests.support.tiny_study import N_ROUNDS, write_config
+
+pytestmark = pytest.mark.timeout(240)
+ARM = "failure_driven"
+ANSWER_KEYS = {
+    *(
+        "arm",
+        "round",
+        "seed",
+        "item_id",
+        "source_id",
+        "modality",
+        "question_type",
+        "attribute",
+        "severity",
+        "scope",
+    ),
+    *("run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum"),
+}
+AXES = ("modality", "question_type", "attribute", "severity", "scope")
+SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
+
+
+def accuracy(rows: list[dict]) -> tuple[float | None, int, int]:
+    """Right among scored, how many were scored, how many could not be."""
+    scored = [row for row in rows if row["choice"] is not None]
+    right = sum(row["choice"] == row["gold"] for row in scored)
+    return (right / len(scored) if scored else None, len(scored), len(rows) - len(scored))
+
+
+def test_the_run_ends_well_and_prints_its_report(turn: OneTurn):
+    assert turn.code == 0
+    assert json.loads(turn.printed) == turn.report
+
+
+def test_the_report_is_as_its_schema_says(turn: OneTurn):
+    jsonschema.validate(turn.report, json.loads(SCHEMA.read_text(encoding="utf-8")))
+    assert turn.report["is_complete"]
+
+
+def test_the_first_round_is_the_base_model_and_both_trainings_follow(turn: OneTurn):
+    arm = turn.report["arms"][ARM]
+    assert [one["round"] for one in arm["rounds"]] == list(range(N_ROUNDS + 1))
+    assert arm["stop_reason"] == "rounds"
+    for one in arm["rounds"][:-1]:
+        for step in ("failures", "selection", "annotation", "dataset", "training"):
+            assert one[step], f"round {one['round']} has no {step}"
+    imported = next(
+        step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "import_model"
+    )
+    trained = [step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "train"]
+    models = [
+        {row["model"] for row in read_answers(turn.out) if row["round"] == number} for number in range(3)
+    ]
+    assert models == [{imported}, {trained[0]}, {trained[1]}]
+
+
+def test_answers_have_the_promised_keys(turn: OneTurn):
+    answers = read_answers(turn.out)
+    assert all(row.keys() == ANSWER_KEYS for row in answers)
+    places = [(row["arm"], row["round"], row["split"], row["item_id"], row["run"]) for row in answers]
+    assert len(set(places)) == len(places)
+
+
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_every_accuracy_follows_from_the_answers(turn: OneTurn, split: str):
+    answers = read_answers(turn.out)
+    for one in turn.report["arms"][ARM]["rounds"]:
+        rows = [row for row in answers if (row["round"], row["split"]) == (one["round"], split)]
+        told = one[split]["perception"]
+        expected = {"overall": accuracy(rows)}
+        for axis in AXES:
+            for value in {row[axis] for row in rows if row[axis]}:
+                expected[f"by_{axis}", value] = accuracy([row for row in rows if row[axis] == value])
+        found = {"overall": told["overall"]} | {
+            (f"by_{axis}", value): score for axis in AXES for value, score in told[f"by_{axis}"].items()
+        }
+        assert found.keys() == expected.keys()
+        for place, score in found.items():
+            value, n, unscored = expected[place]
+            assert (score["n"], score["unscored"]) == (n, unscored), place
+            assert score["value"] == (None if value is None else pytest.approx(value, abs=1e-12)), place
+            if score["low"] is not None:
+                assert score["low"] <= score["value"] <= score["high"], place
+
+
+def test_unscored_answers_are_neither_right_nor_wrong(turn: OneTurn):
+    for row in read_answers(turn.out):
+        assert row["scored"] == (row["choice"] is not None)
+        assert row["correct"] == (row["choice"] == row["gold"] if row["scored"] else None)
+
+
+def test_the_page_shows_everything_without_fetching_anything(turn: OneTurn):
+    page = (turn.out / "report.html").read_text(encoding="utf-8")
+    assert "data:image/png;base64," in page
+    assert not re.findall(r"""(?:src|href|action)\s*=\s*["']?\s*(?:https?:)?//[^"'>\s]+""", page)
+    assert not re.findall(r"""(?:url\(|@import)\s*["']?(?:https?:)?//""", page)
+
+
+def test_a_second_process_sees_the_run_go(turn: OneTurn):
+    running = [status for status in turn.statuses if status["state"] == "running"]
+    steps = {(status["round"], status["step"]) for status in running if status["arm"] == ARM}
+    assert {step for _, step in steps} >= {"train"}
+    assert {status["run_id"] for status in running} == {"run"}
+    at_work = [status for status in running if status["operation_id"]]
+    assert all(status["operation_id"].startswith("run/") for status in at_work)
+    assert {status["operation"]["state"] for status in at_work} >= {"OPERATION_STATE_RUNNING"}
+
+
+def test_the_same_command_again_changes_nothing(turn: OneTurn, study: Path, processes: MedqProcesses):
+    before = {path.name: path.read_bytes() for path in turn.out.iterdir() if path.name.startswith("report")}
+    again = processes.run("run", "--config", study / "run.yaml", "--out", turn.out, "--json")
+    assert again.code == 0, again.err
+    assert {name: (turn.out / name).read_bytes() for name in before} == before
+
+
+def test_another_configuration_in_the_same_folder_is_refused(
+    turn: OneTurn, study: Path, processes: MedqProcesses
+):
+    other = write_config(study / "other.yaml", seed=8)
+    refused = processes.run("run", "--config", other, "--out", turn.out, "--json")
+    told = json.loads(refused.out)["error"]
+    assert (refused.code, told["reason"]) == (1, "ALREADY_EXISTS")
+    assert "another" in told["remedy"].lower()
+    assert processes.run("report", "--out", turn.out, "--json").code == 0
+
+
+def test_status_of_a_folder_that_nobody_works_on_says_what_to_do(turn: OneTurn):
+    asked = subprocess.run(
+        [MEDQ, "status", "--out", turn.out, "--json"], capture_output=True, text=True, check=False
+    )
+    told = json.loads(asked.stdout)["error"]
+    assert (asked.returncode, told["reason"]) == (1, "FAILED_PRECONDITION")
+    assert "medq run" in told["remedy"]

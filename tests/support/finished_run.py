@@ -1,0 +1,113 @@
+"""A run by the installed command, and what it and its services remember of it afterwards."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc
+
+from medq.controller.v1 import controller_pb2 as controller_pb
+from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from medq.operations.v1 import operations_pb2 as operations_pb
+from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
+from shared.rpc.channels import Channels
+from shared.settings import socket_targets
+
+MEDQ = Path(sys.executable).with_name("medq")
+RUN = "run"
+
+
+@dataclass(frozen=True)
+class OneTurn:
+    """What a run that nobody disturbed left.
+
+    Attributes:
+        out: Its output folder.
+        code: Its exit code.
+        printed: What it wrote to standard output.
+        statuses: What `medq status --json` said of the run while it went, in order.
+    """
+
+    out: Path
+    code: int
+    printed: str
+    statuses: list[dict[str, Any]]
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return read_report(self.out)
+
+
+def one_turn(config: Path, out: Path, until_step: str = "train") -> OneTurn:
+    """Run to the end, and ask for the status from a second process until it tells of a step."""
+    statuses = []
+    command = [MEDQ, "run", "--config", config, "--out", out, "--json"]
+    with tempfile.TemporaryFile("w+") as stdout, subprocess.Popen(command, stdout=stdout) as process:
+        while process.poll() is None and not any(status["step"] == until_step for status in statuses):
+            asked = subprocess.run(
+                [MEDQ, "status", "--out", out, "--json"], capture_output=True, text=True, check=False
+            )
+            if asked.returncode == 0:
+                statuses += json.loads(asked.stdout)["runs"]
+        process.wait()
+        stdout.seek(0)
+        printed = stdout.read()
+    return OneTurn(out, process.returncode, printed, statuses)
+
+
+def read_report(out: Path) -> dict[str, Any]:
+    report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    return report
+
+
+def read_answers(out: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (out / "answers.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def lasting(out: Path) -> str:
+    """`report.json` without its block `measured`, as text: line by line what the file holds, but for that block."""
+    lines = (out / "report.json").read_text(encoding="utf-8").splitlines()
+    start = lines.index('  "measured": {')
+    end = next(number for number in range(start, len(lines)) if lines[number] in ("  },", "  }"))
+    return "\n".join(lines[:start] + lines[end + 1 :])
+
+
+@contextmanager
+def services_of(out: Path) -> Iterator[Channels]:
+    """Channels to the services of a folder that no command works on now; they stop again at the end."""
+    with subprocess.Popen([MEDQ, "serve", "--out", out], stderr=subprocess.DEVNULL) as process:
+        try:
+            with Channels(socket_targets(out / "state")) as channels:
+                grpc.channel_ready_future(channels["controller"]).result(timeout=60)
+                yield channels
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def costs_of(channels: Channels) -> list[controller_pb.LedgerEntry]:
+    """The ledger of the run, every entry."""
+    stub, entries, token = ControllerServiceStub(channels["controller"]), [], ""
+    while True:
+        page = stub.ListCosts(controller_pb.ListCostsRequest(run_id=RUN, page_token=token))
+        entries += page.entries
+        token = page.next_page_token
+        if not token:
+            return entries
+
+
+def decisions_of(channels: Channels, arm: str, round_number: int) -> bytes:
+    """`decisions.jsonl` of a round, as the oracle service keeps it."""
+    stub = OperationsServiceStub(channels["oracle"])
+    request = operations_pb.DownloadResultRequest(
+        operation_id=f"{RUN}/{arm}/{round_number}/annotate", file_names=["decisions.jsonl"]
+    )
+    return b"".join(piece.chunk for piece in stub.DownloadResult(request))
