@@ -28,7 +28,7 @@ class Watch:
         self._shown = ""
         self._task: TaskID | None = None
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[unit]}"),
@@ -50,7 +50,7 @@ class Watch:
             return
         if title != self._shown:
             if not console.is_terminal:
-                console.print(title, markup=False)
+                console.print(title)
             elif self._task is not None:
                 self._bar.remove_task(self._task)
             self._shown = title

@@ -16,13 +16,14 @@ import grpc
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from shared import errors
 from shared.rpc.errors import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
-#: For people; data go to standard output.
-console = Console(stderr=True, highlight=False)
+#: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.
+console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -63,11 +64,11 @@ def told_errors(is_json: bool) -> Iterator[None]:
         if is_json:
             print_json({"error": {"reason": told.reason, "message": told.message, **told.metadata}})
         else:
-            console.print(f"[bold red]Error:[/] {told.message}")
+            console.print(Text.assemble(("Error: ", "bold red"), told.message))
             if told.field:
-                console.print(f"  {told.field}: {told.value}", markup=False)
+                console.print(f"  {told.field}: {told.value}")
             if told.remedy:
-                console.print(f"  {told.remedy}", markup=False)
+                console.print(f"  {told.remedy}")
         raise typer.Exit(_exit_code(told)) from None
 
 

@@ -94,6 +94,6 @@ def _show(out: Path, is_json: bool) -> None:
                 rows += [(axis[3:], name, score_text(s), s["n"]) for name, s in sorted(groups.items())]
         print_table("Accuracy [95 % interval by source]", ("axis", "value", "accuracy", "n"), rows)
         unscored = perception["overall"]["unscored"]
-        console.print(f"UNSCORED answers: {unscored}. Every answer: {out / 'answers.jsonl'}", markup=False)
+        console.print(f"UNSCORED answers: {unscored}. Every answer: {out / 'answers.jsonl'}")
     if perception["overall"]["unscored"]:
         raise typer.Exit(PARTIAL)

@@ -49,6 +49,6 @@ def ingest(
         if refused:
             cells = [(row["name"], row["status"], row["reason"], row["remedy"]) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
-        console.print(f"All rows: {out / 'ingest' / 'report.jsonl'}", markup=False)
+        console.print(f"All rows: {out / 'ingest' / 'report.jsonl'}")
     if refused:
         raise typer.Exit(PARTIAL)
