@@ -14,7 +14,7 @@ from cli.follow import download, finish_run
 from cli.options import Json, Out, RunId, Server
 from cli.output import console, print_json, print_table, score_text, told_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import InvalidArgument
+from shared.errors import DataLoss, InvalidArgument
 from shared.rpc.channels import Channels
 
 
@@ -34,9 +34,10 @@ def run(
 
     Killed at any moment, the same command goes on where it was. Another terminal sees how far it is with `medq status`.
     """
-    with told_errors(is_json), connect(out, server) as channels:
-        follow_to_report(channels, config, run_id, out, is_quiet=is_json)
-    show_report(out, is_json)
+    with told_errors(is_json):
+        with connect(out, server) as channels:
+            follow_to_report(channels, config, run_id, out, is_quiet=is_json)
+        show_report(out, is_json)
 
 
 def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, is_quiet: bool) -> None:
@@ -76,7 +77,7 @@ def start_run(controller: grpc.Channel, config: Path, run_id: str) -> None:
         grpc.RpcError: The controller refused.
     """
     stub = controller_pb2_grpc.ControllerServiceStub(controller)
-    text, base = config.read_text(encoding="utf-8"), str(config.resolve().parent)
+    text, base = read_config(config), str(config.resolve().parent)
     found = stub.ValidateRun(controller_pb2.ValidateRunRequest(config_yaml=text, base_folder=base))
     if found.problems:
         rows = [(problem.field, problem.message, problem.remedy) for problem in found.problems]
@@ -90,9 +91,28 @@ def start_run(controller: grpc.Channel, config: Path, run_id: str) -> None:
     stub.StartRun(controller_pb2.StartRunRequest(run_id=run_id, config_yaml=text, base_folder=base))
 
 
+def read_config(config: Path) -> str:
+    """The text of a configuration.
+
+    Raises:
+        InvalidArgument: It is not UTF-8 text.
+    """
+    try:
+        return config.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        remedy = "Save it as UTF-8 text; docs/configuration.md lists every key."
+        raise InvalidArgument(
+            "The configuration is not text.", field="config", value=config.name, remedy=remedy
+        ) from None
+
+
 def show_report(out: Path, is_json: bool) -> None:
-    """Show the scores of `report.json` in a folder, or print the whole of it."""
-    report: dict[str, Any] = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    """Show the scores of `report.json` in a folder, or print the whole of it.
+
+    Raises:
+        DataLoss: It is no report.
+    """
+    report = _read_report(out / "report.json")
     if is_json:
         print_json(report)
         return
@@ -103,10 +123,21 @@ def show_report(out: Path, is_json: bool) -> None:
     ]
     print_table("Perception accuracy [95 % interval]", ("arm", "round", "dev", "test"), rows)
     for name, arm in sorted(report["arms"].items()):
-        console.print(f"{name} stopped: {arm.get('stop_reason', '')}", markup=False)
+        console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
     for part in report.get("simulated", []):
-        console.print(f"Simulated: {part['text']}", markup=False)
-    console.print(f"Report: {out / 'report.html'}", markup=False)
+        console.print(f"Simulated: {part['text']}")
+    console.print(f"Report: {out / 'report.html'}")
+
+
+def _read_report(path: Path) -> dict[str, Any]:
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        report = None
+    if not isinstance(report, dict) or "arms" not in report:
+        remedy = "Delete it, and repeat the command that made it, which writes it again."
+        raise DataLoss("The file is not a report.", field="out", value=path.name, remedy=remedy)
+    return report
 
 
 def _overall(entry: dict[str, Any], split: str) -> str:
