@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import warnings
 from typing import Any
 
@@ -122,12 +123,18 @@ def _display(dataset: pydicom.Dataset) -> tuple[NDArray[np.uint8], Window | None
 
 
 def _grey_levels(dataset: pydicom.Dataset, stored: NDArray[Any]) -> tuple[NDArray[np.uint8], Window]:
-    values = apply_modality_lut(stored, dataset)
+    with np.errstate(over="ignore", invalid="ignore"):  # a rescale may be any text that reads as a number
+        values = apply_modality_lut(stored, dataset)
+        numbers = values.astype(np.float64)
+        spread = np.ptp(numbers)
+    if not np.isfinite(spread):
+        raise InvalidArgument(
+            "The rescale of the DICOM file gives no numbers.", remedy="Correct its slope and intercept."
+        )
     if dataset.get("VOILUTSequence"):
         table = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
         bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
         return to_bytes(table / (2**bits - 1)), Window("lut")
-    numbers = values.astype(np.float64)
     window = declared_window(dataset)
     if window is not None:
         return apply_window(numbers, window), window
@@ -144,8 +151,9 @@ def declared_window(dataset: pydicom.Dataset) -> Window | None:
     center, width = (value if isinstance(value, float | int) else value[0] for value in (center, width))
     function = str(dataset.get("VOILUTFunction", None) or "LINEAR").lower()
     window = Window(function, float(center), float(width))
-    is_usable = function in ("linear", "linear_exact", "sigmoid") and float(width) >= 1.0
-    return window if is_usable else None
+    is_known = function in ("linear", "linear_exact", "sigmoid")
+    is_usable = math.isfinite(center) and math.isfinite(width) and float(width) >= 1.0
+    return window if is_known and is_usable else None
 
 
 def quiet_pydicom() -> None:

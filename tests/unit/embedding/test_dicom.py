@@ -133,3 +133,21 @@ def test_a_compression_without_decoder_is_named_with_a_remedy() -> None:
     with pytest.raises(InvalidArgument, match=JPEGLSLossless.name) as caught:
         decode_dicom(Path(str(path)).read_bytes(), KEY)
     assert "Decompress" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("center", "width"), [("nan", "400"), ("inf", "400"), ("100", "inf"), ("100", "nan")]
+)
+def test_a_window_that_is_no_number_is_not_applied(center: str, width: str) -> None:
+    image = decoded(WindowCenter=float(center), WindowWidth=float(width))
+    assert image.window == Window("minmax", 511.5, 1023.0)
+
+
+@pytest.mark.parametrize(("slope", "intercept"), [("nan", 0), ("inf", 0), (3e305, -1e308)])
+@pytest.mark.parametrize("window", [{}, {"WindowCenter": 40, "WindowWidth": 400}])
+def test_a_rescale_that_gives_no_numbers_is_refused(
+    slope: str, intercept: float, window: dict[str, int]
+) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        decoded(RescaleSlope=float(slope), RescaleIntercept=float(intercept), **window)
+    assert refused.value.message == "The rescale of the DICOM file gives no numbers."
