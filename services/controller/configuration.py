@@ -89,14 +89,14 @@ class MineSection(Section):
         0.5, ge=0, le=1, description="Ours: weight of the visual part in the joint feature."
     )
     max_clusters: int = Field(
-        64, ge=2, le=4096, description="Ours: largest number of clusters that the silhouette tries."
+        64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
     )
 
 
 class SelectSection(Section):
     """Retrieval and the adaptive draw, Eq. (2)."""
 
-    budget: int = Field(2000, ge=0, description="Paper: B, images per round.")
+    budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
     tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
     alpha: float = Field(
         1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha."
@@ -136,7 +136,7 @@ class BuildSection(Section):
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
     tfidf_threshold: float = Field(
-        0.95, ge=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
+        0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
     )
     replay_ratio: float = Field(1.0, ge=0, le=100, description="Ours: replayed samples per new sample.")
     quality_assurance: bool = Field(
@@ -151,17 +151,17 @@ class TrainSection(Section):
         2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
     )
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
-    batch_size: int = Field(16, ge=1, description="Ours: samples per optimiser step and device.")
-    gradient_accumulation: int = Field(1, ge=1, description="Ours: batches per optimiser step.")
+    batch_size: int = Field(16, ge=1, le=65_536, description="Ours: samples per optimiser step and device.")
+    gradient_accumulation: int = Field(1, ge=1, le=65_536, description="Ours: batches per optimiser step.")
     loss: Literal["token_mean", "sample_sum"] = Field(
         "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
     )
     warmup_ratio: float = Field(
-        0.03, ge=0, le=1, description="Ours: share of the steps with rising learning rate."
+        0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate."
     )
     weight_decay: float = Field(0.0, ge=0, le=1, description="Ours: decoupled weight decay.")
     max_length: int = Field(
-        0, ge=0, description="Ours: longest sample in tokens; 0 is the model's own limit."
+        0, ge=0, le=10_000_000, description="Ours: longest sample in tokens; 0 is the model's own limit."
     )
 
 

@@ -1,0 +1,94 @@
+"""What the configuration allows, the services do: or a run would end long after it was checked."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+
+from services.controller.configuration import RunConfiguration, Section
+from services.controller.inputs import Inputs
+from services.controller.steps import Steps
+from services.evaluation.service import Evaluation
+from services.oracle.service import Oracle
+from services.retrieval.service import Retrieval
+from services.training.service import Training
+
+URI = "sha256:" + "0" * 64
+DATA = {"pool": "p", "pool_answers": "p.tsv", "dev": "d.tsv", "test": "t.tsv"}
+
+
+class Noting:
+    """Operations that note requests and begin nothing."""
+
+    def start(self, request):
+        request.SerializeToString()
+        return request.operation_id
+
+
+class Asking:
+    """Calls that go straight to the servicers; each step makes a dataset with a row in every file."""
+
+    run_id, arm, round = "r", "a", 1
+
+    def __init__(self):
+        self.servicers = {
+            "evaluation": Evaluation(Noting()),
+            "oracle": Oracle(Noting()),
+            "retrieval": Retrieval(None, None, Noting()),
+            "training": Training(Noting()),
+        }
+
+    def operate(self, step, service, request):
+        method = type(request).__name__.removesuffix("Request")
+        getattr(self.servicers[service], method)(request, None)
+        return SimpleNamespace(uri=URI, rows=_AnyFile())
+
+
+class _AnyFile(dict):
+    def get(self, key, default=None):
+        return 1
+
+
+def extremes():
+    """(section, key, value) of the least and the largest value of each number in the file."""
+    for section, field in RunConfiguration.model_fields.items():
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+            continue
+        for key, own in field.annotation.model_fields.items():
+            is_whole = own.annotation is int
+            for limit in own.metadata:
+                if isinstance(limit, Ge):
+                    yield section, key, limit.ge
+                elif isinstance(limit, Le):
+                    yield section, key, limit.le
+                elif isinstance(limit, Gt):
+                    yield section, key, limit.gt + 1 if is_whole else math.nextafter(limit.gt, math.inf)
+                elif isinstance(limit, Lt):
+                    yield section, key, limit.lt - 1 if is_whole else math.nextafter(limit.lt, -math.inf)
+
+
+@pytest.mark.parametrize(("section", "key", "value"), list(extremes()))
+def test_a_service_accepts_what_the_configuration_allows(section, key, value):
+    changed = {key: value} | ({"runs": 1} if key == "temperature" else {})
+    configuration = RunConfiguration.model_validate(
+        {"name": "n", "data": DATA, "model": "m", section: changed}
+    )
+    inputs = Inputs(**dict.fromkeys(Inputs.__dataclass_fields__, URI))
+    steps = Steps(Asking(), configuration, configuration.arms[0], inputs, URI)
+    steps.evaluate_dev()
+    steps.evaluate_test()
+    steps.mine_failures(URI)
+    steps.select_samples(URI)
+    steps.annotate(URI)
+    steps.build_dataset(URI)
+    steps.train(URI)
+
+
+def test_every_whole_number_has_a_largest_value():
+    """A field of a request holds 32 bits."""
+    for field in RunConfiguration.model_fields.values():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            for key, own in field.annotation.model_fields.items():
+                if own.annotation is int:
+                    assert any(isinstance(limit, Le | Lt) for limit in own.metadata), key
