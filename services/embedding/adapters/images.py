@@ -36,6 +36,8 @@ def decode_raster(data: bytes) -> DecodedImage:
             return _decode(image)
     except MedqError:
         raise
+    except Image.DecompressionBombError:
+        raise _too_large() from None
     except Exception as error:  # a broken file may raise nearly anything in a decoder
         raise InvalidArgument(
             "The image file is damaged or cut short.", remedy="Copy or export it again."
@@ -67,10 +69,14 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
 
 def _check(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
-        remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
-        raise InvalidArgument("The image is too large.", value=f"{image.width}x{image.height}", remedy=remedy)
+        raise _too_large()
     if getattr(image, "n_frames", 1) > 1:
         raise InvalidArgument("The file holds several images.", remedy="Save each page as a file of its own.")
+
+
+def _too_large() -> InvalidArgument:
+    remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
+    return InvalidArgument("The image is too large.", remedy=remedy)
 
 
 def _decode(image: Image.Image) -> DecodedImage:

@@ -122,3 +122,9 @@ def test_modalities_are_named_as_people_write_them() -> None:
     assert [name_modality(text) for text in ("MRI", " mr ", "CT", "Histology", "sonar", "")] == [
         "mri", "mri", "ct", "histopathology", "unknown", "unknown",
     ]  # fmt: skip
+
+
+def test_an_image_of_too_many_pixels_is_refused_as_such() -> None:
+    data = saved(Image.new("1", (20_000, 20_000)), "PNG")
+    with pytest.raises(InvalidArgument, match="too large"):
+        decode_raster(data)
