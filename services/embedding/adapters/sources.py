@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -70,7 +71,7 @@ class Entry:
                 remedy = f"Keep each below {MOST_BYTES >> 20} MiB."
                 raise InvalidArgument("The file is too large.", remedy=remedy)
             return self.path.read_bytes()
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: NUL in the path
             raise InvalidArgument("The file cannot be read.", remedy="Is it there, and readable?") from error
 
 
@@ -79,12 +80,12 @@ def list_entries(source: Path) -> list[Entry]:
 
     Raises:
         NotFound: there is no such file or folder.
-        InvalidArgument: the manifest is of another kind, cannot be read, or lacks the column.
+        InvalidArgument: the manifest is of another kind, cannot be read, lacks the column, or has longer rows than header.
         FailedPrecondition: it names nothing.
     """
-    if source.is_dir():
+    if os.path.isdir(source):
         entries = _from_folder(source)
-    elif not source.is_file():
+    elif not os.path.isfile(source):  # unlike `Path.is_file` false, too, for a path that is too long
         remedy = "Name a folder or a file that the service can read."
         raise NotFound("There is no such source.", field="source_uri", value=source, remedy=remedy)
     else:
@@ -102,7 +103,8 @@ def _from_folder(folder: Path) -> list[Entry]:
     for path in folder.rglob("*"):
         relative = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            found.append(Entry(relative.as_posix(), path, image_path=relative.as_posix()))
+            name = relative.as_posix().encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
+            found.append(Entry(name, path, image_path=name))
     return sorted(found, key=lambda entry: entry.name)
 
 
@@ -127,6 +129,13 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
         raise InvalidArgument(
             "The manifest cannot be read.", field="source_uri", value=path.name, remedy=remedy
         ) from error
+    if suffix != ".parquet" and not isinstance(table.index, pd.RangeIndex):  # pandas would shift the columns
+        raise InvalidArgument(
+            "The rows have more fields than the header.",
+            field="source_uri",
+            value=path.name,
+            remedy="Name every column, also an empty one at the end.",
+        )
     if not {"image_path", "image"} & set(table.columns):
         raise InvalidArgument(
             "The manifest has neither a column image_path nor a column image.",

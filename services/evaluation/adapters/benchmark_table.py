@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -25,10 +26,11 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
 
     Raises:
         NotFound: there is no such file.
-        InvalidArgument: it is not tab-separated text, a needed column is missing, or an index occurs twice.
+        InvalidArgument: it is not tab-separated text, a needed column is missing, rows are longer than the header,
+            or an index occurs twice.
     """
     path = local_path(items_uri)
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike `Path.is_file` false, too, for a path that is too long
         raise NotFound(
             "There is no such table.",
             field="items_uri",
@@ -51,7 +53,7 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
             value=items_uri,
             remedy="Save it as tab-separated UTF-8 text with a header line.",
         ) from None
-    _require_columns([str(column) for column in frame.columns], items_uri)
+    _require_columns(frame, items_uri)
     _refuse_repeated_index(frame["index"].str.strip(), items_uri)
     rows: list[dict[str, str]] = frame.to_dict("records")
     return rows
@@ -62,7 +64,15 @@ def local_path(uri: str) -> Path:
     return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri)
 
 
-def _require_columns(seen: list[str], items_uri: str) -> None:
+def _require_columns(frame: pd.DataFrame, items_uri: str) -> None:
+    if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift the columns
+        raise InvalidArgument(
+            "The rows have more fields than the header.",
+            field="items_uri",
+            value=items_uri,
+            remedy="Name every column, also an empty one at the end.",
+        )
+    seen = [str(column) for column in frame.columns]
     missing = [column for column in REQUIRED_COLUMNS if column not in seen]
     if missing:
         raise InvalidArgument(

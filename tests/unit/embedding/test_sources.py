@@ -1,4 +1,5 @@
 import base64
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -81,3 +82,29 @@ def test_other_sources_are_refused(tmp_path: Path) -> None:
     ):  # fmt: skip
         with pytest.raises(error):
             list_entries(tmp_path / name)
+
+
+def test_a_name_that_is_no_unicode_is_told_with_escapes(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
+    path.write_bytes(b"x")
+    (entry,) = list_entries(tmp_path)
+    assert (entry.name, entry.image_path, entry.read()) == ("caf\\udce9.png", "caf\\udce9.png", b"x")
+
+
+@pytest.mark.parametrize("cell", ["a\0.png", "x" * 5000])
+def test_an_impossible_path_is_a_fault_of_its_row(tmp_path: Path, cell: str) -> None:
+    pd.DataFrame({"image_path": [cell]}).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(InvalidArgument, match="cannot be read"):
+        list_entries(tmp_path / "a.parquet")[0].read()
+
+
+def test_an_impossible_source_is_not_found(tmp_path: Path) -> None:
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(NotFound):
+            list_entries(tmp_path / name)
+
+
+def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("image_path,modality\na.png,ct,\nb.png,ct,\n")
+    with pytest.raises(InvalidArgument, match="more fields than the header"):
+        list_entries(tmp_path / "a.csv")

@@ -51,3 +51,15 @@ def test_what_is_no_table_is_invalid(tmp_path, content):
 def test_a_missing_table_is_not_found(tmp_path):
     with pytest.raises(NotFound):
         read_table(str(tmp_path / "absent.tsv"))
+
+
+def test_an_impossible_path_is_not_found(tmp_path):
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(NotFound):
+            read_table(str(tmp_path / name))
+
+
+def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_path):
+    path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\ta\tb\tA\t\n2\tq\ta\tb\tB\t\n")
+    with pytest.raises(InvalidArgument, match="more fields than the header"):
+        read_table(str(path))
