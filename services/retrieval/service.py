@@ -20,7 +20,7 @@ from shared.perceptual_hash import MAX_DISTANCE
 from shared.rpc.checks import require_between, require_text, require_uri
 
 MOST_HITS = 1000
-MOST_IDS = 50_000
+MOST_IDS = 20_000  # so that an answer about all of them fits into a message of 4 MiB
 
 
 class Retrieval(pb_grpc.RetrievalServiceServicer):
@@ -99,25 +99,28 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         _require_some("image_set_uris", request.image_set_uris)
         _require_uris("guard_uris", request.guard_uris)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
-        if len(request.image_ids) > MOST_IDS:
+        images = self._read(request.image_set_uris)
+        known = {image.image_id for image in images}
+        asked = set(request.image_ids) or known
+        if len(asked) > MOST_IDS:
             remedy = f"Ask for {MOST_IDS} at a time."
-            raise InvalidArgument(
-                "too many ids", field="image_ids", value=len(request.image_ids), remedy=remedy
-            )
-        known = {image.image_id: image for image in self._read(request.image_set_uris)}
-        unknown = [image_id for image_id in request.image_ids if image_id not in known]
+            raise InvalidArgument("too many ids", field="image_ids", value=len(asked), remedy=remedy)
+        unknown = sorted(asked - known)
         if unknown:
             remedy = "Name the image set that describes it."
             raise NotFound(
                 "An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy
             )
-        asked = sorted(set(request.image_ids) or known)
-        candidates, guards = records(known[i] for i in asked), records(self._read(request.guard_uris))
+        candidates = records(image for image in images if image.image_id in asked)
+        guards = records(self._read(request.guard_uris))
         leaks = find_leaks(candidates, guards, phash_distance=request.phash_distance)
+        first = {
+            leak.image_id: leak for leak in reversed(leaks)
+        }  # an image that two sets describe stands twice
         return pb.CheckLeakageResponse(
             leaks=[
-                pb.Leak(image_id=leak.image_id, reason=leak.reason.value, guard_image_id=leak.guard_image_id)
-                for leak in leaks
+                pb.Leak(image_id=image_id, reason=leak.reason.value, guard_image_id=leak.guard_image_id)
+                for image_id, leak in sorted(first.items())
             ]
         )
 

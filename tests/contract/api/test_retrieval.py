@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from medq.embedding.v1 import events_pb2
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
+from services.retrieval.domain.leakage import LeakReason
 from services.retrieval.handlers import IMAGE_EMBEDDED
 from services.retrieval.main import build
+from services.retrieval.service import MOST_IDS
 from services.retrieval.settings import RetrievalSettings
 from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound
 from shared.events.bus import Event
@@ -225,6 +227,14 @@ def test_an_image_that_two_sets_describe_leaks_if_either_does(server: Server) ->
     samples, selection = server.select(pool_uris=sets, guard_uris=[dev], budget=9)
     assert ids(samples) == [1]
     assert selection["excluded"]["leak_patient"] == 1
+    for order in (sets, sets[::-1]):
+        request = pb.CheckLeakageRequest(image_set_uris=order, guard_uris=[dev], phash_distance=2)
+        assert [int(leak.image_id, 16) for leak in server.stub.CheckLeakage(request).leaks] == [2]
+
+
+def test_an_answer_about_as_many_images_as_may_be_asked_for_fits_into_a_message() -> None:
+    leak = pb.Leak(image_id="f" * 64, reason=max(LeakReason, key=len), guard_image_id="f" * 64)
+    assert pb.CheckLeakageResponse(leaks=[leak] * MOST_IDS).ByteSize() < 4 * 2**20
 
 
 def test_only_images_of_the_named_sets_and_of_the_pool_split_are_drawn(server: Server) -> None:
@@ -334,6 +344,9 @@ def test_wrong_searches_and_checks_are_refused(server: Server) -> None:
     assert refused(server.stub.CheckLeakage, pb.CheckLeakageRequest()).field == "image_set_uris"
     unknown = pb.CheckLeakageRequest(image_set_uris=[uri], image_ids=["x"])
     assert isinstance(refused(server.stub.CheckLeakage, unknown), NotFound)
+    many = [f"{i:064x}" for i in range(MOST_IDS + 1)]
+    too_many = pb.CheckLeakageRequest(image_set_uris=[uri], image_ids=many)
+    assert refused(server.stub.CheckLeakage, too_many).field == "image_ids"
     index = pb.StartIndexImagesRequest(operation_id="x", image_set_uri="pool")
     assert refused(server.stub.StartIndexImages, index).field == "image_set_uri"
 

@@ -297,11 +297,11 @@ class CheckLeakageRequest(_message.Message):
     """Hamming distance of perceptual hashes, 0..16."""
     @_builtins.property
     def image_set_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Image set in which the candidates are described."""
+        """Image sets in which the candidates are described; one that several describe leaks if any of them says so."""
 
     @_builtins.property
     def image_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The candidates; empty for all of the sets. At most 50000 ids."""
+        """The candidates; empty for all of the sets. At most 20000 either way."""
 
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
