@@ -6,6 +6,7 @@ they talk to each other over gRPC as they do on a cluster.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
-from shared.settings import SERVICES, ServiceSettings, socket_targets
+from shared.settings import SERVICES, ServiceSettings, runtime_folder, socket_targets
 
 _PARTS: Mapping[str, tuple[type[ServiceSettings], Callable[..., Service]]] = {
     "embedding": (EmbeddingSettings, build_embedding),
@@ -84,6 +85,7 @@ class Embedded:
             server.drain()
         self._channels.close()
         self._bus.close()
+        shutil.rmtree(runtime_folder(self.state_folder), ignore_errors=True)
         self._lock.release()
 
     def __enter__(self) -> Embedded:

@@ -218,10 +218,11 @@ class OperationRows:
     def finish(
         self, operation_id: str, worked_seconds: float, *, state: str, result_uri: str = "", failure: str = ""
     ) -> None:
-        """Write the end, unless another process has taken the operation over."""
-        self._write_own(
-            operation_id, worked_seconds, **_changed(state=state, result_uri=result_uri, failure=failure)
-        )
+        """Write the end, unless another process has taken the operation over; what succeeded is done in full."""
+        values = _changed(state=state, result_uri=result_uri, failure=failure)
+        if state == SUCCEEDED:
+            values["done"] = _TABLE.c.total
+        self._write_own(operation_id, worked_seconds, **values)
 
     @_insist
     def give_back(self, operation_id: str, worked_seconds: float) -> None:

@@ -54,6 +54,14 @@ def test_an_end_is_an_end(engine: sa.Engine) -> None:
     assert rows.get("a").state == SUCCEEDED
 
 
+def test_what_succeeded_is_done_in_full(engine: sa.Engine) -> None:
+    rows = _rows(engine, "one")
+    assert rows.claim("a")
+    rows.progress("a", 3, 7, "images", "")
+    rows.finish("a", 1.0, state=SUCCEEDED)
+    assert (rows.get("a").done, rows.get("a").total) == (7, 7)
+
+
 def test_only_what_failed_or_was_called_off_is_reopened(engine: sa.Engine) -> None:
     rows = _rows(engine, "one")
     assert rows.claim("a")
