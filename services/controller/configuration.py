@@ -1,14 +1,22 @@
 """The YAML file of a run, as frozen models: every key, its default, its range, and whether the paper or we chose the default.
 
-A description begins with "Paper:" or "Ours:". `docs/configuration.md` is made from these models by `python -m
-infra.configuration_page`. Reading a file and looking at the paths in it is `configuration_check`.
+`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `configuration_check` reads a file.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 Strategy = Literal["failure_driven", "random", "uniform_capability"]
 Questions = Literal["capability_driven", "seed_rule"]
@@ -20,6 +28,14 @@ class Section(BaseModel):
     """A part of the file: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise _problem("Input should not be yes, no, true or false", "Write the value itself.")
+        return value
 
 
 class DataSection(Section):
@@ -33,8 +49,7 @@ class DataSection(Section):
         description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know.",
     )
     dev: str = Field(
-        min_length=1,
-        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.",
+        min_length=1, description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
     )
     test: str = Field(
         min_length=1, description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
@@ -77,6 +92,12 @@ class EvaluateSection(Section):
     extractor: Literal["strict", "official"] = Field(
         "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
     )
+
+    @model_validator(mode="after")
+    def _greedy_answers_once(self) -> EvaluateSection:
+        if self.temperature == 0 and self.runs > 1:
+            raise _problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+        return self
 
 
 class MineSection(Section):
@@ -220,5 +241,10 @@ class RunConfiguration(Section):
         names = [arm.name for arm in self.arms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"arms: two arms are called {twice[0]!r}")
+            raise _problem(f"Two arms are called {twice[0]}", "Give each arm a name of its own.", "arms")
         return self
+
+
+def _problem(message: str, remedy: str, field: str = "") -> PydanticCustomError:
+    """What is wrong with a value, and what to do; `field` where it is another than the one looked at."""
+    return PydanticCustomError("problem", "{message}", {"message": message, "remedy": remedy, "field": field})

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.controller.configuration import ArmSection, RunConfiguration
-from shared.checkpoints import require_checkpoint
+from services.controller.configuration_paths import (
+    DATA_PATHS,
+    Problem,
+    can_exist,
+    impossible_paths,
+    path_problems,
+)
+from services.controller.configuration_yaml import read_mapping
 from shared.errors import InvalidArgument
 
-_COLUMNS = ("index", "question", "answer")
-_IMAGE_COLUMNS = ("image", "image_path")
-_MANIFESTS = (".csv", ".tsv", ".parquet")
 _PAGE = "docs/configuration.md lists every key with its range."
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong: the dotted key, what is wrong with it, and what to do."""
-
-    field: str
-    message: str
-    remedy: str
+_SHAPES = {
+    "model_type": "Input should be keys and values.",
+    "tuple_type": "Input should be a list.",
+}
 
 
 def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, list[Problem]]:
@@ -45,10 +41,13 @@ def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, 
     if configuration is None:
         return None, problems
     base = Path(base_folder)
-    if not base.is_dir():
+    if not can_exist(base) or not base.is_dir():
         return None, [Problem("base_folder", "There is no such folder.", "Give the folder of the file.")]
+    problems = impossible_paths(configuration, base)
+    if problems:
+        return None, problems
     resolved = _resolved(configuration, base)
-    problems = list(_path_problems(resolved))
+    problems = list(path_problems(resolved))
     return (None if problems else resolved), problems
 
 
@@ -86,17 +85,12 @@ def resolve(config_yaml: str, base_folder: str) -> RunConfiguration:
 def parse(config_yaml: str) -> tuple[RunConfiguration | None, list[Problem]]:
     """The configuration as it is written, paths untouched, or what is wrong with its keys and values."""
     try:
-        content = yaml.safe_load(config_yaml)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        return None, [Problem("", f"The file is not YAML{where}.", "Check indentation, colons and quotes.")]
-    if not isinstance(content, dict):
-        return None, [Problem("", "The file must hold keys and values.", _PAGE)]
-    try:
-        return RunConfiguration.model_validate(content), []
+        return RunConfiguration.model_validate(read_mapping(config_yaml)), []
+    except InvalidArgument as error:
+        return None, [Problem("", error.message, error.remedy)]
     except ValidationError as error:
-        return None, [_problem(detail) for detail in error.errors()]
+        details = error.errors()
+        return None, [_problem(detail) for detail in details if not _is_echo(detail, details)]
 
 
 def effective_yaml(configuration: RunConfiguration) -> str:
@@ -118,9 +112,17 @@ def _problem(detail: ErrorDetails) -> Problem:
         return Problem(
             field, f"{detail['msg']}.", _suggestion(str(detail["input"]), _choices(location)) or _PAGE
         )
-    if detail["type"] == "value_error":
-        return Problem(field or "arms", str(detail["ctx"]["error"]) + ".", "Give each arm a name of its own.")
+    if detail["type"] == "problem":
+        return Problem(detail["ctx"]["field"] or field, f"{detail['msg']}.", detail["ctx"]["remedy"])
+    if detail["type"] in _SHAPES:
+        return Problem(field, _SHAPES[detail["type"]], _PAGE)
     return Problem(field, f"{detail['msg']}.", _description(location) or _PAGE)
+
+
+def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    """Whether a problem of a part stems from one within it: no arm is left where each is wrong."""
+    place = detail["loc"]
+    return any(other["loc"] != place and other["loc"][: len(place)] == place for other in details)
 
 
 def _suggestion(word: str, known: list[str]) -> str:
@@ -146,8 +148,9 @@ def _description(location: list[str]) -> str:
 
 
 def _choices(location: list[str]) -> list[str]:
-    field = _model_at(location[:-1]).model_fields[location[-1]]
-    return [str(choice) for choice in get_args(field.annotation)]
+    annotation = _model_at(location[:-1]).model_fields[location[-1]].annotation
+    kinds = (annotation, *get_args(annotation))  # a choice may stand in a union with null
+    return [str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
 def _resolved(configuration: RunConfiguration, base: Path) -> RunConfiguration:
@@ -155,55 +158,7 @@ def _resolved(configuration: RunConfiguration, base: Path) -> RunConfiguration:
         return None if path is None else str((base / path).resolve())
 
     data: dict[str, Any] = configuration.data.model_dump()
-    paths = {key: absolute(data[key]) for key in ("pool", "pool_answers", "dev", "test", "replay")}
+    paths = {key: absolute(data[key]) for key in DATA_PATHS}
     return configuration.model_copy(
         update={"data": configuration.data.model_copy(update=paths), "model": absolute(configuration.model)}
     )
-
-
-def _path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
-    data = configuration.data
-    yield from _pool_problems(Path(data.pool))
-    for field in ("pool_answers", "dev", "test", "replay"):
-        path = getattr(data, field)
-        if path is not None:
-            yield from _tsv_problems(f"data.{field}", Path(path))
-    try:
-        require_checkpoint(Path(configuration.model))
-    except InvalidArgument as error:
-        yield Problem("model", error.message, error.remedy)
-
-
-def _pool_problems(path: Path) -> Iterator[Problem]:
-    if path.is_dir():
-        if not any(entry.is_file() for entry in path.rglob("*")):
-            yield Problem("data.pool", "The folder holds no file.", "Put the images of the pool into it.")
-    elif not path.is_file():
-        yield Problem("data.pool", f"There is no {path}.", "Name a folder of images or a manifest.")
-    elif path.suffix.lower() not in _MANIFESTS:
-        yield Problem(
-            "data.pool",
-            f"{path.name} is no manifest.",
-            f"Name a folder or a file of {', '.join(_MANIFESTS)}.",
-        )
-
-
-def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
-    if not path.is_file():
-        yield Problem(field, f"There is no file {path}.", "Name a MedQ-Bench TSV.")
-        return
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            header = next(csv.reader([source.readline(1_000_000)], delimiter="\t"), [])
-    except (UnicodeDecodeError, csv.Error):
-        yield Problem(field, f"{path.name} is not text in UTF-8.", "Save it as tab-separated UTF-8 text.")
-        return
-    missing = [column for column in _COLUMNS if column not in header]
-    if not any(column in header for column in _IMAGE_COLUMNS):
-        missing.append("image or image_path")
-    if missing:
-        yield Problem(
-            field,
-            f"{path.name} has no column {', '.join(missing)}.",
-            "A MedQ-Bench TSV is tab-separated with index, image or image_path, question, A, B, ..., answer, modality.",
-        )

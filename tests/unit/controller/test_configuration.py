@@ -74,7 +74,59 @@ def test_every_problem_is_listed_at_once(problems):
 
 
 def test_two_arms_of_one_name_are_refused(problems):
-    assert "two arms are called 'random'" in problems(arms=["random", "random"])["arms"][0]
+    assert problems(arms=["random", "random"])["arms"][0] == "Two arms are called random."
+
+
+def test_a_truth_value_is_no_number(problems):
+    found = problems(
+        rounds=True, mine={"gamma": False}, stop={"max_usd": True}, build={"quality_assurance": False}
+    )
+    assert found.keys() == {"rounds", "mine.gamma", "stop.max_usd"}
+
+
+def test_greedy_answers_are_given_once(problems):
+    assert problems(evaluate={"temperature": 0, "runs": 2}).keys() == {"evaluate"}
+    assert not problems(evaluate={"temperature": 0, "runs": 1})
+
+
+def test_a_value_of_another_shape_is_refused_in_words_of_the_file(problems):
+    assert problems(evaluate=3)["evaluate"][0] == "Input should be keys and values."
+    assert problems(arms="random")["arms"][0] == "Input should be a list."
+
+
+def test_a_wrong_arm_is_the_only_problem_of_the_arms(problems):
+    assert problems(arms=["randon"]).keys() == {"arms.0.strategy"}
+
+
+def test_a_misspelt_choice_that_may_be_null_is_refused_with_the_nearest_one(problems):
+    arms = [{"name": "a", "questions": "seed_rul"}]
+    assert problems(arms=arms)["arms.0.questions"][1] == "Did you mean `seed_rule`?"
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path):
+    text = write_run_files(tmp_path / "a", rounds=2, seed=1)
+    for added in ("rounds: 3\n", "select: {budget: 1, budget: 2}\n"):
+        (problem,) = check(text + added, str(tmp_path / "a"))[1]
+        assert "stands twice" in problem.message
+
+
+@pytest.mark.parametrize(
+    "text", ["name: 2024-13-45", "seed: !!int abc", "seed: 0x_", "[" * 5000, "a: \x07", "a:\tb\n\tc: d"]
+)
+def test_what_yaml_cannot_make_a_value_of_is_refused(text, tmp_path):
+    (problem,) = check(text, str(tmp_path))[1]
+    assert problem.message.startswith("The file is not YAML")
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "loop"])
+@pytest.mark.parametrize("field", ["pool", "pool_answers", "dev", "test", "replay", "model"])
+def test_a_path_that_no_file_can_have_is_a_problem(path, field, tmp_path):
+    content = yaml.safe_load(write_run_files(tmp_path / "a"))
+    (tmp_path / "a" / "loop").symlink_to("loop")
+    (content if field == "model" else content["data"])[field] = path
+    found = check(yaml.safe_dump(content), str(tmp_path / "a"))[1]
+    assert [problem.field for problem in found] == ["model" if field == "model" else f"data.{field}"]
+    assert check(yaml.safe_dump(content), "x" * 5000)[1][0].field == "base_folder"
 
 
 def test_a_required_key_that_is_missing_is_named(tmp_path):
