@@ -40,8 +40,8 @@ class TransformersModel:
         batch_size: Prompts answered at a time, at least 1.
 
     Raises:
-        InvalidArgument: the folder is incomplete, the batch size is below 1, or a GPU was asked for and there
-            is none.
+        InvalidArgument: the folder is incomplete, damaged or of another kind of model, the batch size is below 1, or
+            a GPU was asked for and there is none.
     """
 
     def __init__(self, folder: Path, device: Device = "auto", batch_size: int = 64) -> None:
@@ -51,13 +51,8 @@ class TransformersModel:
         self._device = _resolve(device)
         self._batch_size = batch_size
         precision = torch.bfloat16 if self._device.type == "cuda" else torch.float32
-        self._processor: Any = AutoProcessor.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
+        self._processor, self._model = _load(folder, precision)
         self._processor.tokenizer.padding_side = "left"
-        self._model: Any = AutoModelForImageTextToText.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, dtype=precision
-        )
         self._model.to(self._device).eval()
         self._end_tokens = _end_tokens(self._model, self._processor)
         # The checkpoint's own sampling habits (a repetition penalty, for one) would change the distribution.
@@ -208,13 +203,28 @@ def _resolve(device: Device) -> torch.device:
     """The device to load onto."""
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
+        remedy = "use `cpu` or `auto`"
         raise InvalidArgument(
-            "A GPU was asked for and torch sees none",
-            field="device",
-            value=device,
-            remedy="use `cpu` or `auto`",
+            "A GPU was asked for, torch sees none", field="device", value=device, remedy=remedy
         )
     return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
+
+
+def _load(folder: Path, precision: torch.dtype) -> tuple[Any, Any]:
+    """The processor and the model of a checkpoint folder."""
+    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        processor = AutoProcessor.from_pretrained(folder, **local)
+        return processor, AutoModelForImageTextToText.from_pretrained(folder, dtype=precision, **local)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # a damaged file may raise nearly anything in its reader
+        raise InvalidArgument(
+            f"The checkpoint cannot be loaded ({type(error).__name__})",
+            field="model",
+            value=str(folder),
+            remedy="copy its files again from their source; it must be an image-text-to-text model",
+        ) from error
 
 
 def _end_tokens(model: Any, processor: Any) -> set[int]:

@@ -2,6 +2,7 @@ import json
 import math
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -140,3 +141,26 @@ def test_plan_holds_each_prompt_once_in_groups_of_equal_size(prompts: list[Promp
         assert len({len(group) for group in batch}) == 1
         assert sum(len(group) for group in batch) <= 7
         assert all(len({chosen[i].text for i in group}) == 1 for group in batch)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("model.safetensors", lambda data: data[: len(data) // 2]),
+        ("model.safetensors", lambda data: b""),
+        ("config.json", lambda data: b"{}"),
+        ("config.json", lambda data: b'{"model_type": "gpt2"}'),
+        ("config.json", lambda data: b'{"model_type": "no-such-model"}'),
+        ("tokenizer.json", lambda data: b"{"),
+        ("processor_config.json", lambda data: b"{}"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_by_name(
+    folder: Path, tmp_path: Path, name: str, damage: Callable[[bytes], bytes]
+) -> None:
+    shutil.copytree(folder, tmp_path / "damaged")
+    path = tmp_path / "damaged" / name
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InvalidArgument) as refused:
+        TransformersModel(tmp_path / "damaged", "cpu")
+    assert (refused.value.field, refused.value.remedy != "") == ("model", True)
