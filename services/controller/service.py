@@ -18,6 +18,7 @@ from services.controller.store import Result, RunRow
 from shared.errors import InvalidArgument
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
+from shared.rpc.checks import read_page_token
 
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_COSTS = 1000
@@ -71,7 +72,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
         found, following = self._operations.list(
-            limit=_page_size(request.page_size, 100, 500), before=_page_start(request.page_token)
+            limit=_page_size(request.page_size, 100, 500), before=read_page_token(request.page_token)
         )
         return pb.ListRunsResponse(
             runs=[self._run(operation) for operation in found],
@@ -105,7 +106,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         entries, following = self._with.ledger.entries(
             request.run_id,
             _page_size(request.page_size, 1000, 1000),
-            _page_start(request.page_token) or 0,
+            read_page_token(request.page_token) or 0,
         )
         return pb.ListCostsResponse(
             entries=[_entry(entry) for entry in entries],
@@ -174,14 +175,3 @@ def _entry(entry: Entry) -> pb.LedgerEntry:
 
 def _page_size(asked: int, default: int, largest: int) -> int:
     return min(asked or default, largest)
-
-
-def _page_start(token: str) -> int | None:
-    if token and not token.isdigit():
-        raise InvalidArgument(
-            "Not a page token of this service.",
-            field="page_token",
-            value=token,
-            remedy="Pass next_page_token of the page before, or nothing.",
-        )
-    return int(token) if token else None

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from shared.errors import InvalidArgument
 from shared.objects.store import digest_of
+
+_PAGE_TOKEN = re.compile(r"[0-9]{0,18}")  # a 64-bit number
 
 
 def require_uri(field: str, uri: str) -> None:
@@ -38,3 +42,19 @@ def require_text(field: str, value: str) -> None:
     """
     if not value:
         raise InvalidArgument("The field must be set.", field=field, remedy="Name it.")
+
+
+def read_page_token(token: str) -> int | None:
+    """The sequence number that a page token names; None where there is none.
+
+    Raises:
+        InvalidArgument: No service has given out such a token.
+    """
+    if not _PAGE_TOKEN.fullmatch(token):
+        raise InvalidArgument(
+            "Not a page token of this service.",
+            field="page_token",
+            value=token,
+            remedy="Pass next_page_token of the page before, or nothing.",
+        )
+    return int(token) if token else None

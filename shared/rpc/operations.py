@@ -12,11 +12,11 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from shared import operation_rows as rows
-from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound
+from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, NotFound
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
-from shared.rpc.checks import require_uri
+from shared.rpc.checks import read_page_token, require_uri
 from shared.rpc.errors import from_reason
 
 #: Longest time that one call waits, in seconds.
@@ -103,15 +103,8 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         self, request: pb.ListOperationsRequest, context: grpc.ServicerContext
     ) -> pb.ListOperationsResponse:
         """See the proto."""
-        if request.page_token and not request.page_token.isdigit():
-            raise InvalidArgument(
-                "Not a page token of this service.",
-                field="page_token",
-                value=request.page_token,
-                remedy="Pass next_page_token of the page before, or nothing.",
-            )
         size = min(request.page_size or 100, 500)
-        before = int(request.page_token) if request.page_token else None
+        before = read_page_token(request.page_token)
         found, following = self._operations.list(request.id_prefix, size, before)
         return pb.ListOperationsResponse(
             operations=[to_message(operation) for operation in found],

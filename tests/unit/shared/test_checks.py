@@ -3,7 +3,7 @@ import math
 import pytest
 
 from shared.errors import InvalidArgument
-from shared.rpc.checks import require_between, require_text, require_uri
+from shared.rpc.checks import read_page_token, require_between, require_text, require_uri
 
 
 def test_a_digest_uri_passes():
@@ -32,3 +32,13 @@ def test_a_number_out_of_range_is_invalid(value):
 def test_an_empty_text_is_invalid():
     with pytest.raises(InvalidArgument):
         require_text("arm", "")
+
+
+def test_a_page_token_is_a_number_that_a_database_holds():
+    assert [read_page_token(token) for token in ("", "0", "9" * 18)] == [None, 0, 10**18 - 1]
+
+
+@pytest.mark.parametrize("token", ["x", "-1", "²", "٣", "9" * 30, "1\n"])
+def test_another_page_token_is_invalid(token):
+    with pytest.raises(InvalidArgument):
+        read_page_token(token)
