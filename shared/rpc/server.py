@@ -5,7 +5,6 @@ A service brings a `Service`, which its `build()` returns; nothing here knows wh
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -169,10 +168,3 @@ def _bind(server: grpc.Server, target: str) -> str:
             remedy="Is it taken? Choose another.",
         ) from error
     return target if path != target else f"{target.rsplit(':', 1)[0]}:{port}"
-
-
-def free_port() -> int:
-    """A TCP port of the loopback interface that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
