@@ -124,8 +124,7 @@ class TransformersModel:
 
 
 class KeyedSampler(LogitsProcessor):  # type: ignore[misc]
-    """Turns greedy decoding into sampling with keyed noise, and records what each drawn token's probability
-    was.
+    """Turns greedy decoding into sampling with keyed noise, and records the probability of each drawn token.
 
     Args:
         keys: (item_id, run) of each row of the batch, in order.
