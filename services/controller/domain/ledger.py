@@ -6,7 +6,6 @@ the process died in between, and the cost may or may not have been spent. It cou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,8 @@ from shared.errors import BudgetExhausted, InvalidArgument
 
 RESERVED, SETTLED, UNKNOWN = "reserved", "settled", "unknown"
 KINDS = ("oracle", "expert", "compute")
+#: No piece of work costs more of anything; sums of such figures stay numbers.
+LARGEST_FIGURE = 1e12
 _FIGURES = ("usd", "tokens", "expert_seconds", "compute_seconds")
 
 
@@ -61,7 +62,7 @@ def require_valid(costs: Iterable[Cost]) -> None:
     """Check costs that came from outside.
 
     Raises:
-        InvalidArgument: An empty or repeated key, an unknown kind, or a figure that is negative or not finite.
+        InvalidArgument: An empty or repeated key, an unknown kind, or a figure outside 0..`LARGEST_FIGURE`.
     """
     seen: set[str] = set()
     for cost in costs:
@@ -80,9 +81,12 @@ def require_valid(costs: Iterable[Cost]) -> None:
             )
         for name in _FIGURES:
             figure = getattr(cost, name)
-            if not (math.isfinite(figure) and figure >= 0):
+            if not 0 <= figure <= LARGEST_FIGURE:  # NaN is outside
                 raise InvalidArgument(
-                    "A cost is finite and not negative.", field=f"costs.{name}", value=figure
+                    "A cost is out of range.",
+                    field=f"costs.{name}",
+                    value=figure,
+                    remedy=f"Choose 0..{LARGEST_FIGURE:g}.",
                 )
         seen.add(cost.key)
 

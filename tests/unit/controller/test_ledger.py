@@ -76,6 +76,8 @@ def test_what_was_never_reserved_cannot_be_settled(ledger):
         [Cost("a", "lunch")],
         [Cost("a", "oracle", usd=-1)],
         [Cost("a", "oracle", expert_seconds=math.nan)],
+        [Cost("a", "oracle", usd=1e13)],
+        [Cost("a", "oracle", tokens=2**64 - 1)],
         [Cost("a", "oracle"), Cost("a", "oracle")],
     ],
 )
