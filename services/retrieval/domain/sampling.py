@@ -63,7 +63,7 @@ def capability_weights(error_rates: Mapping[str, float], alpha: float) -> dict[s
         error_rates: Capability to e_k in [0, 1] (Eq. 1).
         alpha: At least 0; the paper does not give it.
 
-    Returns: Capability to w_k, sorted, of sum 1; empty where every e_k ** alpha is 0 or there is no capability.
+    Returns: Capability to w_k, sorted, of sum 1; empty where alpha > 0 and no capability fails, or there is none.
     Raises: InvalidArgument: a rate or alpha is out of range.
     Source: section 2.3.
     """
@@ -72,7 +72,10 @@ def capability_weights(error_rates: Mapping[str, float], alpha: float) -> dict[s
     for capability, rate in error_rates.items():
         if not 0 <= rate <= 1:
             raise InvalidArgument("An error rate lies in [0, 1].", field=capability, value=rate)
-    powers = {capability: float(error_rates[capability]) ** alpha for capability in sorted(error_rates)}
+    highest = (
+        max(error_rates.values(), default=0.0) or 1.0
+    )  # taken out, so that no power vanishes in the last bits
+    powers = {name: (float(error_rates[name]) / highest) ** alpha for name in sorted(error_rates)}
     total = sum(powers.values())
     return {capability: power / total for capability, power in powers.items()} if total > 0 else {}
 

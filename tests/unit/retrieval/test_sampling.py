@@ -140,3 +140,10 @@ def test_negative_budget_and_unsorted_ids_are_refused():
     for ids in (["b", "a"], ["a", "a"]):
         with pytest.raises(InvalidArgument):
             draw(Candidates(ids, np.zeros(2, dtype=np.int64)), 1)
+
+
+def test_a_large_exponent_of_small_rates_still_weighs() -> None:
+    assert capability_weights({"a": 1e-4, "b": 2e-4}, 100.0) == {
+        "a": pytest.approx(0.5**100),
+        "b": pytest.approx(1.0),
+    }
