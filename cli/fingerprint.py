@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 
@@ -15,10 +16,12 @@ def fingerprint(*paths: Path, also: str = "") -> str:
     """
     digest = hashlib.sha256(also.encode())
     for path in paths:
-        digest.update(str(path.resolve()).encode())
+        digest.update(os.fsencode(path.resolve()))
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
             if file.is_file():
                 facts = file.stat()
-                digest.update(f"{file.relative_to(path)}\0{facts.st_size}\0{facts.st_mtime_ns}\n".encode())
+                digest.update(
+                    os.fsencode(f"{file.relative_to(path)}\0{facts.st_size}\0{facts.st_mtime_ns}\n")
+                )
     return digest.hexdigest()[:12]

@@ -1,0 +1,22 @@
+"""The fingerprint changes with the files, whatever their names."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cli.fingerprint import fingerprint
+
+
+def test_a_changed_file_is_another_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    before = fingerprint(tmp_path)
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "a.png").write_bytes(b"xy")
+    assert fingerprint(tmp_path) != before
+
+
+def test_a_name_that_is_no_unicode_counts_too(tmp_path: Path) -> None:
+    before = fingerprint(tmp_path)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(b"x")
+    assert fingerprint(tmp_path) != before
