@@ -6,6 +6,7 @@ operation of the evaluation service with an id of its own, and the rest is compu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ class _Work:
 
     context: OperationContext
     request: pb.StartAnnotateRequest
+    work_id: str
     tasks: Sequence[Task]
     oracle: AnnotationOracle
     expert: Expert
@@ -48,7 +50,7 @@ class _Work:
 
     def book(self, kind: str, is_simulated: bool) -> CallBook:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
-        return CallBook(self.context.operation_id, run_id, kind, n, is_simulated)
+        return CallBook(self.work_id, run_id, kind, n, is_simulated)
 
     def ledger_key(self, kind: str, task: Task) -> str:
         request, digest = self.request, task.key.rsplit("/", 1)[1]
@@ -98,12 +100,12 @@ class OracleOperations:
         known = datasets.read_known_answers(self._objects, request.known_answers_uri)
         oracle = self._make_oracle(known, policy.simulated_oracle_accuracy, request.seed)
         expert = self._make_expert(known, policy.simulated_expert_accuracy, request.seed)
-        work = _Work(context, request, tasks, oracle, expert)
+        work = _Work(context, request, work_id(request), tasks, oracle, expert)
         answers = self._ask_oracle(work)
         signals = self._route(work, answers.outcomes)
         reviews = self._ask_expert(work, signals)
         dropped = self._decide(work, signals, answers, reviews)
-        rows = self._store.decisions(context.operation_id)
+        rows = self._store.decisions(work.work_id)
         stopped = {"oracle": answers.stopped, "expert": reviews.stopped}
         calls = {"oracle": list(answers.outcomes.values()), "expert": list(reviews.outcomes.values())}
         return datasets.write_decisions(
@@ -197,8 +199,15 @@ class OracleOperations:
             seen = (review.action, review.letter) if review is not None and review.action else None
             row = annotation.decision_row(task, found, seen, work.is_simulated)
             events = [_reviewed(work, row, rank)] if seen is not None else []
-            self._store.append_decision(work.context.operation_id, task.decision_id, row, events)
+            self._store.append_decision(work.work_id, task.decision_id, row, events)
         return dropped
+
+
+def work_id(request: pb.StartAnnotateRequest) -> str:
+    """64 hex digits that name what is asked; an operation that is started anew after a failure has the same."""
+    asked = pb.StartAnnotateRequest.FromString(request.SerializeToString())
+    asked.ClearField("operation_id")
+    return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
 def _question(task: Task) -> Question:
@@ -228,7 +237,7 @@ def _reviewed(work: _Work, row: JsonObject, rank: int) -> Event:
         is_simulated=work.expert.is_simulated,
     )
     return Event(
-        id=event_id(REVIEWED, work.context.operation_id, row["decision_id"]),
+        id=event_id(REVIEWED, work.work_id, row["decision_id"]),
         type=REVIEWED,
         source="medq/oracle",
         key=request.run_id,

@@ -35,14 +35,14 @@ class CallBook:
     """Whose calls these are.
 
     Attributes:
-        operation_id: The operation.
+        work_id: What the calls are for; the same in an operation that takes up what another left.
         run_id: The run whose ledger pays; "" keeps no accounts.
         kind: "oracle" or "expert".
         max_in_flight: Calls reserved and not yet stored at a time, at least 1.
         is_simulated: Whether the figures are.
     """
 
-    operation_id: str
+    work_id: str
     run_id: str
     kind: str
     max_in_flight: int
@@ -82,7 +82,7 @@ class OutsideCalls:
         Returns: The outcomes of these calls, those stored before included. Where the budget does not allow a chunk, no
             further one is begun and the reason is given.
         """
-        stored = self._store.outcomes(book.operation_id, book.kind)
+        stored = self._store.outcomes(book.work_id, book.kind)
         unsettled = {key: known.outcome for key, known in stored.items() if not known.is_settled}
         self._settle(book, unsettled)
         outcomes = {call.key: stored[call.key].outcome for call in calls if call.key in stored}
@@ -97,7 +97,7 @@ class OutsideCalls:
                     return CallResults(outcomes, error.message)
                 made = dict(zip((call.key for call in chunk), pool.map(_make, chunk), strict=True))
                 has_account = bool(book.run_id)
-                self._store.keep_outcomes(book.operation_id, book.kind, made, is_settled=not has_account)
+                self._store.keep_outcomes(book.work_id, book.kind, made, is_settled=not has_account)
                 self._settle(book, made)
                 outcomes.update(made)
         progress(len(outcomes))
@@ -115,7 +115,7 @@ class OutsideCalls:
             batch = keys[start : start + _LEDGER_BATCH]
             entries = [_entry(book, key, outcomes[key].spending) for key in batch]
             self._ledger.settle(book.run_id, entries)
-            self._store.mark_settled(book.operation_id, batch)
+            self._store.mark_settled(book.work_id, batch)
 
 
 def _entry(book: CallBook, key: str, spending: Spending) -> LedgerEntry:

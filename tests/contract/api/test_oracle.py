@@ -310,4 +310,21 @@ def test_after_a_restart_every_effect_is_single(house, fail_after):
     assert summary == summary_again
     assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
     assert {cost.key for cost in ledger.settled} == set(ledger.reserved)
-    assert reviews == {row["decision_id"]: 2 for row in rows}  # once in each of the two operations
+    assert reviews == {row["decision_id"]: 2 for row in rows}  # once in each of the two runs
+
+
+@pytest.mark.parametrize("fail_after", [5, 11])
+def test_an_operation_that_takes_up_a_failed_one_asks_nothing_again(house, fail_after):
+    """A run that goes on after a failure asks for the same work under another operation id."""
+    ledger = house.neighbours
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        ledger.fail_after = fail_after
+        with pytest.raises(FailedPrecondition):
+            house.annotate(channel, house.request(known, operation_id="op"))
+        ledger.fail_after = 10**9
+        rows, _, _ = house.annotate(channel, house.request(known, operation_id="op/2"))
+        house.annotate(channel, house.request(known, operation_id="op/3"))
+        reviews = house.reviews()
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
+    assert reviews == {row["decision_id"]: 1 for row in rows}

@@ -124,7 +124,7 @@ def test_an_error_of_the_callee_is_the_callers(store):
         run(store, MemoryLedger(), Down())
 
 
-def test_operations_do_not_share_outcomes(store):
+def test_two_works_do_not_share_outcomes(store):
     callee = Callee()
     run(store, MemoryLedger(), callee)
     run(store, MemoryLedger(), callee, CallBook("other", "run", "oracle", 3, True))
