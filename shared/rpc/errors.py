@@ -87,7 +87,9 @@ def from_rpc_error(error: grpc.RpcError) -> errors.MedqError:
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     cls = _BY_CODE.get(code, errors.Internal)
     text = error.details() if isinstance(error, grpc.Call) and code is not grpc.StatusCode.UNKNOWN else ""
-    return cls(text or "The call failed.")
+    is_silent = cls in (errors.Unavailable, errors.DeadlineExceeded)
+    remedy = "Does the service run, and is its address right?" if is_silent else ""
+    return cls(text or "The call failed.", remedy=remedy)
 
 
 def _packed(message: error_details_pb2.ErrorInfo | error_details_pb2.RetryInfo) -> any_pb2.Any:

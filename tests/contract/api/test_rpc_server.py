@@ -168,3 +168,14 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
 def test_a_service_without_an_address_is_named() -> None:
     with pytest.raises(InvalidArgument, match="retrieval"):
         Channels({})["retrieval"]
+
+
+def test_a_service_that_does_not_answer_is_told_with_a_remedy(tmp_path: Path) -> None:
+    with (
+        grpc.insecure_channel(f"unix:{tmp_path}/nobody.sock") as channel,
+        pytest.raises(grpc.RpcError) as caught,
+    ):
+        health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, Unavailable)
+    assert "address" in error.remedy
