@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+from filelock import FileLock, Timeout
 from google.protobuf.message import Message
 
 from medq.training.v1 import events_pb2
@@ -24,7 +26,7 @@ from services.training.settings import TrainingSettings
 from services.training.spec import TrainingSpec
 from services.training.store import TrainingStore
 from shared.checkpoints import require_checkpoint
-from shared.errors import InvalidArgument
+from shared.errors import Conflict, InvalidArgument
 from shared.events.bus import Event, event_id
 from shared.objects.dataset import materialize, read_manifest, write_dataset
 from shared.objects.store import ObjectStore
@@ -93,15 +95,15 @@ class TrainingOperations:
     def train(self, context: OperationContext, request: pb.StartTrainRequest) -> str:
         """Fine-tune a model by Eq. (4), going on from the last checkpoint of an attempt that was stopped."""
         spec = self._spec(request)
-        spec.output_folder.mkdir(parents=True, exist_ok=True)
-        spec_path = spec.output_folder / "spec.json"
-        spec_path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
 
         def show(step: TrainingProgress) -> None:
             context.progress(step.step, step.n_steps, "steps", f"loss {step.loss:.4f}")
 
-        if not spec.result_folder.is_dir():
-            self._launcher.run(spec_path, show, context.is_cancelled)
+        with _alone(spec.output_folder):
+            spec_path = spec.output_folder / "spec.json"
+            spec_path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+            if not spec.result_folder.is_dir():
+                self._launcher.run(spec_path, show, context.is_cancelled)
         parents = [request.model_uri, request.dataset_uri]
         uri = self._store_model(spec.result_folder, parents, spec.settings, request.seed)
         message = events_pb2.ModelTrained(model_uri=uri, parent_uri=request.model_uri)
@@ -110,13 +112,15 @@ class TrainingOperations:
         return uri
 
     def _spec(self, request: pb.StartTrainRequest) -> TrainingSpec:
-        """The job, in a folder of its own that a restart finds again."""
+        """The job, in a folder of its own that a restart finds again, and another operation of the same request."""
         read_manifest(self._objects, request.model_uri, "model")
         read_manifest(self._objects, request.dataset_uri, "dataset")
         state = self._settings.state_folder
         model = materialize(self._objects, request.model_uri, state / "cache").resolve()
         dataset = materialize(self._objects, request.dataset_uri, state / "cache").resolve()
-        digest = hashlib.sha256(request.SerializeToString(deterministic=True)).hexdigest()
+        asked = pb.StartTrainRequest.FromString(request.SerializeToString())
+        asked.ClearField("operation_id")
+        digest = hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
         return TrainingSpec(
             model_folder=model,
             train_file=dataset / "train.jsonl",
@@ -180,6 +184,22 @@ class TrainingOperations:
                 sequence=request.round,
             )
         )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of a job.
+
+    Raises:
+        Conflict: Another operation of the same request is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        remedy = "Wait for that operation; ListOperations names it."
+        raise Conflict("The same training is at work already.", remedy=remedy) from None
 
 
 def local_folder(uri: str) -> Path:

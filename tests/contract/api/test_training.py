@@ -19,7 +19,7 @@ from services.training.main import build
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import read_spec
-from shared.errors import Cancelled, FailedPrecondition, InvalidArgument, Unavailable
+from shared.errors import Cancelled, Conflict, FailedPrecondition, InvalidArgument, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -361,6 +361,34 @@ def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
         await_operation(channel, "train")
     first, second = house.launcher.jobs
     assert first == second
+
+
+def test_a_training_that_failed_goes_on_in_the_same_folder_under_another_id(house):
+    """A run that goes on after a failure asks for the same training under another operation id."""
+    house.launcher.error = Unavailable("out of memory")
+    with house.server() as channel:
+        request = house.train_request(channel)
+        TrainingServiceStub(channel).StartTrain(request)
+        with pytest.raises(Unavailable):
+            await_operation(channel, "train")
+        house.launcher.error = None
+        request.operation_id = "train/2"
+        TrainingServiceStub(channel).StartTrain(request)
+        await_operation(channel, "train/2")
+    first, second = house.launcher.jobs
+    assert first == second
+
+
+def test_two_operations_do_not_train_in_one_folder(house):
+    house.launcher = WaitingLauncher()
+    with house.server() as channel:
+        request = house.train_request(channel)
+        TrainingServiceStub(channel).StartTrain(request)
+        assert house.launcher.has_begun.wait(20)
+        request.operation_id = "train/2"
+        TrainingServiceStub(channel).StartTrain(request)
+        with pytest.raises(Conflict):
+            await_operation(channel, "train/2")
 
 
 @pytest.mark.slow
