@@ -15,7 +15,6 @@ from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import uri_of
 
 #: The files of an ended run's report, in the order in which they are downloaded.
-FILES = ("report.json", "answers.jsonl", "report.html")
 
 
 def report_of(with_: Collaborators, run_id: str, failure: str = "") -> dict[str, Any]:

@@ -20,3 +20,13 @@ def test_a_name_that_is_no_unicode_counts_too(tmp_path: Path) -> None:
     before = fingerprint(tmp_path)
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")).write_bytes(b"x")
     assert fingerprint(tmp_path) != before
+
+
+def test_a_changed_image_that_a_table_names_is_another_fingerprint(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"old")
+    table = tmp_path / "items.tsv"
+    table.write_text("index\timage_path\n0\ta.png\n1\tnot-there.png\n", encoding="utf-8")
+    before = fingerprint(table)
+    assert fingerprint(table) == before
+    (tmp_path / "a.png").write_bytes(b"repaired")
+    assert fingerprint(table) != before
