@@ -46,19 +46,22 @@ class Watch:
 
     def show(self, title: str, operation: operations_pb2.Operation) -> None:
         """Show an operation under a title."""
+        progress = operation.progress
+        self.count(title, progress.done, progress.total, progress.unit)
+
+    def count(self, title: str, done: int, total: int, unit: str) -> None:
+        """Show how much of something is done; a total of 0 is not known."""
         if self._is_quiet:
             return
         if title != self._shown:
             if not console.is_terminal:
-                console.print(title)
+                console.print(title, markup=False)
             elif self._task is not None:
                 self._bar.remove_task(self._task)
             self._shown = title
             self._task = self._bar.add_task(title, total=None, unit="")
         if self._task is not None:
-            progress = operation.progress
-            total = progress.total or None
-            self._bar.update(self._task, completed=progress.done, total=total, unit=progress.unit)
+            self._bar.update(self._task, completed=done, total=total or None, unit=unit)
 
 
 def finish(

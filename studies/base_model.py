@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+from transformers.utils.logging import disable_progress_bar
 
 from services.training.domain.conversations import Sample
 from services.training.finetune import finetune
@@ -43,13 +47,34 @@ class BaseTraining:
     n_threads: int = 1
 
 
-def pretrain_base(study_folder: Path, output_folder: Path, training: BaseTraining | None = None) -> Path:
+class StepTeller(TrainerCallback):  # type: ignore[misc]
+    """Tells how many steps of a training are done.
+
+    Args:
+        on_step: Called with (steps done, steps in all).
+    """
+
+    def __init__(self, on_step: Callable[[int, int], None]) -> None:
+        self._on_step = on_step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Called by the trainer after each optimiser step."""
+        self._on_step(state.global_step, state.max_steps)
+
+
+def pretrain_base(
+    study_folder: Path,
+    output_folder: Path,
+    training: BaseTraining | None = None,
+    on_step: Callable[[int, int], None] | None = None,
+) -> Path:
     """Train the base model, or finish a training that was stopped.
 
     Args:
         study_folder: Written by `studies.folder.write_study`.
         output_folder: Where the training works.
         training: Settings.
+        on_step: Called with (steps done, steps in all) after each step.
 
     Returns: The folder of the trained checkpoint, within `output_folder`.
 
@@ -64,8 +89,9 @@ def pretrain_base(study_folder: Path, output_folder: Path, training: BaseTrainin
         exchanges = [*map(_question, rows), *map(_caption, one_per_image(rows))]
         spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
         texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
+        disable_progress_bar()
         build_tiny_checkpoint(spec.model_folder, texts, settings.seed)
-        finetune(spec)
+        finetune(spec, [StepTeller(on_step)] if on_step else [])
     return spec.result_folder
 
 

@@ -15,6 +15,9 @@ from studies.folder import write_study
 from studies.plan import StudyPlan
 from studies.run_file import write_run_file
 
+OnProgress = Callable[[str, int, int, str], None]
+"""Called with what is being done, how much of it is done, how much there is, and the unit."""
+
 #: What differs from the defaults of a run.
 SETTINGS: dict[str, Any] = {
     "rounds": 2,
@@ -32,20 +35,23 @@ def demo_plan(seed: int) -> StudyPlan:
     return StudyPlan(n_base=1600, n_pool=1000, n_dev=120, n_test=160, n_replay=300, seed=seed)
 
 
-def prepare(folder: Path, seed: int, say: Callable[[str], None]) -> Path:
+def prepare(folder: Path, seed: int, on_progress: OnProgress) -> Path:
     """Make the demo's images, base model and configuration; what is there already stays.
 
     Args:
         folder: Where to.
         seed: Of the phantoms, of the base model and of the run.
-        say: Told what is done, a line at a time.
+        on_progress: Told how far it is.
 
     Returns: The configuration, for `medq run --config`.
     """
-    plan = demo_plan(seed)
-    say(f"Drawing {sum(plan.sizes.values())} phantoms of five modalities (simulated images)")
-    write_study(folder, plan)
-    say("Training a tiny base model on the known degradations, about a minute")
-    model = pretrain_base(folder, folder / "base-model", BaseTraining(seed=seed))
+    drawing, training = "drawing phantoms of five modalities", "training the base model"
+    write_study(folder, demo_plan(seed), lambda done, total: on_progress(drawing, done, total, "images"))
+    model = pretrain_base(
+        folder,
+        folder / "base-model",
+        BaseTraining(seed=seed),
+        lambda done, total: on_progress(training, done, total, "steps"),
+    )
     text = "The images are phantoms: drawings with degradations computed from physics."
     return write_run_file(folder, "demo", model, {**SETTINGS, "seed": seed}, simulated_images=text)

@@ -8,8 +8,9 @@ import typer
 
 from cli.commands.run import follow_to_report, show_report
 from cli.connection import connect
+from cli.follow import Watch
 from cli.options import Json, Out
-from cli.output import console, told_errors
+from cli.output import told_errors
 
 
 def demo(
@@ -24,7 +25,8 @@ def demo(
     from studies.demo import prepare
 
     with told_errors(is_json):
-        config = prepare(out / "study", seed, say=(lambda _: None) if is_json else console.print)
+        with Watch(is_quiet=is_json).shown() as watch:
+            config = prepare(out / "study", seed, watch.count)
         with connect(out) as channels:
             follow_to_report(channels, config, "run", out, is_quiet=is_json)
         show_report(out, is_json)

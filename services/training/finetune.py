@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
 from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils.logging import disable_progress_bar
 
 from services.training.parent import die_with_parent
 from services.training.samples import Encoder, read_samples
@@ -43,6 +44,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
         return
     begun = time.monotonic()
     spec.checkpoints_folder.mkdir(parents=True, exist_ok=True)
+    disable_progress_bar()
     torch.set_num_threads(spec.n_threads)
     set_seed(spec.seed)
     require_checkpoint(spec.model_folder)
