@@ -14,6 +14,10 @@ from shared.rpc.checks import require_between, require_uri
 
 #: Most questions about one image.
 MAX_QUESTIONS_PER_IMAGE = 100
+#: Longest names, so that the keys of the ledger hold them, and the id of the self-annotation.
+_MOST_CHARACTERS = {"run_id": 100, "arm": 80, "operation_id": 195}
+#: What an event of a round can carry.
+_MAX_ROUND = 2**31 - 1
 #: Most outside calls at a time: what the ledger reserves at once.
 MAX_IN_FLIGHT = 1000
 
@@ -36,6 +40,9 @@ class Oracle(pb_grpc.OracleServiceServicer):
             require_uri(field, getattr(request, field))
         if not request.policy.is_cold_start:
             require_uri("model_uri", request.model_uri)
+        for field, most in _MOST_CHARACTERS.items():
+            _require_at_most(field, getattr(request, field), most)
+        require_between("round", request.round, 0, _MAX_ROUND)
         _check_policy(request.policy)
         return pb.StartAnnotateResponse(operation_id=self._operations.start(request))
 
@@ -45,6 +52,13 @@ class Oracle(pb_grpc.OracleServiceServicer):
         """See the proto."""
         require_uri("benchmark_uri", request.benchmark_uri)
         return pb.StartImportKnownAnswersResponse(operation_id=self._operations.start(request))
+
+
+def _require_at_most(field: str, name: str, n_characters: int) -> None:
+    if len(name) > n_characters:
+        raise InvalidArgument(
+            "The name is too long.", field=field, value=name, remedy=f"At most {n_characters} characters."
+        )
 
 
 def _check_policy(policy: pb.AnnotationPolicy) -> None:

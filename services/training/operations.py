@@ -206,11 +206,17 @@ def local_folder(uri: str) -> Path:
     """The folder that a path or a `file:///...` URI names.
 
     Raises:
-        InvalidArgument: Another scheme, or another host.
+        InvalidArgument: Another scheme, another host, or a path that no folder can have.
     """
-    parts = urlparse(uri)
-    if parts.scheme in ("", "file") and not parts.netloc and parts.path:
-        return Path(unquote(parts.path) if parts.scheme else uri)
+    try:
+        parts = urlparse(uri)
+        folder = Path(unquote(parts.path) if parts.scheme else uri)
+        folder.resolve().exists()
+        is_path = parts.scheme in ("", "file") and not parts.netloc and parts.path
+    except (OSError, RuntimeError, ValueError):
+        is_path = ""
+    if is_path:
+        return folder
     raise InvalidArgument(
         "Not a folder on this machine.",
         field="folder_uri",

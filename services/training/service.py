@@ -16,6 +16,8 @@ from shared.rpc.checks import require_between, require_uri
 MAX_PHASH_DISTANCE = 16
 #: numpy seeds with 32 bits.
 _MAX_SEED = 2**32 - 1
+#: What an event of a round can carry.
+_MAX_ROUND = 2**31 - 1
 _MAX_BATCH = 65_536
 _MAX_EPOCHS = 10_000
 
@@ -52,6 +54,7 @@ class Training(pb_grpc.TrainingServiceServicer):
                 )
             for uri in uris:
                 require_uri(field, uri)
+        require_between("round", request.round, 0, _MAX_ROUND)
         require_between("replay_ratio", request.replay_ratio, 0, 1000)
         require_between("phash_distance", request.phash_distance, 0, MAX_PHASH_DISTANCE)
         if not request.is_quality_assurance_off:
@@ -77,6 +80,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)
         require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)
         require_between("weight_decay", request.weight_decay, 0, 1)
+        require_between("round", request.round, 0, _MAX_ROUND)
         require_between("seed", request.seed, 0, _MAX_SEED)
         if request.loss not in REDUCTIONS:
             raise InvalidArgument(

@@ -254,6 +254,10 @@ def test_an_unknown_dataset_is_the_operations_typed_failure(house):
         ("simulated_oracle_accuracy", 1.1),
         ("simulated_expert_accuracy", -0.1),
         ("operation_id", ""),
+        ("operation_id", "x" * 196),
+        ("run_id", "r" * 101),
+        ("arm", "a" * 81),
+        ("round", 2**31),
     ],
 )
 def test_a_bad_field_is_refused_at_once_by_name(house, field, value):

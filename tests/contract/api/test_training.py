@@ -463,6 +463,15 @@ def test_a_folder_without_weights_is_a_clear_error(house, tmp_path):
         import_model(channel, folder)
 
 
+@pytest.mark.parametrize("uri", ["", "a\0b", "x" * 5000, "http://host/x", "file://[", "loop"])
+def test_what_is_no_folder_is_refused_at_once(uri, house, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with house.server() as channel, pytest.raises(grpc.RpcError) as caught:
+        import_model(channel, uri)
+    assert from_rpc_error(caught.value).field == "folder_uri"
+
+
 BAD_BUILDS = [
     ("decisions_uri", ""),
     ("replay_uri", "x"),
@@ -473,6 +482,7 @@ BAD_BUILDS = [
     ("phash_distance", 17),
     ("tfidf_threshold", 0.0),
     ("tfidf_threshold", 1.5),
+    ("round", 2**31),
 ]
 BAD_TRAININGS = [
     ("model_uri", ""),
@@ -485,6 +495,7 @@ BAD_TRAININGS = [
     ("loss", pb.LOSS_REDUCTION_UNSPECIFIED),
     ("warmup_ratio", 1.0),
     ("weight_decay", -1.0),
+    ("round", 2**31),
 ]
 
 
