@@ -1,4 +1,4 @@
-"""Full-parameter supervised fine-tuning as a program: `python -m services.training.finetune SPEC.json`.
+"""Full-parameter supervised fine-tuning.
 
 It reads a `TrainingSpec`, goes on from the last complete checkpoint if there is one, and leaves a Hugging Face
 folder whose bytes depend on the data, the model and the settings alone (on a CPU: stopped and resumed training gives
@@ -7,10 +7,8 @@ the same bytes as undisturbed training). It knows nothing of operations and obje
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +19,11 @@ from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCall
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 
-from services.training.parent import die_with_parent
 from services.training.samples import Encoder, read_samples
-from services.training.spec import TrainingSpec, read_spec
+from services.training.spec import TrainingSpec
 from services.training.trainer import COMPLETE, SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
-from shared.errors import FailedPrecondition, MedqError
+from shared.errors import FailedPrecondition
 
 
 def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> None:
@@ -115,24 +112,3 @@ def save_result(spec: TrainingSpec, trainer: SftTrainer, processor: Any, counts:
     }
     (partial / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True))
     partial.rename(spec.result_folder)
-
-
-def main() -> None:
-    """Run the job of a file; a typed error is written to its `error.json`, and the exit code is 1."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("spec", type=Path, help="JSON file of a TrainingSpec")
-    parser.add_argument("--parent", type=int, help="process id; this program ends when that process does")
-    arguments = parser.parse_args()
-    if arguments.parent is not None:
-        die_with_parent(arguments.parent)
-    spec = read_spec(arguments.spec)
-    try:
-        finetune(spec)
-    except MedqError as error:
-        told = {"reason": error.reason, "message": error.message, **error.metadata}
-        spec.error_file.write_text(json.dumps(told, sort_keys=True))
-        sys.exit(str(error))
-
-
-if __name__ == "__main__":
-    main()

@@ -14,7 +14,7 @@ from services.training.ports import TrainingProgress
 from services.training.spec import TrainingSpec, read_spec
 from shared.errors import Cancelled, Internal, MedqError
 
-PROGRAM = "services.training.finetune"
+PROGRAM = "services.training.job"
 REPOSITORY = Path(__file__).parents[3]
 POLL_SECONDS = 0.2
 LOG_TAIL_BYTES = 2000
