@@ -1,33 +1,35 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from tests.support.finished_run import OneTurn, one_turn
-from tests.support.medq_processes import MedqProcesses
+from tests.support.medq_processes import Ended, pool_of_processes, run_medq
 from tests.support.tiny_study import write_tiny_study
 
 
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Small models on few cores: a thread each; nothing is fetched."""
+@pytest.fixture(scope="session")
+def pool() -> Iterator[ProcessPoolExecutor]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         patch.setenv("HF_HUB_OFFLINE", "1")
-        yield
+        with pool_of_processes(6) as workers:
+            yield workers
 
 
 @pytest.fixture(scope="session")
-def processes(tmp_path_factory: pytest.TempPathFactory, one_thread: None) -> MedqProcesses:
-    return MedqProcesses(tmp_path_factory.mktemp("streams"))
+def medq(pool: ProcessPoolExecutor) -> Callable[..., Ended]:
+    """Runs `medq` with arguments in a process of its own."""
+    return lambda *arguments: pool.submit(run_medq, *arguments).result()
 
 
 @pytest.fixture(scope="session")
-def study(tmp_path_factory: pytest.TempPathFactory, processes: MedqProcesses) -> Path:
+def study(tmp_path_factory: pytest.TempPathFactory, pool: ProcessPoolExecutor) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "study"
-    assert processes.call(write_tiny_study, folder) == 0
+    pool.submit(write_tiny_study, folder).result()
     return folder
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tests.support.finished_run import MEDQ, OneTurn, read_answers
-from tests.support.medq_processes import MedqProcesses
+from tests.support.finished_run import ARM, MEDQ, OneTurn, read_answers
+from tests.support.medq_processes import Ended
 from tests.support.tiny_study import N_ROUNDS, write_config
 
 pytestmark = pytest.mark.timeout(240)
-ARM = "failure_driven"
+
 ANSWER_KEYS = {
     *(
         "arm",
@@ -121,22 +122,22 @@ def test_a_second_process_sees_the_run_go(turn: OneTurn):
     assert {status["operation"]["state"] for status in at_work} >= {"OPERATION_STATE_RUNNING"}
 
 
-def test_the_same_command_again_changes_nothing(turn: OneTurn, study: Path, processes: MedqProcesses):
+def test_the_same_command_again_changes_nothing(turn: OneTurn, study: Path, medq: Callable[..., Ended]):
     before = {path.name: path.read_bytes() for path in turn.out.iterdir() if path.name.startswith("report")}
-    again = processes.run("run", "--config", study / "run.yaml", "--out", turn.out, "--json")
+    again = medq("run", "--config", study / "run.yaml", "--out", turn.out, "--json")
     assert again.code == 0, again.err
     assert {name: (turn.out / name).read_bytes() for name in before} == before
 
 
 def test_another_configuration_in_the_same_folder_is_refused(
-    turn: OneTurn, study: Path, processes: MedqProcesses
+    turn: OneTurn, study: Path, medq: Callable[..., Ended]
 ):
     other = write_config(study / "other.yaml", seed=8)
-    refused = processes.run("run", "--config", other, "--out", turn.out, "--json")
+    refused = medq("run", "--config", other, "--out", turn.out, "--json")
     told = json.loads(refused.out)["error"]
     assert (refused.code, told["reason"]) == (1, "ALREADY_EXISTS")
     assert "another" in told["remedy"].lower()
-    assert processes.run("report", "--out", turn.out, "--json").code == 0
+    assert medq("report", "--out", turn.out, "--json").code == 0
 
 
 def test_status_of_a_folder_that_nobody_works_on_says_what_to_do(turn: OneTurn):

@@ -7,8 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,9 +19,11 @@ from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from shared.rpc.channels import Channels
 from shared.settings import socket_targets
+from tests.support.tiny_study import N_ROUNDS
 
 MEDQ = Path(sys.executable).with_name("medq")
 RUN = "run"
+ARM = "failure_driven"
 
 
 @dataclass(frozen=True)
@@ -81,21 +81,33 @@ def lasting(out: Path) -> str:
     return "\n".join(lines[:start] + lines[end + 1 :])
 
 
-@contextmanager
-def services_of(out: Path) -> Iterator[Channels]:
-    """Channels to the services of a folder that no command works on now; they stop again at the end."""
+@dataclass(frozen=True)
+class Remembered:
+    """What the services remember of a run.
+
+    Attributes:
+        decisions: `decisions.jsonl` of each round, from 0.
+        costs: The ledger, every entry.
+    """
+
+    decisions: list[bytes]
+    costs: list[controller_pb.LedgerEntry]
+
+
+def remembered(out: Path, n_rounds: int = N_ROUNDS) -> Remembered:
+    """Ask the services of a folder that no command works on now."""
     with subprocess.Popen([MEDQ, "serve", "--out", out], stderr=subprocess.DEVNULL) as process:
         try:
             with Channels(socket_targets(out / "state")) as channels:
                 grpc.channel_ready_future(channels["controller"]).result(timeout=60)
-                yield channels
+                decisions = [_decisions(channels["oracle"], number) for number in range(n_rounds)]
+                return Remembered(decisions, _costs(channels["controller"]))
         finally:
             process.send_signal(signal.SIGTERM)
 
 
-def costs_of(channels: Channels) -> list[controller_pb.LedgerEntry]:
-    """The ledger of the run, every entry."""
-    stub, entries, token = ControllerServiceStub(channels["controller"]), [], ""
+def _costs(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:
+    stub, entries, token = ControllerServiceStub(controller), [], ""
     while True:
         page = stub.ListCosts(controller_pb.ListCostsRequest(run_id=RUN, page_token=token))
         entries += page.entries
@@ -104,10 +116,9 @@ def costs_of(channels: Channels) -> list[controller_pb.LedgerEntry]:
             return entries
 
 
-def decisions_of(channels: Channels, arm: str, round_number: int) -> bytes:
-    """`decisions.jsonl` of a round, as the oracle service keeps it."""
-    stub = OperationsServiceStub(channels["oracle"])
-    request = operations_pb.DownloadResultRequest(
-        operation_id=f"{RUN}/{arm}/{round_number}/annotate", file_names=["decisions.jsonl"]
-    )
-    return b"".join(piece.chunk for piece in stub.DownloadResult(request))
+def _decisions(oracle: grpc.Channel, round_number: int) -> bytes:
+    stub = OperationsServiceStub(oracle)
+    named = operations_pb.GetOperationRequest(operation_id=f"{RUN}/{ARM}/{round_number}/annotate")
+    uri = stub.GetOperation(named).operation.result_uri
+    request = operations_pb.DownloadDatasetRequest(uri=uri, file_names=["decisions.jsonl"])
+    return b"".join(piece.chunk for piece in stub.DownloadDataset(request))

@@ -23,7 +23,6 @@ from sqlalchemy.pool import Pool
 _REMEMBERS = re.compile(r"INSERT INTO \S*operation_outputs")
 #: The name of a step of the loop: arm, round, step.
 _STEP = re.compile(r"[\w.-]+/\d+/[\w ]+")
-_SIDES = ("before", "after")
 
 
 def kill_after(n_moments: int) -> None:
@@ -41,17 +40,21 @@ def kill_after(n_moments: int) -> None:
     sys.addaudithook(lambda event, _: passed("rename") if event == "os.rename" else None)
 
 
-def kill_at_new_boundary(done_file: Path) -> None:
-    """Kill this process at the first boundary between two steps of the loop that is not in a file yet, and add it there.
+def kill_at_new_boundary(share: int, n_shares: int, done_file: Path) -> None:
+    """Kill this process at the first boundary of a share of all that is not in a file yet, and add it there.
 
-    A step has two: `before` the loop remembers what the step gave (the effect is there, the memory is not), and `after`. One
-    of them counts, chosen by a digest of the step's name.
+    A step of the loop has two boundaries: `<step> before` the loop remembers what the step gave (the effect is there, the
+    memory is not), and `<step> after`.
+
+    Args:
+        share: Which, from 0; a boundary belongs to one by a digest of its name.
+        n_shares: Of how many.
+        done_file: A boundary a line.
     """
     done = set(done_file.read_text(encoding="utf-8").splitlines()) if done_file.exists() else set()
 
     def passed(moment: str) -> None:
-        step, _, side = moment.rpartition(" ")
-        if step and side == _SIDES[zlib.crc32(step.encode()) % 2] and moment not in done:
+        if moment and moment not in done and zlib.crc32(moment.encode()) % n_shares == share:
             with done_file.open("a", encoding="utf-8") as file:
                 file.write(moment + "\n")
             _kill()

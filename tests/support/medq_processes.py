@@ -7,26 +7,27 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 _IMPORTED = (
     "cli.main",
     "dbos",
+    "pydicom.pixels",
     "services.embedded",
     "services.evaluation.adapters.transformers_model",
-    "tests.support.medq_processes",
+    "sqlalchemy.orm",
     "transformers.models.got_ocr2",
     "transformers.models.internvl",
     "transformers.models.qwen2",
+    "tests.support.imported",
 )
-KILLED = -signal.SIGKILL
 
 
 @dataclass(frozen=True)
@@ -38,60 +39,47 @@ class Ended:
     err: str
 
 
-class MedqProcesses:
-    """Starts `medq`.
+def pool_of_processes(n_workers: int) -> ProcessPoolExecutor:
+    """Workers that have imported all that `medq` needs; each starts commands by `run_medq`."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(_IMPORTED))
+    return ProcessPoolExecutor(n_workers, mp_context=context)
+
+
+def run_medq(*arguments: object, prepare: Callable[[], None] | None = None) -> Ended:
+    """Run a command in a fork of this process, which is a worker of the pool and has one thread.
 
     Args:
-        folder: For what the processes write to their streams.
+        arguments: Of `medq`.
+        prepare: Called in the process before the command.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._n_started = 0
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(list(_IMPORTED))
-        self._context: ForkServerContext = context
-
-    def run(self, *arguments: object, prepare: tuple[Callable[..., None], Any] | None = None) -> Ended:
-        """Run a command to its end.
-
-        Args:
-            arguments: Of `medq`.
-            prepare: A function, and its argument, to call in the process before the command.
-        """
-        self._n_started += 1
-        streams = [self._folder / f"{self._n_started}.{name}" for name in ("out", "err")]
-        words = [str(argument) for argument in arguments]
-        code = self.call(_medq, words, streams, prepare)
+    words = [str(argument) for argument in arguments]
+    with tempfile.TemporaryDirectory() as name:
+        streams = [Path(name) / "out", Path(name) / "err"]
+        process = os.fork()
+        if process == 0:
+            _become_medq(words, streams, prepare)
+        code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         return Ended(code, *(path.read_text(encoding="utf-8") for path in streams))
 
-    def call(self, function: Callable[..., None], *arguments: Any) -> int:
-        """Call a function in a process of its own; gives the exit code."""
-        process = self._context.Process(target=function, args=arguments)
-        process.start()
-        process.join()
-        code = process.exitcode
-        process.close()
-        if code is None:
-            raise RuntimeError("the process has not ended")
-        return code
 
+def _become_medq(words: list[str], streams: list[Path], prepare: Callable[[], None] | None) -> NoReturn:
+    """Go on as `medq`; nothing of what this process was returns."""
+    code = 1
+    try:
+        for number, path in zip((1, 2), streams, strict=True):
+            os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), number)
+        sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        if prepare is not None:
+            prepare()
+        from cli.main import app
 
-def children_of(pid: int) -> list[int]:
-    """Process ids of the living children of a process."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with suppress(FileNotFoundError):
-            found += [int(child) for child in (task / "children").read_text().split()]
-    return found
-
-
-def _medq(arguments: list[str], streams: list[Path], prepare: tuple[Callable[..., None], Any] | None) -> None:
-    for number, path in zip((1, 2), streams, strict=True):
-        os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), number)
-    sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
-    if prepare is not None:
-        prepare[0](prepare[1])
-    from cli.main import app
-
-    app(arguments, prog_name="medq")
+        app(words, prog_name="medq")
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

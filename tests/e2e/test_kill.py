@@ -1,0 +1,84 @@
+"""`kill -9`, then the same command again, until the run ends: nothing is lost, nothing happens twice, the report is the same."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from concurrent.futures import Future, ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.support.finished_run import ARM, OneTurn, Remembered, lasting, remembered
+from tests.support.killing import Chain, kill_at_boundaries, kill_at_random, kill_from_outside
+from tests.support.tiny_study import MAX_IN_FLIGHT
+
+pytestmark = pytest.mark.timeout(500)
+N_SHARES = 3
+SCHEDULES = (*(f"share {share}" for share in range(N_SHARES)), "random", "outside")
+Chains = dict[str, Future[Chain]]
+
+
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory: pytest.TempPathFactory, study: Path, pool: ProcessPoolExecutor) -> Chains:
+    """All chains at once: at each start they mostly wait, for a second, until their loop is taken up again."""
+    config = study / "run.yaml"
+
+    def folder() -> Path:
+        return tmp_path_factory.mktemp("killed")
+
+    shares = {
+        f"share {share}": pool.submit(kill_at_boundaries, config, folder(), share, N_SHARES)
+        for share in range(N_SHARES)
+    }
+    return {
+        **shares,
+        "random": pool.submit(kill_at_random, config, folder(), seed=3, n_processes=10),
+        "outside": pool.submit(kill_from_outside, config, folder()),
+    }
+
+
+@pytest.fixture(scope="module")
+def calm(turn: OneTurn) -> Remembered:
+    """What the services remember of the run that nobody disturbed."""
+    return remembered(turn.out)
+
+
+def test_every_step_boundary_was_hit(chains: Chains, turn: OneTurn):
+    """Before the loop remembers what a step gave, and after: each step of a run, of what arms share and of both rounds."""
+    services = [
+        f"{step['arm']}/{step['round']}/{verb} {step['step']}"
+        for step in turn.report["measured"]["steps"]
+        for verb in ("start", "wait")
+    ]
+    own = [f"{ARM}/{number}/{step}" for number in (0, 1) for step in ("decide", "complete")]
+    steps = [*services, *own, f"{ARM}/2/decide", f"{ARM}/2/stop", "-/0/publish_report"]
+    hit = [boundary for share in range(N_SHARES) for boundary in chains[f"share {share}"].result().boundaries]
+    assert sorted(hit) == sorted(f"{step} {side}" for step in steps for side in ("before", "after"))
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_the_report_is_that_of_a_run_that_nobody_disturbed(chains: Chains, turn: OneTurn, schedule: str):
+    """Byte for byte, outside `measured`; random moments are commits of any database, before or after, and renames."""
+    out = chains[schedule].result().out
+    assert lasting(out) == lasting(turn.out)
+    assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_decisions_and_costs_are_there_once(chains: Chains, calm: Remembered, schedule: str):
+    chain = chains[schedule].result()
+    after = remembered(chain.out)
+    assert after.decisions == calm.decisions
+    ids = [json.loads(line)["decision_id"] for text in after.decisions for line in text.splitlines()]
+    assert ids
+    assert len(set(ids)) == len(ids)
+
+    settled = [entry.cost for entry in after.costs if entry.state == "settled"]
+    others = [entry for entry in after.costs if entry.state != "settled"]
+    assert {entry.state for entry in others} <= {"unknown"}
+    assert Counter(cost.key for cost in settled) == Counter(entry.cost.key for entry in calm.costs)
+    calm_calls = {entry.cost.key: entry.cost for entry in calm.costs if entry.cost.kind != "compute"}
+    assert {cost.key: cost for cost in settled if cost.kind != "compute"} == calm_calls
+    in_flight = [entry for entry in others if entry.cost.kind != "compute"]
+    assert len(in_flight) <= MAX_IN_FLIGHT * chain.n_kills
