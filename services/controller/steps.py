@@ -17,6 +17,7 @@ from services.controller.configuration import ArmSection, RunConfiguration
 from services.controller.decisions import complete_round, decide
 from services.controller.domain.seeds import derive_seed
 from services.controller.inputs import Inputs
+from services.controller.report_facts import read_json
 from shared.errors import BudgetExhausted, FailedPrecondition
 
 _STRATEGIES = {
@@ -137,9 +138,12 @@ class Steps:
             policy=policy,
             seed=self._seed("annotate"),
         )
-        return self._unless_empty(
-            self._operate("annotate", "oracle", request), "decisions.jsonl", "no_decisions"
-        )
+        made = self._operate("annotate", "oracle", request)
+        if not made.rows.get("decisions.jsonl"):
+            told = read_json(self.calls.with_.objects, made.uri, "summary.json")
+            is_stopped = any(told["stopped"].values())  # calls end early for the budget alone
+            raise ArmEnded("budget" if is_stopped else "no_decisions", self)
+        return made.uri
 
     def build_dataset(self, decisions: str) -> str:
         """Quality assurance, leakage gate, replay: an immutable dataset version."""
@@ -229,7 +233,9 @@ class Steps:
         """A step on another service; where the run's budget does not cover it, the arm ends."""
         try:
             return self.calls.operate(step, service, request)
-        except BudgetExhausted:
+        except BudgetExhausted as error:
+            if not error.field.startswith("stop."):  # another limit: of a message, of callers
+                raise
             raise ArmEnded("budget", self) from None
 
     def _seed(self, step: str) -> int:

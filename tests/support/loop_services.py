@@ -58,6 +58,8 @@ class LoopServices(*_BASES):
         self.held = set()
         self.cancelled = set()
         self.failing = {}
+        self.failing_field = ""
+        self.stopped = ""
         self.failed = {}
         self.empty = set()
         self.is_learning = True
@@ -110,9 +112,8 @@ class LoopServices(*_BASES):
             return pb.Operation(operation_id=operation_id, revision=1, state=pb.OPERATION_STATE_RUNNING)
         if operation_id in self.failed or step in self.failing:
             self.failed.setdefault(operation_id, self.failing.get(step))
-            failure = pb.Failure(
-                reason=self.failed[operation_id], message="It broke.", metadata={"remedy": "Mend it."}
-            )
+            told = {"remedy": "Mend it.", "field": self.failing_field}
+            failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
             return pb.Operation(
                 operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure
             )
@@ -197,7 +198,8 @@ class LoopServices(*_BASES):
             }
             for n in range(3)
         ]
-        return "decisions", {"decisions.jsonl": rows, "unanswered.jsonl": [], "summary.json": {"n": 3}}
+        summary = {"n": 3, "stopped": {"oracle": self.stopped, "expert": ""}}
+        return "decisions", {"decisions.jsonl": rows, "unanswered.jsonl": [], "summary.json": summary}
 
     def _build_dataset(self, request):
         return "dataset", {

@@ -256,6 +256,25 @@ def test_an_arm_that_gains_nothing_stops_at_its_plateau(house):
 
 def test_a_step_that_the_budget_does_not_cover_ends_the_arm(house):
     house.services.failing["annotate"] = "BUDGET_EXHAUSTED"
+    house.services.failing_field = "stop.max_usd"
+    with house.controller() as channel:
+        start(channel, house)
+        await_operation(channel, "r1")
+        assert report(channel)["arms"]["failure_driven"]["stop_reason"] == "budget"
+
+
+def test_another_limit_that_is_reached_is_not_taken_for_the_budget(house):
+    """A message too large for its service, say."""
+    house.services.failing["build_dataset"] = "BUDGET_EXHAUSTED"
+    with house.controller() as channel:
+        start(channel, house)
+        with pytest.raises(BudgetExhausted, match="build_dataset"):
+            await_operation(channel, "r1")
+
+
+def test_an_annotation_that_the_budget_left_without_a_decision_ends_the_arm(house):
+    house.services.stopped = "The run's budget does not cover this."
+    house.services.empty.add("annotate")
     with house.controller() as channel:
         start(channel, house)
         await_operation(channel, "r1")
