@@ -61,13 +61,13 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
 
 def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
     """The gains of this round over the one before; None for the base model."""
+    if calls.round == 0:
+        return None
     uris = {
         result.round: result.uri
         for result in calls.with_.store.results(calls.run_id)
         if (result.arm, result.step) == (calls.arm, "evaluate_dev")
     }
-    if calls.round == 0:
-        return None
     before, after = (
         read_rows(calls.with_.objects, uris[number], "answers.jsonl")
         for number in (calls.round - 1, calls.round)
