@@ -68,7 +68,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
             raise BudgetExhausted("Too many callers wait here.", remedy="Ask again after the retry delay.")
         try:
             context.add_callback(self._operations.notify)
-            seconds = min(request.wait.ToTimedelta().total_seconds(), MAX_WAIT_SECONDS)
+            seconds = min(request.wait.seconds + request.wait.nanos / 1e9, MAX_WAIT_SECONDS)
             found = self._operations.wait(
                 request.operation_id, request.seen_revision, seconds, context.is_active
             )

@@ -298,6 +298,15 @@ def test_operations_are_listed_by_prefix_page_by_page(served: Callable[[Function
     assert rest.next_page_token == ""
 
 
+def test_a_wait_beyond_all_measure_is_cut(served: Callable[[Function], Any]) -> None:
+    operations, server = served(_nothing)
+    with server as channel:
+        operations.start(_import("a"))
+        await_operation(channel, "a")
+        request = pb.WaitOperationRequest(operation_id="a", wait=Duration(seconds=10**11))
+        assert pb_grpc.OperationsServiceStub(channel).WaitOperation(request).operation.revision > 1
+
+
 def test_an_unknown_operation_is_not_found(served: Callable[[Function], Any]) -> None:
     _, server = served(_nothing)
     with server as channel:
