@@ -8,6 +8,9 @@ from filelock import FileLock, Timeout
 
 from shared.errors import FailedPrecondition
 
+#: A command that only looks whether the folder is owned (`is_owned`) holds the lock for an instant.
+_PATIENCE_SECONDS = 0.5
+
 
 def own(folder: Path) -> FileLock:
     """Take a folder for this process.
@@ -18,9 +21,9 @@ def own(folder: Path) -> FileLock:
         FailedPrecondition: Another process owns it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "owner.lock", is_singleton=False)
+    lock = _lock_of(folder)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE_SECONDS)
     except Timeout as error:
         raise FailedPrecondition(
             "Another process owns this state folder.",
@@ -36,7 +39,11 @@ def is_owned(folder: Path) -> bool:
     if not (folder / "owner.lock").exists():
         return False
     try:
-        own(folder).release()
-    except FailedPrecondition:
+        with _lock_of(folder).acquire(timeout=0):
+            return False
+    except Timeout:
         return True
-    return False
+
+
+def _lock_of(folder: Path) -> FileLock:
+    return FileLock(folder / "owner.lock", is_singleton=False)
