@@ -40,7 +40,7 @@ class BaseTraining:
         n_threads: Threads of torch.
     """
 
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     epochs: int = 3
     batch_size: int = 32
     seed: int = 0

@@ -25,7 +25,8 @@ from transformers import (
 
 PATCH_SIZE = 16
 HIDDEN_SIZE = 96
-N_LAYERS = 3
+N_VISION_LAYERS = 3
+N_TEXT_LAYERS = 2
 DOWNSAMPLE_RATIO = 0.5
 VOCABULARY_SIZE = 1024
 VISION_INITIAL_RANGE = 0.2
@@ -115,7 +116,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, image_size: int) -> InternVLConf
     """The sizes of the tiny model."""
     vision = InternVLVisionConfig(
         hidden_size=HIDDEN_SIZE,
-        num_hidden_layers=N_LAYERS,
+        num_hidden_layers=N_VISION_LAYERS,
         num_attention_heads=4,
         intermediate_size=2 * HIDDEN_SIZE,
         initializer_range=VISION_INITIAL_RANGE,
@@ -126,7 +127,7 @@ def _config(tokenizer: PreTrainedTokenizerFast, image_size: int) -> InternVLConf
     text = Qwen2Config(
         vocab_size=len(tokenizer),
         hidden_size=HIDDEN_SIZE,
-        num_hidden_layers=N_LAYERS,
+        num_hidden_layers=N_TEXT_LAYERS,
         num_attention_heads=4,
         num_key_value_heads=4,
         initializer_range=TEXT_INITIAL_RANGE,
