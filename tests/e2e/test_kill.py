@@ -7,15 +7,17 @@ from collections import Counter
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.support.finished_run import ARM, OneTurn, Remembered, lasting, remembered
+from tests.support.kill_points import kill_after, kill_at_cost
 from tests.support.killing import Chain, kill_at_boundaries, kill_at_random, kill_from_outside
 from tests.support.tiny_study import MAX_IN_FLIGHT
 
 pytestmark = pytest.mark.timeout(500)
 N_SHARES = 3
-SCHEDULES = (*(f"share {share}" for share in range(N_SHARES)), "random", "outside")
+SCHEDULES = (*(f"share {share}" for share in range(N_SHARES)), "random", "costs", "outside")
 Chains = dict[str, Future[Chain]]
 
 
@@ -27,13 +29,18 @@ def chains(tmp_path_factory: pytest.TempPathFactory, study: Path, pool: ProcessP
     def folder() -> Path:
         return tmp_path_factory.mktemp("killed")
 
+    def draw(seed: int, most: int, n: int) -> list[int]:
+        return [int(moment) for moment in np.random.default_rng(seed).integers(1, most, size=n)]
+
     shares = {
         f"share {share}": pool.submit(kill_at_boundaries, config, folder(), share, N_SHARES)
         for share in range(N_SHARES)
     }
     return {
         **shares,
-        "random": pool.submit(kill_at_random, config, folder(), seed=3, n_processes=10),
+        # A start passes some dozens of moments, but none of the ledger; a run passes about a thousand, its ledger some 200.
+        "random": pool.submit(kill_at_random, config, folder(), kill_after, draw(5, 450, 8)),
+        "costs": pool.submit(kill_at_random, config, folder(), kill_at_cost, draw(8, 60, 8)),
         "outside": pool.submit(kill_from_outside, config, folder()),
     }
 
@@ -59,7 +66,7 @@ def test_every_step_boundary_was_hit(chains: Chains, turn: OneTurn):
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_the_report_is_that_of_a_run_that_nobody_disturbed(chains: Chains, turn: OneTurn, schedule: str):
-    """Byte for byte, outside `measured`; random moments are commits of any database, before or after, and renames."""
+    """Byte for byte, outside `measured`. Random moments lie around any commit and rename, or around entries of the ledger."""
     out = chains[schedule].result().out
     assert lasting(out) == lasting(turn.out)
     assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
@@ -82,3 +89,6 @@ def test_decisions_and_costs_are_there_once(chains: Chains, calm: Remembered, sc
     assert {cost.key: cost for cost in settled if cost.kind != "compute"} == calm_calls
     in_flight = [entry for entry in others if entry.cost.kind != "compute"]
     assert len(in_flight) <= MAX_IN_FLIGHT * chain.n_kills
+    assert in_flight or schedule != "costs", (
+        "no kill met a call in flight, so this shows nothing: draw other moments"
+    )

@@ -6,6 +6,7 @@ outside the product: by SQLAlchemy's and Python's own hooks. Nothing here depend
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -21,23 +22,22 @@ from sqlalchemy.pool import Pool
 
 #: The statement by which the durable loop remembers what a step gave.
 _REMEMBERS = re.compile(r"INSERT INTO \S*operation_outputs")
+_LEDGER = re.compile(r"(INSERT INTO|UPDATE) ledger\b")
 #: The name of a step of the loop: arm, round, step.
 _STEP = re.compile(r"[\w.-]+/\d+/[\w ]+")
 
 
 def kill_after(n_moments: int) -> None:
-    """Kill this process at its n-th moment: just before or just after a commit, or just before a rename."""
-    lock, count = threading.Lock(), 0
+    """Kill this process at its n-th moment: just before or just after any commit, or just before a rename."""
+    passed = _countdown(n_moments)
+    _watch(re.compile(""), lambda statement, side: passed())
+    sys.addaudithook(lambda event, _: passed() if event == "os.rename" else None)
 
-    def passed(_: str) -> None:
-        nonlocal count
-        with lock:
-            count += 1
-            if count == n_moments:
-                _kill()
 
-    _watch(passed)
-    sys.addaudithook(lambda event, _: passed("rename") if event == "os.rename" else None)
+def kill_at_cost(n_moments: int) -> None:
+    """Kill this process at the n-th moment of its ledger: just before or just after costs are reserved or settled."""
+    passed = _countdown(n_moments)
+    _watch(_LEDGER, lambda statement, side: passed())
 
 
 def kill_at_new_boundary(share: int, n_shares: int, done_file: Path) -> None:
@@ -53,36 +53,52 @@ def kill_at_new_boundary(share: int, n_shares: int, done_file: Path) -> None:
     """
     done = set(done_file.read_text(encoding="utf-8").splitlines()) if done_file.exists() else set()
 
-    def passed(moment: str) -> None:
-        if moment and moment not in done and zlib.crc32(moment.encode()) % n_shares == share:
+    def passed(step: str, side: str) -> None:
+        boundary = f"{step} {side}"
+        if step and boundary not in done and zlib.crc32(boundary.encode()) % n_shares == share:
             with done_file.open("a", encoding="utf-8") as file:
-                file.write(moment + "\n")
+                file.write(boundary + "\n")
             _kill()
 
-    _watch(passed)
+    _watch(_REMEMBERS, passed)
 
 
-def _watch(passed: Callable[[str], None]) -> None:
-    """Call with `<step> before` and `<step> after` around each commit of the loop's memory, with "" around any other."""
+def _watch(pattern: re.Pattern[str], passed: Callable[[str, str], None]) -> None:
+    """Call `passed(step, side)` "before" and "after" each commit of a statement that matches.
+
+    The step is the one of the loop whose outcome is committed, or "".
+    """
 
     def note(connection, cursor, statement, parameters, context, is_many) -> None:
-        if _REMEMBERS.search(statement):
+        if pattern.search(statement):
             names = [value for value in parameters if isinstance(value, str) and _STEP.fullmatch(value)]
             connection.info["step"] = names[0] if names else ""
 
     def before(connection) -> None:
-        connection.info["is_committed"] = True
-        step = connection.info.get("step")
-        passed(f"{step} before" if step else "")
+        if "step" in connection.info:
+            connection.info["is_committed"] = True
+            passed(connection.info["step"], "before")
 
     def after(_, record) -> None:
+        step = record.info.pop("step", "")
         if record.info.pop("is_committed", False):
-            step = record.info.pop("step", "")
-            passed(f"{step} after" if step else "")
+            passed(step, "after")
 
     sa.event.listen(Engine, "before_cursor_execute", note)
     sa.event.listen(Engine, "commit", before)
     sa.event.listen(Pool, "checkin", after)
+
+
+def _countdown(n_moments: int) -> Callable[[], None]:
+    """A function that kills this process when it is called for the n-th time, by whichever thread."""
+    lock, left = threading.Lock(), itertools.count(n_moments - 1, -1)
+
+    def passed() -> None:
+        with lock:
+            if next(left) == 0:
+                _kill()
+
+    return passed
 
 
 def _kill() -> None:

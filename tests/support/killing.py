@@ -7,24 +7,22 @@ import os
 import select
 import signal
 import subprocess
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
-import numpy as np
 
 from medq.controller.v1 import controller_pb2
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from shared.rpc.channels import Channels
 from shared.settings import socket_targets
 from tests.support.finished_run import MEDQ
-from tests.support.kill_points import kill_after, kill_at_new_boundary
+from tests.support.kill_points import kill_at_new_boundary
 from tests.support.medq_processes import run_medq
 
 KILLED = -signal.SIGKILL
-#: Most moments that a process lives between two random kills; an undisturbed run has some hundreds.
-MOST_MOMENTS = 160
 _TRAINING = "services.training.job"
 
 
@@ -54,10 +52,9 @@ def kill_at_boundaries(config: Path, folder: Path, share: int, n_shares: int) ->
     return Chain(folder / "out", len(boundaries), boundaries)
 
 
-def kill_at_random(config: Path, folder: Path, seed: int, n_processes: int) -> Chain:
-    """Kill each process at a random moment of its own, then let one end."""
-    moments = np.random.default_rng(seed).integers(1, MOST_MOMENTS, size=n_processes)
-    prepare = [functools.partial(kill_after, int(number)) for number in moments]
+def kill_at_random(config: Path, folder: Path, kill: Callable[[int], None], moments: Sequence[int]) -> Chain:
+    """Kill each process at a moment of its own, by `kill_after` or `kill_at_cost`, then let one end."""
+    prepare = [functools.partial(kill, moment) for moment in moments]
     codes = [run_medq(*_command(config, folder), prepare=one).code for one in prepare]
     assert set(codes) <= {KILLED, 0}
     assert codes[0] == KILLED
