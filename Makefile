@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 UV := .tools/bin/uv
-# `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build (0.2 GB instead of 4.9 GB) where the network has its index.
+# `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build where the network has its index.
 TORCH_BACKEND ?=
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
