@@ -33,7 +33,8 @@ endif
 demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
 	$(BIN)/medq demo --out out/demo
 
-test: setup ## Run all tests
+test: setup ## Run all tests; those of Kafka, S3 and PostgreSQL on servers that it starts
+	infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."
 	$(BIN)/python -m pytest
 
 check: setup ## Lint, types, layers, contracts, drift of generated code

@@ -38,11 +38,12 @@ def sqlite_url(path: Path | str) -> str:
     return URL.create("sqlite", database=str(Path(path).absolute())).render_as_string()
 
 
-def create_engine(url: str) -> Engine:
+def create_engine(url: str, schema: str = "") -> Engine:
     """Open a database; its folder is made where it is a file. Nothing is connected yet.
 
     Args:
         url: `sqlite:////absolute/path` (see `sqlite_url`) or `postgresql://user:password@host/database`.
+        schema: The PostgreSQL schema in which unqualified tables lie; "" is the server's default. SQLite has none.
 
     Returns: A pooled engine, safe to share between threads.
 
@@ -58,11 +59,12 @@ def create_engine(url: str) -> Engine:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
+        options = {"options": f"-csearch_path={schema}"} if schema else {}
         return sqlalchemy.create_engine(
             parsed.set(drivername="postgresql+psycopg"),
             pool_pre_ping=True,
             pool_size=_POOL_SIZE,
-            connect_args=_POSTGRESQL_KEEPALIVE,
+            connect_args={**_POSTGRESQL_KEEPALIVE, **options},
         )
     if kind != "sqlite":
         raise InvalidArgument(

@@ -1,6 +1,7 @@
 """Settings that every service has, read once in `main` from the environment; nothing else reads it.
 
-A service's own class derives from `ServiceSettings` and sets its prefix: `MEDQ_RETRIEVAL_LISTEN=...`.
+A service's own class derives from `ServiceSettings` and sets its prefix: `MEDQ_RETRIEVAL_LISTEN=...`. A section's fields follow
+two underscores: `MEDQ_RETRIEVAL_KAFKA__BOOTSTRAP=...`. Every default is the embedded form: no server, no network.
 """
 
 from __future__ import annotations
@@ -9,13 +10,75 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 #: The six services, in the order in which an image passes them.
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training", "controller")
 #: Longest path of a unix socket on Linux, in bytes, with the end mark left out.
 MAX_SOCKET_PATH = 107
+
+
+class Section(BaseModel):
+    """Settings that belong together."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSection(Section):
+    """The event bus on Apache Kafka."""
+
+    bootstrap: str = Field("", description="host:port[,host:port]; empty: a SQLite log in the state folder.")
+    security_protocol: str = Field(
+        "PLAINTEXT",
+        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
+        description="How brokers are spoken to.",
+    )
+    sasl_mechanism: str = Field("SCRAM-SHA-512", description="Where the protocol is SASL_...")
+    username: str = Field("", description="SASL user.")
+    password: SecretStr = Field(SecretStr(""), description="SASL password.")
+    ca_file: Path | None = Field(None, description="Authority that signed the brokers' certificates (PEM).")
+    partitions: int = Field(4, ge=1, description="Partitions of a topic that is made here.")
+    replication: int = Field(1, ge=1, description="Replicas of a topic that is made here.")
+    session_seconds: float = Field(
+        45.0, ge=1, description="After so long without a sign of life a member's partitions go to another."
+    )
+
+
+class S3Section(Section):
+    """The object store on any S3 endpoint."""
+
+    endpoint: str = Field("", description="http(s)://host:port; empty: a folder in the state folder.")
+    bucket: str = Field("medq", min_length=3, description="Bucket; made where it is missing and may be.")
+    prefix: str = Field("", description="Put before every object's key.")
+    access_key: str = Field("", description="Access key.")
+    secret_key: SecretStr = Field(SecretStr(""), description="Secret key.")
+    region: str = Field("us-east-1", description="Region that requests are signed for.")
+    ca_file: Path | None = Field(None, description="Authority that signed the endpoint's certificate (PEM).")
+
+
+class TlsSection(Section):
+    """TLS of the gRPC port and of the calls to other services."""
+
+    certificate_file: Path | None = Field(None, description="Own certificate chain (PEM); empty: no TLS.")
+    key_file: Path | None = Field(None, description="Its private key (PEM).")
+    ca_file: Path | None = Field(
+        None, description="Authority of the other side: servers that are called, clients that call (PEM)."
+    )
+    is_client_certificate_required: bool = Field(False, description="Refuse callers without one (mTLS).")
+
+
+class AuthSection(Section):
+    """Who may call what. Without any of the first three fields every caller may call everything."""
+
+    tokens_file: Path | None = Field(None, description="Static bearer tokens and their roles (YAML).")
+    oidc_issuer: str = Field("", description="Issuer of the JWTs that are accepted.")
+    jwks_file: Path | None = Field(
+        None, description="The issuer's public keys; else they are fetched from it."
+    )
+    oidc_audience: str = Field("medq", description="Audience that a JWT must name.")
+    roles_claim: str = Field("roles", description="Claim of a JWT that lists roles.")
+    token_file: Path | None = Field(None, description="The bearer token that this service calls others with.")
 
 
 class ServiceSettings(BaseSettings):
@@ -37,6 +100,17 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
     owner: str = Field("", description="Stable name of this process for leases; empty: the service's name.")
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="postgresql://user:password@host/database, a schema per service; empty: SQLite files in the state folder.",
+    )
+    kafka: KafkaSection = Field(default_factory=KafkaSection, description="The event bus.")
+    s3: S3Section = Field(default_factory=S3Section, description="The object store.")
+    tls: TlsSection = Field(default_factory=TlsSection, description="TLS.")
+    auth: AuthSection = Field(default_factory=AuthSection, description="Callers and their rights.")
+    otlp_endpoint: str = Field(
+        "", description="host:port that traces are sent to by OTLP over gRPC; empty: none are made."
+    )
 
 
 def runtime_folder(state_folder: Path) -> Path:

@@ -15,10 +15,11 @@ from services.controller.operations import run
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
 from services.controller.store import OUTBOX, RunStore
-from shared.database import create_engine, sqlite_url
+from shared.database import sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -27,7 +28,7 @@ from shared.rpc.server import Service
 def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
     """The composition root."""
     folder = settings.state_folder / "controller"
-    engine = create_engine(sqlite_url(folder / "controller.sqlite"))
+    engine = open_database(settings, "controller")
     store, control = RunStore(engine), OperationsControl()
     with_ = Collaborators(channels, objects, store, Ledger(engine), control)
     workflows = DbosWorkflows(

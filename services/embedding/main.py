@@ -5,10 +5,10 @@ from __future__ import annotations
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.settings import EmbeddingSettings
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -26,8 +26,7 @@ def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, object
     from services.embedding.worker import EmbeddingWorker
 
     quiet_pydicom()
-    folder = settings.state_folder / "embedding"
-    engine = create_engine(sqlite_url(folder / "embedding.sqlite"))
+    engine = open_database(settings, "embedding")
     encoder = StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()

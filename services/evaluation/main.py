@@ -15,10 +15,10 @@ from services.evaluation.ports import VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
 from services.evaluation.store import AnswerStore
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -40,7 +40,7 @@ def build(
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder; None: transformers in this process.
     """
-    engine = create_engine(sqlite_url(settings.state_folder / "evaluation" / "evaluation.sqlite"))
+    engine = open_database(settings, "evaluation")
     models = ModelServer(
         objects, settings.state_folder / "cache", load_model or partial(_load_transformers, settings)
     )

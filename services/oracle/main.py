@@ -15,10 +15,10 @@ from services.oracle.outside_calls import OutsideCalls
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
 from services.oracle.store import OracleStore
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -33,7 +33,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         bus: Where reviews are told.
         objects: Where datasets lie.
     """
-    engine = create_engine(sqlite_url(settings.state_folder / "oracle" / "oracle.sqlite"))
+    engine = open_database(settings, "oracle")
     store = OracleStore(engine)
     work = OracleOperations(
         objects,

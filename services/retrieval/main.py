@@ -5,10 +5,10 @@ from __future__ import annotations
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.settings import RetrievalSettings
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -22,9 +22,8 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
     from services.retrieval.service import Retrieval
     from services.retrieval.store import SelectionStore
 
-    folder = settings.state_folder / "retrieval"
-    engine = create_engine(sqlite_url(folder / "retrieval.sqlite"))
-    index = QdrantEdgeIndex(folder / "index", settings.search_threads)
+    engine = open_database(settings, "retrieval")
+    index = QdrantEdgeIndex(settings.state_folder / "retrieval" / "index", settings.search_threads)
     index_images = IndexImages(index, objects, settings.batch_size)
     select_samples = SelectSamples(index, objects, SelectionStore(engine), index_images)
     operations = Operations(

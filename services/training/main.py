@@ -16,10 +16,10 @@ from services.training.ports import TrainingLauncher
 from services.training.service import Training
 from services.training.settings import TrainingSettings
 from services.training.store import TrainingStore
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -41,7 +41,7 @@ def build(
         objects: Where models and datasets lie.
         launcher: Runs jobs; None: child processes on this machine.
     """
-    engine = create_engine(sqlite_url(settings.state_folder / "training" / "training.sqlite"))
+    engine = open_database(settings, "training")
     store = TrainingStore(engine)
     builder = DatasetBuilder(objects, RetrievalGate(channels["retrieval"]))
     work = TrainingOperations(objects, store, builder, launcher or SubprocessLauncher(), settings)

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from shared.events.bus import EventBus
-from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs, get_logger
-from shared.objects.folder import FolderObjectStore
 from shared.objects.store import ObjectStore
+from shared.resources import open_bus, open_objects
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
@@ -36,11 +35,11 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     configure_logs(settings.log_level)
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
     lock = own(settings.state_folder / name)
-    bus = SqliteEventBus(settings.state_folder / "events.sqlite")
+    bus = open_bus(settings)
     with lock, Channels(settings.targets) as channels:
-        objects = FolderObjectStore(settings.state_folder / "objects")
-        server = RunningServer(build(settings, channels, bus, objects), bus, settings)
+        server = RunningServer(build(settings, channels, bus, open_objects(settings)), bus, settings)
         serve_metrics(settings.metrics_port)
         server.start()
         stop.wait()
         server.drain()
+        bus.close()

@@ -8,10 +8,10 @@ from medq.NAME.v1 import NAME_pb2_grpc as pb_grpc
 from services.NAME.operations import CLASSOperations
 from services.NAME.service import CLASS
 from services.NAME.settings import CLASSSettings
-from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -26,7 +26,7 @@ def build(settings: CLASSSettings, channels: Channels, bus: EventBus, objects: O
         bus: The events.
         objects: The object store.
     """
-    engine = create_engine(sqlite_url(settings.state_folder / "NAME" / "NAME.sqlite"))
+    engine = open_database(settings, "NAME")
     work = CLASSOperations(objects)
     operations = Operations("NAME", engine, {pb.StartCountRequest: work.count}, owner=settings.owner)
     servicer = CLASS(operations)

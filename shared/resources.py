@@ -1,0 +1,46 @@
+"""What a service stands on, chosen by its settings: the embedded part, or the server that the settings name.
+
+A cluster's adapters are imported only where they are asked for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from shared.database import create_engine, sqlite_url
+from shared.events.bus import EventBus
+from shared.events.sqlite import SqliteEventBus
+from shared.objects.folder import FolderObjectStore
+from shared.objects.store import ObjectStore
+from shared.settings import ServiceSettings
+
+
+def open_database(settings: ServiceSettings, service: str) -> Engine:
+    """A service's database: its schema in PostgreSQL, or its own SQLite file in the state folder."""
+    url = settings.database_url.get_secret_value()
+    if url:
+        return create_engine(url, schema=service)
+    return create_engine(sqlite_url(settings.state_folder / service / f"{service}.sqlite"))
+
+
+def open_bus(settings: ServiceSettings, *, is_sole_owner: bool = False) -> EventBus:
+    """The event bus: Kafka, or a SQLite log that the services of one state folder share.
+
+    Args:
+        settings: Of any service.
+        is_sole_owner: No other process has the log open; see `SqliteEventBus`.
+    """
+    if settings.kafka.bootstrap:
+        from shared.events.kafka import KafkaEventBus
+
+        return KafkaEventBus(settings.kafka)
+    return SqliteEventBus(settings.state_folder / "events.sqlite", is_sole_owner=is_sole_owner)
+
+
+def open_objects(settings: ServiceSettings) -> ObjectStore:
+    """The object store: S3, or a folder in the state folder."""
+    if settings.s3.endpoint:
+        from shared.objects.s3 import S3ObjectStore
+
+        return S3ObjectStore(settings.s3)
+    return FolderObjectStore(settings.state_folder / "objects")
