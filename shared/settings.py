@@ -55,6 +55,10 @@ class S3Section(Section):
     secret_key: SecretStr = Field(SecretStr(""), description="Secret key.")
     region: str = Field("us-east-1", description="Region that requests are signed for.")
     ca_file: Path | None = Field(None, description="Authority that signed the endpoint's certificate (PEM).")
+    timeout_seconds: float = Field(
+        20.0, gt=0, description="A connection that is silent for so long is given up."
+    )
+    retries: int = Field(5, ge=0, le=20, description="How often a request is made anew, with growing pauses.")
 
 
 class TlsSection(Section):

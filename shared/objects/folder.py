@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from shared.errors import Conflict, DataLoss, NotFound
+from shared.errors import Conflict, NotFound
 from shared.objects.store import digest_of, uri_of
+from shared.objects.verification import verified, write_whole
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL_FILES_KEPT_SECONDS = 24 * 3600.0
@@ -69,17 +70,11 @@ class FolderObjectStore:
 
     def read_bytes(self, uri: str) -> bytes:
         """Return an object's content, verified; see the port."""
-        return b"".join(self._verified(uri))
+        return b"".join(verified(self._stored(uri), uri))
 
     def fetch(self, uri: str, destination: Path) -> None:
         """Copy an object into a file, streamed; see the port."""
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        partial = destination.with_name(f".{uuid4().hex}.partial")
-        try:
-            _write(partial, self._verified(uri))
-            partial.replace(destination)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(destination, verified(self._stored(uri), uri))
 
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""
@@ -117,24 +112,13 @@ class FolderObjectStore:
         finally:
             partial.unlink(missing_ok=True)
 
-    def _verified(self, uri: str) -> Iterator[bytes]:
-        """The object's chunks; raises after the last one where they do not hash to the URI."""
-        expected = digest_of(uri)
-        digest = hashlib.sha256()
+    def _stored(self, uri: str) -> Iterator[bytes]:
+        """The stored bytes of an object."""
         try:
-            with self._path(expected).open("rb") as source:
-                for chunk in _chunks(source):
-                    digest.update(chunk)
-                    yield chunk
+            with self._path(digest_of(uri)).open("rb") as source:
+                yield from _chunks(source)
         except FileNotFoundError:
             raise NotFound("no such object", field="uri", value=uri) from None
-        if digest.hexdigest() != expected:
-            raise DataLoss(
-                "the stored object does not match its digest",
-                field="uri",
-                value=uri,
-                remedy="restore it from a backup",
-            )
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

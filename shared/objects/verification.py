@@ -1,0 +1,39 @@
+"""What every object store does with bytes that it reads: hold them against the digest, and write a file whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+from shared.errors import DataLoss
+from shared.objects.store import digest_of
+
+
+def verified(chunks: Iterable[bytes], uri: str) -> Iterator[bytes]:
+    """The chunks of an object; DataLoss after the last one where together they do not hash to the URI."""
+    digest = hashlib.sha256()
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk
+    if digest.hexdigest() != digest_of(uri):
+        raise DataLoss(
+            "the stored object does not match its digest",
+            field="uri",
+            value=uri,
+            remedy="restore it from a backup",
+        )
+
+
+def write_whole(destination: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file that appears when the last chunk is in it, in place of an older one; its folder is made."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    partial = destination.with_name(f".{uuid4().hex}.partial")
+    try:
+        with partial.open("xb") as target:
+            for chunk in chunks:
+                target.write(chunk)
+        partial.replace(destination)
+    finally:
+        partial.unlink(missing_ok=True)
