@@ -11,6 +11,7 @@ from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
+from opentelemetry import trace
 
 #: Keys that may hold what identifies a patient; their values never reach a log.
 DENIED_KEYS = frozenset(
@@ -27,6 +28,14 @@ def drop_denied_keys(
     return event
 
 
+def add_trace_id(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """A structlog processor that names the trace in which an event was logged, where there is one."""
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    return event
+
+
 def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     """Set up logging for a process; called once, in `main`.
 
@@ -39,6 +48,7 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            add_trace_id,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             drop_denied_keys,

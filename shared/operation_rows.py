@@ -165,6 +165,16 @@ class OperationRows:
         following = rows[limit - 1].sequence if len(rows) > limit else None
         return [_from_row(row) for row in rows[:limit]], following
 
+    def backlog(self) -> tuple[int, float | None]:
+        """How many operations no process works on, and when the most silent one at work last gave a sign (None: none is)."""
+        query = sa.select(
+            sa.func.count().filter(_TABLE.c.state == PENDING),
+            sa.func.min(_TABLE.c.updated_at).filter(_TABLE.c.state == RUNNING),
+        ).where(_TABLE.c.state.in_((PENDING, RUNNING)))
+        with reader(self._engine).connect() as connection:
+            n_waiting, oldest_sign = connection.execute(query).one()
+        return int(n_waiting), oldest_sign
+
     def unfinished(self, kinds: Collection[str]) -> list[str]:
         """Ids, oldest first, of operations of these kinds that this process may take up."""
         with reader(self._engine).connect() as connection:

@@ -11,27 +11,33 @@ fails the work.
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 import json
 import re
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 from google.protobuf.message import Message
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from shared.errors import Cancelled, InvalidArgument, MedqError
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.rpc.errors import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
+from shared.tracing import span
 
 #: Least time between two progress writes of an operation, in seconds.
 PROGRESS_PERIOD_SECONDS = 0.5
+#: How soon a process takes up what another has noted, or what a dead one had in hand once its lease is over, in seconds.
+LOOK_SECONDS = 1.0
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
@@ -97,6 +103,9 @@ class Operations:
         owner: Stable name of this process; rows that it owned before a restart are its own again at once.
         n_workers: Operations that run at the same time.
         lease_seconds: After so long without a sign of life another process takes a row over.
+
+    The processes of a service share its database, each with another `owner`. A row is claimed only once a worker is free to
+    begin it, so one process does not keep from the others what it cannot do yet.
     """
 
     def __init__(
@@ -127,7 +136,7 @@ class Operations:
         return self._stop.is_set()
 
     def resume(self) -> None:
-        """Take up the rows that an earlier process left unfinished, and keep doing so for rows whose lease runs out."""
+        """Take up what nobody works on, and go on looking: for what other processes of the service note, give back or leave."""
         self._take_over()
         self._heart = threading.Thread(target=self._beat, name=f"{self._service}-leases", daemon=True)
         self._heart.start()
@@ -202,6 +211,10 @@ class Operations:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
         return self._rows.page(prefix, limit, before)
 
+    def backlog(self) -> tuple[int, float | None]:
+        """How many operations no process works on, and when the most silent one at work last gave a sign (None: none is)."""
+        return self._rows.backlog()
+
     def notify(self) -> None:
         """Wake those who wait."""
         with self._changed:
@@ -233,10 +246,12 @@ class Operations:
             if operation_id in self._submitted or self.is_draining:
                 return
             self._submitted.add(operation_id)
-        self._pool.submit(self._run, operation_id)
+        # In the caller's context: what an operation logs and calls belongs to the trace of the call that started it.
+        self._pool.submit(contextvars.copy_context().run, self._run, operation_id)
 
     def _run(self, operation_id: str) -> None:
         began = time.monotonic()
+        self._cancelled.discard(operation_id)  # of an attempt before; the row says whether this one was called off
         try:
             claimed = self._rows.claim(operation_id)
             self.notify()
@@ -252,12 +267,14 @@ class Operations:
 
     def _work(self, operation_id: str, claimed: Claimed, began: float) -> None:
         request_class, function = self._functions[claimed.kind]
+        request = request_class.FromString(claimed.request)
         context = OperationContext(self, operation_id)
         if claimed.is_cancel_requested:
             self._cancelled.add(operation_id)
         try:
             context.check_cancelled()
-            uri = function(context, request_class.FromString(claimed.request))
+            with _told(self._service, operation_id, claimed.kind, request):
+                uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
             # While the server drains, what others called off because of it is no end of this operation.
@@ -286,18 +303,36 @@ class Operations:
         OPERATIONS.labels(self._service, kind, state).inc()
 
     def _beat(self) -> None:
-        while not self._stop.wait(self._lease_seconds / 3):
+        renew_at = time.monotonic()
+        while not self._stop.wait(min(LOOK_SECONDS, self._lease_seconds / 3)):
             try:
-                with self._changed:
-                    mine = tuple(self._submitted)
-                self._cancelled |= self._rows.renew(mine)
+                if time.monotonic() >= renew_at:
+                    with self._changed:
+                        mine = tuple(self._submitted)
+                    self._cancelled |= self._rows.renew(mine)
+                    renew_at = time.monotonic() + self._lease_seconds / 3
                 self._take_over()
-            except OperationalError:
+            except SQLAlchemyError:  # whatever the database has, this thread must go on
                 self._log.warning("leases_not_renewed")
 
     def _take_over(self) -> None:
         for operation_id in self._rows.unfinished(self._functions):
             self._submit(operation_id)
+
+
+@contextmanager
+def _told(service: str, operation_id: str, kind: str, request: Message) -> Iterator[None]:
+    """What is logged and traced in here names the operation, and the run, arm and round that it is for."""
+    names = ("run_id", "arm", "round")
+    known = {name: getattr(request, name) for name in names if name in request.DESCRIPTOR.fields_by_name}
+    with (
+        structlog.contextvars.bound_contextvars(operation_id=operation_id, **known),
+        span(
+            f"{service} {kind}",
+            {"medq.operation_id": operation_id, **{f"medq.{n}": v for n, v in known.items()}},
+        ),
+    ):
+        yield
 
 
 def kind_of(request: type[Message]) -> str:

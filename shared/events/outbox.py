@@ -22,6 +22,7 @@ from shared.database import reader
 from shared.events.bus import Event, EventBus
 from shared.events.cloudevents import decode, encode
 from shared.events.loop import BackgroundLoop, Bell
+from shared.tracing import with_trace
 
 LEASE_SECONDS = 30.0
 _BATCH = 100
@@ -56,7 +57,7 @@ class Outbox:
         """Write an event in the caller's transaction; it is published soon after the commit, and never
         without one.
         """
-        headers = json.dumps(encode(event), sort_keys=True)
+        headers = json.dumps(encode(with_trace(event)), sort_keys=True)
         connection.execute(sa.insert(self._events).values(headers=headers, data=event.data))
 
     def waiting(self, engine: Engine) -> int:

@@ -22,6 +22,7 @@ from shared.events.cloudevents import decode, encode
 from shared.events.loop import BackgroundLoop, Bell
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
+from shared.telemetry import EVENTS_DEAD_LETTERED
 
 LEASE_SECONDS = 15.0
 RETRY_SECONDS = 1.0
@@ -172,6 +173,7 @@ class SqliteConsumer:
             for record in delivery.records
         ]
         self._log.bury(delivery, letters)
+        EVENTS_DEAD_LETTERED.labels(self._group, delivery.records[0].topic).inc(len(letters))
         self._bell.ring()
         ids = [record.event_id for record in delivery.records]
         _log.error("event_dead_lettered", group=self._group, event_ids=ids, reason=reason)

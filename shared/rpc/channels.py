@@ -9,6 +9,7 @@ from types import TracebackType
 import grpc
 
 from shared.errors import InvalidArgument
+from shared.tracing import traced_channel
 
 #: Deadline of a call that sets none, in seconds. Long work is an operation, so no call needs more.
 DEFAULT_DEADLINE_SECONDS = 30
@@ -65,7 +66,9 @@ class Channels:
                     value=service,
                     remedy=f'Add "{service}": "host:port" to the targets.',
                 )
-            self._open[service] = grpc.insecure_channel(self.targets[service], options=_OPTIONS)
+            self._open[service] = traced_channel(
+                grpc.insecure_channel(self.targets[service], options=_OPTIONS)
+            )
         return self._open[service]
 
     def close(self) -> None:

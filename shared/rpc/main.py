@@ -16,6 +16,7 @@ from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
 from shared.telemetry import serve_metrics
+from shared.tracing import configure_tracing
 
 S = TypeVar("S", bound=ServiceSettings)
 Build = Callable[[S, Channels, EventBus, ObjectStore], Service]
@@ -35,6 +36,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     configure_logs(settings.log_level)
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
     lock = own(settings.state_folder / name)
+    end_tracing = configure_tracing(name, settings.otlp_endpoint)
     bus = open_bus(settings)
     with lock, Channels(settings.targets) as channels:
         server = RunningServer(build(settings, channels, bus, open_objects(settings)), bus, settings)
@@ -43,3 +45,4 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
         stop.wait()
         server.drain()
         bus.close()
+    end_tracing()

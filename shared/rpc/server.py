@@ -24,7 +24,9 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import OperationsServicer
+from shared.rpc.watch import Watch, observed
 from shared.settings import MAX_SOCKET_PATH, ServiceSettings
+from shared.tracing import tracing_interceptors
 
 _OPTIONS = (("grpc.so_reuseport", 0),)  # or a second server binds the same port silently
 _HEALTH = "grpc.health.v1.Health"
@@ -77,7 +79,7 @@ class RunningServer:
         self._health_server = grpc.server(ThreadPoolExecutor(2), options=_OPTIONS)
         self._server = grpc.server(
             ThreadPoolExecutor(settings.threads, thread_name_prefix=f"{service.name}-rpc"),
-            interceptors=[ErrorInterceptor(service.name)],
+            interceptors=[*tracing_interceptors(), ErrorInterceptor(service.name)],
             options=_OPTIONS,
         )
         self._register()
@@ -86,6 +88,7 @@ class RunningServer:
         self._bus = bus
         self._subscription: Subscription | None = None
         self._drainer: OutboxDrainer | None = None
+        self._watch: Watch | None = None
 
     def start(self) -> None:
         """Take up unfinished operations, listen to events, answer calls, then report as serving."""
@@ -94,7 +97,10 @@ class RunningServer:
         if service.outbox is not None and service.engine is not None:
             self._drainer = OutboxDrainer(service.outbox, service.engine, self._bus)
         if service.handlers:
-            self._subscription = self._bus.subscribe(service.name, service.handlers)
+            self._subscription = self._bus.subscribe(service.name, observed(service.name, service.handlers))
+        self._watch = Watch(
+            service.name, service.operations, service.outbox, service.engine, self._subscription
+        )
         self._server.start()
         self._health_server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
@@ -108,8 +114,9 @@ class RunningServer:
             self._subscription.close()
         service.operations.drain()
         self._server.stop(self._settings.drain_seconds).wait()
-        if self._drainer is not None:
-            self._drainer.close()
+        for loop in (self._drainer, self._watch):
+            if loop is not None:
+                loop.close()
         service.close()
         self._health_server.stop(0).wait()
         self._log.info("drained")

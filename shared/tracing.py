@@ -1,0 +1,109 @@
+"""Traces by OpenTelemetry over gRPC calls, operations and events (W3C `traceparent`); off unless an endpoint is set.
+
+Without `configure_tracing` nothing here does anything: channels stay bare, no interceptor is added, no event is changed.
+Spans carry names of methods and kinds, run, round and operation ids, never what a request holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import grpc
+from opentelemetry import trace
+from opentelemetry.instrumentation.grpc import client_interceptor, filters, server_interceptor
+from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
+from opentelemetry.propagate import extract, inject
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Link, SpanKind
+
+from shared.events.bus import Event
+
+TRACEPARENT = "traceparent"
+_TRACER = "medq"
+# A caller that waits asks each second, and probes ask for ever: neither says anything.
+_TOLD = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
+
+
+def configure_tracing(
+    service: str, endpoint: str, processor: SpanProcessor | None = None
+) -> Callable[[], None]:
+    """Make spans in this process from now on; called once, in `main`, before channels and servers are made.
+
+    Args:
+        service: Name of the service.
+        endpoint: host:port of an OTLP collector, spoken to in plaintext gRPC; "" makes no spans.
+        processor: Takes the spans instead of the endpoint.
+
+    Returns: Sends what is still in hand, and ends.
+    """
+    if not endpoint and processor is None:
+        return lambda: None
+    if processor is None:
+        from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+
+        processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=True, timeout=10))
+    provider = TracerProvider(resource=Resource.create({"service.name": f"medq-{service}"}))
+    provider.add_span_processor(processor)
+    trace.set_tracer_provider(provider)
+    return provider.shutdown
+
+
+def is_tracing() -> bool:
+    """Whether this process makes spans."""
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+def traced_channel(channel: grpc.Channel) -> grpc.Channel:
+    """The channel with a span around each call, whose id travels with it."""
+    if not is_tracing():
+        return channel
+    traced: grpc.Channel = intercept_channel(channel, client_interceptor(filter_=_TOLD))  # type: ignore[no-untyped-call]
+    return traced
+
+
+def tracing_interceptors() -> list[Any]:
+    """What a server needs to go on with its callers' traces."""
+    return [server_interceptor(filter_=_TOLD)] if is_tracing() else []  # type: ignore[no-untyped-call]
+
+
+def with_trace(event: Event) -> Event:
+    """The event with the trace in which it was made, for those who handle it."""
+    carrier: dict[str, str] = {}
+    if is_tracing():
+        inject(carrier)
+    if TRACEPARENT not in carrier:
+        return event
+    return replace(event, attributes={**event.attributes, TRACEPARENT: carrier[TRACEPARENT]})
+
+
+@contextmanager
+def handling(group: str, events: Sequence[Event]) -> Iterator[None]:
+    """A span around the handling of events of one topic, linked to the traces in which they were made."""
+    if not is_tracing():
+        yield
+        return
+    contexts = [
+        trace.get_current_span(extract(dict(event.attributes))).get_span_context() for event in events
+    ]
+    links = [Link(context) for context in dict.fromkeys(contexts) if context.is_valid]
+    only = extract(dict(events[0].attributes)) if len(links) == 1 else None
+    with trace.get_tracer(_TRACER).start_as_current_span(
+        f"process {events[0].type}",
+        context=only,
+        kind=SpanKind.CONSUMER,
+        links=links,
+        attributes={"messaging.consumer.group.name": group, "messaging.batch.message_count": len(events)},
+    ):
+        yield
+
+
+@contextmanager
+def span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
+    """A span around work in this process, a child of the current one."""
+    with trace.get_tracer(_TRACER).start_as_current_span(name, attributes=dict(attributes)):
+        yield
