@@ -251,7 +251,9 @@ class Operations:
 
     def _run(self, operation_id: str) -> None:
         began = time.monotonic()
-        self._cancelled.discard(operation_id)  # of an attempt before; the row says whether this one was called off
+        self._cancelled.discard(
+            operation_id
+        )  # what counts is the row: an attempt before may have been called off
         try:
             claimed = self._rows.claim(operation_id)
             self.notify()

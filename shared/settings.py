@@ -73,16 +73,25 @@ class TlsSection(Section):
 
 
 class AuthSection(Section):
-    """Who may call what. Without any of the first three fields every caller may call everything."""
+    """Who may call what: docs/security.md. Without any of the first three fields every caller may call everything."""
 
-    tokens_file: Path | None = Field(None, description="Static bearer tokens and their roles (YAML).")
+    tokens_file: Path | None = Field(None, description="Callers by static token or certificate (YAML).")
     oidc_issuer: str = Field("", description="Issuer of the JWTs that are accepted.")
     jwks_file: Path | None = Field(
         None, description="The issuer's public keys; else they are fetched from it."
     )
+    issuer_ca_file: Path | None = Field(
+        None, description="Authority of the issuer's certificate (PEM); empty: the system's."
+    )
     oidc_audience: str = Field("medq", description="Audience that a JWT must name.")
-    roles_claim: str = Field("roles", description="Claim of a JWT that lists roles.")
+    roles_claim: str = Field(
+        "roles", description="Claim of a JWT that lists roles; 'realm_access.roles' reaches into a claim."
+    )
+    leeway_seconds: float = Field(30.0, ge=0, le=300, description="How far clocks may stand apart.")
     token_file: Path | None = Field(None, description="The bearer token that this service calls others with.")
+    is_plaintext_token_allowed: bool = Field(
+        False, description="Send the token to other machines without TLS too (a mesh encrypts)."
+    )
 
 
 class ServiceSettings(BaseSettings):
@@ -103,7 +112,15 @@ class ServiceSettings(BaseSettings):
     drain_seconds: float = Field(20.0, ge=0, description="How long calls in flight may take after SIGTERM.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
-    owner: str = Field("", description="Stable name of this process for leases; empty: the service's name.")
+    owner: str = Field(
+        "",
+        description="Stable name of this process for leases, another for each replica; empty: the service's name.",
+    )
+    lease_seconds: float = Field(
+        30.0,
+        ge=1,
+        description="After so long without a sign of life another replica takes up what this one had in hand.",
+    )
     database_url: SecretStr = Field(
         SecretStr(""),
         description="postgresql://user:password@host/database, a schema per service; empty: SQLite files in the state folder.",

@@ -41,6 +41,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
         engine,
         {pb.StartRunRequest: functools.partial(run, workflows, store)},
         owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
         n_workers=settings.max_runs,
     )
     control.watch(operations)

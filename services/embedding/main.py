@@ -31,7 +31,13 @@ def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, object
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()
     ingest = Ingest(store, objects, encoder, key, settings.batch_size, settings.state_folder / "cache")
-    operations = Operations("embedding", engine, {pb.StartIngestRequest: ingest}, owner=settings.owner)
+    operations = Operations(
+        "embedding",
+        engine,
+        {pb.StartIngestRequest: ingest},
+        owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
+    )
     servicer = Embedding(store, encoder, operations)
     worker = EmbeddingWorker(store, objects, encoder, settings.batch_size)
     return Service(

@@ -55,6 +55,7 @@ def build(
             pb.StartMineFailuresRequest: partial(mine_failures, objects, channels),
         },
         owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
     )
     servicer = Evaluation(operations)

@@ -48,7 +48,12 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         pb.StartImportKnownAnswersRequest: work.import_known_answers,
     }
     operations = Operations(
-        "oracle", engine, functions, owner=settings.owner, n_workers=settings.operation_workers
+        "oracle",
+        engine,
+        functions,
+        owner=settings.owner,
+        n_workers=settings.operation_workers,
+        lease_seconds=settings.lease_seconds,
     )
     servicer = Oracle(operations)
     return Service(

@@ -31,6 +31,7 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
         engine,
         {pb.StartIndexImagesRequest: index_images, pb.StartSelectSamplesRequest: select_samples},
         owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
     )
     servicer = Retrieval(index, objects, operations)
 

@@ -51,7 +51,12 @@ def build(
         pb.StartTrainRequest: work.train,
     }
     operations = Operations(
-        "training", engine, functions, owner=settings.owner, n_workers=settings.operation_workers
+        "training",
+        engine,
+        functions,
+        owner=settings.owner,
+        n_workers=settings.operation_workers,
+        lease_seconds=settings.lease_seconds,
     )
     return Service(
         name="training",

@@ -35,7 +35,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
         signal.signal(number, lambda *_: stop.set())
     configure_logs(settings.log_level)
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
-    lock = own(settings.state_folder / name)
+    lock = own(settings.state_folder / name / settings.owner)  # replicas may share the folder
     end_tracing = configure_tracing(name, settings.otlp_endpoint)
     bus = open_bus(settings)
     with lock, Channels(settings.targets) as channels:

@@ -46,9 +46,13 @@ class Part:
         self.engine: sa.Engine = create_engine(sqlite_url(folder / "operations.sqlite"))
         self.objects = FolderObjectStore(folder / "objects")
 
-    def operations(self, function: Function, owner: str = "one", lease_seconds: float = 30.0) -> Operations:
+    def operations(
+        self, function: Function, owner: str = "one", lease_seconds: float = 30.0, n_workers: int = 2
+    ) -> Operations:
         functions: Mapping[Any, Any] = {StartImportModelRequest: function, StartTrainRequest: _nothing}
-        return Operations("part", self.engine, functions, owner=owner, lease_seconds=lease_seconds)
+        return Operations(
+            "part", self.engine, functions, owner=owner, lease_seconds=lease_seconds, n_workers=n_workers
+        )
 
 
 @pytest.fixture
@@ -226,6 +230,40 @@ def test_a_row_whose_lease_ran_out_is_taken_over(part: Part) -> None:
     other.resume()
     assert _until_terminal(other, "a").state == "succeeded"
     other.drain()
+
+
+def test_what_a_busy_process_noted_is_done_by_one_that_is_free(part: Part) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def hold(context: OperationContext, request: StartImportModelRequest) -> str:
+        begun.set()
+        release.wait(30)
+        return ""
+
+    busy = part.operations(hold, owner="busy", n_workers=1)
+    busy.start(_import("held"))
+    begun.wait(30)
+    free = part.operations(_nothing, owner="free")
+    free.resume()
+    for name in ("a", "b", "c"):
+        busy.start(_import(name))
+    assert {_until_terminal(busy, name).state for name in ("a", "b", "c")} == {"succeeded"}
+    assert free.get("held").state == "running"
+    release.set()
+    assert _until_terminal(free, "held").attempts == 1
+    for operations in (busy, free):
+        operations.drain()
+
+
+def test_a_process_does_not_call_off_the_second_attempt_of_what_it_saw_called_off(part: Part) -> None:
+    first, second = part.operations(_nothing, owner="one"), part.operations(_nothing, owner="two")
+    second.drain()  # notes and reopens, but does not work
+    second.start(_import("a"))
+    first.cancel("a")
+    second.retry("a")
+    first.resume()
+    assert _until_terminal(first, "a").state == "succeeded"
+    first.drain()
 
 
 def test_a_row_with_a_living_lease_is_left_alone(part: Part) -> None:
