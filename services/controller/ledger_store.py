@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from prometheus_client import Counter
 
 from services.controller.domain.ledger import (
     RESERVED,
@@ -20,11 +21,11 @@ from services.controller.domain.ledger import (
 from shared.database import reader
 from shared.errors import AlreadyExists, FailedPrecondition
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
 _TABLE = sa.Table(
     "ledger",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
+    METADATA,
+    sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
     sa.Column("run_id", sa.String(200), nullable=False),
     sa.Column("key", sa.String(300), nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
@@ -38,18 +39,29 @@ _TABLE = sa.Table(
     sa.UniqueConstraint("run_id", "key", "attempt"),
 )
 _BATCH = 500
+_DOLLARS = Counter(
+    "medq_controller_spent_dollars_total",
+    "Dollars that were settled in the ledger, simulated ones included.",
+    ["kind"],
+)
+_EXPERT_SECONDS = Counter(
+    "medq_controller_expert_seconds_total",
+    "Active seconds of experts that were settled in the ledger, simulated ones included.",
+)
+_UNKNOWN_COSTS = Counter(
+    "medq_controller_unknown_costs_total", "Reservations whose outcome a kill made unknown."
+)
 
 
 class Ledger:
     """What runs have reserved and spent.
 
     Args:
-        engine: The controller's database; the table is created where it is missing.
+        engine: The controller's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        _METADATA.create_all(engine)
 
     def reserve(self, run_id: str, costs: Sequence[Cost], limits: Limits) -> list[str]:
         """Reserve all of the costs, or none.
@@ -79,6 +91,7 @@ class Ledger:
                 connection.execute(
                     sa.insert(_TABLE).values(run_id=run_id, attempt=attempt, state=RESERVED, **_columns(cost))
                 )
+        _UNKNOWN_COSTS.inc(len(reopened))
         return [str(row.key) for row in reopened]
 
     def settle(self, run_id: str, costs: Sequence[Cost]) -> None:
@@ -92,6 +105,7 @@ class Ledger:
         require_valid(costs)
         with self._engine.begin() as connection:
             latest = _latest(connection, run_id, [cost.key for cost in costs])
+            new = [cost for cost in costs if cost.key in latest and latest[cost.key].state != SETTLED]
             for cost in costs:
                 row = latest.get(cost.key)
                 if row is None:
@@ -110,6 +124,9 @@ class Ledger:
                     .where(_TABLE.c.sequence == row.sequence)
                     .values(state=SETTLED, **_columns(cost))
                 )
+        for cost in new:
+            _DOLLARS.labels(cost.kind).inc(cost.usd)
+            _EXPERT_SECONDS.inc(cost.expert_seconds)
 
     def entries(self, run_id: str, limit: int, after: int = 0) -> tuple[list[Entry], int | None]:
         """Rows of a run in the order of reservation, and the sequence number to go on after (None at the end)."""

@@ -29,7 +29,7 @@ from services.embedding.facts import Facts
 from services.embedding.ports import Encoder
 from services.embedding.store import Store
 from services.embedding.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
-from services.embedding.worker import EmbeddingWorker
+from services.embedding.worker import INPUTS, EmbeddingWorker
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, read_manifest, write_dataset, write_rows
 from shared.objects.store import SCHEME, ObjectStore
@@ -134,6 +134,8 @@ class Ingest:
             rows = [row for row, _ in outcomes]
             images = [image for _, image in outcomes if image is not None]
             self._store.record(request.operation_id, rows, images, facts.ingested, facts.embedded)
+            for row in rows:
+                INPUTS.labels(row.status).inc()
 
     def _read(self, entry: Entry) -> _Outcome:
         """What the picture of an entry is; whatever is wrong with it becomes a row, never an end."""

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prometheus_client import Counter
+
 from services.embedding.adapters.images import read_png
 from services.embedding.facts import Facts
 from services.embedding.ports import Encoder
 from services.embedding.store import Store
 from shared.objects.store import ObjectStore
+
+INPUTS = Counter(
+    "medq_embedding_inputs_total", "Inputs of ingests that were read, by what became of them.", ["outcome"]
+)
+_IMAGES = Counter("medq_embedding_images_total", "Images that were embedded.")
 
 
 class EmbeddingWorker:
@@ -47,3 +54,4 @@ class EmbeddingWorker:
             self._store.release(claimed)
             raise
         self._store.put_vectors(claimed, vectors, facts.embedded)
+        _IMAGES.inc(len(claimed))

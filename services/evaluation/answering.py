@@ -11,6 +11,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
+from prometheus_client import Counter
+
 from services.evaluation.adapters.model_server import ModelServer
 from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.ports import Generation, Prompt, Sampling
@@ -18,7 +20,14 @@ from services.evaluation.store import AnswerKey, AnswerStore
 from shared.objects.store import ObjectStore, digest_of
 from shared.operations import OperationContext
 
+_ANSWERS = Counter(
+    "medq_evaluation_answers_total",
+    "Answers that a model gave; those found in the store are not counted.",
+)
 Answers = dict[tuple[str, int], Generation]
+#: The first number that is taken, and of how many each one that follows: whole work is (0, 1).
+Shard = tuple[int, int]
+WHOLE: Shard = (0, 1)
 
 
 @dataclass(frozen=True)
@@ -61,10 +70,19 @@ class Answering:
         questions: Sequence[Question],
         n_runs: int,
         sampling: Sampling,
+        shard: Shard = WHOLE,
     ) -> Answers:
         """Answer each question `n_runs` times.
 
-        Returns: (item_id, run) to answer, for runs 0 to n_runs - 1.
+        Args:
+            context: Of the operation.
+            model_uri: Who answers.
+            questions: What is asked.
+            n_runs: Answers a question.
+            sampling: How answers are drawn.
+            shard: (k, n) gives every n-th batch, from the k-th on. The shards together make the very batches of the whole.
+
+        Returns: (item_id, run) to answer, for runs 0 to n_runs - 1; of a shard, its own.
 
         Raises:
             Cancelled: the operation was called off; what was answered is kept.
@@ -77,17 +95,22 @@ class Answering:
             for question in sorted(questions, key=lambda question: question.item_id)
             for run in range(n_runs)
         }
-        answers = {key: known[key] for key in keys if key in known}
-        missing = [key for key in keys if key not in known]
         step = max(1, self._batch_answers // n_runs) * n_runs
-        for start in range(0, len(missing), step):
-            context.progress(len(answers), len(keys), "answers")
-            batch = [(key, keys[key]) for key in missing[start : start + step]]
+        whole = list(keys)
+        batches = [whole[start : start + step] for start in range(0, len(whole), step)][shard[0] :: shard[1]]
+        mine = [key for batch in batches for key in batch]
+        answers = {key: known[key] for key in mine if key in known}
+        for part in batches:
+            context.progress(len(answers), len(mine), "answers")
+            batch = [(key, keys[key]) for key in part if key not in known]
+            if not batch:
+                continue
             generations = self._models.generate(model_uri, self._prompts(batch), sampling)
             made = {key: made for (key, _), made in zip(batch, generations, strict=True)}
             self._store.save(model, way, made)
+            _ANSWERS.inc(len(made))
             answers.update(made)
-        context.progress(len(answers), len(keys), "answers")
+        context.progress(len(answers), len(mine), "answers")
         return {(key.item_id, key.run): answer for key, answer in answers.items()}
 
     def _prompts(self, batch: Sequence[tuple[AnswerKey, Question]]) -> list[Prompt]:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from prometheus_client import Counter
+
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.adapters.benchmark_table import local_path, read_table
 from services.evaluation.adapters.dataset_files import publish
@@ -26,6 +28,9 @@ from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.prompts import multiple_choice_prompt
 
+_SCORES = Counter(
+    "medq_evaluation_scores_total", "Answers that were judged, scored or UNSCORED.", ["outcome"]
+)
 Extract = Callable[[str, Mapping[str, str]], str | None]
 #: Each extractor's name and function.
 EXTRACTORS: dict[int, tuple[str, Extract]] = {
@@ -90,6 +95,9 @@ def evaluate(
         for item in sorted(items, key=lambda item: str(item["item_id"]))
         for run in range(request.n_runs)
     ]
+    n_unscored = sum(not row["scored"] for row in rows)
+    _SCORES.labels("scored").inc(len(rows) - n_unscored)
+    _SCORES.labels("unscored").inc(n_unscored)
     return publish(
         objects,
         "evaluation",
@@ -97,7 +105,7 @@ def evaluate(
         counts={
             "answers": len(rows),
             "items": len(items),
-            "unscored": sum(not row["scored"] for row in rows),
+            "unscored": n_unscored,
         },
         parents=[request.model_uri, request.benchmark_uri],
         configuration={

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from prometheus_client import Counter
+
 from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle import datasets
@@ -26,6 +28,7 @@ from shared.objects.dataset import JsonObject
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 
+_DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
 REVIEWED = "medq.oracle.annotation-reviewed.v1"
 
 
@@ -199,7 +202,8 @@ class OracleOperations:
             seen = (review.action, review.letter) if review is not None and review.action else None
             row = annotation.decision_row(task, found, seen, work.is_simulated)
             events = [_reviewed(work, row, rank)] if seen is not None else []
-            self._store.append_decision(work.work_id, task.decision_id, row, events)
+            if self._store.append_decision(work.work_id, task.decision_id, row, events):
+                _DECISIONS.labels(row["route"]).inc()
         return dropped
 
 

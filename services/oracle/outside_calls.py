@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from prometheus_client import Counter
+
 from services.oracle.ports import Ledger, LedgerEntry, Outcome, Spending
 from services.oracle.store import OracleStore
 from shared.errors import BudgetExhausted
 
+_CALLS = Counter("medq_oracle_calls_total", "Calls to the oracle and to experts that came back.", ["kind"])
 #: Most entries of one call to the ledger.
 _LEDGER_BATCH = 1000
 #: Most threads that wait for outside calls.
@@ -100,6 +103,7 @@ class OutsideCalls:
                 self._store.keep_outcomes(book.work_id, book.kind, made, is_settled=not has_account)
                 self._settle(book, made)
                 outcomes.update(made)
+                _CALLS.labels(book.kind).inc(len(made))
         progress(len(outcomes))
         return CallResults(outcomes, "")
 

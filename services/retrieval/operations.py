@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from prometheus_client import Histogram
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.leakage import find_leaks
@@ -28,6 +29,12 @@ from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 
 POOL = "pool"
+SEARCH_SECONDS = Histogram(
+    "medq_retrieval_search_seconds",
+    "Time of a search, interactive or exact.",
+    ["kind"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 20),
+)
 STRATEGIES = {
     pb.STRATEGY_FAILURE_DRIVEN: Strategy.FAILURE_DRIVEN,
     pb.STRATEGY_RANDOM: Strategy.RANDOM,
@@ -104,7 +111,8 @@ class SelectSamples:
         if strategy is not Strategy.RANDOM:
             for uri in request.pool_uris:
                 self._index_images.put(context, uri)
-            found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
+            with SEARCH_SECONDS.labels("exact").time():
+                found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
             matches = {match.image_id: match for match in found if match.image_id in eligible}
             excluded["not_similar"] = len(eligible) - len(matches)
         context.progress(1, 3, "steps", "drawing")

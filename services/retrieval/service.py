@@ -11,7 +11,7 @@ from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import find_leaks
 from services.retrieval.image_sets import read_images, records
-from services.retrieval.operations import STRATEGIES
+from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
 from services.retrieval.ports import IndexedImage, VectorIndex
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore
@@ -79,7 +79,8 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
             raise InvalidArgument("not of unit norm", field="vector", value=len(vector), remedy=remedy)
-        hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
+        with SEARCH_SECONDS.labels("interactive").time():
+            hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
         return pb.SearchSimilarResponse(
             images=[
                 pb.SimilarImage(
