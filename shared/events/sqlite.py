@@ -16,22 +16,25 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from shared.database import create_engine, sqlite_url
-from shared.errors import InvalidArgument, MedqError, Unavailable
-from shared.events.bus import DEAD_LETTER_SUFFIX, MAX_ATTEMPTS, BatchHandler, Event
+from shared.errors import InvalidArgument
+from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event
 from shared.events.cloudevents import decode, encode
-from shared.events.loop import BackgroundLoop, Bell
+from shared.events.failure import (
+    MAX_LOSSES,
+    is_at_fault,
+    is_given_up,
+    letter_attributes,
+    pause_seconds,
+    reason_of,
+)
+from shared.events.loop import Bell
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
+from shared.events.subscription import PollingSubscription
 from shared.telemetry import EVENTS_DEAD_LETTERED
 
 LEASE_SECONDS = 15.0
-RETRY_SECONDS = 1.0
-# An event that takes its process down with it is given up too, but far later: a process may be killed for
-# other reasons.
-MAX_LOSSES = 20
 _LOOK_SECONDS = 0.2
-_POLL_SECONDS = 1.0
-_LONGEST_REASON = 500
 _log = structlog.get_logger(__name__)
 
 
@@ -49,7 +52,7 @@ class SqliteEventBus:
         self._engine = create_engine(sqlite_url(path))
         self._log = SqliteLog(self._engine, LEASE_SECONDS, clock)
         self._bell = Bell()
-        self._open: list[SqliteConsumer | SqliteSubscription] = []
+        self._open: list[SqliteConsumer | PollingSubscription] = []
         if is_sole_owner:
             self._log.release_all()
 
@@ -74,9 +77,9 @@ class SqliteEventBus:
 
     def subscribe(
         self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> SqliteSubscription:
+    ) -> PollingSubscription:
         """Join a group with a thread; see the port."""
-        subscription = SqliteSubscription(self.consumer(group, handlers, batch_size), group)
+        subscription = PollingSubscription(self.consumer(group, handlers, batch_size), group)
         self._open.append(subscription)
         return subscription
 
@@ -141,27 +144,22 @@ class SqliteConsumer:
 
     def _fail(self, delivery: Delivery, error: Exception) -> None:
         """Let the events come again, or give up; a dependency that is down is not the event's fault."""
-        is_at_fault = not isinstance(error, Unavailable | OperationalError)
-        failures = delivery.failures + is_at_fault
+        at_fault = is_at_fault(error)
+        failures = delivery.failures + at_fault
         _log.warning(
             "event_handler_failed",
             group=self._group,
             event_ids=[record.event_id for record in delivery.records],
             failures=failures,
-            exc_info=error if is_at_fault else None,
+            exc_info=error if at_fault else None,
         )
-        if failures >= MAX_ATTEMPTS:
-            # The text of an error that is not ours may hold anything; its class says enough, the log has the
-            # rest.
-            self._bury(
-                delivery,
-                f"{type(error).__name__}: {error}" if isinstance(error, MedqError) else type(error).__name__,
-            )
+        if is_given_up(failures):
+            self._bury(delivery, reason_of(error))
         else:
-            self._log.retry(delivery, RETRY_SECONDS * 2 ** max(failures - 1, 0), failed=is_at_fault)
+            self._log.retry(delivery, pause_seconds(failures), failed=at_fault)
 
     def _bury(self, delivery: Delivery, reason: str) -> None:
-        why = {"ce_deadlettergroup": self._group, "ce_deadletterreason": reason[:_LONGEST_REASON]}
+        why = {f"ce_{name}": text for name, text in letter_attributes(self._group, reason).items()}
         letters = [
             Record(
                 record.topic + DEAD_LETTER_SUFFIX,
@@ -195,19 +193,3 @@ class SqliteConsumer:
         finally:
             done.set()
             thread.join()
-
-
-class SqliteSubscription:
-    """A `Subscription`: a consumer with a thread of its own."""
-
-    def __init__(self, consumer: SqliteConsumer, name: str) -> None:
-        self._consumer = consumer
-        self._loop = BackgroundLoop(f"events {name}", lambda: consumer.poll(_POLL_SECONDS), consumer.close)
-
-    def lag(self) -> int:
-        """Count what is still to be done; see the port."""
-        return self._consumer.lag()
-
-    def close(self) -> None:
-        """Stop promptly; see the port."""
-        self._loop.close()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from shared.events.bus import MAX_ATTEMPTS, Event
-from shared.events.sqlite import LEASE_SECONDS, MAX_LOSSES, RETRY_SECONDS, SqliteEventBus
+from shared.events.failure import MAX_LOSSES, RETRY_SECONDS
+from shared.events.sqlite import LEASE_SECONDS, SqliteEventBus
 
 TOPIC = "medq.embedding.image-ingested.v1"
 TIME = datetime(2026, 1, 1, tzinfo=UTC)

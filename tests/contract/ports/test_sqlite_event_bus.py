@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from shared.events.bus import EventBus
-from shared.events.sqlite import LEASE_SECONDS, MAX_LOSSES, RETRY_SECONDS, SqliteEventBus
+from shared.events.failure import MAX_LOSSES, RETRY_SECONDS
+from shared.events.sqlite import LEASE_SECONDS, SqliteEventBus
 from tests.contract.ports.event_bus_suite import TOPIC, EventBusSuite, Killed, Recorder, fact
 
 # Takes one event and dies with it in hand, as `kill -9` would have it.
