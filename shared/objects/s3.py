@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import urlsplit
 
-from minio import Minio
 from minio.error import S3Error
-from minio.helpers import check_bucket_name
-from urllib3 import BaseHTTPResponse, PoolManager, Retry, Timeout
+from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ProtocolError, TimeoutError
 
 from shared.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.objects.s3_client import connect
 from shared.objects.s3_errors import typed_errors
 from shared.objects.store import digest_of, uri_of
 from shared.objects.verification import verified, write_whole
@@ -30,7 +28,6 @@ from shared.settings import S3Section
 
 _CHUNK_BYTES = 1 << 20
 _MOST_PARTS = 9_000
-_CONNECTIONS = 32
 #: A connection that gives less than this over all its time counts as broken, even if it is never silent.
 _LEAST_BYTES_A_SECOND = 32_768
 _LONGEST_PRESIGNED = 7 * 24 * 3600
@@ -54,7 +51,7 @@ class S3ObjectStore:
     def __init__(self, settings: S3Section, *, part_bytes: int = 8 << 20) -> None:
         self._settings = settings
         self._part_bytes = part_bytes
-        self._client = _connect(settings)
+        self._client = connect(settings)
         prefix = settings.prefix.strip("/")
         self._prefix = f"{prefix}/objects" if prefix else "objects"
 
@@ -219,41 +216,3 @@ class _Unchanged:
                 "the file changed while it was read", field="path", value=self._name, remedy="put it again"
             )
         return data
-
-
-def _connect(settings: S3Section) -> Minio:
-    """A client that gives up and tries again by the settings."""
-    parts = urlsplit(settings.endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.username:
-        raise InvalidArgument(
-            "not an S3 endpoint",
-            field="s3.endpoint",
-            value=parts.hostname or "",
-            remedy="http(s)://host:port, without a path; keys are settings of their own",
-        )
-    retry = Retry(
-        total=settings.retries,
-        backoff_factor=0.5,
-        backoff_max=5.0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,  # POST too: what it starts or completes is content-addressed
-    )
-    pool = PoolManager(
-        maxsize=_CONNECTIONS,
-        timeout=Timeout(connect=settings.timeout_seconds, read=settings.timeout_seconds),
-        retries=retry,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(settings.ca_file) if settings.ca_file else None,
-    )
-    try:
-        check_bucket_name(settings.bucket, strict=True)
-        return Minio(
-            parts.netloc,
-            settings.access_key or None,
-            settings.secret_key.get_secret_value(),
-            secure=parts.scheme == "https",
-            region=settings.region,
-            http_client=pool,
-        )
-    except ValueError:
-        raise InvalidArgument("not a bucket name", field="s3.bucket", value=settings.bucket) from None
