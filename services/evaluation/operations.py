@@ -75,6 +75,8 @@ def evaluate(
 ) -> str:
     """Have a model answer a benchmark `n_runs` times and score it; make a dataset `evaluation`.
 
+    Returns: Its URI; "" of a shard, whose answers are kept for the whole evaluation to find.
+
     Raises:
         NotFound, InvalidArgument, DataLoss: the benchmark or the model is not there, not one, or damaged.
     """
@@ -82,7 +84,10 @@ def evaluate(
     items = read_rows(objects, request.benchmark_uri, "items.jsonl")
     sampling = sampling_of(request.sampling)
     questions = [Question(item["item_id"], item["image_uri"], _prompt(item)) for item in items]
-    answers = answering.answer(context, request.model_uri, questions, request.n_runs, sampling)
+    shard = (request.shard, max(1, request.n_shards))
+    answers = answering.answer(context, request.model_uri, questions, request.n_runs, sampling, shard)
+    if request.n_shards > 1:
+        return ""
     extractor, extract = EXTRACTORS[request.extractor]
     labels = {
         "arm": request.arm,

@@ -11,6 +11,7 @@ from shared.operations import Operations
 from shared.rpc.checks import require_between, require_text, require_uri
 
 _SPLITS = ("dev", "test", "replay", "pool")
+_MOST_SHARDS = 1000
 
 
 class Evaluation(pb_grpc.EvaluationServiceServicer):
@@ -61,6 +62,8 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.extractor,
                 remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
             )
+        require_between("n_shards", request.n_shards, 0, _MOST_SHARDS)
+        require_between("shard", request.shard, 0, max(1, request.n_shards) - 1)
         return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
 
     def StartMineFailures(

@@ -300,6 +300,39 @@ def test_a_restarted_server_goes_on_and_ends_like_one_that_was_never_stopped(wor
             assert finish(channel, stub.StartEvaluate(request)) == uri
 
 
+def test_shards_share_the_batches_and_the_whole_asks_for_nothing_more(world):
+    world.model.rule = lambda prompt, sampling: prompt.item_id
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        asked = []
+        for shard in range(2):
+            request = evaluate_request(world, dev, f"evaluate.{shard}", n_shards=2, shard=shard)
+            assert finish(channel, stub.StartEvaluate(request)) == ""
+            asked.append(list(world.model.asked))
+            world.model.asked.clear()
+        # Batches of four answers: two items each.
+        assert [sorted({item for item, _ in one}) for one in asked] == [["0", "1", "4", "5"], ["2", "3"]]
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        assert world.model.asked == []
+    with short_folder() as folder:
+        alone = World(folder)
+        alone.model.rule = world.model.rule
+        with alone.serving() as (stub, channel):
+            request = evaluate_request(alone, benchmark(alone, stub, channel))
+            assert finish(channel, stub.StartEvaluate(request)) == uri
+
+
+@pytest.mark.parametrize(
+    ("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")]
+)
+def test_a_shard_that_is_none_is_refused(world, n_shards, shard, field):
+    with world.serving() as (stub, _):
+        request = evaluate_request(world, world.image_set, n_shards=n_shards, shard=shard)
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.StartEvaluate(request)
+        assert from_rpc_error(caught.value).field == field
+
+
 def test_models_are_swapped_one_at_a_time(world):
     other = put_model(world.objects, "other")
     with world.serving() as (stub, channel):

@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/evaluation/v1/evaluation.proto\x12\x12medq.evaluation.v1\"l\n\x1bStartImportBenchmarkRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\titems_uri\x18\x02 \x01(\t\x12\x15\n\rimage_set_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\"4\n\x1cStartImportBenchmarkResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"T\n\x08Sampling\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\r\n\x05top_p\x18\x02 \x01(\x01\x12\x16\n\x0emax_new_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"\xf4\x01\n\x14StartEvaluateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x11\n\tmodel_uri\x18\x05 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x06 \x01(\t\x12\x0e\n\x06n_runs\x18\x07 \x01(\r\x12.\n\x08sampling\x18\x08 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\t \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\"-\n\x15StartEvaluateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xc2\x01\n\x18StartMineFailuresRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65valuation_uri\x18\x02 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x03 \x01(\t\x12\x15\n\rimage_set_uri\x18\x04 \x01(\t\x12\r\n\x05gamma\x18\x05 \x01(\x01\x12\x15\n\rvisual_weight\x18\x06 \x01(\x01\x12\x14\n\x0cmax_clusters\x18\x07 \x01(\r\x12\x0e\n\x06n_runs\x18\x08 \x01(\r\"1\n\x19StartMineFailuresResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x86\x01\n\x14StartGenerateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x15\n\rquestions_uri\x18\x03 \x01(\t\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\"-\n\x15StartGenerateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t*T\n\tExtractor\x12\x19\n\x15\x45XTRACTOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XTRACTOR_STRICT\x10\x01\x12\x16\n\x12\x45XTRACTOR_OFFICIAL\x10\x02\x32\xcc\x03\n\x11\x45valuationService\x12y\n\x14StartImportBenchmark\x12/.medq.evaluation.v1.StartImportBenchmarkRequest\x1a\x30.medq.evaluation.v1.StartImportBenchmarkResponse\x12\x64\n\rStartEvaluate\x12(.medq.evaluation.v1.StartEvaluateRequest\x1a).medq.evaluation.v1.StartEvaluateResponse\x12p\n\x11StartMineFailures\x12,.medq.evaluation.v1.StartMineFailuresRequest\x1a-.medq.evaluation.v1.StartMineFailuresResponse\x12\x64\n\rStartGenerate\x12(.medq.evaluation.v1.StartGenerateRequest\x1a).medq.evaluation.v1.StartGenerateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/evaluation/v1/evaluation.proto\x12\x12medq.evaluation.v1\"l\n\x1bStartImportBenchmarkRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\titems_uri\x18\x02 \x01(\t\x12\x15\n\rimage_set_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\"4\n\x1cStartImportBenchmarkResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"T\n\x08Sampling\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\r\n\x05top_p\x18\x02 \x01(\x01\x12\x16\n\x0emax_new_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"\x95\x02\n\x14StartEvaluateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x11\n\tmodel_uri\x18\x05 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x06 \x01(\t\x12\x0e\n\x06n_runs\x18\x07 \x01(\r\x12.\n\x08sampling\x18\x08 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\t \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x10\n\x08n_shards\x18\n \x01(\r\x12\r\n\x05shard\x18\x0b \x01(\r\"-\n\x15StartEvaluateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xc2\x01\n\x18StartMineFailuresRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65valuation_uri\x18\x02 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x03 \x01(\t\x12\x15\n\rimage_set_uri\x18\x04 \x01(\t\x12\r\n\x05gamma\x18\x05 \x01(\x01\x12\x15\n\rvisual_weight\x18\x06 \x01(\x01\x12\x14\n\x0cmax_clusters\x18\x07 \x01(\r\x12\x0e\n\x06n_runs\x18\x08 \x01(\r\"1\n\x19StartMineFailuresResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x86\x01\n\x14StartGenerateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x15\n\rquestions_uri\x18\x03 \x01(\t\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\"-\n\x15StartGenerateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t*T\n\tExtractor\x12\x19\n\x15\x45XTRACTOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XTRACTOR_STRICT\x10\x01\x12\x16\n\x12\x45XTRACTOR_OFFICIAL\x10\x02\x32\xcc\x03\n\x11\x45valuationService\x12y\n\x14StartImportBenchmark\x12/.medq.evaluation.v1.StartImportBenchmarkRequest\x1a\x30.medq.evaluation.v1.StartImportBenchmarkResponse\x12\x64\n\rStartEvaluate\x12(.medq.evaluation.v1.StartEvaluateRequest\x1a).medq.evaluation.v1.StartEvaluateResponse\x12p\n\x11StartMineFailures\x12,.medq.evaluation.v1.StartMineFailuresRequest\x1a-.medq.evaluation.v1.StartMineFailuresResponse\x12\x64\n\rStartGenerate\x12(.medq.evaluation.v1.StartGenerateRequest\x1a).medq.evaluation.v1.StartGenerateResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medq.evaluation.v1.evaluation_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXTRACTOR']._serialized_start=1035
-  _globals['_EXTRACTOR']._serialized_end=1119
+  _globals['_EXTRACTOR']._serialized_start=1068
+  _globals['_EXTRACTOR']._serialized_end=1152
   _globals['_STARTIMPORTBENCHMARKREQUEST']._serialized_start=59
   _globals['_STARTIMPORTBENCHMARKREQUEST']._serialized_end=167
   _globals['_STARTIMPORTBENCHMARKRESPONSE']._serialized_start=169
@@ -40,17 +40,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLING']._serialized_start=223
   _globals['_SAMPLING']._serialized_end=307
   _globals['_STARTEVALUATEREQUEST']._serialized_start=310
-  _globals['_STARTEVALUATEREQUEST']._serialized_end=554
-  _globals['_STARTEVALUATERESPONSE']._serialized_start=556
-  _globals['_STARTEVALUATERESPONSE']._serialized_end=601
-  _globals['_STARTMINEFAILURESREQUEST']._serialized_start=604
-  _globals['_STARTMINEFAILURESREQUEST']._serialized_end=798
-  _globals['_STARTMINEFAILURESRESPONSE']._serialized_start=800
-  _globals['_STARTMINEFAILURESRESPONSE']._serialized_end=849
-  _globals['_STARTGENERATEREQUEST']._serialized_start=852
-  _globals['_STARTGENERATEREQUEST']._serialized_end=986
-  _globals['_STARTGENERATERESPONSE']._serialized_start=988
-  _globals['_STARTGENERATERESPONSE']._serialized_end=1033
-  _globals['_EVALUATIONSERVICE']._serialized_start=1122
-  _globals['_EVALUATIONSERVICE']._serialized_end=1582
+  _globals['_STARTEVALUATEREQUEST']._serialized_end=587
+  _globals['_STARTEVALUATERESPONSE']._serialized_start=589
+  _globals['_STARTEVALUATERESPONSE']._serialized_end=634
+  _globals['_STARTMINEFAILURESREQUEST']._serialized_start=637
+  _globals['_STARTMINEFAILURESREQUEST']._serialized_end=831
+  _globals['_STARTMINEFAILURESRESPONSE']._serialized_start=833
+  _globals['_STARTMINEFAILURESRESPONSE']._serialized_end=882
+  _globals['_STARTGENERATEREQUEST']._serialized_start=885
+  _globals['_STARTGENERATEREQUEST']._serialized_end=1019
+  _globals['_STARTGENERATERESPONSE']._serialized_start=1021
+  _globals['_STARTGENERATERESPONSE']._serialized_end=1066
+  _globals['_EVALUATIONSERVICE']._serialized_start=1155
+  _globals['_EVALUATIONSERVICE']._serialized_end=1615
 # @@protoc_insertion_point(module_scope)

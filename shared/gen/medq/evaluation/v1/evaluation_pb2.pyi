@@ -144,6 +144,8 @@ class StartEvaluateRequest(_message.Message):
     N_RUNS_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
     EXTRACTOR_FIELD_NUMBER: _builtins.int
+    N_SHARDS_FIELD_NUMBER: _builtins.int
+    SHARD_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -160,6 +162,12 @@ class StartEvaluateRequest(_message.Message):
     """Answers per item (R), 1..100."""
     extractor: Global___Extractor.ValueType
     """How replies are read."""
+    n_shards: _builtins.int
+    """0 or 1: the whole evaluation. Above, up to 1000: this operation only gives the answers of one shard of it, which are kept, and
+    makes no dataset. An evaluation of the same fields without shards then finds them and makes the dataset that it makes alone.
+    """
+    shard: _builtins.int
+    """Which shard, from 0 and below `n_shards`. Shards are equal but for a batch of answers."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -176,10 +184,12 @@ class StartEvaluateRequest(_message.Message):
         n_runs: _builtins.int = ...,
         sampling: Global___Sampling | None = ...,
         extractor: Global___Extractor.ValueType = ...,
+        n_shards: _builtins.int = ...,
+        shard: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "model_uri", b"model_uri", "n_runs", b"n_runs", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "model_uri", b"model_uri", "n_runs", b"n_runs", "n_shards", b"n_shards", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
