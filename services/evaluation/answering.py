@@ -28,9 +28,6 @@ Answers = dict[tuple[str, int], Generation]
 #: The first number that is taken, and of how many each one that follows: whole work is (0, 1).
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
-#: The first number that is taken, and of how many each one that follows: whole work is (0, 1).
-Shard = tuple[int, int]
-WHOLE: Shard = (0, 1)
 
 
 @dataclass(frozen=True)
