@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
+from services.training.adapters.job_process import JobProcess
 from services.training.adapters.retrieval_gate import RetrievalGate
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
 from services.training.building import DatasetBuilder
@@ -39,12 +40,12 @@ def build(
         channels: To "retrieval" (the leakage gate).
         bus: Where the outbox is drained to, by the server.
         objects: Where models and datasets lie.
-        launcher: Runs jobs; None: child processes on this machine.
+        launcher: Runs jobs; None: Kubernetes Jobs or child processes on this machine, as the settings say.
     """
     engine = open_database(settings, "training")
     store = TrainingStore(engine)
     builder = DatasetBuilder(objects, RetrievalGate(channels["retrieval"]))
-    work = TrainingOperations(objects, store, builder, launcher or SubprocessLauncher(), settings)
+    work = TrainingOperations(objects, store, builder, launcher or _launcher(settings, objects), settings)
     functions: dict[type[Message], OperationFunction] = {
         pb.StartImportModelRequest: work.import_model,
         pb.StartBuildDatasetRequest: work.build_dataset,
@@ -67,6 +68,17 @@ def build(
         engine=engine,
         objects=objects,
         close=engine.dispose,
+    )
+
+
+def _launcher(settings: TrainingSettings, objects: ObjectStore) -> TrainingLauncher:
+    """Where jobs run."""
+    if settings.kubernetes.namespace:
+        from services.training.adapters.kubernetes_launcher import kubernetes_launcher
+
+        return kubernetes_launcher(settings)
+    return SubprocessLauncher(
+        objects, settings.state_folder, JobProcess(), settings.device, settings.n_torch_threads
     )
 
 

@@ -1,4 +1,7 @@
-"""What one fine-tuning job is told, and where it leaves what it made."""
+"""What one fine-tuning job is told, and where it leaves what it made.
+
+A `TrainingJob` names its inputs by URI and is the same on every machine; a `TrainingSpec` is that job on one machine.
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,22 @@ from services.training.domain.loss import Reduction
 from shared.errors import InvalidArgument
 
 
-class TrainingSpec(BaseModel):
-    """One fine-tuning job. Paths are absolute; the defaults of the optimisation are the paper's where it gives one."""
+class Optimisation(BaseModel):
+    """What decides the result, besides model and data; the defaults are the paper's where it gives one.
+
+    A step has `batch_size * gradient_accumulation` samples, however many processes share them.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model_folder: Path
-    """The checkpoint to start from."""
-    train_file: Path
-    """LLaVA/ShareGPT rows, one a line."""
-    image_folder: Path
-    """What the image paths of the rows are relative to."""
-    output_folder: Path
-    """Where the job works; what it leaves there is named by the properties below."""
     learning_rate: float = Field(default=2e-5, gt=0)
     """Peak of the cosine schedule."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the data."""
     batch_size: int = Field(default=8, ge=1)
-    """Samples of one forward pass, for each process."""
+    """Most samples of one forward pass."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes of one optimiser step."""
+    """Forward passes of one optimiser step, those of all processes together."""
     warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -46,6 +44,35 @@ class TrainingSpec(BaseModel):
     """Optimiser steps between checkpoints."""
     seed: int = Field(default=0, ge=0)
     """Of the order of the samples."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the result, without paths and machine: goes into `training.json`."""
+        return self.model_dump(mode="json", include=set(Optimisation.model_fields))
+
+
+class TrainingJob(Optimisation):
+    """One fine-tuning job, its inputs named by URI."""
+
+    key: str = Field(pattern="^[0-9a-f]{64}$")
+    """Names the job: whoever starts the same one again finds what an earlier attempt left."""
+    model_uri: str
+    """`sha256:<hex>` of the `model` to start from."""
+    dataset_uri: str
+    """`sha256:<hex>` of the `dataset` to learn."""
+
+
+class TrainingSpec(Optimisation):
+    """One fine-tuning job on a machine. Paths are absolute."""
+
+    model_folder: Path
+    """The checkpoint to start from."""
+    train_file: Path
+    """LLaVA/ShareGPT rows, one a line."""
+    image_folder: Path
+    """What the image paths of the rows are relative to."""
+    output_folder: Path
+    """Where the job works; what it leaves there is named by the properties below."""
     device: Literal["auto", "cpu"] = "auto"
     """"auto" takes a GPU where there is one."""
     n_threads: int = Field(default=1, ge=1)
@@ -75,12 +102,6 @@ class TrainingSpec(BaseModel):
     def error_file(self) -> Path:
         """The typed error of a job that failed."""
         return self.output_folder / "error.json"
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What decides the result, without paths and machine: goes into `training.json`."""
-        machine = {"model_folder", "train_file", "image_folder", "output_folder", "device", "n_threads"}
-        return self.model_dump(mode="json", exclude=machine)
 
 
 def read_spec(path: Path) -> TrainingSpec:

@@ -1,100 +1,99 @@
-"""`TrainingLauncher` as a child process on this machine."""
+"""`TrainingLauncher` on this machine: inputs are fetched into a cache, processes train, the result is stored."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Literal
 
-from services.training.ports import TrainingProgress
-from services.training.spec import TrainingSpec, read_spec
-from shared.errors import Cancelled, Internal, MedqError
+from filelock import FileLock, Timeout
 
-PROGRAM = "services.training.job"
-REPOSITORY = Path(__file__).parents[3]
-POLL_SECONDS = 0.2
-LOG_TAIL_BYTES = 2000
+from services.training.model_files import store_model
+from services.training.ports import TrainingProcess, TrainingProgress
+from services.training.spec import Optimisation, TrainingJob, TrainingSpec
+from shared.errors import Conflict
+from shared.objects.dataset import materialize
+from shared.objects.store import ObjectStore
 
 
 class SubprocessLauncher:
-    """Runs each job in a child process, which ends when this process (or the calling thread) does.
+    """Runs each job in a folder of its own that a restart finds again.
 
     Args:
-        python: The interpreter.
+        objects: Where models and datasets lie.
+        state_folder: Where jobs work (`training/work/<key>`) and inputs are laid out (`cache`).
+        process: Trains.
+        device: "auto" takes a GPU where there is one.
+        n_threads: Threads of torch on a CPU.
     """
 
-    def __init__(self, python: str = sys.executable) -> None:
-        self._python = python
+    def __init__(
+        self,
+        objects: ObjectStore,
+        state_folder: Path,
+        process: TrainingProcess,
+        device: Literal["auto", "cpu"] = "auto",
+        n_threads: int = 1,
+    ) -> None:
+        self._objects = objects
+        self._state_folder = state_folder
+        self._process = process
+        self._device: Literal["auto", "cpu"] = device
+        self._n_threads = n_threads
 
     def run(
         self,
-        spec_path: Path,
+        job: TrainingJob,
         on_progress: Callable[[TrainingProgress], None],
         is_cancelled: Callable[[], bool],
-    ) -> None:
-        """Run the job; see `TrainingLauncher.run`. The log goes to `log.txt` in the job's output folder."""
-        spec = read_spec(spec_path)
-        spec.output_folder.mkdir(parents=True, exist_ok=True)
-        spec.error_file.unlink(missing_ok=True)
-        spec.progress_file.touch()
-        log_path = spec.output_folder / "log.txt"
-        command = [self._python, "-m", PROGRAM, str(spec_path.resolve()), "--parent", str(os.getpid())]
-        with log_path.open("ab") as log, spec.progress_file.open("rb") as progress:
-            progress.seek(0, os.SEEK_END)
-            with subprocess.Popen(command, cwd=REPOSITORY, stdout=log, stderr=log) as process:
-                try:
-                    _follow(process, progress, on_progress, is_cancelled)
-                finally:
-                    process.kill()
-        if process.returncode != 0 or not spec.result_folder.is_dir():
-            raise _failure(spec, process.returncode, log_path)
-
-
-def _follow(
-    process: subprocess.Popen[bytes],
-    progress: BinaryIO,
-    on_progress: Callable[[TrainingProgress], None],
-    is_cancelled: Callable[[], bool],
-) -> None:
-    """Report progress until the child has ended."""
-    has_ended = False
-    while not has_ended:
-        if is_cancelled():
-            raise Cancelled(
-                "The training was called off", remedy="start it again: it goes on from its checkpoint"
+    ) -> str:
+        """Run the job; see `TrainingLauncher.run`. Its checkpoints go once the result is stored."""
+        spec = self.spec(job)
+        with _alone(spec.output_folder):
+            spec_path = spec.output_folder / "spec.json"
+            spec_path.write_text(spec.model_dump_json(indent=1), encoding="utf-8")
+            if not spec.result_folder.is_dir():
+                self._process.run(spec_path, on_progress, is_cancelled)
+            uri = store_model(
+                self._objects,
+                spec.result_folder,
+                self._state_folder / "training",
+                parents=[job.model_uri, job.dataset_uri],
+                configuration=spec.settings,
+                seed=job.seed,
             )
-        try:
-            process.wait(timeout=POLL_SECONDS)
-            has_ended = True
-        except subprocess.TimeoutExpired:
-            pass
-        for step in _new_steps(progress):
-            on_progress(step)
+            shutil.rmtree(spec.checkpoints_folder, ignore_errors=True)
+        return uri
+
+    def spec(self, job: TrainingJob) -> TrainingSpec:
+        """The job on this machine; its inputs are fetched where they are missing."""
+        cache = self._state_folder / "cache"
+        dataset = materialize(self._objects, job.dataset_uri, cache).resolve()
+        optimisation = {name: getattr(job, name) for name in Optimisation.model_fields}
+        return TrainingSpec(
+            **optimisation,
+            model_folder=materialize(self._objects, job.model_uri, cache).resolve(),
+            train_file=dataset / "train.jsonl",
+            image_folder=dataset,
+            output_folder=(self._state_folder / "training" / "work" / job.key).resolve(),
+            device=self._device,
+            n_threads=self._n_threads,
+        )
 
 
-def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:
-    """The lines that were finished since the last look."""
-    start = progress.tell()
-    text = progress.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    progress.seek(start + len(whole))
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return [TrainingProgress(row["step"], row["n_steps"], row["loss"], row["learning_rate"]) for row in rows]
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the folder of a job.
 
-
-def _failure(spec: TrainingSpec, code: int, log_path: Path) -> MedqError:
-    """The error that the child wrote down, or one with the end of its log."""
-    if spec.error_file.is_file():
-        told = json.loads(spec.error_file.read_text(encoding="utf-8"))
-        kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
-        kind = kinds.get(told.pop("reason"), Internal)
-        return kind(told.pop("message"), **told)
-    tail = log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
-    return Internal(
-        f"The training process ended with code {code} and no result; its log ends with: {tail.strip()}",
-        remedy="start it again: it goes on from its checkpoint; a negative code is a signal (-9: often too little memory)",
-    )
+    Raises:
+        Conflict: Another operation of the same request is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout:
+        remedy = "Wait for that operation; ListOperations names it."
+        raise Conflict("The same training is at work already.", remedy=remedy) from None

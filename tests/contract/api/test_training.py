@@ -15,6 +15,7 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
+from services.training.adapters.subprocess_launcher import SubprocessLauncher
 from services.training.main import build
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
@@ -55,7 +56,7 @@ class FakeGate(retrieval_pb2_grpc.RetrievalServiceServicer):
         return retrieval_pb2.CheckLeakageResponse(leaks=leaks)
 
 
-class FakeLauncher:
+class FakeProcess:
     """Notes the jobs, and makes of each a model that says what it was told."""
 
     def __init__(self):
@@ -73,7 +74,7 @@ class FakeLauncher:
             (spec.result_folder / name).write_text(json.dumps(spec.settings))
 
 
-class WaitingLauncher(FakeLauncher):
+class WaitingProcess(FakeProcess):
     """Waits until it is called off or its server drains; the second job is made as usual."""
 
     def __init__(self):
@@ -106,7 +107,7 @@ class House:
     def __init__(self, folder):
         self.folder = folder
         self.objects = FolderObjectStore(folder / "objects", synced=False)
-        self.gate, self.launcher = FakeGate(), FakeLauncher()
+        self.gate, self.process = FakeGate(), FakeProcess()
         self.gate_server = grpc.server(futures.ThreadPoolExecutor(2), interceptors=[ErrorInterceptor("fake")])
         retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server(self.gate, self.gate_server)
         self.gate_server.add_insecure_port(f"unix:{folder}/r.sock")
@@ -121,7 +122,9 @@ class House:
     @contextmanager
     def server(self):
         with Channels({"retrieval": f"unix:{self.folder}/r.sock"}) as channels:
-            service = build(self.settings, channels, self.bus, self.objects, self.launcher)
+            state = self.settings.state_folder
+            launcher = self.process and SubprocessLauncher(self.objects, state, self.process)
+            service = build(self.settings, channels, self.bus, self.objects, launcher)
             with running(service, self.bus, self.settings) as channel:
                 yield channel
 
@@ -325,7 +328,7 @@ def test_training_stores_a_model_with_its_parents_and_tells_of_it(house):
     manifest = read_manifest(house.objects, uri, "model")
     assert set(manifest.files) == {"config.json", "training.json"}
     assert manifest.parents == (request.model_uri, request.dataset_uri)
-    (job,) = house.launcher.jobs
+    (job,) = house.process.jobs
     assert (job.loss_reduction, job.epochs, job.max_length, job.seed) == ("token_mean", 3, 99, 5)
     assert job.train_file.is_file()
     assert not job.checkpoints_folder.exists()
@@ -338,53 +341,53 @@ def test_a_finished_training_is_not_trained_again(house):
         TrainingServiceStub(channel).StartTrain(request)
         uri = await_operation(channel, "train").result_uri
     leave_unfinished(house.database, "train")
-    house.launcher.error = Unavailable("not again")
+    house.process.error = Unavailable("not again")
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(request)
         assert await_operation(channel, "train").result_uri == uri
         events = house.published("model-trained")
-    assert len(house.launcher.jobs) == 1
+    assert len(house.process.jobs) == 1
     assert len(events) == 1
 
 
 def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
-    house.launcher.error = Unavailable("killed")
+    house.process.error = Unavailable("killed")
     with house.server() as channel:
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
         with pytest.raises(Unavailable):
             await_operation(channel, "train")
     leave_unfinished(house.database, "train")
-    house.launcher.error = None
+    house.process.error = None
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(request)
         await_operation(channel, "train")
-    first, second = house.launcher.jobs
+    first, second = house.process.jobs
     assert first == second
 
 
 def test_a_training_that_failed_goes_on_in_the_same_folder_under_another_id(house):
     """A run that goes on after a failure asks for the same training under another operation id."""
-    house.launcher.error = Unavailable("out of memory")
+    house.process.error = Unavailable("out of memory")
     with house.server() as channel:
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
         with pytest.raises(Unavailable):
             await_operation(channel, "train")
-        house.launcher.error = None
+        house.process.error = None
         request.operation_id = "train/2"
         TrainingServiceStub(channel).StartTrain(request)
         await_operation(channel, "train/2")
-    first, second = house.launcher.jobs
+    first, second = house.process.jobs
     assert first == second
 
 
 def test_two_operations_do_not_train_in_one_folder(house):
-    house.launcher = WaitingLauncher()
+    house.process = WaitingProcess()
     with house.server() as channel:
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
-        assert house.launcher.has_begun.wait(20)
+        assert house.process.has_begun.wait(20)
         request.operation_id = "train/2"
         TrainingServiceStub(channel).StartTrain(request)
         with pytest.raises(Conflict):
@@ -395,7 +398,7 @@ def test_two_operations_do_not_train_in_one_folder(house):
 @pytest.mark.timeout(240)
 def test_a_tiny_checkpoint_is_really_imported_trained_and_stored(house, tmp_path):
     build_tiny_checkpoint(tmp_path, [multiple_choice_prompt("What is wrong?", OPTIONS)], seed=0)
-    house.launcher = None  # child processes
+    house.process = None  # child processes
     with house.server() as channel:
         parent = import_model(channel, tmp_path)
         request = house.train_request(channel, model_uri=parent, epochs=1, max_length=0, learning_rate=1e-3)
@@ -411,10 +414,10 @@ def test_a_tiny_checkpoint_is_really_imported_trained_and_stored(house, tmp_path
 
 
 def test_a_training_can_be_called_off(house):
-    house.launcher = WaitingLauncher()
+    house.process = WaitingProcess()
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(house.train_request(channel))
-        assert house.launcher.has_begun.wait(20)
+        assert house.process.has_begun.wait(20)
         operations = operations_pb2_grpc.OperationsServiceStub(channel)
         operations.CancelOperation(operations_pb2.CancelOperationRequest(operation_id="train"))
         with pytest.raises(Cancelled):
@@ -422,13 +425,13 @@ def test_a_training_can_be_called_off(house):
 
 
 def test_a_drained_server_gives_its_training_to_the_next(house):
-    house.launcher = WaitingLauncher()
+    house.process = WaitingProcess()
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(house.train_request(channel))
-        assert house.launcher.has_begun.wait(20)
+        assert house.process.has_begun.wait(20)
     with house.server() as channel:
         assert await_operation(channel, "train").result_uri
-    assert len(house.launcher.jobs) == 1
+    assert len(house.process.jobs) == 1
 
 
 def test_the_models_own_limit_is_the_longest_input(house, tmp_path):
@@ -438,7 +441,7 @@ def test_the_models_own_limit_is_the_longest_input(house, tmp_path):
         request = house.train_request(channel, model_uri=uri, max_length=0)
         TrainingServiceStub(channel).StartTrain(request)
         await_operation(channel, "train")
-    assert house.launcher.jobs[0].max_length == 512
+    assert house.process.jobs[0].max_length == 512
 
 
 def test_an_imported_model_is_its_files_without_the_trainers(house, tmp_path):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.adapters.job_process import JobProcess
 from services.training.ports import TrainingProgress
 from services.training.spec import TrainingSpec
 from shared.errors import Cancelled, Internal, InvalidArgument
@@ -13,7 +13,7 @@ from shared.errors import Cancelled, Internal, InvalidArgument
 STEP = {"step": 1, "n_steps": 2, "loss": 0.5, "learning_rate": 1e-3, "measured": {"seconds": 0.1}}
 
 
-def _job(tmp_path: Path, script: str) -> tuple[SubprocessLauncher, Path, TrainingSpec]:
+def _job(tmp_path: Path, script: str) -> tuple[JobProcess, Path, TrainingSpec]:
     """A launcher whose program is `script`, run in the job's output folder."""
     spec = TrainingSpec(
         model_folder=tmp_path / "base",
@@ -26,7 +26,7 @@ def _job(tmp_path: Path, script: str) -> tuple[SubprocessLauncher, Path, Trainin
     program = tmp_path / "program"
     program.write_text(f"#!/bin/sh\ncd '{spec.output_folder}'\n{script}\n")
     program.chmod(0o755)
-    return SubprocessLauncher(str(program)), spec_path, spec
+    return JobProcess(str(program)), spec_path, spec
 
 
 def test_steps_are_reported_in_order(tmp_path: Path) -> None:
@@ -81,4 +81,4 @@ def test_cancelled_job_is_ended(tmp_path: Path) -> None:
 
 def test_missing_spec_is_invalid(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument):
-        SubprocessLauncher().run(tmp_path / "absent.json", lambda step: None, lambda: False)
+        JobProcess().run(tmp_path / "absent.json", lambda step: None, lambda: False)

@@ -1,0 +1,153 @@
+"""`TrainingProcess` as a child process, or several under `torchrun`, which train one model together."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from services.training.ports import TrainingProgress
+from services.training.spec import TrainingSpec, read_spec
+from shared.errors import Cancelled, Internal, MedqError
+
+PROGRAM = "services.training.job"
+REPOSITORY = Path(__file__).parents[3]
+#: How long `torchrun` has to end its workers.
+GRACE_SECONDS = 10.0
+POLL_SECONDS = 0.2
+LOG_TAIL_BYTES = 2000
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Processes that train together.
+
+    Args:
+        per_node: Processes of each node; one GPU each.
+        nodes: Machines.
+        rank: Which of them this is, from 0.
+        master: host:port of node 0, where they meet; empty: one node.
+    """
+
+    per_node: int = 1
+    nodes: int = 1
+    rank: int = 0
+    master: str = ""
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the checkpoints and the result are written on this node."""
+        return self.rank == 0
+
+    def arguments(self) -> list[str]:
+        """What `torch.distributed.run` is told."""
+        if not self.master:
+            return ["--standalone", f"--nproc-per-node={self.per_node}"]
+        host, _, port = self.master.rpartition(":")
+        meeting = [f"--master-addr={host}", f"--master-port={port}", f"--node-rank={self.rank}"]
+        return [f"--nnodes={self.nodes}", f"--nproc-per-node={self.per_node}", *meeting]
+
+
+class JobProcess:
+    """Runs each job in a child process, which ends when this process (or the calling thread) does.
+
+    Args:
+        python: The interpreter.
+        workers: Processes that train together; None: a single one, without `torchrun`.
+    """
+
+    def __init__(self, python: str = sys.executable, workers: Workers | None = None) -> None:
+        self._python = python
+        self._workers = workers
+
+    def run(
+        self,
+        spec_path: Path,
+        on_progress: Callable[[TrainingProgress], None],
+        is_cancelled: Callable[[], bool],
+    ) -> None:
+        """Run the job; see `TrainingProcess.run`. The log goes to `log.txt` in the job's output folder."""
+        spec = read_spec(spec_path)
+        spec.output_folder.mkdir(parents=True, exist_ok=True)
+        spec.error_file.unlink(missing_ok=True)
+        spec.progress_file.touch()
+        log_path = spec.output_folder / "log.txt"
+        with log_path.open("ab") as log, spec.progress_file.open("rb") as progress:
+            progress.seek(0, os.SEEK_END)
+            with subprocess.Popen(
+                self._command(spec_path), cwd=REPOSITORY, stdout=log, stderr=log
+            ) as process:
+                try:
+                    _follow(process, progress, on_progress, is_cancelled)
+                finally:
+                    self._end(process)
+        is_missing = (self._workers or Workers()).has_result and not spec.result_folder.is_dir()
+        if process.returncode != 0 or is_missing:
+            raise _failure(spec, process.returncode, log_path)
+
+    def _command(self, spec_path: Path) -> list[str]:
+        spec = str(spec_path.resolve())
+        if self._workers is None:
+            return [self._python, "-m", PROGRAM, spec, "--parent", str(os.getpid())]
+        torchrun = [self._python, "-m", "torch.distributed.run", *self._workers.arguments()]
+        return [*torchrun, "-m", PROGRAM, spec]
+
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        """End what is still running; `torchrun` is asked first, for it has workers to end."""
+        if self._workers is not None:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_SECONDS)
+        process.kill()
+
+
+def _follow(
+    process: subprocess.Popen[bytes],
+    progress: BinaryIO,
+    on_progress: Callable[[TrainingProgress], None],
+    is_cancelled: Callable[[], bool],
+) -> None:
+    """Report progress until the child has ended."""
+    has_ended = False
+    while not has_ended:
+        if is_cancelled():
+            raise Cancelled(
+                "The training was called off", remedy="start it again: it goes on from its checkpoint"
+            )
+        try:
+            process.wait(timeout=POLL_SECONDS)
+            has_ended = True
+        except subprocess.TimeoutExpired:
+            pass
+        for step in _new_steps(progress):
+            on_progress(step)
+
+
+def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:
+    """The lines that were finished since the last look."""
+    start = progress.tell()
+    text = progress.read()
+    whole = text[: text.rfind(b"\n") + 1]
+    progress.seek(start + len(whole))
+    rows = [json.loads(line) for line in whole.splitlines()]
+    return [TrainingProgress(row["step"], row["n_steps"], row["loss"], row["learning_rate"]) for row in rows]
+
+
+def _failure(spec: TrainingSpec, code: int, log_path: Path) -> MedqError:
+    """The error that the child wrote down, or one with the end of its log."""
+    if spec.error_file.is_file():
+        told = json.loads(spec.error_file.read_text(encoding="utf-8"))
+        kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
+        kind = kinds.get(told.pop("reason"), Internal)
+        return kind(told.pop("message"), **told)
+    tail = log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
+    return Internal(
+        f"The training process ended with code {code} and no result; its log ends with: {tail.strip()}",
+        remedy="start it again: it goes on from its checkpoint; a negative code is a signal (-9: often too little memory)",
+    )
