@@ -1,0 +1,116 @@
+"""A trace goes through calls, operations and events, to a collector that is named; without one nothing is traced."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import grpc
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector_pb
+from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace import TracerProvider
+
+from medq.embedding.v1 import embedding_pb2 as pb
+from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from shared.logs import configure_logs, get_logger
+from shared.rpc.channels import Channels
+from shared.rpc.operations import await_operation
+from shared.tracing import configure_tracing, is_tracing, traced_channel, tracing_interceptors
+from tests.support.pictures import picture, png
+from tests.support.servers import short_folder
+
+TRACE = "0123456789abcdef0123456789abcdef"
+PARENT = "0123456789abcdef"
+
+
+class Collector(collector_grpc.TraceServiceServicer):
+    """An OTLP collector that keeps what it gets."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self.services: set[str] = set()
+
+    def Export(self, request, context):  # type: ignore[no-untyped-def]
+        for resource in request.resource_spans:
+            self.services |= {
+                attribute.value.string_value
+                for attribute in resource.resource.attributes
+                if attribute.key == "service.name"
+            }
+            for scope in resource.scope_spans:
+                self.spans += scope.spans
+        return collector_pb.ExportTraceServiceResponse()
+
+
+def ingest_in_a_process(folder: Path, environment: dict[str, str]) -> None:
+    """Serve embedding in a process, ingest one picture in a trace, and stop it as Kubernetes would."""
+    pool = folder / "pool"
+    pool.mkdir()
+    (pool / "a.png").write_bytes(png(picture(0)))
+    target = f"unix:{folder}/e.sock"
+    settings = {"MEDQ_EMBEDDING_STATE_FOLDER": str(folder / "state"), "MEDQ_EMBEDDING_LISTEN": target}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.embedding"],
+        env={**os.environ, **settings, **environment},
+        stderr=(folder / "log").open("w"),
+    )
+    try:
+        with Channels({"embedding": target}) as channels:
+            stub = EmbeddingServiceStub(channels["embedding"])
+            stub.StartIngest(
+                pb.StartIngestRequest(operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"),
+                metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),),
+                timeout=60,
+            )
+            await_operation(channels["embedding"], "i")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0, (folder / "log").read_text()
+    finally:
+        process.kill()
+
+
+def test_a_trace_goes_from_the_call_through_the_operation_to_the_event() -> None:
+    collector, server = Collector(), grpc.server(ThreadPoolExecutor(2))
+    collector_grpc.add_TraceServiceServicer_to_server(collector, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        with short_folder() as folder:
+            ingest_in_a_process(folder, {"MEDQ_EMBEDDING_OTLP_ENDPOINT": f"127.0.0.1:{port}"})
+    finally:
+        server.stop(0).wait()
+    assert collector.services == {"medq-embedding"}
+    spans = {span.name: span for span in collector.spans if span.trace_id.hex() == TRACE}
+    call = spans["/medq.embedding.v1.EmbeddingService/StartIngest"]
+    operation = spans["embedding Ingest"]
+    assert call.parent_span_id.hex() == PARENT
+    assert operation.parent_span_id == call.span_id
+    attributes = {attribute.key: attribute.value.string_value for attribute in operation.attributes}
+    assert (attributes["medq.run_id"], attributes["medq.operation_id"]) == ("run-1", "i")
+    assert "process medq.embedding.image-ingested.v1" in spans
+    assert not [span.name for span in collector.spans if span.name.endswith(("/Wait", "/Check"))]
+
+
+def test_nothing_is_traced_without_an_endpoint() -> None:
+    configure_tracing("embedding", "")()
+    with grpc.insecure_channel("unix:/nowhere.sock") as channel:
+        assert not is_tracing()
+        assert traced_channel(channel) is channel
+        assert tracing_interceptors() == []
+
+
+def test_a_log_line_names_its_trace_and_a_patient_never() -> None:
+    stream = io.StringIO()
+    configure_logs("INFO", stream)
+    with TracerProvider().get_tracer("test").start_as_current_span("work") as span:
+        get_logger("embedding").info("read", patient_id="P-0815", run_id="run-1")
+    line = json.loads(stream.getvalue())
+    assert line["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+    assert (line["patient_id"], line["run_id"]) == ("[redacted]", "run-1")
