@@ -7,7 +7,7 @@ the steps and is raised again behind it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
@@ -24,6 +24,7 @@ from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.ledger_store import Ledger
+from services.controller.other_services import STUBS, find, is_passing, method_of
 from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report_facts import read_json
 from services.controller.store import Result, RunStore
@@ -104,6 +105,23 @@ class Calls:
         operation_id = started["operation_id"]
         return Made(**self.remember(f"wait {step}", lambda: self._wait(step, service, operation_id)))
 
+    def operate_all(self, step: str, service: str, requests: Mapping[str, Any]) -> None:
+        """Two steps: start operations beside each other, and wait until all have ended, also where one has failed.
+
+        Args:
+            step: Names the two steps.
+            service: Who does it.
+            requests: Name to `Start...Request` without its operation id.
+
+        Raises:
+            MedqError: The typed failure of the first that failed.
+        """
+        started = self.remember(
+            f"start {step}",
+            lambda: {name: self._start(name, service, request) for name, request in requests.items()},
+        )
+        self.remember(f"wait {step}", lambda: self._wait_all(service, started))
+
     def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         """One step. What it gives, or the typed error it raises, is remembered."""
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
@@ -134,7 +152,7 @@ class Calls:
         request.operation_id = operation_id
         self.with_.store.move(self.run_id, self.arm, self.round, step, operation_id, service)
         self.with_.ledger.reserve(self.run_id, [Cost(f"compute/{operation_id}", "compute")], Limits())
-        start = getattr(_STUBS[service](self.with_.channels[service]), _method(request))
+        start = getattr(STUBS[service](self.with_.channels[service]), method_of(request))
         for attempt in self._patiently():
             with attempt:
                 start(request)
@@ -145,7 +163,7 @@ class Calls:
         stub = OperationsServiceStub(self.with_.channels[service])
         for number in count(1):
             operation_id = base if number == 1 else f"{base}/{number}"
-            found = _find(stub, operation_id)
+            found = find(stub, operation_id)
             if found is None or found.state not in _FAILED:
                 break
         return operation_id
@@ -161,13 +179,26 @@ class Calls:
                 channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
             )
         except MedqError:
-            self._settle(_find(OperationsServiceStub(channel), operation_id))
+            self._settle(find(OperationsServiceStub(channel), operation_id))
             raise
         detail = self._detail(done.result_uri)
         self.with_.store.record(self.run_id, self._result(step, service, done, detail))
         self._settle(done)
         self.with_.store.move(self.run_id, self.arm, self.round, step, "", "")
         return {"uri": done.result_uri, "rows": detail["rows"]}
+
+    def _wait_all(self, service: str, started: Mapping[str, StepOutcome]) -> StepOutcome:
+        failures = []
+        for name, told in started.items():
+            operation_id = told["operation_id"]
+            self.with_.store.move(self.run_id, self.arm, self.round, name, operation_id, service)
+            try:
+                self._wait(name, service, operation_id)
+            except MedqError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return {}
 
     def _settle(self, ended: operations_pb.Operation | None) -> None:
         """Put the working time of an operation that has ended into the ledger."""
@@ -195,7 +226,7 @@ class Calls:
 
     def _patiently(self) -> Retrying:
         return Retrying(
-            retry=retry_if_exception(_is_passing),
+            retry=retry_if_exception(is_passing),
             stop=stop_after_delay(PATIENCE_SECONDS),
             wait=wait_random_exponential(multiplier=0.2, max=2),
             before_sleep=self._check,

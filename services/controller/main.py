@@ -39,7 +39,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     operations = Operations(
         "controller",
         engine,
-        {pb.StartRunRequest: functools.partial(run, workflows, store)},
+        {pb.StartRunRequest: functools.partial(run, workflows, store, settings.evaluation_replicas)},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=settings.max_runs,

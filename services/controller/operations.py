@@ -7,6 +7,7 @@ import threading
 from medq.controller.v1 import controller_pb2 as pb
 from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.configuration_check import resolve
+from services.controller.replicas import note_replicas
 from services.controller.store import RunStore
 from shared.errors import Cancelled
 from shared.operations import OperationContext
@@ -18,9 +19,20 @@ _CANCEL_SECONDS = 30.0
 
 
 def run(
-    workflows: DbosWorkflows, store: RunStore, context: OperationContext, request: pb.StartRunRequest
+    workflows: DbosWorkflows,
+    store: RunStore,
+    n_replicas: int,
+    context: OperationContext,
+    request: pb.StartRunRequest,
 ) -> str:
     """Start the workflow of a run, or go on with it, and wait until it has ended.
+
+    Args:
+        workflows: Who runs and remembers it.
+        store: The rows of runs.
+        n_replicas: Replicas of evaluation that a new run counts on.
+        context: Of the operation.
+        request: Names the run.
 
     Returns: The URI of its report.
 
@@ -28,6 +40,8 @@ def run(
         MedqError: The typed failure of the step that failed.
     """
     run_id = request.run_id
+    if store.find(run_id) is None:
+        note_replicas(store, run_id, n_replicas)
     store.create(run_id, resolve(request.config_yaml, request.base_folder).model_dump(mode="json"))
     if store.get(run_id).is_retry_asked:
         workflows.rewind(run_id)

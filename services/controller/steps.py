@@ -17,6 +17,7 @@ from services.controller.configuration import ArmSection, RunConfiguration
 from services.controller.decisions import complete_round, decide
 from services.controller.domain.seeds import derive_seed
 from services.controller.inputs import Inputs
+from services.controller.replicas import answer_in_shards
 from services.controller.report_facts import read_json
 from shared.errors import BudgetExhausted, FailedPrecondition
 
@@ -227,6 +228,7 @@ class Steps:
             ),
             extractor=_EXTRACTORS[section.extractor],
         )
+        answer_in_shards(self.calls, step, request)
         return self._operate(step, "evaluation", request).uri
 
     def _operate(self, step: str, service: str, request: Message) -> Made:

@@ -123,7 +123,7 @@ class LoopServices(*_BASES):
         )  # fmt: skip
 
     def _make(self, step, request):
-        if step == "index_images":
+        if step == "index_images" or getattr(request, "n_shards", 0) > 1:
             return ""
         name = step.split("_")[0] if step.startswith(("ingest", "evaluate")) else step
         if step.startswith("import_") and step not in ("import_known_answers", "import_model"):
