@@ -15,13 +15,8 @@ from typing import Any
 import grpc
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
-from medq.evaluation.v1.evaluation_pb2_grpc import EvaluationServiceStub
 from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
-from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
-from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
-from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.ledger_store import Ledger
 from services.controller.other_services import STUBS, find, is_passing, method_of
@@ -36,18 +31,6 @@ from shared.rpc.channels import Channels
 from shared.rpc.errors import from_reason, typed
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation
 
-_STUBS: dict[str, Callable[[grpc.Channel], Any]] = {
-    "embedding": EmbeddingServiceStub,
-    "retrieval": RetrievalServiceStub,
-    "evaluation": EvaluationServiceStub,
-    "oracle": OracleServiceStub,
-    "training": TrainingServiceStub,
-}
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
 #: The arm of what all arms share.
 SHARED_ARM = "-"
@@ -237,23 +220,3 @@ class Calls:
         self.with_.control.check_draining()
         if self.with_.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
-
-
-def _method(request: Any) -> str:
-    """The method that takes a request: `StartIngestRequest` -> "StartIngest"."""
-    return type(request).__name__.removesuffix("Request")
-
-
-def _is_passing(error: BaseException) -> bool:
-    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
-
-
-def _find(stub: OperationsServiceStub, operation_id: str) -> operations_pb.Operation | None:
-    """An operation, or None where the service has none of this id."""
-    try:
-        request = operations_pb.GetOperationRequest(operation_id=operation_id)
-        return stub.GetOperation(request).operation
-    except grpc.RpcError as error:
-        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
-            return None
-        raise

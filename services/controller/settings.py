@@ -14,6 +14,9 @@ class ControllerSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="MEDQ_CONTROLLER_", frozen=True, extra="forbid")
 
     evaluation_replicas: int = Field(
-        1, ge=1, le=1000, description="Replicas of evaluation: a new run has each evaluation answered in so many shards."
+        1,
+        ge=1,
+        le=1000,
+        description="Replicas of evaluation: a new run has each evaluation answered in so many shards.",
     )
     max_runs: int = Field(4, ge=1, le=64, description="Runs at work at the same time; further ones wait.")
