@@ -4,6 +4,9 @@ BIN := .venv/bin
 UV := .tools/bin/uv
 # `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build where the network has its index.
 TORCH_BACKEND ?=
+# What every service needs, what each one adds, the command `medq`, models, development: requirements/PART.in.
+PARTS := base embedding retrieval evaluation oracle training controller client torch dev
+COMPILE := pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
 
@@ -19,12 +22,13 @@ setup: .venv/.installed ## Install everything into .venv (with uv, which is brou
 	.tools/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/.installed: .tools/bin/uv requirements/base.txt requirements/torch.txt requirements/dev.txt pyproject.toml
+.venv/.installed: .tools/bin/uv requirements/all.txt pyproject.toml
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv
 ifeq ($(TORCH_BACKEND),)
-	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/base.txt requirements/torch.txt requirements/dev.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/all.txt
 else
-	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/base.txt requirements/dev.txt
+	$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes \
+	  $(patsubst %,requirements/%.txt,$(filter-out torch,$(PARTS)))
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) -r requirements/torch.in
 endif
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
@@ -46,6 +50,7 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python -m infra.protos --check
 	$(BIN)/python -m infra.configuration_page --check
+	$(BIN)/python -m infra.dashboard --check
 
 protos: setup ## Generate shared/gen from protos/
 	$(BIN)/buf format --write
@@ -62,10 +67,9 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.controller
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
-	for part in base torch dev; do \
-	  $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11 \
-	    $$(for other in base torch dev; do [ $$other = $$part ] && break; echo -c requirements/$$other.txt; done) \
-	    requirements/$$part.in -o requirements/$$part.txt || exit 1; \
+	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt
+	for part in $(PARTS); do \
+	  $(UV) $(COMPILE) -c requirements/all.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
 	done
 	echo 'uv==0.13.8' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes - -o requirements/uv.txt
 
