@@ -1,0 +1,100 @@
+{{/*
+Who may speak with whom; nothing else can. tests/contract/chart holds the calls equal to those in the code.
+  calls    of other services' gRPC
+  uses     what a component stands on: kafka, s3, postgresql, qdrant, telemetry, oidc, kubernetes, itself
+*/}}
+{{- define "medq.edges" -}}
+embedding:    {calls: [], uses: [kafka, s3, postgresql, telemetry, oidc]}
+retrieval:    {calls: [], uses: [kafka, s3, postgresql, qdrant, telemetry, oidc]}
+evaluation:   {calls: [embedding], uses: [s3, postgresql, telemetry, oidc{{ if (.Values.evaluation.settings.vllm | default dict).deployment }}, kubernetes{{ end }}]}
+oracle:       {calls: [controller, evaluation], uses: [kafka, s3, postgresql, telemetry, oidc]}
+training:     {calls: [retrieval], uses: [kafka, s3, postgresql, telemetry, oidc{{ if .Values.training.kubernetesJobs }}, kubernetes{{ end }}]}
+controller:   {calls: [embedding, retrieval, evaluation, oracle, training], uses: [kafka, s3, postgresql, telemetry, oidc]}
+migrate:      {calls: [], uses: [postgresql]}
+test:         {calls: [embedding, retrieval, evaluation, oracle, training, controller], uses: []}
+{{- if .Values.training.kubernetesJobs }}
+training-job: {calls: [], uses: [s3, itself]}
+{{- end }}
+{{- if .Values.s3.enabled }}
+s3:           {calls: [], uses: []}
+{{- end }}
+{{- if .Values.qdrant.enabled }}
+qdrant:       {calls: [], uses: []}
+{{- end }}
+{{- end -}}
+
+{{/* (dict "network" {cidrs, peers, ports} "address" "host:port,..."): an egress rule; the ports are the address's own where none is named. */}}
+{{- define "medq.outside" -}}
+{{- $ports := .network.ports -}}
+{{- if not $ports -}}
+{{- range splitList "," .address -}}
+{{- $port := regexFind ":[0-9]+(/|$)" . | trimPrefix ":" | trimSuffix "/" -}}
+{{- $ports = append $ports (int ($port | default (ternary 80 443 (hasPrefix "http://" .)))) | uniq -}}
+{{- end -}}
+{{- end -}}
+- to:
+    {{- range .network.cidrs }}
+    - ipBlock: {cidr: {{ . }}}
+    {{- end }}
+    {{- with .network.peers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+    {{- if not (or .network.cidrs .network.peers) }}
+    {{- fail (printf "%s.network: name cidrs or peers of %s, or set networkPolicy.enabled=false." .value .address) }}
+    {{- end }}
+  ports:
+    {{- range $ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end -}}
+
+{{/* (dict "root" $ "component" "s3" "port" 9000): an egress rule to a part of this release. */}}
+{{- define "medq.inside" -}}
+- to:
+    - podSelector:
+        matchLabels: {{- include "medq.selector" . | nindent 10 }}
+  ports:
+    {{- range .ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end -}}
+
+{{/* (dict "root" $ "use" "kafka" "component" "embedding"): the egress rule of one thing that a component stands on; empty where it is not there. */}}
+{{- define "medq.use" -}}
+{{- $v := .root.Values -}}
+{{- if eq .use "kafka" -}}
+  {{- if $v.kafka.enabled -}}
+- to:
+    - podSelector:
+        matchLabels: {strimzi.io/cluster: {{ include "medq.kafka.cluster" .root }}, strimzi.io/kind: Kafka}
+  ports:
+    - {protocol: TCP, port: 9093}
+  {{- else -}}
+  {{- include "medq.outside" (dict "network" $v.externalKafka.network "address" $v.externalKafka.bootstrap "value" "externalKafka") -}}
+  {{- end -}}
+{{- else if eq .use "s3" -}}
+  {{- if $v.s3.enabled -}}
+  {{- include "medq.inside" (dict "root" .root "component" "s3" "ports" (list 9000)) -}}
+  {{- else -}}
+  {{- include "medq.outside" (dict "network" $v.externalS3.network "address" $v.externalS3.endpoint "value" "externalS3") -}}
+  {{- end -}}
+{{- else if eq .use "postgresql" -}}
+  {{- include "medq.outside" (dict "network" $v.externalPostgresql.network "address" "PostgreSQL" "value" "externalPostgresql") -}}
+{{- else if eq .use "qdrant" -}}
+  {{- if $v.qdrant.enabled -}}
+  {{- include "medq.inside" (dict "root" .root "component" "qdrant" "ports" (list 6333 6334)) -}}
+  {{- else if $v.externalQdrant.url -}}
+  {{- include "medq.outside" (dict "network" $v.externalQdrant.network "address" $v.externalQdrant.url "value" "externalQdrant") -}}
+  {{- end -}}
+{{- else if and (eq .use "telemetry") $v.telemetry.otlpEndpoint -}}
+  {{- include "medq.outside" (dict "network" $v.telemetry.network "address" $v.telemetry.otlpEndpoint "value" "telemetry") -}}
+{{- else if and (eq .use "oidc") $v.auth.oidc.issuer (not $v.auth.oidc.jwksSecret) -}}
+  {{- include "medq.outside" (dict "network" $v.auth.oidc.network "address" $v.auth.oidc.issuer "value" "auth.oidc") -}}
+{{- else if eq .use "kubernetes" -}}
+  {{- include "medq.outside" (dict "network" $v.networkPolicy.apiServer "address" "the API server" "value" "networkPolicy.apiServer") -}}
+{{- else if eq .use "itself" -}}
+- to:
+    - podSelector:
+        matchLabels: {{- include "medq.selector" . | nindent 10 }}
+{{- end -}}
+{{- end -}}

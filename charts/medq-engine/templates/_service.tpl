@@ -1,0 +1,302 @@
+{{/*
+A service, whole: account, Service, workload, claim, disruption budget, autoscaler.
+(dict "root" $ "name" "embedding" "kind" "Deployment" "data" true "env" "<more variables>"
+      "isSingle" false "state" "claim" or "" "token" false "automount" false)
+  kind     a StatefulSet where the stable name lets a restarted pod take up its operations at once
+  isSingle never two pods at a time
+  state    name of the claim mounted at /state; empty: a folder that goes with the pod
+  token    the pod talks to the API server
+*/}}
+{{- define "medq.service" -}}
+{{- $ := .root -}}
+{{- $own := index $.Values .name -}}
+{{- $fullname := printf "%s-%s" (include "medq.fullname" $) .name -}}
+{{- $labels := include "medq.labels" (dict "root" $ "component" .name) -}}
+{{- $scaling := $own.autoscaling | default (dict "enabled" false) -}}
+apiVersion: v1
+kind: ServiceAccount
+metadata:
+  name: {{ $fullname }}
+  labels: {{- $labels | nindent 4 }}
+automountServiceAccountToken: false
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: {{ $fullname }}
+  labels: {{- $labels | nindent 4 }}
+spec:
+  selector: {{- include "medq.selector" (dict "root" $ "component" .name) | nindent 4 }}
+  ports:
+    - {name: grpc, port: 50051, targetPort: grpc, appProtocol: grpc}
+    - {name: grpc-health, port: 50052, targetPort: grpc-health, appProtocol: grpc}
+    - {name: metrics, port: 9464, targetPort: metrics}
+---
+apiVersion: apps/v1
+kind: {{ .kind }}
+metadata:
+  name: {{ $fullname }}
+  labels: {{- $labels | nindent 4 }}
+spec:
+  {{- if not $scaling.enabled }}
+  replicas: {{ $own.replicas | default 1 }}
+  {{- end }}
+  {{- if eq .kind "StatefulSet" }}
+  serviceName: {{ $fullname }}
+  podManagementPolicy: Parallel
+  {{- else }}
+  strategy:
+    type: {{ $own.strategy }}
+  {{- end }}
+  selector:
+    matchLabels: {{- include "medq.selector" (dict "root" $ "component" .name) | nindent 6 }}
+  template:
+    metadata:
+      labels:
+        {{- $labels | nindent 8 }}
+        {{- with $own.podLabels }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+      annotations:
+        kubectl.kubernetes.io/default-container: {{ .name }}
+        {{- with $own.podAnnotations }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+    spec:
+      {{- include "medq.placement" (dict "root" $ "on" $own) | trim | nindent 6 }}
+      serviceAccountName: {{ $fullname }}
+      automountServiceAccountToken: {{ .token | default false }}
+      enableServiceLinks: false # its variables begin with MEDQ_ where the release is named medq
+      {{- with $own.priorityClassName }}
+      priorityClassName: {{ . }}
+      {{- end }}
+      {{- with $own.runtimeClassName }}
+      runtimeClassName: {{ . }}
+      {{- end }}
+      terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+      securityContext: {{- include "medq.podSecurity" $ | nindent 8 }}
+      {{- if not .isSingle }}
+      topologySpreadConstraints:
+        - maxSkew: 1
+          topologyKey: kubernetes.io/hostname
+          whenUnsatisfiable: ScheduleAnyway
+          labelSelector:
+            matchLabels: {{- include "medq.selector" (dict "root" $ "component" .name) | nindent 14 }}
+      {{- end }}
+      containers:
+        - name: {{ .name }}
+          image: {{ include "medq.image" . | quote }}
+          imagePullPolicy: {{ include "medq.pullPolicy" . }}
+          securityContext: {{- include "medq.containerSecurity" $ | nindent 12 }}
+          ports:
+            - {name: grpc, containerPort: 50051}
+            - {name: grpc-health, containerPort: 50052}
+            - {name: metrics, containerPort: 9464}
+          env:
+            {{- include "medq.env" . | trim | nindent 12 }}
+            {{- with .env }}
+            {{- . | trim | nindent 12 }}
+            {{- end }}
+          resources: {{- include "medq.resources" $own | nindent 12 }}
+          startupProbe:
+            grpc: {port: 50052}
+            periodSeconds: 2
+            timeoutSeconds: 2
+            failureThreshold: {{ div $own.startSeconds 2 }}
+          readinessProbe:
+            grpc: {port: 50052}
+            periodSeconds: 5
+            timeoutSeconds: 3
+          livenessProbe:
+            grpc: {port: 50052}
+            periodSeconds: 10
+            timeoutSeconds: 5
+            failureThreshold: 6
+          volumeMounts:
+            - {name: state, mountPath: /state}
+            - {name: tmp, mountPath: /tmp}
+            {{- if and .data (include "medq.dataClaim" $) }}
+            - {name: data, mountPath: {{ $.Values.data.mountPath }}, readOnly: true}
+            {{- end }}
+            {{- include "medq.secretMounts" . | trim | nindent 12 }}
+      volumes:
+        - name: state
+          {{- if .state }}
+          persistentVolumeClaim:
+            claimName: {{ .state }}
+          {{- else }}
+          emptyDir:
+            sizeLimit: {{ $own.scratch }}
+          {{- end }}
+        - name: tmp
+          emptyDir: {}
+        {{- if and .data (include "medq.dataClaim" $) }}
+        - name: data
+          persistentVolumeClaim:
+            claimName: {{ include "medq.dataClaim" $ }}
+            readOnly: true
+        {{- end }}
+        {{- include "medq.secretVolumes" . | trim | nindent 8 }}
+---
+{{ include "medq.disruption" (dict "root" $ "name" .name "labels" $labels) }}
+{{- if $scaling.enabled }}
+---
+{{ include "medq.autoscaler" (dict "root" $ "name" .name "labels" $labels "fullname" $fullname "scaling" $scaling) }}
+{{- end }}
+{{- end -}}
+
+{{/* Requests and limits, with the GPUs. */}}
+{{- define "medq.resources" -}}
+{{- $resources := deepCopy .resources -}}
+{{- with .gpu -}}
+{{- if .count -}}
+{{- $limits := set (default (dict) $resources.limits) .resource .count -}}
+{{- $_ := set $resources "limits" $limits -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{/* One pod of a service goes at a time; a single one may go, or its node could never be drained. */}}
+{{- define "medq.disruption" -}}
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata:
+  name: {{ include "medq.fullname" .root }}-{{ .name }}
+  labels: {{- .labels | nindent 4 }}
+spec:
+  maxUnavailable: 1
+  selector:
+    matchLabels: {{- include "medq.selector" (dict "root" .root "component" .name) | nindent 6 }}
+{{- end -}}
+
+{{- define "medq.autoscaler" -}}
+{{- $keda := .scaling.keda | default (dict "enabled" false) -}}
+{{- if $keda.enabled -}}
+{{- $kafka := include "medq.kafka" .root | fromYaml -}}
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata:
+  name: {{ .fullname }}
+  labels: {{- .labels | nindent 4 }}
+spec:
+  scaleTargetRef:
+    name: {{ .fullname }}
+  minReplicaCount: {{ .scaling.minReplicas }}
+  maxReplicaCount: {{ .scaling.maxReplicas }}
+  cooldownPeriod: 300
+  triggers:
+    - type: kafka
+      metadata:
+        bootstrapServers: {{ $kafka.bootstrap | quote }}
+        consumerGroup: embedding
+        topic: medq.embedding.image-ingested.v1
+        lagThreshold: {{ $keda.lagThreshold | quote }}
+        {{- if hasPrefix "SASL" $kafka.securityProtocol }}
+        sasl: {{ dict "SCRAM-SHA-512" "scram_sha512" "SCRAM-SHA-256" "scram_sha256" "PLAIN" "plaintext" | dig $kafka.saslMechanism "none" }}
+        username: {{ $kafka.username | quote }}
+        {{- end }}
+        {{- if hasSuffix "SSL" $kafka.securityProtocol }}
+        tls: enable
+        {{- end }}
+      {{- if or (hasPrefix "SASL" $kafka.securityProtocol) $kafka.caSecret }}
+      authenticationRef:
+        name: {{ .fullname }}
+---
+apiVersion: keda.sh/v1alpha1
+kind: TriggerAuthentication
+metadata:
+  name: {{ .fullname }}
+  labels: {{- .labels | nindent 4 }}
+spec:
+  secretTargetRef:
+    {{- if hasPrefix "SASL" $kafka.securityProtocol }}
+    - {parameter: password, name: {{ $kafka.existingSecret }}, key: {{ $kafka.passwordKey }}}
+    {{- end }}
+    {{- with $kafka.caSecret }}
+    - {parameter: ca, name: {{ . }}, key: ca.crt}
+    {{- end }}
+      {{- end }}
+{{- else -}}
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata:
+  name: {{ .fullname }}
+  labels: {{- .labels | nindent 4 }}
+spec:
+  scaleTargetRef:
+    apiVersion: apps/v1
+    kind: Deployment
+    name: {{ .fullname }}
+  minReplicas: {{ .scaling.minReplicas }}
+  maxReplicas: {{ .scaling.maxReplicas }}
+  metrics:
+    - type: Resource
+      resource:
+        name: cpu
+        target: {type: Utilization, averageUtilization: {{ .scaling.targetCpuPercent }}}
+  behavior:
+    scaleDown:
+      stabilizationWindowSeconds: 300
+{{- end -}}
+{{- end -}}
+
+{{/* (dict "root" $ "name" "retrieval" "size" "10Gi"): a claim that stays when the release goes, and its volume on a node's own disk. */}}
+{{- define "medq.claim" -}}
+{{- $ := .root -}}
+{{- $fullname := printf "%s-%s" (include "medq.fullname" $) .name -}}
+{{- $labels := include "medq.labels" (dict "root" $ "component" .name) -}}
+{{- if $.Values.storage.hostPath }}
+{{- include "medq.localVolume" (dict "root" $ "labels" $labels "claim" $fullname "size" .size "path" (printf "%s/%s" $.Values.storage.hostPath .name) "mode" "ReadWriteOnce" "keep" true) }}
+---
+{{- end }}
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ $fullname }}
+  labels: {{- $labels | nindent 4 }}
+  annotations:
+    helm.sh/resource-policy: keep
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- if $.Values.storage.hostPath }}
+  storageClassName: ""
+  volumeName: {{ $.Release.Namespace }}-{{ $fullname }}
+  {{- else if $.Values.storage.storageClass }}
+  storageClassName: {{ $.Values.storage.storageClass }}
+  {{- end }}
+  resources:
+    requests:
+      storage: {{ .size }}
+{{- end -}}
+
+{{/* A folder of the node's disk. Of kind `local`, so that its group is set and PodSecurity "restricted" holds; the folder must be there. */}}
+{{- define "medq.localVolume" }}
+apiVersion: v1
+kind: PersistentVolume
+metadata:
+  name: {{ .root.Release.Namespace }}-{{ .claim }}
+  labels: {{- .labels | nindent 4 }}
+  {{- if .keep }}
+  annotations:
+    helm.sh/resource-policy: keep
+  {{- end }}
+spec:
+  capacity:
+    storage: {{ .size }}
+  accessModes: [{{ .mode }}]
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: ""
+  claimRef:
+    apiVersion: v1
+    kind: PersistentVolumeClaim
+    namespace: {{ .root.Release.Namespace }}
+    name: {{ .claim }}
+  local:
+    path: {{ .path }}
+  nodeAffinity:
+    required:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - {key: kubernetes.io/hostname, operator: {{ ternary "In" "Exists" (not (empty .root.Values.storage.node)) }}{{ with .root.Values.storage.node }}, values: [{{ . }}]{{ end }}}
+{{ end -}}
