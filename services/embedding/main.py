@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
+from services.embedding.ports import Encoder
 from services.embedding.settings import EmbeddingSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -14,8 +15,22 @@ from shared.rpc.main import serve
 from shared.rpc.server import Service
 
 
-def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
-    """The composition root."""
+def build(
+    settings: EmbeddingSettings,
+    channels: Channels,
+    bus: EventBus,
+    objects: ObjectStore,
+    encoder: Encoder | None = None,
+) -> Service:
+    """The composition root.
+
+    Args:
+        settings: Its settings.
+        channels: Unused: the service calls no other.
+        bus: Where its events come from.
+        objects: Where images and image sets lie.
+        encoder: What embeds; None: image statistics.
+    """
     from services.embedding.adapters.dicom import quiet_pydicom
     from services.embedding.adapters.statistics_encoder import StatisticsEncoder
     from services.embedding.handlers import make_handlers
@@ -27,10 +42,11 @@ def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, object
 
     quiet_pydicom()
     engine = open_database(settings, "embedding")
-    encoder = StatisticsEncoder()
+    encoder = encoder or StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()
-    ingest = Ingest(store, objects, encoder, key, settings.batch_size, settings.state_folder / "cache")
+    worker = EmbeddingWorker(store, objects, encoder, settings.claim_size)
+    ingest = Ingest(store, objects, worker, key, settings.batch_size, settings.state_folder / "cache")
     operations = Operations(
         "embedding",
         engine,
@@ -39,7 +55,6 @@ def build(settings: EmbeddingSettings, channels: Channels, bus: EventBus, object
         lease_seconds=settings.lease_seconds,
     )
     servicer = Embedding(store, encoder, operations)
-    worker = EmbeddingWorker(store, objects, encoder, settings.batch_size)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

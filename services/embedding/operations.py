@@ -26,7 +26,6 @@ from services.embedding.adapters.sources import Entry, list_entries
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import SPLITS, UNKNOWN, Quarantined, check_size, name_modality
 from services.embedding.facts import Facts
-from services.embedding.ports import Encoder
 from services.embedding.store import Store
 from services.embedding.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
 from services.embedding.worker import INPUTS, EmbeddingWorker
@@ -45,9 +44,9 @@ class Ingest:
     Args:
         store: The service's tables.
         objects: Where images and image sets go.
-        encoder: What embeds.
+        worker: What embeds.
         key: The site's key for hashes of identifiers.
-        batch_size: Inputs of one transaction.
+        batch_size: Inputs of one transaction; when it is over, replicas are told of them and begin to embed.
         cache_folder: Where a source out of the object store is unpacked.
     """
 
@@ -55,18 +54,17 @@ class Ingest:
         self,
         store: Store,
         objects: ObjectStore,
-        encoder: Encoder,
+        worker: EmbeddingWorker,
         key: bytes,
         batch_size: int,
         cache_folder: Path,
     ) -> None:
         self._store = store
         self._objects = objects
-        self._encoder = encoder
+        self._worker = worker
         self._key = key
         self._batch_size = batch_size
         self._cache_folder = cache_folder
-        self._worker = EmbeddingWorker(store, objects, encoder, batch_size)
 
     def __call__(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
         """Run it; the result is the image set's URI.
@@ -76,7 +74,7 @@ class Ingest:
             FailedPrecondition: it names nothing, or nothing in it could be read.
         """
         entries = list_entries(self._locate(request.source_uri))
-        facts = Facts(self._encoder.encoder_id, request.run_id, request.operation_id)
+        facts = Facts(self._worker.encoder_id, request.run_id, request.operation_id)
         self._read_all(context, request, entries, facts)
         inputs = self._store.inputs(request.operation_id)
         rows = [inputs[entry.name] for entry in entries]
@@ -158,10 +156,10 @@ class Ingest:
     def _embed_all(self, context: OperationContext, image_ids: set[str], facts: Facts) -> None:
         pause = threading.Event()
         while missing := self._store.without_vector(image_ids):
-            for start in range(0, len(missing), self._batch_size):
-                done = len(image_ids) - len(missing) + start
+            done = len(image_ids) - len(missing)
+            for start in range(0, len(missing), self._worker.claim_size):
                 context.progress(done, len(image_ids), "images", "embedding")
-                self._worker.embed(missing[start : start + self._batch_size], facts)
+                done += self._worker.embed(missing[start : start + self._worker.claim_size], facts)
             if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
@@ -191,7 +189,7 @@ class Ingest:
                 parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
                 configuration={
                     "default_modality": request.default_modality,
-                    "encoder_id": self._encoder.encoder_id,
+                    "encoder_id": self._worker.encoder_id,
                     "split": request.split,
                 },
                 seed=0,

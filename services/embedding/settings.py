@@ -18,4 +18,7 @@ class EmbeddingSettings(ServiceSettings):
         min_length=16,
         description="Key of the hashes of patients and sessions; the default is public, a site sets its own.",
     )
-    batch_size: int = Field(64, ge=1, le=4096, description="Images that are read, or embedded, at once.")
+    batch_size: int = Field(64, ge=1, le=4096, description="Images that are read and recorded at once.")
+    claim_size: int = Field(
+        16, ge=1, le=256, description="Images that are claimed and embedded at once; the smaller, the more evenly replicas share."
+    )

@@ -72,7 +72,9 @@ class Bench:
 
     def ingest(self, source: Path, at: int = -1) -> str:
         """Begin, or begin again, as a process that was just started does."""
-        ingest = Ingest(self.store(), self.objects, self.encoder, b"key", 4, self.folder / "cache")
+        store = self.store()
+        worker = EmbeddingWorker(store, self.objects, self.encoder, claim_size=4)
+        ingest = Ingest(store, self.objects, worker, b"key", 4, self.folder / "cache")
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return ingest(Context(at), request)  # type: ignore[arg-type]
 
@@ -111,7 +113,7 @@ def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_p
     ids = bench.store().without_vector([row.image_id for row in bench.store().inputs("op").values()])
     assert len(ids) == 6
     other = CountingEncoder()
-    worker = EmbeddingWorker(bench.store("other"), bench.objects, other, batch_size=2)
+    worker = EmbeddingWorker(bench.store("other"), bench.objects, other, claim_size=2)
     handle = make_handlers(worker, "counting")[IMAGE_INGESTED]
     messages = [events_pb2.ImageIngested(image_id=image_id).SerializeToString() for image_id in ids[:3]]
     events = [
@@ -133,7 +135,7 @@ def test_claims_are_given_back_when_the_work_fails(bench: Bench, tmp_path: Path)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
     store = bench.store("other")
-    worker = EmbeddingWorker(store, bench.objects, CountingEncoder(), batch_size=2)
+    worker = EmbeddingWorker(store, bench.objects, CountingEncoder(), claim_size=2)
     with pytest.raises(DataLoss):
         worker.embed(image_ids, Facts("counting"))
     assert store.claim(image_ids) == image_ids
