@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import urllib3
-from kubernetes import client, config
+from kubernetes import client
+from kubernetes import config as kubernetes_config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 
@@ -42,9 +44,11 @@ def connect(kubeconfig: Path | None) -> client.ApiClient:
     Raises:
         FailedPrecondition: the file is no kubeconfig, or this process is in no pod.
     """
+    config: Any = kubernetes_config  # its functions have no types
     try:
         if kubeconfig is not None:
-            return config.new_client_from_config(config_file=str(kubeconfig))
+            from_file: client.ApiClient = config.new_client_from_config(config_file=str(kubeconfig))
+            return from_file
         settings = client.Configuration()
         config.load_incluster_config(client_configuration=settings)
         return client.ApiClient(settings)

@@ -16,12 +16,12 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.logging import disable_progress_bar
 
+from services.training.model_files import COMPLETE, newest_checkpoint
 from services.training.samples import Encoder, read_samples
 from services.training.spec import TrainingSpec
-from services.training.trainer import COMPLETE, SftTrainer, build_trainer, curve_point
+from services.training.trainer import SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
 
@@ -89,9 +89,8 @@ def last_checkpoint(folder: Path) -> Path | None:
     """The newest complete checkpoint; what was cut off while it was written is removed."""
     for checkpoint in folder.glob("checkpoint-*"):
         if not (checkpoint / COMPLETE).exists():
-            shutil.rmtree(checkpoint)
-    newest = get_last_checkpoint(str(folder))
-    return None if newest is None else Path(newest)
+            shutil.rmtree(checkpoint, ignore_errors=True)  # each process of the job removes it
+    return newest_checkpoint(folder)
 
 
 def save_result(spec: TrainingSpec, trainer: SftTrainer, processor: Any, counts: dict[str, int]) -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from services.training.job_log import error_content
 from services.training.parent import die_with_parent
 from services.training.spec import read_spec
 from shared.errors import MedqError
@@ -26,8 +27,7 @@ def main() -> None:
     try:
         finetune(spec)
     except MedqError as error:
-        told = {"reason": error.reason, "message": error.message, **error.metadata}
-        spec.error_file.write_text(json.dumps(told, sort_keys=True))
+        spec.error_file.write_text(json.dumps(error_content(error), sort_keys=True))
         sys.exit(str(error))
 
 

@@ -12,11 +12,12 @@ from services.training.adapters.job_process import JobProcess
 from services.training.adapters.retrieval_gate import RetrievalGate
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
 from services.training.building import DatasetBuilder
+from services.training.migrations import SCHEMA
 from services.training.operations import TrainingOperations
 from services.training.ports import TrainingLauncher
 from services.training.service import Training
 from services.training.settings import TrainingSettings
-from services.training.store import TrainingStore
+from services.training.store import OUTBOX, TrainingStore
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
@@ -42,7 +43,7 @@ def build(
         objects: Where models and datasets lie.
         launcher: Runs jobs; None: Kubernetes Jobs or child processes on this machine, as the settings say.
     """
-    engine = open_database(settings, "training")
+    engine = open_database(settings, SCHEMA)
     store = TrainingStore(engine)
     builder = DatasetBuilder(objects, RetrievalGate(channels["retrieval"]))
     work = TrainingOperations(objects, store, builder, launcher or _launcher(settings, objects), settings)
@@ -64,7 +65,7 @@ def build(
         full_name="medq.training.v1.TrainingService",
         register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations)),
         operations=operations,
-        outbox=store.outbox,
+        outbox=OUTBOX,
         engine=engine,
         objects=objects,
         close=engine.dispose,

@@ -25,6 +25,8 @@ _TRAINER_FILES = (
     "training_args.bin",
 )
 CHECKPOINT = "checkpoint"
+COMPLETE = "complete"
+"""Marker that is written into a checkpoint after everything else; a folder without it was cut off."""
 
 
 def store_model(
@@ -62,6 +64,17 @@ def store_model(
             configuration=dict(configuration),
             seed=seed,
         )
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint of most steps below a folder, if any."""
+    sealed = [marker.parent for marker in folder.glob(f"checkpoint-*/{COMPLETE}")]
+    return max(sealed, key=checkpoint_step, default=None)
+
+
+def checkpoint_step(folder: Path) -> int:
+    """Optimiser steps done in a `checkpoint-<step>` folder."""
+    return int(folder.name.rpartition("-")[2])
 
 
 def store_checkpoint(objects: ObjectStore, folder: Path, staging: Path) -> str:

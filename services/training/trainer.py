@@ -14,12 +14,10 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from services.training.domain.conversations import Sample
 from services.training.domain.loss import sft_loss
+from services.training.model_files import COMPLETE
 from services.training.samples import Encoder
 from services.training.spec import TrainingSpec
 from shared.errors import FailedPrecondition
-
-COMPLETE = "complete"
-"""Marker that is written into a checkpoint after everything else; a folder without it was cut off."""
 
 
 class SftTrainer(Trainer):  # type: ignore[misc]

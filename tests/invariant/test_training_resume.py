@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from transformers import TrainerCallback
 
 from services.training.finetune import finetune
+from services.training.model_files import COMPLETE
 from services.training.spec import TrainingSpec
-from services.training.trainer import COMPLETE
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
 

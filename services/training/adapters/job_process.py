@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from services.training.job_log import read_error, read_progress
 from services.training.ports import TrainingProgress
 from services.training.spec import TrainingSpec, read_spec
 from shared.errors import Cancelled, Internal, MedqError
@@ -135,17 +136,13 @@ def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:
     text = progress.read()
     whole = text[: text.rfind(b"\n") + 1]
     progress.seek(start + len(whole))
-    rows = [json.loads(line) for line in whole.splitlines()]
-    return [TrainingProgress(row["step"], row["n_steps"], row["loss"], row["learning_rate"]) for row in rows]
+    return [read_progress(json.loads(line)) for line in whole.splitlines()]
 
 
 def _failure(spec: TrainingSpec, code: int, log_path: Path) -> MedqError:
     """The error that the child wrote down, or one with the end of its log."""
     if spec.error_file.is_file():
-        told = json.loads(spec.error_file.read_text(encoding="utf-8"))
-        kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
-        kind = kinds.get(told.pop("reason"), Internal)
-        return kind(told.pop("message"), **told)
+        return read_error(json.loads(spec.error_file.read_text(encoding="utf-8")))
     tail = log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
     return Internal(
         f"The training process ended with code {code} and no result; its log ends with: {tail.strip()}",
