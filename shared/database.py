@@ -8,28 +8,47 @@ in between. A transaction that only reads uses `reader(engine)` and waits for no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy
+from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random
+from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random, wait_random_exponential
 
 from shared.errors import InvalidArgument
 
 BUSY_TIMEOUT_SECONDS = 30.0
+#: What SQLAlchemy raises while a database is away, restarts, or is too busy: trying again may help.
+OUTAGES = (OperationalError, InterfaceError, PoolTimeout)
+#: Numbers that the database counts up.
+SERIAL = sqlalchemy.BigInteger().with_variant(sqlalchemy.Integer, "sqlite")
 _POOL_SIZE = 16
+# PostgreSQL has 100 connections by default, and a dozen processes share them; a transaction takes milliseconds.
+_POSTGRESQL_POOL_SIZE, _POSTGRESQL_OVERFLOW = 2, 4
 _BEGIN = "medq_begin"
-# A broken connection is noticed after a minute, not after the two hours of the kernel's default.
+# A broken connection is noticed after a minute, not after the two hours of the kernel's default: by this side ...
 _POSTGRESQL_KEEPALIVE = {
+    "connect_timeout": 5,
     "keepalives": 1,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
     "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+# ... and by the server, which else keeps the locks of a process whose node has gone. Times in milliseconds.
+_POSTGRESQL_SETTINGS = {
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+    "lock_timeout": "30000",
+    "statement_timeout": "60000",
 }
 
 
@@ -59,13 +78,7 @@ def create_engine(url: str, schema: str = "") -> Engine:
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
-        options = {"options": f"-csearch_path={schema}"} if schema else {}
-        return sqlalchemy.create_engine(
-            parsed.set(drivername="postgresql+psycopg"),
-            pool_pre_ping=True,
-            pool_size=_POOL_SIZE,
-            connect_args={**_POSTGRESQL_KEEPALIVE, **options},
-        )
+        return _create_postgresql(parsed, schema)
     if kind != "sqlite":
         raise InvalidArgument(
             "no such kind of database", field="url", value=kind, remedy="use sqlite or postgresql"
@@ -79,6 +92,29 @@ def create_engine(url: str, schema: str = "") -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _create_postgresql(url: URL, schema: str) -> Engine:
+    settings = {**_POSTGRESQL_SETTINGS, **({"search_path": schema} if schema else {})}
+    return sqlalchemy.create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=_POSTGRESQL_POOL_SIZE,
+        max_overflow=_POSTGRESQL_OVERFLOW,
+        connect_args={
+            **_POSTGRESQL_KEEPALIVE,
+            "options": " ".join(f"-c{name}={value}" for name, value in settings.items()),
+        },
+    )
+
+
+#: Decorates a function that writes under a key: it outlasts an outage of a minute.
+insist = retry(
+    retry=retry_if_exception_type(OUTAGES),
+    wait=wait_random_exponential(multiplier=0.1, max=2),
+    stop=stop_after_delay(60),
+    reraise=True,
+)
 
 
 def reader(engine: Engine) -> Engine:
@@ -115,4 +151,44 @@ def _begin_sqlite(connection: Connection) -> None:
 def insert_ignoring(connection: Connection, table: sqlalchemy.Table, values: Mapping[str, object]) -> bool:
     """Insert a row unless one with its key is there, which stays as it is; whether it was inserted."""
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    return bool(connection.execute(dialect.insert(table).values(values).on_conflict_do_nothing()).rowcount)
+    # Asked by RETURNING: the driver's row count is -1 where the key is one that the database counts up.
+    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
+    return connection.execute(statement.returning(sqlalchemy.literal(1))).first() is not None
+
+
+def serialize(connection: Connection, name: str) -> None:
+    """Let one transaction of this name after the other run, from here to their ends.
+
+    On SQLite transactions that write do so anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sqlalchemy.select(sqlalchemy.func.pg_advisory_xact_lock(lock_key(name))))
+
+
+@contextmanager
+def alone(engine: Engine, name: str) -> Iterator[bool]:
+    """Whether this process is the only one in a block of this name; another one gets False at once.
+
+    The lock, which a connection of PostgreSQL holds or a file beside that of SQLite, goes with the process, however that ends.
+    """
+    if engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            key = lock_key(name)
+            yield bool(
+                connection.execute(
+                    sqlalchemy.select(sqlalchemy.func.pg_try_advisory_xact_lock(key))
+                ).scalar_one()
+            )
+        return
+    lock = FileLock(f"{engine.url.database}.{name}.lock", is_singleton=False)
+    with suppress(Timeout):
+        lock.acquire(timeout=0)
+    try:
+        yield lock.is_locked
+    finally:
+        lock.release()
+
+
+def lock_key(name: str) -> sqlalchemy.ColumnElement[int]:
+    """The key of PostgreSQL's advisory lock of a name in the current schema (the locks are the whole database's)."""
+    return sqlalchemy.func.hashtextextended(sqlalchemy.func.current_schema() + "/" + name, 0)

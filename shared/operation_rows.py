@@ -12,33 +12,32 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from shared.database import insert_ignoring, reader
+from shared.database import SERIAL, insert_ignoring, insist, reader
 from shared.errors import AlreadyExists, NotFound
 
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
 TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
 
-_METADATA = sa.MetaData()
+#: Every service has this table.
+METADATA = sa.MetaData()
 _TABLE = sa.Table(
     "operations",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("operation_id", sa.String(200), nullable=False, unique=True),
-    sa.Column("kind", sa.String(80), nullable=False),
+    METADATA,
+    sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("operation_id", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
     sa.Column("request", sa.LargeBinary, nullable=False),
-    sa.Column("request_digest", sa.String(64), nullable=False),
-    sa.Column("state", sa.String(16), nullable=False, index=True),
+    sa.Column("request_digest", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False, index=True),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("done", sa.BigInteger, nullable=False),
     sa.Column("total", sa.BigInteger, nullable=False),
-    sa.Column("unit", sa.String(40), nullable=False),
-    sa.Column("message", sa.String(400), nullable=False),
+    sa.Column("unit", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
     sa.Column("failure", sa.Text, nullable=False),
-    sa.Column("result_uri", sa.String(200), nullable=False),
-    sa.Column("owner", sa.String(200), nullable=False),
+    sa.Column("result_uri", sa.Text, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
     sa.Column("lease_until", sa.Float, nullable=False),
     sa.Column("is_cancel_requested", sa.Boolean, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
@@ -73,15 +72,6 @@ class Operation:
         return self.state in TERMINAL
 
 
-# Own writes outlast a short outage of the database.
-_insist = retry(
-    retry=retry_if_exception_type(OperationalError),
-    wait=wait_random_exponential(multiplier=0.1, max=2),
-    stop=stop_after_delay(60),
-    reraise=True,
-)
-
-
 @dataclass(frozen=True)
 class Claimed:
     """What a process needs to begin an operation that is now its own."""
@@ -89,13 +79,14 @@ class Claimed:
     kind: str
     request: bytes
     is_cancel_requested: bool
+    attempts: int
 
 
 class OperationRows:
     """The rows of one service, as one process writes them.
 
     Args:
-        engine: The service's database; the table is created where it is missing.
+        engine: The service's database.
         owner: Stable name of this process.
         lease_seconds: After so long without a sign of life another process may take a row.
     """
@@ -104,9 +95,8 @@ class OperationRows:
         self._engine = engine
         self._owner = owner
         self._lease_seconds = lease_seconds
-        _METADATA.create_all(engine)
 
-    @_insist
+    @insist
     def insert(self, operation_id: str, kind: str, body: bytes, digest: str) -> None:
         """Note an operation unless it is there already.
 
@@ -181,7 +171,7 @@ class OperationRows:
             query = sa.select(_TABLE.c.operation_id).order_by(_TABLE.c.sequence)
             return [*connection.execute(query.where(self._free() & _TABLE.c.kind.in_(kinds))).scalars()]
 
-    @_insist
+    @insist
     def claim(self, operation_id: str) -> Claimed | None:
         """Make an operation this process's own; None where it has ended or another process has it."""
         statement = (
@@ -193,11 +183,11 @@ class OperationRows:
                 lease_until=time.time() + self._lease_seconds,
                 attempts=_TABLE.c.attempts + 1,
             )
-            .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested)
+            .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested, _TABLE.c.attempts)
         )
         with self._engine.begin() as connection:
             row = connection.execute(statement).one_or_none()
-        return None if row is None else Claimed(row.kind, row.request, row.is_cancel_requested)
+        return None if row is None else Claimed(*row)
 
     def progress(self, operation_id: str, done: int, total: int, unit: str, message: str) -> bool:
         """Write progress and renew the lease; in the same statement, whether the operation was called off."""
@@ -224,7 +214,7 @@ class OperationRows:
         with self._engine.begin() as connection:
             return {row.operation_id for row in connection.execute(statement) if row.is_cancel_requested}
 
-    @_insist
+    @insist
     def finish(
         self, operation_id: str, worked_seconds: float, *, state: str, result_uri: str = "", failure: str = ""
     ) -> None:
@@ -234,7 +224,7 @@ class OperationRows:
             values["done"] = _TABLE.c.total
         self._write_own(operation_id, worked_seconds, **values)
 
-    @_insist
+    @insist
     def give_back(self, operation_id: str, worked_seconds: float) -> None:
         """Let any process take the operation up at once."""
         self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner=""))

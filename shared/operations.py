@@ -25,8 +25,9 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from google.protobuf.message import Message
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
+from shared.database import OUTAGES
 from shared.errors import Cancelled, InvalidArgument, MedqError
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
@@ -38,6 +39,8 @@ from shared.tracing import span
 PROGRESS_PERIOD_SECONDS = 0.5
 #: How soon a process takes up what another has noted, or what a dead one had in hand once its lease is over, in seconds.
 LOOK_SECONDS = 1.0
+#: An operation that an outage of the database interrupts begins again, but not for ever.
+MAX_ATTEMPTS = 100
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
@@ -98,7 +101,7 @@ class Operations:
 
     Args:
         service: Name of the service, for metrics and logs.
-        engine: The service's database; the table is created where it is missing.
+        engine: The service's database.
         functions: Request class to restartable function `(context, request) -> result URI` ("" where it makes none).
         owner: Stable name of this process; rows that it owned before a restart are its own again at once.
         n_workers: Operations that run at the same time.
@@ -237,7 +240,7 @@ class Operations:
         try:
             if self._rows.progress(operation_id, done, total, unit, message):
                 self._cancelled.add(operation_id)
-        except OperationalError:
+        except OUTAGES:
             self._log.warning("progress_not_written", operation_id=operation_id)
         self.notify()
 
@@ -251,9 +254,8 @@ class Operations:
 
     def _run(self, operation_id: str) -> None:
         began = time.monotonic()
-        self._cancelled.discard(
-            operation_id
-        )  # what counts is the row: an attempt before may have been called off
+        # An attempt before this one may have been called off; what counts is the row.
+        self._cancelled.discard(operation_id)
         try:
             claimed = self._rows.claim(operation_id)
             self.notify()
@@ -279,8 +281,11 @@ class Operations:
                 uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
-            # While the server drains, what others called off because of it is no end of this operation.
-            if isinstance(error, _Interrupted) or (self.is_draining and not self.is_cancelled(operation_id)):
+            # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
+            # the database, until it has come again and again.
+            is_outage = isinstance(error, OUTAGES) and claimed.attempts < MAX_ATTEMPTS
+            is_draining = self.is_draining and not self.is_cancelled(operation_id)
+            if isinstance(error, _Interrupted) or is_outage or is_draining:
                 self._rows.give_back(operation_id, time.monotonic() - began)
                 return
             if not isinstance(error, MedqError):

@@ -10,17 +10,27 @@ from sqlalchemy import Engine
 from shared.database import create_engine, sqlite_url
 from shared.events.bus import EventBus
 from shared.events.sqlite import SqliteEventBus
+from shared.migrations import Schema
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import ObjectStore
 from shared.settings import ServiceSettings
 
 
-def open_database(settings: ServiceSettings, service: str) -> Engine:
-    """A service's database: its schema in PostgreSQL, or its own SQLite file in the state folder."""
+def open_database(settings: ServiceSettings, schema: Schema) -> Engine:
+    """A service's database with its tables: its schema in PostgreSQL, or its own SQLite file in the state folder.
+
+    Raises:
+        Unavailable: PostgreSQL did not answer for a minute.
+        FailedPrecondition: Its migrations were not run.
+    """
     url = settings.database_url.get_secret_value()
     if url:
-        return create_engine(url, schema=service)
-    return create_engine(sqlite_url(settings.state_folder / service / f"{service}.sqlite"))
+        engine = create_engine(url, schema=schema.name)
+        schema.require(engine)
+        return engine
+    engine = create_engine(sqlite_url(settings.state_folder / schema.name / f"{schema.name}.sqlite"))
+    schema.migrate_file(engine)
+    return engine
 
 
 def open_bus(settings: ServiceSettings, *, is_sole_owner: bool = False) -> EventBus:

@@ -1,9 +1,11 @@
-"""Endpoints of real servers, for whichever test asks."""
+"""Endpoints of real servers, and databases of both kinds, for whichever test asks."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.databases import Database, postgres_database, sqlite_database
 from tests.support.real_servers import endpoint
 
 
@@ -23,3 +25,13 @@ def s3() -> Iterator[str]:
 def postgres() -> Iterator[str]:
     """postgresql://user@host:port/database of a PostgreSQL server."""
     yield from endpoint("postgres")
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A test that asks for this runs on both."""
+    is_sqlite = request.param == "sqlite"
+    with (
+        sqlite_database(tmp_path) if is_sqlite else postgres_database(request.getfixturevalue("postgres"))
+    ) as opened:
+        yield opened

@@ -18,7 +18,7 @@ from services.controller.domain.ledger import (
     require_valid,
     require_within,
 )
-from shared.database import reader
+from shared.database import SERIAL, reader, serialize
 from shared.errors import AlreadyExists, FailedPrecondition
 
 METADATA = sa.MetaData()
@@ -26,11 +26,11 @@ _TABLE = sa.Table(
     "ledger",
     METADATA,
     sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
-    sa.Column("run_id", sa.String(200), nullable=False),
-    sa.Column("key", sa.String(300), nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
     sa.Column("attempt", sa.Integer, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
     sa.Column("usd", sa.Float, nullable=False),
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("expert_seconds", sa.Float, nullable=False),
@@ -76,6 +76,7 @@ class Ledger:
         """
         require_valid(costs)
         with self._engine.begin() as connection:
+            serialize(connection, f"ledger/{run_id}")
             latest = _latest(connection, run_id, [cost.key for cost in costs])
             new = [cost for cost in costs if cost.key not in latest or latest[cost.key].state != SETTLED]
             usd, expert_seconds = _committed(connection, run_id)
@@ -104,6 +105,7 @@ class Ledger:
         """
         require_valid(costs)
         with self._engine.begin() as connection:
+            serialize(connection, f"ledger/{run_id}")
             latest = _latest(connection, run_id, [cost.key for cost in costs])
             new = [cost for cost in costs if cost.key in latest and latest[cost.key].state != SETTLED]
             for cost in costs:

@@ -11,6 +11,7 @@ from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.adapters.operations_control import OperationsControl
 from services.controller.calls import Collaborators
 from services.controller.ledger_store import Ledger
+from services.controller.migrations import SCHEMA
 from services.controller.operations import run
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
@@ -28,7 +29,7 @@ from shared.rpc.server import Service
 def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
     """The composition root."""
     folder = settings.state_folder / "controller"
-    engine = open_database(settings, "controller")
+    engine = open_database(settings, SCHEMA)
     store, control = RunStore(engine), OperationsControl()
     with_ = Collaborators(channels, objects, store, Ledger(engine), control)
     workflows = DbosWorkflows(

@@ -9,40 +9,40 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from shared.database import reader
+from shared.database import SERIAL, insert_ignoring, reader
 from shared.errors import NotFound
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
 _RUNS = sa.Table(
     "runs",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("run_id", sa.String(100), nullable=False, unique=True),
+    METADATA,
+    sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.Text, nullable=False, unique=True),
     sa.Column("configuration", sa.Text, nullable=False),
     sa.Column("created_at", sa.Float, nullable=False),
-    sa.Column("arm", sa.String(80), nullable=False, default=""),
+    sa.Column("arm", sa.Text, nullable=False, default=""),
     sa.Column("round", sa.Integer, nullable=False, default=0),
-    sa.Column("step", sa.String(80), nullable=False, default=""),
-    sa.Column("operation_id", sa.String(200), nullable=False, default=""),
-    sa.Column("service", sa.String(40), nullable=False, default=""),
+    sa.Column("step", sa.Text, nullable=False, default=""),
+    sa.Column("operation_id", sa.Text, nullable=False, default=""),
+    sa.Column("service", sa.Text, nullable=False, default=""),
     sa.Column("message", sa.Text, nullable=False, default=""),
     sa.Column("failure", sa.Text, nullable=False, default=""),
-    sa.Column("report_uri", sa.String(200), nullable=False, default=""),
+    sa.Column("report_uri", sa.Text, nullable=False, default=""),
     sa.Column("is_retry_asked", sa.Boolean, nullable=False, default=False),
 )
 _RESULTS = sa.Table(
     "results",
-    _METADATA,
-    sa.Column("sequence", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column("run_id", sa.String(100), nullable=False),
-    sa.Column("arm", sa.String(80), nullable=False),
+    METADATA,
+    sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("arm", sa.Text, nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
-    sa.Column("step", sa.String(80), nullable=False),
-    sa.Column("service", sa.String(40), nullable=False),
-    sa.Column("operation_id", sa.String(200), nullable=False),
-    sa.Column("uri", sa.String(200), nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("service", sa.Text, nullable=False),
+    sa.Column("operation_id", sa.Text, nullable=False),
+    sa.Column("uri", sa.Text, nullable=False),
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("worked_seconds", sa.Float, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
@@ -50,7 +50,7 @@ _RESULTS = sa.Table(
 )
 
 #: What the service publishes waits here.
-OUTBOX = Outbox(_METADATA)
+OUTBOX = Outbox(METADATA)
 
 
 @dataclass(frozen=True)
@@ -110,12 +110,11 @@ class RunStore:
     """The rows of runs.
 
     Args:
-        engine: The controller's database; the tables are created where they are missing.
+        engine: The controller's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        _METADATA.create_all(engine)
 
     def create(self, run_id: str, configuration: dict[str, Any]) -> None:
         """Note a run; one that is there stays as it is."""
@@ -125,8 +124,7 @@ class RunStore:
             "created_at": time.time(),
         }
         with self._engine.begin() as connection:
-            if connection.execute(sa.select(_RUNS.c.run_id).where(_RUNS.c.run_id == run_id)).first() is None:
-                connection.execute(sa.insert(_RUNS).values(values))
+            insert_ignoring(connection, _RUNS, values)
 
     def find(self, run_id: str) -> RunRow | None:
         """A run, or None."""
@@ -180,8 +178,8 @@ class RunStore:
         }
         same = sa.and_(*(_RESULTS.c[name] == values[name] for name in ("run_id", "arm", "round", "step")))
         with self._engine.begin() as connection:
-            if not connection.execute(sa.update(_RESULTS).where(same).values(values)).rowcount:
-                connection.execute(sa.insert(_RESULTS).values(values))
+            if not insert_ignoring(connection, _RESULTS, values):
+                connection.execute(sa.update(_RESULTS).where(same).values(values))
             if event is not None:
                 OUTBOX.add(connection, event)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.ports import Encoder
+from services.embedding.migrations import SCHEMA
 from services.embedding.settings import EmbeddingSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -41,7 +42,7 @@ def build(
     from services.embedding.worker import EmbeddingWorker
 
     quiet_pydicom()
-    engine = open_database(settings, "embedding")
+    engine = open_database(settings, SCHEMA)
     encoder = encoder or StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()

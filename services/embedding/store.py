@@ -14,7 +14,6 @@ from services.embedding.tables import (
     IMAGES,
     INPUTS,
     MEMBERS,
-    METADATA,
     OUTBOX,
     STORED,
     VECTORS,
@@ -36,7 +35,7 @@ class Store:
     """The tables, in the service's own database.
 
     Args:
-        engine: The database; the tables are made where they are missing.
+        engine: The database.
         encoder_id: Vectors of other encoders are neither seen nor touched.
         owner: Stable name of this process; claims that it left when it was killed are freed at once.
         clock: Seconds, for claims; the same for every worker.
@@ -49,7 +48,6 @@ class Store:
         self._encoder_id = encoder_id
         self._owner = owner
         self._clock = clock
-        METADATA.create_all(engine)
         with engine.begin() as connection:
             mine = (VECTORS.c.owner == owner) & VECTORS.c.vector.is_(None)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
@@ -78,11 +76,13 @@ class Store:
         """Note a batch of inputs, all or nothing, and tell what is new: once an input, however often it is
         tried.
 
+        Whatever else writes the same rows takes its locks in the same order: images, members, vectors, each by id.
+
         An image without a vector is announced as ingested; a new membership of one that has a vector, as
         embedded.
         """
         with self._engine.begin() as connection:
-            for image in images:
+            for image in sorted(images, key=lambda image: image.image_id):
                 insert_ignoring(connection, IMAGES, asdict(image))
                 vector = {"image_id": image.image_id, "encoder_id": self._encoder_id}
                 if insert_ignoring(
@@ -91,9 +91,8 @@ class Store:
                     OUTBOX.add(connection, ingested(image))
             for row in rows:
                 insert_ignoring(connection, INPUTS, {"operation_id": operation_id, **asdict(row)})
-            changed = [
-                row.member for row in rows if row.status == STORED and self._join(connection, row.member)
-            ]
+            members = sorted((row.member for row in rows if row.status == STORED), key=_order)
+            changed = [member for member in members if self._join(connection, member)]
             self._announce(connection, changed, embedded)
 
     def claim(self, image_ids: Sequence[str]) -> list[str]:
@@ -197,6 +196,10 @@ class Store:
             vector = values.pop("vector")
             if vector is not None:
                 OUTBOX.add(connection, embedded(ImageRow(**values), member, vector))
+
+
+def _order(member: Member) -> tuple[str, str]:
+    return member.image_id, member.split
 
 
 def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -9,6 +9,7 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.adapters.model_server import LoadModel, ModelServer
 from services.evaluation.answering import Answering
+from services.evaluation.migrations import SCHEMA
 from services.evaluation.mining import mine_failures
 from services.evaluation.operations import evaluate, generate, import_benchmark
 from services.evaluation.ports import VisionLanguageModel
@@ -40,7 +41,7 @@ def build(
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder; None: transformers in this process.
     """
-    engine = open_database(settings, "evaluation")
+    engine = open_database(settings, SCHEMA)
     models = ModelServer(
         objects, settings.state_folder / "cache", load_model or partial(_load_transformers, settings)
     )

@@ -12,22 +12,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.evaluation.ports import Generation
 from shared.database import reader
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
 _ANSWERS = sa.Table(
     "answers",
-    _METADATA,
-    sa.Column("model_digest", sa.String(64), primary_key=True),
-    sa.Column("sampling_digest", sa.String(64), primary_key=True),
-    sa.Column("item_id", sa.String(400), primary_key=True),
-    sa.Column("image_id", sa.String(64), primary_key=True),
-    sa.Column("prompt_digest", sa.String(64), primary_key=True),
+    METADATA,
+    sa.Column("model_digest", sa.Text, primary_key=True),
+    sa.Column("sampling_digest", sa.Text, primary_key=True),
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("image_id", sa.Text, primary_key=True),
+    sa.Column("prompt_digest", sa.Text, primary_key=True),
     sa.Column("run", sa.Integer, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),  # as JSON: a model may say NUL, which PostgreSQL refuses
     sa.Column("token_logprobs", sa.Text, nullable=False),
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class AnswerKey:
     """What an answer depends on beside the model and the sampling; the item keys the noise.
 
@@ -48,12 +48,11 @@ class AnswerStore:
     """The table of answers.
 
     Args:
-        engine: The service's database; the table is created where it is missing.
+        engine: The service's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        _METADATA.create_all(engine)
 
     def known(self, model_digest: str, sampling_digest: str) -> dict[AnswerKey, Generation]:
         """Every stored answer of a model under a sampling."""
@@ -82,7 +81,7 @@ class AnswerStore:
                 "text": json.dumps(answer.text),
                 "token_logprobs": json.dumps(answer.token_logprobs),
             }
-            for key, answer in answers.items()
+            for key, answer in sorted(answers.items())  # two writers take their locks in the same order
         ]
         if not rows:
             return

@@ -10,11 +10,12 @@ from services.oracle.adapters.controller_ledger import ControllerLedger
 from services.oracle.adapters.evaluation_annotator import EvaluationAnnotator
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
 from services.oracle.outside_calls import OutsideCalls
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
-from services.oracle.store import OracleStore
+from services.oracle.store import OUTBOX, OracleStore
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
@@ -33,7 +34,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         bus: Where reviews are told.
         objects: Where datasets lie.
     """
-    engine = open_database(settings, "oracle")
+    engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
     work = OracleOperations(
         objects,
@@ -61,7 +62,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         full_name=pb.DESCRIPTOR.services_by_name["OracleService"].full_name,
         register=lambda server: pb_grpc.add_OracleServiceServicer_to_server(servicer, server),
         operations=operations,
-        outbox=store.outbox,
+        outbox=OUTBOX,
         engine=engine,
         objects=objects,
         close=engine.dispose,

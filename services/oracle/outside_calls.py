@@ -100,7 +100,7 @@ class OutsideCalls:
                     return CallResults(outcomes, error.message)
                 made = dict(zip((call.key for call in chunk), pool.map(_make, chunk), strict=True))
                 has_account = bool(book.run_id)
-                self._store.keep_outcomes(book.work_id, book.kind, made, is_settled=not has_account)
+                made = self._store.keep_outcomes(book.work_id, book.kind, made, is_settled=not has_account)
                 self._settle(book, made)
                 outcomes.update(made)
                 _CALLS.labels(book.kind).inc(len(made))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
+from services.retrieval.migrations import SCHEMA
 from services.retrieval.settings import RetrievalSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -22,7 +23,7 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
     from services.retrieval.service import Retrieval
     from services.retrieval.store import SelectionStore
 
-    engine = open_database(settings, "retrieval")
+    engine = open_database(settings, SCHEMA)
     index = QdrantEdgeIndex(settings.state_folder / "retrieval" / "index", settings.search_threads)
     index_images = IndexImages(index, objects, settings.batch_size)
     select_samples = SelectSamples(index, objects, SelectionStore(engine), index_images)

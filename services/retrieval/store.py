@@ -8,25 +8,24 @@ import sqlalchemy as sa
 
 from shared.database import insert_ignoring, reader
 
-_METADATA = sa.MetaData()
+METADATA = sa.MetaData()
 _SELECTIONS = sa.Table(
     "selections",
-    _METADATA,
-    sa.Column("operation_id", sa.String(200), primary_key=True),
-    sa.Column("image_id", sa.String(64), primary_key=True),
-    sa.Column("run_id", sa.String(200), nullable=False),
-    sa.Column("arm", sa.String(200), nullable=False),
+    METADATA,
+    sa.Column("operation_id", sa.Text, primary_key=True),
+    sa.Column("image_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("arm", sa.Text, nullable=False),
     sa.Column("round", sa.Integer, nullable=False),
     sa.Index("selections_by_arm", "run_id", "arm"),
 )
 
 
 class SelectionStore:
-    """The table, in the service's own database; it is made where it is missing."""
+    """The table, in the service's own database."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        _METADATA.create_all(engine)
 
     def used_by_others(self, run_id: str, arm: str, operation_id: str) -> set[str]:
         """The images that other operations selected for this arm; what this one wrote before a restart does not count."""

@@ -7,21 +7,22 @@ import sqlalchemy as sa
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
 
+METADATA = sa.MetaData()
+#: What the service publishes waits here.
+OUTBOX = Outbox(METADATA)
+
 
 class TrainingStore:
     """The outbox of training.
 
     Args:
-        engine: The service's database; missing tables are made.
+        engine: The service's database.
     """
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
-        metadata = sa.MetaData()
-        self.outbox = Outbox(metadata)
-        metadata.create_all(engine)
 
     def publish(self, event: Event) -> None:
         """Have an event published; once more under the same id is dropped by the bus."""
         with self._engine.begin() as connection:
-            self.outbox.add(connection, event)
+            OUTBOX.add(connection, event)

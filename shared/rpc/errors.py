@@ -13,9 +13,9 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
-from sqlalchemy.exc import OperationalError
 
 from shared import errors
+from shared.database import OUTAGES
 
 DOMAIN = "medq"
 _RETRY_AFTER = {errors.Unavailable: 1, errors.BudgetExhausted: 2}
@@ -45,7 +45,7 @@ def typed(error: BaseException) -> errors.MedqError:
         return error
     if isinstance(error, grpc.RpcError):
         return from_rpc_error(error)
-    if isinstance(error, OperationalError):
+    if isinstance(error, OUTAGES):
         return errors.Unavailable("The service's database does not answer.", remedy="Try again in a moment.")
     return errors.Internal("An internal error; the service's log has the details.")
 

@@ -15,16 +15,17 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
-from shared.database import create_engine, sqlite_url
 from shared.errors import AlreadyExists, BudgetExhausted, Cancelled, InvalidArgument, MedqError, NotFound
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset, write_rows
 from shared.objects.folder import FolderObjectStore
+from shared.operation_rows import METADATA
 from shared.operations import OperationContext, Operations
 from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
+from tests.support.databases import Database
 from tests.support.servers import running, short_folder
 
 Function = Callable[[OperationContext, StartImportModelRequest], str]
@@ -39,11 +40,11 @@ def _nothing(context: OperationContext, request: Any) -> str:
 
 
 class Part:
-    """Operations on one database file, as many processes as are asked for."""
+    """Operations on one database, as many processes as are asked for."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: Database) -> None:
         self.folder = folder
-        self.engine: sa.Engine = create_engine(sqlite_url(folder / "operations.sqlite"))
+        self.engine = database.engine(METADATA)
         self.objects = FolderObjectStore(folder / "objects")
 
     def operations(
@@ -56,11 +57,9 @@ class Part:
 
 
 @pytest.fixture
-def part() -> Iterator[Part]:
+def part(database: Database) -> Iterator[Part]:
     with short_folder() as folder:
-        part = Part(folder)
-        yield part
-        part.engine.dispose()
+        yield Part(folder, database)
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
 from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from tests.support.databases import Database
 from tests.support.servers import running, short_folder
 
 D = 16
@@ -258,23 +259,22 @@ def test_a_random_draw_needs_no_failures_and_names_no_capability(server: Server)
     assert {(s["prototype_id"], s["similarity"], s["capability"]) for s in samples} == {("", None, "")}
 
 
-def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(server: Server) -> None:
+def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(
+    server: Server, database: Database
+) -> None:
     """A restart runs the function from its beginning: here it is run again by hand, on the same tables."""
     from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
     from services.retrieval.operations import IndexImages, SelectSamples
-    from services.retrieval.store import SelectionStore
-    from shared.database import create_engine, sqlite_url
+    from services.retrieval.store import METADATA, SelectionStore
 
     pool = server.image_set(range(30), near=range(30))
-    engine = create_engine(sqlite_url(server.folder / "again.sqlite"))
-    store, index = SelectionStore(engine), QdrantEdgeIndex(server.folder / "again")
+    store, index = SelectionStore(database.engine(METADATA)), QdrantEdgeIndex(server.folder / "again")
     select = SelectSamples(index, server.objects, store, IndexImages(index, server.objects, 8))
     request = server.request(pool_uris=[pool], budget=10)
     first = select(Unhurried(), request)
     assert select(Unhurried(), request) == first
     assert len(store.used_by_others("run", "medq", "next")) == 10
     index.close()
-    engine.dispose()
 
 
 class Unhurried:

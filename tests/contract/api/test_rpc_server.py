@@ -11,15 +11,16 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from sqlalchemy.exc import OperationalError
 
-from shared.database import create_engine, sqlite_url
 from shared.errors import FailedPrecondition, Internal, InvalidArgument, MedqError, NotFound, Unavailable
 from shared.events.sqlite import SqliteEventBus
+from shared.operation_rows import METADATA
 from shared.operations import Operations
 from shared.rpc.channels import Channels
 from shared.rpc.errors import from_rpc_error
 from shared.rpc.ownership import is_owned, own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
+from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
 
 FAILURES: dict[bytes, Callable[[], Exception]] = {
@@ -52,9 +53,9 @@ def _echo(server: grpc.Server) -> None:
 
 @pytest.fixture
 def server() -> Iterator[RunningServer]:
-    with short_folder() as folder:
+    with short_folder() as folder, sqlite_database(folder) as database:
         bus = SqliteEventBus(folder / "events.sqlite")
-        operations = Operations("echo", create_engine(sqlite_url(folder / "echo.sqlite")), {})
+        operations = Operations("echo", database.engine(METADATA), {})
         service = Service("echo", "medq.operations.v1.OperationsService", _echo, operations)
         settings = ServiceSettings(state_folder=folder, listen=f"unix:{folder}/echo.sock", drain_seconds=0.2)
         running = RunningServer(service, bus, settings)
@@ -134,8 +135,13 @@ def test_reflection_lists_the_services(channel: grpc.Channel) -> None:
     assert "medq.operations.v1.OperationsService" in services
 
 
-def test_a_tcp_port_that_is_taken_is_refused(server: RunningServer, tmp_path: Path) -> None:
-    operations = Operations("other", create_engine(sqlite_url(tmp_path / "o.sqlite")), {})
+@pytest.fixture
+def operations(tmp_path: Path) -> Iterator[Operations]:
+    with sqlite_database(tmp_path) as database:
+        yield Operations("other", database.engine(METADATA), {})
+
+
+def test_a_tcp_port_that_is_taken_is_refused(tmp_path: Path, operations: Operations) -> None:
     service = Service("other", "medq.operations.v1.OperationsService", _echo, operations)
     bus = SqliteEventBus(tmp_path / "events.sqlite")
     first = RunningServer(service, bus, ServiceSettings(state_folder=tmp_path, listen="127.0.0.1:0"))
@@ -146,8 +152,7 @@ def test_a_tcp_port_that_is_taken_is_refused(server: RunningServer, tmp_path: Pa
     bus.close()
 
 
-def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path) -> None:
-    operations = Operations("deep", create_engine(sqlite_url(tmp_path / "o.sqlite")), {})
+def test_a_socket_path_that_is_too_long_is_refused(tmp_path: Path, operations: Operations) -> None:
     service = Service("deep", "medq.operations.v1.OperationsService", _echo, operations)
     bus = SqliteEventBus(tmp_path / "events.sqlite")
     settings = ServiceSettings(state_folder=tmp_path, listen=f"unix:{tmp_path}/{'x' * 120}.sock")

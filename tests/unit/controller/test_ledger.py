@@ -3,16 +3,13 @@ import math
 import pytest
 
 from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, require_within, totals
-from services.controller.ledger_store import Ledger
-from shared.database import create_engine, sqlite_url
+from services.controller.ledger_store import METADATA, Ledger
 from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition, InvalidArgument
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    engine = create_engine(sqlite_url(tmp_path / "l.sqlite"))
-    yield Ledger(engine)
-    engine.dispose()
+def ledger(database):
+    return Ledger(database.engine(METADATA))
 
 
 def states(ledger, run="r"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,13 +17,13 @@ from services.embedding.handlers import make_handlers
 from services.embedding.operations import Ingest
 from services.embedding.ports import Pixels
 from services.embedding.store import Store
-from services.embedding.tables import OUTBOX
+from services.embedding.tables import METADATA, OUTBOX
 from services.embedding.worker import EmbeddingWorker
-from shared.database import create_engine, sqlite_url
 from shared.errors import DataLoss
 from shared.events.bus import Event
 from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
+from tests.support.databases import Database, sqlite_database
 from tests.support.pictures import write_pool
 
 
@@ -61,8 +61,8 @@ class Context:
 
 
 class Bench:
-    def __init__(self, folder: Path) -> None:
-        self.engine = create_engine(sqlite_url(folder / "embedding.sqlite"))
+    def __init__(self, folder: Path, database: Database) -> None:
+        self.engine = database.engine(METADATA)
         self.objects = FolderObjectStore(folder / "objects", synced=False)
         self.encoder = CountingEncoder()
         self.folder = folder
@@ -80,16 +80,16 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path / "state")
-    yield bench
-    bench.engine.dispose()
+def bench(tmp_path: Path, database: Database) -> Bench:
+    return Bench(tmp_path / "state", database)
 
 
 def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Bench, tmp_path: Path) -> None:
     source = write_pool(tmp_path / "pool", 6)
-    other = Bench(tmp_path / "undisturbed")
-    undisturbed = other.ingest(source)
+    with sqlite_database(tmp_path / "undisturbed") as database:
+        other = Bench(tmp_path / "undisturbed", database)
+        undisturbed = other.ingest(source)
+        assert OUTBOX.waiting(other.engine) == 12  # ingested and embedded, once each
     kills = 0
     for at in range(1, 30):
         try:
@@ -100,10 +100,7 @@ def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Benc
     assert kills > 3
     assert uri == undisturbed
     assert bench.encoder.n_embedded == 6
-    assert (
-        OUTBOX.waiting(bench.engine) == OUTBOX.waiting(other.engine) == 12
-    )  # ingested and embedded, once each
-    other.engine.dispose()
+    assert OUTBOX.waiting(bench.engine) == 12
 
 
 def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_path: Path) -> None:

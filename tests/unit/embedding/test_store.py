@@ -1,13 +1,10 @@
-from collections.abc import Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from services.embedding.facts import Facts
 from services.embedding.store import CLAIM_SECONDS, Store
-from services.embedding.tables import OUTBOX, STORED, ImageRow, InputRow
-from shared.database import create_engine, sqlite_url
+from services.embedding.tables import METADATA, OUTBOX, STORED, ImageRow, InputRow
+from tests.support.databases import Database
 
 FACTS = Facts("encoder")
 
@@ -22,8 +19,8 @@ class Clock:
 class Bench:
     """A store whose clock is set by hand."""
 
-    def __init__(self, folder: Path) -> None:
-        self.engine = create_engine(sqlite_url(folder / "store.sqlite"))
+    def __init__(self, database: Database) -> None:
+        self.engine = database.engine(METADATA)
         self.clock = Clock()
         self.store = self.another("me")
 
@@ -40,10 +37,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    bench = Bench(tmp_path)
-    yield bench
-    bench.engine.dispose()
+def bench(database: Database) -> Bench:
+    return Bench(database)
 
 
 def vectors(n: int) -> np.ndarray:

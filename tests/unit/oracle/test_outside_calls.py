@@ -7,8 +7,7 @@ import pytest
 
 from services.oracle.outside_calls import CallBook, OutsideCall, OutsideCalls
 from services.oracle.ports import Outcome, Spending
-from services.oracle.store import OracleStore
-from shared.database import create_engine, sqlite_url
+from services.oracle.store import METADATA, OracleStore
 from shared.errors import BudgetExhausted, Unavailable
 
 BOOK = CallBook("op", "run", "oracle", max_in_flight=3, is_simulated=True)
@@ -55,10 +54,8 @@ class Callee:
 
 
 @pytest.fixture
-def store(tmp_path):
-    engine = create_engine(sqlite_url(tmp_path / "oracle.sqlite"))
-    yield OracleStore(engine)
-    engine.dispose()
+def store(database):
+    return OracleStore(database.engine(METADATA))
 
 
 def run(store, ledger, callee, book=BOOK):

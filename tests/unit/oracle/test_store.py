@@ -4,16 +4,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.oracle.store import OracleStore
-from shared.database import create_engine, sqlite_url
+from services.oracle.store import METADATA, OUTBOX, OracleStore
 from shared.events.bus import Event
 
 
 @pytest.fixture
-def engine(tmp_path):
-    engine = create_engine(sqlite_url(tmp_path / "oracle.sqlite"))
-    yield engine
-    engine.dispose()
+def engine(database):
+    return database.engine(METADATA)
 
 
 def event():
@@ -34,7 +31,7 @@ def test_a_decision_is_appended_with_its_events_once_and_never_overwritten(engin
     store.append_decision("op", "d1", {"answer": "C"}, [])
     store.append_decision("other", "d2", {"answer": "D"}, [])
     assert store.decisions("op") == [{"answer": "C"}, {"answer": "A"}]
-    assert store.outbox.waiting(engine) == 1
+    assert OUTBOX.waiting(engine) == 1
 
 
 def test_a_decision_survives_the_process(engine):

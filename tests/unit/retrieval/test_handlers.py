@@ -7,10 +7,10 @@ import pytest
 from medq.embedding.v1 import events_pb2
 from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
 from services.retrieval.handlers import IMAGE_EMBEDDED, make_handlers
-from services.retrieval.store import SelectionStore
-from shared.database import create_engine, sqlite_url
+from services.retrieval.store import METADATA, SelectionStore
 from shared.errors import FailedPrecondition
 from shared.events.bus import Event
+from tests.support.databases import Database
 
 
 def embedded(image_id: str, encoder_id: str = "e", modality: str = "ct", split: str = "pool") -> Event:
@@ -35,9 +35,8 @@ def test_a_batch_is_indexed_and_a_redelivered_one_changes_nothing(tmp_path: Path
     index.close()
 
 
-def test_a_selection_counts_for_other_operations_of_its_arm_alone(tmp_path: Path) -> None:
-    engine = create_engine(sqlite_url(tmp_path / "store.sqlite"))
-    store = SelectionStore(engine)
+def test_a_selection_counts_for_other_operations_of_its_arm_alone(database: Database) -> None:
+    store = SelectionStore(database.engine(METADATA))
     for _ in range(2):
         store.record("op-0", "run", "arm", 0, ["a", "b"])
     store.record("op-1", "run", "arm", 1, ["c"])
@@ -46,4 +45,3 @@ def test_a_selection_counts_for_other_operations_of_its_arm_alone(tmp_path: Path
     assert (
         store.used_by_others("run", "other", "op-2") == store.used_by_others("else", "arm", "op-2") == set()
     )
-    engine.dispose()

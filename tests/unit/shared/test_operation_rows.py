@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
-from shared.database import create_engine, sqlite_url
 from shared.errors import AlreadyExists, NotFound
-from shared.operation_rows import CANCELLED, FAILED, PENDING, RUNNING, SUCCEEDED, OperationRows
+from shared.operation_rows import CANCELLED, FAILED, METADATA, PENDING, RUNNING, SUCCEEDED, OperationRows
+from tests.support.databases import Database
 
 LAPSED = -1.0  # a lease that is over when it begins
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> sa.Engine:
-    return create_engine(sqlite_url(tmp_path / "rows.sqlite"))
+def engine(database: Database) -> sa.Engine:
+    return database.engine(METADATA)
 
 
 def _rows(engine: sa.Engine, owner: str, lease_seconds: float = 60.0) -> OperationRows:

@@ -1,5 +1,5 @@
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from shared.database import create_engine, sqlite_url
 from shared.errors import Unavailable
 from shared.events.bus import Event, each
-from shared.events.outbox import LEASE_SECONDS, Outbox, OutboxDrainer
+from shared.events.outbox import Outbox, OutboxDrainer
 from shared.events.sqlite import SqliteEventBus
+from tests.support.databases import Database
 
 TOPIC = "medq.oracle.annotation-reviewed.v1"
 METADATA = sa.MetaData()
@@ -43,13 +43,10 @@ class Service:
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    engine = create_engine(sqlite_url(tmp_path / "oracle.db"))
-    METADATA.create_all(engine)
-    service = Service(engine, SqliteEventBus(tmp_path / "events.db"))
+def service(tmp_path: Path, database: Database) -> Iterator[Service]:
+    service = Service(database.engine(METADATA), SqliteEventBus(tmp_path / "events.db"))
     yield service
     service.bus.close()
-    engine.dispose()
 
 
 class ForgetfulBus(SqliteEventBus):
@@ -90,16 +87,32 @@ def test_dying_between_publishing_and_forgetting_publishes_no_event_twice(
     assert service.published("group") == ["1"]
 
 
-def test_one_leads_until_it_steps_down_or_its_lease_runs_out(service: Service) -> None:
-    assert OUTBOX.lead(service.engine, "a", 0.0)
-    assert OUTBOX.lead(service.engine, "a", 1.0)
-    assert not OUTBOX.lead(service.engine, "b", LEASE_SECONDS)
-    assert OUTBOX.lead(service.engine, "b", LEASE_SECONDS + 1.0)
-    assert not OUTBOX.lead(service.engine, "a", LEASE_SECONDS + 2.0)
-    OUTBOX.step_down(service.engine, "a")
-    assert not OUTBOX.lead(service.engine, "a", LEASE_SECONDS + 2.0)
-    OUTBOX.step_down(service.engine, "b")
-    assert OUTBOX.lead(service.engine, "a", LEASE_SECONDS + 2.0)
+class WatchedBus(SqliteEventBus):
+    """Lets another one try while it publishes."""
+
+    def __init__(self, path: Path, other: Callable[[], int]) -> None:
+        super().__init__(path)
+        self.other = other
+        self.drained_by_another: list[int] = []
+
+    def publish(self, events: Sequence[Event]) -> None:
+        self.drained_by_another.append(self.other())
+        super().publish(events)
+
+
+def test_while_one_process_publishes_another_does_not(
+    service: Service, database: Database, tmp_path: Path
+) -> None:
+    another = database.engine(METADATA)
+    bus = WatchedBus(tmp_path / "events.db", lambda: OUTBOX.drain(another, service.bus))
+    for n in range(150):
+        service.decide(str(n))
+    assert [OUTBOX.drain(service.engine, bus) for _ in range(2)] == [100, 50]
+    assert bus.drained_by_another == [0, 0]
+    service.decide("later")
+    assert OUTBOX.drain(another, service.bus) == 1
+    bus.close()
+    assert service.published("group") == [*(str(n) for n in range(150)), "later"]
 
 
 def test_a_drainer_publishes_by_itself_and_the_next_one_takes_over(service: Service) -> None:

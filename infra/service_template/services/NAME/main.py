@@ -5,6 +5,7 @@ from __future__ import annotations
 from medq.NAME.v1 import NAME_pb2 as pb
 from medq.NAME.v1 import NAME_pb2_grpc as pb_grpc
 
+from services.NAME.migrations import SCHEMA
 from services.NAME.operations import CLASSOperations
 from services.NAME.service import CLASS
 from services.NAME.settings import CLASSSettings
@@ -26,7 +27,7 @@ def build(settings: CLASSSettings, channels: Channels, bus: EventBus, objects: O
         bus: The events.
         objects: The object store.
     """
-    engine = open_database(settings, "NAME")
+    engine = open_database(settings, SCHEMA)
     work = CLASSOperations(objects)
     operations = Operations("NAME", engine, {pb.StartCountRequest: work.count}, owner=settings.owner)
     servicer = CLASS(operations)

@@ -1,0 +1,62 @@
+"""Databases for tests, of both kinds: a SQLite file, or a schema of its own on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from shared.database import create_engine, sqlite_url
+
+
+@dataclass
+class Database:
+    """One database, which each engine made here sees.
+
+    Attributes:
+        url: What `create_engine` takes.
+        schema: The schema in PostgreSQL; "" for a file.
+    """
+
+    url: str
+    schema: str = ""
+    _engines: list[sa.Engine] = field(default_factory=list)
+
+    def engine(self, *tables: sa.MetaData) -> sa.Engine:
+        """Open it, as another process would, with these tables in it."""
+        engine = create_engine(self.url, self.schema)
+        self._engines.append(engine)
+        for metadata in tables:
+            metadata.create_all(engine)
+        return engine
+
+    def close(self) -> None:
+        """Close all engines."""
+        for engine in self._engines:
+            engine.dispose()
+
+
+@contextmanager
+def sqlite_database(folder: Path) -> Iterator[Database]:
+    """A file."""
+    database = Database(sqlite_url(folder / "test.sqlite"))
+    yield database
+    database.close()
+
+
+@contextmanager
+def postgres_database(url: str) -> Iterator[Database]:
+    """A schema, dropped at the end."""
+    database = Database(url, f"test_{uuid4().hex[:12]}")
+    server = create_engine(url)
+    with server.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(database.schema))
+    yield database
+    database.close()
+    with server.begin() as connection:
+        connection.execute(sa.schema.DropSchema(database.schema, cascade=True))
+    server.dispose()
