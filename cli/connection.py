@@ -6,34 +6,43 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import grpc
+
+from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import FailedPrecondition
+from shared.errors import FailedPrecondition, Unavailable
 from shared.logs import configure_logs
-from shared.rpc.channels import Channels
+from shared.rpc.channels import Channels, Credentials
+from shared.rpc.errors import typed
 from shared.rpc.ownership import is_owned
 from shared.settings import socket_targets
 
 #: Name of the state folder inside an output folder.
 STATE = "state"
+#: How long a server may take to answer at all; a slower one is told of.
+_FIRST_ANSWER_SECONDS = 10
 
 
 @contextmanager
-def connect(out: Path, server: str = "", *, may_start: bool = True) -> Iterator[Channels]:
+def connect(
+    out: Path, server: str = "", credentials: Credentials | None = None, *, may_start: bool = True
+) -> Iterator[Channels]:
     """Channels to the six services.
 
     Args:
         out: The output folder; its `state` holds the embedded services' data.
         server: The controller's address; it names the others. Empty: embedded.
+        credentials: With which `server` and the others are called.
         may_start: Start the embedded services in this process when nobody owns the folder.
 
     Raises:
-        FailedPrecondition: Nobody owns the folder and the services may not be started.
+        FailedPrecondition: Nobody owns the folder and the services may not be started; the server wants to be called
+            otherwise (TLS, its authority, a certificate), and the message says how.
     """
     if server:
-        with Channels({"controller": server}) as known:
-            stub = controller_pb2_grpc.ControllerServiceStub(known["controller"])
-            targets = dict(stub.GetEndpoints(controller_pb2.GetEndpointsRequest()).targets)
-        with Channels({**targets, "controller": server}) as channels:
+        access = credentials or Credentials()
+        targets = _endpoints(server, access)
+        with Channels({**targets, "controller": server}, access) as channels:
             yield channels
         return
     state = out.resolve() / STATE
@@ -55,3 +64,18 @@ def connect(out: Path, server: str = "", *, may_start: bool = True) -> Iterator[
         configure_logs("INFO", log)
         with Embedded(state) as embedded, Channels(embedded.targets) as channels:
             yield channels
+
+
+def _endpoints(server: str, access: Credentials) -> dict[str, str]:
+    """Where the services are, as the controller says."""
+    with Channels({"controller": server}, access) as channels:
+        stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
+        try:
+            answer = stub.GetEndpoints(
+                controller_pb2.GetEndpointsRequest(), timeout=_FIRST_ANSWER_SECONDS, wait_for_ready=False
+            )
+        except grpc.RpcError as error:
+            told = typed(error)
+            found = why_no_connection(server, access.tls) if isinstance(told, Unavailable) else None
+            raise found or told from None
+        return dict(answer.targets)

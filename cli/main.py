@@ -16,6 +16,7 @@ from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.serve import serve
 from cli.commands.status import status
+from cli.commands.token import token
 
 app = typer.Typer(
     name="medq",
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, evaluate, ingest, serve):
+for command in (demo, run, status, report, evaluate, ingest, serve, token):
     app.command()(command)
 
 

@@ -27,7 +27,7 @@ from services.training.main import build as build_training
 from services.training.settings import TrainingSettings
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
-from shared.rpc.channels import Channels
+from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import SERVICES, ServiceSettings, runtime_folder, socket_targets
@@ -48,6 +48,7 @@ class Embedded:
     Args:
         state_folder: Where databases, objects and events lie; made where it is missing.
         overrides: Settings to set otherwise, for all services alike; the environment's `MEDQ_<SERVICE>_<FIELD>` hold too.
+            With `targets` the services listen there instead of on sockets.
 
     Raises:
         FailedPrecondition: Another process owns the folder.
@@ -55,24 +56,20 @@ class Embedded:
 
     def __init__(self, state_folder: Path, overrides: Mapping[str, Any] | None = None) -> None:
         self.state_folder = state_folder.resolve()
-        self.targets = socket_targets(self.state_folder)
+        given = dict(overrides or {})
+        self.targets: dict[str, str] = given.pop("targets", None) or socket_targets(self.state_folder)
+        common = {"state_folder": self.state_folder, "targets": self.targets}
+        settings = {
+            name: _PARTS[name][0](**{**common, "listen": self.targets[name], **given}) for name in SERVICES
+        }
         self._lock: FileLock = own(self.state_folder)
         self._bus = SqliteEventBus(self.state_folder / "events.sqlite", is_sole_owner=True)
-        self._channels = Channels(self.targets)
+        self._channels = Channels(self.targets, credentials_of(settings["controller"]))
         objects = FolderObjectStore(self.state_folder / "objects")
         self._servers: list[RunningServer] = []
         for name in SERVICES:
-            settings_class, build = _PARTS[name]
-            settings = settings_class(
-                **{
-                    "state_folder": self.state_folder,
-                    "targets": self.targets,
-                    "listen": self.targets[name],
-                    **(overrides or {}),
-                }
-            )
-            service = build(settings, self._channels, self._bus, objects)
-            self._servers.append(RunningServer(service, self._bus, settings))
+            service = _PARTS[name][1](settings[name], self._channels, self._bus, objects)
+            self._servers.append(RunningServer(service, self._bus, settings[name]))
 
     def start(self) -> None:
         """Serve. The controller comes last: what it goes on with calls the others."""

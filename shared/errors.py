@@ -7,7 +7,8 @@ MedqError
 ├── FailedPrecondition   right request, wrong state (no model yet, no image in the pool)
 ├── Conflict             somebody else changed it first; read again, then retry
 ├── BudgetExhausted      a budget, quota or limit is spent
-├── PermissionDenied     a policy forbids it (egress)
+├── Unauthenticated      nobody knows who calls
+├── PermissionDenied     a policy forbids it (egress), or the caller has no right to it
 ├── Unavailable          a dependency is down or warming up; retry
 ├── DeadlineExceeded     it took longer than the caller allowed
 ├── Cancelled            the caller or an operator called it off
@@ -85,8 +86,14 @@ class BudgetExhausted(MedqError):
     reason = "BUDGET_EXHAUSTED"
 
 
+class Unauthenticated(MedqError):
+    """Nobody knows who calls: no token, or one that does not hold."""
+
+    reason = "UNAUTHENTICATED"
+
+
 class PermissionDenied(MedqError):
-    """A policy forbids it."""
+    """A policy forbids it, or the caller has no right to it."""
 
     reason = "PERMISSION_DENIED"
 

@@ -65,3 +65,12 @@ def get_logger(service: str) -> structlog.typing.FilteringBoundLogger:
     """A logger that names its service in each line."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(service=service)
     return logger
+
+
+def get_audit_logger(service: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger whose lines carry `"audit": true` and come whatever level is set."""
+    everything = structlog.make_filtering_bound_logger(logging.NOTSET)
+    logger: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+        None, wrapper_class=everything, service=service, audit=True
+    )
+    return logger

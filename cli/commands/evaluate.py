@@ -12,8 +12,9 @@ import typer
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out, Server
+from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
 from cli.output import PARTIAL, console, print_json, print_table, score_text, told_errors
+from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
@@ -30,6 +31,10 @@ def evaluate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampled answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
     server: Server = "",
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    token_file: TokenFile = None,
     is_json: Json = False,
 ) -> None:
     """Answer each item and score it, with intervals by source; every answer goes to answers.jsonl."""
@@ -38,7 +43,10 @@ def evaluate(
         temperature=0.0 if runs == 1 else 1.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=seed
     )
     operation_id = f"evaluate/{key}/{runs}-{seed}-{max_new_tokens}"
-    with told_errors(is_json), connect(out, server) as channels:
+    with (
+        told_errors(is_json),
+        connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
+    ):
         request = evaluation_pb2.StartEvaluateRequest(
             operation_id=operation_id,
             arm="none",

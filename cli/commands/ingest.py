@@ -12,8 +12,9 @@ import typer
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out, Server
+from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
 from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 
 
@@ -26,12 +27,19 @@ def ingest(
     split: Annotated[str, typer.Option(help="pool, dev, test or replay.")] = "pool",
     modality: Annotated[str, typer.Option(help="Modality where neither file nor manifest tells one.")] = "",
     server: Server = "",
+    tls_ca: TlsCa = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    token_file: TokenFile = None,
     is_json: Json = False,
 ) -> None:
     """Decode, de-identify, hash, store and embed images; a file that cannot be read is one row of the report."""
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
-    with told_errors(is_json), connect(out, server) as channels:
+    with (
+        told_errors(is_json),
+        connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
+    ):
         request = embedding_pb2.StartIngestRequest(
             operation_id=operation_id, source_uri=place, split=split, default_modality=modality
         )

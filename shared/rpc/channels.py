@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 
 import grpc
 
-from shared.errors import InvalidArgument
+from shared.errors import FailedPrecondition, InvalidArgument
+from shared.rpc.bearer import BearerToken
+from shared.rpc.certificates import channel_credentials
+from shared.rpc.reopening import ReopeningChannel
+from shared.settings import ServiceSettings, TlsSection
 from shared.tracing import traced_channel
 
 #: Deadline of a call that sets none, in seconds. Long work is an operation, so no call needs more.
@@ -41,15 +48,45 @@ _OPTIONS = (
 )
 
 
+@dataclass(frozen=True)
+class Credentials:
+    """How a caller shows who it is and knows whom it calls; nothing of it holds on unix sockets but the token.
+
+    Attributes:
+        tls: TLS is spoken where it names an authority or a certificate of the caller's own.
+        token_file: The bearer token sent with each call.
+        is_plaintext_token_allowed: Send it to other machines without TLS too.
+    """
+
+    tls: TlsSection = field(default_factory=TlsSection)
+    token_file: Path | None = None
+    is_plaintext_token_allowed: bool = False
+
+
+def credentials_of(settings: ServiceSettings) -> Credentials:
+    """The credentials with which a service calls the others."""
+    auth = settings.auth
+    return Credentials(settings.tls, auth.token_file, auth.is_plaintext_token_allowed)
+
+
 class Channels:
     """Channels by service name, opened at first use and shared by all threads.
 
     Args:
         targets: Service name to gRPC target (`unix:/path` or `host:port`).
+        credentials: How they are called.
+
+    Raises:
+        InvalidArgument: A part of the credentials is missing.
+        FailedPrecondition: A file of the credentials cannot be read or does not hold what it should.
     """
 
-    def __init__(self, targets: Mapping[str, str]) -> None:
+    def __init__(self, targets: Mapping[str, str], credentials: Credentials | None = None) -> None:
         self.targets = dict(targets)
+        self._credentials = credentials or Credentials()
+        self._tls = channel_credentials(self._credentials.tls)
+        token_file = self._credentials.token_file
+        self._token = BearerToken(token_file) if token_file else None
         self._open: dict[str, grpc.Channel] = {}
 
     def __getitem__(self, service: str) -> grpc.Channel:
@@ -57,6 +94,7 @@ class Channels:
 
         Raises:
             InvalidArgument: No target is configured for it.
+            FailedPrecondition: A token would go over the network in plaintext.
         """
         if service not in self._open:
             if service not in self.targets:
@@ -66,10 +104,26 @@ class Channels:
                     value=service,
                     remedy=f'Add "{service}": "host:port" to the targets.',
                 )
-            self._open[service] = traced_channel(
-                grpc.insecure_channel(self.targets[service], options=_OPTIONS)
-            )
+            self._open[service] = self._channel(self.targets[service])
         return self._open[service]
+
+    def _channel(self, target: str) -> grpc.Channel:
+        channel: grpc.Channel
+        if self._tls is not None and not target.startswith("unix:"):
+            channel = ReopeningChannel(
+                self._tls, lambda credentials: grpc.secure_channel(target, credentials, options=_OPTIONS)
+            )
+        else:
+            if self._token and not (is_local(target) or self._credentials.is_plaintext_token_allowed):
+                raise FailedPrecondition(
+                    "A token is not sent over the network without TLS.",
+                    field="target",
+                    value=target,
+                    remedy="Name the authority of the server's certificate (--tls-ca, tls.ca_file); or, where something else "
+                    "encrypts, allow it: MEDQ_SERVER_IS_PLAINTEXT_TOKEN_ALLOWED=true, auth.is_plaintext_token_allowed.",
+                )
+            channel = grpc.insecure_channel(target, options=_OPTIONS)
+        return traced_channel(grpc.intercept_channel(channel, self._token) if self._token else channel)
 
     def close(self) -> None:
         """Close every channel."""
@@ -86,3 +140,14 @@ class Channels:
     ) -> None:
         """Close."""
         self.close()
+
+
+def is_local(target: str) -> bool:
+    """True if what is sent to a target does not leave this machine: a unix socket, `localhost`, a loopback address."""
+    if target.startswith("unix:"):
+        return True
+    host = target.rsplit(":", 1)[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

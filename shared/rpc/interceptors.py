@@ -30,6 +30,26 @@ _FACTORIES = {
 }
 
 
+Wrap = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def rewrapped(handler: Any, unary: Wrap, streaming: Wrap) -> Any:
+    """A method's handler with another function around its own.
+
+    Args:
+        handler: What gRPC found for the method.
+        unary: Wraps a function that gives one response.
+        streaming: Wraps a function that gives an iterator of responses.
+    """
+    shape = (bool(handler.request_streaming), bool(handler.response_streaming))
+    inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    return _FACTORIES[shape](
+        (streaming if shape[1] else unary)(inner),
+        request_deserializer=handler.request_deserializer,
+        response_serializer=handler.response_serializer,
+    )
+
+
 class ErrorInterceptor(Interceptor):
     """Ends a call that raised with the status of its typed error, and observes the duration of each call."""
 
@@ -46,13 +66,11 @@ class ErrorInterceptor(Interceptor):
         handler: Any = continuation(handler_call_details)
         if handler is None:
             return None
-        shape = (bool(handler.request_streaming), bool(handler.response_streaming))
-        inner = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-        wrap = self._streaming if shape[1] else self._unary
-        return _FACTORIES[shape](
-            wrap(inner, handler_call_details.method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
+        method = handler_call_details.method
+        return rewrapped(
+            handler,
+            lambda inner: self._unary(inner, method),
+            lambda inner: self._streaming(inner, method),
         )
 
     def _unary(self, inner: Callable[..., Any], method: str) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from shared.events.bus import EventBus
 from shared.logs import configure_logs, get_logger
 from shared.objects.store import ObjectStore
 from shared.resources import open_bus, open_objects
-from shared.rpc.channels import Channels
+from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
@@ -38,7 +38,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     lock = own(settings.state_folder / name / settings.owner)  # replicas may share the folder
     end_tracing = configure_tracing(name, settings.otlp_endpoint)
     bus = open_bus(settings)
-    with lock, Channels(settings.targets) as channels:
+    with lock, Channels(settings.targets, credentials_of(settings)) as channels:
         server = RunningServer(build(settings, channels, bus, open_objects(settings)), bus, settings)
         serve_metrics(settings.metrics_port)
         server.start()

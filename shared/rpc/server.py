@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import grpc
 import sqlalchemy as sa
@@ -22,6 +23,8 @@ from shared.events.outbox import Outbox, OutboxDrainer
 from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.rpc.authorization import authorization_interceptors
+from shared.rpc.certificates import server_credentials
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import OperationsServicer
 from shared.rpc.watch import Watch, observed
@@ -67,8 +70,8 @@ class RunningServer:
         settings: Addresses, threads, drain time.
 
     Raises:
-        FailedPrecondition: The address is taken.
-        InvalidArgument: The path of a unix socket is too long.
+        FailedPrecondition: The address is taken; a file of `tls` or `auth` cannot be used.
+        InvalidArgument: The path of a unix socket is too long; settings of `tls` or `auth` do not go together.
     """
 
     def __init__(self, service: Service, bus: EventBus, settings: ServiceSettings) -> None:
@@ -79,11 +82,12 @@ class RunningServer:
         self._health_server = grpc.server(ThreadPoolExecutor(2), options=_OPTIONS)
         self._server = grpc.server(
             ThreadPoolExecutor(settings.threads, thread_name_prefix=f"{service.name}-rpc"),
-            interceptors=[*tracing_interceptors(), ErrorInterceptor(service.name)],
+            interceptors=_interceptors(service.name, settings),
             options=_OPTIONS,
         )
         self._register()
-        self.target = _bind(self._server, settings.listen)
+        self.target = _bind(self._server, settings.listen, server_credentials(settings.tls))
+        # Plaintext and open: kubelet's gRPC probes speak no TLS, and an answer says no more than "serving".
         self.health_target = _bind(self._health_server, settings.health_listen or _beside(settings.listen))
         self._bus = bus
         self._subscription: Subscription | None = None
@@ -150,8 +154,19 @@ def _beside(listen: str) -> str:
     return listen.rsplit(":", 1)[0] + ":0"
 
 
-def _bind(server: grpc.Server, target: str) -> str:
-    """Bind a server to a target.
+def _interceptors(name: str, settings: ServiceSettings) -> list[Any]:
+    """What lies around each call, the outermost first: the trace sees all of it, errors become statuses, then it is decided
+    whether the call may happen.
+    """
+    return [
+        *tracing_interceptors(),
+        ErrorInterceptor(name),
+        *authorization_interceptors(name, settings.auth),
+    ]
+
+
+def _bind(server: grpc.Server, target: str, credentials: grpc.ServerCredentials | None = None) -> str:
+    """Bind a server to a target; on a unix socket, which does not leave the machine, without TLS.
 
     Returns: The target with the port it got.
     """
@@ -166,7 +181,10 @@ def _bind(server: grpc.Server, target: str) -> str:
             )
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
-        port = server.add_insecure_port(target)
+        if credentials is None or path != target:
+            port = server.add_insecure_port(target)
+        else:
+            port = server.add_secure_port(target, credentials)
     except RuntimeError as error:
         raise FailedPrecondition(
             "The address cannot be bound.",

@@ -1,0 +1,96 @@
+"""Which role may call what. A method that does not stand here is denied to everybody; a test holds table and protos together.
+
+| role | for |
+|---|---|
+| reader | people and programs that look: states, reports, results |
+| operator | people who start and call off work |
+| service | the services of one another |
+| admin | everything |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What a caller may be."""
+
+    READER = "reader"
+    OPERATOR = "operator"
+    SERVICE = "service"
+    ADMIN = "admin"
+
+
+_READ = frozenset(Role)
+_WORK = frozenset({Role.OPERATOR, Role.SERVICE, Role.ADMIN})
+_RUN = frozenset({Role.OPERATOR, Role.ADMIN})
+_LEDGER = frozenset({Role.SERVICE, Role.ADMIN})
+
+#: Open to everybody: probes cannot show who they are.
+OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
+#: They change nothing, but what they give leaves the system: each call is in the audit log.
+_AUDITED_READS = frozenset({"/medq.operations.v1.OperationsService/DownloadDataset"})
+
+#: Service to method to the roles that may call it.
+RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
+    "medq.operations.v1.OperationsService": {
+        "GetOperation": _READ,
+        "WaitOperation": _READ,
+        "ListOperations": _READ,
+        "DownloadDataset": _READ,
+        "CancelOperation": _WORK,
+    },
+    "medq.controller.v1.ControllerService": {
+        "ValidateRun": _READ,
+        "GetRun": _READ,
+        "ListRuns": _READ,
+        "GetReport": _READ,
+        "ListCosts": _READ,
+        "GetEndpoints": _READ,
+        "StartRun": _RUN,
+        "ReserveCosts": _LEDGER,
+        "SettleCosts": _LEDGER,
+    },
+    "medq.embedding.v1.EmbeddingService": {
+        "GetImage": _READ,
+        "GetEncoder": _READ,
+        "EmbedTexts": _READ,
+        "StartIngest": _WORK,
+    },
+    "medq.retrieval.v1.RetrievalService": {
+        "SearchSimilar": _READ,
+        "CheckLeakage": _READ,
+        "GetPool": _READ,
+        "StartIndexImages": _WORK,
+        "StartSelectSamples": _WORK,
+    },
+    "medq.evaluation.v1.EvaluationService": {
+        "StartImportBenchmark": _WORK,
+        "StartEvaluate": _WORK,
+        "StartMineFailures": _WORK,
+        "StartGenerate": _WORK,
+    },
+    "medq.oracle.v1.OracleService": {
+        "StartAnnotate": _WORK,
+        "StartImportKnownAnswers": _WORK,
+    },
+    "medq.training.v1.TrainingService": {
+        "StartImportModel": _WORK,
+        "StartBuildDataset": _WORK,
+        "StartTrain": _WORK,
+    },
+    "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},
+}
+
+
+def roles_of(method: str) -> frozenset[Role]:
+    """The roles that may call a method, named as on the wire: `/medq.oracle.v1.OracleService/StartAnnotate`; none if unknown."""
+    service, _, name = method.removeprefix("/").partition("/")
+    return RIGHTS.get(service, {}).get(name, frozenset())
+
+
+def is_audited(method: str) -> bool:
+    """True if each allowed call of a method is in the audit log too: it changes something, or gives data away."""
+    return roles_of(method) != _READ or method in _AUDITED_READS
