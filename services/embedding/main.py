@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
-from services.embedding.ports import Encoder
 from services.embedding.migrations import SCHEMA
+from services.embedding.ports import Encoder
 from services.embedding.settings import EmbeddingSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
