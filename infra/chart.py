@@ -36,14 +36,58 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
 }
 #: What the templates set from values of their own, so that it cannot be set twice.
 SET_BY_CHART = frozenset(
-    "state_folder listen health_listen metrics_port targets log_level is_reflection_on owner otlp_endpoint tls auth "
-    "kafka.bootstrap kafka.security_protocol kafka.sasl_mechanism kafka.username kafka.ca_file kafka.partitions kafka.replication "
-    "s3.endpoint s3.bucket s3.prefix s3.access_key s3.region s3.ca_file index.url index.ca_file "
-    "kubernetes.namespace kubernetes.kubeconfig kubernetes.image kubernetes.image_pull_policy kubernetes.image_pull_secrets "
-    "kubernetes.service_account kubernetes.labels kubernetes.env_from_config_maps kubernetes.env_from_secret_keys "
-    "kubernetes.ca_secret vllm.namespace vllm.kubeconfig".split()
+    [
+        "state_folder",
+        "listen",
+        "health_listen",
+        "metrics_port",
+        "targets",
+        "log_level",
+        "is_reflection_on",
+        "owner",
+        "otlp_endpoint",
+        "tls",
+        "auth",
+        "kafka.bootstrap",
+        "kafka.security_protocol",
+        "kafka.sasl_mechanism",
+        "kafka.username",
+        "kafka.ca_file",
+        "kafka.partitions",
+        "kafka.replication",
+        "s3.endpoint",
+        "s3.bucket",
+        "s3.prefix",
+        "s3.access_key",
+        "s3.region",
+        "s3.ca_file",
+        "index.url",
+        "index.ca_file",
+        "kubernetes.namespace",
+        "kubernetes.kubeconfig",
+        "kubernetes.image",
+        "kubernetes.image_pull_policy",
+        "kubernetes.image_pull_secrets",
+        "kubernetes.service_account",
+        "kubernetes.labels",
+        "kubernetes.env_from_config_maps",
+        "kubernetes.env_from_secret_keys",
+        "kubernetes.ca_secret",
+        "vllm.namespace",
+        "vllm.kubeconfig",
+    ]
 )
-_KEPT = ("type", "enum", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength", "items", "description")
+_KEPT = (
+    "type",
+    "enum",
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "pattern",
+    "minLength",
+    "items",
+    "description",
+)
 _MARKS = ("<!-- values: made by python -m infra.chart -->", "<!-- end of values -->")
 
 
@@ -62,7 +106,9 @@ def _section(model: Mapping[str, Any], root: Mapping[str, Any], path: str) -> di
     """A settings class as a schema without what the chart sets itself, and without secrets."""
     properties: dict[str, Any] = {}
     for name, field in model["properties"].items():
-        target = field.get("$ref") or next((part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), "")
+        target = field.get("$ref") or next(
+            (part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), ""
+        )
         if f"{path}{name}" in SET_BY_CHART or field.get("format") == "password":
             continue
         if target:
@@ -84,7 +130,10 @@ def _field(field: Mapping[str, Any]) -> dict[str, Any]:
 def table(content: Mapping[str, Any]) -> str:
     """The values as Markdown: key, default, meaning."""
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _rows(content, content, values, "")]
+    rows = [
+        f"| `{key}` | {default} | {meaning} |"
+        for key, default, meaning in _rows(content, content, values, "")
+    ]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
 
 
@@ -97,9 +146,13 @@ def _rows(
             kind = field["$ref"].rsplit("/", 1)[1]
             field = root["definitions"][kind]
         value = (values or {}).get(name) if isinstance(values, Mapping) else None
-        if key in _TOLD_ONCE or (name in _ALIKE and path.count(".") == 1 and path[:-1] != "embedding" and path[:-1] in SETTINGS):
+        if key in _TOLD_ONCE or (
+            name in _ALIKE and path.count(".") == 1 and path[:-1] != "embedding" and path[:-1] in SETTINGS
+        ):
             continue
-        is_open = "properties" in field and not (name == "settings" or "network" in name.lower() or name in ("resources", "apiServer"))
+        is_open = "properties" in field and not (
+            name == "settings" or "network" in name.lower() or name in ("resources", "apiServer")
+        )
         if is_open:
             yield f"{key}", "", field["description"]
             yield from _rows(field, root, value, f"{key}.")
@@ -109,10 +162,28 @@ def _rows(
 
 #: Alike in all services: told under `embedding`.
 _ALIKE = frozenset(
-    "image gpu scratch startSeconds terminationGracePeriodSeconds nodeSelector tolerations affinity priorityClassName "
-    "runtimeClassName podLabels podAnnotations secretSettings strategy".split()
+    [
+        "image",
+        "gpu",
+        "scratch",
+        "startSeconds",
+        "terminationGracePeriodSeconds",
+        "nodeSelector",
+        "tolerations",
+        "affinity",
+        "priorityClassName",
+        "runtimeClassName",
+        "podLabels",
+        "podAnnotations",
+        "secretSettings",
+        "strategy",
+    ]
 )
-_TOLD_ONCE = frozenset(f"{part}.{key}" for part in ("s3", "qdrant", "migrate", "test") for key in ("nodeSelector", "tolerations", "affinity"))
+_TOLD_ONCE = frozenset(
+    f"{part}.{key}"
+    for part in ("s3", "qdrant", "migrate", "test")
+    for key in ("nodeSelector", "tolerations", "affinity")
+)
 
 
 def _cell(value: object) -> str:
@@ -131,9 +202,15 @@ def wanted() -> dict[Path, str]:
     content = schema()
     telemetry = ROOT / "infra" / "telemetry"
     files = {telemetry / "alerts.yaml": CHART / "files" / "alerts.yaml"}
-    files |= {path: CHART / "files" / "dashboards" / path.name for path in telemetry.glob("dashboards/*.json")}
+    files |= {
+        path: CHART / "files" / "dashboards" / path.name for path in telemetry.glob("dashboards/*.json")
+    }
     copies = {target: source.read_text(encoding="utf-8") for source, target in files.items()}
-    return {SCHEMA: json.dumps(content, indent=1, ensure_ascii=False) + "\n", README: readme(content), **copies}
+    return {
+        SCHEMA: json.dumps(content, indent=1, ensure_ascii=False) + "\n",
+        README: readme(content),
+        **copies,
+    }
 
 
 def main() -> None:

@@ -63,7 +63,9 @@ spec:
         {{- toYaml . | nindent 8 }}
         {{- end }}
     spec:
-      {{- include "medq.placement" (dict "root" $ "on" $own) | trim | nindent 6 }}
+      {{- with include "medq.placement" (dict "root" $ "on" $own) | trim }}
+      {{- . | nindent 6 }}
+      {{- end }}
       serviceAccountName: {{ $fullname }}
       automountServiceAccountToken: {{ .token | default false }}
       enableServiceLinks: false # its variables begin with MEDQ_ where the release is named medq
@@ -118,7 +120,9 @@ spec:
             {{- if and .data (include "medq.dataClaim" $) }}
             - {name: data, mountPath: {{ $.Values.data.mountPath }}, readOnly: true}
             {{- end }}
-            {{- include "medq.secretMounts" . | trim | nindent 12 }}
+            {{- with include "medq.secretMounts" . | trim }}
+            {{- . | nindent 12 }}
+            {{- end }}
       volumes:
         - name: state
           {{- if .state }}
@@ -136,7 +140,9 @@ spec:
             claimName: {{ include "medq.dataClaim" $ }}
             readOnly: true
         {{- end }}
-        {{- include "medq.secretVolumes" . | trim | nindent 8 }}
+        {{- with include "medq.secretVolumes" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
 ---
 {{ include "medq.disruption" (dict "root" $ "name" .name "labels" $labels) }}
 {{- if $scaling.enabled }}
