@@ -10,7 +10,7 @@ import grpc
 
 from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import FailedPrecondition, Unavailable
+from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from shared.logs import configure_logs
 from shared.rpc.channels import Channels, Credentials
 from shared.rpc.errors import typed
@@ -19,8 +19,8 @@ from shared.settings import socket_targets
 
 #: Name of the state folder inside an output folder.
 STATE = "state"
-#: How long a server may take to answer at all; a slower one is told of.
-_FIRST_ANSWER_SECONDS = 10
+#: How long a server may take to answer at all; one that takes longer is told of.
+_FIRST_ANSWER_SECONDS = 4
 
 
 @contextmanager
@@ -76,6 +76,16 @@ def _endpoints(server: str, access: Credentials) -> dict[str, str]:
             )
         except grpc.RpcError as error:
             told = typed(error)
-            found = why_no_connection(server, access.tls) if isinstance(told, Unavailable) else None
-            raise found or told from None
+            if not isinstance(told, Unavailable | DeadlineExceeded):
+                raise
+            raise why_no_connection(server, access.tls) or _silent(server) from None
         return dict(answer.targets)
+
+
+def _silent(server: str) -> Unavailable:
+    return Unavailable(
+        "No controller answers at this address.",
+        field="server",
+        value=server,
+        remedy="Does it run, and is it HOST:PORT of the controller?",
+    )

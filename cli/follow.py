@@ -15,6 +15,9 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 
+#: How long the service of a step may take to tell how far it is.
+_PROGRESS_SECONDS = 2.0
+
 
 class Watch:
     """Shows how far an operation is.
@@ -91,7 +94,7 @@ def finish_run(channels: Channels, run_id: str, is_quiet: bool = False) -> opera
             run = run_of(controller, run_id)
             title = run_title(run)
             if run.operation_id:
-                watch.show(title, _operation(channels, run.service, run.operation_id))
+                watch.show(title, operation_of(channels, run))
 
         def look() -> bool:
             show(operations_pb2.Operation())
@@ -133,12 +136,11 @@ def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str]
     return written
 
 
-def _operation(channels: Channels, service: str, operation_id: str) -> operations_pb2.Operation:
-    """The operation that a run waits on, or an empty one where it is just being started."""
-    stub = operations_pb2_grpc.OperationsServiceStub(channels[service])
+def operation_of(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Operation:
+    """The operation that a run waits on; empty where it is just being started, or its service does not answer this client."""
+    stub = operations_pb2_grpc.OperationsServiceStub(channels[run.service])
+    request = operations_pb2.GetOperationRequest(operation_id=run.operation_id)
     try:
-        return stub.GetOperation(operations_pb2.GetOperationRequest(operation_id=operation_id)).operation
-    except grpc.RpcError as error:
-        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
-            return operations_pb2.Operation()
-        raise
+        return stub.GetOperation(request, timeout=_PROGRESS_SECONDS).operation
+    except grpc.RpcError:  # progress alone is not worth an end; the controller tells how the run goes
+        return operations_pb2.Operation()

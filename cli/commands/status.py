@@ -7,12 +7,12 @@ from typing import Any
 from google.protobuf.json_format import MessageToDict
 
 from cli.connection import connect
-from cli.follow import run_title
+from cli.follow import operation_of, run_title
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
 from cli.output import print_json, print_table, told_errors
 from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from medq.operations.v1 import operations_pb2
 from shared.rpc.channels import Channels
 
 
@@ -49,10 +49,7 @@ def _operation(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Op
     """The operation that a run waits on; empty when it waits on none."""
     if run.state != "running" or not run.operation_id:
         return operations_pb2.Operation()
-    stub = operations_pb2_grpc.OperationsServiceStub(channels[run.service])
-    request = operations_pb2.ListOperationsRequest(id_prefix=run.operation_id, page_size=1)
-    found = stub.ListOperations(request).operations
-    return found[0] if found else operations_pb2.Operation()
+    return operation_of(channels, run)
 
 
 def _progress(operation: operations_pb2.Operation) -> str:

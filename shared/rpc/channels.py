@@ -23,6 +23,8 @@ DEFAULT_DEADLINE_SECONDS = 30
 
 _SERVICE_CONFIG = json.dumps(
     {
+        # Where a target names several replicas, each gets its share, and one that is gone gets none.
+        "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
             {
                 "name": [{}],
@@ -73,7 +75,7 @@ class Channels:
     """Channels by service name, opened at first use and shared by all threads.
 
     Args:
-        targets: Service name to gRPC target (`unix:/path` or `host:port`).
+        targets: Service name to gRPC target (`unix:/path`, `host:port`, or `ipv4:a:port,b:port` for replicas).
         credentials: How they are called.
 
     Raises:
@@ -146,7 +148,11 @@ def is_local(target: str) -> bool:
     """True if what is sent to a target does not leave this machine: a unix socket, `localhost`, a loopback address."""
     if target.startswith("unix:"):
         return True
-    host = target.rsplit(":", 1)[0].strip("[]")
+    return all(_is_loopback(address) for address in target.removeprefix("ipv4:").split(","))
+
+
+def _is_loopback(address: str) -> bool:
+    host = address.rsplit(":", 1)[0].strip("[]")
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

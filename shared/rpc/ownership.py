@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from shared.errors import FailedPrecondition
 
+_LOCK = "owner.lock"
 #: A command that only looks whether the folder is owned (`is_owned`) holds the lock for an instant.
 _PATIENCE_SECONDS = 0.5
 
@@ -36,14 +38,15 @@ def own(folder: Path) -> FileLock:
 
 def is_owned(folder: Path) -> bool:
     """True if a living process owns the folder."""
-    if not (folder / "owner.lock").exists():
-        return False
     try:
-        with _lock_of(folder).acquire(timeout=0):
+        with (folder / _LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # lookers share it, with an owner nobody does
             return False
-    except Timeout:
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
         return True
 
 
 def _lock_of(folder: Path) -> FileLock:
-    return FileLock(folder / "owner.lock", is_singleton=False)
+    return FileLock(folder / _LOCK, is_singleton=False)
