@@ -1,7 +1,7 @@
-"""Keep the chart's schema and its table of values with the code, or check that they are.
+"""Keep what the chart says of the code with the code, or check that it is.
 
-`python -m infra.chart` writes what each service's `settings` may hold into `charts/medq-engine/values.schema.json`, from its settings
-class, and the table of all values into the chart's README; copies alerts and dashboards into the chart. `--check` compares, writes nothing.
+`python -m infra.chart` writes into `charts/medq-engine`: what each service's `settings` may hold, from its settings class, into
+values.schema.json; the table of all values into README.md; alerts and dashboards into files/. `--check` compares, writes nothing.
 """
 
 from __future__ import annotations
@@ -34,49 +34,59 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
     "training": TrainingSettings,
     "controller": ControllerSettings,
 }
-#: What the templates set from values of their own, so that it cannot be set twice.
-SET_BY_CHART = frozenset(
-    [
-        "state_folder",
-        "listen",
-        "health_listen",
-        "metrics_port",
-        "targets",
-        "log_level",
-        "is_reflection_on",
-        "owner",
-        "otlp_endpoint",
-        "tls",
-        "auth",
-        "kafka.bootstrap",
-        "kafka.security_protocol",
-        "kafka.sasl_mechanism",
-        "kafka.username",
-        "kafka.ca_file",
-        "kafka.partitions",
-        "kafka.replication",
-        "s3.endpoint",
-        "s3.bucket",
-        "s3.prefix",
-        "s3.access_key",
-        "s3.region",
-        "s3.ca_file",
-        "index.url",
-        "index.ca_file",
-        "kubernetes.namespace",
-        "kubernetes.kubeconfig",
-        "kubernetes.image",
-        "kubernetes.image_pull_policy",
-        "kubernetes.image_pull_secrets",
-        "kubernetes.service_account",
-        "kubernetes.labels",
-        "kubernetes.env_from_config_maps",
-        "kubernetes.env_from_secret_keys",
-        "kubernetes.ca_secret",
-        "vllm.namespace",
-        "vllm.kubeconfig",
-    ]
-)
+#: What the templates set from values of their own, so that it cannot be set twice; by section, "" being none.
+SET_BY_CHART: Mapping[str, tuple[str, ...]] = {
+    "": (
+        *(
+            "state_folder",
+            "listen",
+            "health_listen",
+            "metrics_port",
+            "targets",
+            "log_level",
+            "is_reflection_on",
+        ),
+        *("owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas"),
+    ),
+    "kafka": (
+        *(
+            "bootstrap",
+            "security_protocol",
+            "sasl_mechanism",
+            "username",
+            "ca_file",
+            "partitions",
+            "replication",
+        ),
+    ),
+    "s3": ("endpoint", "bucket", "prefix", "access_key", "region", "ca_file"),
+    "auth": (
+        *(
+            "tokens_file",
+            "oidc_issuer",
+            "jwks_file",
+            "issuer_ca_file",
+            "oidc_audience",
+            "roles_claim",
+            "token_file",
+        ),
+        "is_plaintext_token_allowed",
+    ),
+    "index": ("url", "ca_file"),
+    "kubernetes": (
+        *(
+            "namespace",
+            "kubeconfig",
+            "image",
+            "image_pull_policy",
+            "image_pull_secrets",
+            "service_account",
+            "labels",
+        ),
+        *("env_from_config_maps", "env_from_secret_keys", "ca_secret"),
+    ),
+    "vllm": ("namespace", "kubeconfig"),
+}
 _KEPT = (
     "type",
     "enum",
@@ -109,10 +119,10 @@ def _section(model: Mapping[str, Any], root: Mapping[str, Any], path: str) -> di
         target = field.get("$ref") or next(
             (part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), ""
         )
-        if f"{path}{name}" in SET_BY_CHART or field.get("format") == "password":
+        if name in SET_BY_CHART.get(path, ()) or field.get("format") == "password":
             continue
         if target:
-            section = _section(root["$defs"][target.rsplit("/", 1)[1]], root, f"{path}{name}.")
+            section = _section(root["$defs"][target.rsplit("/", 1)[1]], root, name)
             properties[name] = {"description": field.get("description", ""), **section}
         else:
             properties[name] = _field(field)
@@ -140,29 +150,25 @@ def table(content: Mapping[str, Any]) -> str:
 def _rows(
     node: Mapping[str, Any], root: Mapping[str, Any], values: Any, path: str
 ) -> Iterator[tuple[str, str, str]]:
-    for name, field in node["properties"].items():
+    """Each key with its default and its meaning, depth first."""
+    for name, known in node["properties"].items():
         key = f"{path}{name}"
-        if "$ref" in field:
-            kind = field["$ref"].rsplit("/", 1)[1]
-            field = root["definitions"][kind]
-        value = (values or {}).get(name) if isinstance(values, Mapping) else None
-        if key in _TOLD_ONCE or (
-            name in _ALIKE and path.count(".") == 1 and path[:-1] != "embedding" and path[:-1] in SETTINGS
-        ):
+        field = root["definitions"][known["$ref"].rsplit("/", 1)[1]] if "$ref" in known else known
+        value = values.get(name) if isinstance(values, Mapping) else None
+        if _is_told_elsewhere(path.rstrip("."), name):
             continue
-        is_open = "properties" in field and not (
-            name == "settings" or "network" in name.lower() or name in ("resources", "apiServer")
-        )
-        if is_open:
-            yield f"{key}", "", field["description"]
+        if "properties" in field and known.get("$ref", "") not in _WHOLE and name != "settings":
+            yield key, "", field["description"]
             yield from _rows(field, root, value, f"{key}.")
         else:
             yield key, _cell(value), field.get("description", "")
 
 
-#: Alike in all services: told under `embedding`.
-_ALIKE = frozenset(
-    [
+#: Shown in one row.
+_WHOLE = ("#/definitions/resources", "#/definitions/network", "#/definitions/serverImage")
+#: Alike in all services.
+_ALIKE = (
+    *(
         "image",
         "gpu",
         "scratch",
@@ -171,19 +177,19 @@ _ALIKE = frozenset(
         "nodeSelector",
         "tolerations",
         "affinity",
-        "priorityClassName",
-        "runtimeClassName",
-        "podLabels",
-        "podAnnotations",
-        "secretSettings",
-        "strategy",
-    ]
+    ),
+    *("priorityClassName", "runtimeClassName", "podLabels", "podAnnotations", "secretSettings", "strategy"),
 )
-_TOLD_ONCE = frozenset(
-    f"{part}.{key}"
-    for part in ("s3", "qdrant", "migrate", "test")
-    for key in ("nodeSelector", "tolerations", "affinity")
-)
+
+
+def _is_told_elsewhere(part: str, name: str) -> bool:
+    """Whether the row is the same as one under `embedding`."""
+    return (
+        name in _ALIKE
+        and part != "embedding"
+        and (part in SETTINGS or part in ("s3", "qdrant", "migrate", "test"))
+        and not (part in ("s3", "qdrant", "test") and name == "image")
+    )
 
 
 def _cell(value: object) -> str:

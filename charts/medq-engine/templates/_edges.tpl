@@ -98,3 +98,71 @@ qdrant:       {calls: [], uses: []}
         matchLabels: {{- include "medq.selector" . | nindent 10 }}
 {{- end -}}
 {{- end -}}
+
+{{/* (dict "root" $ "component" "embedding" "edge" dict "edges" dict): who may come in. */}}
+{{- define "medq.ingressRules" -}}
+{{- $component := .component -}}
+{{- $edge := .edge -}}
+{{- $edges := .edges -}}
+{{- $ := .root -}}
+{{- $ingress := list }}
+{{- range $caller, $of := $edges }}
+  {{- if has $component $of.calls }}
+    {{- $ports := ternary "50051, 50052" "50051" (eq $caller "test") }}
+    {{- $ingress = append $ingress (dict "component" $caller "ports" (splitList ", " $ports)) }}
+  {{- end }}
+  {{- if and (eq $component "s3") (has "s3" $of.uses) }}{{ $ingress = append $ingress (dict "component" $caller "ports" (list "9000")) }}{{ end }}
+  {{- if and (eq $component "qdrant") (has "qdrant" $of.uses) }}{{ $ingress = append $ingress (dict "component" $caller "ports" (list "6333" "6334")) }}{{ end }}
+{{- end }}
+{{- range $ingress }}
+- from:
+    - podSelector:
+        matchLabels: {{- include "medq.selector" (dict "root" $ "component" .component) | nindent 10 }}
+  ports:
+    {{- range .ports }}
+    - {protocol: TCP, port: {{ . }}}
+    {{- end }}
+{{- end }}
+{{- if has "itself" $edge.uses }}
+- from:
+    - podSelector:
+        matchLabels: {{- include "medq.selector" (dict "root" $ "component" $component) | nindent 10 }}
+{{- end }}
+{{- if has $component (splitList " " (include "medq.services" $)) }}
+{{- with $.Values.networkPolicy.clients }}
+- from: {{- toYaml . | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: 50051}
+{{- end }}
+{{- with $.Values.networkPolicy.metrics }}
+- from: {{- toYaml . | nindent 4 }}
+  ports:
+    - {protocol: TCP, port: 9464}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* And where it may go. */}}
+{{- define "medq.egressRules" -}}
+{{- $component := .component -}}
+{{- $edge := .edge -}}
+{{- $ := .root -}}
+{{- range $callee := $edge.calls }}
+{{- $ports := ternary (list 50051 50052) (list 50051) (eq $component "test") }}
+{{- include "medq.inside" (dict "root" $ "component" $callee "ports" $ports) | nindent 0 }}
+{{- end }}
+{{- range $edge.uses }}
+{{- with include "medq.use" (dict "root" $ "use" . "component" $component) | trim }}
+{{- . | nindent 0 }}
+{{- end }}
+{{- end }}
+{{- range (index $.Values.networkPolicy.extraEgress $component) }}
+{{- include "medq.outside" (dict "network" . "address" "an extra egress" "value" (printf "networkPolicy.extraEgress.%s" $component)) | nindent 0 }}
+{{- end }}
+{{- if or $edge.calls $edge.uses }}
+- to: {{- toYaml $.Values.networkPolicy.dns.peers | nindent 4 }}
+  ports:
+    - {protocol: UDP, port: {{ $.Values.networkPolicy.dns.port }}}
+    - {protocol: TCP, port: {{ $.Values.networkPolicy.dns.port }}}
+{{- end }}
+{{- end -}}

@@ -133,10 +133,16 @@
 - name: {{ $prefix }}_JWKS_FILE
   value: /etc/medq/auth/jwks.json
 {{- end }}
+{{- if .auth.oidc.caSecret }}
+- name: {{ $prefix }}_ISSUER_CA_FILE
+  value: /etc/medq/auth/issuer-ca.crt
+{{- end }}
 {{- end }}
 {{- if .auth.serviceTokenSecret }}
 - name: {{ $prefix }}_TOKEN_FILE
   value: /etc/medq/auth/token
+- name: {{ $prefix }}_IS_PLAINTEXT_TOKEN_ALLOWED
+  value: {{ .auth.plaintextTokens | quote }}
 {{- end }}
 {{- end -}}
 
@@ -160,7 +166,8 @@
 {{- end -}}
 {{- $auth := list -}}
 {{- with .root.Values.auth.tokensSecret -}}{{- $auth = append $auth (list . "tokens.yaml") -}}{{- end -}}
-{{- if .root.Values.auth.oidc.issuer -}}{{- with .root.Values.auth.oidc.jwksSecret -}}{{- $auth = append $auth (list . "jwks.json") -}}{{- end -}}{{- end -}}
+{{- if .root.Values.auth.oidc.issuer -}}{{- with .root.Values.auth.oidc.jwksSecret -}}{{- $auth = append $auth (list . "jwks.json") -}}{{- end -}}
+{{- with .root.Values.auth.oidc.caSecret -}}{{- $auth = append $auth (list . "issuer-ca.crt") -}}{{- end -}}{{- end -}}
 {{- with .root.Values.auth.serviceTokenSecret -}}{{- $auth = append $auth (list . "token") -}}{{- end -}}
 {{- if $auth -}}
 {{- $files = append $files (dict "name" "auth" "path" "/etc/medq/auth" "items" $auth) -}}

@@ -66,6 +66,9 @@ caSecret: ""
 {{- else if not (or $v.kafka.enabled $v.externalKafka.bootstrap) -}}
 {{- fail "No event bus: set externalKafka.bootstrap to host:port, or kafka.enabled=true where the Strimzi operator is installed." -}}
 {{- end -}}
+{{- if and (hasPrefix "SASL" $v.externalKafka.securityProtocol) (not (and $v.externalKafka.username $v.externalKafka.existingSecret)) -}}
+{{- fail "externalKafka.securityProtocol SASL_... needs externalKafka.username and externalKafka.existingSecret." -}}
+{{- end -}}
 {{- if and $v.s3.enabled $v.externalS3.endpoint -}}
 {{- fail "s3.enabled and externalS3.endpoint are both set: choose one." -}}
 {{- else if not (or $v.s3.enabled $v.externalS3.endpoint) -}}

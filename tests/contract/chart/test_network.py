@@ -1,0 +1,195 @@
+"""The network policies let through what the services do, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import ipaddress
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from shared.settings import SERVICES
+from tests.support import chart
+
+#: Who calls whom; the policies and the code are both held to it.
+CALLS = {
+    "embedding": set(),
+    "retrieval": set(),
+    "evaluation": {"embedding"},
+    "oracle": {"controller", "evaluation"},
+    "training": {"retrieval"},
+    "controller": {"embedding", "retrieval", "evaluation", "oracle", "training"},
+}
+_STUBS = {f"{name.capitalize()}ServiceStub": name for name in SERVICES}
+
+
+def policy(documents: tuple[chart.Manifest, ...], component: str) -> dict[str, Any]:
+    """The policy of a component."""
+    found = chart.find(documents, "NetworkPolicy", f"{chart.RELEASE}-{component}")
+    assert found["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == component
+    return dict(found["spec"])
+
+
+def components(rules: list[dict[str, Any]], side: str) -> dict[str, set[int]]:
+    """Parts of the release that rules name, with the ports."""
+    found: dict[str, set[int]] = {}
+    for rule in rules:
+        for peer in rule[side]:
+            labels = peer.get("podSelector", {}).get("matchLabels", {})
+            if "app.kubernetes.io/component" in labels and "namespaceSelector" not in peer:
+                ports = {port["port"] for port in rule.get("ports", ())}
+                found.setdefault(labels["app.kubernetes.io/component"], set()).update(ports)
+    return found
+
+
+def outside(rules: list[dict[str, Any]]) -> set[tuple[str, int]]:
+    """Addresses that egress rules name, with each port."""
+    return {
+        (peer["ipBlock"]["cidr"], port["port"])
+        for rule in rules
+        for peer in rule["to"]
+        if "ipBlock" in peer
+        for port in rule["ports"]
+        if port["port"] != 53
+    }
+
+
+def code_calls(service: str) -> set[str]:
+    """Services that the code of a service opens a channel to, or makes a stub of."""
+    return set(_names(service)) - {service}
+
+
+def _names(service: str) -> Iterator[str]:
+    for path in (chart.ROOT / "services" / service).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Subscript)
+                and isinstance(node.slice, ast.Constant)
+                and _is_channels(node.value)
+            ):
+                yield str(node.slice.value)
+            elif isinstance(node, ast.Attribute | ast.Name):
+                name = node.attr if isinstance(node, ast.Attribute) else node.id
+                if name in _STUBS:
+                    yield _STUBS[name]
+
+
+def _is_channels(node: ast.expr) -> bool:
+    return (node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", "")) == "channels"
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_the_code_makes_the_calls_that_are_listed(service: str) -> None:
+    assert code_calls(service) == CALLS[service]
+
+
+@pytest.mark.parametrize("overlay", chart.OVERLAYS)
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_may_call_those_that_it_calls_and_be_called_by_its_callers(
+    service: str, overlay: str
+) -> None:
+    documents = chart.overlay(overlay)
+    spec = policy(documents, service)
+    called = {name: ports for name, ports in components(spec["egress"], "to").items() if name in SERVICES}
+    assert called == {name: {50051} for name in CALLS[service]}
+    callers = components(spec["ingress"], "from")
+    assert callers.pop("test") == {50051, 50052}
+    assert callers == {name: {50051} for name in SERVICES if service in CALLS[name]}
+
+
+@pytest.mark.parametrize("overlay", chart.OVERLAYS)
+def test_every_pod_is_denied_by_default_and_has_a_policy_of_its_own(overlay: str) -> None:
+    documents = chart.overlay(overlay, "--set", "test.command={python}")
+    deny = chart.find(documents, "NetworkPolicy", "medq-default-deny")["spec"]
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert not deny.get("ingress")
+    assert not deny.get("egress")
+    for name, pod in chart.pods(documents):
+        labels = pod["metadata"]["labels"]
+        assert deny["podSelector"]["matchLabels"].items() <= labels.items(), name
+        own = policy(documents, labels["app.kubernetes.io/component"])
+        assert own["podSelector"]["matchLabels"].items() <= labels.items(), name
+
+
+def test_the_lab_reaches_its_servers_and_nothing_else() -> None:
+    documents = chart.overlay("values-lab.yaml")
+    kafka, s3, postgresql = (("10.201.0.1/32", port) for port in (29094, 29000, 25432))
+    api_server = {("10.201.0.2/32", 443), ("10.201.0.2/32", 6443)}
+    wanted = {
+        "embedding": {kafka, s3, postgresql},
+        "retrieval": {kafka, s3, postgresql},
+        "evaluation": {s3, postgresql},
+        "oracle": {kafka, s3, postgresql},
+        "training": {kafka, s3, postgresql} | api_server,
+        "controller": {kafka, s3, postgresql},
+        "migrate": {postgresql},
+        "training-job": {s3},
+        "test": set(),
+    }
+    assert {name: outside(policy(documents, name)["egress"]) for name in wanted} == wanted
+
+
+def test_the_pods_of_a_training_job_reach_the_object_store_and_each_other() -> None:
+    documents = chart.overlay("values-lab.yaml")
+    spec = policy(documents, "training-job")
+    assert components(spec["egress"], "to") == {"training-job": set()}  # any port: torchrun chooses
+    assert components(spec["ingress"], "from") == {"training-job": set()}
+    labels = chart.environment(documents, "training")["MEDQ_TRAINING_KUBERNETES__LABELS"]["value"]
+    assert spec["podSelector"]["matchLabels"] == ast.literal_eval(labels)
+
+
+def test_nothing_leaves_the_hospital() -> None:
+    documents = chart.overlay("values-hospital.yaml")
+    for found in chart.of_kind(documents, "NetworkPolicy"):
+        for rule in found["spec"].get("egress", ()):
+            assert rule["to"], found["metadata"]["name"]  # an empty list is everywhere
+            for peer in rule["to"]:
+                assert peer, found["metadata"]["name"]
+                if "ipBlock" in peer:
+                    assert ipaddress.ip_network(peer["ipBlock"]["cidr"]).is_private
+    reached = set().union(
+        *(outside(found["spec"].get("egress", [])) for found in chart.of_kind(documents, "NetworkPolicy"))
+    )
+    assert reached == {
+        ("10.20.1.0/28", 443),
+        ("10.20.2.0/28", 5432),
+        ("10.20.0.1/32", 6443),
+    }  # S3, PostgreSQL, API server
+
+
+def test_bundled_servers_are_reached_by_those_who_use_them_alone() -> None:
+    documents = chart.overlay("values.yaml", "--set", "qdrant.enabled=true")
+    assert set(components(policy(documents, "s3")["ingress"], "from")) == {*SERVICES, "training-job"}
+    assert set(components(policy(documents, "qdrant")["ingress"], "from")) == {"retrieval"}
+    for name in ("s3", "qdrant"):
+        assert not policy(documents, name).get("egress")
+    kafka = chart.find(documents, "Kafka", "medq-kafka")["spec"]["kafka"]["listeners"][0][
+        "networkPolicyPeers"
+    ]
+    users = {
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
+        for peer in kafka
+        if "podSelector" in peer
+    }
+    assert users == set(SERVICES) - {"evaluation"}
+
+
+def test_an_endpoint_without_a_port_is_reached_by_its_scheme() -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "externalS3.endpoint=https://s3.lab.example")
+    assert ("10.201.0.1/32", 443) in outside(policy(documents, "embedding")["egress"])
+
+
+def test_a_model_server_is_reached_where_values_say_so() -> None:
+    extra = "networkPolicy.extraEgress.evaluation[0]"
+    documents = chart.overlay(
+        "values-lab.yaml", "--set", f"{extra}.cidrs={{10.9.9.9/32}}", "--set", f"{extra}.ports={{8000}}"
+    )
+    assert ("10.9.9.9/32", 8000) in outside(policy(documents, "evaluation")["egress"])
+    assert ("10.9.9.9/32", 8000) not in outside(policy(documents, "oracle")["egress"])
+
+
+def test_an_endpoint_that_no_address_is_known_of_is_refused() -> None:
+    result = chart.template("--set-json", 'externalPostgresql.network={"cidrs":[],"peers":[],"ports":[5432]}')
+    assert result.returncode != 0
+    assert "externalPostgresql.network: name cidrs or peers" in result.stderr

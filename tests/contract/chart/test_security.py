@@ -1,0 +1,135 @@
+"""What a reviewer of security asks of each pod and account, in every overlay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.settings import SERVICES
+from tests.support import chart
+
+_VOLUMES = {
+    "configMap",
+    "emptyDir",
+    "persistentVolumeClaim",
+    "projected",
+    "secret",
+}  # of what "restricted" allows
+VARIANTS = [
+    *((name, ()) for name in chart.OVERLAYS),
+    (
+        "values-lab.yaml",
+        (
+            "--set",
+            "test.command={python}",
+            "--set",
+            "data.hostPath=/srv/medq",
+            "--set",
+            "qdrant.enabled=true",
+        ),
+    ),
+    ("values-hospital.yaml", ("--set", "test.command={python}", "--set", "security.runAsUser=null")),
+]
+
+
+@pytest.fixture(params=VARIANTS, ids=lambda variant: " ".join((variant[0], *variant[1])))
+def documents(request: pytest.FixtureRequest) -> tuple[chart.Manifest, ...]:
+    """The chart, rendered in several ways."""
+    overlay, arguments = request.param
+    return chart.overlay(overlay, *arguments)
+
+
+def test_every_pod_is_restricted(documents: tuple[chart.Manifest, ...]) -> None:
+    seen = 0
+    for name, pod in chart.pods(documents):
+        spec, context = pod["spec"], pod["spec"]["securityContext"]
+        assert context["runAsNonRoot"] is True, name
+        assert context["seccompProfile"]["type"] == "RuntimeDefault", name
+        for field in ("hostNetwork", "hostPID", "hostIPC"):
+            assert not spec.get(field), name
+        for volume in spec.get("volumes", ()):
+            assert set(volume) - {"name"} <= _VOLUMES, f"{name}: {volume}"
+        for container in [*spec["containers"], *spec.get("initContainers", ())]:
+            _is_restricted(container)
+            seen += 1
+    assert seen >= len(SERVICES) + 2  # with the migration and the test
+
+
+def _is_restricted(container: dict[str, Any]) -> None:
+    context = container["securityContext"]
+    assert context["allowPrivilegeEscalation"] is False
+    assert context["capabilities"] == {"drop": ["ALL"]}
+    assert context["readOnlyRootFilesystem"] is True
+    assert not context.get("privileged")
+    assert all("hostPort" not in port for port in container.get("ports", ()))
+
+
+def test_every_container_asks_for_memory_and_has_a_limit(documents: tuple[chart.Manifest, ...]) -> None:
+    for name, pod in chart.pods(documents):
+        for container in pod["spec"]["containers"]:
+            assert container["resources"]["requests"]["memory"], name
+            assert container["resources"]["limits"]["memory"], name
+
+
+def test_only_what_talks_to_the_api_server_has_a_token(documents: tuple[chart.Manifest, ...]) -> None:
+    with_token = {name for name, pod in chart.pods(documents) if pod["spec"]["automountServiceAccountToken"]}
+    assert with_token == {"medq-training"}
+    for account in chart.of_kind(documents, "ServiceAccount"):
+        assert account["automountServiceAccountToken"] is False
+
+
+def test_service_links_do_not_leak_into_the_environment(documents: tuple[chart.Manifest, ...]) -> None:
+    # A Service named medq-training would set MEDQ_TRAINING_PORT and more.
+    for name, pod in chart.pods(documents):
+        assert pod["spec"]["enableServiceLinks"] is False, name
+
+
+def test_the_launcher_may_make_jobs_in_its_namespace_and_little_else(
+    documents: tuple[chart.Manifest, ...],
+) -> None:
+    assert not chart.of_kind(documents, "ClusterRole", "ClusterRoleBinding")
+    (role,) = chart.of_kind(documents, "Role")
+    rights = {}
+    for rule in role["rules"]:
+        (group,) = rule["apiGroups"]
+        rights.update({(group, resource): set(rule["verbs"]) for resource in rule["resources"]})
+    assert rights == {
+        ("batch", "jobs"): {"create", "get", "list", "watch", "patch", "delete"},
+        ("", "services"): {"create", "get", "delete"},
+        ("", "pods"): {"get", "list", "watch"},
+        ("", "pods/log"): {"get"},
+    }
+
+
+def test_without_kubernetes_jobs_nothing_has_a_token_or_a_role() -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "training.kubernetesJobs=false")
+    assert not chart.of_kind(documents, "Role", "RoleBinding")
+    assert not any(pod["spec"]["automountServiceAccountToken"] for _, pod in chart.pods(documents))
+
+
+def test_evaluation_may_patch_the_one_deployment_that_serves_its_model() -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "evaluation.settings.vllm.deployment=model")
+    role = chart.find(documents, "Role", "medq-evaluation")
+    patched = [rule for rule in role["rules"] if "patch" in rule["verbs"]]
+    assert [rule["resourceNames"] for rule in patched] == [["model"]]
+    assert dict(chart.pods(documents))["medq-evaluation"]["spec"]["automountServiceAccountToken"]
+
+
+def test_input_data_is_mounted_read_only_but_in_the_test() -> None:
+    documents = chart.overlay("values-hospital.yaml", "--set", "test.command={python}")
+    readers = {}
+    for name, pod in chart.pods(documents):
+        for mount in pod["spec"]["containers"][0].get("volumeMounts", ()):
+            if mount["name"] == "data":
+                readers[name] = mount.get("readOnly", False)
+    services = ("embedding", "evaluation", "training", "controller")  # those that read paths
+    assert readers == {**{f"medq-{name}": True for name in services}, "medq-test-study": False}
+
+
+def test_a_digest_goes_before_a_tag_and_the_air_gapped_registry_before_all() -> None:
+    digest = "sha256:" + "a" * 64
+    documents = chart.overlay("values-hospital.yaml", "--set", f"oracle.image.digest={digest}")
+    images = {name: pod["spec"]["containers"][0]["image"] for name, pod in chart.pods(documents)}
+    assert images["medq-oracle"] == f"registry.hospital.example/medq-oracle@{digest}"
+    assert all(image.startswith("registry.hospital.example/") for image in images.values())
