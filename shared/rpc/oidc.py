@@ -16,7 +16,7 @@ from shared.settings import AuthSection
 
 _REQUIRED = ["exp", "iss", "aud", "sub"]
 #: What a caller is told of a token that was signed as it should be.
-_TOLD: Mapping[type[jwt.InvalidTokenError], tuple[str, str]] = {
+_TOLD: Mapping[type[jwt.PyJWTError], tuple[str, str]] = {
     jwt.ExpiredSignatureError: ("The token has expired.", "Get a new one from the issuer."),
     jwt.ImmatureSignatureError: ("The token does not hold yet.", "Compare the clocks of issuer and server."),
     jwt.InvalidAudienceError: (
@@ -56,7 +56,7 @@ class JwtVerifier:
         """
         try:
             claims = self._claims(token)
-        except jwt.InvalidTokenError as error:
+        except jwt.PyJWTError as error:
             told = next((_TOLD[cls] for cls in type(error).__mro__ if cls in _TOLD), None)
             message, remedy = told or ("The token does not hold.", "Get a new one from the issuer.")
             raise Unauthenticated(message, field=AUTHORIZATION, remedy=remedy) from None
@@ -70,7 +70,7 @@ class JwtVerifier:
         key = self._keys.find(str(header.get("kid", "")))
         # The key says how it signs; a token that claims another way (HMAC with the public key) is forged.
         if key is None or key.algorithm_name != algorithm:
-            raise jwt.InvalidKeyError
+            raise jwt.InvalidSignatureError
         return jwt.decode(
             token,
             key.key,

@@ -1,0 +1,113 @@
+"""An OIDC issuer: keys, the JWTs that it signs, and a small HTTP server that publishes the keys."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+AUDIENCE = "medq"
+
+
+class Issuer:
+    """Signs tokens with keys that it can rotate.
+
+    Attributes:
+        url: Its `iss`; set when it publishes.
+        n_asked: How often its keys were fetched.
+        is_away: It answers with an error.
+        redirect_to: It sends those who ask for its keys elsewhere.
+        keys_at: Where its configuration says that the keys are, if not with itself.
+    """
+
+    def __init__(self, url: str = "https://issuer.test/realm") -> None:
+        self.url = url
+        self.n_asked = 0
+        self.is_away = False
+        self.redirect_to = ""
+        self.keys_at = ""
+        self.published: list[dict[str, object]] = []
+        self._keys: dict[str, tuple[str, object]] = {}
+
+    def new_key(self, kid: str, algorithm: str = "ES256", *, is_published: bool = True, bits: int = 2048):
+        key = (
+            ec.generate_private_key(ec.SECP256R1())
+            if algorithm == "ES256"
+            else rsa.generate_private_key(public_exponent=65537, key_size=bits)
+        )
+        self._keys[kid] = (algorithm, key)
+        if is_published:
+            made_by = jwt.algorithms.ECAlgorithm if algorithm == "ES256" else jwt.algorithms.RSAAlgorithm
+            self.published.append(
+                {**made_by.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig"}
+            )
+        return key
+
+    def jwks(self) -> str:
+        return json.dumps({"keys": self.published})
+
+    def token(
+        self, kid: str, *, seconds: float = 300, headers: dict[str, str] | None = None, **claims
+    ) -> str:
+        """A JWT that expires in so many seconds; a claim that is None is left out."""
+        algorithm, key = self._keys[kid]
+        now = datetime.now(UTC)
+        body = {
+            "iss": self.url,
+            "aud": AUDIENCE,
+            "sub": "dr-who",
+            "iat": now - timedelta(seconds=600),
+            "exp": now + timedelta(seconds=seconds),
+            "roles": ["reader"],
+            **claims,
+        }
+        body = {name: value for name, value in body.items() if value is not None}
+        return jwt.encode(body, key, algorithm=algorithm, headers={"kid": kid, **(headers or {})})
+
+
+@contextmanager
+def publishing(issuer: Issuer) -> Iterator[Issuer]:
+    """Serve the issuer's configuration and keys on this machine."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if issuer.is_away:
+                self.send_error(503)
+            elif self.path == "/realm/.well-known/openid-configuration":
+                self._answer(
+                    json.dumps({"issuer": issuer.url, "jwks_uri": issuer.keys_at or issuer.url + "/keys"})
+                )
+            elif issuer.redirect_to:
+                self.send_response(302)
+                self.send_header("Location", issuer.redirect_to)
+                self.end_headers()
+            else:
+                issuer.n_asked += 1
+                self._answer(issuer.jwks())
+
+        def _answer(self, body: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False
+    issuer.url = f"http://127.0.0.1:{server.server_port}/realm"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield issuer
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
