@@ -13,7 +13,15 @@ from itertools import count
 from typing import Any
 
 import grpc
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
 from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
@@ -23,6 +31,7 @@ from services.controller.other_services import STUBS, find, is_passing, method_o
 from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report_facts import read_json
 from services.controller.store import Result, RunStore
+from shared.database import OUTAGES
 from shared.errors import Cancelled, MedqError
 from shared.logs import get_logger
 from shared.objects.dataset import read_manifest
@@ -36,6 +45,8 @@ _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_C
 SHARED_ARM = "-"
 #: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
 _WAIT_SECONDS = 1.0
+#: How often a step begins again while the controller's own database is away: some ten minutes.
+_MAX_ATTEMPTS = 600
 
 
 @dataclass(frozen=True)
@@ -116,7 +127,7 @@ class Calls:
 
     def _caught(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         try:
-            return {"value": function()}
+            return {"value": self._outlasting()(function)}
         except Exception as error:  # whatever it is, the run ends with it, and a kill must not change that
             self.with_.control.check_draining()
             if not isinstance(error, MedqError | grpc.RpcError):
@@ -206,6 +217,16 @@ class Calls:
             scores = read_json(self.with_.objects, uri, "scores.json")
             detail["overall"] = scores["perception"]["overall"]
         return detail
+
+    def _outlasting(self) -> Retrying:
+        """A step is keyed, so it begins again after an outage of the controller's own database."""
+        return Retrying(
+            retry=retry_if_exception_type(OUTAGES),
+            stop=stop_after_attempt(_MAX_ATTEMPTS),
+            wait=wait_random_exponential(multiplier=0.2, max=2),
+            before_sleep=lambda _: self.with_.control.check_draining(),
+            reraise=True,
+        )
 
     def _patiently(self) -> Retrying:
         return Retrying(

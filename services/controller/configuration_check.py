@@ -17,6 +17,7 @@ from services.controller.configuration_paths import (
     can_exist,
     impossible_paths,
     path_problems,
+    relative_paths,
 )
 from services.controller.configuration_yaml import read_mapping
 from shared.errors import InvalidArgument
@@ -33,7 +34,7 @@ def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, 
 
     Args:
         config_yaml: The text of the file.
-        base_folder: Relative paths in it start here.
+        base_folder: Relative paths in it start here; not needed where there are none.
 
     Returns: The configuration with absolute paths, or None, and everything that is wrong with it (empty when it can run).
     """
@@ -41,7 +42,13 @@ def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, 
     if configuration is None:
         return None, problems
     base = Path(base_folder)
-    if not can_exist(base) or not base.is_dir():
+    relative = relative_paths(configuration)
+    if (
+        relative and can_exist(base) and not base.is_absolute()
+    ):  # the folder that a server was started in is nobody's
+        told = f"Relative paths have no folder to start from: {', '.join(relative)}."
+        return None, [Problem("base_folder", told, "Give the absolute path of the folder of the file.")]
+    if relative and not (can_exist(base) and base.is_dir()):
         return None, [Problem("base_folder", "There is no such folder.", "Give the folder of the file.")]
     problems = impossible_paths(configuration, base)
     if problems:

@@ -36,6 +36,11 @@ def impossible_paths(configuration: RunConfiguration, base: Path) -> list[Proble
     ]
 
 
+def relative_paths(configuration: RunConfiguration) -> list[str]:
+    """The keys of the paths that do not say from where they start."""
+    return [field for field, path in _paths(configuration) if not Path(path).is_absolute()]
+
+
 def _paths(configuration: RunConfiguration) -> Iterator[tuple[str, str]]:
     """Each path in the file with its dotted key."""
     for key in DATA_PATHS:

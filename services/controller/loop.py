@@ -15,6 +15,7 @@ from services.controller.inputs import prepare
 from services.controller.ports import Durable, StepOutcome
 from services.controller.reports import publish_report
 from services.controller.steps import Steps, until_stopped
+from shared.database import insist
 from shared.errors import MedqError
 
 
@@ -46,7 +47,7 @@ def run(with_: Collaborators, run_id: str, durable: Durable) -> StepOutcome:
 
     Returns: `report_uri`, and `failure` (reason, message, metadata) where a step failed.
     """
-    configuration = RunConfiguration.model_validate(with_.store.get(run_id).configuration)
+    configuration = RunConfiguration.model_validate(insist(with_.store.get)(run_id).configuration)
     calls = Calls(run_id, SHARED_ARM, 0, with_, durable)
     failure = None
     try:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
+import signal
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import add_ControllerServiceServicer_to_server
 from services.controller import loop
 from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.adapters.operations_control import OperationsControl
+from services.controller.adapters.sole_controller import SoleController
 from services.controller.calls import Collaborators
 from services.controller.ledger_store import Ledger
 from services.controller.migrations import SCHEMA
@@ -28,13 +31,13 @@ from shared.rpc.server import Service
 
 def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
     """The composition root."""
-    folder = settings.state_folder / "controller"
     engine = open_database(settings, SCHEMA)
+    url = settings.database_url.get_secret_value()
+    sole = SoleController(url, _end_this_process) if url else None
     store, control = RunStore(engine), OperationsControl()
     with_ = Collaborators(channels, objects, store, Ledger(engine), control)
     workflows = DbosWorkflows(
-        sqlite_url(folder / "dbos.sqlite"),
-        settings.owner or "controller",
+        url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite"),
         functools.partial(loop.run, with_),
     )
     operations = Operations(
@@ -50,6 +53,8 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
 
     def close() -> None:
         workflows.close()
+        if sole is not None:
+            sole.close()
         engine.dispose()
 
     return Service(
@@ -62,6 +67,11 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
         objects=objects,
         close=close,
     )
+
+
+def _end_this_process() -> None:
+    """As an operator would: what is at work is given back, and whoever restarts processes restarts this one."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def main() -> None:

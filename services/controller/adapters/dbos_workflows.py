@@ -1,6 +1,7 @@
-"""The loop's workflows on DBOS, which keeps the outcome of every step in a database of its own.
+"""The loop's workflows on DBOS, which keeps the outcome of every step: in a SQLite file, or in a schema of PostgreSQL.
 
-One process at a time may own that database, so one controller a state folder. DBOS knows one instance a process.
+One process at a time may own them: one controller a state folder (`shared.rpc.ownership`), one a database (`sole_controller`).
+DBOS knows one instance a process.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from sqlalchemy import Engine
+
 from services.controller.ports import Durable, StepOutcome
 from shared.database import create_engine
 from shared.errors import Internal
@@ -16,6 +19,9 @@ from shared.errors import Internal
 #: Raised only after all runs have been drained: with another version, what was running would never be taken up.
 APPLICATION_VERSION = "1"
 _NAME = "medq-controller"
+# There is one controller, whatever it is called: the next one takes up what the one before left.
+_EXECUTOR = "controller"
+_SCHEMA = "dbos"
 _MAX_RECOVERIES = 1000
 _LEAVE_SECONDS = 10.0
 _AT_WORK = ("PENDING", "ENQUEUED", "DELAYED")
@@ -27,14 +33,13 @@ class DbosWorkflows:
     """Runs one function as durable workflows, each named by its run.
 
     Args:
-        url: Database of the steps: `sqlite:////path` or `postgresql://...`.
-        executor_id: Stable name of this process; a process with the same name takes up what it left.
+        url: Database of the steps: `sqlite:////path`, whose tables are made here, or `postgresql://...` (see `migrate_steps`).
         workflow: The function, `(run id, steps) -> outcome`. It is deterministic but for what its steps give.
     """
 
-    def __init__(self, url: str, executor_id: str, workflow: Workflow) -> None:
+    def __init__(self, url: str, workflow: Workflow) -> None:
         self._url = url
-        self._executor_id = executor_id
+        self._engine = create_engine(url)
         self._workflow = workflow
         self._lock = threading.Lock()
         self._left = threading.Condition()
@@ -78,12 +83,14 @@ class DbosWorkflows:
         """Wait until the workflows have left their steps (see `Stopping`), then let the database go."""
         with self._lock:
             if self._start is None:
+                self._engine.dispose()
                 return
             from dbos import DBOS
 
             with self._left:
                 self._left.wait_for(lambda: self._n_running == 0, _LEAVE_SECONDS)
             DBOS.destroy(destroy_registry=True)
+            self._engine.dispose()
             self._start = None
 
     def _launched(self) -> Callable[[str], Any]:
@@ -91,16 +98,21 @@ class DbosWorkflows:
             if self._start is None:
                 from dbos import DBOS, DBOSPortableJSONSerializer
 
-                _use_write_ahead_log(self._url)
+                is_file = self._url.startswith("sqlite")
+                if is_file:
+                    _use_write_ahead_log(self._engine)
                 DBOS(
                     config={
                         "name": _NAME,
                         "system_database_url": self._url,
                         "application_version": APPLICATION_VERSION,
-                        "executor_id": self._executor_id,
+                        "executor_id": _EXECUTOR,
                         "log_level": "WARNING",
                         "serializer": DBOSPortableJSONSerializer(),
                         "sys_db_pool_size": 4,
+                        "dbos_system_schema": _SCHEMA,
+                        "system_database_engine": None if is_file else self._engine,
+                        "run_migrations": is_file,
                     }
                 )
 
@@ -130,11 +142,16 @@ class DbosWorkflows:
                 self._left.notify_all()
 
 
-def _use_write_ahead_log(url: str) -> None:
-    """Open the database once as all of ours are; on SQLite the file keeps its write-ahead log, which halves a step's time."""
-    engine = create_engine(url)
+def migrate_steps(url: str) -> None:
+    """Make or change DBOS's tables on PostgreSQL; what is there already is left as it is."""
+    from dbos import DBOS
+
+    DBOS.migrate(url, schema=_SCHEMA)
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    """Open the file once as all of ours are: it keeps its write-ahead log, which halves a step's time."""
     engine.connect().close()
-    engine.dispose()
 
 
 def _step_to_repeat(steps: Sequence[Mapping[str, Any]]) -> int:
