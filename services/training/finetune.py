@@ -57,8 +57,10 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     for callback in callbacks:
         trainer.add_callback(callback)
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    weights = trainer.accelerator.get_state_dict(trainer.model)  # each process has a part of them
     if trainer.is_world_process_zero():
-        save_result(spec, trainer, processor, {"n_samples": len(samples), "longest_sample_tokens": longest})
+        counts = {"n_samples": len(samples), "longest_sample_tokens": longest}
+        save_result(spec, trainer, processor, weights, counts)
         measured = {"device": str(trainer.args.device), "seconds": time.monotonic() - begun}
         spec.measured_file.write_text(json.dumps(measured, sort_keys=True))
 
@@ -93,13 +95,19 @@ def last_checkpoint(folder: Path) -> Path | None:
     return newest_checkpoint(folder)
 
 
-def save_result(spec: TrainingSpec, trainer: SftTrainer, processor: Any, counts: dict[str, int]) -> None:
+def save_result(
+    spec: TrainingSpec,
+    trainer: SftTrainer,
+    processor: Any,
+    weights: dict[str, torch.Tensor],
+    counts: dict[str, int],
+) -> None:
     """Write model, processor and `training.json`, then give the folder its name at once."""
     partial = spec.result_folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.config.use_cache = True
-    model.save_pretrained(partial)
+    model.save_pretrained(partial, state_dict=weights)
     processor.save_pretrained(partial)
     report = {
         **counts,

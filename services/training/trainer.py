@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import PartialState  # type: ignore[import-untyped]
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from services.training.domain.batches import share_step
 from services.training.domain.conversations import Sample
 from services.training.domain.loss import sft_loss
 from services.training.model_files import COMPLETE
@@ -37,11 +39,13 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Seq
     """The `transformers` trainer with equation (4) as its loss."""
     on_gpu = spec.device == "auto" and torch.cuda.is_available()
     is_token_mean = spec.loss_reduction == "token_mean"
+    n_processes = PartialState(cpu=not on_gpu).num_processes
+    batch_size, accumulation = share_step(spec.batch_size, spec.gradient_accumulation, n_processes)
     arguments = TrainingArguments(
         output_dir=str(spec.checkpoints_folder),
         num_train_epochs=spec.epochs,
-        per_device_train_batch_size=spec.batch_size,
-        gradient_accumulation_steps=spec.gradient_accumulation,
+        per_device_train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulation,
         learning_rate=spec.learning_rate,
         lr_scheduler_type="cosine",
         warmup_steps=_warmup_steps(spec, len(samples)),
@@ -61,6 +65,7 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Seq
         remove_unused_columns=False,
         disable_tqdm=True,
         report_to=[],
+        **_sharding(n_processes),
     )
 
     def loss(
@@ -80,6 +85,13 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Seq
     trainer.loss_is_scaled_for_ga = is_token_mean
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def _sharding(n_processes: int) -> dict[str, Any]:
+    """Several processes share weights, gradients and the optimiser's state among them (FSDP); checkpoints are whole."""
+    if n_processes == 1:
+        return {}
+    return {"fsdp": True, "fsdp_config": {"version": 2, "state_dict_type": "FULL_STATE_DICT"}}
 
 
 class ProgressWriter(TrainerCallback):  # type: ignore[misc]
@@ -116,6 +128,7 @@ class CheckpointSealer(TrainerCallback):  # type: ignore[misc]
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Called by the trainer after a checkpoint was saved."""
+        PartialState().wait_for_everyone()
         if state.is_world_process_zero:
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
@@ -126,6 +139,6 @@ def curve_point(logs: dict[str, float]) -> dict[str, float]:
 
 
 def _warmup_steps(spec: TrainingSpec, n_samples: int) -> int:
-    """Optimiser steps of the warm-up, in one process."""
+    """Optimiser steps of the warm-up."""
     steps = math.ceil(math.ceil(n_samples / spec.batch_size) / spec.gradient_accumulation) * spec.epochs
     return math.ceil(steps * spec.warmup_ratio)
