@@ -36,6 +36,24 @@ def test_defaults_are_the_papers(tmp_path):
     )
 
 
+@pytest.mark.parametrize("base_folder", ["", ".", "a"])
+def test_relative_paths_start_from_no_folder_of_the_server(tmp_path, monkeypatch, base_folder):
+    config = write_run_files(tmp_path / "a")
+    monkeypatch.chdir(tmp_path / "a")
+    (problem,) = check(config, base_folder)[1]
+    assert problem.field == "base_folder"
+    assert "data.pool" in problem.message
+
+
+def test_absolute_paths_need_no_base_folder(tmp_path):
+    content = yaml.safe_load(write_run_files(tmp_path / "a"))
+    data = {key: str(tmp_path / "a" / path) for key, path in content["data"].items()}
+    absolute = yaml.safe_dump({**content, "data": data, "model": str(tmp_path / "a" / content["model"])})
+    configuration, problems = check(absolute, "")
+    assert not problems
+    assert configuration.data.pool == data["pool"]
+
+
 def test_paths_start_from_the_base_folder(tmp_path):
     configuration, _ = check(write_run_files(tmp_path / "a"), str(tmp_path / "a"))
     assert configuration.data.pool == str(tmp_path / "a" / "pool")

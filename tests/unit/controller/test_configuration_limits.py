@@ -30,6 +30,7 @@ class Asking:
     """Calls that go straight to the servicers; each step makes a dataset with a row in every file."""
 
     run_id, arm, round = "r", "a", 1
+    with_ = SimpleNamespace(store=SimpleNamespace(results=lambda run_id: []))
 
     def __init__(self):
         self.servicers = {

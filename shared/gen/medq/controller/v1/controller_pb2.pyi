@@ -30,7 +30,7 @@ class ValidateRunRequest(_message.Message):
     config_yaml: _builtins.str
     """The YAML of `docs/configuration.md`."""
     base_folder: _builtins.str
-    """Folder that relative paths in it start from."""
+    """Absolute path of the folder that relative paths in it start from; not needed where there are none."""
     def __init__(
         self,
         *,
@@ -117,7 +117,7 @@ class StartRunRequest(_message.Message):
     config_yaml: _builtins.str
     """The YAML."""
     base_folder: _builtins.str
-    """Folder that relative paths in it start from."""
+    """Absolute path of the folder that relative paths in it start from; not needed where there are none."""
     def __init__(
         self,
         *,
