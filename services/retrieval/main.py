@@ -5,6 +5,7 @@ from __future__ import annotations
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.migrations import SCHEMA
+from services.retrieval.ports import VectorIndex
 from services.retrieval.settings import RetrievalSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -17,14 +18,13 @@ from shared.rpc.server import Service
 
 def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
     """The composition root."""
-    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
     from services.retrieval.handlers import make_handlers
     from services.retrieval.operations import IndexImages, SelectSamples
     from services.retrieval.service import Retrieval
     from services.retrieval.store import SelectionStore
 
     engine = open_database(settings, SCHEMA)
-    index = QdrantEdgeIndex(settings.state_folder / "retrieval" / "index", settings.search_threads)
+    index = open_index(settings)
     index_images = IndexImages(index, objects, settings.batch_size)
     select_samples = SelectSamples(index, objects, SelectionStore(engine), index_images)
     operations = Operations(
@@ -49,6 +49,18 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
         objects=objects,
         close=close,
     )
+
+
+def open_index(settings: RetrievalSettings) -> VectorIndex:
+    """The vector index: on a Qdrant server, or in the state folder."""
+    if settings.index.url:
+        from services.retrieval.adapters.qdrant_connection import connect
+        from services.retrieval.adapters.qdrant_server import QdrantServerIndex
+
+        return QdrantServerIndex(connect(settings.index), settings.index)
+    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
+
+    return QdrantEdgeIndex(settings.state_folder / "retrieval" / "index", settings.search_threads)
 
 
 def main() -> None:

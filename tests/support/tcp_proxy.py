@@ -22,7 +22,11 @@ class TcpProxy:
     """
 
     def __init__(
-        self, target: str, *, on_connection: Callable[[], None] | None = None, certificate: Path | None = None
+        self,
+        target: str,
+        *,
+        on_connection: Callable[[], None] | None = None,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
@@ -32,11 +36,13 @@ class TcpProxy:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         self.n_connections = 0
         self.is_held = threading.Event()
+        self._never = threading.Event()
         self._flow = threading.Event()
         self._flow.set()
         self._lock = threading.Lock()
         self._n_until: int | None = None  # bytes until the next cut or hold
         self._n_each = 0
+        self._delay_seconds = 0.0
         self._n_cuts = 0
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -53,10 +59,15 @@ class TcpProxy:
         with self._lock:
             self._n_until, self._n_cuts = n_bytes, 0
 
+    def slow_down(self, seconds: float) -> None:
+        """Let each piece of what the server sends wait so long before it passes, until `release`."""
+        self._delay_seconds = seconds
+
     def release(self) -> None:
-        """Let everything through again."""
+        """Let everything through again, at once."""
         with self._lock:
             self._n_until = None
+        self._delay_seconds = 0.0
         self._flow.set()
 
     def close(self) -> None:
@@ -105,6 +116,8 @@ class TcpProxy:
     def _pass_answers(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
             while data := server.recv(_CHUNK_BYTES):
+                if self._delay_seconds:
+                    self._never.wait(self._delay_seconds)
                 while data:
                     self._flow.wait()
                     allowed, is_cut = self._allowed(len(data))
@@ -134,14 +147,17 @@ class TcpProxy:
 
 @contextmanager
 def tcp_proxy(
-    target: str, *, on_connection: Callable[[], None] | None = None, certificate: Path | None = None
+    target: str,
+    *,
+    on_connection: Callable[[], None] | None = None,
+    certificate: tuple[Path, Path] | None = None,
 ) -> Iterator[TcpProxy]:
     """A proxy for the time of a block.
 
     Args:
         target: host:port of the server.
         on_connection: Called before a connection is passed on.
-        certificate: PEM file of certificate and key: the proxy speaks TLS, the server behind it does not.
+        certificate: Certificate and key (PEM): the proxy speaks TLS, the server behind it does not.
     """
     proxy = TcpProxy(target, on_connection=on_connection, certificate=certificate)
     try:
@@ -150,9 +166,9 @@ def tcp_proxy(
         proxy.close()
 
 
-def _tls_of(certificate: Path) -> ssl.SSLContext:
+def _tls_of(certificate: tuple[Path, Path]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(*certificate)
     return context
 
 

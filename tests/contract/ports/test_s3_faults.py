@@ -3,7 +3,6 @@
 import io
 import os
 import socket
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +27,7 @@ from shared.errors import (
 from shared.objects.s3 import S3ObjectStore
 from shared.settings import S3Section
 from tests.contract.ports.test_s3_object_store import client_of, key_of, section_for_a_test, section_of
+from tests.support.certificates import Authority
 from tests.support.own_server import OwnServer, own_server
 from tests.support.s3_answers import s3_that_answers
 from tests.support.tcp_proxy import TcpProxy, tcp_proxy
@@ -245,12 +245,12 @@ def test_wrong_settings_are_refused_before_the_first_call(s3: str, wrong: dict[s
 
 def test_tls_needs_an_authority_that_is_trusted(s3: str, settings: S3Section, tmp_path: Path) -> None:
     uri, data = stored(settings)
-    certificate = self_signed(tmp_path)
-    with tcp_proxy(address_of(s3), certificate=certificate) as proxy:
+    authority = Authority(tmp_path)
+    with tcp_proxy(address_of(s3), certificate=authority.issue("s3")) as proxy:
         secure = settings.model_copy(update={"endpoint": f"https://{proxy.address}", "retries": 0})
         with pytest.raises(FailedPrecondition, match=r"s3\.ca_file"):
             S3ObjectStore(secure).read_bytes(uri)
-        trusting = S3ObjectStore(secure.model_copy(update={"ca_file": certificate}))
+        trusting = S3ObjectStore(secure.model_copy(update={"ca_file": authority.ca_file}))
         assert trusting.read_bytes(uri) == data
         assert trusting.read_bytes(trusting.put_bytes(b"over TLS")) == b"over TLS"
 
@@ -262,20 +262,3 @@ def test_a_presigned_url_reads_without_credentials(settings: S3Section) -> None:
     for seconds in (0, 604_801):
         with pytest.raises(InvalidArgument, match="604800"):
             S3ObjectStore(settings).presigned_url(uri, seconds)
-
-
-def self_signed(folder: Path) -> Path:
-    """Certificate and key of 127.0.0.1 in one PEM file."""
-    path = folder / "self-signed.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=medq"]
-    command += [
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        str(path),
-        "-out",
-        str(folder / "certificate.pem"),
-    ]
-    subprocess.run(command, check=True, capture_output=True)
-    path.write_bytes(path.read_bytes() + (folder / "certificate.pem").read_bytes())
-    return path
