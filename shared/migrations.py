@@ -71,11 +71,11 @@ class Schema:
                 self._stamp(connection, _FIRST)
             self.upgrade(connection)
 
-    def upgrade(self, connection: sa.Connection) -> None:
-        """Run the migrations that are missing, in the caller's transaction."""
+    def upgrade(self, connection: sa.Connection, to: str = "head") -> None:
+        """Run the migrations that are missing, up to a number or all, in the caller's transaction."""
         from alembic import command
 
-        command.upgrade(self.alembic_config(connection), "head")
+        command.upgrade(self.alembic_config(connection), to)
 
     def require(self, engine: sa.Engine, patience_seconds: float = PATIENCE_SECONDS) -> None:
         """Check that PostgreSQL answers and that the migrations have been run, or wait for it.
