@@ -52,6 +52,12 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/python -m infra.configuration_page --check
 	$(BIN)/python -m infra.dashboard --check
 
+images: ## Build the container images with podman (from a registry's Python, or from Debian)
+	infra/images/build
+
+cluster-test: setup ## Images, a real one-node Kubernetes, the chart, a study in it (root; Go; Debian)
+	$(BIN)/python -m infra.cluster_test
+
 protos: setup ## Generate shared/gen from protos/
 	$(BIN)/buf format --write
 	$(BIN)/python -m infra.protos
@@ -76,4 +82,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check protos fmt bench lock clean
+.PHONY: help setup demo test check images cluster-test protos fmt bench lock clean

@@ -1,0 +1,44 @@
+"""What a pod of the client's image does in the cluster test, given to `python -c` after `tests/support/tiny_study.py`.
+
+Writes the study where it is not there yet, runs it against `MEDQ_SERVER` as run `RUN_ID`, and prints the report as one line.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+MARK = "MEDQ-REPORT "
+
+
+def main() -> None:
+    """Write the study, run it, print its report."""
+    study, out = Path(os.environ.get("STUDY", "/data/tiny")), Path("/tmp/out")
+    with open(study.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not study.exists():
+            partial = study.with_suffix(".partial")
+            write_tiny_study(partial)  # type: ignore[name-defined]  # noqa: F821 - of the text before this one
+            partial.rename(study)
+    command = [
+        sys.executable,
+        "-m",
+        "cli.main",
+        "run",
+        "--config",
+        str(study / "run.yaml"),
+        "--out",
+        str(out),
+    ]
+    command += ["--run-id", os.environ.get("RUN_ID", "undisturbed"), "--server", os.environ["MEDQ_SERVER"]]
+    code = subprocess.run(command, check=False).returncode
+    if (out / "report.json").exists():
+        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+        print(MARK + json.dumps(report, sort_keys=True))  # noqa: T201 - a program's output
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""The chart as a release in a namespace of its own, and runs by pods in it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from infra.cluster_test import in_pod
+from infra.cluster_test.machine import (
+    HOST,
+    POD_KAFKA_PORT,
+    POSTGRES_PORT,
+    ROOT,
+    S3_PASSWORD,
+    S3_PORT,
+    S3_USER,
+    TAG,
+    CommandFailed,
+    Machine,
+)
+
+CHART = ROOT / "charts" / "medq-engine"
+NAMESPACE = "medq-test"
+RELEASE = "medq"
+HASH_KEY = "cluster-test-hash-key"
+_RUN_SECONDS = 1200.0
+#: What the release's objects may be; secrets of helm and what Kubernetes itself puts into each namespace are left out.
+_KINDS = (
+    "pods,services,deployments,statefulsets,jobs,configmaps,serviceaccounts,roles,rolebindings,"
+    "networkpolicies,poddisruptionbudgets,persistentvolumeclaims,persistentvolumes"
+)
+
+
+class Release:
+    """The chart, installed.
+
+    Args:
+        machine: Where kubectl and helm run.
+    """
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._values = machine.home / "values.yaml"
+
+    def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 300) -> str:
+        """Run kubectl in the namespace."""
+        return self._machine.call("kubectl", "--namespace", NAMESPACE, *arguments, text=text, seconds=seconds)
+
+    def helm(self, *arguments: str | Path, seconds: float = 1200) -> str:
+        """Run helm in the namespace."""
+        return self._machine.call("helm", "--namespace", NAMESPACE, *arguments, seconds=seconds)
+
+    def make_namespace(self) -> None:
+        """An empty namespace that enforces PodSecurity "restricted", with the secrets that the chart names."""
+        self.remove()
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        namespace = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": NAMESPACE, "labels": labels},
+        }
+        secrets = {
+            "medq-postgresql": {"url": f"postgresql://medq@{HOST}:{POSTGRES_PORT}/medq"},
+            "medq-s3": {"access-key": S3_USER, "secret-key": S3_PASSWORD},
+            "medq-embedding": {"hash-key": HASH_KEY},
+        }
+        manifests = [namespace, *(_secret(name, values) for name, values in secrets.items())]
+        self.kubectl("apply", "--filename", "-", text=yaml.safe_dump_all(manifests))
+
+    def remove(self) -> None:
+        """The namespace with all that is in it, and the volumes of earlier releases, which `helm uninstall` leaves."""
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", seconds=180)
+        label = f"app.kubernetes.io/instance={RELEASE}"
+        self.kubectl("delete", "persistentvolumes", "--selector", label, "--ignore-not-found")
+
+    def install(self) -> None:
+        """Install the chart with the lab overlay and this test's values; all pods are ready afterwards."""
+        self._values.write_text(yaml.safe_dump(self._own_values()), encoding="utf-8")
+        self._helm_with_values("install")
+
+    def upgrade(self, **values: str) -> None:
+        """Upgrade to changed values; all pods are ready afterwards."""
+        self._helm_with_values("upgrade", *(f"--set={key}={value}" for key, value in values.items()))
+
+    def test(self) -> dict[str, Any]:
+        """`helm test`; its study is the undisturbed run.
+
+        Returns: The report.
+        """
+        self.helm("test", RELEASE, "--timeout", "20m", seconds=1300)
+        return self._report(f"{RELEASE}-test-study")
+
+    def run(self, run_id: str, disturb: Callable[[Callable[[], bool]], None]) -> dict[str, Any]:
+        """Run the study in a pod like that of `helm test`, and disturb it on its way.
+
+        Args:
+            run_id: Of the run; also the end of the pod's name.
+            disturb: Called once the first round has begun, with a function that tells whether the run still goes.
+
+        Returns: The report.
+
+        Raises:
+            CommandFailed: The run failed, or ended before the disturbance did.
+        """
+        pod = f"run-{run_id}"
+        self.kubectl("apply", "--filename", "-", text=yaml.safe_dump(self._pod(pod, run_id)))
+        self._wait(lambda: "round 0" in self._logs(pod), pod, "the first round")
+        disturb(lambda: self._phase(pod) == "Running")
+        self._wait(lambda: self._phase(pod) in ("Succeeded", "Failed"), pod, "its end")
+        if self._phase(pod) == "Failed":
+            raise CommandFailed(f"run {run_id} failed:\n{self._logs(pod)[-3000:]}")
+        return self._report(pod)
+
+    def delete_pod_of(self, service: str) -> None:
+        """Delete the pods of a service, and wait until others are ready."""
+        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={service}"
+        self.kubectl("delete", "pods", "--selector", selector, "--wait")
+        kinds = self.kubectl("get", "deployments,statefulsets", "--selector", selector, "--output", "name")
+        for workload in kinds.split():
+            self.kubectl("rollout", "status", workload, "--timeout", "240s")
+
+    def jobs(self) -> list[str]:
+        """Names of the Kubernetes Jobs that trained."""
+        selector = "app.kubernetes.io/component=training-job"
+        return self.kubectl("get", "jobs", "--selector", selector, "--output", "name").split()
+
+    def uninstall(self) -> list[str]:
+        """`helm uninstall`.
+
+        Returns: Kind and name of what carries the release's label and is still there.
+        """
+        self.helm("uninstall", RELEASE, "--wait", "--timeout", "3m")
+        selector = f"app.kubernetes.io/instance={RELEASE}"
+        return sorted(self.kubectl("get", _KINDS, "--selector", selector, "--output", "name").split())
+
+    def look(self) -> str:
+        """What the pods do, and the last words of those that are not ready: for a step that failed."""
+        pods = json.loads(self.kubectl("get", "pods", "--output", "json"))["items"]
+        told = [self.kubectl("get", "pods", "--output", "wide")]
+        for pod in pods:
+            statuses = pod["status"].get("containerStatuses", [])
+            if pod["status"].get("phase") != "Succeeded" and not all(status["ready"] for status in statuses):
+                told.append(f"{pod['metadata']['name']}: {self._logs(pod['metadata']['name'])[-2000:]}")
+        return "\n".join(told)
+
+    def _helm_with_values(self, verb: str, *more: str) -> None:
+        values = ("--values", CHART / "values-lab.yaml", "--values", self._values)
+        self.helm(verb, RELEASE, CHART, *values, *more, "--wait", "--timeout", "15m")
+
+    def _own_values(self) -> dict[str, Any]:
+        study = (ROOT / "tests" / "support" / "tiny_study.py").read_text(encoding="utf-8")
+        program = study + Path(in_pod.__file__).read_text(encoding="utf-8")
+        return {
+            "image": {"tag": TAG, "pullPolicy": "Never"},
+            "externalKafka": {"bootstrap": f"{HOST}:{POD_KAFKA_PORT}"},
+            "externalS3": {"endpoint": f"http://{HOST}:{S3_PORT}"},
+            "externalPostgresql": {"network": {"ports": [POSTGRES_PORT]}},
+            "data": {"hostPath": str(self._machine.volumes / "data")},
+            "storage": {"hostPath": str(self._machine.volumes), "node": "node1"},
+            "test": {"command": ["python", "-c", program]},
+        }
+
+    def _pod(self, name: str, run_id: str) -> dict[str, Any]:
+        """The pod of `helm test` under another name, for another run."""
+        hooks = yaml.safe_load_all(self.helm("get", "hooks", RELEASE))
+        pod: dict[str, Any] = next(
+            hook for hook in hooks if hook["metadata"]["name"] == f"{RELEASE}-test-study"
+        )
+        pod["metadata"] = {"name": name, "labels": pod["metadata"]["labels"]}
+        pod["spec"]["containers"][0]["env"].append({"name": "RUN_ID", "value": run_id})
+        return pod
+
+    def _wait(self, is_so: Callable[[], bool], pod: str, what: str) -> None:
+        deadline = time.monotonic() + _RUN_SECONDS
+        while not is_so():
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"{pod}: no sign of {what}:\n{self._logs(pod)[-3000:]}")
+            time.sleep(1.0)
+
+    def _phase(self, pod: str) -> str:
+        return self.kubectl("get", "pod", pod, "--output", "jsonpath={.status.phase}")
+
+    def _logs(self, pod: str) -> str:
+        try:
+            return self.kubectl("logs", pod)
+        except CommandFailed:
+            return ""  # its container is not there yet
+
+    def _report(self, pod: str) -> dict[str, Any]:
+        lines = [line for line in self.kubectl("logs", pod).splitlines() if line.startswith(in_pod.MARK)]
+        if not lines:
+            raise CommandFailed(f"{pod} printed no report:\n{self._logs(pod)[-3000:]}")
+        report: dict[str, Any] = json.loads(lines[-1].removeprefix(in_pod.MARK))
+        return report
+
+
+def _secret(name: str, values: Mapping[str, str]) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": dict(values)}

@@ -1,0 +1,135 @@
+"""An image holds what its service imports, and torch only where a model runs."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import re
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from shared.settings import SERVICES
+
+ROOT = Path(__file__).resolve().parents[3]
+DOCKERFILE = (ROOT / "infra" / "images" / "Dockerfile").read_text(encoding="utf-8")
+#: What each image runs.
+ENTRIES = {
+    **{name: [f"services.{name}.__main__"] for name in SERVICES},
+    "training": ["services.training.__main__", "services.training.job"],
+    "controller": ["services.controller.__main__", "services.migrate"],
+    # The client reaches services; the commands that start all six in one process are for a checkout.
+    "client": ["cli.main", "studies.folder", "studies.base_model"],
+}
+NOT_IN = {"client": {"services"}}
+
+
+def test_every_image_is_known():
+    assert sorted(re.findall(r"^FROM \w+ AS on-(\w+)$", DOCKERFILE, re.MULTILINE)) == sorted(ENTRIES)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_image_has_what_its_program_imports(name: str):
+    owners = packages_distributions()
+    installed = _installed(name)
+    lacking = {
+        f"{package} (by {module})"
+        for package, module in _imported(name).items()
+        if not {_normal(owner) for owner in owners.get(package, [])} & installed
+    }
+    assert lacking == set()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_torch_is_in_an_image_exactly_if_its_program_imports_it(name: str):
+    assert ("torch" in _installed(name)) == ("torch" in _imported(name))
+
+
+def test_all_parts_agree_on_versions():
+    def pins(path: Path) -> set[str]:
+        return set(re.findall(r"^[a-z0-9][^ ]*==[^ ]+", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+    parts = [path for path in (ROOT / "requirements").glob("*.txt") if path.stem not in ("all", "uv")]
+    assert set().union(*map(pins, parts)) == pins(ROOT / "requirements" / "all.txt")
+
+
+def test_skaffold_builds_every_image_and_gives_the_chart_its_name():
+    skaffold = yaml.safe_load((ROOT / "skaffold.yaml").read_text(encoding="utf-8"))
+    artifacts = skaffold["build"]["artifacts"]
+    assert {part["image"]: part["docker"]["buildArgs"]["SERVICE"] for part in artifacts} == {
+        f"medq-{name}": name for name in ENTRIES
+    }
+    (release,) = skaffold["deploy"]["helm"]["releases"]
+    values = yaml.safe_load((ROOT / release["chartPath"] / "values.yaml").read_text(encoding="utf-8"))
+    set_by_name = release["setValueTemplates"]
+    for key in set_by_name:
+        part, section, field = key.split(".")
+        assert field in values[part][section]
+    named = {text.split("_medq_")[1].rstrip("}") for text in set_by_name.values()}
+    assert named == set(ENTRIES)
+
+
+def _installed(name: str) -> set[str]:
+    """The distributions in an image."""
+    parts = ["base", name]
+    if re.search(rf"^FROM torch AS on-{name}$", DOCKERFILE, re.MULTILINE):
+        parts.append("torch")
+    texts = [(ROOT / "requirements" / f"{part}.txt").read_text(encoding="utf-8") for part in parts]
+    return _names("\n".join(texts))
+
+
+def _names(requirements: str) -> set[str]:
+    return {
+        _normal(found)
+        for found in re.findall(r"^([A-Za-z0-9._-]+)", requirements, re.MULTILINE)
+        if found[0] != "-"
+    }
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+@functools.cache
+def _imported(name: str) -> dict[str, str]:
+    """Packages of others that a program may import, functions' own imports too, with a module that does."""
+    ours, found, todo = set(), dict[str, str](), list(ENTRIES[name])
+    while todo:
+        module = todo.pop()
+        path = _path(module)
+        if module in ours or path is None or module.split(".")[0] in NOT_IN.get(name, ()):
+            continue
+        ours.add(module)
+        for other in _imports(path):
+            top = other.split(".")[0]
+            if (ROOT / top).is_dir() or top == "medq":
+                todo += _with_parents(other)
+            elif top not in sys.stdlib_module_names:
+                found.setdefault(top, module)
+    return found
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _with_parents(module: str) -> list[str]:
+    parts = module.split(".")
+    return [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+
+
+def _path(module: str) -> Path | None:
+    for folder in (ROOT, ROOT / "shared" / "gen"):
+        base = folder / module.replace(".", "/")
+        for path in (base / "__init__.py", base.with_suffix(".py")):
+            if path.is_file():
+                return path
+    return None
