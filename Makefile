@@ -71,6 +71,7 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.clustering --sklearn
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.controller
+	$(BIN)/python -m benchmarks.retrieval
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt

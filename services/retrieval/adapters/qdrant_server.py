@@ -51,8 +51,10 @@ class QdrantServerIndex:
         self._settings = settings
         self._name = settings.collection
         self._collection = QdrantCollection(client, settings)
-        # what a majority has written, a majority is asked for: so that the next call sees it
-        self._consistency = models.ReadConsistencyType.MAJORITY if settings.replication > 1 else None
+        # more than half have written what counts as written, so what more than half hold is what the next call has to see
+        is_replicated = settings.replication > 1
+        self._consistency = models.ReadConsistencyType.QUORUM if is_replicated else None
+        self._ordering = models.WriteOrdering.MEDIUM if is_replicated else None  # one leader: replicas agree
 
     def upsert(self, encoder_id: str, images: Sequence[IndexedImage], vectors: Vectors) -> None:
         """See the port."""
@@ -69,7 +71,7 @@ class QdrantServerIndex:
                     models.PointStruct(id=point_id(i.image_id, i.split), vector=v.tolist(), payload=asdict(i))
                     for i, v in part
                 ]
-                self._client.upsert(self._name, points, wait=True)
+                self._client.upsert(self._name, points, wait=True, ordering=self._ordering)
 
     def missing(self, image_ids: Collection[str], split: str) -> set[str]:
         """See the port."""

@@ -65,7 +65,7 @@ def test_the_collection_and_its_payload_indexes_are_there_before_the_first_point
     index.close()
 
 
-def test_a_write_needs_more_than_half_of_the_replicas_where_nothing_else_is_set(
+def test_what_more_than_half_of_the_replicas_wrote_is_what_more_than_half_are_asked_for(
     recorder: tuple[str, Calls],
 ) -> None:
     address, calls = recorder
@@ -76,7 +76,8 @@ def test_a_write_needs_more_than_half_of_the_replicas_where_nothing_else_is_set(
     assert made.write_consistency_factor == 2
     assert not made.HasField("quantization_config")
     (asked,) = calls.of("Points/Query")
-    assert asked.read_consistency.type == qdrant.Majority
+    assert asked.read_consistency.type == qdrant.Quorum
+    assert calls.of("Points/Upsert")[0].ordering.type == qdrant.Medium
     index.close()
 
 
