@@ -40,8 +40,21 @@ class KafkaSection(Section):
     ca_file: Path | None = Field(None, description="Authority that signed the brokers' certificates (PEM).")
     partitions: int = Field(4, ge=1, description="Partitions of a topic that is made here.")
     replication: int = Field(1, ge=1, description="Replicas of a topic that is made here.")
+    call_seconds: float = Field(
+        10.0, ge=1, description="Deadline of one request; a publication has three times as long."
+    )
     session_seconds: float = Field(
         45.0, ge=1, description="After so long without a sign of life a member's partitions go to another."
+    )
+    handler_seconds: float = Field(
+        300.0,
+        ge=1,
+        description="After so long a member that neither polls nor gives a partition back loses its partitions.",
+    )
+    topic_prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9._-]*$",
+        description="Put before every topic and group, where installations share a cluster.",
     )
 
 

@@ -144,6 +144,14 @@ def each(handler: Handler) -> BatchHandler:
     return handle
 
 
+def check_membership(group: str, handlers: Mapping[str, BatchHandler], batch_size: int) -> None:
+    """Refuse a consumer that could do nothing. Raises InvalidArgument."""
+    if not group or not handlers:
+        raise InvalidArgument("a consumer needs a group and a handler", field="group", value=group)
+    if batch_size < 1:
+        raise InvalidArgument("a batch holds at least one event", field="batch_size", value=batch_size)
+
+
 def event_id(*parts: str | int) -> str:
     """Make an event's id from what makes the fact unique (type, operation, key), so that a restart publishes
     the same one.

@@ -16,8 +16,7 @@ import structlog
 from sqlalchemy.exc import OperationalError
 
 from shared.database import create_engine, sqlite_url
-from shared.errors import InvalidArgument
-from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event
+from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event, check_membership
 from shared.events.cloudevents import decode, encode
 from shared.events.failure import (
     MAX_LOSSES,
@@ -67,10 +66,7 @@ class SqliteEventBus:
         self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
     ) -> SqliteConsumer:
         """Join a group; see the port."""
-        if not group or not handlers:
-            raise InvalidArgument("a consumer needs a group and a handler", field="group", value=group)
-        if batch_size < 1:
-            raise InvalidArgument("a batch holds at least one event", field="batch_size", value=batch_size)
+        check_membership(group, handlers, batch_size)
         consumer = SqliteConsumer(self._log, self._bell, group, handlers, batch_size)
         self._open.append(consumer)
         return consumer

@@ -57,6 +57,12 @@ class TestSqliteEventBus(EventBusSuite):
         assert recorder.ids == ["1"]
         again.close()
 
+    def test_another_member_gets_the_other_keys_meanwhile(self, bus: EventBus) -> None:
+        other = bus.consumer("group", {TOPIC: (others := Recorder())}, batch_size=1)
+        bus.publish([fact("a1", "a"), fact("a2", "a"), fact("b1", "b")])
+        bus.consumer("group", {TOPIC: lambda _: self.drain(other)}, batch_size=1).poll()
+        assert others.ids == ["b1"]
+
     def test_two_buses_on_one_file_share_groups_and_events(self, bus: EventBus) -> None:
         another = self.open()
         bus.publish([fact("1")])

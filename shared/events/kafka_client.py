@@ -1,0 +1,115 @@
+"""How Kafka is reached: the options of every client, its deadlines, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from kafka.errors import (
+    AuthorizationError,
+    InvalidReplicationFactorError,
+    KafkaConfigurationError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    SaslAuthenticationFailedError,
+)
+from kafka.net.compat import KafkaNetClient
+
+from shared.errors import FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
+from shared.settings import KafkaSection
+
+_LONGEST_RECONNECT_PAUSE_SECONDS = 1.0
+Client = TypeVar("Client")
+
+
+def client_options(settings: KafkaSection) -> dict[str, Any]:
+    """What consumers, producers and admin clients have in common."""
+    options: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap.split(","),
+        "client_id": "medq",
+        "security_protocol": settings.security_protocol,
+        "request_timeout_ms": milliseconds(settings.call_seconds),
+        "bootstrap_timeout_ms": milliseconds(settings.call_seconds),
+        "reconnect_backoff_max_ms": milliseconds(_LONGEST_RECONNECT_PAUSE_SECONDS),
+    }
+    if settings.security_protocol.startswith("SASL"):
+        options |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.username,
+            "sasl_plain_password": settings.password.get_secret_value(),
+        }
+    if settings.security_protocol.endswith("SSL") and settings.ca_file is not None:
+        options["ssl_cafile"] = str(settings.ca_file)
+    return options
+
+
+def connected(kind: Callable[..., Client], settings: KafkaSection, **options: object) -> Client:
+    """A consumer, producer or admin client that has reached a broker.
+
+    The library leaves a thread and sockets behind where its constructor raises; here they are closed.
+
+    Raises:
+        KafkaError: no broker answers, or it refuses.
+    """
+    transports: list[KafkaNetClient] = []
+
+    def transport(**given: object) -> KafkaNetClient:
+        transports.append(KafkaNetClient(**given))
+        return transports[-1]
+
+    try:
+        return kind(**client_options(settings), kafka_client=transport, **options)
+    except KafkaError:
+        for one in transports:
+            one.close()
+        raise
+
+
+def milliseconds(seconds: float) -> int:
+    """The unit of Kafka's options."""
+    return round(seconds * 1000)
+
+
+@contextmanager
+def reaching(settings: KafkaSection) -> Iterator[None]:
+    """Turn what the client library raises into our errors.
+
+    Raises:
+        PermissionDenied: the cluster refuses this user.
+        InvalidArgument: an event is larger than the cluster takes, or the settings contradict each other.
+        FailedPrecondition: the cluster has fewer brokers than replicas are asked for.
+        Unavailable: no broker answers, or it answers with anything else.
+    """
+    try:
+        yield
+    except (AuthorizationError, SaslAuthenticationFailedError) as error:
+        remedy = f"grant it what {type(error).__name__} names, or check the password"
+        refusal = "the Kafka cluster refuses this user"
+        raise PermissionDenied(
+            refusal, field="kafka.username", value=settings.username, remedy=remedy
+        ) from None
+    except (MessageSizeTooLargeError, RecordListTooLargeError):
+        remedy = "put the data into an object and send its URI"
+        raise InvalidArgument("an event is larger than the Kafka cluster takes", remedy=remedy) from None
+    except KafkaConfigurationError:
+        remedy = "check the fields of the section kafka"
+        raise InvalidArgument(
+            "the client refuses these Kafka settings", field="kafka", remedy=remedy
+        ) from None
+    except InvalidReplicationFactorError:
+        remedy = "at most the number of brokers"
+        raise FailedPrecondition(
+            "the Kafka cluster has too few brokers",
+            field="kafka.replication",
+            value=settings.replication,
+            remedy=remedy,
+        ) from None
+    except (KafkaError, OSError) as error:
+        raise Unavailable(
+            f"Kafka does not answer as it should ({type(error).__name__})",
+            field="kafka.bootstrap",
+            value=settings.bootstrap,
+            remedy="check that a broker runs there and that this machine reaches it; then retry",
+        ) from error
