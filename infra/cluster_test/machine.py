@@ -107,21 +107,9 @@ class Machine:
         self.call(ROOT / "infra" / "images" / "build", *IMAGES, seconds=2400, is_shown=True)
 
     def load_images(self) -> None:
-        """Carry the images into the node, in one archive, so that what they share goes once."""
+        """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all."""
         names = [f"localhost/medq-{name}:{TAG}" for name in IMAGES]
-        save = ["podman", "save", "--quiet", "--multi-image-archive", *names]
-        with subprocess.Popen(save, stdout=subprocess.PIPE, env=self.environment) as saving:
-            command = [str(DEV / "kube"), "load", "-"]
-            loaded = subprocess.run(
-                command,
-                stdin=saving.stdout,
-                capture_output=True,
-                text=True,
-                env=self.environment,
-                check=False,
-            )
-        if saving.returncode or loaded.returncode:
-            raise CommandFailed(f"images could not be loaded: {loaded.stderr[-1500:]}")
+        self.call(DEV / "kube", "load-from-podman", *names, seconds=1800)
 
     def make_volumes(self) -> None:
         """The folders of the data and of the index; pods may write by their group."""
