@@ -225,9 +225,10 @@ class OperationRows:
         self._write_own(operation_id, worked_seconds, **values)
 
     @insist
-    def give_back(self, operation_id: str, worked_seconds: float) -> None:
-        """Let any process take the operation up at once."""
-        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner=""))
+    def give_back(self, operation_id: str, worked_seconds: float, message: str = "") -> None:
+        """Let any process take the operation up at once; the message, where there is one, says why it waits."""
+        told = {"message": message[:400]} if message else {}
+        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner="", **told))
 
     def cancel(self, operation_id: str) -> None:
         """Ask an operation to stop; one that nobody works on ends at once."""

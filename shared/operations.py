@@ -28,7 +28,7 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import OUTAGES
-from shared.errors import Cancelled, InvalidArgument, MedqError
+from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.rpc.errors import typed
@@ -106,6 +106,7 @@ class Operations:
         owner: Stable name of this process; rows that it owned before a restart are its own again at once.
         n_workers: Operations that run at the same time.
         lease_seconds: After so long without a sign of life another process takes a row over.
+        is_patient: Begin an operation again that ended since what it stands on was `Unavailable`, up to `MAX_ATTEMPTS` times.
 
     The processes of a service share its database, each with another `owner`. A row is claimed only once a worker is free to
     begin it, so one process does not keep from the others what it cannot do yet.
@@ -120,11 +121,13 @@ class Operations:
         owner: str = "",
         n_workers: int = 2,
         lease_seconds: float = 30.0,
+        is_patient: bool = True,
     ) -> None:
         self._service = service
         self._rows = OperationRows(engine, owner or service, lease_seconds)
         self._functions = {kind_of(cls): (cls, function) for cls, function in functions.items()}
         self._lease_seconds = lease_seconds
+        self._is_patient = is_patient
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix=f"{service}-operation")
         self._changed = threading.Condition()
         self._cancelled: set[str] = set()
@@ -281,19 +284,21 @@ class Operations:
                 uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
+            told = typed(error)
             # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
-            # the database, until it has come again and again.
-            is_outage = isinstance(error, OUTAGES) and claimed.attempts < MAX_ATTEMPTS
+            # what it stands on, until it has come again and again.
+            is_outage = self._is_patient and isinstance(told, Unavailable) and claimed.attempts < MAX_ATTEMPTS
             is_draining = self.is_draining and not self.is_cancelled(operation_id)
             if isinstance(error, _Interrupted) or is_outage or is_draining:
-                self._rows.give_back(operation_id, time.monotonic() - began)
+                why = f"waits for what does not answer: {told.message}" if is_outage else ""
+                self._rows.give_back(operation_id, time.monotonic() - began, why)
                 return
             if not isinstance(error, MedqError):
                 self._log.error(
                     "operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error
                 )
             state = CANCELLED if isinstance(error, Cancelled) else FAILED
-            self._finish(operation_id, claimed.kind, began, state=state, failure=_encode(typed(error)))
+            self._finish(operation_id, claimed.kind, began, state=state, failure=_encode(told))
 
     def _finish(
         self,

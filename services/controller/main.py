@@ -47,6 +47,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=settings.max_runs,
+        is_patient=False,  # what ended a run is remembered; the user starts it again
     )
     control.watch(operations)
     servicer = Controller(operations, with_, settings.listen)

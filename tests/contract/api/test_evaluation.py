@@ -19,7 +19,7 @@ from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from services.evaluation.main import build
 from services.evaluation.settings import EvaluationSettings
-from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, Internal, InvalidArgument, NotFound
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -258,13 +258,13 @@ def test_another_arm_reuses_every_answer_and_another_seed_none(world):
 def test_an_evaluation_that_broke_off_asks_only_for_what_is_missing(world):
     def breaks(prompt, sampling):
         if prompt.item_id == "3":
-            raise Unavailable("The model has gone.")
+            raise Internal("The model has gone.")
         return "A"
 
     world.model.rule = breaks
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Internal):
             finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         world.model.asked.clear()
         world.model.rule = lambda prompt, sampling: "A"

@@ -15,7 +15,15 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
-from shared.errors import AlreadyExists, BudgetExhausted, Cancelled, InvalidArgument, MedqError, NotFound
+from shared.errors import (
+    AlreadyExists,
+    BudgetExhausted,
+    Cancelled,
+    InvalidArgument,
+    MedqError,
+    NotFound,
+    Unavailable,
+)
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset, write_rows
 from shared.objects.folder import FolderObjectStore
@@ -133,6 +141,21 @@ def test_a_typed_failure_reaches_the_caller(served: Callable[[Function], Any]) -
         with pytest.raises(InvalidArgument) as caught:
             await_operation(channel, "a")
         assert caught.value.remedy == "Add them."
+
+
+def test_an_outage_of_what_it_stands_on_does_not_end_an_operation(served: Callable[[Function], Any]) -> None:
+    outages = [Unavailable("The object store does not answer."), Unavailable("Nor now.")]
+
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        if outages:
+            raise outages.pop(0)
+        return "sha256:done"
+
+    operations, server = served(work)
+    with server as channel:
+        operations.start(_import("op"))
+        done = await_operation(channel, "op")
+    assert done.result_uri == "sha256:done"
 
 
 def test_an_untyped_failure_says_nothing_of_the_inside(served: Callable[[Function], Any]) -> None:

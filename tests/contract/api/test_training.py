@@ -20,7 +20,7 @@ from services.training.main import build
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import read_spec
-from shared.errors import Cancelled, Conflict, FailedPrecondition, InvalidArgument, Unavailable
+from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -341,7 +341,7 @@ def test_a_finished_training_is_not_trained_again(house):
         TrainingServiceStub(channel).StartTrain(request)
         uri = await_operation(channel, "train").result_uri
     leave_unfinished(house.database, "train")
-    house.process.error = Unavailable("not again")
+    house.process.error = Internal("not again")
     with house.server() as channel:
         TrainingServiceStub(channel).StartTrain(request)
         assert await_operation(channel, "train").result_uri == uri
@@ -351,11 +351,11 @@ def test_a_finished_training_is_not_trained_again(house):
 
 
 def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
-    house.process.error = Unavailable("killed")
+    house.process.error = Internal("killed")
     with house.server() as channel:
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Internal):
             await_operation(channel, "train")
     leave_unfinished(house.database, "train")
     house.process.error = None
@@ -368,11 +368,11 @@ def test_a_training_that_was_stopped_goes_on_in_the_same_folder(house):
 
 def test_a_training_that_failed_goes_on_in_the_same_folder_under_another_id(house):
     """A run that goes on after a failure asks for the same training under another operation id."""
-    house.process.error = Unavailable("out of memory")
+    house.process.error = Internal("out of memory")
     with house.server() as channel:
         request = house.train_request(channel)
         TrainingServiceStub(channel).StartTrain(request)
-        with pytest.raises(Unavailable):
+        with pytest.raises(Internal):
             await_operation(channel, "train")
         house.process.error = None
         request.operation_id = "train/2"
