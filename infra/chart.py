@@ -35,9 +35,9 @@ SETTINGS: Mapping[str, type[ServiceSettings]] = {
     "controller": ControllerSettings,
 }
 #: What the templates set from values of their own, so that it cannot be set twice; by section, "" being none.
-SET_BY_CHART: Mapping[str, tuple[str, ...]] = {
-    "": (
-        *(
+SET_BY_CHART: Mapping[str, frozenset[str]] = {
+    "": frozenset(
+        {
             "state_folder",
             "listen",
             "health_listen",
@@ -45,47 +45,24 @@ SET_BY_CHART: Mapping[str, tuple[str, ...]] = {
             "targets",
             "log_level",
             "is_reflection_on",
-        ),
-        *("owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas"),
-    ),
-    "kafka": (
-        *(
-            "bootstrap",
-            "security_protocol",
-            "sasl_mechanism",
-            "username",
-            "ca_file",
-            "partitions",
-            "replication",
-        ),
-    ),
-    "s3": ("endpoint", "bucket", "prefix", "access_key", "region", "ca_file"),
-    "auth": (
-        *(
-            "tokens_file",
-            "oidc_issuer",
-            "jwks_file",
-            "issuer_ca_file",
-            "oidc_audience",
-            "roles_claim",
-            "token_file",
-        ),
-        "is_plaintext_token_allowed",
-    ),
-    "index": ("url", "ca_file"),
-    "kubernetes": (
-        *(
-            "namespace",
-            "kubeconfig",
-            "image",
-            "image_pull_policy",
-            "image_pull_secrets",
-            "service_account",
-            "labels",
-        ),
-        *("env_from_config_maps", "env_from_secret_keys", "ca_secret"),
-    ),
-    "vllm": ("namespace", "kubeconfig"),
+        }
+    )
+    | {"owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas"},
+    "kafka": frozenset(
+        {"bootstrap", "security_protocol", "sasl_mechanism", "username", "ca_file", "topic_prefix"}
+    )
+    | {"partitions", "replication"},
+    "s3": frozenset({"endpoint", "bucket", "prefix", "access_key", "region", "ca_file"}),
+    "auth": frozenset(
+        {"tokens_file", "oidc_issuer", "jwks_file", "issuer_ca_file", "oidc_audience", "roles_claim"}
+    )
+    | {"token_file", "is_plaintext_token_allowed"},
+    "index": frozenset({"url", "ca_file"}),
+    "kubernetes": frozenset(
+        {"namespace", "kubeconfig", "image", "image_pull_policy", "image_pull_secrets", "labels"}
+    )
+    | {"service_account", "env_from_config_maps", "env_from_secret_keys", "ca_secret"},
+    "vllm": frozenset({"namespace", "kubeconfig"}),
 }
 _KEPT = (
     "type",

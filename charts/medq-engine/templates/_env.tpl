@@ -65,6 +65,8 @@
   value: {{ .kafka.bootstrap | quote }}
 - name: {{ $prefix }}_SECURITY_PROTOCOL
   value: {{ .kafka.securityProtocol }}
+- name: {{ $prefix }}_TOPIC_PREFIX
+  value: {{ .kafka.topicPrefix | quote }}
 - name: {{ $prefix }}_PARTITIONS
   value: {{ .kafka.partitions | quote }}
 - name: {{ $prefix }}_REPLICATION

@@ -15,6 +15,7 @@ username: {{ include "medq.fullname" . }}
 existingSecret: {{ include "medq.fullname" . }}
 passwordKey: password
 caSecret: {{ $cluster }}-cluster-ca-cert
+topicPrefix: ""
 partitions: {{ .Values.kafka.partitions }}
 replication: {{ .Values.kafka.replicas }}
 {{- else -}}

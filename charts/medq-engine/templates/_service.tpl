@@ -195,8 +195,8 @@ spec:
     - type: kafka
       metadata:
         bootstrapServers: {{ $kafka.bootstrap | quote }}
-        consumerGroup: embedding
-        topic: medq.embedding.image-ingested.v1
+        consumerGroup: {{ $kafka.topicPrefix }}embedding
+        topic: {{ $kafka.topicPrefix }}medq.embedding.image-ingested.v1
         lagThreshold: {{ $keda.lagThreshold | quote }}
         {{- if hasPrefix "SASL" $kafka.securityProtocol }}
         sasl: {{ dict "SCRAM-SHA-512" "scram_sha512" "SCRAM-SHA-256" "scram_sha256" "PLAIN" "plaintext" | dig $kafka.saslMechanism "none" }}
