@@ -34,6 +34,7 @@ def connect(settings: S3Section) -> Minio:
         backoff_max=5.0,
         status_forcelist=(429, 500, 502, 503, 504),
         allowed_methods=None,  # POST too: what it starts or completes is content-addressed
+        respect_retry_after_header=False,  # a server may name hours
     )
     pool = PoolManager(
         maxsize=_CONNECTIONS,

@@ -24,6 +24,7 @@ def s3_that_answers(status: int, code: str) -> Iterator[str]:
             body = f"<Error><Code>{code}</Code><Message>no</Message></Error>" if code else "<html></html>"
             self.send_response(status)
             self.send_header("Content-Type", kind)
+            self.send_header("Retry-After", "3600")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body.encode())

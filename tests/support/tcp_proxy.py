@@ -42,6 +42,7 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._n_until: int | None = None  # bytes until the next cut or hold
         self._n_each = 0
+        self._n_piece = _CHUNK_BYTES
         self._delay_seconds = 0.0
         self._n_cuts = 0
         self._sockets: list[socket.socket] = []
@@ -59,9 +60,9 @@ class TcpProxy:
         with self._lock:
             self._n_until, self._n_cuts = n_bytes, 0
 
-    def slow_down(self, seconds: float) -> None:
-        """Let each piece of what the server sends wait so long before it passes, until `release`."""
-        self._delay_seconds = seconds
+    def slow_down(self, seconds: float, n_bytes: int = _CHUNK_BYTES) -> None:
+        """Let each piece of what the server sends, so many bytes at most, wait so long before it passes, until `release`."""
+        self._delay_seconds, self._n_piece = seconds, n_bytes
 
     def release(self) -> None:
         """Let everything through again, at once."""
@@ -115,7 +116,7 @@ class TcpProxy:
 
     def _pass_answers(self, server: socket.socket, client: socket.socket) -> None:
         with suppress(OSError):
-            while data := server.recv(_CHUNK_BYTES):
+            while data := server.recv(self._n_piece):
                 if self._delay_seconds:
                     self._never.wait(self._delay_seconds)
                 while data:

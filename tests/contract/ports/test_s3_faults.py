@@ -126,6 +126,21 @@ def test_a_silent_connection_is_given_up(settings: S3Section, proxy: TcpProxy, n
         through(proxy, settings, timeout_seconds=0.2, retries=1).read_bytes(uri)
 
 
+def test_a_connection_that_is_never_silent_but_far_too_slow_is_given_up(
+    settings: S3Section, proxy: TcpProxy
+) -> None:
+    uri, _ = stored(settings)
+    proxy.slow_down(0.1, n_bytes=500)
+    with pytest.raises(Unavailable, match="too slow"):
+        through(proxy, settings, timeout_seconds=2, retries=0).read_bytes(uri)
+
+
+def test_an_upload_that_is_never_answered_is_given_up(settings: S3Section, proxy: TcpProxy) -> None:
+    proxy.hold_after(0)
+    with pytest.raises(Unavailable, match="does not answer"):
+        through(proxy, settings, timeout_seconds=0.2, retries=1).put_bytes(b"x")
+
+
 def test_an_upload_survives_a_cut_connection(settings: S3Section, proxy: TcpProxy, tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(os.urandom(2 * PART))
@@ -142,7 +157,7 @@ def test_a_server_killed_in_the_middle_of_a_read_and_up_again_costs_nothing(
     uri, data = stored(settings)
     with tcp_proxy(address_of(own_s3.endpoint)) as proxy, ThreadPoolExecutor(1) as thread:
         proxy.hold_after(400_000)
-        reading = thread.submit(through(proxy, settings).fetch, uri, tmp_path / "copy")
+        reading = thread.submit(through(proxy, settings, retries=12).fetch, uri, tmp_path / "copy")
         assert proxy.is_held.wait(30)
         own_s3.kill()
         proxy.cut_after(0)
