@@ -39,6 +39,7 @@ demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.
 
 test: setup ## Run all tests; those of Kafka, S3 and PostgreSQL on servers that it starts
 	infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."
+	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so."
 	$(BIN)/python -m pytest
 
 check: setup ## Lint, types, layers, contracts, drift of generated code
@@ -50,6 +51,7 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python -m infra.protos --check
 	$(BIN)/python -m infra.configuration_page --check
+	$(BIN)/python -m infra.chart --check
 	$(BIN)/python -m infra.dashboard --check
 
 images: ## Build the container images with podman (from a registry's Python, or from Debian)
