@@ -5,6 +5,8 @@ One at a time, however many are started; what is there already is left as it is.
 
 from __future__ import annotations
 
+import time
+
 import sqlalchemy as sa
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +25,7 @@ from shared.logs import configure_logs, get_logger
 from shared.migrations import Schema, revision_of
 
 SCHEMAS = (EMBEDDING, RETRIEVAL, EVALUATION, ORACLE, TRAINING, CONTROLLER)
+_PAUSE_SECONDS = 1.0
 _log = get_logger("migrate")
 
 
@@ -54,8 +57,7 @@ def migrate(url: str, patience_seconds: float = 60.0) -> None:
             remedy="postgresql://user:password@host/database; a SQLite file is migrated by its service.",
         )
     with _connected(server, patience_seconds) as held:
-        held.execute(sa.text("SET lock_timeout = 0; SET statement_timeout = 0"))
-        held.execute(sa.select(sa.func.pg_advisory_lock(lock_key("migrate"))))
+        _wait_for_turn(held)
         for schema in SCHEMAS:
             _migrate_schema(url, held, schema)
         migrate_steps(url)
@@ -74,12 +76,22 @@ def _connected(server: sa.Engine, patience_seconds: float) -> sa.Connection:
     try:
         return patiently(server.connect).execution_options(isolation_level="AUTOCOMMIT")
     except OUTAGES as error:
-        _log.error("no_connection", driver_says=str(getattr(error, "orig", error)))  # it says why, and no password
+        _log.error(
+            "no_connection", driver_says=str(getattr(error, "orig", error))
+        )  # it says why, and no password
         raise Unavailable(
             f"PostgreSQL gave no connection within {patience_seconds:.0f} s.",
             field="MEDQ_MIGRATE_DATABASE_URL",
             remedy="Does it run, does the database exist, and may the user in?",
         ) from None
+
+
+def _wait_for_turn(server: sa.Connection) -> None:
+    """Take the lock of all migrations. Asked again and again: a statement that waited would keep DBOS's indices waiting."""
+    lock = sa.select(sa.func.pg_try_advisory_lock(lock_key("migrate")))
+    while not server.execute(lock).scalar_one():
+        _log.info("waits_for_another_migration")
+        time.sleep(_PAUSE_SECONDS)
 
 
 def _migrate_schema(url: str, server: sa.Connection, schema: Schema) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 
 from shared.database import create_engine, sqlite_url
 
@@ -59,4 +60,17 @@ def postgres_database(url: str) -> Iterator[Database]:
     database.close()
     with server.begin() as connection:
         connection.execute(sa.schema.DropSchema(database.schema, cascade=True))
+    server.dispose()
+
+
+@contextmanager
+def postgres_installation(url: str) -> Iterator[str]:
+    """The URL of a database of its own on a PostgreSQL, empty at first, dropped at the end."""
+    name = f"test_{uuid4().hex[:12]}"
+    server = create_engine(url).execution_options(isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name}"))
+    yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    with server.connect() as connection:
+        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
     server.dispose()
