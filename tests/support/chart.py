@@ -25,8 +25,7 @@ Manifest = dict[str, Any]
 def helm() -> str:
     """Path of Helm; a test that asks is skipped where there is none, and fails in CI."""
     home = Path(os.environ.get("MEDQ_DEV_HOME", Path.home() / ".cache" / "medq-dev"))
-    tools = Path.home() / ".cache" / "medq-tools"
-    for found in (shutil.which("helm"), home / "bin" / "helm", tools / "bin" / "helm"):
+    for found in (shutil.which("helm"), home / "bin" / "helm"):
         if found and Path(found).exists():
             return str(found)
     message = "Helm is not here: infra/dev/tools helm"
