@@ -31,7 +31,7 @@ K = 10
 MODES = ("unfiltered", "filtered")
 MAX_P99_SECONDS, MIN_RECALL, MAX_BYTES = 0.025, 0.98, 6_000_000_000
 _N_QUERIES, _N_WARM = 1_000, 100
-_MEMORY = {"resident_bytes": "VmRSS", "peak_bytes": "VmHWM"}
+_MEMORY = {"resident_bytes": "VmRSS", "anonymous_bytes": "RssAnon", "peak_bytes": "VmHWM"}
 _THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 Rows = NDArray[np.int64]
 Search = Callable[[int, NDArray[np.float32], str], Sequence[int]]
@@ -177,7 +177,7 @@ CONTENDERS: dict[str, Callable[[int, int, Path, dict[str, Rows]], dict[str, Any]
 
 
 def memory() -> dict[str, int]:
-    """Bytes that this process holds in memory now, and the most it ever held."""
+    """Bytes in memory now, how many of them are not pages of files, and the most there ever were."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {name: int(status[key].split()[0]) * 1024 for name, key in _MEMORY.items()}
 
