@@ -75,8 +75,10 @@ class Release:
     def remove(self) -> None:
         """The namespace with all that is in it, and the volumes of earlier releases, which `helm uninstall` leaves."""
         self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--wait", seconds=180)
-        label = f"app.kubernetes.io/instance={RELEASE}"
-        self.kubectl("delete", "persistentvolumes", "--selector", label, "--ignore-not-found")
+        volumes = json.loads(self.kubectl("get", "persistentvolumes", "--output", "json"))["items"]
+        for volume in volumes:
+            if volume["spec"].get("claimRef", {}).get("namespace") == NAMESPACE:
+                self.kubectl("delete", "persistentvolume", volume["metadata"]["name"])
 
     def install(self) -> None:
         """Install the chart with the lab overlay and this test's values; all pods are ready afterwards."""
@@ -136,7 +138,10 @@ class Release:
         """
         self.helm("uninstall", RELEASE, "--wait", "--timeout", "3m")
         selector = f"app.kubernetes.io/instance={RELEASE}"
-        return sorted(self.kubectl("get", _KINDS, "--selector", selector, "--output", "name").split())
+        left = json.loads(self.kubectl("get", _KINDS, "--selector", selector, "--output", "json"))["items"]
+        return sorted(
+            f"{item['kind']}/{item['metadata']['name']}" for item in left if _namespace(item) == NAMESPACE
+        )
 
     def look(self) -> str:
         """What the pods do, and the last words of those that are not ready: for a step that failed."""
@@ -197,6 +202,12 @@ class Release:
             raise CommandFailed(f"{pod} printed no report:\n{self._logs(pod)[-3000:]}")
         report: dict[str, Any] = json.loads(lines[-1].removeprefix(in_pod.MARK))
         return report
+
+
+def _namespace(item: Mapping[str, Any]) -> str:
+    """Where an object is; a volume is where its claim is."""
+    claim = item.get("spec", {}).get("claimRef", {})
+    return str(item["metadata"].get("namespace") or claim.get("namespace", ""))
 
 
 def _secret(name: str, values: Mapping[str, str]) -> dict[str, Any]:
