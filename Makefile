@@ -37,6 +37,12 @@ endif
 demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
 	$(BIN)/medq demo --out out/demo
 
+up: setup ## Six services as processes on real Kafka, S3 and PostgreSQL; EMBEDDING=2 EVALUATION=2: more of one
+	$(BIN)/python -m infra.dev up --embedding $(or $(EMBEDDING),1) --evaluation $(or $(EVALUATION),1)
+
+down: ## Stop what `make up` started; WIPE=1: drop its data
+	$(BIN)/python -m infra.dev down $(if $(WIPE),--wipe)
+
 test: setup ## Run all tests; those of Kafka, S3 and PostgreSQL on servers that it starts
 	infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."
 	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so."
@@ -74,6 +80,7 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.controller
 	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.ingest
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt
@@ -85,4 +92,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo test check images cluster-test protos fmt bench lock clean
+.PHONY: help setup demo up down test check images cluster-test protos fmt bench lock clean

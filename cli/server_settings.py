@@ -26,7 +26,10 @@ class ServerSettings(BaseSettings):
 
 
 def server_credentials(
-    tls_ca: Path | None, tls_cert: Path | None, tls_key: Path | None, token_file: Path | None
+    tls_ca: Path | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
+    token_file: Path | None = None,
 ) -> Credentials:
     """The credentials that options name; what no option names is taken from the environment."""
     options = {"tls_ca": tls_ca, "tls_cert": tls_cert, "tls_key": tls_key, "token_file": token_file}

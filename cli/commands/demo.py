@@ -9,13 +9,16 @@ import typer
 from cli.commands.run import follow_to_report, show_report
 from cli.connection import connect
 from cli.follow import Watch
-from cli.options import Json, Out
+from cli.options import Json, Out, RunId, Server
 from cli.output import told_errors
+from cli.server_settings import server_credentials
 
 
 def demo(
     out: Out,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the phantoms, the model and the run.")] = 0,
+    run_id: RunId = "run",
+    server: Server = "",
     is_json: Json = False,
 ) -> None:
     """Make phantoms by seed, train a tiny base model on some of them, then run two rounds and write report.html.
@@ -27,6 +30,6 @@ def demo(
     with told_errors(is_json):
         with Watch(is_quiet=is_json).shown() as watch:
             config = prepare(out / "study", seed, watch.count)
-        with connect(out) as channels:
-            follow_to_report(channels, config, "run", out, is_quiet=is_json)
+        with connect(out, server, server_credentials()) as channels:
+            follow_to_report(channels, config, run_id, out, is_quiet=is_json)
         show_report(out, is_json)
