@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass, replace
 
 from prometheus_client import Counter
 
-from services.evaluation.adapters.model_server import ModelServer
 from services.evaluation.adapters.stored_images import read_image
-from services.evaluation.ports import Generation, Prompt, Sampling
+from services.evaluation.ports import Generation, ModelServer, Prompt, Sampling
 from services.evaluation.store import AnswerKey, AnswerStore
 from shared.objects.store import ObjectStore, digest_of
 from shared.operations import OperationContext

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
-from services.evaluation.adapters.model_server import LoadModel, ModelServer
+from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
 from services.evaluation.answering import Answering
 from services.evaluation.migrations import SCHEMA
 from services.evaluation.mining import mine_failures
 from services.evaluation.operations import evaluate, generate, import_benchmark
-from services.evaluation.ports import VisionLanguageModel
+from services.evaluation.ports import ModelServer, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
 from services.evaluation.store import AnswerStore
@@ -39,12 +39,11 @@ def build(
         channels: Where `embedding` is found.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
-        load_model: Makes a model from a checkpoint folder; None: transformers in this process.
+        load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, transformers here or an
+            OpenAI-compatible server.
     """
     engine = open_database(settings, SCHEMA)
-    models = ModelServer(
-        objects, settings.state_folder / "cache", load_model or partial(_load_transformers, settings)
-    )
+    models = _model_server(settings, objects, load_model)
     answering = Answering(objects, AnswerStore(engine), models, settings.batch_answers)
     operations = Operations(
         "evaluation",
@@ -78,6 +77,18 @@ def build(
 def main() -> None:
     """Serve until SIGTERM."""
     serve("evaluation", EvaluationSettings(), build)
+
+
+def _model_server(
+    settings: EvaluationSettings, objects: ObjectStore, load_model: LoadModel | None
+) -> ModelServer:
+    """Who answers."""
+    if load_model is None and settings.vllm.base_url:
+        from services.evaluation.adapters.vllm_model_server import vllm_model_server
+
+        return vllm_model_server(objects, settings.vllm)
+    load = load_model or partial(_load_transformers, settings)
+    return InProcessModelServer(objects, settings.state_folder / "cache", load)
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:

@@ -69,3 +69,25 @@ class VisionLanguageModel(Protocol):
         An answer depends on its prompt and on (seed, item_id, run), neither on the other prompts nor on their order.
         """
         ...
+
+
+class ModelServer(Protocol):
+    """Serves one model at a time, and changes to another when it is asked for: after a round, the new one."""
+
+    def generate(self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """Answer each prompt, in order, with the model at `model_uri` and no other.
+
+        Where another model is served, what is being asked of it ends first; then the new one takes its place, and only when it
+        is there is the first prompt asked.
+
+        Raises:
+            NotFound: there is no such object.
+            InvalidArgument: it is no model, its checkpoint is incomplete, or a sampling setting is out of range.
+            DataLoss: a stored file does not match its digest.
+            FailedPrecondition, Unavailable, DeadlineExceeded: the model cannot be served, or not in time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the model go, where this process holds it."""
+        ...

@@ -1,4 +1,4 @@
-"""Holds one model in memory and swaps it when another is asked for."""
+"""`ModelServer` in this process: one model in memory, swapped when another is asked for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.objects.store import ObjectStore
 LoadModel = Callable[[Path], VisionLanguageModel]
 
 
-class ModelServer:
+class InProcessModelServer:
     """Answers for any model of the object store, one model and one call at a time.
 
     Args:

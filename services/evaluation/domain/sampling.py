@@ -41,6 +41,20 @@ def keyed_gumbel(
     return noise
 
 
+def keyed_seed(seed: int, item_id: str, run: int) -> int:
+    """A seed of one answer, for a server that draws by itself.
+
+    Args:
+        seed: The evaluation's seed.
+        item_id: The item that is answered.
+        run: Which of the R runs, from 0.
+
+    Returns: In [0, 2**32), the same whenever and beside whatever the answer is drawn.
+    """
+    digest = blake2b(json.dumps([seed, item_id, run]).encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little")
+
+
 def sample_token(logits: NDArray[np.floating], noise: NDArray[np.floating], temperature: float = 1.0) -> int:
     """The token drawn from softmax(logits / temperature) with the given Gumbel noise (top-p 1).
 

@@ -3,7 +3,7 @@ import threading
 import numpy as np
 import pytest
 
-from services.evaluation.adapters.model_server import ModelServer
+from services.evaluation.adapters.model_server import InProcessModelServer
 from services.evaluation.ports import Generation, Prompt, Sampling
 from shared.errors import InvalidArgument
 from shared.objects.folder import FolderObjectStore
@@ -24,7 +24,7 @@ def test_a_model_is_loaded_once_and_swapped_when_another_is_asked_for(objects, t
         loaded.append(folder.name)
         return RuleModel(lambda prompt, sampling: folder.name)
 
-    server = ModelServer(objects, tmp_path / "cache", load)
+    server = InProcessModelServer(objects, tmp_path / "cache", load)
     first, second = put_model(objects, "first"), put_model(objects, "second")
     texts = [server.generate(uri, [PROMPT], Sampling(0))[0].text for uri in (first, first, second, first)]
     assert [f"sha256:{text}" for text in texts] == [first, first, second, first]
@@ -38,7 +38,7 @@ def test_what_is_no_model_is_refused_and_the_loaded_one_stays(objects, tmp_path)
         loaded.append(folder)
         return RuleModel(lambda prompt, sampling: "A")
 
-    server = ModelServer(objects, tmp_path / "cache", load)
+    server = InProcessModelServer(objects, tmp_path / "cache", load)
     model = put_model(objects)
     server.generate(model, [PROMPT], Sampling(0))
     with pytest.raises(InvalidArgument):
@@ -62,7 +62,7 @@ def test_one_generation_runs_at_a_time(objects, tmp_path):
             return [Generation("A", (), 0)]
 
     model = Counting()
-    server = ModelServer(objects, tmp_path / "cache", lambda folder: model)
+    server = InProcessModelServer(objects, tmp_path / "cache", lambda folder: model)
     uri = put_model(objects)
     threads = [threading.Thread(target=server.generate, args=(uri, [PROMPT], Sampling(0))) for _ in range(3)]
     for thread in threads:

@@ -1,0 +1,179 @@
+"""`VisionLanguageModel` on an OpenAI-compatible server, such as vLLM.
+
+Nothing is sent anywhere but to the configured base URL: no proxy of the environment, no redirect is followed. Each answer is one
+request with a seed of its own, so it depends on (seed, item, run) as far as the server keeps to seeds; unlike in process, the
+rounding of a batch may change an answer.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import ssl
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import httpx2
+import numpy as np
+import openai
+from numpy.typing import NDArray
+from PIL import Image
+
+from services.evaluation.domain.sampling import keyed_seed
+from services.evaluation.ports import Generation, Prompt, Sampling
+from services.evaluation.settings import VllmSection
+from shared.errors import (
+    BudgetExhausted,
+    DeadlineExceeded,
+    FailedPrecondition,
+    InvalidArgument,
+    MedqError,
+    NotFound,
+    PermissionDenied,
+    Unavailable,
+)
+
+#: Connecting takes no longer than this, in seconds.
+_CONNECT_SECONDS = 10.0
+_KINDS: tuple[tuple[type[openai.APIError], type[MedqError], str], ...] = (
+    (openai.NotFoundError, NotFound, "Serve the model under its URI (--served-model-name)."),
+    (openai.APITimeoutError, DeadlineExceeded, "Raise vllm.request_seconds, or lower vllm.concurrency."),
+    (openai.RateLimitError, BudgetExhausted, "Lower vllm.concurrency."),
+    (openai.AuthenticationError, PermissionDenied, "Set vllm.api_key."),
+    (openai.PermissionDeniedError, PermissionDenied, "Set vllm.api_key."),
+    (openai.InternalServerError, Unavailable, "Look at the model server."),
+    (openai.APIConnectionError, Unavailable, "Look at the model server, and at what may reach it."),
+    (openai.APIStatusError, InvalidArgument, "Look at the prompt's length and the sampling settings."),
+    (openai.APIError, Unavailable, "Look at the model server."),
+)
+
+
+class OpenAIServer:
+    """An OpenAI-compatible server.
+
+    Args:
+        section: Where it is, how long and how often to ask.
+    """
+
+    def __init__(self, section: VllmSection) -> None:
+        self._section = section
+        timeout = httpx2.Timeout(section.request_seconds, connect=_CONNECT_SECONDS)
+        self._http = httpx2.Client(
+            verify=ssl.create_default_context(cafile=section.ca_file),
+            follow_redirects=False,
+            trust_env=False,
+            timeout=timeout,
+            limits=httpx2.Limits(max_connections=section.concurrency),
+        )
+        self._client = openai.OpenAI(
+            base_url=section.base_url,
+            api_key=section.api_key.get_secret_value() or "none",  # the client demands one
+            timeout=timeout,
+            max_retries=section.retries,
+            http_client=self._http,
+        )
+
+    def models(self) -> set[str]:
+        """Names of the models that are served.
+
+        Raises:
+            Unavailable, DeadlineExceeded, PermissionDenied: the server does not answer, or not us.
+        """
+        with _typed_errors():
+            return {model.id for model in self._client.models.list()}
+
+    def n_requests(self) -> int:
+        """Requests that vLLM is answering or has waiting, from anyone; 0 where it does not say."""
+        root = self._section.base_url.rstrip("/").removesuffix("/v1")
+        try:
+            answer = self._http.get(f"{root}/metrics", timeout=_CONNECT_SECONDS)
+        except httpx2.HTTPError:
+            return 0  # what does not answer has nothing to end
+        names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+        rows = [line.split() for line in answer.text.splitlines() if line.startswith(names)]
+        return int(sum(float(row[-1]) for row in rows)) if answer.is_success else 0
+
+    def generate(self, model: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """Answer each prompt, in order, some at the same time; the first error ends what has not begun.
+
+        Raises:
+            NotFound: no such model is served.
+            MedqError: a request failed, and again after the retries.
+        """
+        images = {id(prompt.image): prompt.image for prompt in prompts}
+        urls = {key: _data_url(image) for key, image in images.items()}
+        pool = ThreadPoolExecutor(self._section.concurrency, thread_name_prefix="openai")
+        try:
+            futures = [
+                pool.submit(self._answer, model, prompt, urls[id(prompt.image)], sampling)
+                for prompt in prompts
+            ]
+            return [future.result() for future in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _answer(self, model: str, prompt: Prompt, image_url: str, sampling: Sampling) -> Generation:
+        content: list[Any] = [
+            {"type": "image_url", "image_url": {"url": image_url}},
+            {"type": "text", "text": prompt.text},
+        ]
+        with _typed_errors():
+            answer = self._client.chat.completions.create(
+                model=model,
+                messages=[{"role": "user", "content": content}],
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                max_tokens=sampling.max_new_tokens,
+                seed=keyed_seed(sampling.seed, prompt.item_id, prompt.run),
+                logprobs=True,
+            )
+        if not answer.choices or answer.choices[0].logprobs is None:
+            remedy = "Serve the model with logprobs."
+            raise FailedPrecondition("The model server gave no probabilities.", field="model", remedy=remedy)
+        choice = answer.choices[0]
+        tokens = choice.logprobs.content or [] if choice.logprobs else []
+        logprobs = tuple(float(token.logprob) for token in tokens)
+        n_tokens = answer.usage.completion_tokens if answer.usage else len(logprobs)
+        return Generation((choice.message.content or "").strip(), logprobs, n_tokens)
+
+
+class OpenAIModel:
+    """A `VisionLanguageModel`: one model of a server.
+
+    Args:
+        server: Where it is served.
+        name: Under which name.
+    """
+
+    def __init__(self, server: OpenAIServer, name: str) -> None:
+        self._server = server
+        self._name = name
+
+    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """Answer each prompt, in order; see `OpenAIServer.generate`."""
+        return self._server.generate(self._name, prompts, sampling)
+
+
+@contextmanager
+def _typed_errors() -> Iterator[None]:
+    """Turn what the client raises, its retries spent, into a typed error; the server's own words are not passed on."""
+    try:
+        yield
+    except openai.APIError as error:
+        _, kind, remedy = next(row for row in _KINDS if isinstance(error, row[0]))
+        status = getattr(error, "status_code", "")
+        message = f"The model server refused: {status}." if status else "The model server does not answer."
+        raise kind(message, field="vllm.base_url", remedy=remedy) from error
+
+
+def _data_url(image: NDArray[np.uint8]) -> str:
+    """(height, width, 3) uint8 as a PNG in a data URL: what the model sees is what was stored."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
