@@ -286,8 +286,9 @@ class Operations:
         except Exception as error:
             told = typed(error)
             # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
-            # what it stands on, until it has come again and again.
-            is_outage = self._is_patient and isinstance(told, Unavailable) and claimed.attempts < MAX_ATTEMPTS
+            # what it stands on (its own database above all), until it has come again and again.
+            is_outage = isinstance(error, OUTAGES) or (self._is_patient and isinstance(told, Unavailable))
+            is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
             is_draining = self.is_draining and not self.is_cancelled(operation_id)
             if isinstance(error, _Interrupted) or is_outage or is_draining:
                 why = f"waits for what does not answer: {told.message}" if is_outage else ""

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 import structlog
 
+from shared.database import OUTAGES
+from shared.errors import Unavailable
+
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _JOIN_SECONDS = 10.0
@@ -76,7 +79,9 @@ class BackgroundLoop:
             try:
                 self._step()
                 pause = _FIRST_PAUSE_SECONDS
-            except Exception:  # the thread must outlive whatever one step meets
-                _log.exception("background_step_failed", thread=self._thread.name)
+            except Exception as error:  # the thread must outlive whatever one step meets
+                # Of an outage one line says enough, each time that it is met.
+                trace = None if isinstance(error, (*OUTAGES, Unavailable)) else error
+                _log.error("background_step_failed", thread=self._thread.name, exc_info=trace)
                 self._closing.wait(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from grpc_status import rpc_status
 
-from shared.errors import MedqError
+from shared.errors import MedqError, Unavailable
 from shared.logs import get_logger
 from shared.rpc.errors import STATUS_CODES, to_status, typed
 from shared.telemetry import RPC_SECONDS
@@ -103,7 +103,8 @@ class ErrorInterceptor(Interceptor):
             raise error
         told = typed(error)
         if not isinstance(error, MedqError):
-            self._log.error("call_failed", method=method, exc_info=error)
+            trace = None if isinstance(told, Unavailable) else error  # of an outage one line says enough
+            self._log.error("call_failed", method=method, reason=told.reason, exc_info=trace)
         context.abort_with_status(rpc_status.to_status(to_status(told)))
 
     def _observe(self, began: float, context: Any, method: str) -> None:

@@ -45,8 +45,10 @@ class Database:
 def sqlite_database(folder: Path) -> Iterator[Database]:
     """A file."""
     database = Database(sqlite_url(folder / "test.sqlite"))
-    yield database
-    database.close()
+    try:
+        yield database
+    finally:
+        database.close()
 
 
 @contextmanager
@@ -56,11 +58,13 @@ def postgres_database(url: str) -> Iterator[Database]:
     server = create_engine(url)
     with server.begin() as connection:
         connection.execute(sa.schema.CreateSchema(database.schema))
-    yield database
-    database.close()
-    with server.begin() as connection:
-        connection.execute(sa.schema.DropSchema(database.schema, cascade=True))
-    server.dispose()
+    try:
+        yield database
+    finally:
+        database.close()
+        with server.begin() as connection:
+            connection.execute(sa.schema.DropSchema(database.schema, cascade=True))
+        server.dispose()
 
 
 @contextmanager
@@ -70,7 +74,9 @@ def postgres_installation(url: str) -> Iterator[str]:
     server = create_engine(url).execution_options(isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(sa.text(f"CREATE DATABASE {name}"))
-    yield make_url(url).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+    try:
+        yield make_url(url).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execute(sa.text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
