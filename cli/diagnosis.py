@@ -54,22 +54,28 @@ def _in_tls(connection: socket.socket, server: str, host: str, tls: TlsSection) 
         context.load_cert_chain(tls.certificate_file, tls.key_file)
     try:
         with context.wrap_socket(connection, server_hostname=host) as secured:
-            secured.recv(1)  # with TLS 1.3 a server refuses a client's certificate only now
+            # With TLS 1.3 a server refuses a caller's certificate only now; one that takes it sends its SETTINGS at once.
+            return _without_certificate(server) if not secured.recv(1) else None
     except ssl.SSLCertVerificationError as error:
         return _of_certificate(error, server)
     except ssl.SSLError as error:
         if "CERTIFICATE" in (error.reason or ""):  # the server's alert: required, unknown, expired
-            return _refused(
-                "The server requires a certificate that it knows.",
-                server,
-                "Give --tls-cert and --tls-key (MEDQ_SERVER_TLS_CERT, MEDQ_SERVER_TLS_KEY), signed by its authority.",
-            )
+            return _without_certificate(server)
         return _refused(
             "The server does not speak TLS.",
             server,
             "Is it the right port? If it speaks plaintext, leave --tls-ca out; a token is then sent within one machine alone.",
         )
-    return None
+    except ConnectionResetError:
+        return _without_certificate(server)
+
+
+def _without_certificate(server: str) -> MedqError:
+    return _refused(
+        "The server requires a certificate that it knows.",
+        server,
+        "Give --tls-cert and --tls-key (MEDQ_SERVER_TLS_CERT, MEDQ_SERVER_TLS_KEY), signed by its authority.",
+    )
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, server: str) -> MedqError:

@@ -88,9 +88,14 @@ def call(channel: grpc.Channel, method: str, token: str = "", *, shape: str = "u
     metadata = (("authorization", f"Bearer {token}"),) if token else ()
     request = iter([b""]) if shape.startswith("stream") else b""
     with pytest.raises(grpc.RpcError) as caught:
-        answer = getattr(channel, shape)(method)(request, metadata=metadata, timeout=20)
-        list(answer if shape.endswith("stream") else [])
+        _answers(getattr(channel, shape)(method)(request, metadata=metadata, timeout=20))
     return from_rpc_error(caught.value)
+
+
+def _answers(answer: object) -> None:
+    """Take every response of a stream; one response is there already."""
+    if isinstance(answer, grpc.Call):
+        list(answer)
 
 
 def code_of(
@@ -115,6 +120,8 @@ def audited() -> Iterator[StringIO]:
         structlog.reset_defaults()
 
 
-def audit_lines(lines: StringIO) -> list[dict[str, object]]:
-    found = [json.loads(line) for line in lines.getvalue().splitlines() if line.startswith("{")]
+def audit_lines(log: StringIO | Path) -> list[dict[str, object]]:
+    """The lines of the audit log among all lines of a log."""
+    text = log.read_text(encoding="utf-8") if isinstance(log, Path) else log.getvalue()
+    found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
     return [line for line in found if line.get("audit")]
