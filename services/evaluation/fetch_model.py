@@ -12,7 +12,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from services.evaluation.settings import EvaluationSettings
-from shared.checkpoints import require_checkpoint
 from shared.errors import MedqError
 from shared.objects.dataset import materialize, read_manifest
 from shared.objects.store import ObjectStore
@@ -30,11 +29,10 @@ def fetch_model(objects: ObjectStore, model_uri: str, folder: Path) -> Path:
     Returns: The model's own folder.
 
     Raises:
-        NotFound, InvalidArgument, DataLoss: it is not there, no model, incomplete or damaged.
+        NotFound, InvalidArgument, DataLoss: it is not there, no model, or damaged.
     """
     read_manifest(objects, model_uri, "model")
     model = materialize(objects, model_uri, folder)
-    require_checkpoint(model)
     link = folder / f".{uuid4().hex}"
     link.symlink_to(model.name)
     os.replace(link, folder / "current")

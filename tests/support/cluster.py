@@ -50,6 +50,7 @@ class FakeCluster:
         self.requests: list[tuple[str, str]] = []
         self.secrets: dict[tuple[str, str], str] = {}
         self.on_patch: Callable[[str, Object], None] = lambda kind, found: None
+        self.on_read: Callable[[str], None] = lambda kind: None
         self.changed = threading.Condition(threading.RLock())
         self._ids = iter(range(1, 1_000_000))
 
@@ -85,6 +86,8 @@ class FakeCluster:
             found = self.objects.get((kind, name))
             if found is None:
                 raise Refused(404, "NotFound")
+            if method == "GET":
+                self.on_read(kind)
             if match["log"]:
                 return self._log(name, query)
             if method == "PATCH":

@@ -85,7 +85,7 @@ class ModelDeployment:
         for condition in status.conditions or []:
             if condition.type == "Progressing" and condition.reason == "ProgressDeadlineExceeded":
                 raise FailedPrecondition(
-                    f"The rollout of the model was given up: {self._why()}",
+                    f"The rollout of the model was given up: {self._why(deployment)}",
                     field="vllm.deployment",
                     value=self._name,
                     remedy="Look at its pods: image, free GPUs, the init container's log.",
@@ -112,9 +112,9 @@ class ModelDeployment:
             )
         return list(found.items)
 
-    def _why(self) -> str:
+    def _why(self, deployment: Any) -> str:
         """Why a pod waits, in Kubernetes' words."""
-        for pod in self._pods(self._read()):
+        for pod in self._pods(deployment):
             statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
             for status in statuses:
                 if status.state.waiting is not None:

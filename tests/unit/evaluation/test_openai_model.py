@@ -1,0 +1,90 @@
+"""The real client before a server that speaks vLLM's protocol."""
+
+import base64
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from services.evaluation.adapters.openai_model import OpenAIModel, OpenAIServer
+from services.evaluation.domain.sampling import keyed_seed
+from services.evaluation.ports import Prompt, Sampling
+from services.evaluation.settings import VllmSection
+from shared.errors import DeadlineExceeded, InvalidArgument, NotFound, PermissionDenied, Unavailable
+from tests.support.vllm import FakeVllm, served_vllm
+
+IMAGE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
+
+
+@pytest.fixture
+def vllm() -> Iterator[FakeVllm]:
+    with served_vllm() as vllm:
+        vllm.served = "model"
+        yield vllm
+
+
+def _server(vllm: FakeVllm, **changes: object) -> OpenAIServer:
+    return OpenAIServer(VllmSection.model_validate({"base_url": vllm.base_url} | changes))
+
+
+def _prompts(n: int) -> list[Prompt]:
+    return [Prompt(f"item{i}", i % 3, IMAGE, f"question {i}") for i in range(n)]
+
+
+def test_answers_come_in_order_each_with_a_seed_of_its_own(vllm: FakeVllm) -> None:
+    prompts = _prompts(20)
+    answers = OpenAIModel(_server(vllm, concurrency=4), "model").generate(prompts, Sampling(7, 0.8, 0.9, 5))
+    seeds = [keyed_seed(7, prompt.item_id, prompt.run) for prompt in prompts]
+    assert [answer.text for answer in answers] == [f"question {i} {seed}" for i, seed in enumerate(seeds)]
+    assert len(set(seeds)) == 20
+    assert answers[0].token_logprobs == (-0.5, -0.5)
+    assert answers[0].n_tokens == 3
+    assert vllm.most_at_once <= 4
+
+
+def test_image_reaches_the_server_pixel_for_pixel_with_the_sampling(vllm: FakeVllm) -> None:
+    OpenAIModel(_server(vllm), "model").generate(_prompts(1), Sampling(7, 0.8, 0.9, 5))
+    (body,) = vllm.asked
+    assert (body["temperature"], body["top_p"], body["max_tokens"], body["logprobs"]) == (0.8, 0.9, 5, True)
+    kind, _, data = body["messages"][0]["content"][0]["image_url"]["url"].partition(",")
+    assert kind == "data:image/png;base64"
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), IMAGE)
+
+
+def test_passing_errors_are_retried(vllm: FakeVllm) -> None:
+    vllm.failures = [429, 503]
+    assert OpenAIModel(_server(vllm, retries=2), "model").generate(_prompts(1), Sampling(0))
+    assert len(vllm.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(503, Unavailable), (400, InvalidArgument), (401, PermissionDenied), (404, NotFound)],
+)
+def test_refusal_is_a_typed_error_without_the_servers_words(
+    vllm: FakeVllm, status: int, kind: type[Exception]
+) -> None:
+    vllm.failures = [status]
+    with pytest.raises(kind, match=str(status)) as caught:
+        OpenAIModel(_server(vllm, retries=0), "model").generate(_prompts(1), Sampling(0))
+    assert "secret" not in str(caught.value)
+
+
+def test_redirect_is_not_followed(vllm: FakeVllm) -> None:
+    vllm.failures = [302]
+    with pytest.raises(InvalidArgument, match="302"):
+        OpenAIModel(_server(vllm, retries=0), "model").generate(_prompts(1), Sampling(0))
+
+
+def test_silent_server_is_given_up(vllm: FakeVllm) -> None:
+    with vllm.changed, pytest.raises(DeadlineExceeded):
+        OpenAIModel(_server(vllm, retries=0, request_seconds=0.1), "model").generate(_prompts(1), Sampling(0))
+
+
+def test_server_that_is_away_is_unavailable() -> None:
+    section = VllmSection(base_url="http://127.0.0.1:9/v1", retries=0)
+    with pytest.raises(Unavailable):
+        OpenAIServer(section).models()
+    assert OpenAIServer(section).n_requests() == 0
