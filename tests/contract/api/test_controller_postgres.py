@@ -27,6 +27,7 @@ from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from tests.support.databases import postgres_installation
 from tests.support.loop_services import LoopServices, serve
+from tests.support.own_server import own_server
 from tests.support.run_files import write_run_files
 from tests.support.servers import running, short_folder
 
@@ -170,3 +171,21 @@ def test_a_controller_that_another_one_has_replaced_is_told_to_go(url: str, serv
         assert first.is_told_to_go.wait(30)
         second.invalidate()
     first.lock.close()
+
+
+@pytest.mark.timeout(300)
+def test_a_run_goes_on_after_postgresql_was_killed() -> None:
+    with own_server("postgres") as server, short_folder() as folder:
+        migrate(server.endpoint)
+        house = House(folder, server.endpoint)
+        house.services.hold("train")
+        with Channels(house.targets) as channels:
+            with running(house.build("one", channels), house.bus, house.settings("one")) as channel:
+                house.start(channel, "r1")
+                house.services.await_request("r1/failure_driven/0/train")
+                server.kill()
+                house.services.release("train")
+                server.up()
+                assert await_operation(channel, "r1").result_uri
+            assert not [name for name in house.services.requests if name.endswith("/2")]
+        house.close()
