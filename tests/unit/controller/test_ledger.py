@@ -1,4 +1,6 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -112,3 +114,14 @@ def test_totals_add_up_by_kind_and_state():
         "n": 2, "n_simulated": 1, "usd": 3.0, "tokens": 10, "expert_seconds": 0.0, "compute_seconds": 0.0,
     }  # fmt: skip
     assert sums["total"]["unknown"]["expert_seconds"] == 3
+
+
+def test_reservations_at_the_same_time_stay_within_the_limit(database):
+    def reserve(number):
+        with suppress(BudgetExhausted):
+            Ledger(database.engine()).reserve("r", [Cost(f"k{number}", "oracle", usd=1)], Limits(max_usd=3))
+
+    ledger = Ledger(database.engine(METADATA))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(reserve, range(6)))
+    assert ledger.committed("r") == (3.0, 0.0)

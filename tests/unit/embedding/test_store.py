@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -109,3 +111,30 @@ def test_more_ids_than_one_statement_takes_are_found(bench: Bench) -> None:
     bench.record(*names)
     assert len(bench.store.images(names)) == 1203
     assert bench.store.without_vector(names) == names
+
+
+def test_two_processes_that_take_in_the_same_images_in_other_orders_do_so_once(bench: Bench) -> None:
+    names = [f"{number:02d}" for number in range(12)]
+
+    def record(process: int) -> None:
+        for start in range(0, 12, 4):
+            part = names[start : start + 4][:: 1 if process else -1]
+            bench.record(*part, operation=f"op-{process}")
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(record, range(2)))
+    assert bench.waiting() == 12
+    assert sorted(bench.store.images(names)) == names
+
+
+def test_two_processes_share_the_images_that_wait(bench: Bench) -> None:
+    names = [f"{number:02d}" for number in range(40)]
+    bench.record(*names)
+
+    def claim(owner: str) -> list[str]:
+        store = bench.another(owner)
+        return [name for start in range(0, 40, 4) for name in store.claim(names[start : start + 4])]
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(claim, ["one", "two"])
+    assert sorted([*first, *second]) == names
