@@ -70,6 +70,9 @@ protos: setup ## Generate shared/gen from protos/
 	$(BIN)/buf format --write
 	$(BIN)/python -m infra.protos
 
+migration: setup ## Write the next migration: SERVICE=oracle WHAT="keep the model of an answer"
+	$(BIN)/python -m infra.new_migration $(SERVICE) "$(WHAT)"
+
 fmt: setup ## Format and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -92,4 +95,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down test check images cluster-test protos fmt bench lock clean
+.PHONY: help setup demo up down test check images cluster-test protos migration fmt bench lock clean
