@@ -85,10 +85,15 @@ class KeysOfIssuer:
         Raises:
             Unavailable: It is not known, and the issuer does not answer.
         """
-        if kid not in self._keys or self._clock() - self._got_at > _MAX_AGE_SECONDS:
-            with self._lock:
+        is_known = kid in self._keys
+        is_old = self._clock() - self._got_at > _MAX_AGE_SECONDS
+        # Who brings a known key waits for nobody: one caller asks, the others go on with what is there.
+        if (not is_known or is_old) and self._lock.acquire(blocking=not is_known):
+            try:
                 if self._clock() - self._asked_at >= ASK_PERIOD_SECONDS:
                     self._ask()
+            finally:
+                self._lock.release()
         key = self._keys.get(kid)
         if key is None and self._got_at < self._asked_at:
             raise Unavailable(

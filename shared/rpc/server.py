@@ -15,6 +15,7 @@ import grpc
 import sqlalchemy as sa
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from structlog.typing import FilteringBoundLogger
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument
@@ -25,6 +26,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.rpc.authorization import authorization_interceptors
 from shared.rpc.certificates import server_credentials
+from shared.rpc.channels import is_local
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import OperationsServicer
 from shared.rpc.watch import Watch, observed
@@ -109,6 +111,7 @@ class RunningServer:
         self._health_server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
         self._log.info("serving", target=self.target, health=self.health_target)
+        _warn_of_exposure(self._log, self._settings)
 
     def drain(self) -> None:
         """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all."""
@@ -163,6 +166,17 @@ def _interceptors(name: str, settings: ServiceSettings) -> list[Any]:
         ErrorInterceptor(name),
         *authorization_interceptors(name, settings.auth),
     ]
+
+
+def _warn_of_exposure(log: FilteringBoundLogger, settings: ServiceSettings) -> None:
+    """Say in the log what a setting left open to the network: docs/security.md."""
+    auth, tls = settings.auth, settings.tls
+    if is_local(settings.listen):
+        return
+    if not (auth.tokens_file or auth.oidc_issuer or tls.is_client_certificate_required):
+        log.warning("open_to_everybody", remedy="Set auth.tokens_file or auth.oidc_issuer.")
+    if tls.certificate_file is None:
+        log.warning("calls_in_plaintext", remedy="Set tls.certificate_file and tls.key_file.")
 
 
 def _bind(server: grpc.Server, target: str, credentials: grpc.ServerCredentials | None = None) -> str:

@@ -110,10 +110,10 @@ def code_of(
 
 
 @contextmanager
-def audited() -> Iterator[StringIO]:
+def audited(level: str = "ERROR") -> Iterator[StringIO]:
     """What is logged meanwhile, one JSON object a line."""
     lines = StringIO()
-    configure_logs("ERROR", lines)
+    configure_logs(level, lines)
     try:
         yield lines
     finally:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -72,8 +74,8 @@ class Issuer:
 
 
 @contextmanager
-def publishing(issuer: Issuer) -> Iterator[Issuer]:
-    """Serve the issuer's configuration and keys on this machine."""
+def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterator[Issuer]:
+    """Serve the issuer's configuration and keys on this machine; by https with a certificate and its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -102,7 +104,11 @@ def publishing(issuer: Issuer) -> Iterator[Issuer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = False
-    issuer.url = f"http://127.0.0.1:{server.server_port}/realm"
+    if pair is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*pair)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    issuer.url = f"http{'s' if pair else ''}://127.0.0.1:{server.server_port}/realm"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

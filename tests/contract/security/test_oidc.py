@@ -17,6 +17,7 @@ from shared.rpc.channels import Channels
 from shared.rpc.issuer_keys import ASK_PERIOD_SECONDS, KeysOfIssuer
 from shared.rpc.oidc import JwtVerifier, roles_in
 from shared.settings import AuthSection
+from tests.support.certificates import Authority
 from tests.support.guarded import add_caller, audit_lines, audited, call, code_of, guarded_server, replace
 from tests.support.issuer import AUDIENCE, Issuer, publishing
 
@@ -261,3 +262,15 @@ def test_a_server_fetches_the_keys_of_its_issuer(tmp_path: Path) -> None:
         ):
             assert _is_taken(channels["guarded"], issuer.token("first"))
             assert not _is_taken(channels["guarded"], issuer.token("first", iss="https://evil.test"))
+
+
+def test_an_issuer_is_known_by_its_certificate(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    with publishing(Issuer(), authority.issue("issuer")) as issuer:
+        issuer.new_key("first")
+        assert issuer.url.startswith("https://")
+        assert KeysOfIssuer(issuer.url, authority.ca_file).find("first") is not None
+        with pytest.raises(Unavailable):
+            KeysOfIssuer(issuer.url, Authority(tmp_path, "stranger").ca_file).find("first")
+        with pytest.raises(Unavailable):
+            KeysOfIssuer(issuer.url, None).find("first")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -250,3 +251,19 @@ def test_tls_that_cannot_work_stops_the_server(
 def test_a_channel_whose_files_cannot_work_says_so(tmp_path: Path) -> None:
     with pytest.raises(FailedPrecondition, match="cannot be read"):
         Channels({}, Credentials(TlsSection(ca_file=tmp_path / "absent.pem")))
+
+
+def test_a_server_says_what_it_leaves_open_to_the_network(server_tls: TlsSection, tmp_path: Path) -> None:
+    callers = replace(tmp_path / "callers.yaml", "")
+    open_settings = ({}, {"tls": server_tls}, {"tls": server_tls, "auth": {"tokens_file": callers}})
+    told = []
+    for number, settings in enumerate(open_settings):
+        for listen in ("0.0.0.0:0", "127.0.0.1:0"):
+            with (
+                audited("WARNING") as log,
+                guarded_server(tmp_path / f"{number}{listen}", listen=listen, **settings),
+            ):
+                pass
+            told.append({json.loads(line)["event"] for line in log.getvalue().splitlines()})
+    everything = {"open_to_everybody", "calls_in_plaintext"}
+    assert told == [everything, set(), {"open_to_everybody"}, set(), set(), set()]
