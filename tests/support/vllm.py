@@ -151,6 +151,7 @@ class Rollout:
             "replicas": 0 if not self.is_stuck else 1,
         }
         if self.is_stuck:
+            self.deployment["status"]["updatedReplicas"] = 1
             given_up = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
             self.deployment["status"]["conditions"] = [given_up]
             waiting = {"name": "fetch", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}

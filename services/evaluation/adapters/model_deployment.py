@@ -83,7 +83,8 @@ class ModelDeployment:
         if (status.observed_generation or 0) < (deployment.metadata.generation or 0):
             return False
         for condition in status.conditions or []:
-            if condition.type == "Progressing" and condition.reason == "ProgressDeadlineExceeded":
+            is_late = condition.type == "Progressing" and condition.reason == "ProgressDeadlineExceeded"
+            if is_late and status.updated_replicas:  # without new pods it is said of the rollout before
                 raise FailedPrecondition(
                     f"The rollout of the model was given up: {self._why(deployment)}",
                     field="vllm.deployment",

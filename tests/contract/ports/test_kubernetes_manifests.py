@@ -5,21 +5,21 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from kubernetes import client, watch
+import yaml
+from kubernetes import client
 
+from services.evaluation.adapters.model_deployment import ModelDeployment
+from services.evaluation.settings import VllmSection
+from services.training.adapters.job_process import REPOSITORY
 from services.training.adapters.kubernetes_manifest import job_manifest, service_manifest
 from services.training.settings import KubernetesSection, TrainingSettings
 from services.training.spec import TrainingJob
-from shared.kubernetes_api import connect
 from shared.settings import S3Section
+from tests.support.kubernetes_node import real_api, restricted_namespace
 
 JOB = TrainingJob(key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64)
 FORMS = {
@@ -41,23 +41,13 @@ FORMS = {
 
 @pytest.fixture(scope="module")
 def api() -> client.ApiClient:
-    kubeconfig = os.environ.get("MEDQ_TEST_KUBERNETES", "")
-    if not kubeconfig:
-        pytest.skip("no Kubernetes here: set MEDQ_TEST_KUBERNETES to a kubeconfig")
-    warnings.filterwarnings("ignore", "Unverified HTTPS request")  # its certificate may be its own
-    return connect(Path(kubeconfig))
+    return real_api()
 
 
 @pytest.fixture(scope="module")
 def namespace(api: client.ApiClient) -> Iterator[str]:
-    core: Any = client.CoreV1Api(api)
-    name = f"medq-test-{uuid4().hex[:8]}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    core.create_namespace({"metadata": {"name": name, "labels": labels}})
-    accounts = watch.Watch().stream(core.list_namespaced_service_account, name, timeout_seconds=30)
-    next(iter(accounts))  # a controller makes it; pods are refused before
-    yield name
-    core.delete_namespace(name)
+    with restricted_namespace(api) as name:
+        yield name
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
@@ -80,3 +70,33 @@ def test_api_server_takes_the_job_and_admits_its_pods(
     core.create_namespaced_pod(namespace, pod, **strict)
     service = service_manifest(made.metadata.name, "uid", namespace)
     core.create_namespaced_service(namespace, service, **strict)
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+def test_api_server_takes_the_documented_model_server_and_admits_its_pods(
+    api: client.ApiClient, namespace: str
+) -> None:
+    page = (REPOSITORY / "docs" / "deployment-vllm.md").read_text()
+    deployment, service = yaml.safe_load_all(page.partition("```yaml\n")[2].partition("```")[0])
+    apps: Any = client.AppsV1Api(api)
+    core: Any = client.CoreV1Api(api)
+    strict = {"dry_run": "All", "field_validation": "Strict"}
+    apps.create_namespaced_deployment(namespace, deployment, **strict)
+    core.create_namespaced_service(namespace, service, **strict)
+    pod = {"metadata": {"name": "vllm"}, "spec": deployment["spec"]["template"]["spec"]}
+    core.create_namespaced_pod(namespace, pod, **strict)
+    made = apps.create_namespaced_deployment(
+        namespace, deployment | {"spec": deployment["spec"] | {"replicas": 0}}
+    )
+    section = VllmSection(deployment=made.metadata.name, namespace=namespace)
+    ModelDeployment(api, section).serve(JOB.model_uri)
+    template = apps.read_namespaced_deployment("vllm", namespace).spec.template
+    served = [
+        variable.value
+        for container in [*template.spec.init_containers, *template.spec.containers]
+        for variable in container.env
+        if variable.name == "MEDQ_MODEL_URI"
+    ]
+    assert served == [JOB.model_uri, JOB.model_uri]
+    assert template.metadata.annotations == {"medq.io/model": JOB.model_uri}
+    assert len(template.spec.init_containers[0].env) == 5

@@ -2,59 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from services.training.adapters.job_process import REPOSITORY, JobProcess
 from services.training.adapters.kubernetes_launcher import kubernetes_launcher
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.model_files import store_model
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
 from services.training.spec import TrainingJob
-from shared.objects.dataset import read_manifest, write_dataset
+from shared.objects.dataset import read_manifest
 from shared.objects.s3 import S3ObjectStore
-from shared.objects.store import ObjectStore
 from shared.settings import S3Section
-from studies.tiny_model import build_tiny_checkpoint
 from tests.contract.ports.test_s3_object_store import section_for_a_test
 from tests.support.cluster import FakeCluster, served
-
-N_SAMPLES = 8
+from tests.support.training_inputs import put_inputs
 
 
 @pytest.fixture
 def section(s3: str) -> Iterator[S3Section]:
     yield from section_for_a_test(s3)
-
-
-def _inputs(objects: ObjectStore, folder: Path) -> tuple[str, str]:
-    """A tiny model and a dataset."""
-    build_tiny_checkpoint(folder / "base", ["Is this image dark?", "A", "B"], seed=1, image_size=32)
-    (folder / "dataset").mkdir()
-    rng = np.random.default_rng(0)
-    rows = []
-    for i in range(N_SAMPLES):
-        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(
-            folder / "dataset" / f"{i}.png"
-        )
-        turns = [
-            {"from": "human", "value": "<image>\nIs this image dark?"},
-            {"from": "gpt", "value": "AB"[i % 2]},
-        ]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
-    (folder / "dataset" / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
-    model = store_model(objects, folder / "base", folder / "staging", parents=[], configuration={}, seed=0)
-    dataset = write_dataset(
-        objects, "dataset", folder / "dataset", counts={}, parents=[], configuration={}, seed=0
-    )
-    return model, dataset
 
 
 @pytest.mark.slow
@@ -63,7 +33,7 @@ def test_pod_that_is_killed_ends_with_the_model_of_an_undisturbed_child_process(
     section: S3Section, tmp_path: Path
 ) -> None:
     objects = S3ObjectStore(section)
-    model, dataset = _inputs(objects, tmp_path)
+    model, dataset = put_inputs(objects, tmp_path)
     job = TrainingJob(
         key="ab" * 32,
         model_uri=model,
