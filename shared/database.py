@@ -8,7 +8,7 @@ in between. A transaction that only reads uses `reader(engine)` and waits for no
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -150,10 +150,21 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def insert_ignoring(connection: Connection, table: sqlalchemy.Table, values: Mapping[str, object]) -> bool:
     """Insert a row unless one with its key is there, which stays as it is; whether it was inserted."""
+    return bool(insert_new(connection, table, [values]))
+
+
+def insert_new(
+    connection: Connection, table: sqlalchemy.Table, rows: Sequence[Mapping[str, object]]
+) -> set[tuple[object, ...]]:
+    """Insert rows, in their order, in as few statements as can be; where a key is there, its row stays as it is.
+
+    Returns: The primary keys of those that were inserted.
+    """
+    if not rows:
+        return set()
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-    # Asked by RETURNING: the driver's row count is -1 where the key is one that the database counts up.
-    statement = dialect.insert(table).values(values).on_conflict_do_nothing()
-    return connection.execute(statement.returning(sqlalchemy.literal(1))).first() is not None
+    statement = dialect.insert(table).on_conflict_do_nothing().returning(*table.primary_key.columns)
+    return {tuple(row) for row in connection.execute(statement, [dict(row) for row in rows])}
 
 
 def serialize(connection: Connection, name: str) -> None:

@@ -21,7 +21,7 @@ from services.embedding.tables import (
     InputRow,
     Member,
 )
-from shared.database import insert_ignoring, reader
+from shared.database import insert_new, reader
 from shared.events.bus import Event
 
 #: After so long a claimed image is free for another worker.
@@ -81,19 +81,17 @@ class Store:
         An image without a vector is announced as ingested; a new membership of one that has a vector, as
         embedded.
         """
+        new = {"encoder_id": self._encoder_id, "vector": None, "owner": "", "claimed_until": 0.0}
         with self._engine.begin() as connection:
-            for image in sorted(images, key=lambda image: image.image_id):
-                insert_ignoring(connection, IMAGES, asdict(image))
-                vector = {"image_id": image.image_id, "encoder_id": self._encoder_id}
-                if insert_ignoring(
-                    connection, VECTORS, {**vector, "vector": None, "owner": "", "claimed_until": 0.0}
-                ):
-                    OUTBOX.add(connection, ingested(image))
-            for row in rows:
-                insert_ignoring(connection, INPUTS, {"operation_id": operation_id, **asdict(row)})
-            members = sorted((row.member for row in rows if row.status == STORED), key=_order)
-            changed = [member for member in members if self._join(connection, member)]
-            self._announce(connection, changed, embedded)
+            ordered = sorted(images, key=lambda image: image.image_id)
+            insert_new(connection, IMAGES, [asdict(image) for image in ordered])
+            vectors = [{"image_id": image.image_id, **new} for image in ordered]
+            without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
+            told = {image.image_id: ingested(image) for image in ordered if image.image_id in without}
+            OUTBOX.add(connection, *told.values())
+            insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
+            members = sorted((row.member for row in rows if row.status == STORED), key=_key)
+            self._announce(connection, self._join(connection, members), embedded)
 
     def claim(self, image_ids: Sequence[str]) -> list[str]:
         """Take those of these images that have no vector and that no other worker has in hand.
@@ -130,12 +128,18 @@ class Store:
     ) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
         with self._engine.begin() as connection:
-            for image_id, vector in zip(image_ids, vectors, strict=True):
-                mine = (VECTORS.c.image_id == image_id) & (VECTORS.c.encoder_id == self._encoder_id)
-                body = np.ascontiguousarray(vector, dtype="<f4").tobytes()
-                connection.execute(
-                    sa.update(VECTORS).where(mine & VECTORS.c.vector.is_(None)).values(vector=body)
-                )
+            connection.execute(
+                sa.update(VECTORS)
+                .where((VECTORS.c.image_id == sa.bindparam("of")) & VECTORS.c.vector.is_(None))
+                .where(VECTORS.c.encoder_id == self._encoder_id)
+                .values(vector=sa.bindparam("body")),
+                [
+                    {"of": image_id, "body": np.ascontiguousarray(vector, dtype="<f4").tobytes()}
+                    for image_id, vector in sorted(
+                        zip(image_ids, vectors, strict=True), key=lambda pair: pair[0]
+                    )
+                ],
+            )
             query = sa.select(MEMBERS).where(MEMBERS.c.image_id.in_(image_ids))
             members = connection.execute(query.order_by(MEMBERS.c.image_id, MEMBERS.c.split)).all()
             self._announce(connection, [Member(**row._mapping) for row in members], embedded)
@@ -172,33 +176,60 @@ class Store:
         of_encoder = (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
         return of_encoder & VECTORS.c.image_id.in_(image_ids)
 
-    def _join(self, connection: sa.Connection, member: Member) -> bool:
-        """Make an image a member of a split as now described; whether that changed anything."""
-        values = asdict(member)
-        if insert_ignoring(connection, MEMBERS, values):
-            return True
-        key = (MEMBERS.c.image_id == member.image_id) & (MEMBERS.c.split == member.split)
-        same = sa.and_(*(MEMBERS.c[name] == value for name, value in values.items()))
-        return bool(connection.execute(sa.update(MEMBERS).where(key & ~same).values(values)).rowcount)
+    def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
+        """Make images members of splits as now described.
+
+        Args:
+            connection: The transaction.
+            members: In the order of their keys.
+
+        Returns: Those that were not, or that are described anew.
+        """
+        new = insert_new(connection, MEMBERS, [asdict(member) for member in members])
+        query = sa.select(MEMBERS).where(MEMBERS.c.image_id.in_({member.image_id for member in members}))
+        known = {
+            _key(member): member for member in (Member(**row._mapping) for row in connection.execute(query))
+        }
+        changed = []
+        for member in members:
+            if known[_key(member)] != member:
+                mine = (MEMBERS.c.image_id == member.image_id) & (MEMBERS.c.split == member.split)
+                connection.execute(sa.update(MEMBERS).where(mine).values(asdict(member)))
+                known[_key(member)] = member
+            elif _key(member) not in new:
+                continue
+            new.discard(_key(member))
+            changed.append(member)
+        return changed
 
     def _announce(
         self, connection: sa.Connection, members: Sequence[Member], embedded: EmbeddedEvent
     ) -> None:
-        # The lock on the vector's row orders this against a worker that stores it at the same moment.
-        for member in members:
-            query = (
-                sa.select(IMAGES, VECTORS.c.vector)
-                .join(VECTORS, VECTORS.c.image_id == IMAGES.c.image_id)
-                .where((IMAGES.c.image_id == member.image_id) & (VECTORS.c.encoder_id == self._encoder_id))
-                .with_for_update(of=VECTORS)
-            )
-            values = dict(connection.execute(query).one()._mapping)
-            vector = values.pop("vector")
-            if vector is not None:
-                OUTBOX.add(connection, embedded(ImageRow(**values), member, vector))
+        # The lock on a vector's row orders this against a worker that stores it at the same moment.
+        query = (
+            sa.select(IMAGES, VECTORS.c.vector)
+            .join(VECTORS, VECTORS.c.image_id == IMAGES.c.image_id)
+            .where(VECTORS.c.encoder_id == self._encoder_id)
+            .where(IMAGES.c.image_id.in_({member.image_id for member in members}))
+            .order_by(IMAGES.c.image_id)
+            .with_for_update(of=VECTORS)
+        )
+        found = {}
+        for row in connection.execute(query) if members else ():
+            values = dict(row._mapping)
+            found[row.image_id] = values.pop("vector"), values
+        told = [(member, *found[member.image_id]) for member in members]
+        OUTBOX.add(
+            connection,
+            *(
+                embedded(ImageRow(**image), member, vector)
+                for member, vector, image in told
+                if vector is not None
+            ),
+        )
 
 
-def _order(member: Member) -> tuple[str, str]:
+def _key(member: Member) -> tuple[object, ...]:
     return member.image_id, member.split
 
 

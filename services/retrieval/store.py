@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from shared.database import insert_ignoring, reader
+from shared.database import insert_new, reader
 
 METADATA = sa.MetaData()
 _SELECTIONS = sa.Table(
@@ -41,5 +41,4 @@ class SelectionStore:
         """Note a selection, all or nothing; again without effect."""
         key = {"operation_id": operation_id, "run_id": run_id, "arm": arm, "round": round_}
         with self._engine.begin() as connection:
-            for image_id in image_ids:
-                insert_ignoring(connection, _SELECTIONS, {**key, "image_id": image_id})
+            insert_new(connection, _SELECTIONS, [{**key, "image_id": image_id} for image_id in image_ids])

@@ -40,15 +40,19 @@ class Outbox:
             sqlite_autoincrement=True,
         )
 
-    def add(self, connection: Connection, event: Event) -> None:
-        """Write an event in the caller's transaction; it is published soon after the commit, and never
+    def add(self, connection: Connection, *events: Event) -> None:
+        """Write events in the caller's transaction; they are published soon after the commit, and never
         without one.
 
         Events of one key keep their order where their transactions wait for each other, by a lock on a row that all of
         them write, before they come here.
         """
-        headers = json.dumps(encode(with_trace(event)), sort_keys=True)
-        connection.execute(sa.insert(self._events).values(headers=headers, data=event.data))
+        if events:
+            rows = [
+                {"headers": json.dumps(encode(with_trace(event)), sort_keys=True), "data": event.data}
+                for event in events
+            ]
+            connection.execute(sa.insert(self._events), rows)
 
     def waiting(self, engine: Engine) -> int:
         """Count the events that are committed and not yet published."""
