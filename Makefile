@@ -63,6 +63,10 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 images: ## Build the container images with podman (from a registry's Python, or from Debian)
 	infra/images/build
 
+faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poison": only these; SEED=1: other moments
+	infra/dev/servers install
+	$(BIN)/python -m tests.faults $(CASES) --seed $(or $(SEED),0)
+
 cluster-test: setup ## Images, a real one-node Kubernetes, the chart, a study in it (root; Go; Debian)
 	$(BIN)/python -m infra.cluster_test
 
@@ -95,4 +99,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo up down test check images cluster-test protos migration fmt bench lock clean
+.PHONY: faults help setup demo up down test check images cluster-test protos migration fmt bench lock clean

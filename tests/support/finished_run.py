@@ -100,10 +100,15 @@ def remembered(out: Path, n_rounds: int = N_ROUNDS) -> Remembered:
         try:
             with Channels(socket_targets(out / "state")) as channels:
                 grpc.channel_ready_future(channels["controller"]).result(timeout=60)
-                decisions = [_decisions(channels["oracle"], number) for number in range(n_rounds)]
-                return Remembered(decisions, _costs(channels["controller"]))
+                return ask(channels, n_rounds)
         finally:
             process.send_signal(signal.SIGTERM)
+
+
+def ask(channels: Channels, n_rounds: int = N_ROUNDS) -> Remembered:
+    """Ask the services."""
+    decisions = [_decisions(channels["oracle"], number) for number in range(n_rounds)]
+    return Remembered(decisions, _costs(channels["controller"]))
 
 
 def _costs(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:

@@ -1,0 +1,218 @@
+"""What is done to a run: a function called at each step of it. A seed decides where, so that a case can be repeated."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from shared.settings import SERVICES
+from tests.faults.run import Step
+from tests.faults.world import World
+
+#: A step at which work of every kind is still to come.
+_EARLY = (3, 9)
+_POISONS_PER_TOPIC = 200
+_TOPICS = ("medq.embedding.image-ingested.v1", "medq.embedding.image-embedded.v1")
+_SLOW_SECONDS = 0.05
+_FULL_SECONDS = 20.0
+
+
+@dataclass
+class Harm:
+    """What a case does.
+
+    Attributes:
+        at_step: Called at each new step, in the order of the run.
+        n: How often harm was done.
+    """
+
+    world: World
+    rng: np.random.Generator
+    cut_seconds: float
+    n: int = 0
+
+    def at_step(self, step: Step) -> None:
+        """Do nothing."""
+
+    def pause(self, seconds: float) -> None:
+        """Let the run go on for a while."""
+        threading.Event().wait(seconds)
+
+
+class Calm(Harm):
+    """Nothing is done."""
+
+
+@dataclass
+class KillServices(Harm):
+    """At each step another service is killed, so that over six cases each service is killed at each step."""
+
+    first: int = 0
+
+    def at_step(self, step: Step) -> None:
+        """Kill, a moment after the step began."""
+        self.pause(float(self.rng.uniform(0, 0.4)))
+        self.world.kill(SERVICES[(step.number + self.first) % len(SERVICES)])
+        self.n += 1
+
+
+@dataclass
+class Once(Harm):
+    """Harm at one step, which the seed chooses."""
+
+    def __post_init__(self) -> None:
+        self._at = int(self.rng.integers(*_EARLY))
+
+    def at_step(self, step: Step) -> None:
+        """Do it, where the step is the one."""
+        if step.number == self._at:
+            self.n += 1
+            self.do()
+
+    def do(self) -> None:
+        """The harm."""
+
+
+@dataclass
+class Restart(Once):
+    """A server is killed in the middle of the run and started again."""
+
+    backend: str = ""
+
+    def do(self) -> None:
+        """Kill and start."""
+        self.world.backends.restart(self.backend)
+
+
+@dataclass
+class Cut(Once):
+    """The wire to a server stands still for a while; nothing on it is refused, nothing answers."""
+
+    backend: str = ""
+
+    def do(self) -> None:
+        """Hold and release."""
+        wire = self.world.backends.wires[self.backend]
+        wire.hold_after(1)
+        self.pause(self.cut_seconds)
+        wire.release()
+
+
+@dataclass
+class Poison(Once):
+    """The topics that services listen to are filled with what is no event, or no message."""
+
+    def do(self) -> None:
+        """Publish past the bus."""
+        producer = KafkaProducer(bootstrap_servers=self.world.backends.wires["kafka"].address, acks="all")
+        for topic in _TOPICS:
+            name = self.world.topic_prefix + topic
+            for number in range(_POISONS_PER_TOPIC):
+                headers = _poison_headers(topic, number) if number % 2 else []
+                body = self.rng.bytes(64)
+                producer.send(name, key=str(number).encode(), value=body, headers=headers)
+        producer.flush(60)
+        producer.close(timeout=10)
+
+
+def _poison_headers(topic: str, number: int) -> list[tuple[str, bytes]]:
+    """Those of a good CloudEvent, over a body that is no message."""
+    texts = {
+        "ce_id": f"poison-{number}", "ce_type": topic, "ce_source": "faults", "ce_specversion": "1.0",
+        "ce_time": "2026-01-01T00:00:00Z", "content-type": "application/protobuf",
+    }  # fmt: skip
+    return [(name, text.encode()) for name, text in texts.items()]
+
+
+@dataclass
+class Twice(Harm):
+    """At each step all events so far come again, the newest first."""
+
+    def at_step(self, step: Step) -> None:
+        """Read every topic from its beginning, and publish what is there in the opposite order."""
+        address = self.world.backends.wires["kafka"].address
+        consumer = KafkaConsumer(
+            bootstrap_servers=address, enable_auto_commit=False, consumer_timeout_ms=3000, group_id=None
+        )
+        producer = KafkaProducer(bootstrap_servers=address, acks="all")
+        names = {self.world.topic_prefix + topic for topic in _TOPICS} & consumer.topics()
+        parts = [TopicPartition(name, part) for name in names for part in consumer.partitions_for_topic(name)]
+        if parts and self.n < 3:
+            consumer.assign(parts)
+            consumer.seek_to_beginning(*parts)
+            for record in reversed(list(consumer)):
+                producer.send(record.topic, key=record.key, value=record.value, headers=record.headers)
+            self.n += 1
+        producer.flush(60)
+        producer.close(timeout=10)
+        consumer.close()
+
+
+@dataclass
+class SlowStore(Harm):
+    """Each piece of what the object store answers is late, for the whole run."""
+
+    def at_step(self, step: Step) -> None:
+        """From the first step on."""
+        if step.number == 0:
+            self.world.backends.wires["s3"].slow_down(_SLOW_SECONDS)
+            self.n += 1
+
+
+@dataclass
+class FullStore(Once):
+    """The disk of the object store is full for a while."""
+
+    s3_folder: Path = Path()
+
+    def do(self) -> None:
+        """Fill it up, and free it."""
+        filler = self.s3_folder.parent / "filler"
+        subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=1M"], capture_output=True, check=False)
+        self.pause(_FULL_SECONDS)
+        filler.unlink()
+
+
+Make = Callable[[World, np.random.Generator, float], Harm]
+
+
+def all_cases(s3_folder: Path, is_small_disk: bool) -> Mapping[str, Make]:
+    """Name of each case to what makes its harm.
+
+    Args:
+        s3_folder: Where MinIO keeps its objects.
+        is_small_disk: They lie on a small file system of their own, which can be filled; else that case is left out.
+    """
+    cases: dict[str, Make] = {}
+    for first in range(len(SERVICES)):
+        cases[f"kill_services_{first}"] = lambda *given, first=first: KillServices(*given, first=first)
+    for backend in ("kafka", "postgres", "s3"):
+        cases[f"restart_{backend}"] = lambda *given, backend=backend: Restart(*given, backend=backend)
+        cases[f"cut_{backend}"] = lambda *given, backend=backend: Cut(*given, backend=backend)
+    cases |= {"poison": Poison, "twice_and_out_of_order": Twice, "slow_store": SlowStore}
+    if is_small_disk:
+        cases["full_store"] = lambda *given: FullStore(*given, s3_folder=s3_folder)
+    return cases
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int = 1024) -> Iterator[bool]:
+    """Mount a small file system in memory at a folder; False where that is not allowed here."""
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
+        capture_output=True,
+        check=False,
+    )
+    try:
+        yield mounted.returncode == 0
+    finally:
+        if mounted.returncode == 0:
+            subprocess.run(["umount", "-l", folder], check=False)
