@@ -47,7 +47,7 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
             "is_reflection_on",
         }
     )
-    | {"owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas"},
+    | {"owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas", "public_targets"},
     "kafka": frozenset(
         {"bootstrap", "security_protocol", "sasl_mechanism", "username", "ca_file", "topic_prefix"}
     )

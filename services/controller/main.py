@@ -50,7 +50,8 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
         is_patient=False,  # what ended a run is remembered; the user starts it again
     )
     control.watch(operations)
-    servicer = Controller(operations, with_, settings.listen)
+    endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
+    servicer = Controller(operations, with_, endpoints)
 
     def close() -> None:
         workflows.close()

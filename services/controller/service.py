@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import grpc
 
@@ -30,13 +31,13 @@ class Controller(pb_grpc.ControllerServiceServicer):
     Args:
         operations: The runs as operations.
         with_: What the loop works with.
-        listen: The controller's own address.
+        endpoints: Where clients find the services, by name, itself among them.
     """
 
-    def __init__(self, operations: Operations, with_: Collaborators, listen: str) -> None:
+    def __init__(self, operations: Operations, with_: Collaborators, endpoints: Mapping[str, str]) -> None:
         self._operations = operations
         self._with = with_
-        self._listen = listen
+        self._endpoints = endpoints
 
     def ValidateRun(
         self, request: pb.ValidateRunRequest, context: grpc.ServicerContext
@@ -117,7 +118,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext
     ) -> pb.GetEndpointsResponse:
         """See the proto."""
-        return pb.GetEndpointsResponse(targets={"controller": self._listen, **self._with.channels.targets})
+        return pb.GetEndpointsResponse(targets=self._endpoints)
 
     def _limits(self, run_id: str) -> Limits:
         """The limits of a run's configuration; none where the controller does not know the run."""

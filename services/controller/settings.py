@@ -19,4 +19,8 @@ class ControllerSettings(ServiceSettings):
         le=1000,
         description="Replicas of evaluation: a new run has each evaluation answered in so many shards.",
     )
+    public_targets: dict[str, str] = Field(
+        default_factory=dict,
+        description="gRPC targets by name that clients are told of instead of `targets`, as JSON: those of an ingress.",
+    )
     max_runs: int = Field(4, ge=1, le=64, description="Runs at work at the same time; further ones wait.")

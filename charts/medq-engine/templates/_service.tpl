@@ -253,7 +253,7 @@ spec:
 {{- $fullname := printf "%s-%s" (include "medq.fullname" $) .name -}}
 {{- $labels := include "medq.labels" (dict "root" $ "component" .name) -}}
 {{- if $.Values.storage.hostPath }}
-{{- include "medq.localVolume" (dict "root" $ "labels" $labels "claim" $fullname "size" .size "path" (printf "%s/%s" $.Values.storage.hostPath .name) "mode" "ReadWriteOnce" "keep" true) }}
+{{- include "medq.localVolume" (dict "root" $ "labels" $labels "claim" $fullname "size" .size "path" (printf "%s/%s" $.Values.storage.hostPath .name) "mode" "ReadWriteOnce") }}
 ---
 {{- end }}
 apiVersion: v1
@@ -282,11 +282,11 @@ apiVersion: v1
 kind: PersistentVolume
 metadata:
   name: {{ .root.Release.Namespace }}-{{ .claim }}
-  labels: {{- .labels | nindent 4 }}
-  {{- if .keep }}
+  labels:
+    {{- .labels | nindent 4 }}
+    medq.io/namespace: {{ .root.Release.Namespace }}
   annotations:
     helm.sh/resource-policy: keep
-  {{- end }}
 spec:
   capacity:
     storage: {{ .size }}
