@@ -22,7 +22,7 @@ from infra.dev.processes import log_of, pid_of
 from tests.support.finished_run import MEDQ, OneTurn, lasting
 from tests.support.medq_processes import Ended
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(500)
 SERVICES = ("controller", "embedding", "retrieval", "evaluation", "oracle", "training")
 REPLICAS = {"embedding": 2, "evaluation": 2}
 NAMES = [f"{name}-{number}" for name in SERVICES for number in range(1, REPLICAS.get(name, 1) + 1)]
@@ -78,16 +78,21 @@ def out(services: Up, study: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder
 
 
-def test_the_report_is_that_of_the_embedded_run(out: Path, turn: OneTurn):
-    """Byte for byte, outside `measured`; and so is every answer."""
-    assert lasting(out) == lasting(turn.out)
-    assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
+def test_every_service_is_a_process_that_answers(services: Up):
+    assert all(services.pids().values())
+    assert json.loads(_medq("status", "--out", services.folder, "--server", services.server)) == {"runs": []}
 
 
 def test_evaluations_were_answered_in_shards(out: Path):
     steps = json.loads((out / "report.json").read_text(encoding="utf-8"))["measured"]["steps"]
     shards = [step["step"] for step in steps if step["step"].startswith("evaluate_dev.")]
     assert sorted(set(shards)) == ["evaluate_dev.0", "evaluate_dev.1"]
+
+
+def test_the_report_is_that_of_the_embedded_run(out: Path, turn: OneTurn):
+    """Byte for byte, outside `measured`; and so is every answer."""
+    assert lasting(out) == lasting(turn.out)
+    assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
 
 
 def test_status_and_report_ask_the_server(out: Path, services: Up, tmp_path: Path):
@@ -115,7 +120,6 @@ def test_what_has_gone_is_started_again_and_what_does_not_start_shows_the_end_of
     out: Path, services: Up
 ):
     before = services.pids()
-    assert all(before.values())
     os.kill(before["oracle-1"] or 0, signal.SIGKILL)
     failed = services.start(MEDQ_ORACLE_THREADS="none")
     assert failed.returncode == 1
