@@ -18,7 +18,7 @@ from services.controller.domain.ledger import (
     require_valid,
     require_within,
 )
-from shared.database import SERIAL, reader, serialize
+from shared.database import SERIAL, insert_new, reader, serialize
 from shared.errors import AlreadyExists, FailedPrecondition
 
 METADATA = sa.MetaData()
@@ -87,11 +87,17 @@ class Ledger:
                 connection.execute(
                     sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=UNKNOWN)
                 )
-            for cost in new:
-                attempt = latest[cost.key].attempt + 1 if cost.key in latest else 1
-                connection.execute(
-                    sa.insert(_TABLE).values(run_id=run_id, attempt=attempt, state=RESERVED, **_columns(cost))
-                )
+            attempts = {key: row.attempt for key, row in latest.items()}
+            rows = [
+                {
+                    "run_id": run_id,
+                    "attempt": attempts.get(cost.key, 0) + 1,
+                    "state": RESERVED,
+                    **_columns(cost),
+                }
+                for cost in new
+            ]
+            insert_new(connection, _TABLE, rows)
         _UNKNOWN_COSTS.inc(len(reopened))
         return [str(row.key) for row in reopened]
 

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from services.oracle.ports import Outcome, Spending
-from shared.database import insert_ignoring, insist, reader
+from shared.database import insert_ignoring, insert_new, insist, reader
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
 
@@ -69,11 +69,13 @@ class OracleStore:
 
         Returns: What is stored under these keys.
         """
+        same = {"work_id": work_id, "kind": kind, "is_settled": is_settled}
+        rows = [
+            {"key": key, "body": json.dumps(asdict(outcomes[key]), sort_keys=True), **same}
+            for key in sorted(outcomes)
+        ]
         with self._engine.begin() as connection:
-            for key in sorted(outcomes):
-                body = json.dumps(asdict(outcomes[key]), sort_keys=True)
-                row = {"work_id": work_id, "key": key, "kind": kind, "body": body, "is_settled": is_settled}
-                insert_ignoring(connection, _OUTCOMES, row)
+            insert_new(connection, _OUTCOMES, rows)
         stored = self.outcomes(work_id, kind)
         return {key: stored[key].outcome for key in outcomes}
 
