@@ -47,6 +47,7 @@ class FakeCluster:
         self.objects: dict[tuple[str, str], Object] = {}
         self.processes: dict[str, PodProcess] = {}
         self.is_down = False
+        self.forbidden: set[tuple[str, str]] = set()
         self.requests: list[tuple[str, str]] = []
         self.secrets: dict[tuple[str, str], str] = {}
         self.on_patch: Callable[[str, Object], None] = lambda kind, found: None
@@ -79,6 +80,8 @@ class FakeCluster:
         kind, name = match["kind"], match["name"]
         with self.changed:
             self.requests.append((method, f"{kind}/{name or ''}"))
+            if (method, kind) in self.forbidden:
+                raise Refused(403, "Forbidden")
             if method == "POST":
                 return self._create(kind, body)
             if name is None:

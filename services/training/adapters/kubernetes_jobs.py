@@ -35,6 +35,7 @@ class Attempt:
         state: "gone" where it is not there any more, or on its way out.
         checkpoint_uri: The newest checkpoint that was remembered with it; "" without one.
         is_reported: Its failure was told to whoever asked for the training.
+        uid: Tells it from an earlier Job of the same name, whose pods may still be ending.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Attempt:
     state: Literal["running", "complete", "failed", "gone"]
     checkpoint_uri: str
     is_reported: bool
+    uid: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,15 +143,21 @@ class TrainingJobs:
         except NotFound:
             pass
 
-    def pods(self, name: str) -> list[PodState]:
+    def pods(self, attempt: Attempt) -> list[PodState]:
         """The pods of a Job, the first node's first."""
+        name = attempt.name
         with typed_errors(f"pods of job {name}"):
             found = self._core.list_namespaced_pod(
                 self._namespace,
                 label_selector=f"batch.kubernetes.io/job-name={name}",
                 _request_timeout=REQUEST_SECONDS,
             )
-        return [_pod_state(pod) for pod in sorted(found.items, key=_index)]
+        own = [
+            pod
+            for pod in found.items
+            if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}
+        ]
+        return [_pod_state(pod) for pod in sorted(own, key=_index)]
 
     def log(self, pod: str, since_seconds: int | None = None, tail_lines: int | None = None) -> str:
         """What a pod said; "" where it has not begun or is gone.
@@ -197,6 +205,7 @@ def _attempt(job: Any) -> Attempt:
         state=state,
         checkpoint_uri=notes.get(CHECKPOINT_ANNOTATION, ""),
         is_reported=FAILURE_ANNOTATION in notes,
+        uid=job.metadata.uid,
     )
 
 

@@ -14,7 +14,7 @@ from services.training.adapters.kubernetes_watch import JobWatch
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
 from services.training.spec import TrainingJob
-from shared.errors import Cancelled, Internal, InvalidArgument, MedqError, Unavailable
+from shared.errors import Internal, InvalidArgument, MedqError
 from shared.kubernetes_api import connect
 from shared.logs import get_logger
 
@@ -46,17 +46,17 @@ class KubernetesLauncher:
             Unavailable: the API server was away for long; the Job goes on, and the next call follows it.
         """
         attempt = self._jobs.newest(job.key)
-        if attempt is None or attempt.is_reported or attempt.state == "gone":
+        is_over = attempt is not None and attempt.is_reported and attempt.state == "failed"
+        if attempt is None or is_over or attempt.state == "gone":
             attempt = self._jobs.create(job, after=attempt)
         on_new_step = _once_each(on_progress)
         for is_last in [*[False] * (self._section.attempts - 1), True]:
             watch = JobWatch(self._jobs, attempt, self._section, on_new_step)
             try:
                 uri = watch.to_the_end(is_cancelled)
-            except (Cancelled, Unavailable):
-                raise
             except MedqError:
-                self._jobs.annotate(attempt.name, FAILURE_ANNOTATION, "true")
+                if watch.attempt.state == "failed":
+                    self._jobs.annotate(attempt.name, FAILURE_ANNOTATION, "true")
                 raise
             if uri is not None:
                 return uri

@@ -100,7 +100,7 @@ class JobWatch:
         self.attempt = replace(attempt, checkpoint_uri=attempt.checkpoint_uri or known)
         if attempt.state == "gone":
             return
-        self._pods = self._jobs.pods(attempt.name)
+        self._pods = self._jobs.pods(attempt)
         self._has_pods_begun |= any(pod.has_begun for pod in self._pods)
         if self._pods and self._has_pods_begun:
             since = math.ceil(now - self._seen) + 2 if self._has_read else None

@@ -15,7 +15,7 @@ from services.training.adapters.kubernetes_launcher import KubernetesLauncher, k
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
 from services.training.spec import TrainingJob
-from shared.errors import Cancelled, FailedPrecondition, Internal, InvalidArgument
+from shared.errors import Cancelled, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.settings import S3Section
 from tests.support.cluster import FakeCluster, served
 
@@ -269,3 +269,27 @@ def test_several_nodes_are_an_indexed_job_that_meets_at_its_first_pod(house: Hou
     service = house.cluster.objects["services", job["metadata"]["name"]]
     assert service["spec"]["clusterIP"] == "None"
     assert service["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"]
+
+
+def test_right_that_is_missing_is_named_and_the_job_is_followed_once_it_is_given(house: House) -> None:
+    house.program(f"step(1); wait(); tell('result', uri='{RESULT}')")
+    house.cluster.forbidden = {("GET", "pods")}
+    with pytest.raises(PermissionDenied, match="403"):
+        house.run().result(50)
+    house.cluster.forbidden = set()
+    again = house.run()
+    house.open_gate()
+    assert again.result(50) == RESULT
+    assert len(house.cluster.processes) == 1
+
+
+def test_settings_without_an_image_or_a_store_that_pods_reach_are_refused(house: House) -> None:
+    section = KubernetesSection(namespace="medq", kubeconfig=house.kubeconfig)
+    with pytest.raises(InvalidArgument) as caught:
+        kubernetes_launcher(TrainingSettings(kubernetes=section))
+    assert caught.value.field == "kubernetes.image"
+    with pytest.raises(InvalidArgument) as caught:
+        kubernetes_launcher(
+            TrainingSettings(kubernetes=KubernetesSection.model_validate(dict(section) | {"image": "job"}))
+        )
+    assert caught.value.field == "s3.endpoint"
