@@ -22,7 +22,7 @@ from tests.support.pictures import write_pool
 from tests.support.secured_services import ROOT, Site, secured_services, write_site
 from tests.support.tiny_study import N_ROUNDS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def _medq(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [MEDQ, *map(str, arguments), "--json"], capture_output=True, text=True, check=False, timeout=500
+        [MEDQ, *map(str, arguments), "--json"], capture_output=True, text=True, check=False, timeout=800
     )
 
 
