@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from shared.errors import MedqError
 from shared.events.bus import EventBus
 from shared.logs import configure_logs, get_logger
 from shared.objects.store import ObjectStore
@@ -29,12 +30,23 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
         name: The service's folder name.
         settings: Its settings, read from the environment.
         build: Its composition root.
+
+    Raises:
+        SystemExit: It could not start; the log says why and what to do.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     configure_logs(settings.log_level)
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
+    try:
+        _serve(name, settings, build, stop)
+    except MedqError as error:
+        get_logger(name).error("not_served", reason=error.reason, message=error.message, **error.metadata)
+        raise SystemExit(1) from None
+
+
+def _serve(name: str, settings: S, build: Build[S], stop: threading.Event) -> None:
     lock = own(settings.state_folder / name / settings.owner)  # replicas may share the folder
     end_tracing = configure_tracing(name, settings.otlp_endpoint)
     bus = open_bus(settings)
