@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from kafka import KafkaConsumer
+from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.errors import (
     AuthorizationError,
     InvalidReplicationFactorError,
@@ -21,6 +23,8 @@ from shared.errors import FailedPrecondition, InvalidArgument, PermissionDenied,
 from shared.settings import KafkaSection
 
 _LONGEST_RECONNECT_PAUSE_SECONDS = 1.0
+_LONGEST_HEARTBEAT_SECONDS = 3.0
+_MOST_RECORDS_AT_ONCE = 1000
 Client = TypeVar("Client")
 
 
@@ -65,6 +69,32 @@ def connected(kind: Callable[..., Client], settings: KafkaSection, **options: ob
         for one in transports:
             one.close()
         raise
+
+
+def member_client(settings: KafkaSection, group: str) -> KafkaConsumer:
+    """A client that joins a group once it is subscribed and polled.
+
+    Raises:
+        KafkaError: no broker answers, or it refuses.
+    """
+    return connected(
+        KafkaConsumer,
+        settings,
+        group_id=settings.topic_prefix + group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        allow_auto_create_topics=False,
+        partition_assignment_strategy=[CooperativeStickyAssignor],
+        max_poll_records=_MOST_RECORDS_AT_ONCE,
+        session_timeout_ms=milliseconds(settings.session_seconds),
+        heartbeat_interval_ms=milliseconds(heartbeat_seconds(settings)),
+        max_poll_interval_ms=milliseconds(settings.handler_seconds),
+    )
+
+
+def heartbeat_seconds(settings: KafkaSection) -> float:
+    """How often a member shows that it lives, and how often it looks after its group while a handler works."""
+    return min(settings.session_seconds / 10, _LONGEST_HEARTBEAT_SECONDS)
 
 
 def milliseconds(seconds: float) -> int:

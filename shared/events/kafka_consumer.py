@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 from kafka import KafkaConsumer
-from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
 from kafka.coordinator.base import MemberState
 from kafka.errors import KafkaError
 
 from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler
-from shared.events.failure import (
-    RETRY_SECONDS,
-    is_at_fault,
-    is_given_up,
-    letter_attributes,
-    pause_seconds,
-    reason_of,
-)
-from shared.events.kafka_backlog import Backlog, Entry
-from shared.events.kafka_client import connected, milliseconds, reaching
+from shared.events.failure import is_at_fault, letter_attributes
+from shared.events.kafka_batch import Batch, next_batch
+from shared.events.kafka_client import heartbeat_seconds, member_client, milliseconds, reaching
 from shared.events.kafka_ownership import Ownership
 from shared.events.kafka_publisher import KafkaPublisher, Message
 from shared.events.kafka_topics import KafkaTopics
@@ -33,22 +25,7 @@ from shared.telemetry import EVENTS_DEAD_LETTERED
 
 _LOOK_SECONDS = 0.2
 _CLOSE_SECONDS = 10.0
-_LONGEST_HEARTBEAT_SECONDS = 3.0
-_MOST_RECORDS = 1000
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Entries of one topic that a handler gets at once, by the backlogs that they are of."""
-
-    topic: str
-    parts: Sequence[tuple[Backlog, Sequence[Entry]]]
-
-    @property
-    def entries(self) -> list[Entry]:
-        """All of them."""
-        return [entry for _, entries in self.parts for entry in entries]
 
 
 class KafkaBusConsumer:
@@ -76,7 +53,6 @@ class KafkaBusConsumer:
         self._order = sorted(handlers)  # the topic whose turn it is comes first
         self._batch_size = batch_size
         self._clock = clock
-        self._heartbeat_seconds = min(settings.session_seconds / 10, _LONGEST_HEARTBEAT_SECONDS)
         self._using = threading.RLock()
         self._ownership = Ownership(settings)
         self._client: KafkaConsumer | None = None
@@ -113,6 +89,11 @@ class KafkaBusConsumer:
                     self._leave()
             finally:
                 self._using.release()
+
+    @property
+    def n_partitions(self) -> int:
+        """How many partitions it owns."""
+        return len(self._ownership.backlogs)
 
     def is_caught_up(self) -> bool:
         """Whether its group is at rest, all of its partitions are read, and what is left waits for a pause to
@@ -154,57 +135,32 @@ class KafkaBusConsumer:
                     backlog.add(record)
 
     def _next_batch(self) -> Batch | None:
-        now = self._clock()
-        for topic in self._order:
-            parts: list[tuple[Backlog, Sequence[Entry]]] = []
-            room = self._batch_size
-            for backlog in self._ownership.backlogs.values():
-                entries = backlog.ready(now, room) if backlog.topic == topic and room else []
-                if entries and entries[0].goes_alone:
-                    if not parts:
-                        return Batch(topic, [(backlog, entries)])
-                elif entries:
-                    parts.append((backlog, entries))
-                    room -= len(entries)
-            if parts:
-                return Batch(topic, parts)
-        return None
+        return next_batch(self._order, self._ownership.backlogs.values(), self._clock(), self._batch_size)
 
     def _handle(self, batch: Batch) -> None:
         self._order.remove(batch.topic)
         self._order.append(batch.topic)
-        mine = [backlog for backlog, _ in batch.parts]
-        self._ownership.in_hand = {one for one, its in self._ownership.backlogs.items() if its in mine}
+        self._ownership.take(batch)
         try:
             with self._kept():
-                if batch.entries[0].reason:
+                if batch.is_given_up:
                     self._bury(batch)
                 else:
                     self._handlers[batch.topic]([entry.event for entry in batch.entries])
         except Exception as error:  # whatever a handler raises: the event comes again
-            self._fail(batch, error)
+            batch.fail(error, self._clock())
+            _log.warning(
+                "event_handler_failed",
+                group=self._group,
+                event_ids=[entry.event.id for entry in batch.entries],
+                failures=batch.entries[0].failures,
+                exc_info=error if is_at_fault(error) else None,
+            )
         else:
-            for backlog, entries in batch.parts:
-                backlog.finish(entries)
-        self._commit()
-        self._ownership.settle()
-
-    def _fail(self, batch: Batch, error: Exception) -> None:
-        """Let the events come again, or give up; a dependency that is down is not the event's fault."""
-        at_fault = is_at_fault(error)
-        for entry in batch.entries:
-            was_given_up = entry.reason != ""  # then its letter could not be published
-            entry.failures += at_fault and not was_given_up
-            entry.due = self._clock() + (RETRY_SECONDS if was_given_up else pause_seconds(entry.failures))
-            if is_given_up(entry.failures) and not was_given_up:
-                entry.due, entry.reason = 0.0, reason_of(error)
-        _log.warning(
-            "event_handler_failed",
-            group=self._group,
-            event_ids=[entry.event.id for entry in batch.entries],
-            failures=batch.entries[0].failures,
-            exc_info=error if at_fault else None,
-        )
+            batch.finish()
+        finally:
+            self._commit()
+            self._ownership.settle()
 
     def _bury(self, batch: Batch) -> None:
         """Publish the dead letters of events that are given up."""
@@ -241,7 +197,7 @@ class KafkaBusConsumer:
         client = self._connected()
 
         def keep() -> None:
-            while not done.wait(self._heartbeat_seconds) and not self._ownership.leaving:
+            while not done.wait(heartbeat_seconds(self._settings)) and not self._ownership.leaving:
                 try:
                     self._ownership.throttle(is_busy=True)
                     self._take_in(client, 0.0)
@@ -260,19 +216,7 @@ class KafkaBusConsumer:
         if self._client is None:
             names = [self._settings.topic_prefix + topic for topic in self._handlers]
             self._topics.ensure([*names, *(name + DEAD_LETTER_SUFFIX for name in names)])
-            client = connected(
-                KafkaConsumer,
-                self._settings,
-                group_id=self._settings.topic_prefix + self._group,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                allow_auto_create_topics=False,
-                partition_assignment_strategy=[CooperativeStickyAssignor],
-                max_poll_records=_MOST_RECORDS,
-                session_timeout_ms=milliseconds(self._settings.session_seconds),
-                heartbeat_interval_ms=milliseconds(self._heartbeat_seconds),
-                max_poll_interval_ms=milliseconds(self._settings.handler_seconds),
-            )
+            client = member_client(self._settings, self._group)
             self._ownership.attach(client)
             client.subscribe(names, listener=self._ownership)
             self._client = client

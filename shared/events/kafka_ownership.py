@@ -10,6 +10,7 @@ from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
 
 from shared.events.kafka_backlog import DUPLICATE_WINDOW, Backlog
+from shared.events.kafka_batch import Batch
 from shared.events.kafka_client import milliseconds
 from shared.settings import KafkaSection
 
@@ -93,6 +94,11 @@ class Ownership(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the li
         for partition, offset in offsets.items():
             if partition in self.backlogs:
                 self.backlogs[partition].committed = offset.offset
+
+    def take(self, batch: Batch) -> None:
+        """A handler begins to work on it."""
+        mine = [backlog for backlog, _ in batch.parts]
+        self.in_hand = {one for one, its in self.backlogs.items() if its in mine}
 
     def settle(self) -> None:
         """No batch is in hand any more; what had to wait for it goes."""

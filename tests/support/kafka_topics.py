@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
@@ -11,16 +10,12 @@ from kafka import KafkaAdminClient
 
 from shared.settings import KafkaSection
 
-#: kafka-python drops a connection unclosed that is closed while it is being made.
-UNCLOSED = "ignore:unclosed <socket:ResourceWarning"
-
 
 @contextmanager
 def own_topics(bootstrap: str) -> Iterator[str]:
     """A prefix; the topics under it are deleted after the block."""
     prefix = f"test-{uuid4().hex[:8]}."
     yield prefix
-    gc.collect()  # while `UNCLOSED` holds
     admin = KafkaAdminClient(bootstrap_servers=bootstrap)
     mine = [topic for topic in admin.list_topics() if topic.startswith(prefix)]
     if mine:

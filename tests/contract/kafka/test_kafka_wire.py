@@ -12,9 +12,7 @@ from shared.events.bus import Event, each
 from shared.events.kafka import KafkaEventBus
 from shared.settings import KafkaSection
 from tests.contract.ports.event_bus_suite import TOPIC, Recorder, fact
-from tests.support.kafka_topics import UNCLOSED, own_topics, section_of
-
-pytestmark = pytest.mark.filterwarnings(UNCLOSED)
+from tests.support.kafka_topics import own_topics, section_of
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from shared.events.failure import RETRY_SECONDS
 from shared.events.kafka import KafkaEventBus
 from shared.events.kafka_consumer import KafkaBusConsumer
 from tests.contract.ports.event_bus_suite import EventBusSuite
-from tests.support.kafka_topics import UNCLOSED, own_topics, section_of
+from tests.support.kafka_topics import own_topics, section_of
 
 _LOOK_SECONDS = 0.02
-pytestmark = pytest.mark.filterwarnings(UNCLOSED)
 
 
 @pytest.fixture(scope="module")
