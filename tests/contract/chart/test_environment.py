@@ -18,7 +18,7 @@ from tests.support import chart
 #: Values for what comes from Secrets and from the pod itself.
 _SECRETS = {"DATABASE_URL": "postgresql://medq@db/medq", "HASH_KEY": "a-key-of-sixteen-or-more"}
 _FULL = (
-    *("--set", "auth.tokensSecret=medq-tokens", "--set", "telemetry.otlpEndpoint=otel:4317"),
+    *("--set", "auth.serviceTokenSecret=medq-token", "--set", "telemetry.otlpEndpoint=otel:4317"),
     *("--set", "auth.oidc.caSecret=hospital-ca", "--set", "evaluation.settings.vllm.deployment=vllm"),
     *(
         "--set",

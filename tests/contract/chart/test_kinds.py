@@ -271,7 +271,7 @@ def test_an_ingress_leads_to_the_grpc_port_by_host_name() -> None:
 
 
 def test_tls_and_tokens_are_files_where_the_settings_say() -> None:
-    documents = chart.overlay("values-hospital.yaml", "--set", "auth.tokensSecret=medq-tokens")
+    documents = chart.overlay("values-hospital.yaml", "--set", "auth.serviceTokenSecret=medq-token")
     for service in SERVICES:
         spec = dict(chart.pods(documents))[f"medq-{service}"]["spec"]
         mounts = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
