@@ -39,9 +39,11 @@ def find_servers(folder: Path, given: Mapping[str, str]) -> Servers:
             continue
         if _servers("pid", name).returncode != 0:
             _note_started(folder, name)
-        told = _servers("up", name)
-        if told.returncode != 0:
-            raise NoServerError(told.stderr.strip())
+        told = subprocess.run([_SCRIPT, "up", name], stdout=subprocess.PIPE, text=True, check=False)
+        if (
+            told.returncode != 0
+        ):  # what it does, which may take minutes, and why it failed, it has said itself
+            raise NoServerError(f"{name} did not start.")
         endpoints[name] = told.stdout.strip().split("=", 1)[1]
     return Servers(**endpoints)
 
