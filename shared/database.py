@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import sqlalchemy
+
+# Whole before any thread runs: DBOS imports it late, and a statement made meanwhile elsewhere would meet half of it.
+import sqlalchemy.orm
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.dialects import postgresql, sqlite

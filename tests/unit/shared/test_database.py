@@ -1,3 +1,5 @@
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -99,3 +101,9 @@ def test_other_urls_are_invalid(url: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         create_engine(url)
     assert caught.value.field == "url"
+
+
+def test_all_of_sqlalchemy_is_there_before_a_thread_uses_it() -> None:
+    # DBOS imports sqlalchemy.orm when it is launched: a statement made meanwhile in another thread met half of it.
+    check = "import sys, shared.database; sys.exit('sqlalchemy.orm' not in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0
