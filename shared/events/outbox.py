@@ -65,6 +65,9 @@ class Outbox:
         Returns: How many were published; 0 where none is left, or another process publishes them.
         """
         oldest = sa.select(self._events).order_by(self._events.c.position).limit(_BATCH)
+        with reader(engine).connect() as connection:  # most looks find nothing, and need no lock
+            if connection.execute(oldest.limit(1)).first() is None:
+                return 0
         with alone(engine, "outbox") as is_alone:
             if not is_alone:
                 return 0
