@@ -6,13 +6,15 @@ Prints each step with its seconds, then a table; the exit code is 1 if a step fa
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import os
 import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -20,10 +22,18 @@ from typing import Any
 
 from infra.cluster_test.machine import CommandFailed, Machine
 from infra.cluster_test.release import HASH_KEY, Release
-from shared.settings import SERVICES
 
 #: The whole of it is bounded.
 MINUTES = 60
+#: Where in a run the pods of which service are deleted: when it is at work, or about to be.
+STEP_OF = {
+    "round 0: ingest pool": "embedding",
+    "round 0: evaluate dev": "evaluation",
+    "round 0: evaluate test": "retrieval",
+    "round 0: annotate": "oracle",
+    "round 0: train": "training",
+    "round 1: evaluate dev": "controller",
+}
 
 
 class Steps:
@@ -123,25 +133,31 @@ def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
     with steps.step("the same run embedded: same figures") as notes:
         notes.append(_compared(calm, _embedded(machine)))
     with steps.step("helm upgrade during a run: same figures") as notes:
-        notes.append(_compared(calm, release.run("upgraded", lambda goes: _upgrade(release, goes))))
+        upgrade = {"round 0: evaluate dev": lambda: release.upgrade(logLevel="DEBUG")}
+        notes += _disturb(release, calm, "upgraded", upgrade)
     with steps.step("delete each service's pod during a run: same figures") as notes:
-        notes.append(_compared(calm, release.run("deleted", lambda goes: _delete_each(release, goes, notes))))
+        deletions = {step: functools.partial(release.delete_pods_of, name) for step, name in STEP_OF.items()}
+        notes += _disturb(release, calm, "deleted", deletions)
     with steps.step("helm uninstall") as notes:
-        notes.append("left: " + (", ".join(release.uninstall()) or "nothing"))
+        left = Counter(name.split("/")[0] for name in release.uninstall())
+        notes.append("left, as said: " + ", ".join(f"{count} {kind}" for kind, count in sorted(left.items())))
 
 
-def _upgrade(release: Release, is_running: Callable[[], bool]) -> None:
-    release.upgrade(logLevel="DEBUG")
-    if not is_running():
-        raise CommandFailed("the run had ended before the upgrade was done")
+def _disturb(
+    release: Release, calm: dict[str, Any], run_id: str, disturbances: Mapping[str, Callable[[], None]]
+) -> list[str]:
+    """A run during which every pod is replaced.
 
-
-def _delete_each(release: Release, is_running: Callable[[], bool], notes: list[str]) -> None:
-    for service in SERVICES:
-        release.delete_pod_of(service)
-        if not is_running():
-            raise CommandFailed(f"the run had ended when the pod of {service} was deleted")
-    notes.append(f"deleted: {len(SERVICES)}")
+    Raises:
+        CommandFailed: Its report differs, or a pod stayed.
+    """
+    before = release.pods()
+    told = _compared(calm, release.run(run_id, disturbances))
+    release.wait_ready()
+    after = release.pods()
+    if stayed := sorted(name for uid, name in before.items() if uid in after):
+        raise CommandFailed(f"not replaced: {', '.join(stayed)}")
+    return [f"{len(after)} pods replaced", told]
 
 
 def _embedded(machine: Machine) -> dict[str, Any]:

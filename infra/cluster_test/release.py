@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +25,19 @@ from infra.cluster_test.machine import (
     CommandFailed,
     Machine,
 )
+from shared.settings import SERVICES
 
 CHART = ROOT / "charts" / "medq-engine"
 NAMESPACE = "medq-test"
 RELEASE = "medq"
 HASH_KEY = "cluster-test-hash-key"
+_OURS = f"app.kubernetes.io/instance={RELEASE}"
+_RUN_LABEL = "medq.io/cluster-test=run"
 _RUN_SECONDS = 1200.0
-#: What the release's objects may be; secrets of helm and what Kubernetes itself puts into each namespace are left out.
-_KINDS = (
-    "pods,services,deployments,statefulsets,jobs,configmaps,serviceaccounts,roles,rolebindings,"
-    "networkpolicies,poddisruptionbudgets,persistentvolumeclaims,persistentvolumes"
+#: What `helm uninstall` leaves, by the README of the chart: claims, their volumes, test pods, training Jobs for a while.
+_LEFT = re.compile(
+    rf"PersistentVolumeClaim/{RELEASE}-(retrieval|data)|PersistentVolume/{NAMESPACE}-{RELEASE}-(retrieval|data)"
+    rf"|Pod/{RELEASE}-test-(health|study)|(Job|Pod)/medq-training-[0-9a-f]+-\d+(-\w+)?"
 )
 
 
@@ -83,10 +88,10 @@ class Release:
     def install(self) -> None:
         """Install the chart with the lab overlay and this test's values; all pods are ready afterwards."""
         self._values.write_text(yaml.safe_dump(self._own_values()), encoding="utf-8")
-        self._helm_with_values("install")
+        self._helm_with_values("install", "--wait")
 
     def upgrade(self, **values: str) -> None:
-        """Upgrade to changed values; all pods are ready afterwards."""
+        """Upgrade to changed values, without waiting for the pods that come instead."""
         self._helm_with_values("upgrade", *(f"--set={key}={value}" for key, value in values.items()))
 
     def test(self) -> dict[str, Any]:
@@ -97,34 +102,49 @@ class Release:
         self.helm("test", RELEASE, "--timeout", "20m", seconds=1300)
         return self._report(f"{RELEASE}-test-study")
 
-    def run(self, run_id: str, disturb: Callable[[Callable[[], bool]], None]) -> dict[str, Any]:
+    def run(self, run_id: str, disturbances: Mapping[str, Callable[[], None]]) -> dict[str, Any]:
         """Run the study in a pod like that of `helm test`, and disturb it on its way.
 
         Args:
             run_id: Of the run; also the end of the pod's name.
-            disturb: Called once the first round has begun, with a function that tells whether the run still goes.
+            disturbances: What is done once a step has begun, by what `medq run` prints of it, in the order of the steps.
 
         Returns: The report.
 
         Raises:
-            CommandFailed: The run failed, or ended before the disturbance did.
+            CommandFailed: The run failed, or had ended before a disturbance was over.
         """
-        pod = f"run-{run_id}"
+        pod, steps = f"run-{run_id}", list(disturbances)
         self.kubectl("apply", "--filename", "-", text=yaml.safe_dump(self._pod(pod, run_id)))
-        self._wait(lambda: "round 0" in self._logs(pod), pod, "the first round")
-        disturb(lambda: self._phase(pod) == "Running")
+        for index, (step, disturb) in enumerate(disturbances.items()):
+            # A short step may not have been printed: then a later one has.
+            self._wait(functools.partial(self._has_begun, pod, steps[index:]), pod, step)
+            disturb()
+            if self._phase(pod) != "Running":
+                raise CommandFailed(f"run {run_id} had ended before it was disturbed at '{step}'")
         self._wait(lambda: self._phase(pod) in ("Succeeded", "Failed"), pod, "its end")
         if self._phase(pod) == "Failed":
             raise CommandFailed(f"run {run_id} failed:\n{self._logs(pod)[-3000:]}")
         return self._report(pod)
 
-    def delete_pod_of(self, service: str) -> None:
-        """Delete the pods of a service, and wait until others are ready."""
-        selector = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component={service}"
-        self.kubectl("delete", "pods", "--selector", selector, "--wait")
-        kinds = self.kubectl("get", "deployments,statefulsets", "--selector", selector, "--output", "name")
-        for workload in kinds.split():
-            self.kubectl("rollout", "status", workload, "--timeout", "240s")
+    def delete_pods_of(self, service: str) -> None:
+        """Tell the pods of a service to go, without waiting until they have gone."""
+        component = f"{_OURS},app.kubernetes.io/component={service}"
+        self.kubectl("delete", "pods", "--selector", component, "--wait=false")
+
+    def pods(self) -> dict[str, str]:
+        """The services' pods: unique id to name."""
+        workers = f"{_OURS},app.kubernetes.io/component in ({','.join(SERVICES)})"
+        found = json.loads(self.kubectl("get", "pods", "--selector", workers, "--output", "json"))["items"]
+        return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in found}
+
+    def wait_ready(self) -> None:
+        """Wait until all workloads are as the release says."""
+        names = self.kubectl(
+            "get", "deployments,statefulsets", "--selector", _OURS, "--output", "name"
+        ).split()
+        for name in names:
+            self.kubectl("rollout", "status", name, "--timeout", "300s", seconds=320)
 
     def jobs(self) -> list[str]:
         """Names of the Kubernetes Jobs that trained."""
@@ -135,13 +155,22 @@ class Release:
         """`helm uninstall`.
 
         Returns: Kind and name of what carries the release's label and is still there.
+
+        Raises:
+            CommandFailed: Something is left that the chart's README does not name.
         """
-        self.helm("uninstall", RELEASE, "--wait", "--timeout", "3m")
-        selector = f"app.kubernetes.io/instance={RELEASE}"
-        left = json.loads(self.kubectl("get", _KINDS, "--selector", selector, "--output", "json"))["items"]
-        return sorted(
+        self.kubectl("delete", "pods", "--selector", f"{_OURS},{_RUN_LABEL}")
+        self.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
+        kinds = self.kubectl("api-resources", "--namespaced", "--verbs", "list", "--output", "name").split()
+        kinds = [kind for kind in kinds if not kind.startswith("events")]
+        names = ",".join([*kinds, "persistentvolumes"])
+        left = json.loads(self.kubectl("get", names, "--selector", _OURS, "--output", "json"))["items"]
+        told = sorted(
             f"{item['kind']}/{item['metadata']['name']}" for item in left if _namespace(item) == NAMESPACE
         )
+        if unsaid := [name for name in told if not _LEFT.fullmatch(name)]:
+            raise CommandFailed(f"left behind, and not said: {', '.join(unsaid)}")
+        return told
 
     def look(self) -> str:
         """What the pods do, and the last words of those that are not ready: for a step that failed."""
@@ -155,7 +184,7 @@ class Release:
 
     def _helm_with_values(self, verb: str, *more: str) -> None:
         values = ("--values", CHART / "values-lab.yaml", "--values", self._values)
-        self.helm(verb, RELEASE, CHART, *values, *more, "--wait", "--timeout", "15m")
+        self.helm(verb, RELEASE, CHART, *values, *more, "--timeout", "15m")
 
     def _own_values(self) -> dict[str, Any]:
         study = (ROOT / "tests" / "support" / "tiny_study.py").read_text(encoding="utf-8")
@@ -176,7 +205,8 @@ class Release:
         pod: dict[str, Any] = next(
             hook for hook in hooks if hook["metadata"]["name"] == f"{RELEASE}-test-study"
         )
-        pod["metadata"] = {"name": name, "labels": pod["metadata"]["labels"]}
+        labels = pod["metadata"]["labels"] | dict([_RUN_LABEL.split("=")])
+        pod["metadata"] = {"name": name, "labels": labels}
         pod["spec"]["containers"][0]["env"].append({"name": "RUN_ID", "value": run_id})
         return pod
 
@@ -186,6 +216,10 @@ class Release:
             if time.monotonic() > deadline:
                 raise CommandFailed(f"{pod}: no sign of {what}:\n{self._logs(pod)[-3000:]}")
             time.sleep(1.0)
+
+    def _has_begun(self, pod: str, steps: Sequence[str]) -> bool:
+        logs = self._logs(pod)
+        return any(step in logs for step in steps) or self._phase(pod) in ("Succeeded", "Failed")
 
     def _phase(self, pod: str) -> str:
         return self.kubectl("get", "pod", pod, "--output", "jsonpath={.status.phase}")
