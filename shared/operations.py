@@ -39,6 +39,8 @@ from shared.tracing import span
 PROGRESS_PERIOD_SECONDS = 0.5
 #: How soon a process takes up what another has noted, or what a dead one had in hand once its lease is over, in seconds.
 LOOK_SECONDS = 1.0
+#: How soon one who waits sees what another process of the service has written, in seconds.
+REREAD_SECONDS = 0.25
 #: An operation that an outage of the database interrupts begins again, but not for ever.
 MAX_ATTEMPTS = 100
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
@@ -201,8 +203,7 @@ class Operations:
                     or not is_active()
                 ):
                     return found
-                # Another process may have written: look again each second.
-                self._changed.wait(min(left, 1.0))
+                self._changed.wait(min(left, REREAD_SECONDS))  # another process may have written
 
     def cancel(self, operation_id: str) -> Operation:
         """Ask an operation to stop; a pending one ends at once, a terminal one stays as it is."""
