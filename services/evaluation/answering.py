@@ -104,7 +104,8 @@ class Answering:
             batch = [(key, keys[key]) for key in part if key not in known]
             if not batch:
                 continue
-            generations = self._models.generate(model_uri, self._prompts(batch), sampling)
+            prompts = self._prompts(batch)
+            generations = self._models.generate(model_uri, prompts, sampling, context.check_cancelled)
             made = {key: made for (key, _), made in zip(batch, generations, strict=True)}
             self._store.save(model, way, made)
             _ANSWERS.inc(len(made))

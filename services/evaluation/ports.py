@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,11 +74,19 @@ class VisionLanguageModel(Protocol):
 class ModelServer(Protocol):
     """Serves one model at a time, and changes to another when it is asked for: after a round, the new one."""
 
-    def generate(self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+    def generate(
+        self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling, check: Callable[[], None]
+    ) -> list[Generation]:
         """Answer each prompt, in order, with the model at `model_uri` and no other.
 
         Where another model is served, what is being asked of it ends first; then the new one takes its place, and only when it
         is there is the first prompt asked.
+
+        Args:
+            model_uri: `sha256:<hex>` of a `model`.
+            prompts: What is asked.
+            sampling: How answers are drawn.
+            check: Called now and then while a model is waited for; what it raises ends the wait. The next call goes on with it.
 
         Raises:
             NotFound: there is no such object.

@@ -31,8 +31,10 @@ class InProcessModelServer:
         self._uri = ""
         self._model: VisionLanguageModel | None = None
 
-    def generate(self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """Answer each prompt, in order, with the model at `model_uri`.
+    def generate(
+        self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling, check: Callable[[], None]
+    ) -> list[Generation]:
+        """Answer each prompt, in order; see the port. `check` is called once: a model that is being loaded cannot be stopped.
 
         Raises:
             NotFound: there is no such object.
@@ -40,6 +42,7 @@ class InProcessModelServer:
             DataLoss: a stored file does not match its digest.
         """
         with self._lock:
+            check()
             return self._loaded(model_uri).generate(prompts, sampling)
 
     def close(self) -> None:

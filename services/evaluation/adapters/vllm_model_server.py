@@ -47,14 +47,16 @@ class VllmModelServer:
         self._n_asking = 0
         self._served = ""
 
-    def generate(self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+    def generate(
+        self, model_uri: str, prompts: Sequence[Prompt], sampling: Sampling, check: Callable[[], None]
+    ) -> list[Generation]:
         """Answer each prompt, in order; see `ModelServer.generate`. A model that was swapped meanwhile is served anew, once."""
         try:
-            with self._serving(model_uri):
+            with self._serving(model_uri, check):
                 return OpenAIModel(self._server, model_uri).generate(prompts, sampling)
         except NotFound:
             self._forget(model_uri)
-        with self._serving(model_uri):
+        with self._serving(model_uri, check):
             return OpenAIModel(self._server, model_uri).generate(prompts, sampling)
 
     def close(self) -> None:
@@ -62,16 +64,12 @@ class VllmModelServer:
         self._server.close()
 
     @contextmanager
-    def _serving(self, model_uri: str) -> Iterator[None]:
+    def _serving(self, model_uri: str, check: Callable[[], None]) -> Iterator[None]:
         """While this holds, no other thread has another model served."""
         with self._changed:
-            is_free = self._changed.wait_for(
-                lambda: self._served == model_uri or self._n_asking == 0, self._section.drain_seconds
-            )
-            if not is_free:
-                raise _still_asked()
+            self._require(lambda: self._served == model_uri or self._n_asking == 0, self._changed.wait, check)
             if self._served != model_uri:
-                self._swap(model_uri)
+                self._swap(model_uri, check)
             self._n_asking += 1
         try:
             yield
@@ -85,7 +83,7 @@ class VllmModelServer:
             if self._served == model_uri:
                 self._served = ""
 
-    def _swap(self, model_uri: str) -> None:
+    def _swap(self, model_uri: str, check: Callable[[], None]) -> None:
         """
         Raises:
             Unavailable: others ask the model that is served, and go on doing so.
@@ -103,21 +101,19 @@ class VllmModelServer:
                     remedy="Serve it under its URI, or name the Deployment that does so in vllm.deployment.",
                 )
         else:
-            self._roll_out(self._deployment, model_uri)
+            self._roll_out(self._deployment, model_uri, check)
         self._served = model_uri
 
-    def _roll_out(self, deployment: ModelDeployment, model_uri: str) -> None:
+    def _roll_out(self, deployment: ModelDeployment, model_uri: str, check: Callable[[], None]) -> None:
         """Drain, patch, and wait until nothing but the model is served."""
         if model_uri not in self._names():
-            is_idle = self._wait(lambda: self._server.n_requests() == 0, self._section.drain_seconds)
-            if not is_idle:
-                raise _still_asked()
+            self._require(lambda: self._server.n_requests() == 0, time.sleep, check)
         deployment.serve(model_uri)
-        is_served = self._wait(
-            lambda: deployment.is_rolled_out(model_uri) and model_uri in self._names(),
-            self._section.rollout_seconds,
-        )
-        if not is_served:
+
+        def is_served() -> bool:
+            return deployment.is_rolled_out(model_uri) and model_uri in self._names()
+
+        if not self._holds(is_served, self._section.rollout_seconds, time.sleep, check):
             raise DeadlineExceeded(
                 "The model is not served yet.",
                 field="vllm.rollout_seconds",
@@ -132,13 +128,34 @@ class VllmModelServer:
         except (Unavailable, DeadlineExceeded):
             return set()
 
-    def _wait(self, condition: Callable[[], bool], seconds: float) -> bool:
-        """Look now and then until a condition holds."""
+    def _require(
+        self, is_idle: Callable[[], bool], pause: Callable[[float], object], check: Callable[[], None]
+    ) -> None:
+        """
+        Raises:
+            Unavailable: the model that is served is asked for longer than `drain_seconds`.
+        """
+        if not self._holds(is_idle, self._section.drain_seconds, pause, check):
+            raise Unavailable(
+                "The model that is served is still asked by others.",
+                field="vllm.drain_seconds",
+                remedy="Wait for that evaluation, or raise the time.",
+            )
+
+    def _holds(
+        self,
+        condition: Callable[[], bool],
+        seconds: float,
+        pause: Callable[[float], object],
+        check: Callable[[], None],
+    ) -> bool:
+        """Look now and then, and at once where the pause is cut short, whether a condition comes to hold."""
         deadline = time.monotonic() + seconds
         while not condition():
+            check()
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(self._section.poll_seconds)
+            pause(self._section.poll_seconds)
         return True
 
 
@@ -150,11 +167,3 @@ def vllm_model_server(objects: ObjectStore, section: VllmSection) -> VllmModelSe
     """
     deployment = ModelDeployment(connect(section.kubeconfig), section) if section.deployment else None
     return VllmModelServer(objects, OpenAIServer(section), deployment, section)
-
-
-def _still_asked() -> Unavailable:
-    return Unavailable(
-        "The model that is served is still asked by others.",
-        field="vllm.drain_seconds",
-        remedy="Wait for that evaluation, or raise the time.",
-    )

@@ -14,13 +14,17 @@ from services.evaluation.adapters.vllm_model_server import VllmModelServer, vllm
 from services.evaluation.fetch_model import fetch_model
 from services.evaluation.ports import Prompt, Sampling
 from services.evaluation.settings import VllmSection
-from shared.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
+from shared.errors import Cancelled, DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable
 from shared.objects.folder import FolderObjectStore
 from tests.support.cluster import FakeCluster, served
 from tests.support.evaluation import put_dataset, put_model
 from tests.support.vllm import DEPLOYMENT, FakeVllm, Rollout, served_vllm
 
 PROMPT = Prompt("item", 0, np.zeros((2, 2, 3), dtype=np.uint8), "Which?")
+
+
+def go_on() -> None:
+    """Nobody calls it off."""
 
 
 class House:
@@ -54,7 +58,7 @@ def house(tmp_path: Path) -> Iterator[House]:
 def test_new_model_is_rolled_out_before_its_first_prompt_is_asked(house: House) -> None:
     server = house.server()
     for uri in (house.first, house.second, house.second, house.first):
-        server.generate(uri, [PROMPT], Sampling(0))
+        server.generate(uri, [PROMPT], Sampling(0), go_on)
     assert [body["model"] for body in house.vllm.asked] == [
         house.first,
         house.second,
@@ -71,14 +75,24 @@ def test_new_model_is_rolled_out_before_its_first_prompt_is_asked(house: House) 
 
 def test_restarted_service_goes_on_with_a_rollout_and_patches_once(house: House) -> None:
     with pytest.raises(DeadlineExceeded):
-        house.server(rollout_seconds=0.0001).generate(house.second, [PROMPT], Sampling(0))
-    house.server().generate(house.second, [PROMPT], Sampling(0))
+        house.server(rollout_seconds=0.0001).generate(house.second, [PROMPT], Sampling(0), go_on)
+    house.server().generate(house.second, [PROMPT], Sampling(0), go_on)
+    assert house.rollout.models == [house.second]
+
+
+def test_evaluation_that_is_called_off_waits_for_no_rollout(house: House) -> None:
+    def stop() -> None:
+        raise Cancelled("called off")
+
+    with pytest.raises(Cancelled):
+        house.server().generate(house.second, [PROMPT], Sampling(0), stop)
+    house.server().generate(house.second, [PROMPT], Sampling(0), go_on)
     assert house.rollout.models == [house.second]
 
 
 def test_prompts_of_the_old_model_end_before_it_goes(house: House) -> None:
     server = house.server()
-    server.generate(house.first, [PROMPT], Sampling(0))
+    server.generate(house.first, [PROMPT], Sampling(0), go_on)
     seen: list[str] = []
     gate, entered = threading.Event(), threading.Event()
     plain = house.vllm.answer
@@ -94,9 +108,9 @@ def test_prompts_of_the_old_model_end_before_it_goes(house: House) -> None:
     patched = house.cluster.on_patch
     house.cluster.on_patch = lambda kind, found: (seen.append("patched"), patched(kind, found))[1]
     with ThreadPoolExecutor(2) as pool:
-        old = pool.submit(server.generate, house.first, [PROMPT], Sampling(0))
+        old = pool.submit(server.generate, house.first, [PROMPT], Sampling(0), go_on)
         assert entered.wait(50)
-        new = pool.submit(server.generate, house.second, [PROMPT], Sampling(0))
+        new = pool.submit(server.generate, house.second, [PROMPT], Sampling(0), go_on)
         gate.set()
         old.result(50)
         new.result(50)
@@ -106,44 +120,44 @@ def test_prompts_of_the_old_model_end_before_it_goes(house: House) -> None:
 def test_requests_of_others_are_waited_for(house: House) -> None:
     house.vllm.n_others = 2
     with pytest.raises(Unavailable, match="asked by others"):
-        house.server(drain_seconds=0.05).generate(house.second, [PROMPT], Sampling(0))
+        house.server(drain_seconds=0.05).generate(house.second, [PROMPT], Sampling(0), go_on)
     assert house.rollout.models == []
     assert house.vllm.n_metrics_reads > 1
 
 
 def test_model_that_someone_else_swapped_is_served_again(house: House) -> None:
     server = house.server()
-    server.generate(house.first, [PROMPT], Sampling(0))
-    house.server().generate(house.second, [PROMPT], Sampling(0))
-    server.generate(house.first, [PROMPT], Sampling(0))
+    server.generate(house.first, [PROMPT], Sampling(0), go_on)
+    house.server().generate(house.second, [PROMPT], Sampling(0), go_on)
+    server.generate(house.first, [PROMPT], Sampling(0), go_on)
     assert house.rollout.models == [house.second, house.first]
 
 
 def test_rollout_that_kubernetes_gave_up_says_why(house: House) -> None:
     house.rollout.is_stuck = True
     with pytest.raises(FailedPrecondition, match="fetch: CrashLoopBackOff"):
-        house.server().generate(house.second, [PROMPT], Sampling(0))
+        house.server().generate(house.second, [PROMPT], Sampling(0), go_on)
 
 
 def test_deployment_that_takes_no_model_is_refused(house: House) -> None:
     house.rollout.deployment["spec"]["template"]["spec"] = {"containers": [{"name": "vllm"}]}
     with pytest.raises(FailedPrecondition, match="MEDQ_MODEL_URI"):
-        house.server().generate(house.second, [PROMPT], Sampling(0))
+        house.server().generate(house.second, [PROMPT], Sampling(0), go_on)
 
 
 def test_what_is_no_model_is_not_rolled_out(house: House) -> None:
     with pytest.raises(InvalidArgument):
         house.server().generate(
-            put_dataset(house.objects, "benchmark", {"items.jsonl": []}), [PROMPT], Sampling(0)
+            put_dataset(house.objects, "benchmark", {"items.jsonl": []}), [PROMPT], Sampling(0), go_on
         )
     assert house.rollout.models == []
 
 
 def test_without_a_deployment_the_model_must_be_served_already(house: House) -> None:
     server = house.server(deployment="")
-    server.generate(house.first, [PROMPT], Sampling(0))
+    server.generate(house.first, [PROMPT], Sampling(0), go_on)
     with pytest.raises(FailedPrecondition, match="not served"):
-        server.generate(house.second, [PROMPT], Sampling(0))
+        server.generate(house.second, [PROMPT], Sampling(0), go_on)
 
 
 def test_init_container_fetches_a_model_once_and_the_current_one_follows(

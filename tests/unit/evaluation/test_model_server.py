@@ -12,6 +12,10 @@ from tests.support.evaluation import RuleModel, put_dataset, put_model
 PROMPT = Prompt("item", 0, np.zeros((2, 2, 3), dtype=np.uint8), "Which?")
 
 
+def go_on():
+    """Nobody calls it off."""
+
+
 @pytest.fixture
 def objects(tmp_path):
     return FolderObjectStore(tmp_path / "objects", synced=False)
@@ -26,7 +30,9 @@ def test_a_model_is_loaded_once_and_swapped_when_another_is_asked_for(objects, t
 
     server = InProcessModelServer(objects, tmp_path / "cache", load)
     first, second = put_model(objects, "first"), put_model(objects, "second")
-    texts = [server.generate(uri, [PROMPT], Sampling(0))[0].text for uri in (first, first, second, first)]
+    texts = [
+        server.generate(uri, [PROMPT], Sampling(0), go_on)[0].text for uri in (first, first, second, first)
+    ]
     assert [f"sha256:{text}" for text in texts] == [first, first, second, first]
     assert loaded == [texts[0], texts[2], texts[3]]
 
@@ -40,10 +46,10 @@ def test_what_is_no_model_is_refused_and_the_loaded_one_stays(objects, tmp_path)
 
     server = InProcessModelServer(objects, tmp_path / "cache", load)
     model = put_model(objects)
-    server.generate(model, [PROMPT], Sampling(0))
+    server.generate(model, [PROMPT], Sampling(0), go_on)
     with pytest.raises(InvalidArgument):
-        server.generate(put_dataset(objects, "benchmark", {"items.jsonl": []}), [PROMPT], Sampling(0))
-    server.generate(model, [PROMPT], Sampling(0))
+        server.generate(put_dataset(objects, "benchmark", {"items.jsonl": []}), [PROMPT], Sampling(0), go_on)
+    server.generate(model, [PROMPT], Sampling(0), go_on)
     assert len(loaded) == 1
 
 
@@ -64,7 +70,9 @@ def test_one_generation_runs_at_a_time(objects, tmp_path):
     model = Counting()
     server = InProcessModelServer(objects, tmp_path / "cache", lambda folder: model)
     uri = put_model(objects)
-    threads = [threading.Thread(target=server.generate, args=(uri, [PROMPT], Sampling(0))) for _ in range(3)]
+    threads = [
+        threading.Thread(target=server.generate, args=(uri, [PROMPT], Sampling(0), go_on)) for _ in range(3)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
