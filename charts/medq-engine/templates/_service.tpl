@@ -200,12 +200,11 @@ spec:
         lagThreshold: {{ $keda.lagThreshold | quote }}
         {{- if hasPrefix "SASL" $kafka.securityProtocol }}
         sasl: {{ dict "SCRAM-SHA-512" "scram_sha512" "SCRAM-SHA-256" "scram_sha256" "PLAIN" "plaintext" | dig $kafka.saslMechanism "none" }}
-        username: {{ $kafka.username | quote }}
         {{- end }}
         {{- if hasSuffix "SSL" $kafka.securityProtocol }}
         tls: enable
         {{- end }}
-      {{- if or (hasPrefix "SASL" $kafka.securityProtocol) $kafka.caSecret }}
+      {{- if ne $kafka.securityProtocol "PLAINTEXT" }}
       authenticationRef:
         name: {{ .fullname }}
 ---
@@ -215,13 +214,15 @@ metadata:
   name: {{ .fullname }}
   labels: {{- .labels | nindent 4 }}
 spec:
+  {{- if hasPrefix "SASL" $kafka.securityProtocol }}
+  env:
+    - {parameter: username, name: MEDQ_EMBEDDING_KAFKA__USERNAME, containerName: embedding}
+    - {parameter: password, name: MEDQ_EMBEDDING_KAFKA__PASSWORD, containerName: embedding}
+  {{- end }}
+  {{- with $kafka.caSecret }}
   secretTargetRef:
-    {{- if hasPrefix "SASL" $kafka.securityProtocol }}
-    - {parameter: password, name: {{ $kafka.existingSecret }}, key: {{ $kafka.passwordKey }}}
-    {{- end }}
-    {{- with $kafka.caSecret }}
     - {parameter: ca, name: {{ . }}, key: ca.crt}
-    {{- end }}
+  {{- end }}
       {{- end }}
 {{- else -}}
 apiVersion: autoscaling/v2

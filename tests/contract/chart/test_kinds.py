@@ -175,10 +175,11 @@ def test_keda_scales_embedding_by_the_lag_of_its_group() -> None:
         metadata["bootstrapServers"]
         == chart.environment(documents, "embedding")["MEDQ_EMBEDDING_KAFKA__BOOTSTRAP"]["value"]
     )
-    parameters = chart.find(documents, "TriggerAuthentication", trigger["authenticationRef"]["name"])["spec"][
-        "secretTargetRef"
-    ]
-    assert {parameter["parameter"] for parameter in parameters} == {"password", "ca"}
+    login = chart.find(documents, "TriggerAuthentication", trigger["authenticationRef"]["name"])["spec"]
+    variables = chart.environment(documents, "embedding")
+    assert {parameter["parameter"] for parameter in login["env"]} == {"username", "password"}
+    assert all(parameter["name"] in variables for parameter in login["env"])
+    assert [parameter["parameter"] for parameter in login["secretTargetRef"]] == ["ca"]
     assert not chart.of_kind(documents, "HorizontalPodAutoscaler")
 
 
