@@ -32,7 +32,7 @@ class Embeddings:
     """A population that blocks and queries are drawn from.
 
     Args:
-        d: Dimension, at least 64.
+        d: Dimension, at least 65: the mean and the 64 directions that carry most.
     """
 
     def __init__(self, d: int) -> None:

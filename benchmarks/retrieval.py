@@ -197,7 +197,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--n", type=int, default=1_000_000, help="vectors")
-    parser.add_argument("--d", type=int, default=512, help="numbers of a vector")
+    parser.add_argument("--d", type=int, default=512, help="numbers of a vector, at least 65")
     parser.add_argument(
         "--index", type=Path, help="folder that keeps the index; else it is made anew and deleted"
     )
