@@ -2,7 +2,7 @@
 
 A Job's pods are processes of this machine. An image is a folder: the container's command runs in it. Stands for the API server,
 the Job controller, the kubelet and the TTL controller, as far as a launcher sees them. What is also asked of a real API
-server: `tests/contract/ports/test_kubernetes_manifests.py`.
+server: `tests/cluster/test_job_manifests.py`.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def wanted(name: str) -> str:
 
 
 def real_api() -> client.ApiClient:
-    """A client of the cluster that the kubeconfig `MEDQ_TEST_KUBERNETES` leads to."""
-    kubeconfig = wanted("MEDQ_TEST_KUBERNETES")
+    """A client of the cluster that the kubeconfig `MEDQ_TEST_KUBECONFIG` leads to."""
+    kubeconfig = wanted("MEDQ_TEST_KUBECONFIG")
     warnings.filterwarnings("ignore", "Unverified HTTPS request")  # its certificate may be its own
     return connect(Path(kubeconfig))
 

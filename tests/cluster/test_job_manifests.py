@@ -1,6 +1,6 @@
 """What a real API server says of the manifests, in a namespace that enforces PodSecurity "restricted".
 
-`MEDQ_TEST_KUBERNETES` names a kubeconfig; without it these are skipped.
+`MEDQ_TEST_KUBECONFIG` names a kubeconfig; without it these are skipped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Training on a real Kubernetes node, as pods of the training image.
 
-`MEDQ_TEST_KUBERNETES` names a kubeconfig, `MEDQ_TEST_KUBERNETES_IMAGE` the training image on the node, `MEDQ_TEST_KUBERNETES_S3`
-the S3 endpoint as pods and this machine reach it (http://access:secret@host:port). Without them these are skipped.
+`MEDQ_TEST_KUBECONFIG` names the cluster, `MEDQ_TEST_TRAINING_IMAGE` the training image on its node, `MEDQ_TEST_CLUSTER_S3` the S3
+endpoint as pods and this machine reach it (http://access:secret@host:port). Without them these are skipped.
 """
 
 from __future__ import annotations
@@ -83,10 +83,10 @@ class Node:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    api, image = real_api(), wanted("MEDQ_TEST_KUBERNETES_IMAGE")
-    kubeconfig = Path(wanted("MEDQ_TEST_KUBERNETES"))
+    api, image = real_api(), wanted("MEDQ_TEST_TRAINING_IMAGE")
+    kubeconfig = Path(wanted("MEDQ_TEST_KUBECONFIG"))
     batch, core = client.BatchV1Api(api), client.CoreV1Api(api)
-    for section in section_for_a_test(wanted("MEDQ_TEST_KUBERNETES_S3")):
+    for section in section_for_a_test(wanted("MEDQ_TEST_CLUSTER_S3")):
         objects = S3ObjectStore(section)
         model, dataset = put_inputs(objects, tmp_path)
         job = TrainingJob(
