@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from kafka import KafkaConsumer
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
+from kafka.coordinator.base import MemberState
 from kafka.errors import (
     AuthorizationError,
     InvalidReplicationFactorError,
@@ -90,6 +91,16 @@ def member_client(settings: KafkaSection, group: str) -> KafkaConsumer:
         heartbeat_interval_ms=milliseconds(heartbeat_seconds(settings)),
         max_poll_interval_ms=milliseconds(settings.handler_seconds),
     )
+
+
+def resume_rejoin(client: KafkaConsumer) -> None:
+    """Let the next poll go on with a rejoin that an earlier one began and did not wait for.
+
+    kafka-python 3.0.12 forgets such a rejoin where new metadata of the topics caused it: the member would stay
+    between two generations, without heartbeats, for ever. There is no public way to remind it.
+    """
+    if client.group_metadata().state == MemberState.REBALANCING:
+        client._coordinator.request_rejoin()
 
 
 def heartbeat_seconds(settings: KafkaSection) -> float:
