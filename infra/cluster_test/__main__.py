@@ -84,6 +84,8 @@ def main() -> None:
         with ExitStack() as cleanup:
             _set_up(steps, machine, cleanup, is_kept=arguments.keep, is_built=arguments.no_build)
             release = Release(machine)
+            if machine.was_node_up and not arguments.keep:
+                cleanup.callback(_end, steps, "remove the namespace", release.remove)
             try:
                 _try_release(steps, machine, release)
             except CommandFailed:
