@@ -86,6 +86,7 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.clustering --sklearn
 	$(BIN)/python -m benchmarks.generation
 	$(BIN)/python -m benchmarks.controller
+	$(BIN)/python -m benchmarks.bus
 	$(BIN)/python -m benchmarks.retrieval
 	$(BIN)/python -m benchmarks.ingest
 
