@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ _VOLUMES = {
     "projected",
     "secret",
 }  # of what "restricted" allows
+_CALL = re.compile(r"_(batch|core|apps)\.(create|read|list|patch|replace|delete)_namespaced_(\w+)\(")
+_GROUPS = {"batch": "batch", "core": "", "apps": "apps"}
 VARIANTS = [
     *((name, ()) for name in chart.OVERLAYS),
     (
@@ -85,21 +88,34 @@ def test_service_links_do_not_leak_into_the_environment(documents: tuple[chart.M
         assert pod["spec"]["enableServiceLinks"] is False, name
 
 
-def test_the_launcher_may_make_jobs_in_its_namespace_and_little_else(
+def rights(role: chart.Manifest) -> set[tuple[str, str, str]]:
+    """(API group, resource, verb) that a role gives."""
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def calls(service: str) -> set[tuple[str, str, str]]:
+    """The same of what the code of a service, and what it shares, asks of the API server."""
+    found = set()
+    for path in (chart.ROOT / "services" / service).rglob("*.py"):
+        for client, verb, kind in _CALL.findall(path.read_text(encoding="utf-8")):
+            resource = "pods/log" if kind == "pod_log" else f"{kind}s"
+            found.add((_GROUPS[client], resource, "get" if verb == "read" else verb))
+    return found
+
+
+def test_the_launcher_may_do_what_its_code_does_in_its_namespace_and_nothing_else(
     documents: tuple[chart.Manifest, ...],
 ) -> None:
     assert not chart.of_kind(documents, "ClusterRole", "ClusterRoleBinding")
     (role,) = chart.of_kind(documents, "Role")
-    rights = {}
-    for rule in role["rules"]:
-        (group,) = rule["apiGroups"]
-        rights.update({(group, resource): set(rule["verbs"]) for resource in rule["resources"]})
-    assert rights == {
-        ("batch", "jobs"): {"create", "get", "list", "watch", "patch", "delete"},
-        ("", "services"): {"create", "get", "delete"},
-        ("", "pods"): {"get", "list", "watch"},
-        ("", "pods/log"): {"get"},
-    }
+    assert rights(role) == calls("training")
+    assert {resource for _, resource, _ in rights(role)} == {"jobs", "services", "pods", "pods/log"}
 
 
 def test_without_kubernetes_jobs_nothing_has_a_token_or_a_role() -> None:
@@ -111,6 +127,7 @@ def test_without_kubernetes_jobs_nothing_has_a_token_or_a_role() -> None:
 def test_evaluation_may_patch_the_one_deployment_that_serves_its_model() -> None:
     documents = chart.overlay("values-lab.yaml", "--set", "evaluation.settings.vllm.deployment=model")
     role = chart.find(documents, "Role", "medq-evaluation")
+    assert rights(role) == calls("evaluation")
     patched = [rule for rule in role["rules"] if "patch" in rule["verbs"]]
     assert [rule["resourceNames"] for rule in patched] == [["model"]]
     assert dict(chart.pods(documents))["medq-evaluation"]["spec"]["automountServiceAccountToken"]
