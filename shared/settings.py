@@ -41,7 +41,7 @@ class KafkaSection(Section):
     partitions: int = Field(4, ge=1, description="Partitions of a topic that is made here.")
     replication: int = Field(1, ge=1, description="Replicas of a topic that is made here.")
     call_seconds: float = Field(
-        10.0, ge=1, description="Deadline of one request; a publication has three times as long."
+        10.0, ge=1, description="Deadline of one request; a publication has twice as long."
     )
     session_seconds: float = Field(
         45.0, ge=1, description="After so long without a sign of life a member's partitions go to another."

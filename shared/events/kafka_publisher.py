@@ -35,7 +35,7 @@ class KafkaPublisher:
 
     def __init__(self, settings: KafkaSection, topics: KafkaTopics) -> None:
         self._settings = settings
-        self._delivery_seconds = 3 * settings.call_seconds  # a broker's restart within it
+        self._delivery_seconds = 2 * settings.call_seconds  # a broker's restart within it
         self._topics = topics
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
