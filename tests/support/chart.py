@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "medq-engine"
-RELEASE, NAMESPACE = "medq", "medq-test"
+RELEASE, NAMESPACE = "medq", "medq-rendered"
 OVERLAYS = ("values.yaml", "values-lab.yaml", "values-hospital.yaml")
 
 Manifest = dict[str, Any]
