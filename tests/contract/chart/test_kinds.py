@@ -122,8 +122,8 @@ def test_on_a_disk_of_the_node_each_claim_has_its_volume() -> None:
     }
     paths = {name: volume["local"]["path"] for name, volume in volumes.items()}
     assert paths == {
-        "medq-test-medq-data": "/srv/images",
-        "medq-test-medq-retrieval": "/var/lib/medq/retrieval",
+        "medq-rendered-medq-data": "/srv/images",
+        "medq-rendered-medq-retrieval": "/var/lib/medq/retrieval",
     }
     for claim in chart.of_kind(documents, "PersistentVolumeClaim"):
         volume = volumes[claim["spec"]["volumeName"]]
