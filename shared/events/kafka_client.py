@@ -93,14 +93,17 @@ def member_client(settings: KafkaSection, group: str) -> KafkaConsumer:
     )
 
 
-def resume_rejoin(client: KafkaConsumer) -> None:
-    """Let the next poll go on with a rejoin that an earlier one began and did not wait for.
+def unblock(client: KafkaConsumer) -> None:
+    """Let the next poll take up what kafka-python 3.0.12 would leave lying for ever; no public way does.
 
-    kafka-python 3.0.12 forgets such a rejoin where new metadata of the topics caused it: the member would stay
-    between two generations, without heartbeats, for ever. There is no public way to remind it.
+    A rejoin that new metadata caused and that a short poll did not wait for: the member would stay between two
+    generations, without heartbeats. And the records of a partition that was paused half read: after its resume
+    they wait for the place in line to be None, while an exhausted batch of another partition stays there.
     """
     if client.group_metadata().state == MemberState.REBALANCING:
         client._coordinator.request_rejoin()
+    if not client._fetcher._next_partition_records:
+        client._fetcher._next_partition_records = None
 
 
 def heartbeat_seconds(settings: KafkaSection) -> float:

@@ -16,7 +16,7 @@ from kafka.errors import KafkaError
 from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler
 from shared.events.failure import is_at_fault, letter_attributes
 from shared.events.kafka_batch import Batch, next_batch
-from shared.events.kafka_client import heartbeat_seconds, member_client, milliseconds, reaching, resume_rejoin
+from shared.events.kafka_client import heartbeat_seconds, member_client, milliseconds, reaching, unblock
 from shared.events.kafka_ownership import Ownership
 from shared.events.kafka_publisher import KafkaPublisher, Message
 from shared.events.kafka_topics import KafkaTopics
@@ -128,7 +128,7 @@ class KafkaBusConsumer:
         self._ownership.open()
 
     def _take_in(self, client: KafkaConsumer, wait_seconds: float) -> None:
-        resume_rejoin(client)
+        unblock(client)
         for partition, records in client.poll(timeout_ms=milliseconds(wait_seconds)).items():
             backlog = self._ownership.backlogs.get(partition)
             if backlog is not None:
