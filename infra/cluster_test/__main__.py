@@ -135,7 +135,8 @@ def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
     with steps.step("the same run embedded: same figures") as notes:
         notes.append(_compared(calm, _embedded(machine)))
     with steps.step("helm upgrade during a run: same figures") as notes:
-        upgrade = {"round 0: evaluate dev": lambda: release.upgrade(logLevel="DEBUG")}
+        # The migration comes first: the pods are replaced when the run is well on its way.
+        upgrade = {"round 0: ingest pool": lambda: release.upgrade(logLevel="DEBUG")}
         notes += _disturb(release, calm, "upgraded", upgrade)
     with steps.step("delete each service's pod during a run: same figures") as notes:
         deletions = {step: functools.partial(release.delete_pods_of, name) for step, name in STEP_OF.items()}
@@ -198,9 +199,13 @@ def _differences(path: str, one: Any, other: Any) -> Iterator[str]:
 
 
 def _told(report: dict[str, Any]) -> str:
-    rounds = [entry for arm in report["arms"].values() for entry in arm["rounds"]]
-    scores = [entry["test"]["perception"]["overall"]["value"] for entry in rounds if entry.get("test")]
-    return "test accuracy by round " + ", ".join(f"{score:.3f}" for score in scores)
+    told = []
+    for name, arm in sorted(report["arms"].items()):
+        overall = [
+            entry["test"]["perception"]["overall"]["value"] for entry in arm["rounds"] if entry.get("test")
+        ]
+        told.append(f"{name} " + ", ".join(f"{value:.3f}" for value in overall))
+    return "test accuracy by round: " + "; ".join(told)
 
 
 class Stopped(Exception):

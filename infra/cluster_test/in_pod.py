@@ -10,6 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import yaml
+
 MARK = "MEDQ-REPORT "
 
 
@@ -21,6 +23,7 @@ def main() -> None:
         if not study.exists():
             partial = study.with_suffix(".partial")
             write_tiny_study(partial)  # type: ignore[name-defined]  # noqa: F821 - of the text before this one
+            add_arms(partial / "run.yaml")
             partial.rename(study)
     command = [
         sys.executable,
@@ -38,6 +41,13 @@ def main() -> None:
         report = json.loads((out / "report.json").read_text(encoding="utf-8"))
         print(MARK + json.dumps(report, sort_keys=True))  # noqa: T201 - a program's output
     sys.exit(code)
+
+
+def add_arms(config: Path) -> None:
+    """Two arms instead of one: a run long enough to be disturbed on its way."""
+    content = yaml.safe_load(config.read_text(encoding="utf-8"))
+    content["arms"] = ["failure_driven", "random"]
+    config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ def _report(accuracy: float, seconds: float) -> dict[str, object]:
 
 
 def test_reports_that_differ_only_in_what_was_measured_are_equal():
-    assert _compared(_report(0.5, 1.0), _report(0.5, 2.0)) == "test accuracy by round 0.500"
+    assert _compared(_report(0.5, 1.0), _report(0.5, 2.0)) == "test accuracy by round: failure_driven 0.500"
 
 
 def test_another_figure_is_named_by_its_path():
