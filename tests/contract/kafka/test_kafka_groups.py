@@ -12,6 +12,7 @@ import pytest
 
 from shared.events.bus import Event
 from shared.events.kafka import KafkaEventBus
+from shared.events.kafka_backlog import READ_AHEAD
 from shared.events.kafka_consumer import KafkaBusConsumer
 from shared.settings import KafkaSection
 from tests.contract.ports.event_bus_suite import TOPIC, Recorder, fact
@@ -138,3 +139,23 @@ def test_a_killed_process_loses_its_events_to_another(settings: KafkaSection, bu
     settle(consumer)
     assert sorted(recorder.ids, key=int) == [str(i) for i in range(16)]
     assert consumer.lag() == 0
+
+
+def test_a_backlog_larger_than_what_is_read_ahead_is_worked_off(settings: KafkaSection) -> None:
+    bus = KafkaEventBus(
+        settings.model_copy(update={"partitions": 4, "session_seconds": 10.0, "handler_seconds": 30.0})
+    )
+    for start in range(0, 8 * READ_AHEAD, 500):
+        bus.publish(spread(500, start))
+    n_handled = 0
+
+    def handle(events: Sequence[Event]) -> None:
+        nonlocal n_handled
+        n_handled += len(events)
+
+    consumer = bus.consumer("group", {TOPIC: handle}, batch_size=500)
+    while n_handled < 8 * READ_AHEAD:
+        consumer.poll(1.0)
+    assert n_handled == 8 * READ_AHEAD
+    assert consumer.lag() == 0
+    bus.close()
