@@ -157,9 +157,9 @@ class Ingest:
         pause = threading.Event()
         while missing := self._store.without_vector(image_ids):
             done = len(image_ids) - len(missing)
-            for start in range(0, len(missing), self._worker.claim_size):
+            for start in range(0, len(missing), self._batch_size):
                 context.progress(done, len(image_ids), "images", "embedding")
-                done += self._worker.embed(missing[start : start + self._worker.claim_size], facts)
+                done += self._worker.embed(missing[start : start + self._batch_size], facts)
             if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
 

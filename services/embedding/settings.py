@@ -20,5 +20,8 @@ class EmbeddingSettings(ServiceSettings):
     )
     batch_size: int = Field(64, ge=1, le=4096, description="Images that are read and recorded at once.")
     claim_size: int = Field(
-        16, ge=1, le=256, description="Images that are claimed and embedded at once; the smaller, the more evenly replicas share."
+        16,
+        ge=1,
+        le=256,
+        description="Images that are claimed and embedded at once; the smaller, the more evenly replicas share.",
     )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from prometheus_client import Counter
 
 from services.embedding.adapters.images import read_png
 from services.embedding.facts import Facts
-from services.embedding.ports import Encoder
+from services.embedding.ports import Encoder, Pixels
 from services.embedding.store import Store
 from shared.objects.store import ObjectStore
 
@@ -21,6 +22,7 @@ INPUTS = Counter(
     "medq_embedding_inputs_total", "Inputs of ingests that were read, by what became of them.", ["outcome"]
 )
 _IMAGES = Counter("medq_embedding_images_total", "Images that were embedded.")
+_Loaded = dict[str, Pixels]
 
 
 class EmbeddingWorker:
@@ -48,24 +50,42 @@ class EmbeddingWorker:
     def embed(self, image_ids: Sequence[str], facts: Facts) -> int:
         """Embed those of these images that have no vector and that no other worker has in hand, and tell of each.
 
+        While the encoder has one claim, the next is made and loaded.
+
         Returns: How many they were.
         """
+        parts = [image_ids[i : i + self.claim_size] for i in range(0, len(image_ids), self.claim_size)]
         n_embedded = 0
-        for start in range(0, len(image_ids), self.claim_size):
-            claimed = self._store.claim(image_ids[start : start + self.claim_size])
-            if claimed:
-                self._embed_claimed(claimed, facts)
-                n_embedded += len(claimed)
+        coming: Future[_Loaded] | None = None
+        with ThreadPoolExecutor(1, thread_name_prefix="embedding-load") as loader:
+            for part, following in zip(parts, (*parts[1:], None), strict=True):
+                loaded = (coming or loader.submit(self._load, part)).result()
+                coming = loader.submit(self._load, following) if following else None
+                try:
+                    self._embed_loaded(loaded, facts)
+                except BaseException:
+                    self._store.release(list(loaded))
+                    if coming is not None:
+                        self._store.release(list(coming.result()))
+                    raise
+                n_embedded += len(loaded)
         return n_embedded
 
-    def _embed_claimed(self, claimed: Sequence[str], facts: Facts) -> None:
+    def _load(self, image_ids: Sequence[str]) -> _Loaded:
+        claimed = self._store.claim(image_ids)
         try:
             rows = self._store.images(claimed)
-            pixels = [read_png(self._objects.read_bytes(rows[image_id].image_uri)) for image_id in claimed]
-            with self._encoding:
-                vectors = self._encoder.embed_images(pixels)
+            return {
+                image_id: read_png(self._objects.read_bytes(rows[image_id].image_uri)) for image_id in claimed
+            }
         except BaseException:
             self._store.release(claimed)
             raise
-        self._store.put_vectors(claimed, vectors, facts.embedded)
-        _IMAGES.inc(len(claimed))
+
+    def _embed_loaded(self, loaded: _Loaded, facts: Facts) -> None:
+        if not loaded:
+            return
+        with self._encoding:
+            vectors = self._encoder.embed_images(list(loaded.values()))
+        self._store.put_vectors(list(loaded), vectors, facts.embedded)
+        _IMAGES.inc(len(loaded))
