@@ -251,7 +251,7 @@ class OperationRows:
     def _free(self) -> sa.ColumnElement[bool]:
         """Not ended, and nobody's, this process's own, or of a process that has given no sign of life."""
         is_lapsed = _TABLE.c.lease_until < time.time()
-        return _TABLE.c.state.not_in(TERMINAL) & (_TABLE.c.owner.in_(("", self._owner)) | is_lapsed)
+        return _TABLE.c.state.in_((PENDING, RUNNING)) & (_TABLE.c.owner.in_(("", self._owner)) | is_lapsed)
 
     def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
         return (

@@ -25,7 +25,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("verb", choices=("up", "down"))
     parser.add_argument("--folder", type=Path, default=Path("out/up"), help="logs, process ids, state")
-    parser.add_argument("--name", default="medq", help="of database, bucket and topics")
+    parser.add_argument("--name", default="medq-up", help="of database, bucket and topics")
     parser.add_argument("--port", type=int, default=FIRST_PORT, help="of the controller")
     parser.add_argument("--wipe", action="store_true", help="with down: drop the data too")
     for service in REPLICATED:
