@@ -90,7 +90,8 @@ def handling(group: str, events: Sequence[Event]) -> Iterator[None]:
     contexts = [
         trace.get_current_span(extract(dict(event.attributes))).get_span_context() for event in events
     ]
-    links = [Link(context) for context in dict.fromkeys(contexts) if context.is_valid]
+    made_in = {(context.trace_id, context.span_id): context for context in contexts if context.is_valid}
+    links = [Link(context) for context in made_in.values()]
     only = extract(dict(events[0].attributes)) if len(links) == 1 else None
     with trace.get_tracer(_TRACER).start_as_current_span(
         f"process {events[0].type}",

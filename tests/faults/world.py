@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import grpc
 import sqlalchemy as sa
 
 from shared.rpc.channels import Channels
@@ -27,6 +28,7 @@ from tests.support.tcp_proxy import TcpProxy
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = ("kafka", "s3", "postgres")
 _SECRET = "medq-local-only"
+_START_SECONDS = 300
 
 
 def free_ports(n: int) -> list[int]:
@@ -114,6 +116,8 @@ class World:
         for service in SERVICES:
             self._start(service)
         self.channels = Channels(self.targets)
+        for service in SERVICES:
+            grpc.channel_ready_future(self.channels[service]).result(_START_SECONDS)
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
 

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from tests.support.servers import short_folder
 
 TRACE = "0123456789abcdef0123456789abcdef"
 PARENT = "0123456789abcdef"
+CONSUMED = "process medq.embedding.image-ingested.v1"
 
 
 class Collector(collector_grpc.TraceServiceServicer):
@@ -36,6 +38,12 @@ class Collector(collector_grpc.TraceServiceServicer):
     def __init__(self) -> None:
         self.spans: list[Span] = []
         self.services: set[str] = set()
+        self._came = threading.Condition()
+
+    def wait_for(self, name: str) -> None:
+        """Return once a span of this name has come."""
+        with self._came:
+            assert self._came.wait_for(lambda: any(span.name == name for span in self.spans), 40), name
 
     def Export(self, request, context):  # type: ignore[no-untyped-def]
         for resource in request.resource_spans:
@@ -45,35 +53,42 @@ class Collector(collector_grpc.TraceServiceServicer):
                 if attribute.key == "service.name"
             }
             for scope in resource.scope_spans:
-                self.spans += scope.spans
+                with self._came:
+                    self.spans += scope.spans
+                    self._came.notify_all()
         return collector_pb.ExportTraceServiceResponse()
 
 
-def ingest_in_a_process(folder: Path, environment: dict[str, str]) -> None:
+def ingest_in_a_process(folder: Path, environment: dict[str, str], collector: Collector) -> None:
     """Serve embedding in a process, ingest one picture in a trace, and stop it as Kubernetes would."""
     pool = folder / "pool"
     pool.mkdir()
     (pool / "a.png").write_bytes(png(picture(0)))
     target = f"unix:{folder}/e.sock"
     settings = {"MEDQ_EMBEDDING_STATE_FOLDER": str(folder / "state"), "MEDQ_EMBEDDING_LISTEN": target}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.embedding"],
-        env={**os.environ, **settings, **environment},
-        stderr=(folder / "log").open("w"),
-    )
-    try:
-        with Channels({"embedding": target}) as channels:
-            stub = EmbeddingServiceStub(channels["embedding"])
-            stub.StartIngest(
-                pb.StartIngestRequest(operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"),
-                metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),),
-                timeout=60,
-            )
-            await_operation(channels["embedding"], "i")
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (folder / "log").read_text()
-    finally:
-        process.kill()
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            [sys.executable, "-m", "services.embedding"],
+            env={**os.environ, **settings, **environment},
+            stderr=log,
+        ) as process,
+    ):
+        try:
+            with Channels({"embedding": target}) as channels:
+                EmbeddingServiceStub(channels["embedding"]).StartIngest(
+                    pb.StartIngestRequest(
+                        operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"
+                    ),
+                    metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),),
+                    timeout=60,
+                )
+                await_operation(channels["embedding"], "i")
+            collector.wait_for(CONSUMED)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, (folder / "log").read_text()
+        finally:
+            process.kill()
 
 
 def test_a_trace_goes_from_the_call_through_the_operation_to_the_event() -> None:
@@ -83,7 +98,11 @@ def test_a_trace_goes_from_the_call_through_the_operation_to_the_event() -> None
     server.start()
     try:
         with short_folder() as folder:
-            ingest_in_a_process(folder, {"MEDQ_EMBEDDING_OTLP_ENDPOINT": f"127.0.0.1:{port}"})
+            environment = {
+                "MEDQ_EMBEDDING_OTLP_ENDPOINT": f"127.0.0.1:{port}",
+                "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds between two exports
+            }
+            ingest_in_a_process(folder, environment, collector)
     finally:
         server.stop(0).wait()
     assert collector.services == {"medq-embedding"}
@@ -94,7 +113,7 @@ def test_a_trace_goes_from_the_call_through_the_operation_to_the_event() -> None
     assert operation.parent_span_id == call.span_id
     attributes = {attribute.key: attribute.value.string_value for attribute in operation.attributes}
     assert (attributes["medq.run_id"], attributes["medq.operation_id"]) == ("run-1", "i")
-    assert "process medq.embedding.image-ingested.v1" in spans
+    assert CONSUMED in spans
     assert not [span.name for span in collector.spans if span.name.endswith(("/Wait", "/Check"))]
 
 
