@@ -87,11 +87,13 @@ def _one(
             for wire in backends.wires.values():
                 wire.release()
             (folder / "worlds" / name / "medq.log").write_text("\n".join(run.failures), encoding="utf-8")
-            if calm is not None:
-                return judge(name, time.monotonic() - began, harm.n, world, run, calm)
+            seconds = time.monotonic() - began
             if run.code != 0:
-                return Verdict(name, 0.0, 0, len(run.failures), run.failures)
-            return CalmRun(run, ask(world.channels))
+                return Verdict(name, seconds, harm.n, len(run.failures), run.failures)
+            left = ask(world.channels)
+            if calm is None:
+                return CalmRun(run, left)
+            return judge(name, seconds, harm.n, world.n_kills, run, left, calm)
         finally:
             world.close()
     except Exception:  # one case that breaks does not take the others along

@@ -1,0 +1,78 @@
+"""The judge of the fault suite sees what is lost, doubled, changed or left open."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from medq.controller.v1.controller_pb2 import Cost, LedgerEntry
+from tests.faults.run import Run
+from tests.faults.verdict import Calm, Verdict, judge
+from tests.support.finished_run import Remembered
+from tests.support.tiny_study import MAX_IN_FLIGHT
+
+
+def entry(key: str, state: str = "settled") -> LedgerEntry:
+    return LedgerEntry(cost=Cost(key=key, kind="oracle"), attempt=1, state=state)
+
+
+def decisions(*ids: str) -> bytes:
+    return b"".join(json.dumps({"decision_id": name}).encode() + b"\n" for name in ids)
+
+
+def left_in(folder: Path, accuracy: float = 0.5) -> Run:
+    folder.mkdir()
+    report = {"arms": {"a": accuracy}, "measured": {"seconds": len(folder.name)}}
+    (folder / "report.json").write_text(json.dumps(report, indent=2))
+    (folder / "answers.jsonl").write_text("{}\n")
+    return Run(folder, 0, ())
+
+
+@pytest.fixture
+def calm(tmp_path: Path) -> Calm:
+    return Calm(left_in(tmp_path / "calm"), Remembered([decisions("a", "b")], [entry("1"), entry("2")]))
+
+
+def verdict(
+    tmp_path: Path, calm: Calm, remembered: Remembered, accuracy: float = 0.5, n_kills: int = 1
+) -> Verdict:
+    run = left_in(tmp_path / "harmed", accuracy)
+    return judge("case", 1.0, 1, n_kills, run, remembered, calm)
+
+
+def test_the_same_survives(tmp_path: Path, calm: Calm) -> None:
+    assert verdict(tmp_path, calm, calm.remembered).problems == ()
+
+
+def test_a_lost_and_a_doubled_annotation_are_counted(tmp_path: Path, calm: Calm) -> None:
+    found = verdict(tmp_path, calm, Remembered([decisions("b", "b")], calm.remembered.costs))
+    assert (found.n_lost, found.n_doubled) == (1, 1)
+    assert found.problems
+
+
+def test_another_figure_in_the_report_is_a_problem(tmp_path: Path, calm: Calm) -> None:
+    assert verdict(tmp_path, calm, calm.remembered, accuracy=0.6).problems == ("the report differs",)
+
+
+@pytest.mark.parametrize(
+    ("extra", "n_kills", "is_survived"),
+    [
+        ([entry("1", "unknown")] * MAX_IN_FLIGHT, 1, True),
+        ([entry("1", "unknown")] * (MAX_IN_FLIGHT + 1), 1, False),
+        ([entry("1", "unknown")], 0, False),
+        ([entry("1", "reserved")], 1, False),
+        ([entry("1")], 1, False),
+    ],
+)
+def test_unknown_calls_are_bounded_by_the_kills_and_nothing_stays_open(
+    tmp_path: Path, calm: Calm, extra: list[LedgerEntry], n_kills: int, is_survived: bool
+) -> None:
+    left = Remembered(calm.remembered.decisions, [*calm.remembered.costs, *extra])
+    assert (verdict(tmp_path, calm, left, n_kills=n_kills).problems == ()) is is_survived
+
+
+def test_a_case_that_did_no_harm_shows_nothing(tmp_path: Path, calm: Calm) -> None:
+    found = judge("case", 1.0, 0, 0, left_in(tmp_path / "harmed"), calm.remembered, calm)
+    assert found.problems
