@@ -175,7 +175,8 @@ class Release:
     def look(self) -> str:
         """What the pods do, and the last words of those that are not ready: for a step that failed."""
         pods = json.loads(self.kubectl("get", "pods", "--output", "json"))["items"]
-        told = [self.kubectl("get", "pods", "--output", "wide")]
+        events = self.kubectl("get", "events", "--sort-by", ".lastTimestamp").splitlines()[-40:]
+        told = [*events, self.kubectl("get", "pods", "--output", "wide")]
         for pod in pods:
             statuses = pod["status"].get("containerStatuses", [])
             if pod["status"].get("phase") != "Succeeded" and not all(status["ready"] for status in statuses):
