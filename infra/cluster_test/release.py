@@ -160,7 +160,7 @@ class Release:
             CommandFailed: Something is left that the chart's README does not name.
         """
         self.kubectl("delete", "pods", "--selector", f"{_OURS},{_RUN_LABEL}")
-        self.helm("uninstall", RELEASE, "--wait", "--timeout", "5m")
+        self.helm("uninstall", RELEASE, "--cascade", "foreground", "--wait", "--timeout", "5m")
         kinds = self.kubectl("api-resources", "--namespaced", "--verbs", "list", "--output", "name").split()
         kinds = [kind for kind in kinds if not kind.startswith("events")]
         names = ",".join([*kinds, "persistentvolumes"])
