@@ -19,9 +19,9 @@ AT_ONCE = 500
 MOST_SPLITS = 8
 #: Places asked for first by an exact search, before it is known how large the neighbourhood is.
 FIRST_LIMIT = 1024
-#: Candidates that a walk through the graph keeps. The engine's 100 found 94% of the nearest ten images of a modality that a query
-#: is not of (60,000 vectors), 512 find 99.7% in twice the time.
-CANDIDATES = 512
+#: Candidates that a walk through the graph keeps. Of 1,000,000 images 512 find 99.9% of the nearest ten, but only 92% of those
+#: of one modality where most queries are of another, far from all of them; 2,048 find 99% (`python -m benchmarks.retrieval`).
+_CANDIDATES, _CANDIDATES_OF_A_MODALITY = 512, 2_048
 #: The engine's scores may differ from numpy's in the last bit: it is asked for a little more, and the exact rule is applied here.
 SCORE_MARGIN = 1e-5
 _NAMESPACE = UUID("8f6f1c53-6c0e-5d0b-9a55-9a1d64f2a0c7")
@@ -77,6 +77,11 @@ def parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
     """Slices that fit into one request."""
     for start in range(0, len(ids), AT_ONCE):
         yield ids[start : start + AT_ONCE]
+
+
+def candidates(modality: str) -> int:
+    """How many candidates an interactive search keeps, of one modality or ("") of all."""
+    return _CANDIDATES_OF_A_MODALITY if modality else _CANDIDATES
 
 
 def matches(found: Iterable[tuple[int, str, float]], tau: float) -> list[Match]:

@@ -17,12 +17,12 @@ import qdrant_edge as qdrant
 
 from services.retrieval.adapters.points import (
     AT_ONCE,
-    CANDIDATES,
     FIRST_LIMIT,
     INDEXED_FIELDS,
     MOST_SPLITS,
     SCORE_MARGIN,
     Space,
+    candidates,
     hits,
     matches,
     parts,
@@ -104,7 +104,7 @@ class QdrantEdgeIndex:
             qdrant.Query.Nearest(vector.tolist()),
             limit=limit if split else limit * MOST_SPLITS,
             filter=_filter(split=split, modality=modality),
-            params=qdrant.SearchParams(hnsw_ef=CANDIDATES),
+            params=qdrant.SearchParams(hnsw_ef=candidates(modality)),
             with_payload=True,
         )
         return hits(((point.payload, point.score) for point in self._shard.search(request)), limit)

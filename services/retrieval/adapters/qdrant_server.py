@@ -14,11 +14,11 @@ from qdrant_client import QdrantClient, models
 
 from services.retrieval.adapters.points import (
     AT_ONCE,
-    CANDIDATES,
     FIRST_LIMIT,
     MOST_SPLITS,
     SCORE_MARGIN,
     Space,
+    candidates,
     hits,
     matches,
     parts,
@@ -33,9 +33,7 @@ from services.retrieval.settings import QdrantSection
 #: Points that the answers to one batch of exact queries may hold together.
 _MOST_PLACES = 65_536
 _EXACT = models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
-_INTERACTIVE = models.SearchParams(
-    hnsw_ef=CANDIDATES, quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0)
-)
+_RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
 
 
 class QdrantServerIndex:
@@ -113,7 +111,7 @@ class QdrantServerIndex:
                 query=vector.tolist(),
                 limit=limit if split else limit * MOST_SPLITS,
                 query_filter=_filter(split=split, modality=modality),
-                search_params=_INTERACTIVE,
+                search_params=models.SearchParams(hnsw_ef=candidates(modality), quantization=_RESCORED),
                 with_payload=True,
                 consistency=self._consistency,
             )
