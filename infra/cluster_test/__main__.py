@@ -124,7 +124,9 @@ def _set_up(steps: Steps, machine: Machine, cleanup: ExitStack, *, is_kept: bool
 
 
 def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
-    """Install, test, upgrade, delete pods, uninstall."""
+    """Try the manifests, install, test, upgrade, delete pods, uninstall."""
+    with steps.step("every manifest before the API server, training Jobs on the node") as notes:
+        notes.append(machine.run_node_tests())
     with steps.step('namespace with PodSecurity "restricted"'):
         release.make_namespace()
     with steps.step("helm install, all pods ready"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,6 +111,19 @@ class Machine:
         """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all."""
         names = [f"localhost/medq-{name}:{TAG}" for name in IMAGES]
         self.call(DEV / "kube", "load-from-podman", *names, seconds=1800)
+
+    def run_node_tests(self) -> str:
+        """The tests that need a node: every manifest before the API server, training Jobs that are killed and called off.
+
+        Returns: Their last line.
+        """
+        self.environment |= {
+            "MEDQ_TEST_KUBECONFIG": self.environment["KUBECONFIG"],
+            "MEDQ_TEST_TRAINING_IMAGE": f"localhost/medq-training:{TAG}",
+            "MEDQ_TEST_CLUSTER_S3": f"http://{S3_USER}:{S3_PASSWORD}@{HOST}:{S3_PORT}",
+        }
+        pytest = (sys.executable, "-m", "pytest", "-q", "--rootdir", ROOT, ROOT / "tests" / "cluster")
+        return self.call(*pytest, seconds=1200).strip().splitlines()[-1]
 
     def make_volumes(self) -> None:
         """The folders of the data and of the index; pods may write by their group."""
