@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,14 +53,15 @@ class Calm(Harm):
 
 @dataclass
 class KillServices(Harm):
-    """At each step another service is killed, so that over six cases each service is killed at each step."""
+    """At each step that is seen a service is killed, so that over six cases each service is killed at each step."""
 
     first: int = 0
 
     def at_step(self, step: Step) -> None:
         """Kill, a moment after the step began."""
         self.pause(float(self.rng.uniform(0, 0.4)))
-        self.world.kill(SERVICES[(step.number + self.first) % len(SERVICES)])
+        which = zlib.crc32(f"{step.arm}/{step.round}/{step.name}".encode()) + self.first
+        self.world.kill(SERVICES[which % len(SERVICES)])
         self.n += 1
 
 
