@@ -15,7 +15,12 @@ from collections.abc import Callable
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
 from services.training.job_log import error_content, progress_content, tell
-from services.training.model_files import fetch_checkpoint, newest_checkpoint, store_checkpoint
+from services.training.model_files import (
+    checkpoint_step,
+    fetch_checkpoint,
+    newest_checkpoint,
+    store_checkpoint,
+)
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import TrainingJob, TrainingSpec
@@ -42,6 +47,10 @@ class CheckpointKeeper:
         tell("progress", progress_content(step))
         newest = newest_checkpoint(self._spec.checkpoints_folder)
         if newest is None or newest == self._kept:
+            return
+        if (
+            checkpoint_step(newest) > step.step
+        ):  # the job is ahead: who goes on from here would never tell of the steps between
             return
         uri = store_checkpoint(self._objects, newest, self._spec.output_folder / "staging")
         self._kept = newest
