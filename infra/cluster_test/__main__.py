@@ -137,8 +137,8 @@ def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
     with steps.step("the same run embedded: same figures") as notes:
         notes.append(_compared(calm, _embedded(machine)))
     with steps.step("helm upgrade during a run: same figures") as notes:
-        # The migration comes first: the pods are replaced when the run is well on its way.
-        upgrade = {"round 0: ingest pool": lambda: release.upgrade(logLevel="DEBUG")}
+        # At the first step that is told: what the runs before have answered is over in a moment, and the migration comes first.
+        upgrade = {"round 0: ": lambda: release.upgrade(logLevel="DEBUG")}
         notes += _disturb(release, calm, "upgraded", upgrade)
     with steps.step("delete each service's pod during a run: same figures") as notes:
         deletions = {step: functools.partial(release.delete_pods_of, name) for step, name in STEP_OF.items()}
