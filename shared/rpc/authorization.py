@@ -14,9 +14,9 @@ from google.protobuf.message import Message
 
 from shared.errors import MedqError, PermissionDenied
 from shared.logs import get_audit_logger
-from shared.rpc.callers import Authenticator, Caller
+from shared.rpc.callers import Authenticator
 from shared.rpc.interceptors import Interceptor, rewrapped
-from shared.rpc.rights import OPEN_SERVICES, is_audited, roles_of
+from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
 _IDS = ("operation_id", "run_id")

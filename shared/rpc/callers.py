@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from shared.errors import InvalidArgument, Unauthenticated
 from shared.rpc.bearer import AUTHORIZATION, SCHEME
-from shared.rpc.rights import Role
+from shared.rpc.rights import Caller
 from shared.settings import AuthSection
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # imported where they are asked for
     from shared.rpc.oidc import JwtVerifier
     from shared.rpc.tokens import StaticCallers
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Somebody who is known.
-
-    Attributes:
-        name: Of the token's entry, the JWT's subject, or the certificate's common name; at most 200 characters.
-        roles: What they are.
-        known_by: "token", "jwt" or "certificate".
-    """
-
-    name: str
-    roles: frozenset[Role]
-    known_by: str
 
 
 class Authenticator:

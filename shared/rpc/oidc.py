@@ -9,9 +9,8 @@ import jwt
 
 from shared.errors import Unauthenticated
 from shared.rpc.bearer import AUTHORIZATION
-from shared.rpc.callers import Caller
 from shared.rpc.issuer_keys import ALGORITHMS, KeysOfFile, KeysOfIssuer
-from shared.rpc.rights import Role
+from shared.rpc.rights import Caller, Role
 from shared.settings import AuthSection
 
 _REQUIRED = ["exp", "iss", "aud", "sub"]

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -21,6 +22,21 @@ class Role(StrEnum):
     OPERATOR = "operator"
     SERVICE = "service"
     ADMIN = "admin"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who is known.
+
+    Attributes:
+        name: Of the token's entry, the JWT's subject, or the certificate's common name; at most 200 characters.
+        roles: What they are.
+        known_by: "token", "jwt" or "certificate".
+    """
+
+    name: str
+    roles: frozenset[Role]
+    known_by: str
 
 
 _READ = frozenset(Role)

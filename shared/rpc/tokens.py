@@ -23,8 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from shared.errors import FailedPrecondition, Unauthenticated
 from shared.reloaded import Reloaded, read_file
-from shared.rpc.callers import Caller
-from shared.rpc.rights import Role
+from shared.rpc.rights import Caller, Role
 
 _PREFIX = "medq_"  # so that scanners for leaked secrets find one
 
