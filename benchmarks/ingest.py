@@ -28,7 +28,7 @@ from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 
 MIN_RATIO = 1.7
-N_IMAGES = 720
+N_IMAGES = 1440
 _N_WARM_UP = 64
 _FIRST_PORT = 50551
 
