@@ -17,13 +17,11 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 from google.protobuf.message import Message
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,7 +31,7 @@ from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.rpc.errors import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
-from shared.tracing import span
+from shared.tracing import at_work
 
 #: Least time between two progress writes of an operation, in seconds.
 PROGRESS_PERIOD_SECONDS = 0.5
@@ -281,7 +279,7 @@ class Operations:
             self._cancelled.add(operation_id)
         try:
             context.check_cancelled()
-            with _told(self._service, operation_id, claimed.kind, request):
+            with at_work(self._service, operation_id, claimed.kind, request):
                 uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
@@ -332,21 +330,6 @@ class Operations:
     def _take_over(self) -> None:
         for operation_id in self._rows.unfinished(self._functions):
             self._submit(operation_id)
-
-
-@contextmanager
-def _told(service: str, operation_id: str, kind: str, request: Message) -> Iterator[None]:
-    """What is logged and traced in here names the operation, and the run, arm and round that it is for."""
-    names = ("run_id", "arm", "round")
-    known = {name: getattr(request, name) for name in names if name in request.DESCRIPTOR.fields_by_name}
-    with (
-        structlog.contextvars.bound_contextvars(operation_id=operation_id, **known),
-        span(
-            f"{service} {kind}",
-            {"medq.operation_id": operation_id, **{f"medq.{n}": v for n, v in known.items()}},
-        ),
-    ):
-        yield
 
 
 def kind_of(request: type[Message]) -> str:

@@ -6,12 +6,14 @@ Spans carry names of methods and kinds, run, round and operation ids, never what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import grpc
+import structlog
+from google.protobuf.message import Message
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import client_interceptor, filters, server_interceptor
 from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
@@ -104,7 +106,13 @@ def handling(group: str, events: Sequence[Event]) -> Iterator[None]:
 
 
 @contextmanager
-def span(name: str, attributes: Mapping[str, str | int]) -> Iterator[None]:
-    """A span around work in this process, a child of the current one."""
-    with trace.get_tracer(_TRACER).start_as_current_span(name, attributes=dict(attributes)):
+def at_work(service: str, operation_id: str, kind: str, request: Message) -> Iterator[None]:
+    """What is logged and traced in here names the operation, and the run, arm and round that it is for."""
+    names = ("run_id", "arm", "round")
+    known = {name: getattr(request, name) for name in names if name in request.DESCRIPTOR.fields_by_name}
+    attributes = {"medq.operation_id": operation_id, **{f"medq.{name}": known[name] for name in known}}
+    with (
+        structlog.contextvars.bound_contextvars(operation_id=operation_id, **known),
+        trace.get_tracer(_TRACER).start_as_current_span(f"{service} {kind}", attributes=attributes),
+    ):
         yield
