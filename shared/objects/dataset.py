@@ -12,7 +12,6 @@ import json
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 from shared.errors import DataLoss, InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
+from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 _FORMAT = "medq-dataset-1"
@@ -92,7 +92,7 @@ def write_dataset(
             files[name] = FileEntry(digest_of(uri), path.stat().st_size, _count_rows(path))
     if not files:
         raise InvalidArgument("a dataset needs at least one file", field="folder", value=folder.name)
-    manifest = Manifest(kind, files, dict(counts), tuple(parents), configuration, seed, _code_version())
+    manifest = Manifest(kind, files, dict(counts), tuple(parents), configuration, seed, VERSION)
     return store.put_bytes(_encode({"format": _FORMAT, **asdict(manifest)}, field="configuration").encode())
 
 
@@ -233,10 +233,3 @@ def _encode(value: Mapping[str, Any], *, field: str) -> str:
         return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"not JSON: {error}", field=field) from None
-
-
-def _code_version() -> str:
-    try:
-        return version("medq-engine")
-    except PackageNotFoundError:
-        return "0.1.0"
