@@ -1,7 +1,7 @@
 """All six services in one process, on unix sockets in a short runtime folder: what a newcomer meets.
 
-The only file that knows this mode. It is one more composition root: it calls each service's `build` and serves what it gets;
-they talk to each other over gRPC as they do on a cluster.
+The only file that knows this mode. It is one more composition root: it calls each service's `build` and serves what that
+gives; they talk to each other over gRPC as they do on a cluster.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer
 from shared.settings import runtime_folder, socket_targets
+
+#: Imported with this module, so that a start waits for no import.
+_BUILD = {name: entry.build for name, entry in REGISTRY.items()}
 
 
 class Embedded:
@@ -48,8 +51,8 @@ class Embedded:
         self._channels = Channels(self.targets, credentials_of(settings["controller"]))
         objects = FolderObjectStore(self.state_folder / "objects")
         self._servers: list[RunningServer] = []
-        for name, entry in REGISTRY.items():
-            service = entry.build(settings[name], self._channels, self._bus, objects)
+        for name, build in _BUILD.items():
+            service = build(settings[name], self._channels, self._bus, objects)
             self._servers.append(RunningServer(service, self._bus, settings[name]))
 
     def start(self) -> None:
