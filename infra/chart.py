@@ -171,7 +171,7 @@ def main() -> None:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if is_check:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not current: run `python -m infra.chart`\n")
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not current: run `python -m infra.chart`.\n")
             raise SystemExit(1)
         path.write_text(text, encoding="utf-8")
 

@@ -19,6 +19,7 @@ import grpc
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from services.migrate import MigrateSettings
 from services.registry import REGISTRY
 from shared.rpc.channels import Channels
 from shared.settings import SERVICES, KafkaSection, S3Section, environment_of
@@ -186,11 +187,11 @@ class World:
         done = subprocess.run(
             [sys.executable, "-m", "services.migrate"],
             cwd=ROOT,
-            env={**os.environ, "MEDQ_MIGRATE_DATABASE_URL": self.database_url},
+            env=os.environ | environment_of(MigrateSettings, database_url=self.database_url),
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"the migration failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"The migration failed: {done.stderr[-2000:]}")
