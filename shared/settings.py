@@ -15,8 +15,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from shared.errors import InvalidArgument
-
 #: The six services, in the order in which an image passes them.
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training", "controller")
 #: Longest path of a unix socket on Linux, in bytes, with the end mark left out.
@@ -162,12 +160,14 @@ def environment_of(settings: type[BaseSettings], **values: Any) -> dict[str, str
         values: Field to value. Of a section counts what was set; None leaves a field as it is by default.
 
     Raises:
-        InvalidArgument: The class has no such field.
+        TypeError: The class has no such field.
     """
     flat: dict[str, Any] = {}
     for field, value in values.items():
         if field not in settings.model_fields:
-            raise InvalidArgument(f"{settings.__name__} has no such field.", field=field)
+            raise TypeError(
+                f"{settings.__name__} has no field {field!r}; pydantic would pass over its variable in silence."
+            )
         if isinstance(value, Section):
             fields = [name for name in type(value).model_fields if name in value.model_fields_set]
             flat |= {f"{field}__{name}": getattr(value, name) for name in fields}
