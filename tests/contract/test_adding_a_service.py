@@ -112,6 +112,16 @@ def _bound_target(server: subprocess.Popen[str]) -> str:
     raise AssertionError("the server ended before it served")
 
 
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_what_is_written_passes_the_linter(copy: Path, command: list[str]) -> None:
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    written = [path for path in add_service("triage", copy) if path.suffix == ".py"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, *written], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
+
+
 def test_what_is_there_is_not_overwritten(copy: Path) -> None:
     add_service("triage", copy)
     with pytest.raises(SystemExit, match="is there already"):

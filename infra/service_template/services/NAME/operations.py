@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from medq.NAME.v1 import NAME_pb2 as pb
-
 from services.NAME.domain.counting import n_words
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
