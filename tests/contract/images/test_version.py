@@ -23,9 +23,9 @@ from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
 folder = pathlib.Path("folder")
 folder.mkdir()
-(folder / "rows.jsonl").write_text("{}\\n")
+(folder / "state.json").write_text("{}")
 store = FolderObjectStore(pathlib.Path("objects"))
-uri = write_dataset(store, "rows", folder, counts={}, parents=[], configuration={}, seed=0)
+uri = write_dataset(store, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0)
 print(json.loads(store.read_bytes(uri))["code_version"])
 """
 
