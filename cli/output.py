@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared import errors
-from shared.rpc.errors import typed
+from shared.status import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
 #: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.

@@ -1,4 +1,4 @@
-"""The errors of the product. They know no transport: the table to gRPC status codes is `shared.rpc.errors`.
+"""The errors of the product. They know no transport: the table to gRPC status codes is `shared.status`.
 
 MedqError
 ├── InvalidArgument      the request can never work as it stands

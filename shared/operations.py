@@ -29,7 +29,7 @@ from shared.database import OUTAGES
 from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
-from shared.rpc.errors import typed
+from shared.status import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
 from shared.tracing import at_work
 

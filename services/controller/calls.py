@@ -37,8 +37,8 @@ from shared.logs import get_logger
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_reason, typed
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation
+from shared.status import from_reason, typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
 #: The arm of what all arms share.

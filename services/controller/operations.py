@@ -11,7 +11,7 @@ from services.controller.replicas import note_replicas
 from services.controller.store import RunStore
 from shared.errors import Cancelled
 from shared.operations import OperationContext
-from shared.rpc.errors import from_reason
+from shared.status import from_reason
 
 _LOOK_SECONDS = 0.25
 #: How long a run that was called off may take to leave the step that it is in.

@@ -13,11 +13,11 @@ import json
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
+from shared.background import BackgroundLoop, Bell
 from shared.database import SERIAL, alone, reader
 from shared.events.bus import Event, EventBus
 from shared.events.cloudevents import decode, encode
-from shared.events.loop import BackgroundLoop, Bell
-from shared.tracing import with_trace
+from shared.events.traces import with_trace
 
 _BATCH = 100
 _LOOK_SECONDS = 0.2

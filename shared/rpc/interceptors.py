@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 
 from shared.errors import MedqError, Unavailable
 from shared.logs import get_logger
-from shared.rpc.errors import STATUS_CODES, to_status, typed
+from shared.status import STATUS_CODES, to_status, typed
 from shared.telemetry import RPC_SECONDS
 
 if TYPE_CHECKING:  # the class is generic in the type stubs alone

@@ -17,7 +17,7 @@ from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token, require_uri
-from shared.rpc.errors import from_reason
+from shared.status import from_reason
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0

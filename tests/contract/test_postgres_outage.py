@@ -18,10 +18,10 @@ from shared.errors import Unavailable
 from shared.events.bus import Event, each
 from shared.events.sqlite import SqliteEventBus
 from shared.operations import OperationContext, Operations
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import postgres_database
 from tests.support.own_server import OwnServer, own_server
 from tests.support.servers import running, short_folder

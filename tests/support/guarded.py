@@ -22,11 +22,11 @@ from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs
 from shared.operation_rows import METADATA
 from shared.operations import Operations
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.rights import Role
 from shared.rpc.server import RunningServer, Service
 from shared.rpc.tokens import entry_text, new_token
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import sqlite_database
 
 GENERATED = Path(__file__).resolve().parents[2] / "shared" / "gen"

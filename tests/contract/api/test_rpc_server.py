@@ -16,10 +16,10 @@ from shared.events.sqlite import SqliteEventBus
 from shared.operation_rows import METADATA
 from shared.operations import Operations
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.ownership import is_owned, own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
 

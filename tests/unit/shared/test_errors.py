@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2
 from sqlalchemy.exc import OperationalError
 
 from shared import errors
-from shared.rpc.errors import STATUS_CODES, from_reason, to_status, typed
+from shared.status import STATUS_CODES, from_reason, to_status, typed
 
 CLASSES = sorted(errors.MedqError.__subclasses__(), key=lambda cls: cls.__name__)
 
