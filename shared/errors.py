@@ -18,6 +18,9 @@ MedqError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class MedqError(Exception):
     """An error that a caller can act on.
@@ -126,3 +129,21 @@ class Internal(MedqError):
     """A defect of the product; its text says nothing of the inside."""
 
     reason = "INTERNAL"
+
+
+def encode_error(error: MedqError) -> dict[str, Any]:
+    """An error as it is stored and sent, of JSON's types: `reason`, `message`, and `metadata` (text to text)."""
+    return {"reason": error.reason, "message": error.message, "metadata": error.metadata}
+
+
+def decode_error(encoded: Mapping[str, Any]) -> MedqError:
+    """The error that was encoded: as by `encode_error`, or with its parts beside each other (an earlier version's jobs).
+
+    Returns: An error of the class that has the reason; `Internal` where there is none.
+    """
+    parts = {**encoded, **encoded.get("metadata", {})}
+    kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
+    named = {name: str(parts[name]) for name in ("field", "value", "remedy") if name in parts}
+    return kinds.get(parts.get("reason", ""), Internal)(
+        str(parts.get("message", "The work failed.")), **named
+    )

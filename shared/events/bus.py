@@ -22,7 +22,8 @@ MAX_ATTEMPTS = 5
 DEAD_LETTER_SUFFIX = ".dlq"
 _TYPE = re.compile(r"medq\.[a-z]+\.[a-z]+(-[a-z]+)+\.v[1-9][0-9]*")
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
-_LARGEST_INTEGER = 2**31 - 1  # a CloudEvents integer
+#: An integer of CloudEvents has 32 bits.
+LARGEST_INTEGER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,10 @@ class Event:
             if not getattr(self, name):
                 raise InvalidArgument(f"an event needs its {name}", field=name)
         for name in ("round", "sequence"):
-            if not 0 <= getattr(self, name) <= _LARGEST_INTEGER:
-                raise InvalidArgument("not within 0..2147483647", field=name, value=getattr(self, name))
+            if not 0 <= getattr(self, name) <= LARGEST_INTEGER:
+                raise InvalidArgument(
+                    f"The number is not within 0..{LARGEST_INTEGER}.", field=name, value=getattr(self, name)
+                )
         if self.time.tzinfo is None:
             raise InvalidArgument("the time of an event needs a time zone", field="time", value=self.time)
         for name in self.attributes:
