@@ -103,9 +103,9 @@ class Operations:
         service: Name of the service, for metrics and logs.
         engine: The service's database.
         functions: Request class to restartable function `(context, request) -> result URI` ("" where it makes none).
-        owner: Stable name of this process; rows that it owned before a restart are its own again at once.
-        n_workers: Operations that run at the same time.
+        owner: Stable name of this process; rows that it owned before a restart are its own again at once. "": the service's.
         lease_seconds: After so long without a sign of life another process takes a row over.
+        n_workers: Operations that run at the same time.
         is_patient: Begin an operation again that ended since what it stands on was `Unavailable`, up to `MAX_ATTEMPTS` times.
 
     The processes of a service share its database, each with another `owner`. A row is claimed only once a worker is free to
@@ -118,9 +118,9 @@ class Operations:
         engine: sa.Engine,
         functions: Mapping[type[Message], OperationFunction],
         *,
-        owner: str = "",
+        owner: str,
+        lease_seconds: float,
         n_workers: int = 2,
-        lease_seconds: float = 30.0,
         is_patient: bool = True,
     ) -> None:
         self._service = service

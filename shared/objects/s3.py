@@ -11,7 +11,6 @@ import hashlib
 import io
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,7 +18,7 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ProtocolError, TimeoutError
 
-from shared.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.errors import Conflict, FailedPrecondition, NotFound, Unavailable
 from shared.objects.s3_client import connect
 from shared.objects.s3_errors import typed_errors
 from shared.objects.store import digest_of, uri_of
@@ -30,7 +29,6 @@ _CHUNK_BYTES = 1 << 20
 _MOST_PARTS = 9_000
 #: A connection that gives less than this over all its time counts as broken, even if it is never silent.
 _LEAST_BYTES_A_SECOND = 32_768
-_LONGEST_PRESIGNED = 7 * 24 * 3600
 _ABSENT = {"NoSuchKey", "NoSuchBucket"}
 
 
@@ -82,25 +80,6 @@ class S3ObjectStore:
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""
         return self._size(digest_of(uri)) is not None
-
-    def presigned_url(self, uri: str, seconds: int) -> str:
-        """A URL that reads an object without credentials, for a browser or a model server; nothing is asked of the endpoint.
-
-        Args:
-            uri: The object's URI; it need not be there yet.
-            seconds: How long the URL is valid, 1 to 604,800 (a week).
-
-        Raises:
-            InvalidArgument: a malformed URI, or another duration.
-        """
-        key = self._key(digest_of(uri))
-        if not 1 <= seconds <= _LONGEST_PRESIGNED:
-            raise InvalidArgument(
-                f"a URL is valid for 1 to {_LONGEST_PRESIGNED} seconds", field="seconds", value=seconds
-            )
-        return self._client.presigned_get_object(
-            self._settings.bucket, key, expires=timedelta(seconds=seconds)
-        )
 
     def _key(self, digest: str) -> str:
         return f"{self._prefix}/{digest[:2]}/{digest}"

@@ -69,7 +69,7 @@ def test_an_operation_goes_on_after_its_database_was_killed(server: OwnServer) -
         engine = database.engine(*SCHEMA.tables)
         bus = SqliteEventBus(folder / "events.sqlite")
         work = Annotating(OracleStore(engine))
-        operations = Operations("oracle", engine, {StartAnnotateRequest: work})
+        operations = Operations("oracle", engine, {StartAnnotateRequest: work}, owner="one", lease_seconds=30)
         name = "medq.operations.v1.OperationsService"
         service = Service("oracle", name, lambda _: None, operations, outbox=OUTBOX, engine=engine)
         settings = ServiceSettings(state_folder=folder, listen=f"unix:{folder}/o.sock", drain_seconds=0.2)

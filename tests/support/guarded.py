@@ -57,7 +57,7 @@ def guarded_server(folder: Path, **settings: object) -> Iterator[RunningServer]:
     """Serve on a free TCP port of this machine."""
     given = {"state_folder": folder, "listen": "127.0.0.1:0", "drain_seconds": 0.2, **settings}
     with sqlite_database(folder) as database, closing(SqliteEventBus(folder / "events.sqlite")) as bus:
-        operations = Operations("guarded", database.engine(METADATA), {})
+        operations = Operations("guarded", database.engine(METADATA), {}, owner="one", lease_seconds=30)
         service = Service("guarded", "medq.controller.v1.ControllerService", _register, operations)
         server = RunningServer(service, bus, ServiceSettings(**given))
         server.start()
