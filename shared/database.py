@@ -77,17 +77,17 @@ def create_engine(url: str, schema: str = "") -> Engine:
         parsed = make_url(url)
     except ArgumentError:
         raise InvalidArgument(
-            "not a database URL", field="url", remedy="use sqlite:////path or postgresql://"
+            "Not a database URL.", field="url", remedy="Use sqlite:////path or postgresql://host/name."
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
         return _create_postgresql(parsed, schema)
     if kind != "sqlite":
         raise InvalidArgument(
-            "no such kind of database", field="url", value=kind, remedy="use sqlite or postgresql"
+            "No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql."
         )
     if parsed.database in (None, "", ":memory:"):
-        raise InvalidArgument("a database in memory is not shared", field="url", remedy="name a file")
+        raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(
         parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}

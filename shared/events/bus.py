@@ -60,21 +60,21 @@ class Event:
     def __post_init__(self) -> None:
         """Refuse what could not travel. Raises InvalidArgument."""
         if not _TYPE.fullmatch(self.type):
-            remedy = "medq.<service>.<noun>-<past-participle>.v1"
-            raise InvalidArgument("not an event type", field="type", value=self.type, remedy=remedy)
+            remedy = "Name it medq.<service>.<noun>-<past-participle>.v1."
+            raise InvalidArgument("Not an event type.", field="type", value=self.type, remedy=remedy)
         for name in ("id", "source"):
             if not getattr(self, name):
-                raise InvalidArgument(f"an event needs its {name}", field=name)
+                raise InvalidArgument(f"An event needs its {name}.", field=name)
         for name in ("round", "sequence"):
             if not 0 <= getattr(self, name) <= LARGEST_INTEGER:
                 raise InvalidArgument(
                     f"The number is not within 0..{LARGEST_INTEGER}.", field=name, value=getattr(self, name)
                 )
         if self.time.tzinfo is None:
-            raise InvalidArgument("the time of an event needs a time zone", field="time", value=self.time)
+            raise InvalidArgument("The time of an event needs a time zone.", field="time", value=self.time)
         for name in self.attributes:
             if not _ATTRIBUTE.fullmatch(name):
-                raise InvalidArgument("not a CloudEvents attribute name", field="attributes", value=name)
+                raise InvalidArgument("Not a CloudEvents attribute name.", field="attributes", value=name)
 
 
 Handler = Callable[[Event], None]
@@ -150,9 +150,9 @@ def each(handler: Handler) -> BatchHandler:
 def check_membership(group: str, handlers: Mapping[str, BatchHandler], batch_size: int) -> None:
     """Refuse a consumer that could do nothing. Raises InvalidArgument."""
     if not group or not handlers:
-        raise InvalidArgument("a consumer needs a group and a handler", field="group", value=group)
+        raise InvalidArgument("A consumer needs a group and a handler.", field="group", value=group)
     if batch_size < 1:
-        raise InvalidArgument("a batch holds at least one event", field="batch_size", value=batch_size)
+        raise InvalidArgument("A batch holds at least one event.", field="batch_size", value=batch_size)
 
 
 def event_id(*parts: str | int) -> str:

@@ -52,13 +52,13 @@ class FolderObjectStore:
                 source.seek(0)
                 if not self._holds(digest, size) and self._store(digest, _chunks(source)) != digest:
                     raise Conflict(
-                        "the file changed while it was read",
+                        "The file changed while it was read.",
                         field="path",
                         value=path.name,
-                        remedy="put it again",
+                        remedy="Put it again.",
                     )
         except (FileNotFoundError, IsADirectoryError):
-            raise NotFound("no such file", field="path", value=path.name) from None
+            raise NotFound("No such file.", field="path", value=path.name) from None
         return uri_of(digest)
 
     def put_bytes(self, data: bytes) -> str:
@@ -118,7 +118,7 @@ class FolderObjectStore:
             with self._path(digest_of(uri)).open("rb") as source:
                 yield from _chunks(source)
         except FileNotFoundError:
-            raise NotFound("no such object", field="uri", value=uri) from None
+            raise NotFound("No such object.", field="uri", value=uri) from None
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

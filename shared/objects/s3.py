@@ -60,7 +60,7 @@ class S3ObjectStore:
                 digest = hashlib.file_digest(source, "sha256").hexdigest()
                 self._put(digest, source.tell(), source, path.name)
         except (FileNotFoundError, IsADirectoryError):
-            raise NotFound("no such file", field="path", value=path.name) from None
+            raise NotFound("No such file.", field="path", value=path.name) from None
         return uri_of(digest)
 
     def put_bytes(self, data: bytes) -> str:
@@ -127,10 +127,10 @@ class S3ObjectStore:
             if error.code == "BucketAlreadyOwnedByYou":  # another process was faster
                 return
             raise FailedPrecondition(
-                f"the bucket is not there and could not be made ({error.code})",
+                f"The bucket is not there and could not be made ({error.code}).",
                 field="s3.bucket",
                 value=self._settings.bucket,
-                remedy="make the bucket, or give the access key the right s3:CreateBucket",
+                remedy="Make the bucket, or give the access key the right s3:CreateBucket.",
             ) from error
 
     def _chunks(self, uri: str) -> Iterator[bytes]:
@@ -160,20 +160,17 @@ class S3ObjectStore:
         except S3Error as error:
             if error.code not in _ABSENT:
                 raise
-            remedy = (
-                f"check s3.bucket: {self._settings.bucket!r} is not there"
-                if error.code == "NoSuchBucket"
-                else ""
-            )
-            raise NotFound("no such object", field="uri", value=uri, remedy=remedy) from error
+            is_lost = error.code == "NoSuchBucket"
+            remedy = f"Check s3.bucket: {self._settings.bucket!r} is not there." if is_lost else ""
+            raise NotFound("No such object.", field="uri", value=uri, remedy=remedy) from error
 
     def _require_progress(self, deadline: float, n_received: int) -> None:
         if time.monotonic() > deadline + n_received / _LEAST_BYTES_A_SECOND:
             raise Unavailable(
-                "the object store is too slow",
+                "The object store is too slow.",
                 field="s3.endpoint",
                 value=self._settings.endpoint,
-                remedy="try again",
+                remedy="Try again.",
             )
 
 
@@ -192,6 +189,6 @@ class _Unchanged:
         is_other = self._left == 0 and (self._digest.hexdigest() != self._expected or self._source.read(1))
         if is_cut or is_other:
             raise Conflict(
-                "the file changed while it was read", field="path", value=self._name, remedy="put it again"
+                "The file changed while it was read.", field="path", value=self._name, remedy="Put it again."
             )
         return data

@@ -23,10 +23,10 @@ def connect(settings: S3Section) -> Minio:
     parts = urlsplit(settings.endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.username:
         raise InvalidArgument(
-            "not an S3 endpoint",
+            "Not an S3 endpoint.",
             field="s3.endpoint",
             value=parts.hostname or "",
-            remedy="http(s)://host:port, without a path; keys are settings of their own",
+            remedy="Give http(s)://host:port, without a path; keys are settings of their own.",
         )
     retry = Retry(
         total=settings.retries,
@@ -54,4 +54,4 @@ def connect(settings: S3Section) -> Minio:
             http_client=pool,
         )
     except ValueError:
-        raise InvalidArgument("not a bucket name", field="s3.bucket", value=settings.bucket) from None
+        raise InvalidArgument("Not a bucket name.", field="s3.bucket", value=settings.bucket) from None

@@ -62,6 +62,6 @@ def digest_of(uri: str) -> str:
     digest = uri.removeprefix(SCHEME)
     if not uri.startswith(SCHEME) or not _DIGEST.fullmatch(digest):
         raise InvalidArgument(
-            "not an object URI", field="uri", value=uri, remedy="sha256: and 64 lower-case hex digits"
+            "Not an object URI.", field="uri", value=uri, remedy="Use sha256: and 64 lower-case hex digits."
         )
     return digest

@@ -211,7 +211,7 @@ def test_the_rights_that_the_remedy_names_are_enough(
 def test_bad_credentials_are_refused_with_a_remedy(s3: str, changes: dict[str, object]) -> None:
     store = S3ObjectStore(section_of(s3).model_copy(update=changes))
     for call in (lambda: store.put_bytes(b"x"), lambda: store.read_bytes("sha256:" + "0" * 64)):
-        with pytest.raises(PermissionDenied, match=r"check s3\.access_key and s3\.secret_key"):
+        with pytest.raises(PermissionDenied, match=r"Check s3\.access_key and s3\.secret_key"):
             call()
 
 
