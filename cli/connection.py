@@ -75,8 +75,8 @@ def _endpoints(server: str, access: Credentials) -> dict[str, str]:
                 controller_pb2.GetEndpointsRequest(), timeout=_FIRST_ANSWER_SECONDS, wait_for_ready=False
             )
         except grpc.RpcError as error:
-            told = typed(error)
-            if not isinstance(told, Unavailable | DeadlineExceeded):
+            known = typed(error)
+            if not isinstance(known, Unavailable | DeadlineExceeded):
                 raise
             raise why_no_connection(server, access.tls) or _silent(server) from None
         return dict(answer.targets)

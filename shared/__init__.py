@@ -1,7 +1,7 @@
 """What two or more services need. Knows nothing of any one service.
 
-A forked child that uses gRPC hangs, so fork support is switched off before gRPC is first imported; children are started as
-new programs.
+A forked child that uses gRPC hangs, so fork support is switched off before gRPC is first imported;
+children are started as new programs.
 """
 
 import os

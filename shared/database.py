@@ -70,8 +70,7 @@ def create_engine(url: str, schema: str = "") -> Engine:
     Returns: A pooled engine, safe to share between threads.
 
     Raises:
-        InvalidArgument: not a URL, a database in memory (each connection would see another one), or another
-            kind of database.
+        InvalidArgument: Not a URL, another kind of database, or one in memory (each connection has its own).
     """
     try:
         parsed = make_url(url)
@@ -121,14 +120,12 @@ insist = retry(
 
 
 def reader(engine: Engine) -> Engine:
-    """The same database for transactions that only read: on SQLite they neither take nor wait for the write
-    lock.
-    """
+    """The same database for transactions that only read; on SQLite they have nothing to do with the write lock."""
     return engine.execution_options(**{_BEGIN: "DEFERRED"})
 
 
-# The change to the write-ahead log does not honour the busy timeout when two processes make a new file at the
-# same moment.
+# The change to the write-ahead log does not honour the busy timeout
+# when two processes make a new file at the same moment.
 @retry(
     retry=retry_if_exception_type(sqlite3.OperationalError),
     stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),

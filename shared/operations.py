@@ -1,12 +1,11 @@
 """Long work: one row and one restartable function an operation.
 
-The row (`shared.operation_rows`) holds state, revision, progress, the request and its digest, the owner and its lease, a typed
-failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is keyed and
-what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it; of gRPC this module uses the table of
-errors alone.
+The row (`shared.operation_rows`) holds state, revision, progress, the request and its digest, the owner and its lease, a
+typed failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is
+keyed and what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it.
 
-Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a progress write never
-fails the work.
+Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a write of
+progress never fails the work.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The one table from errors to gRPC status codes, and the way back.
 
-A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the trailing
-metadata `grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text: failure texts never carry
-`str(exception)`.
+A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the
+trailing metadata `grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text, since no failure's
+text carries `str(exception)`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 #: Name under which the product makes its spans.
 TRACER = "medq"
 # A caller that waits asks each second, and probes ask for ever: neither says anything.
-_TOLD = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
+_TRACED = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
 
 
 def configure_tracing(
@@ -59,13 +59,13 @@ def traced_channel(channel: grpc.Channel) -> grpc.Channel:
     """The channel with a span around each call, whose id travels with it."""
     if not is_tracing():
         return channel
-    traced: grpc.Channel = intercept_channel(channel, client_interceptor(filter_=_TOLD))  # type: ignore[no-untyped-call]
+    traced: grpc.Channel = intercept_channel(channel, client_interceptor(filter_=_TRACED))  # type: ignore[no-untyped-call]
     return traced
 
 
 def tracing_interceptors() -> list[Any]:
     """What a server needs to go on with its callers' traces."""
-    return [server_interceptor(filter_=_TOLD)] if is_tracing() else []  # type: ignore[no-untyped-call]
+    return [server_interceptor(filter_=_TRACED)] if is_tracing() else []  # type: ignore[no-untyped-call]
 
 
 @contextmanager

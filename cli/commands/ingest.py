@@ -13,7 +13,7 @@ from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 
@@ -37,7 +37,7 @@ def ingest(
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = embedding_pb2.StartIngestRequest(

@@ -89,8 +89,7 @@ class Consumer(Protocol):
     def poll(self, wait_seconds: float = 0.0) -> int:
         """Take the next batch (events of one topic, in order), handle it, commit it.
 
-        A handler's exception is recorded, not raised; the events of a batch that failed come again one by
-        one.
+        A handler's exception is recorded, not raised; the events of a failed batch come again one by one.
 
         Args:
             wait_seconds: How long to wait for an event where there is none.
@@ -166,9 +165,7 @@ def event_id(*parts: str | int) -> str:
 
 
 def topic_of(message: type[Message]) -> str:
-    """The topic, which is also the type, of a message's events: `medq.embedding.v1.ImageIngested` travels as
-    `medq.embedding.image-ingested.v1`.
-    """
+    """Topic and type of a message's events: `medq.embedding.image-ingested.v1` of `medq.embedding.v1.ImageIngested`."""
     package, service, version, name = message.DESCRIPTOR.full_name.split(".")
     words = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
     return f"{package}.{service}.{words}.{version}"

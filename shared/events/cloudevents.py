@@ -1,8 +1,8 @@
 """Events as CloudEvents 1.0 in binary mode, as the Kafka protocol binding has it: attributes in headers, the
 message as the value.
 
-Source: CloudEvents 1.0.2, its Kafka binding, and its extension `partitionkey`. Attributes without a value are
-left out.
+Source: CloudEvents 1.0.2, its Kafka binding, and its extension `partitionkey`.
+Attributes without a value are left out.
 """
 
 from __future__ import annotations

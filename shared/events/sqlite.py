@@ -1,7 +1,7 @@
 """The event bus of the embedded form: a log in a SQLite file, with the semantics that Kafka has on a cluster.
 
-Several processes may open the same file; those of one process wake each other at once, the others look five
-times a second.
+Several processes may open the same file. Threads of one process wake each other at once; other processes look
+for news five times a second.
 """
 
 from __future__ import annotations

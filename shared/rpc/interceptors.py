@@ -101,11 +101,11 @@ class ErrorInterceptor(Interceptor):
         # `abort` itself raises a bare Exception, and a caller that has gone can be told nothing: leave both alone.
         if context.code() is not None or not context.is_active():
             raise error
-        told = typed(error)
+        known = typed(error)
         if not isinstance(error, MedqError):
-            trace = None if isinstance(told, Unavailable) else error  # of an outage one line says enough
-            self._log.error("call_failed", method=method, reason=told.reason, exc_info=trace)
-        context.abort_with_status(rpc_status.to_status(to_status(told)))
+            trace = None if isinstance(known, Unavailable) else error  # of an outage one line says enough
+            self._log.error("call_failed", method=method, reason=known.reason, exc_info=trace)
+        context.abort_with_status(rpc_status.to_status(to_status(known)))
 
     def _observe(self, began: float, context: Any, method: str) -> None:
         code = context.code() or grpc.StatusCode.OK
