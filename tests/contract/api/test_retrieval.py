@@ -31,8 +31,8 @@ from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.images import Image
 from shared.rows.selection import Sample, Selection
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.databases import Database
 from tests.support.rows import build as row
 from tests.support.servers import running, short_folder

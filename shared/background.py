@@ -17,9 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Bell:
-    """Wakes the waiting threads of this process; a ring between a look and the wait after it is not
-    missed.
-    """
+    """Wakes the waiting threads of this process; no ring between a look and the wait after it is missed."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -59,11 +57,6 @@ class BackgroundLoop:
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
 
     def close(self) -> None:
         """Stop after the step in hand; one that takes longer than ten seconds is left to end alone."""
