@@ -8,17 +8,17 @@ import signal
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import add_ControllerServiceServicer_to_server
-from services.controller import loop
 from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.adapters.operations_control import OperationsControl
 from services.controller.adapters.sole_controller import SoleController
-from services.controller.calls import Collaborators
-from services.controller.ledger_store import Ledger
+from services.controller.loop import closed_loop
+from services.controller.loop.calls import Collaborators
 from services.controller.migrations import SCHEMA
 from services.controller.operations import run
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
-from services.controller.store import OUTBOX, RunStore
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import OUTBOX, RunStore
 from shared.database import sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -38,7 +38,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     with_ = Collaborators(channels, objects, store, Ledger(engine), control)
     workflows = DbosWorkflows(
         url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite"),
-        functools.partial(loop.run, with_),
+        functools.partial(closed_loop.run, with_),
     )
     operations = Operations(
         "controller",

@@ -1,4 +1,4 @@
-"""The one long operation of the controller: a run, whose work is the durable workflow of `loop.py`."""
+"""The one long operation of the controller: a run, whose work is the durable workflow of `loop/`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import threading
 
 from medq.controller.v1 import controller_pb2 as pb
 from services.controller.adapters.dbos_workflows import DbosWorkflows
-from services.controller.configuration_check import resolve
-from services.controller.replicas import note_replicas
-from services.controller.store import RunStore
+from services.controller.configuration.check import resolve
+from services.controller.loop.replicas import note_replicas
+from services.controller.store.runs import RunStore
 from shared.errors import Cancelled
 from shared.operations import OperationContext
 from shared.rpc.errors import from_reason

@@ -9,13 +9,13 @@ import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1 import controller_pb2_grpc as pb_grpc
-from services.controller.calls import Collaborators
-from services.controller.configuration import StopSection
-from services.controller.configuration_check import check, effective_yaml, require
-from services.controller.decisions import limits_of
+from services.controller.configuration.check import check, effective_yaml, require
+from services.controller.configuration.models import StopSection
 from services.controller.domain.ledger import Cost, Entry, Limits
-from services.controller.reports import encode, report_of
-from services.controller.store import Result, RunRow
+from services.controller.loop.calls import Collaborators
+from services.controller.loop.decisions import limits_of
+from services.controller.report.reports import encode, report_of
+from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations

@@ -17,7 +17,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.controller.v1.events_pb2 import RoundCompleted
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from services.controller.decisions import ROUND_COMPLETED
+from services.controller.loop.decisions import ROUND_COMPLETED
 from services.controller.main import build
 from services.controller.settings import ControllerSettings
 from shared.errors import (

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
-from services.controller.configuration import RunConfiguration, Section
-from services.controller.inputs import Inputs
-from services.controller.steps import Steps
+from services.controller.configuration.models import RunConfiguration, Section
+from services.controller.loop.inputs import Inputs
+from services.controller.loop.steps import Steps
 from services.evaluation.service import Evaluation
 from services.oracle.service import Oracle
 from services.retrieval.service import Retrieval

@@ -4,9 +4,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import ArmFacts, RoundFacts, assemble
-from services.controller.report_html import render
+from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from tests.support.loop_services import put_image
 

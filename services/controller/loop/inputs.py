@@ -9,8 +9,8 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.calls import Calls
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
+from services.controller.loop.calls import Calls
 
 
 @dataclass(frozen=True)

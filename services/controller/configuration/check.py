@@ -10,8 +10,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.controller.configuration import ArmSection, RunConfiguration
-from services.controller.configuration_paths import (
+from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.paths import (
     DATA_PATHS,
     Problem,
     can_exist,
@@ -19,7 +19,7 @@ from services.controller.configuration_paths import (
     path_problems,
     relative_paths,
 )
-from services.controller.configuration_yaml import read_mapping
+from services.controller.configuration.text import read_mapping
 from shared.errors import InvalidArgument
 
 _PAGE = "docs/configuration.md lists every key with its range."

@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from services.controller.calls import Collaborators
 from services.controller.domain.report import assemble
-from services.controller.report_facts import arms_of, evaluations_of, measured_of
-from services.controller.report_html import render
+from services.controller.loop.calls import Collaborators
+from services.controller.report.facts import arms_of, evaluations_of, measured_of
+from services.controller.report.page import render
 from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import uri_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
 

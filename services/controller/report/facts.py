@@ -9,8 +9,8 @@ from typing import Any
 
 from services.controller.domain.ledger import totals
 from services.controller.domain.report import ArmFacts, RoundFacts
-from services.controller.ledger_store import Ledger
-from services.controller.store import Result, RunRow, RunStore
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import Result, RunRow, RunStore
 from shared.objects.dataset import read_manifest, read_rows
 from shared.objects.store import ObjectStore, uri_of
 

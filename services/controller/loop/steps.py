@@ -12,13 +12,13 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.calls import Calls, Made
-from services.controller.configuration import ArmSection, RunConfiguration
-from services.controller.decisions import complete_round, decide
+from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.domain.seeds import derive_seed
-from services.controller.inputs import Inputs
-from services.controller.replicas import answer_in_shards
-from services.controller.report_facts import read_json
+from services.controller.loop.calls import Calls, Made
+from services.controller.loop.decisions import complete_round, decide
+from services.controller.loop.inputs import Inputs
+from services.controller.loop.replicas import answer_in_shards
+from services.controller.report.facts import read_json
 from shared.errors import BudgetExhausted, FailedPrecondition
 
 _STRATEGIES = {

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 
 from medq.controller.v1.events_pb2 import RoundCompleted
-from services.controller.calls import Calls
-from services.controller.configuration import RunConfiguration, StopSection
+from services.controller.configuration.models import RunConfiguration, StopSection
 from services.controller.domain.gains import Gains, paired_gains
 from services.controller.domain.ledger import Limits, is_spent
 from services.controller.domain.plateau import is_plateau, regression_gate
 from services.controller.domain.seeds import derive_seed
+from services.controller.loop.calls import Calls
 from services.controller.ports import StepOutcome
-from services.controller.store import Result
+from services.controller.store.runs import Result
 from shared.events.bus import Event, event_id
 from shared.objects.dataset import read_rows
 from shared.statistics import Interval

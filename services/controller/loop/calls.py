@@ -26,11 +26,11 @@ from tenacity import (
 from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from services.controller.domain.ledger import Cost, Limits
-from services.controller.ledger_store import Ledger
-from services.controller.other_services import STUBS, find, is_passing, method_of
+from services.controller.loop.other_services import STUBS, find, is_passing, method_of
 from services.controller.ports import Durable, RunControl, StepOutcome
-from services.controller.report_facts import read_json
-from services.controller.store import Result, RunStore
+from services.controller.report.facts import read_json
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import Result, RunStore
 from shared.database import OUTAGES
 from shared.errors import Cancelled, MedqError
 from shared.logs import get_logger

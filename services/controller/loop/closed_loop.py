@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from itertools import count
 
-from services.controller.calls import SHARED_ARM, Calls, Collaborators
-from services.controller.configuration import RunConfiguration
-from services.controller.inputs import prepare
+from services.controller.configuration.models import RunConfiguration
+from services.controller.loop.calls import SHARED_ARM, Calls, Collaborators
+from services.controller.loop.inputs import prepare
+from services.controller.loop.steps import Steps, until_stopped
 from services.controller.ports import Durable, StepOutcome
-from services.controller.reports import publish_report
-from services.controller.steps import Steps, until_stopped
+from services.controller.report.reports import publish_report
 from shared.database import insist
 from shared.errors import MedqError
 

@@ -1,6 +1,6 @@
 """The YAML file of a run, as frozen models: every key, its default, its range, and whether the paper or we chose the default.
 
-`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `configuration_check` reads a file.
+`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `check` reads a file.
 """
 
 from __future__ import annotations

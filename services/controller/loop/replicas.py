@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from medq.evaluation.v1.evaluation_pb2 import StartEvaluateRequest
-from services.controller.calls import SHARED_ARM, Calls
-from services.controller.store import Result, RunStore
+from services.controller.loop.calls import SHARED_ARM, Calls
+from services.controller.store.runs import Result, RunStore
 
 _STEP = "evaluation_replicas"
 
