@@ -14,7 +14,8 @@ from services.controller.adapters.sole_controller import SoleController
 from services.controller.loop import closed_loop
 from services.controller.loop.calls import Collaborators
 from services.controller.migrations import SCHEMA
-from services.controller.operations import run
+from services.controller.operations import ControllerOperations
+from services.controller.report.reports import Reports
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
 from services.controller.store.ledger import Ledger
@@ -34,16 +35,18 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     engine = open_database(settings, SCHEMA)
     url = settings.database_url.get_secret_value()
     sole = SoleController(url, _end_this_process) if url else None
-    store, control = RunStore(engine), OperationsControl()
-    with_ = Collaborators(channels, objects, store, Ledger(engine), control)
+    store, ledger, control = RunStore(engine), Ledger(engine), OperationsControl()
+    reports = Reports(objects, store, ledger)
+    collaborators = Collaborators(channels, objects, store, ledger, reports, control)
     workflows = DbosWorkflows(
         url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite"),
-        functools.partial(closed_loop.run, with_),
+        functools.partial(closed_loop.run, collaborators),
     )
+    work = ControllerOperations(workflows, store, settings.evaluation_replicas)
     operations = Operations(
         "controller",
         engine,
-        {pb.StartRunRequest: functools.partial(run, workflows, store, settings.evaluation_replicas)},
+        {pb.StartRunRequest: work.run},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=settings.max_runs,
@@ -51,7 +54,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, with_, endpoints)
+    servicer = Controller(operations, store, ledger, reports, endpoints)
 
     def close() -> None:
         workflows.close()

@@ -42,7 +42,7 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
         reason = "regression"
     elif is_plateau(history, minimum_gain=stop.min_gain, patience=stop.patience):
         reason = "plateau"
-    elif is_spent(limits_of(stop), *calls.with_.ledger.committed(calls.run_id)):
+    elif is_spent(limits_of(stop), *calls.collaborators.ledger.committed(calls.run_id)):
         reason = "budget"
     else:
         reason = "rounds" if calls.round >= configuration.rounds else ""
@@ -55,7 +55,7 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
         else {},
         "regressions": [asdict(one) for one in lost],
     }
-    calls.with_.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
+    calls.collaborators.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
     return outcome
 
 
@@ -65,11 +65,11 @@ def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
         return None
     uris = {
         result.round: result.uri
-        for result in calls.with_.store.results(calls.run_id)
+        for result in calls.collaborators.store.results(calls.run_id)
         if (result.arm, result.step) == (calls.arm, "evaluate_dev")
     }
     before, after = (
-        read_rows(calls.with_.objects, uris[number], "answers.jsonl")
+        read_rows(calls.collaborators.objects, uris[number], "answers.jsonl")
         for number in (calls.round - 1, calls.round)
     )
     return paired_gains(before, after, seed=derive_seed(configuration.seed, calls.arm, calls.round, "decide"))
@@ -79,7 +79,7 @@ def _earlier_gains(calls: Calls) -> list[Interval]:
     """The gains of the rounds before this one, oldest first."""
     decided = [
         result
-        for result in calls.with_.store.results(calls.run_id)
+        for result in calls.collaborators.store.results(calls.run_id)
         if (result.arm, result.step) == (calls.arm, "decide") and 0 < result.round < calls.round
     ]
     return [Interval(**result.detail["gain"]) for result in sorted(decided, key=lambda result: result.round)]
@@ -101,7 +101,7 @@ def complete_round(calls: Calls, model: str, sequence: int, reason: str) -> Step
         operation_id=calls.run_id,
         sequence=sequence,
     )
-    calls.with_.store.record(
+    calls.collaborators.store.record(
         calls.run_id, Result(calls.arm, calls.round, step, detail={"reason": reason}), event
     )
     return {}

@@ -1,9 +1,10 @@
-"""What a step needs of the services that it calls: their stubs, the names of their methods, which errors pass, what they have."""
+"""What a step needs of the services that it calls: their RPCs that start operations, which errors pass, what they have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import grpc
 
@@ -15,23 +16,41 @@ from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 
-STUBS: dict[str, Callable[[grpc.Channel], Any]] = {
-    "embedding": EmbeddingServiceStub,
-    "retrieval": RetrievalServiceStub,
-    "evaluation": EvaluationServiceStub,
-    "oracle": OracleServiceStub,
-    "training": TrainingServiceStub,
-}
+
+class StartRequest(Protocol):
+    """A `Start...Request`."""
+
+    operation_id: str
+
+
+RequestT = TypeVar("RequestT", bound=StartRequest)
+
+
+@dataclass(frozen=True)
+class Start(Generic[RequestT]):
+    """An RPC that starts an operation: whose it is, and the method of the stub on a channel."""
+
+    service: str
+    method: Callable[[grpc.Channel], Callable[[RequestT], object]]
+
+
+INGEST = Start("embedding", lambda channel: EmbeddingServiceStub(channel).StartIngest)
+INDEX_IMAGES = Start("retrieval", lambda channel: RetrievalServiceStub(channel).StartIndexImages)
+SELECT_SAMPLES = Start("retrieval", lambda channel: RetrievalServiceStub(channel).StartSelectSamples)
+IMPORT_BENCHMARK = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartImportBenchmark)
+EVALUATE = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartEvaluate)
+MINE_FAILURES = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartMineFailures)
+IMPORT_KNOWN_ANSWERS = Start("oracle", lambda channel: OracleServiceStub(channel).StartImportKnownAnswers)
+ANNOTATE = Start("oracle", lambda channel: OracleServiceStub(channel).StartAnnotate)
+IMPORT_MODEL = Start("training", lambda channel: TrainingServiceStub(channel).StartImportModel)
+BUILD_DATASET = Start("training", lambda channel: TrainingServiceStub(channel).StartBuildDataset)
+TRAIN = Start("training", lambda channel: TrainingServiceStub(channel).StartTrain)
+
 _PASSING = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.RESOURCE_EXHAUSTED,
 )
-
-
-def method_of(request: Any) -> str:
-    """The method that takes a request: `StartIngestRequest` -> "StartIngest"."""
-    return type(request).__name__.removesuffix("Request")
 
 
 def is_passing(error: BaseException) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from google.protobuf.message import Message
-
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
@@ -17,6 +15,16 @@ from services.controller.domain.seeds import derive_seed
 from services.controller.loop.calls import Calls, Made
 from services.controller.loop.decisions import complete_round, decide
 from services.controller.loop.inputs import Inputs
+from services.controller.loop.other_services import (
+    ANNOTATE,
+    BUILD_DATASET,
+    EVALUATE,
+    MINE_FAILURES,
+    SELECT_SAMPLES,
+    TRAIN,
+    RequestT,
+    Start,
+)
 from services.controller.loop.replicas import answer_in_shards
 from services.controller.report.facts import read_json
 from shared.errors import BudgetExhausted, FailedPrecondition
@@ -91,7 +99,7 @@ class Steps:
             max_clusters=section.max_clusters,
             n_runs=self.configuration.evaluate.runs,
         )
-        made = self._operate("mine_failures", "evaluation", request)
+        made = self._operate("mine_failures", MINE_FAILURES, request)
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
@@ -111,7 +119,7 @@ class Steps:
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
         )
-        made = self._operate("select_samples", "retrieval", request)
+        made = self._operate("select_samples", SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
     def annotate(self, samples: str) -> str:
@@ -139,10 +147,10 @@ class Steps:
             policy=policy,
             seed=self._seed("annotate"),
         )
-        made = self._operate("annotate", "oracle", request)
+        made = self._operate("annotate", ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):
-            told = read_json(self.calls.with_.objects, made.uri, "summary.json")
-            is_stopped = any(told["stopped"].values())  # calls end early for the budget alone
+            summary = read_json(self.calls.collaborators.objects, made.uri, "summary.json")
+            is_stopped = any(summary["stopped"].values())  # calls end early for the budget alone
             raise ArmEnded("budget" if is_stopped else "no_decisions", self)
         return made.uri
 
@@ -167,7 +175,7 @@ class Steps:
             is_quality_assurance_off=not has_assurance,
         )
         try:
-            made = self._operate("build_dataset", "training", request)
+            made = self._operate("build_dataset", BUILD_DATASET, request)
         except FailedPrecondition as error:
             if error.field != "decisions_uri":
                 raise
@@ -193,7 +201,7 @@ class Steps:
             round=self.calls.round,
             arm=self.arm.name,
         )
-        return self._operate("train", "training", request).uri
+        return self._operate("train", TRAIN, request).uri
 
     def stop_if_done(self) -> None:
         """End the arm at a regression, a plateau, a spent budget, or after the last round."""
@@ -229,12 +237,12 @@ class Steps:
             extractor=_EXTRACTORS[section.extractor],
         )
         answer_in_shards(self.calls, step, request)
-        return self._operate(step, "evaluation", request).uri
+        return self._operate(step, EVALUATE, request).uri
 
-    def _operate(self, step: str, service: str, request: Message) -> Made:
+    def _operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
         """A step on another service; where the run's budget does not cover it, the arm ends."""
         try:
-            return self.calls.operate(step, service, request)
+            return self.calls.operate(step, start, request)
         except BudgetExhausted as error:
             if not error.field.startswith("stop."):  # another limit: of a message, of callers
                 raise

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from services.controller.domain.ledger import totals
+from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.report import ArmFacts, RoundFacts
-from services.controller.store.ledger import Ledger
-from services.controller.store.runs import Result, RunRow, RunStore
+from services.controller.store.runs import Result, RunRow
 from shared.objects.dataset import read_manifest, read_rows
 from shared.objects.store import ObjectStore, uri_of
 
@@ -36,7 +35,7 @@ def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[Ar
     return arms
 
 
-def measured_of(store: RunStore, ledger: Ledger, run: RunRow, failure: str) -> dict[str, Any]:
+def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
     """Every time, cost and URI of a run."""
     steps = [
         {
@@ -44,7 +43,7 @@ def measured_of(store: RunStore, ledger: Ledger, run: RunRow, failure: str) -> d
             "operation_id": result.operation_id, "uri": result.uri, "worked_seconds": result.worked_seconds,
             "attempts": result.attempts,
         }
-        for result in store.results(run.run_id)
+        for result in results
         if result.operation_id
     ]  # fmt: skip
     return {
@@ -52,7 +51,7 @@ def measured_of(store: RunStore, ledger: Ledger, run: RunRow, failure: str) -> d
         "create_time": datetime.fromtimestamp(run.created_at, UTC).isoformat(),
         "failure": failure or None,
         "steps": steps,
-        "ledger": totals(ledger.all_entries(run.run_id)),
+        "ledger": totals(costs),
     }
 
 
