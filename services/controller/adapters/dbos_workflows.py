@@ -116,9 +116,8 @@ class DbosWorkflows:
                     }
                 )
 
-                def workflow(
-                    run_id: str,
-                ) -> StepOutcome:  # DBOS marks it, which a bound method does not allow
+                # DBOS marks the function, which a bound method does not allow.
+                def workflow(run_id: str) -> StepOutcome:
                     return self._run(run_id)
 
                 decorate = DBOS.workflow(name="closed_loop", max_recovery_attempts=_MAX_RECOVERIES)

@@ -5,23 +5,50 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-Strategy = Literal["failure_driven", "random", "uniform_capability"]
-Questions = Literal["capability_driven", "seed_rule"]
-Modality = Literal["", "mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
+from medq.evaluation.v1 import evaluation_pb2
+from medq.oracle.v1 import oracle_pb2
+from medq.retrieval.v1 import retrieval_pb2
+from medq.training.v1 import training_pb2
+from shared.rows.vocabulary import MODALITIES, UNKNOWN
+from shared.rpc.choices import choices
+
+STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
+QUESTION_MODES = choices(oracle_pb2.QuestionMode.DESCRIPTOR)
+EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
+LOSSES = choices(training_pb2.LossReduction.DESCRIPTOR)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    """Marks a text that is one of these names."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.literal_schema(list(self.names))
+
+
+Strategy = Annotated[str, _OneOf(tuple(STRATEGIES))]
+Questions = Annotated[str, _OneOf(tuple(QUESTION_MODES))]
+Extractor = Annotated[str, _OneOf(tuple(EXTRACTORS))]
+Loss = Annotated[str, _OneOf(tuple(LOSSES))]
+Modality = Annotated[str, _OneOf(("", *MODALITIES, UNKNOWN))]
 
 
 class Section(BaseModel):
@@ -89,7 +116,7 @@ class EvaluateSection(Section):
     )
     top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
     max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
-    extractor: Literal["strict", "official"] = Field(
+    extractor: Extractor = Field(
         "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
     )
 
@@ -174,7 +201,7 @@ class TrainSection(Section):
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
     batch_size: int = Field(16, ge=1, le=65_536, description="Ours: samples per optimiser step and device.")
     gradient_accumulation: int = Field(1, ge=1, le=65_536, description="Ours: batches per optimiser step.")
-    loss: Literal["token_mean", "sample_sum"] = Field(
+    loss: Loss = Field(
         "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
     )
     warmup_ratio: float = Field(

@@ -11,6 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import to_builtins
+
+from shared.rows.annotation import Decision, Summary
+from shared.rows.evaluation import Scores
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.selection import Selection
+from shared.rows.training import Dropped, Training
+
 Json = dict[str, Any]
 SCHEMA_VERSION = 1
 #: Images of a prototype that the report names.
@@ -19,28 +27,47 @@ _PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
 
 @dataclass(frozen=True)
+class FailureFacts:
+    """Where a model failed: the rows, and `counts` of their manifest."""
+
+    capabilities: Sequence[CapabilityErrorRate]
+    prototypes: Sequence[PrototypeRow]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class AnnotationFacts:
+    """Whose answers were adopted, and the summary of it."""
+
+    decisions: Sequence[Decision]
+    summary: Summary
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What is trained on: `counts` of the manifest, and what was left out."""
+
+    counts: Mapping[str, int]
+    dropped: Sequence[Dropped]
+
+
+@dataclass(frozen=True)
 class RoundFacts:
     """What is known of one round of one arm; None where the loop has not been.
 
     Attributes:
         round: From 0; the model after so many trainings.
-        dev, test: `scores.json` of the evaluations.
-        failures: `capabilities`, `prototypes`: the rows; `counts` of the manifest.
-        selection: `selection.json`.
-        decisions: `rows` of `decisions.jsonl`; `summary`: `summary.json`.
-        dataset: `counts` of the manifest; `dropped`: the rows of `dropped.jsonl`.
-        training: `training.json`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
 
     round: int
-    dev: Json | None = None
-    test: Json | None = None
-    failures: Json | None = None
-    selection: Json | None = None
-    decisions: Json | None = None
-    dataset: Json | None = None
-    training: Json | None = None
+    dev: Scores | None = None
+    test: Scores | None = None
+    failures: FailureFacts | None = None
+    selection: Selection | None = None
+    annotation: AnnotationFacts | None = None
+    dataset: DatasetFacts | None = None
+    training: Training | None = None
     decision: Json | None = None
 
 
@@ -75,11 +102,6 @@ def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> J
     }
 
 
-def count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:
-    """How often each value of a key occurs; rows where it is empty are left out."""
-    return dict(sorted(Counter(str(row[key]) for row in rows if row.get(key)).items()))
-
-
 def _arm(arm: ArmFacts) -> Json:
     return {
         "strategy": arm.strategy,
@@ -93,63 +115,71 @@ def _round(facts: RoundFacts) -> Json:
     decision = facts.decision
     return {
         "round": facts.round,
-        "dev": facts.dev,
-        "test": facts.test,
+        "dev": to_builtins(facts.dev),
+        "test": to_builtins(facts.test),
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
         "failures": None if facts.failures is None else _failures(facts.failures),
-        "selection": facts.selection,
-        "annotation": None if facts.decisions is None else _annotation(facts.decisions),
+        "selection": to_builtins(facts.selection),
+        "annotation": None if facts.annotation is None else _annotation(facts.annotation),
         "dataset": None if facts.dataset is None else _dataset(facts.dataset),
         "training": None if facts.training is None else _training(facts.training),
     }
 
 
-def _failures(facts: Json) -> Json:
+def _failures(facts: FailureFacts) -> Json:
     prototypes = [
         {
-            "prototype_id": row["prototype_id"],
-            "size": row["size"],
-            "image_ids": sorted(row["image_ids"])[:_IMAGES_PER_PROTOTYPE],
-            "profile": row["profile"],
+            "prototype_id": row.prototype_id,
+            "size": row.size,
+            "image_ids": sorted(row.image_ids)[:_IMAGES_PER_PROTOTYPE],
+            "profile": row.profile,
         }
-        for row in facts["prototypes"]
+        for row in facts.prototypes
     ]
     return {
-        "n_failures": facts["counts"]["failures"],
-        "n_items": facts["counts"]["items"],
-        "n_unscored": facts["counts"]["unscored"],
-        "capabilities": facts["capabilities"],
+        "n_failures": facts.counts["failures"],
+        "n_items": facts.counts["items"],
+        "n_unscored": facts.counts["unscored"],
+        "capabilities": to_builtins(facts.capabilities),
         "n_prototypes": len(prototypes),
         "prototypes": prototypes,
     }
 
 
-def _annotation(facts: Json) -> Json:
+def _annotation(facts: AnnotationFacts) -> Json:
     """Routes and reviews; what they cost is in the ledger, not here."""
-    rows, summary = facts["rows"], facts["summary"]
+    rows, summary = facts.decisions, facts.summary
     return {
         "n_decisions": len(rows),
-        "n_simulated": sum(bool(row["simulated"]) for row in rows),
-        "routes": count(rows, "route"),
-        "actions": count(rows, "expert_action"),
-        **{key: summary.get(key) for key in ("review_share", "residual_error", "unanswered", "stopped")},
+        "n_simulated": sum(row.simulated for row in rows),
+        "routes": _count(row.route for row in rows),
+        "actions": _count(row.expert_action for row in rows),
+        "review_share": summary.review_share,
+        "residual_error": to_builtins(summary.residual_error),
+        "unanswered": summary.unanswered,
+        "stopped": summary.stopped,
     }
 
 
-def _dataset(facts: Json) -> Json:
-    counts = {f"n_{name}": n for name, n in facts["counts"].items() if name != "dropped"}
-    return {**counts, "dropped": count(facts["dropped"], "reason")}
+def _dataset(facts: DatasetFacts) -> Json:
+    counts = {f"n_{name}": n for name, n in facts.counts.items() if name != "dropped"}
+    return {**counts, "dropped": _count(row.reason for row in facts.dropped)}
 
 
-def _training(facts: Json) -> Json:
+def _training(training: Training) -> Json:
     """The numbers of a training, and the loss (nats) at its first and last logged step."""
-    losses = [point["loss"] for point in facts.get("loss_curve", [])]
+    losses = [point.loss for point in training.loss_curve]
     return {
-        **{key: value for key, value in facts.items() if isinstance(value, int | float)},
+        **{key: value for key, value in to_builtins(training).items() if isinstance(value, int | float)},
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
     }
+
+
+def _count(values: Iterable[str]) -> dict[str, int]:
+    """How often each value occurs; the empty one is left out."""
+    return dict(sorted(Counter(value for value in values if value).items()))
 
 
 def _split_paths(configuration: Json) -> tuple[Json, Json]:

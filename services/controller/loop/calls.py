@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 import grpc
+from msgspec import to_builtins
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -27,15 +28,15 @@ from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.other_services import RequestT, Start, find, is_passing
 from services.controller.ports import Durable, RunControl, StepOutcome
-from services.controller.report.facts import read_json
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
 from shared.database import OUTAGES
 from shared.errors import Cancelled, MedqError
 from shared.logs import get_logger
-from shared.objects.dataset import read_manifest
+from shared.objects.dataset import read_manifest, read_object
 from shared.objects.store import ObjectStore
+from shared.rows.evaluation import Scores
 from shared.rpc.channels import Channels
 from shared.rpc.errors import from_reason, typed
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation
@@ -208,14 +209,12 @@ class Calls:
         """The rows of each file of a dataset, and the overall score of an evaluation."""
         if not uri:
             return {"rows": {}}
-        files = read_manifest(self.collaborators.objects, uri).files
-        detail: StepOutcome = {
-            "rows": {name: entry.rows for name, entry in files.items() if entry.rows is not None}
-        }
-        if "scores.json" in files:
-            scores = read_json(self.collaborators.objects, uri, "scores.json")
-            detail["overall"] = scores["perception"]["overall"]
-        return detail
+        objects = self.collaborators.objects
+        manifest = read_manifest(objects, uri)
+        rows = {name: entry.rows for name, entry in manifest.files.items() if entry.rows is not None}
+        if manifest.kind != "evaluation":
+            return {"rows": rows}
+        return {"rows": rows, "overall": to_builtins(read_object(objects, uri, Scores).perception.overall)}
 
     def _outlasting(self) -> Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""

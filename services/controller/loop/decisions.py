@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from medq.controller.v1.events_pb2 import RoundCompleted
 from services.controller.configuration.models import RunConfiguration, StopSection
@@ -14,11 +13,11 @@ from services.controller.domain.seeds import derive_seed
 from services.controller.loop.calls import Calls
 from services.controller.ports import StepOutcome
 from services.controller.store.runs import Result
-from shared.events.bus import Event, event_id
+from shared.events.bus import event_of
 from shared.objects.dataset import read_rows
+from shared.rows.evaluation import Answer
 from shared.statistics import Interval
 
-ROUND_COMPLETED = "medq.controller.round-completed.v1"
 _HOUR_SECONDS = 3600.0
 
 
@@ -69,7 +68,7 @@ def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
         if (result.arm, result.step) == (calls.arm, "evaluate_dev")
     }
     before, after = (
-        read_rows(calls.collaborators.objects, uris[number], "answers.jsonl")
+        read_rows(calls.collaborators.objects, uris[number], Answer)
         for number in (calls.round - 1, calls.round)
     )
     return paired_gains(before, after, seed=derive_seed(configuration.seed, calls.arm, calls.round, "decide"))
@@ -88,14 +87,11 @@ def _earlier_gains(calls: Calls) -> list[Interval]:
 def complete_round(calls: Calls, model: str, sequence: int, reason: str) -> StepOutcome:
     """Note the end of a round, and of the arm where there is a reason, and publish it in the same transaction."""
     step = "stop" if reason else "complete"
-    body = RoundCompleted(arm=calls.arm, round=calls.round, model_uri=model, is_last=bool(reason))
-    event = Event(
-        id=event_id(ROUND_COMPLETED, calls.run_id, calls.arm, calls.round),
-        type=ROUND_COMPLETED,
-        source="medq/controller",
+    message = RoundCompleted(arm=calls.arm, round=calls.round, model_uri=model, is_last=bool(reason))
+    event = event_of(
+        message,
+        (calls.run_id, calls.arm, calls.round),
         key=calls.run_id,
-        data=body.SerializeToString(deterministic=True),
-        time=datetime.now(UTC),
         run_id=calls.run_id,
         round=calls.round,
         operation_id=calls.run_id,

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services.controller.domain.ledger import Entry, totals
-from services.controller.domain.report import ArmFacts, RoundFacts
+from services.controller.domain.report import (
+    AnnotationFacts,
+    ArmFacts,
+    DatasetFacts,
+    FailureFacts,
+    RoundFacts,
+)
 from services.controller.store.runs import Result, RunRow
-from shared.objects.dataset import read_manifest, read_rows
-from shared.objects.store import ObjectStore, uri_of
+from shared.objects.dataset import read_manifest, read_object, read_rows
+from shared.objects.store import ObjectStore
+from shared.rows.annotation import Decision, Summary
+from shared.rows.evaluation import Scores
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.fields import Row
+from shared.rows.selection import Selection
+from shared.rows.training import Dropped, Training
 
+RowT = TypeVar("RowT", bound=Row)
 _EVALUATIONS = ("evaluate_dev", "evaluate_test")
 #: The step whose detail says why an arm stopped.
 STOP = "stop"
@@ -63,61 +75,41 @@ def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
     return [result.uri for result in found]
 
 
-def read_json(objects: ObjectStore, uri: str, name: str) -> dict[str, Any]:
-    """A file of a dataset that holds one JSON object."""
-    content: dict[str, Any] = json.loads(
-        objects.read_bytes(uri_of(read_manifest(objects, uri).files[name].sha256))
-    )
-    return content
-
-
 def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFacts:
-    by_step = {result.step: result for result in results if result.round == number}
+    uris = {result.step: result.uri for result in results if result.round == number}
+    decisions = [result.detail for result in results if (result.round, result.step) == (number, "decide")]
 
-    def of(step: str, name: str) -> dict[str, Any] | None:
-        return read_json(objects, by_step[step].uri, name) if step in by_step else None
+    def of(step: str, row: type[RowT]) -> RowT | None:
+        return read_object(objects, uris[step], row) if step in uris else None
 
     return RoundFacts(
         round=number,
-        dev=of("evaluate_dev", "scores.json"),
-        test=of("evaluate_test", "scores.json"),
-        failures=_failures(objects, by_step),
-        selection=of("select_samples", "selection.json"),
-        decisions=_decisions(objects, by_step),
-        dataset=_dataset(objects, by_step),
-        training=of("train", "training.json"),
-        decision=by_step["decide"].detail if "decide" in by_step else None,
+        dev=of("evaluate_dev", Scores),
+        test=of("evaluate_test", Scores),
+        failures=_failures(objects, uris.get("mine_failures")),
+        selection=of("select_samples", Selection),
+        annotation=_annotation(objects, uris.get("annotate")),
+        dataset=_dataset(objects, uris.get("build_dataset")),
+        training=of("train", Training),
+        decision=decisions[0] if decisions else None,
     )
 
 
-def _failures(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str, Any] | None:
-    if "mine_failures" not in by_step:
+def _failures(objects: ObjectStore, uri: str | None) -> FailureFacts | None:
+    if uri is None:
         return None
-    uri = by_step["mine_failures"].uri
-    manifest = read_manifest(objects, uri)
-    return {
-        "capabilities": read_rows(objects, uri, "capabilities.jsonl"),
-        "prototypes": read_rows(objects, uri, "prototypes.jsonl"),
-        "counts": dict(manifest.counts),
-    }
+    counts = read_manifest(objects, uri).counts
+    rates = read_rows(objects, uri, CapabilityErrorRate)
+    return FailureFacts(rates, read_rows(objects, uri, PrototypeRow), counts)
 
 
-def _decisions(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str, Any] | None:
-    if "annotate" not in by_step:
+def _annotation(objects: ObjectStore, uri: str | None) -> AnnotationFacts | None:
+    if uri is None:
         return None
-    uri = by_step["annotate"].uri
-    return {
-        "rows": read_rows(objects, uri, "decisions.jsonl"),
-        "summary": read_json(objects, uri, "summary.json"),
-    }
+    return AnnotationFacts(read_rows(objects, uri, Decision), read_object(objects, uri, Summary))
 
 
-def _dataset(objects: ObjectStore, by_step: Mapping[str, Result]) -> dict[str, Any] | None:
-    if "build_dataset" not in by_step:
+def _dataset(objects: ObjectStore, uri: str | None) -> DatasetFacts | None:
+    if uri is None:
         return None
-    uri = by_step["build_dataset"].uri
-    manifest = read_manifest(objects, uri)
-    return {
-        "counts": dict(manifest.counts),
-        "dropped": read_rows(objects, uri, "dropped.jsonl"),
-    }
+    return DatasetFacts(read_manifest(objects, uri).counts, read_rows(objects, uri, Dropped))

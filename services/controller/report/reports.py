@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
 from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import ObjectStore, uri_of
+from shared.rows.encoding import encode_json
 
 
 class Reports:
@@ -75,4 +75,4 @@ class Reports:
 
 def encode(report: dict[str, Any]) -> str:
     """The bytes of `report.json`, as text."""
-    return json.dumps(report, sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return encode_json(report, indent=2) + "\n"
