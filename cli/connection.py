@@ -19,7 +19,7 @@ from shared.settings import socket_targets
 
 #: Name of the state folder inside an output folder.
 STATE = "state"
-#: How long a server may take to answer at all; one that takes longer is told of.
+#: How long a server may take to answer at all; one that takes longer is named.
 _FIRST_ANSWER_SECONDS = 4
 
 
@@ -75,8 +75,8 @@ def _endpoints(server: str, access: Credentials) -> dict[str, str]:
                 controller_pb2.GetEndpointsRequest(), timeout=_FIRST_ANSWER_SECONDS, wait_for_ready=False
             )
         except grpc.RpcError as error:
-            told = typed(error)
-            if not isinstance(told, Unavailable | DeadlineExceeded):
+            known = typed(error)
+            if not isinstance(known, Unavailable | DeadlineExceeded):
                 raise
             raise why_no_connection(server, access.tls) or _silent(server) from None
         return dict(answer.targets)
