@@ -13,9 +13,9 @@ from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from shared.logs import configure_logs
 from shared.rpc.channels import Channels, Credentials
-from shared.rpc.errors import typed
 from shared.rpc.ownership import is_owned
 from shared.settings import socket_targets
+from shared.status import typed
 
 #: Name of the state folder inside an output folder.
 STATE = "state"

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from shared import errors
 from shared.rows.evaluation import Score
-from shared.rpc.errors import typed
+from shared.status import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
 #: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.
@@ -51,7 +51,7 @@ def score_text(score: Score) -> str:
 
 
 @contextmanager
-def told_errors(is_json: bool) -> Iterator[None]:
+def shown_errors(is_json: bool) -> Iterator[None]:
     """Turn a typed error into a message with its remedy and an exit code; nothing else is caught."""
     try:
         yield

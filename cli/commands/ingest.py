@@ -13,7 +13,7 @@ from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from shared.rows.encoding import from_lines
@@ -39,7 +39,7 @@ def ingest(
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = embedding_pb2.StartIngestRequest(
@@ -48,10 +48,12 @@ def ingest(
         embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
         done = finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
         download(channels["embedding"], done.result_uri, out / "ingest", ["report.jsonl", "images.jsonl"])
-    _show(out / "ingest" / "report.jsonl", is_json)
+    if _show(out / "ingest" / "report.jsonl", is_json):
+        raise typer.Exit(PARTIAL)
 
 
-def _show(report: Path, is_json: bool) -> None:
+def _show(report: Path, is_json: bool) -> bool:
+    """Show what became of the inputs; whether any was refused."""
     with report.open("rb") as lines:
         rows = list(from_lines(lines, Input, report.name))
     counts = Counter(row.status for row in rows)
@@ -64,5 +66,4 @@ def _show(report: Path, is_json: bool) -> None:
             cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
         console.print(f"All rows: {report}")
-    if refused:
-        raise typer.Exit(PARTIAL)
+    return bool(refused)

@@ -9,9 +9,8 @@ from services.controller.configuration.check import resolve
 from services.controller.loop.replicas import note_replicas
 from services.controller.ports import Workflows
 from services.controller.store.runs import RunStore
-from shared.errors import Cancelled
+from shared.errors import Cancelled, decode_error
 from shared.operations import OperationContext
-from shared.rpc.errors import from_reason
 
 _LOOK_SECONDS = 0.25
 #: How long a run that was called off may take to leave the step that it is in.
@@ -59,9 +58,8 @@ class ControllerOperations:
                 if left < 0:
                     raise
             pause.wait(_LOOK_SECONDS)
-        failure = outcome["failure"]
-        if failure is not None:
-            raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+        if outcome["failure"] is not None:
+            raise decode_error(outcome["failure"])
         return str(outcome["report_uri"])
 
     def _show(self, context: OperationContext, run_id: str) -> None:

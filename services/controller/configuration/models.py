@@ -24,6 +24,7 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
+from shared.perceptual_hash import MAX_DISTANCE
 from shared.rows.vocabulary import MODALITIES, UNKNOWN
 from shared.rpc.choices import choices
 
@@ -180,7 +181,7 @@ class BuildSection(Section):
     phash_distance: int = Field(
         2,
         ge=0,
-        le=16,
+        le=MAX_DISTANCE,
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
     tfidf_threshold: float = Field(

@@ -32,14 +32,14 @@ from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
 from shared.database import OUTAGES
-from shared.errors import Cancelled, MedqError
+from shared.errors import Cancelled, MedqError, decode_error, encode_error
 from shared.logs import get_logger
 from shared.objects.dataset import read_manifest, read_object
 from shared.objects.store import ObjectStore
 from shared.rows.evaluation import Scores
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_reason, typed
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation
+from shared.status import typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
 #: The arm of what all arms share.
@@ -121,9 +121,8 @@ class Calls:
     def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         """One step. What it gives, or the typed error it raises, is remembered."""
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
-        failure = outcome.get("failure")
-        if failure is not None:
-            raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+        if outcome.get("failure") is not None:
+            raise decode_error(outcome["failure"])
         value: StepOutcome = outcome["value"]
         return value
 
@@ -134,9 +133,9 @@ class Calls:
             self.collaborators.control.check_draining()
             if not isinstance(error, MedqError | grpc.RpcError):
                 get_logger("controller").error("step_failed", run_id=self.run_id, step=name, exc_info=error)
-            failure = typed(error)
-            message = f"Step {name!r} of arm {self.arm!r}, round {self.round}: {failure.message}"
-            return {"failure": {"reason": failure.reason, "message": message, "metadata": failure.metadata}}
+            failure = encode_error(typed(error))
+            where = f"Step {name!r} of arm {self.arm!r}, round {self.round}"
+            return {"failure": failure | {"message": f"{where}: {failure['message']}"}}
 
     def _start(self, step: str, start: Start[RequestT], request: RequestT) -> StepOutcome:
         self._check(None)

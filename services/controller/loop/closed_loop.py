@@ -15,7 +15,7 @@ from services.controller.loop.inputs import prepare
 from services.controller.loop.steps import Steps, until_stopped
 from services.controller.ports import Durable, StepOutcome
 from shared.database import insist
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 
 
 def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
@@ -53,7 +53,7 @@ def run(collaborators: Collaborators, run_id: str, durable: Durable) -> StepOutc
     try:
         closed_loop(calls, configuration)
     except MedqError as error:
-        failure = {"reason": error.reason, "message": error.message, "metadata": error.metadata}
+        failure = encode_error(error)
     message = str(failure["message"]) if failure else ""
     published = calls.remember(
         "publish_report", lambda: {"uri": collaborators.reports.publish(run_id, message)}

@@ -93,7 +93,7 @@ def test_a_foreign_message_goes_to_the_dead_letters_and_holds_up_nothing(
     ]
     assert letters[0].attributes == {
         "deadlettergroup": "group",
-        "deadletterreason": "InvalidArgument: not a CloudEvent of version 1.0 (ce_specversion='None')",
+        "deadletterreason": "InvalidArgument: Not a CloudEvent of version 1.0. (ce_specversion='None')",
     }
 
 
