@@ -54,7 +54,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, store, ledger, reports, endpoints)
+    servicer = Controller(operations, collaborators, endpoints)
 
     def close() -> None:
         workflows.close()

@@ -12,10 +12,10 @@ from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import StopSection
 from services.controller.domain.ledger import Cost, Entry, Limits
+from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
-from services.controller.report.reports import Reports, encode
-from services.controller.store.ledger import Ledger
-from services.controller.store.runs import Result, RunRow, RunStore
+from services.controller.report.reports import encode
+from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -30,24 +30,16 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     Args:
         operations: The runs as operations.
-        store: The rows of runs.
-        ledger: What they have reserved and spent.
-        reports: Makes their reports.
+        collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
     """
 
     def __init__(
-        self,
-        operations: Operations,
-        store: RunStore,
-        ledger: Ledger,
-        reports: Reports,
-        endpoints: Mapping[str, str],
+        self, operations: Operations, collaborators: Collaborators, endpoints: Mapping[str, str]
     ) -> None:
         self._operations = operations
-        self._store = store
-        self._ledger = ledger
-        self._reports = reports
+        self._store, self._ledger = collaborators.store, collaborators.ledger
+        self._reports = collaborators.reports
         self._endpoints = endpoints
 
     def ValidateRun(

@@ -27,46 +27,26 @@ _PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
 
 @dataclass(frozen=True)
-class FailureFacts:
-    """Where a model failed: the rows, and `counts` of their manifest."""
-
-    capabilities: Sequence[CapabilityErrorRate]
-    prototypes: Sequence[PrototypeRow]
-    counts: Mapping[str, int]
-
-
-@dataclass(frozen=True)
-class AnnotationFacts:
-    """Whose answers were adopted, and the summary of it."""
-
-    decisions: Sequence[Decision]
-    summary: Summary
-
-
-@dataclass(frozen=True)
-class DatasetFacts:
-    """What is trained on: `counts` of the manifest, and what was left out."""
-
-    counts: Mapping[str, int]
-    dropped: Sequence[Dropped]
-
-
-@dataclass(frozen=True)
 class RoundFacts:
     """What is known of one round of one arm; None where the loop has not been.
 
     Attributes:
         round: From 0; the model after so many trainings.
+        failure_counts, dataset_counts: `counts` of the manifests.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
 
     round: int
     dev: Scores | None = None
     test: Scores | None = None
-    failures: FailureFacts | None = None
+    capabilities: Sequence[CapabilityErrorRate] = ()
+    prototypes: Sequence[PrototypeRow] = ()
+    failure_counts: Mapping[str, int] | None = None
     selection: Selection | None = None
-    annotation: AnnotationFacts | None = None
-    dataset: DatasetFacts | None = None
+    decisions: Sequence[Decision] = ()
+    summary: Summary | None = None
+    dropped: Sequence[Dropped] = ()
+    dataset_counts: Mapping[str, int] | None = None
     training: Training | None = None
     decision: Json | None = None
 
@@ -119,15 +99,18 @@ def _round(facts: RoundFacts) -> Json:
         "test": to_builtins(facts.test),
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
-        "failures": None if facts.failures is None else _failures(facts.failures),
+        "failures": _failures(facts),
         "selection": to_builtins(facts.selection),
-        "annotation": None if facts.annotation is None else _annotation(facts.annotation),
-        "dataset": None if facts.dataset is None else _dataset(facts.dataset),
+        "annotation": _annotation(facts),
+        "dataset": _dataset(facts),
         "training": None if facts.training is None else _training(facts.training),
     }
 
 
-def _failures(facts: FailureFacts) -> Json:
+def _failures(facts: RoundFacts) -> Json | None:
+    counts = facts.failure_counts
+    if counts is None:
+        return None
     prototypes = [
         {
             "prototype_id": row.prototype_id,
@@ -138,18 +121,20 @@ def _failures(facts: FailureFacts) -> Json:
         for row in facts.prototypes
     ]
     return {
-        "n_failures": facts.counts["failures"],
-        "n_items": facts.counts["items"],
-        "n_unscored": facts.counts["unscored"],
+        "n_failures": counts["failures"],
+        "n_items": counts["items"],
+        "n_unscored": counts["unscored"],
         "capabilities": to_builtins(facts.capabilities),
         "n_prototypes": len(prototypes),
         "prototypes": prototypes,
     }
 
 
-def _annotation(facts: AnnotationFacts) -> Json:
+def _annotation(facts: RoundFacts) -> Json | None:
     """Routes and reviews; what they cost is in the ledger, not here."""
     rows, summary = facts.decisions, facts.summary
+    if summary is None:
+        return None
     return {
         "n_decisions": len(rows),
         "n_simulated": sum(row.simulated for row in rows),
@@ -162,8 +147,10 @@ def _annotation(facts: AnnotationFacts) -> Json:
     }
 
 
-def _dataset(facts: DatasetFacts) -> Json:
-    counts = {f"n_{name}": n for name, n in facts.counts.items() if name != "dropped"}
+def _dataset(facts: RoundFacts) -> Json | None:
+    if facts.dataset_counts is None:
+        return None
+    counts = {f"n_{name}": n for name, n in facts.dataset_counts.items() if name != "dropped"}
     return {**counts, "dropped": _count(row.reason for row in facts.dropped)}
 
 

@@ -45,13 +45,12 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
         reason = "budget"
     else:
         reason = "rounds" if calls.round >= configuration.rounds else ""
+    gained = asdict(gains) if gains else {"overall": None, "by_modality": {}}
     outcome: StepOutcome = {
         "reason": reason,
         "is_promoted": not lost,
-        "gain": asdict(gains.overall) if gains else None,
-        "gains_by_modality": {name: asdict(gain) for name, gain in gains.by_modality.items()}
-        if gains
-        else {},
+        "gain": gained["overall"],
+        "gains_by_modality": gained["by_modality"],
         "regressions": [asdict(one) for one in lost],
     }
     calls.collaborators.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))

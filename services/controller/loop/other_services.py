@@ -1,4 +1,4 @@
-"""What a step needs of the services that it calls: their RPCs that start operations, which errors pass, what they have."""
+"""What a step needs of the services that it calls: the RPCs that start operations, and what they have."""
 
 from __future__ import annotations
 
@@ -45,17 +45,6 @@ ANNOTATE = Start("oracle", lambda channel: OracleServiceStub(channel).StartAnnot
 IMPORT_MODEL = Start("training", lambda channel: TrainingServiceStub(channel).StartImportModel)
 BUILD_DATASET = Start("training", lambda channel: TrainingServiceStub(channel).StartBuildDataset)
 TRAIN = Start("training", lambda channel: TrainingServiceStub(channel).StartTrain)
-
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed later."""
-    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
 
 
 def find(stub: OperationsServiceStub, operation_id: str) -> operations_pb.Operation | None:

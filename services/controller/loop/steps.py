@@ -10,28 +10,14 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.configuration.models import (
-    EXTRACTORS,
-    LOSSES,
-    QUESTION_MODES,
-    STRATEGIES,
-    ArmSection,
-    RunConfiguration,
-)
+from services.controller.configuration import models
+from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.domain.seeds import derive_seed
+from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls, Made
 from services.controller.loop.decisions import complete_round, decide
 from services.controller.loop.inputs import Inputs
-from services.controller.loop.other_services import (
-    ANNOTATE,
-    BUILD_DATASET,
-    EVALUATE,
-    MINE_FAILURES,
-    SELECT_SAMPLES,
-    TRAIN,
-    RequestT,
-    Start,
-)
+from services.controller.loop.other_services import RequestT, Start
 from services.controller.loop.replicas import answer_in_shards
 from shared.errors import BudgetExhausted, FailedPrecondition
 from shared.objects.dataset import read_object
@@ -89,7 +75,7 @@ class Steps:
             max_clusters=section.max_clusters,
             n_runs=self.configuration.evaluate.runs,
         )
-        made = self._operate("mine_failures", MINE_FAILURES, request)
+        made = self._operate("mine_failures", ask.MINE_FAILURES, request)
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
@@ -103,13 +89,13 @@ class Steps:
             budget=section.budget,
             tau_sim=section.tau_sim,
             alpha=section.alpha,
-            strategy=retrieval_pb2.Strategy.ValueType(STRATEGIES[self.arm.strategy]),
+            strategy=retrieval_pb2.Strategy.ValueType(models.STRATEGIES[self.arm.strategy]),
             seed=self._seed("select_samples"),
             guard_uris=[self.inputs.dev_images, self.inputs.test_images],
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
         )
-        made = self._operate("select_samples", SELECT_SAMPLES, request)
+        made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
     def annotate(self, samples: str) -> str:
@@ -121,7 +107,7 @@ class Steps:
             is_cold_start=self.calls.round == 0,
             audit_share=section.audit_share,
             question_mode=oracle_pb2.QuestionMode.ValueType(
-                QUESTION_MODES[self.arm.questions or section.questions]
+                models.QUESTION_MODES[self.arm.questions or section.questions]
             ),
             questions_per_image=section.questions_per_image,
             max_in_flight=section.max_in_flight,
@@ -139,7 +125,7 @@ class Steps:
             policy=policy,
             seed=self._seed("annotate"),
         )
-        made = self._operate("annotate", ANNOTATE, request)
+        made = self._operate("annotate", ask.ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):
             summary = read_object(self.calls.collaborators.objects, made.uri, Summary)
             is_stopped = any(summary.stopped.values())  # calls end early for the budget alone
@@ -167,7 +153,7 @@ class Steps:
             is_quality_assurance_off=not has_assurance,
         )
         try:
-            made = self._operate("build_dataset", BUILD_DATASET, request)
+            made = self._operate("build_dataset", ask.BUILD_DATASET, request)
         except FailedPrecondition as error:
             if error.field != "decisions_uri":
                 raise
@@ -184,7 +170,7 @@ class Steps:
             epochs=section.epochs,
             batch_size=section.batch_size,
             gradient_accumulation=section.gradient_accumulation,
-            loss=training_pb2.LossReduction.ValueType(LOSSES[section.loss]),
+            loss=training_pb2.LossReduction.ValueType(models.LOSSES[section.loss]),
             warmup_ratio=section.warmup_ratio,
             weight_decay=section.weight_decay,
             max_length=section.max_length,
@@ -193,7 +179,7 @@ class Steps:
             round=self.calls.round,
             arm=self.arm.name,
         )
-        return self._operate("train", TRAIN, request).uri
+        return self._operate("train", ask.TRAIN, request).uri
 
     def stop_if_done(self) -> None:
         """End the arm at a regression, a plateau, a spent budget, or after the last round."""
@@ -229,10 +215,10 @@ class Steps:
                 max_new_tokens=section.max_new_tokens,
                 seed=self.configuration.seed,
             ),
-            extractor=evaluation_pb2.Extractor.ValueType(EXTRACTORS[section.extractor]),
+            extractor=evaluation_pb2.Extractor.ValueType(models.EXTRACTORS[section.extractor]),
         )
         answer_in_shards(self.calls, step, request)
-        return self._operate(step, EVALUATE, request).uri
+        return self._operate(step, ask.EVALUATE, request).uri
 
     def _operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
         """A step on another service; where the run's budget does not cover it, the arm ends."""

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from services.controller.domain.ledger import Entry, totals
-from services.controller.domain.report import (
-    AnnotationFacts,
-    ArmFacts,
-    DatasetFacts,
-    FailureFacts,
-    RoundFacts,
-)
+from services.controller.domain.report import ArmFacts, RoundFacts
 from services.controller.store.runs import Result, RunRow
 from shared.objects.dataset import read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
@@ -76,40 +70,29 @@ def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
 
 
 def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFacts:
-    uris = {result.step: result.uri for result in results if result.round == number}
-    decisions = [result.detail for result in results if (result.round, result.step) == (number, "decide")]
+    by_step = {result.step: result for result in results if result.round == number}
 
-    def of(step: str, row: type[RowT]) -> RowT | None:
-        return read_object(objects, uris[step], row) if step in uris else None
+    def one(step: str, row: type[RowT]) -> RowT | None:
+        return read_object(objects, by_step[step].uri, row) if step in by_step else None
+
+    def rows(step: str, row: type[RowT]) -> list[RowT]:
+        return read_rows(objects, by_step[step].uri, row) if step in by_step else []
+
+    def counts(step: str) -> Mapping[str, int] | None:
+        return read_manifest(objects, by_step[step].uri).counts if step in by_step else None
 
     return RoundFacts(
         round=number,
-        dev=of("evaluate_dev", Scores),
-        test=of("evaluate_test", Scores),
-        failures=_failures(objects, uris.get("mine_failures")),
-        selection=of("select_samples", Selection),
-        annotation=_annotation(objects, uris.get("annotate")),
-        dataset=_dataset(objects, uris.get("build_dataset")),
-        training=of("train", Training),
-        decision=decisions[0] if decisions else None,
+        dev=one("evaluate_dev", Scores),
+        test=one("evaluate_test", Scores),
+        capabilities=rows("mine_failures", CapabilityErrorRate),
+        prototypes=rows("mine_failures", PrototypeRow),
+        failure_counts=counts("mine_failures"),
+        selection=one("select_samples", Selection),
+        decisions=rows("annotate", Decision),
+        summary=one("annotate", Summary),
+        dropped=rows("build_dataset", Dropped),
+        dataset_counts=counts("build_dataset"),
+        training=one("train", Training),
+        decision=by_step["decide"].detail if "decide" in by_step else None,
     )
-
-
-def _failures(objects: ObjectStore, uri: str | None) -> FailureFacts | None:
-    if uri is None:
-        return None
-    counts = read_manifest(objects, uri).counts
-    rates = read_rows(objects, uri, CapabilityErrorRate)
-    return FailureFacts(rates, read_rows(objects, uri, PrototypeRow), counts)
-
-
-def _annotation(objects: ObjectStore, uri: str | None) -> AnnotationFacts | None:
-    if uri is None:
-        return None
-    return AnnotationFacts(read_rows(objects, uri, Decision), read_object(objects, uri, Summary))
-
-
-def _dataset(objects: ObjectStore, uri: str | None) -> DatasetFacts | None:
-    if uri is None:
-        return None
-    return DatasetFacts(read_manifest(objects, uri).counts, read_rows(objects, uri, Dropped))

@@ -6,14 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.controller.configuration.models import RunConfiguration
-from services.controller.domain.report import (
-    AnnotationFacts,
-    ArmFacts,
-    DatasetFacts,
-    FailureFacts,
-    RoundFacts,
-    assemble,
-)
+from services.controller.domain.report import ArmFacts, RoundFacts, assemble
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Decision, Summary
@@ -46,23 +39,17 @@ def full_round(image_id):
         round=0,
         dev=scores(0.25),
         test=scores(0.5),
-        failures=FailureFacts(
-            capabilities=[build(CapabilityErrorRate)],
-            prototypes=[build(PrototypeRow, image_ids=(image_id,))],
-            counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
-        ),
+        capabilities=[build(CapabilityErrorRate)],
+        prototypes=[build(PrototypeRow, image_ids=(image_id,))],
+        failure_counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
         selection=build(Selection, selected=2, reason="pool spent", excluded={"used": 3}),
-        annotation=AnnotationFacts(
-            decisions=[
-                build(Decision, route="review", expert_action="edit"),
-                build(Decision, route="self", expert_action=""),
-            ],
-            summary=build(Summary),
-        ),
-        dataset=DatasetFacts(
-            counts={"samples": 3, "new": 2, "replay": 1, "dropped": 2},
-            dropped=[build(Dropped, reason="x")] * 2,
-        ),
+        decisions=[
+            build(Decision, route="review", expert_action="edit"),
+            build(Decision, route="self", expert_action=""),
+        ],
+        summary=build(Summary),
+        dropped=[build(Dropped, reason="x")] * 2,
+        dataset_counts={"samples": 3, "new": 2, "replay": 1, "dropped": 2},
         training=build(Training, n_steps=7, loss_curve=curve, settings={"a": 1}),
         decision={
             "reason": "", "is_promoted": True, "gain": gain, "gains_by_modality": {"ct": gain}, "regressions": [],
