@@ -76,7 +76,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
         found, following = self._operations.list(
-            limit=_page_size(request.page_size, 100, 500), before=read_page_token(request.page_token)
+            limit=min(request.page_size or 100, 500), before=read_page_token(request.page_token)
         )
         return pb.ListRunsResponse(
             runs=[self._run(operation) for operation in found],
@@ -109,7 +109,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         """See the proto."""
         entries, following = self._ledger.entries(
             request.run_id,
-            _page_size(request.page_size, 1000, 1000),
+            min(request.page_size or 1000, 1000),
             read_page_token(request.page_token) or 0,
         )
         return pb.ListCostsResponse(
@@ -175,7 +175,3 @@ def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost
 
 def _entry(entry: Entry) -> pb.LedgerEntry:
     return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
-
-
-def _page_size(asked: int, default: int, largest: int) -> int:
-    return min(asked or default, largest)

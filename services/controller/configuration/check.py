@@ -13,7 +13,6 @@ from pydantic_core import ErrorDetails
 
 from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.configuration.paths import (
-    DATA_PATHS,
     Problem,
     can_exist,
     impossible_paths,
@@ -21,6 +20,7 @@ from services.controller.configuration.paths import (
     relative_paths,
 )
 from services.controller.configuration.text import read_mapping
+from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
 
 _PAGE = "docs/configuration.md lists every key with its range."

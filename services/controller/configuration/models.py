@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, get_args
 
 from pydantic import (
@@ -13,43 +12,20 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    GetCoreSchemaHandler,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import PydanticCustomError
 
-from medq.evaluation.v1 import evaluation_pb2
-from medq.oracle.v1 import oracle_pb2
-from medq.retrieval.v1 import retrieval_pb2
-from medq.training.v1 import training_pb2
+from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
 from shared.perceptual_hash import MAX_DISTANCE
-from shared.rows.vocabulary import MODALITIES, UNKNOWN
-from shared.rpc.choices import choices
 
-STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
-QUESTION_MODES = choices(oracle_pb2.QuestionMode.DESCRIPTOR)
-EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
-LOSSES = choices(training_pb2.LossReduction.DESCRIPTOR)
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
 
 
-@dataclass(frozen=True)
-class _OneOf:
-    """Marks a text that is one of these names."""
-
-    names: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.literal_schema(list(self.names))
-
-
-Strategy = Annotated[str, _OneOf(tuple(STRATEGIES))]
-Questions = Annotated[str, _OneOf(tuple(QUESTION_MODES))]
-Extractor = Annotated[str, _OneOf(tuple(EXTRACTORS))]
-Loss = Annotated[str, _OneOf(tuple(LOSSES))]
-Modality = Annotated[str, _OneOf(("", *MODALITIES, UNKNOWN))]
+PathText = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -69,18 +45,15 @@ class Section(BaseModel):
 class DataSection(Section):
     """Where the images and the questions lie; relative paths start from the folder of the file."""
 
-    pool: str = Field(
-        description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).", min_length=1
+    pool: PathText = Field(description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).")
+    pool_answers: PathText = Field(
+        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
     )
-    pool_answers: str = Field(
-        min_length=1,
-        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know.",
+    dev: PathText = Field(
+        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
     )
-    dev: str = Field(
-        min_length=1, description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
-    )
-    test: str = Field(
-        min_length=1, description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
+    test: PathText = Field(
+        description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
     )
     replay: str | None = Field(
         None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
@@ -134,9 +107,7 @@ class MineSection(Section):
     gamma: float = Field(
         0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it."
     )
-    visual_weight: float = Field(
-        0.5, ge=0, le=1, description="Ours: weight of the visual part in the joint feature."
-    )
+    visual_weight: Share = Field(0.5, description="Ours: weight of the visual part in the joint feature.")
     max_clusters: int = Field(
         64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
     )
@@ -158,20 +129,16 @@ class AnnotateSection(Section):
     tau_entropy: float = Field(
         0.5, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted."
     )
-    tau_agreement: float = Field(
-        0.5, ge=0, le=1, description="Ours: tau_ann; agreement below it asks the expert."
-    )
-    audit_share: float = Field(
-        0.05, ge=0, le=1, description="Ours: share of what no expert saw that goes to review."
-    )
+    tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
+    audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")
     questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
     questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
-    simulated_oracle_accuracy: float = Field(
-        0.8, ge=0, le=1, description="Ours: chance that the simulated oracle answers right."
+    simulated_oracle_accuracy: Share = Field(
+        0.8, description="Ours: chance that the simulated oracle answers right."
     )
-    simulated_expert_accuracy: float = Field(
-        0.97, ge=0, le=1, description="Ours: chance that the simulated expert answers right."
+    simulated_expert_accuracy: Share = Field(
+        0.97, description="Ours: chance that the simulated expert answers right."
     )
 
 
@@ -217,14 +184,12 @@ class TrainSection(Section):
 class StopSection(Section):
     """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
 
-    min_gain: float = Field(
-        0.005, ge=0, le=1, description="Ours: least gain on dev that is worth another round."
-    )
+    min_gain: Share = Field(0.005, description="Ours: least gain on dev that is worth another round.")
     patience: int = Field(
         1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops."
     )
-    modality_allowance: float = Field(
-        0.1, ge=0, le=1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
+    modality_allowance: Share = Field(
+        0.1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
     )
     max_usd: float | None = Field(
         None, ge=0, description="Ours: US dollars for the whole run; null: no limit."
@@ -250,7 +215,7 @@ class RunConfiguration(Section):
         2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus."
     )
     data: DataSection
-    model: str = Field(min_length=1, description="Ours: folder of the Hugging Face checkpoint to start from.")
+    model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_driven"),),
         min_length=1,

@@ -23,7 +23,8 @@ Json = dict[str, Any]
 SCHEMA_VERSION = 1
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
-_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
+#: The keys of the section `data` that are paths.
+DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
 
 @dataclass(frozen=True)
@@ -174,25 +175,17 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
     data = configuration["data"]
     settings = {
         **{key: value for key, value in configuration.items() if key != "model"},
-        "data": {key: value for key, value in data.items() if key not in _PATHS},
+        "data": {key: value for key, value in data.items() if key not in DATA_PATHS},
     }
-    return settings, {**{key: data[key] for key in _PATHS}, "model": configuration["model"]}
+    return settings, {**{key: data[key] for key in DATA_PATHS}, "model": configuration["model"]}
 
 
 def _simulated(configuration: Json) -> list[Json]:
     section = configuration["annotate"]
-    text = configuration["data"]["simulated_images"]
-    images: list[Json] = [{"part": "images", "accuracy": None, "text": text}] if text else []
-    return [
-        *images,
-        {
-            "part": "oracle",
-            "accuracy": section["simulated_oracle_accuracy"],
-            "text": "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate.",
-        },
-        {
-            "part": "expert",
-            "accuracy": section["simulated_expert_accuracy"],
-            "text": "The expert is simulated, and so is the expert's time: no person has seen an image.",
-        },
-    ]
+    oracle, expert = section["simulated_oracle_accuracy"], section["simulated_expert_accuracy"]
+    parts = (
+        ("images", None, configuration["data"]["simulated_images"]),
+        ("oracle", oracle, "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate."),
+        ("expert", expert, "The expert is simulated, and so is the expert's time: no person has seen an image."),
+    )  # fmt: skip
+    return [{"part": part, "accuracy": accuracy, "text": text} for part, accuracy, text in parts if text]

@@ -12,19 +12,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 import grpc
+import tenacity
 from msgspec import to_builtins
-from tenacity import (
-    RetryCallState,
-    Retrying,
-    retry_if_exception,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from medq.operations.v1 import operations_pb2 as operations_pb
-from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.other_services import RequestT, Start, find
 from services.controller.ports import Durable, RunControl, StepOutcome
@@ -153,10 +144,9 @@ class Calls:
 
     def _free_id(self, channel: grpc.Channel, base: str) -> str:
         """The id for an operation: `base`, or with a number behind it where earlier ones failed and the run is retried."""
-        stub = OperationsServiceStub(channel)
         for number in count(1):
             operation_id = base if number == 1 else f"{base}/{number}"
-            found = find(stub, operation_id)
+            found = find(channel, operation_id)
             if found is None or found.state not in _FAILED:
                 break
         return operation_id
@@ -172,10 +162,13 @@ class Calls:
                 channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
             )
         except MedqError:
-            self._settle(find(OperationsServiceStub(channel), operation_id))
+            self._settle(find(channel, operation_id))
             raise
         detail = self._detail(done.result_uri)
-        self.collaborators.store.record(self.run_id, self._result(step, service, done, detail))
+        result = Result(
+            self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+        )  # fmt: skip
+        self.collaborators.store.record(self.run_id, result)
         self._settle(done)
         self.collaborators.store.move(self.run_id, self.arm, self.round, step, "", "")
         return {"uri": done.result_uri, "rows": detail["rows"]}
@@ -199,11 +192,6 @@ class Calls:
             cost = Cost(f"compute/{ended.operation_id}", "compute", compute_seconds=ended.worked_seconds)
             self.collaborators.ledger.settle(self.run_id, [cost])
 
-    def _result(self, step: str, service: str, done: operations_pb.Operation, detail: StepOutcome) -> Result:
-        return Result(
-            self.arm, self.round, step, service, done.operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
-        )  # fmt: skip
-
     def _detail(self, uri: str) -> StepOutcome:
         """The rows of each file of a dataset, and the overall score of an evaluation."""
         if not uri:
@@ -215,26 +203,26 @@ class Calls:
             return {"rows": rows}
         return {"rows": rows, "overall": to_builtins(read_object(objects, uri, Scores).perception.overall)}
 
-    def _outlasting(self) -> Retrying:
+    def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""
-        return Retrying(
-            retry=retry_if_exception_type(OUTAGES),
-            stop=stop_after_attempt(_MAX_ATTEMPTS),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(OUTAGES),
+            stop=tenacity.stop_after_attempt(_MAX_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
             before_sleep=lambda _: self.collaborators.control.check_draining(),
             reraise=True,
         )
 
-    def _patiently(self) -> Retrying:
-        return Retrying(
-            retry=retry_if_exception(is_passing),
-            stop=stop_after_delay(PATIENCE_SECONDS),
-            wait=wait_random_exponential(multiplier=0.2, max=2),
+    def _patiently(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
             before_sleep=self._check,
             reraise=True,
         )
 
-    def _check(self, _: RetryCallState | None) -> None:
+    def _check(self, _: tenacity.RetryCallState | None) -> None:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")

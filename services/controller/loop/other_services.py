@@ -47,11 +47,11 @@ BUILD_DATASET = Start("training", lambda channel: TrainingServiceStub(channel).S
 TRAIN = Start("training", lambda channel: TrainingServiceStub(channel).StartTrain)
 
 
-def find(stub: OperationsServiceStub, operation_id: str) -> operations_pb.Operation | None:
+def find(channel: grpc.Channel, operation_id: str) -> operations_pb.Operation | None:
     """An operation, or None where the service has none of this id."""
     try:
         request = operations_pb.GetOperationRequest(operation_id=operation_id)
-        return stub.GetOperation(request).operation
+        return OperationsServiceStub(channel).GetOperation(request).operation
     except grpc.RpcError as error:
         if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
             return None

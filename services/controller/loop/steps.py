@@ -10,7 +10,7 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.configuration import models
+from services.controller.configuration import choices
 from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.domain.seeds import derive_seed
 from services.controller.loop import other_services as ask
@@ -89,7 +89,7 @@ class Steps:
             budget=section.budget,
             tau_sim=section.tau_sim,
             alpha=section.alpha,
-            strategy=retrieval_pb2.Strategy.ValueType(models.STRATEGIES[self.arm.strategy]),
+            strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
             seed=self._seed("select_samples"),
             guard_uris=[self.inputs.dev_images, self.inputs.test_images],
             phash_distance=self.configuration.build.phash_distance,
@@ -107,7 +107,7 @@ class Steps:
             is_cold_start=self.calls.round == 0,
             audit_share=section.audit_share,
             question_mode=oracle_pb2.QuestionMode.ValueType(
-                models.QUESTION_MODES[self.arm.questions or section.questions]
+                choices.QUESTION_MODES[self.arm.questions or section.questions]
             ),
             questions_per_image=section.questions_per_image,
             max_in_flight=section.max_in_flight,
@@ -170,7 +170,7 @@ class Steps:
             epochs=section.epochs,
             batch_size=section.batch_size,
             gradient_accumulation=section.gradient_accumulation,
-            loss=training_pb2.LossReduction.ValueType(models.LOSSES[section.loss]),
+            loss=training_pb2.LossReduction.ValueType(choices.LOSSES[section.loss]),
             warmup_ratio=section.warmup_ratio,
             weight_decay=section.weight_decay,
             max_length=section.max_length,
@@ -215,7 +215,7 @@ class Steps:
                 max_new_tokens=section.max_new_tokens,
                 seed=self.configuration.seed,
             ),
-            extractor=evaluation_pb2.Extractor.ValueType(models.EXTRACTORS[section.extractor]),
+            extractor=evaluation_pb2.Extractor.ValueType(choices.EXTRACTORS[section.extractor]),
         )
         answer_in_shards(self.calls, step, request)
         return self._operate(step, ask.EVALUATE, request).uri

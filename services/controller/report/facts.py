@@ -20,8 +20,6 @@ from shared.rows.training import Dropped, Training
 
 RowT = TypeVar("RowT", bound=Row)
 _EVALUATIONS = ("evaluate_dev", "evaluate_test")
-#: The step whose detail says why an arm stopped.
-STOP = "stop"
 
 
 def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[ArmFacts]:
@@ -31,7 +29,7 @@ def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[Ar
     for arm in run.configuration["arms"]:
         own = [result for result in results if result.arm == arm["name"]]
         rounds = sorted({result.round for result in own})
-        stops = [str(result.detail["reason"]) for result in own if result.step == STOP]
+        stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
         facts = [_round(objects, number, own) for number in rounds]
         arms.append(
             ArmFacts(

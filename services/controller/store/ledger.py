@@ -89,12 +89,7 @@ class Ledger:
                 )
             attempts = {key: row.attempt for key, row in latest.items()}
             rows = [
-                {
-                    "run_id": run_id,
-                    "attempt": attempts.get(cost.key, 0) + 1,
-                    "state": RESERVED,
-                    **vars(cost),
-                }
+                {"run_id": run_id, "attempt": attempts.get(cost.key, 0) + 1, "state": RESERVED, **vars(cost)}
                 for cost in new
             ]
             insert_new(connection, _TABLE, rows)
