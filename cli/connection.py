@@ -19,7 +19,7 @@ from shared.status import typed
 
 #: Name of the state folder inside an output folder.
 STATE = "state"
-#: How long a server may take to answer at all; one that takes longer is told of.
+#: How long a server may take to answer at all; one that takes longer is named.
 _FIRST_ANSWER_SECONDS = 4
 
 

@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from shared import errors
+from shared.rows.evaluation import Score
 from shared.status import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -41,14 +42,12 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console.print(table)
 
 
-def score_text(score: Mapping[str, Any]) -> str:
+def score_text(score: Score) -> str:
     """A score with its interval: `0.713 [0.650, 0.771]`, or UNSCORED."""
-    if score.get("value") is None:
+    if score.value is None:
         return "UNSCORED"
-    text = f"{score['value']:.3f}"
-    if score.get("low") is not None:
-        text += f" [{score['low']:.3f}, {score['high']:.3f}]"
-    return text
+    has_limits = score.low is not None and score.high is not None
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if has_limits else f"{score.value:.3f}"
 
 
 @contextmanager

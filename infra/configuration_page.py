@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from services.controller.configuration import ArmSection, RunConfiguration
+from services.controller.configuration.models import ArmSection, RunConfiguration
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 _HEAD = """# The configuration of a run
 
 One YAML file. Relative paths start from its folder. An unknown key is an error, with a suggestion where one is near; every
 problem is listed at once, before anything is spent. "Paper" marks a value that the paper gives, "ours" one that it does not.
-This page is made by `python -m infra.configuration_page` from `services/controller/configuration.py`.
+This page is made by `python -m infra.configuration_page` from `services/controller/configuration/models.py`.
 
 The shortest file:
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
 from cli.connection import connect
 from cli.fingerprint import fingerprint
@@ -16,6 +16,8 @@ from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+from shared.rows.encoding import from_lines
+from shared.rows.images import Input
 
 
 def ingest(
@@ -52,15 +54,16 @@ def ingest(
 
 def _show(report: Path, is_json: bool) -> bool:
     """Show what became of the inputs; whether any was refused."""
-    rows: list[dict[str, Any]] = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
-    counts = Counter(str(row["status"]) for row in rows)
-    refused = [row for row in rows if row["status"] in ("failed", "quarantined")]
+    with report.open("rb") as lines:
+        rows = list(from_lines(lines, Input, report.name))
+    counts = Counter(row.status for row in rows)
+    refused = [row for row in rows if row.status in ("failed", "quarantined")]
     if is_json:
-        print_json({"counts": counts, "refused": refused})
+        print_json({"counts": counts, "refused": to_builtins(refused)})
     else:
         console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
         if refused:
-            cells = [(row["name"], row["status"], row["reason"], row["remedy"]) for row in refused[:20]]
+            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
         console.print(f"All rows: {report}")
     return bool(refused)

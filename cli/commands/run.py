@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import grpc
 import typer
+from msgspec import convert
 
 from cli.connection import connect
 from cli.follow import download, finish_run
@@ -16,6 +17,7 @@ from cli.output import console, print_json, print_table, score_text, shown_error
 from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, InvalidArgument
+from shared.rows.evaluation import Score
 from shared.rpc.channels import Channels
 
 
@@ -147,4 +149,4 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 def _overall(entry: dict[str, Any], split: str) -> str:
     perception = (entry.get(split) or {}).get("perception")
-    return score_text(perception["overall"]) if perception else "-"
+    return score_text(convert(perception["overall"], Score)) if perception else "-"

@@ -167,7 +167,7 @@ def await_operation(
             operation = stub.WaitOperation(request).operation
         except grpc.RpcError as error:
             is_patient = time.monotonic() - last_answer < PATIENCE_SECONDS
-            if not (is_patient and isinstance(error, grpc.Call) and error.code() in _PASSING):
+            if not (is_patient and is_passing(error)):
                 raise
             time.sleep(1.0)  # as RetryInfo says
             continue
@@ -177,6 +177,11 @@ def await_operation(
         seen = operation.revision
         if operation.state in TERMINAL_STATES:
             return _succeeded(operation)
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed later."""
+    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
 
 
 def _succeeded(operation: pb.Operation) -> pb.Operation:

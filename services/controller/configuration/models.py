@@ -1,11 +1,11 @@
 """The YAML file of a run, as frozen models: every key, its default, its range, and whether the paper or we chose the default.
 
-`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `configuration_check` reads a file.
+`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `check` reads a file.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, get_args
 
 from pydantic import (
     BaseModel,
@@ -18,12 +18,14 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
 from shared.perceptual_hash import MAX_DISTANCE
 
-Strategy = Literal["failure_driven", "random", "uniform_capability"]
-Questions = Literal["capability_driven", "seed_rule"]
-Modality = Literal["", "mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+
+PathText = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Section(BaseModel):
@@ -43,18 +45,15 @@ class Section(BaseModel):
 class DataSection(Section):
     """Where the images and the questions lie; relative paths start from the folder of the file."""
 
-    pool: str = Field(
-        description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).", min_length=1
+    pool: PathText = Field(description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).")
+    pool_answers: PathText = Field(
+        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
     )
-    pool_answers: str = Field(
-        min_length=1,
-        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know.",
+    dev: PathText = Field(
+        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
     )
-    dev: str = Field(
-        min_length=1, description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
-    )
-    test: str = Field(
-        min_length=1, description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
+    test: PathText = Field(
+        description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
     )
     replay: str | None = Field(
         None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
@@ -91,7 +90,7 @@ class EvaluateSection(Section):
     )
     top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
     max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
-    extractor: Literal["strict", "official"] = Field(
+    extractor: Extractor = Field(
         "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
     )
 
@@ -108,9 +107,7 @@ class MineSection(Section):
     gamma: float = Field(
         0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it."
     )
-    visual_weight: float = Field(
-        0.5, ge=0, le=1, description="Ours: weight of the visual part in the joint feature."
-    )
+    visual_weight: Share = Field(0.5, description="Ours: weight of the visual part in the joint feature.")
     max_clusters: int = Field(
         64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
     )
@@ -132,20 +129,16 @@ class AnnotateSection(Section):
     tau_entropy: float = Field(
         0.5, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted."
     )
-    tau_agreement: float = Field(
-        0.5, ge=0, le=1, description="Ours: tau_ann; agreement below it asks the expert."
-    )
-    audit_share: float = Field(
-        0.05, ge=0, le=1, description="Ours: share of what no expert saw that goes to review."
-    )
+    tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
+    audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")
     questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
     questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
-    simulated_oracle_accuracy: float = Field(
-        0.8, ge=0, le=1, description="Ours: chance that the simulated oracle answers right."
+    simulated_oracle_accuracy: Share = Field(
+        0.8, description="Ours: chance that the simulated oracle answers right."
     )
-    simulated_expert_accuracy: float = Field(
-        0.97, ge=0, le=1, description="Ours: chance that the simulated expert answers right."
+    simulated_expert_accuracy: Share = Field(
+        0.97, description="Ours: chance that the simulated expert answers right."
     )
 
 
@@ -176,7 +169,7 @@ class TrainSection(Section):
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
     batch_size: int = Field(16, ge=1, le=65_536, description="Ours: samples per optimiser step and device.")
     gradient_accumulation: int = Field(1, ge=1, le=65_536, description="Ours: batches per optimiser step.")
-    loss: Literal["token_mean", "sample_sum"] = Field(
+    loss: Loss = Field(
         "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
     )
     warmup_ratio: float = Field(
@@ -191,14 +184,12 @@ class TrainSection(Section):
 class StopSection(Section):
     """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
 
-    min_gain: float = Field(
-        0.005, ge=0, le=1, description="Ours: least gain on dev that is worth another round."
-    )
+    min_gain: Share = Field(0.005, description="Ours: least gain on dev that is worth another round.")
     patience: int = Field(
         1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops."
     )
-    modality_allowance: float = Field(
-        0.1, ge=0, le=1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
+    modality_allowance: Share = Field(
+        0.1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
     )
     max_usd: float | None = Field(
         None, ge=0, description="Ours: US dollars for the whole run; null: no limit."
@@ -224,7 +215,7 @@ class RunConfiguration(Section):
         2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus."
     )
     data: DataSection
-    model: str = Field(min_length=1, description="Ours: folder of the Hugging Face checkpoint to start from.")
+    model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_driven"),),
         min_length=1,

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from services.controller.configuration import ArmSection, RunConfiguration
-from services.controller.configuration_paths import (
-    DATA_PATHS,
+from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.paths import (
     Problem,
     can_exist,
     impossible_paths,
     path_problems,
     relative_paths,
 )
-from services.controller.configuration_yaml import read_mapping
+from services.controller.configuration.text import read_mapping
+from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
 
 _PAGE = "docs/configuration.md lists every key with its range."
@@ -43,11 +44,10 @@ def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, 
         return None, problems
     base = Path(base_folder)
     relative = relative_paths(configuration)
-    if (
-        relative and can_exist(base) and not base.is_absolute()
-    ):  # the folder that a server was started in is nobody's
-        told = f"Relative paths have no folder to start from: {', '.join(relative)}."
-        return None, [Problem("base_folder", told, "Give the absolute path of the folder of the file.")]
+    # The folder that a server was started in is nobody's.
+    if relative and can_exist(base) and not base.is_absolute():
+        message = f"Relative paths have no folder to start from: {', '.join(relative)}."
+        return None, [Problem("base_folder", message, "Give the absolute path of the folder of the file.")]
     if relative and not (can_exist(base) and base.is_dir()):
         return None, [Problem("base_folder", "There is no such folder.", "Give the folder of the file.")]
     problems = impossible_paths(configuration, base)
@@ -66,9 +66,9 @@ def require(config_yaml: str, base_folder: str) -> RunConfiguration:
     """
     configuration, problems = check(config_yaml, base_folder)
     if configuration is None:
-        told = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems)
+        listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems)
         raise InvalidArgument(
-            f"The configuration cannot run. {told}",
+            f"The configuration cannot run. {listed}",
             field=problems[0].field,
             remedy="ValidateRun lists the same problems and spends nothing.",
         )
@@ -116,9 +116,8 @@ def _problem(detail: ErrorDetails) -> Problem:
     if detail["type"] == "missing":
         return Problem(field, "This key is required.", _description(location) or _PAGE)
     if detail["type"] == "literal_error":
-        return Problem(
-            field, f"{detail['msg']}.", _suggestion(str(detail["input"]), _choices(location)) or _PAGE
-        )
+        known = re.findall("'([^']*)'", detail["ctx"]["expected"])
+        return Problem(field, f"{detail['msg']}.", _suggestion(str(detail["input"]), known) or _PAGE)
     if detail["type"] == "problem":
         return Problem(detail["ctx"]["field"] or field, f"{detail['msg']}.", detail["ctx"]["remedy"])
     if detail["type"] in _SHAPES:
@@ -152,12 +151,6 @@ def _description(location: list[str]) -> str:
     field = _model_at(location[:-1]).model_fields.get(location[-1]) if location else None
     text = (field.description or "").split(": ", 1)[-1] if field else ""
     return text[:1].upper() + text[1:]
-
-
-def _choices(location: list[str]) -> list[str]:
-    annotation = _model_at(location[:-1]).model_fields[location[-1]].annotation
-    kinds = (annotation, *get_args(annotation))  # a choice may stand in a union with null
-    return [str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
 def _resolved(configuration: RunConfiguration, base: Path) -> RunConfiguration:

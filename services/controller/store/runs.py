@@ -167,7 +167,7 @@ class RunStore:
         self._update(run_id, is_retry_asked=True, message="", failure="", report_uri="")
 
     def retried(self, run_id: str) -> None:
-        """Note that its workflow has been told."""
+        """Note that its workflow goes on."""
         self._update(run_id, is_retry_asked=False)
 
     def record(self, run_id: str, result: Result, event: Event | None = None) -> None:

@@ -31,7 +31,7 @@ def render(report: Json, objects: ObjectStore) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("services.controller"),
+        loader=PackageLoader("services.controller.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

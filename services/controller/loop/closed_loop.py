@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from itertools import count
 
-from services.controller.calls import SHARED_ARM, Calls, Collaborators
-from services.controller.configuration import RunConfiguration
-from services.controller.inputs import prepare
+from services.controller.configuration.models import RunConfiguration
+from services.controller.loop.calls import SHARED_ARM, Calls, Collaborators
+from services.controller.loop.inputs import prepare
+from services.controller.loop.steps import Steps, until_stopped
 from services.controller.ports import Durable, StepOutcome
-from services.controller.reports import publish_report
-from services.controller.steps import Steps, until_stopped
 from shared.database import insist
 from shared.errors import MedqError, encode_error
 
@@ -42,18 +41,21 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
                 at.complete_round(model)
 
 
-def run(with_: Collaborators, run_id: str, durable: Durable) -> StepOutcome:
+def run(collaborators: Collaborators, run_id: str, durable: Durable) -> StepOutcome:
     """The whole of a run: the loop, then its report, also where the loop failed.
 
     Returns: `report_uri`, and `failure` (reason, message, metadata) where a step failed.
     """
-    configuration = RunConfiguration.model_validate(insist(with_.store.get)(run_id).configuration)
-    calls = Calls(run_id, SHARED_ARM, 0, with_, durable)
+    stored = insist(collaborators.store.get)(run_id)
+    configuration = RunConfiguration.model_validate(stored.configuration)
+    calls = Calls(run_id, SHARED_ARM, 0, collaborators, durable)
     failure = None
     try:
         closed_loop(calls, configuration)
     except MedqError as error:
         failure = encode_error(error)
-    message = failure["message"] if failure else ""
-    published = calls.remember("publish_report", lambda: {"uri": publish_report(with_, run_id, str(message))})
+    message = str(failure["message"]) if failure else ""
+    published = calls.remember(
+        "publish_report", lambda: {"uri": collaborators.reports.publish(run_id, message)}
+    )
     return {"report_uri": published["uri"], "failure": failure}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from medq.evaluation.v1.evaluation_pb2 import StartEvaluateRequest
-from services.controller.calls import SHARED_ARM, Calls
-from services.controller.store import Result, RunStore
+from services.controller.loop.calls import SHARED_ARM, Calls
+from services.controller.loop.other_services import EVALUATE
+from services.controller.store.runs import Result, RunStore
 
 _STEP = "evaluation_replicas"
 
@@ -31,9 +32,9 @@ def answer_in_shards(calls: Calls, step: str, request: StartEvaluateRequest) -> 
         for shard, part in enumerate(shards.values()):
             part.CopyFrom(request)
             part.n_shards, part.shard = n_shards, shard
-        calls.operate_all(f"{step} shards", "evaluation", shards)
+        calls.operate_all(f"{step} shards", EVALUATE, shards)
 
 
 def _n_replicas(calls: Calls) -> int:
-    noted = [result for result in calls.with_.store.results(calls.run_id) if result.step == _STEP]
+    noted = [result for result in calls.collaborators.store.results(calls.run_id) if result.step == _STEP]
     return int(noted[0].detail["n"]) if noted else 1

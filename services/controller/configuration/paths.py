@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
 
-#: The keys of the section `data` that are paths.
-DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 _COLUMNS = ("index", "question", "answer")
 _IMAGE_COLUMNS = ("image", "image_path")
 _MANIFESTS = (".csv", ".tsv", ".parquet")
@@ -63,7 +62,7 @@ def path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
     """What is wrong with the files and folders that a configuration with absolute paths names."""
     data = configuration.data
     yield from _pool_problems(Path(data.pool))
-    for field in ("pool_answers", "dev", "test", "replay"):
+    for field in DATA_PATHS[1:]:
         path = getattr(data, field)
         if path is not None:
             yield from _tsv_problems(f"data.{field}", Path(path))

@@ -9,8 +9,9 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.calls import Calls
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
+from services.controller.loop import other_services as ask
+from services.controller.loop.calls import Calls
 
 
 @dataclass(frozen=True)
@@ -36,13 +37,13 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         request = embedding_pb2.StartIngestRequest(
             source_uri=source, split=split, default_modality=data.modality, run_id=calls.run_id
         )
-        return calls.operate(f"ingest_{split}", "embedding", request).uri
+        return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 
     def benchmark(split: str, items: str, images: str) -> str:
         request = evaluation_pb2.StartImportBenchmarkRequest(
             items_uri=items, image_set_uri=images, split=split
         )
-        return calls.operate(f"import_{split}", "evaluation", request).uri
+        return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
@@ -59,8 +60,8 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         test=benchmark("test", data.test, test),
         replay_images=replay,
         replay=benchmark("replay", data.replay, replay) if data.replay else "",
-        known_answers=calls.operate("import_known_answers", "oracle", known).uri,
-        model=calls.operate("import_model", "training", model).uri,
+        known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri,
+        model=calls.operate("import_model", ask.IMPORT_MODEL, model).uri,
     )
-    calls.operate("index_images", "retrieval", index)
+    calls.operate("index_images", ask.INDEX_IMAGES, index)
     return inputs

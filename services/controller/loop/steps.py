@@ -6,38 +6,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from google.protobuf.message import Message
-
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.calls import Calls, Made
-from services.controller.configuration import ArmSection, RunConfiguration
-from services.controller.decisions import complete_round, decide
+from services.controller.configuration import choices
+from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.domain.seeds import derive_seed
-from services.controller.inputs import Inputs
-from services.controller.replicas import answer_in_shards
-from services.controller.report_facts import read_json
+from services.controller.loop import other_services as ask
+from services.controller.loop.calls import Calls, Made
+from services.controller.loop.decisions import complete_round, decide
+from services.controller.loop.inputs import Inputs
+from services.controller.loop.other_services import RequestT, Start
+from services.controller.loop.replicas import answer_in_shards
 from shared.errors import BudgetExhausted, FailedPrecondition
-
-_STRATEGIES = {
-    "failure_driven": retrieval_pb2.STRATEGY_FAILURE_DRIVEN,
-    "random": retrieval_pb2.STRATEGY_RANDOM,
-    "uniform_capability": retrieval_pb2.STRATEGY_UNIFORM_CAPABILITY,
-}
-_QUESTIONS = {
-    "capability_driven": oracle_pb2.QUESTION_MODE_CAPABILITY_DRIVEN,
-    "seed_rule": oracle_pb2.QUESTION_MODE_SEED_RULE,
-}
-_EXTRACTORS = {
-    "strict": evaluation_pb2.EXTRACTOR_STRICT,
-    "official": evaluation_pb2.EXTRACTOR_OFFICIAL,
-}
-_LOSSES = {
-    "token_mean": training_pb2.LOSS_REDUCTION_TOKEN_MEAN,
-    "sample_sum": training_pb2.LOSS_REDUCTION_SAMPLE_SUM,
-}
+from shared.objects.dataset import read_object
+from shared.rows.annotation import Summary
 
 
 class ArmEnded(Exception):
@@ -91,7 +75,7 @@ class Steps:
             max_clusters=section.max_clusters,
             n_runs=self.configuration.evaluate.runs,
         )
-        made = self._operate("mine_failures", "evaluation", request)
+        made = self._operate("mine_failures", ask.MINE_FAILURES, request)
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
@@ -105,13 +89,13 @@ class Steps:
             budget=section.budget,
             tau_sim=section.tau_sim,
             alpha=section.alpha,
-            strategy=_STRATEGIES[self.arm.strategy],
+            strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
             seed=self._seed("select_samples"),
             guard_uris=[self.inputs.dev_images, self.inputs.test_images],
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
         )
-        made = self._operate("select_samples", "retrieval", request)
+        made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
     def annotate(self, samples: str) -> str:
@@ -122,7 +106,9 @@ class Steps:
             tau_agreement=section.tau_agreement,
             is_cold_start=self.calls.round == 0,
             audit_share=section.audit_share,
-            question_mode=_QUESTIONS[self.arm.questions or section.questions],
+            question_mode=oracle_pb2.QuestionMode.ValueType(
+                choices.QUESTION_MODES[self.arm.questions or section.questions]
+            ),
             questions_per_image=section.questions_per_image,
             max_in_flight=section.max_in_flight,
             simulated_oracle_accuracy=section.simulated_oracle_accuracy,
@@ -139,10 +125,10 @@ class Steps:
             policy=policy,
             seed=self._seed("annotate"),
         )
-        made = self._operate("annotate", "oracle", request)
+        made = self._operate("annotate", ask.ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):
-            told = read_json(self.calls.with_.objects, made.uri, "summary.json")
-            is_stopped = any(told["stopped"].values())  # calls end early for the budget alone
+            summary = read_object(self.calls.collaborators.objects, made.uri, Summary)
+            is_stopped = any(summary.stopped.values())  # calls end early for the budget alone
             raise ArmEnded("budget" if is_stopped else "no_decisions", self)
         return made.uri
 
@@ -167,7 +153,7 @@ class Steps:
             is_quality_assurance_off=not has_assurance,
         )
         try:
-            made = self._operate("build_dataset", "training", request)
+            made = self._operate("build_dataset", ask.BUILD_DATASET, request)
         except FailedPrecondition as error:
             if error.field != "decisions_uri":
                 raise
@@ -184,7 +170,7 @@ class Steps:
             epochs=section.epochs,
             batch_size=section.batch_size,
             gradient_accumulation=section.gradient_accumulation,
-            loss=_LOSSES[section.loss],
+            loss=training_pb2.LossReduction.ValueType(choices.LOSSES[section.loss]),
             warmup_ratio=section.warmup_ratio,
             weight_decay=section.weight_decay,
             max_length=section.max_length,
@@ -193,7 +179,7 @@ class Steps:
             round=self.calls.round,
             arm=self.arm.name,
         )
-        return self._operate("train", "training", request).uri
+        return self._operate("train", ask.TRAIN, request).uri
 
     def stop_if_done(self) -> None:
         """End the arm at a regression, a plateau, a spent budget, or after the last round."""
@@ -203,13 +189,16 @@ class Steps:
 
     def complete_round(self, model: str) -> None:
         """Tell the world that the round has ended with this model."""
-        place = self.configuration.arms.index(self.arm) * (self.configuration.rounds + 1) + self.calls.round
-        self.calls.remember("complete", lambda: complete_round(self.calls, model, place + 1, ""))
+        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place(), ""))
 
     def end_arm(self, reason: str) -> None:
         """Note why the arm stopped, and tell the world."""
-        place = self.configuration.arms.index(self.arm) * (self.configuration.rounds + 1) + self.calls.round
-        self.calls.remember("stop", lambda: complete_round(self.calls, self.model, place + 1, reason))
+        self.calls.remember("stop", lambda: complete_round(self.calls, self.model, self._place(), reason))
+
+    def _place(self) -> int:
+        """The place of this round among all that the run may have, from 1."""
+        arms, n_rounds = self.configuration.arms, self.configuration.rounds + 1
+        return arms.index(self.arm) * n_rounds + self.calls.round + 1
 
     def _evaluate(self, step: str, benchmark: str, n_runs: int, temperature: float, top_p: float) -> str:
         section = self.configuration.evaluate
@@ -226,15 +215,15 @@ class Steps:
                 max_new_tokens=section.max_new_tokens,
                 seed=self.configuration.seed,
             ),
-            extractor=_EXTRACTORS[section.extractor],
+            extractor=evaluation_pb2.Extractor.ValueType(choices.EXTRACTORS[section.extractor]),
         )
         answer_in_shards(self.calls, step, request)
-        return self._operate(step, "evaluation", request).uri
+        return self._operate(step, ask.EVALUATE, request).uri
 
-    def _operate(self, step: str, service: str, request: Message) -> Made:
+    def _operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
         """A step on another service; where the run's budget does not cover it, the arm ends."""
         try:
-            return self.calls.operate(step, service, request)
+            return self.calls.operate(step, start, request)
         except BudgetExhausted as error:
             if not error.field.startswith("stop."):  # another limit: of a message, of callers
                 raise

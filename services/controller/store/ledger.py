@@ -89,12 +89,7 @@ class Ledger:
                 )
             attempts = {key: row.attempt for key, row in latest.items()}
             rows = [
-                {
-                    "run_id": run_id,
-                    "attempt": attempts.get(cost.key, 0) + 1,
-                    "state": RESERVED,
-                    **_columns(cost),
-                }
+                {"run_id": run_id, "attempt": attempts.get(cost.key, 0) + 1, "state": RESERVED, **vars(cost)}
                 for cost in new
             ]
             insert_new(connection, _TABLE, rows)
@@ -130,7 +125,7 @@ class Ledger:
                 connection.execute(
                     sa.update(_TABLE)
                     .where(_TABLE.c.sequence == row.sequence)
-                    .values(state=SETTLED, **_columns(cost))
+                    .values(state=SETTLED, **vars(cost))
                 )
         for cost in new:
             _DOLLARS.labels(cost.kind).inc(cost.usd)
@@ -178,10 +173,6 @@ def _latest(connection: sa.Connection, run_id: str, keys: list[str]) -> dict[str
         )
         found |= {row.key: row for row in connection.execute(query)}
     return found
-
-
-def _columns(cost: Cost) -> dict[str, Any]:
-    return dict(vars(cost))
 
 
 def _to_entry(row: Any) -> Entry:

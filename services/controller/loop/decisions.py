@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from medq.controller.v1.events_pb2 import RoundCompleted
-from services.controller.calls import Calls
-from services.controller.configuration import RunConfiguration, StopSection
+from services.controller.configuration.models import RunConfiguration, StopSection
 from services.controller.domain.gains import Gains, paired_gains
 from services.controller.domain.ledger import Limits, is_spent
 from services.controller.domain.plateau import is_plateau, regression_gate
 from services.controller.domain.seeds import derive_seed
+from services.controller.loop.calls import Calls
 from services.controller.ports import StepOutcome
-from services.controller.store import Result
-from shared.events.bus import Event, event_id
+from services.controller.store.runs import Result
+from shared.events.bus import event_of
 from shared.objects.dataset import read_rows
+from shared.rows.evaluation import Answer
 from shared.statistics import Interval
 
-ROUND_COMPLETED = "medq.controller.round-completed.v1"
 _HOUR_SECONDS = 3600.0
 
 
@@ -42,20 +41,19 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
         reason = "regression"
     elif is_plateau(history, minimum_gain=stop.min_gain, patience=stop.patience):
         reason = "plateau"
-    elif is_spent(limits_of(stop), *calls.with_.ledger.committed(calls.run_id)):
+    elif is_spent(limits_of(stop), *calls.collaborators.ledger.committed(calls.run_id)):
         reason = "budget"
     else:
         reason = "rounds" if calls.round >= configuration.rounds else ""
+    gained = asdict(gains) if gains else {"overall": None, "by_modality": {}}
     outcome: StepOutcome = {
         "reason": reason,
         "is_promoted": not lost,
-        "gain": asdict(gains.overall) if gains else None,
-        "gains_by_modality": {name: asdict(gain) for name, gain in gains.by_modality.items()}
-        if gains
-        else {},
+        "gain": gained["overall"],
+        "gains_by_modality": gained["by_modality"],
         "regressions": [asdict(one) for one in lost],
     }
-    calls.with_.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
+    calls.collaborators.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
     return outcome
 
 
@@ -65,11 +63,11 @@ def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
         return None
     uris = {
         result.round: result.uri
-        for result in calls.with_.store.results(calls.run_id)
+        for result in calls.collaborators.store.results(calls.run_id)
         if (result.arm, result.step) == (calls.arm, "evaluate_dev")
     }
     before, after = (
-        read_rows(calls.with_.objects, uris[number], "answers.jsonl")
+        read_rows(calls.collaborators.objects, uris[number], Answer)
         for number in (calls.round - 1, calls.round)
     )
     return paired_gains(before, after, seed=derive_seed(configuration.seed, calls.arm, calls.round, "decide"))
@@ -79,7 +77,7 @@ def _earlier_gains(calls: Calls) -> list[Interval]:
     """The gains of the rounds before this one, oldest first."""
     decided = [
         result
-        for result in calls.with_.store.results(calls.run_id)
+        for result in calls.collaborators.store.results(calls.run_id)
         if (result.arm, result.step) == (calls.arm, "decide") and 0 < result.round < calls.round
     ]
     return [Interval(**result.detail["gain"]) for result in sorted(decided, key=lambda result: result.round)]
@@ -88,20 +86,17 @@ def _earlier_gains(calls: Calls) -> list[Interval]:
 def complete_round(calls: Calls, model: str, sequence: int, reason: str) -> StepOutcome:
     """Note the end of a round, and of the arm where there is a reason, and publish it in the same transaction."""
     step = "stop" if reason else "complete"
-    body = RoundCompleted(arm=calls.arm, round=calls.round, model_uri=model, is_last=bool(reason))
-    event = Event(
-        id=event_id(ROUND_COMPLETED, calls.run_id, calls.arm, calls.round),
-        type=ROUND_COMPLETED,
-        source="medq/controller",
+    message = RoundCompleted(arm=calls.arm, round=calls.round, model_uri=model, is_last=bool(reason))
+    event = event_of(
+        message,
+        (calls.run_id, calls.arm, calls.round),
         key=calls.run_id,
-        data=body.SerializeToString(deterministic=True),
-        time=datetime.now(UTC),
         run_id=calls.run_id,
         round=calls.round,
         operation_id=calls.run_id,
         sequence=sequence,
     )
-    calls.with_.store.record(
+    calls.collaborators.store.record(
         calls.run_id, Result(calls.arm, calls.round, step, detail={"reason": reason}), event
     )
     return {}
