@@ -18,8 +18,8 @@ from transformers import TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 
 from services.training.domain.conversations import Sample
-from services.training.finetune import finetune
-from services.training.spec import TrainingSpec
+from services.training.job.finetune import finetune
+from services.training.job.spec import TrainingSpec
 from shared.prompts import multiple_choice_prompt
 from studies.questions import LETTERS, LEVELS, PHRASES
 from studies.tiny_model import build_tiny_checkpoint
@@ -79,7 +79,7 @@ def pretrain_base(
     Returns: The folder of the trained checkpoint, within `output_folder`.
 
     Raises:
-        MedqError: as `services.training.finetune.finetune`.
+        MedqError: as `services.training.job.finetune.finetune`.
     """
     settings = training or BaseTraining()
     spec = base_spec(study_folder, output_folder, settings)

@@ -11,7 +11,7 @@ from medq.training.v1 import training_pb2_grpc as pb_grpc
 from services.training.adapters.job_process import JobProcess
 from services.training.adapters.retrieval_gate import RetrievalGate
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.building import DatasetBuilder
+from services.training.dataset.building import DatasetBuilder
 from services.training.migrations import SCHEMA
 from services.training.operations import TrainingOperations
 from services.training.ports import TrainingLauncher

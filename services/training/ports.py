@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from services.training.spec import TrainingJob
+from services.training.job.spec import TrainingJob
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from services.training.finetune import finetune
-from services.training.model_files import COMPLETE
-from services.training.spec import TrainingSpec
+from services.training.job.finetune import finetune
+from services.training.job.model_files import COMPLETE
+from services.training.job.spec import TrainingSpec
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from services.training.model_files import store_model
+from services.training.job.model_files import store_model
 from shared.objects.dataset import write_dataset
 from shared.objects.store import ObjectStore
 from studies.tiny_model import build_tiny_checkpoint

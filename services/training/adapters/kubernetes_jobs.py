@@ -15,8 +15,8 @@ from services.training.adapters.kubernetes_manifest import (
     key_label,
     service_manifest,
 )
+from services.training.job.spec import TrainingJob
 from services.training.settings import TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Conflict, InvalidArgument, NotFound
 from shared.kubernetes_api import REQUEST_SECONDS, typed_errors
 

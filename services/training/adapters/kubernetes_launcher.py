@@ -1,8 +1,8 @@
 """`TrainingLauncher` as Kubernetes Jobs.
 
-One Job is one attempt. Its pods tell of steps, checkpoints and the result on their log (`services/training/pod.py`); the
-launcher notes the newest checkpoint on the Job. When a pod is killed the Job fails, and the launcher makes the next one, which
-goes on from there. Jobs are labelled with the training's key: a service that was restarted finds the one that runs.
+One Job is one attempt. Its pods (`kubernetes_pod.py`) tell of steps, checkpoints and the result on their log; the launcher notes
+the newest checkpoint on the Job. When a pod is killed the Job fails, and the launcher makes the next one, which goes on from
+there. Jobs are labelled with the training's key: a service that was restarted finds the one that runs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from services.training.adapters.kubernetes_jobs import FAILURE_ANNOTATION, TrainingJobs
 from services.training.adapters.kubernetes_watch import JobWatch
+from services.training.job.spec import TrainingJob
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Internal, InvalidArgument, MedqError
 from shared.kubernetes_api import connect
 from shared.logs import get_logger

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 
 Manifest = dict[str, Any]
 
@@ -127,7 +127,7 @@ def _container(arguments: list[str], settings: TrainingSettings) -> Manifest:
         "name": "training",
         "image": section.image,
         "imagePullPolicy": section.image_pull_policy,
-        "command": ["python", "-m", "services.training.pod"],
+        "command": ["python", "-m", "services.training.adapters.kubernetes_pod"],
         "args": arguments,
         "env": _environment(settings),
         "envFrom": [

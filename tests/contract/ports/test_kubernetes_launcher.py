@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from services.training.adapters.kubernetes_launcher import KubernetesLauncher, kubernetes_launcher
+from services.training.job.spec import TrainingJob
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Cancelled, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.settings import S3Section
 from tests.support.cluster import FakeCluster, served

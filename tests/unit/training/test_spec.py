@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from services.training.spec import TrainingSpec, read_spec
+from services.training.job.spec import TrainingSpec, read_spec
 from shared.errors import InvalidArgument
 
 PATHS = {"model_folder": "/m", "train_file": "/t.jsonl", "image_folder": "/i", "output_folder": "/o"}

@@ -36,7 +36,7 @@ def read_samples(train_file: Path) -> list[Sample]:
     return [parse_row(row, number) for number, row in rows]
 
 
-class Encoder:
+class SampleEncoder:
     """Turns samples into a batch: prompts padded on the left, answers on the right, so that answers begin together.
 
     Positions are counted from the left end, padding included: exact for models with relative (rotary) positions.

@@ -1,7 +1,7 @@
-"""A fine-tuning job in a pod, which shares no disk with the training service: `python -m services.training.pod --job JSON`.
+"""The program of a Kubernetes Job's pods: a fine-tuning job on a machine that shares no disk with the training service.
 
-Inputs come from the object store by URI, and so does the checkpoint to go on from. What the job makes is stored there:
-checkpoints as they are sealed, the model at the end. What it has to say are lines on standard output (`job_log.py`).
+It is `python -m services.training.adapters.kubernetes_pod --job JSON`. Inputs come from the object store by URI, and so does the checkpoint to go on from. What the job makes is stored there:
+checkpoints as they are sealed, the model at the end. What it has to say are lines on standard output (`job/log.py`).
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Callable
 
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.job_log import error_content, progress_content, tell
-from services.training.model_files import (
+from services.training.job.log import error_content, progress_content, tell
+from services.training.job.model_files import (
     checkpoint_step,
     fetch_checkpoint,
     newest_checkpoint,
     store_checkpoint,
 )
+from services.training.job.spec import TrainingJob, TrainingSpec
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
-from services.training.spec import TrainingJob, TrainingSpec
 from shared.errors import MedqError
 from shared.objects.store import ObjectStore
 from shared.resources import open_objects

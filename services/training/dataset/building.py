@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medq.training.v1 import training_pb2 as pb
-from services.training.adapters.dataset_files import write_files
+from services.training.dataset.files import write_files
 from services.training.domain.deduplicate import perceptual_duplicates, tfidf_near_duplicates
 from services.training.domain.samples import (
     TrainingSample,

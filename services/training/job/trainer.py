@@ -16,9 +16,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from services.training.domain.batches import share_step
 from services.training.domain.conversations import Sample
 from services.training.domain.loss import sft_loss
-from services.training.model_files import COMPLETE
-from services.training.samples import Encoder
-from services.training.spec import TrainingSpec
+from services.training.job.model_files import COMPLETE
+from services.training.job.sample_encoder import SampleEncoder
+from services.training.job.spec import TrainingSpec
 from shared.errors import FailedPrecondition
 
 
@@ -35,7 +35,9 @@ class SftTrainer(Trainer):  # type: ignore[misc]
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
-def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Sequence[Sample]) -> SftTrainer:
+def build_trainer(
+    spec: TrainingSpec, model: Any, encoder: SampleEncoder, samples: Sequence[Sample]
+) -> SftTrainer:
     """The `transformers` trainer with equation (4) as its loss."""
     on_gpu = spec.device == "auto" and torch.cuda.is_available()
     is_token_mean = spec.loss_reduction == "token_mean"

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from services.training.job_log import error_content
-from services.training.parent import die_with_parent
-from services.training.spec import read_spec
+from services.training.job.log import error_content
+from services.training.job.parent import die_with_parent
+from services.training.job.spec import read_spec
 from shared.errors import MedqError
 
 
@@ -21,7 +21,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.parent is not None:
         die_with_parent(arguments.parent)
-    from services.training.finetune import finetune  # takes seconds, which must not outlast the parent either
+    from services.training.job.finetune import (
+        finetune,  # takes seconds, which must not outlast the parent either
+    )
 
     spec = read_spec(arguments.spec)
     try:

@@ -18,10 +18,10 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
-from services.training.model_files import COMPLETE, newest_checkpoint
-from services.training.samples import Encoder, read_samples
-from services.training.spec import TrainingSpec
-from services.training.trainer import SftTrainer, build_trainer, curve_point
+from services.training.job.model_files import COMPLETE, newest_checkpoint
+from services.training.job.sample_encoder import SampleEncoder, read_samples
+from services.training.job.spec import TrainingSpec
+from services.training.job.trainer import SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
 
@@ -49,7 +49,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     processor: Any = AutoProcessor.from_pretrained(
         spec.model_folder, local_files_only=True, trust_remote_code=False
     )
-    encoder = Encoder(processor, spec.image_folder)
+    encoder = SampleEncoder(processor, spec.image_folder)
     longest = encoder.check_lengths(samples, spec.max_length)
     checkpoint = last_checkpoint(spec.checkpoints_folder)
     model = load_trainable(spec.model_folder if checkpoint is None else checkpoint)
