@@ -14,9 +14,10 @@ from medq.training.v1 import events_pb2
 from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.building import DatasetBuilder
 from services.training.domain.loss import Reduction
+from services.training.job.log import TrainingProgress
 from services.training.job.model_files import longest_input, store_model
 from services.training.job.spec import TrainingJob
-from services.training.ports import TrainingLauncher, TrainingProgress
+from services.training.ports import TrainingLauncher
 from services.training.settings import TrainingSettings
 from services.training.store import TrainingStore
 from shared.checkpoints import require_checkpoint

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from services.training.adapters.job_process import JobProcess, Workers
+from services.training.job.log import TrainingProgress
 from services.training.job.spec import TrainingSpec
-from services.training.ports import TrainingProgress
 from studies.tiny_model import build_tiny_checkpoint
 
 N_SAMPLES = 8

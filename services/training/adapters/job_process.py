@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from services.training.job.log import read_error, read_progress
+from services.training.job.log import TrainingProgress, read_error, read_progress
 from services.training.job.spec import TrainingSpec, read_spec
-from services.training.ports import TrainingProgress
 from shared.errors import Cancelled, Internal, MedqError
 
 PROGRAM = "services.training.job"

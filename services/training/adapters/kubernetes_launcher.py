@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 from services.training.adapters.kubernetes_jobs import FAILURE_ANNOTATION, TrainingJobs
 from services.training.adapters.kubernetes_watch import JobWatch
+from services.training.job.log import TrainingProgress
 from services.training.job.spec import TrainingJob
-from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
 from shared.errors import Internal, InvalidArgument, MedqError
 from shared.kubernetes_api import connect

@@ -1,7 +1,8 @@
 """The program of a Kubernetes Job's pods: a fine-tuning job on a machine that shares no disk with the training service.
 
-It is `python -m services.training.adapters.kubernetes_pod --job JSON`. Inputs come from the object store by URI, and so does the checkpoint to go on from. What the job makes is stored there:
-checkpoints as they are sealed, the model at the end. What it has to say are lines on standard output (`job/log.py`).
+It is `python -m services.training.adapters.kubernetes_pod --job JSON`. Inputs come from the object store by URI, and so does
+the checkpoint to go on from. What the job makes is stored there: checkpoints as they are sealed, the model at the end. What it
+has to say are lines on standard output (`job/log.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.job.log import error_content, progress_content, tell
+from services.training.job.log import TrainingProgress, error_content, tell
 from services.training.job.model_files import (
     checkpoint_step,
     fetch_checkpoint,
@@ -22,7 +24,6 @@ from services.training.job.model_files import (
     store_checkpoint,
 )
 from services.training.job.spec import TrainingJob, TrainingSpec
-from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from shared.errors import MedqError
 from shared.objects.store import ObjectStore
@@ -44,13 +45,12 @@ class CheckpointKeeper:
 
     def on_progress(self, step: TrainingProgress) -> None:
         """Tell of a step, and store what was sealed before it."""
-        tell("progress", progress_content(step))
+        tell("progress", asdict(step))
         newest = newest_checkpoint(self._spec.checkpoints_folder)
         if newest is None or newest == self._kept:
             return
-        if (
-            checkpoint_step(newest) > step.step
-        ):  # the job is ahead: who goes on from here would never tell of the steps between
+        # A job that is ahead of what was told waits: who goes on from there would never tell of the steps between.
+        if checkpoint_step(newest) > step.step:
             return
         uri = store_checkpoint(self._objects, newest, self._spec.output_folder / "staging")
         self._kept = newest

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.training.adapters.kubernetes_jobs import Attempt, PodState, TrainingJobs
-from services.training.job.log import messages, read_error, read_progress
-from services.training.ports import TrainingProgress
+from services.training.job.log import TrainingProgress, messages, read_error, read_progress
 from services.training.settings import KubernetesSection
 from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable
 

@@ -16,9 +16,9 @@ from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.job.log import TrainingProgress
 from services.training.job.spec import read_spec
 from services.training.main import build
-from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument
 from shared.events.sqlite import SqliteEventBus

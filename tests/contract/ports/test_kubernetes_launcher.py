@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from services.training.adapters.kubernetes_launcher import KubernetesLauncher, kubernetes_launcher
+from services.training.job.log import TrainingProgress
 from services.training.job.spec import TrainingJob
-from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection, TrainingSettings
 from shared.errors import Cancelled, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.settings import S3Section

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from services.training.adapters.job_process import JobProcess
+from services.training.job.log import TrainingProgress
 from services.training.job.spec import TrainingSpec
-from services.training.ports import TrainingProgress
 from shared.errors import Cancelled, Internal, InvalidArgument
 
 STEP = {"step": 1, "n_steps": 2, "loss": 0.5, "learning_rate": 1e-3, "measured": {"seconds": 0.1}}
