@@ -145,5 +145,5 @@ def _conversation(sample: Sample) -> str:
         {"from": "human", "value": f"<image>\n{sample.question}"},
         {"from": "gpt", "value": sample.answer},
     ]
-    line = {"id": sample.sample_id, "image": sample.image, "conversations": turns}
+    line = {"id": sample.sample_id, "images": [sample.image], "conversations": turns}
     return json.dumps(line, ensure_ascii=False, sort_keys=True)

@@ -21,7 +21,9 @@ from services.training.settings import KubernetesSection, TrainingSettings
 from shared.settings import S3Section
 from tests.support.kubernetes_node import real_api, restricted_namespace
 
-JOB = TrainingJob(key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64)
+JOB = TrainingJob(
+    key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64, batch_size=8
+)
 FORMS = {
     "one_process": {},
     "gpus": {

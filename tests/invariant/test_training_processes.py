@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"from": "human", "value": "<image>\nIs this image dark?"},
             {"from": "gpt", "value": "A" * (1 + i % 3)},
         ]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
+        rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 

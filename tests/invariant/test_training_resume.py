@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(folder / f"{i}.png")
         question = "<image>\nIs this image dark?" + " A" * (i % 3)
         turns = [{"from": "human", "value": question}, {"from": "gpt", "value": "AB"[i % 2] * (1 + i % 2)}]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
+        rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 

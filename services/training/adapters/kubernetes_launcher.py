@@ -42,8 +42,8 @@ class KubernetesLauncher:
         """Run the job, or follow the Job that runs it already; see `TrainingLauncher.run`.
 
         Raises:
-            FailedPrecondition: its pods got no node or no image in time.
-            Unavailable: the API server was away for long; the Job goes on, and the next call follows it.
+            FailedPrecondition: Its pods got no node or no image in time.
+            Unavailable: The API server was away for long; the Job goes on, and the next call follows it.
         """
         attempt = self._jobs.newest(job.key)
         is_over = attempt is not None and attempt.is_reported and attempt.state == "failed"
@@ -69,7 +69,7 @@ class KubernetesLauncher:
             f"The training lost its pods {self._section.attempts} times; the last time: {watch.why}",
             field="job",
             value=attempt.name,
-            remedy="start it again: it goes on from its checkpoint; OOMKilled asks for more memory",
+            remedy="Start it again: it goes on from its checkpoint. OOMKilled asks for more memory.",
         )
 
 
@@ -77,8 +77,8 @@ def kubernetes_launcher(settings: TrainingSettings) -> KubernetesLauncher:
     """The launcher that the settings ask for.
 
     Raises:
-        InvalidArgument: no image is named, or no object store that pods can reach.
-        FailedPrecondition: the cluster cannot be reached.
+        InvalidArgument: No image is named, or no object store that pods can reach.
+        FailedPrecondition: The cluster cannot be reached.
     """
     section = settings.kubernetes
     for field, value in (("kubernetes.image", section.image), ("s3.endpoint", settings.s3.endpoint)):

@@ -74,7 +74,7 @@ def run(
         is_cancelled: Asked a few times a second.
 
     Raises:
-        MedqError: see `TrainingLauncher.run`.
+        MedqError: See `TrainingLauncher.run`.
     """
     objects = open_objects(settings)
     process = JobProcess(workers=workers)

@@ -62,18 +62,18 @@ class JobWatch:
         Returns: The URI of the model; None where the Job was lost, and another may go on.
 
         Raises:
-            MedqError: what the job told, or `Internal` with the end of its log where it died of itself.
-            Cancelled: it was called off; the Job is deleted.
-            FailedPrecondition: its pods got no node or no image in time; the Job is deleted.
-            Unavailable: the API server was away for too long; the Job goes on.
+            MedqError: What the job told, or `Internal` with the end of its log where it died of itself.
+            Cancelled: It was called off; the Job is deleted.
+            FailedPrecondition: Its pods got no node or no image in time; the Job is deleted.
+            Unavailable: The API server was away for too long; the Job goes on.
         """
         while not self._has_ended():
             next_look = time.monotonic() + self._section.poll_seconds
             while time.monotonic() < next_look:
                 if is_cancelled():
                     self._jobs.delete(self.attempt.name)
-                    remedy = "start it again; a Job that was called off leaves no checkpoint"
-                    raise Cancelled("The training was called off", remedy=remedy)
+                    remedy = "Start it again; a Job that was called off leaves no checkpoint."
+                    raise Cancelled("The training was called off.", remedy=remedy)
                 time.sleep(min(_ASK_SECONDS, self._section.poll_seconds))
         if self._result:
             return self._result
@@ -125,7 +125,7 @@ class JobWatch:
     def _require_start(self, now: float) -> None:
         """
         Raises:
-            FailedPrecondition: no pod has begun in time.
+            FailedPrecondition: No pod has begun in time.
         """
         if now - self._begun <= self._section.start_seconds:
             return
@@ -159,5 +159,5 @@ class JobWatch:
             f"The training's pod {name} ended without a result, {whys.get(name, '')}; its log ends with: {tail}",
             field="job",
             value=self.attempt.name,
-            remedy="start it again: it goes on from its checkpoint",
+            remedy="Start it again: it goes on from its checkpoint.",
         )

@@ -37,7 +37,7 @@ def parse_row(row: Mapping[str, Any], line: int) -> Sample:
         line: Line number in the file, from 1, for the error.
 
     Raises:
-        InvalidArgument: the row has another shape; the error names its id and line.
+        InvalidArgument: The row has another shape; the error names its id and line.
     """
     sample_id = str(row.get("id", ""))
     images = row.get("images", [row["image"]] if "image" in row else [])

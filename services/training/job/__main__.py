@@ -21,9 +21,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.parent is not None:
         die_with_parent(arguments.parent)
-    from services.training.job.finetune import (
-        finetune,  # takes seconds, which must not outlast the parent either
-    )
+    # This import takes seconds, which must not outlast the parent either.
+    from services.training.job.finetune import finetune
 
     spec = read_spec(arguments.spec)
     try:

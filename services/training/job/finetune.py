@@ -34,8 +34,8 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
         callbacks: Called by the trainer beside its own.
 
     Raises:
-        InvalidArgument: the checkpoint folder is incomplete, or a sample is unreadable, malformed or too long.
-        FailedPrecondition: no samples, a parameter of the model is frozen, or the loss is no longer finite.
+        InvalidArgument: The checkpoint folder is incomplete, or a sample is unreadable, malformed or too long.
+        FailedPrecondition: No samples, a parameter of the model is frozen, or the loss is no longer finite.
     """
     if spec.result_folder.is_dir():
         return
@@ -72,16 +72,16 @@ def load_trainable(folder: Path) -> Any:
     stay float32, and a GPU computes in bfloat16 by autocast.
 
     Raises:
-        FailedPrecondition: a parameter is frozen.
+        FailedPrecondition: A parameter is frozen.
     """
     model: Any = AutoModelForImageTextToText.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32
     )
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
-        remedy = "use a checkpoint whose model has no frozen part: training is of all parameters"
+        remedy = "Use a checkpoint whose model has no frozen part: training is of all parameters."
         raise FailedPrecondition(
-            "The model has frozen parameters", field="model", value=frozen[:3], remedy=remedy
+            "The model has frozen parameters.", field="model", value=frozen[:3], remedy=remedy
         )
     model.config.use_cache = False
     return model

@@ -88,7 +88,7 @@ def fetch_checkpoint(objects: ObjectStore, uri: str, folder: Path) -> None:
     """Lay a stored checkpoint out below `folder`, whole or not at all.
 
     Raises:
-        NotFound, InvalidArgument, DataLoss: it is not there, no checkpoint, or damaged.
+        NotFound, InvalidArgument, DataLoss: It is not there, no checkpoint, or damaged.
     """
     manifest = read_manifest(objects, uri, CHECKPOINT)
     target = folder / str(manifest.configuration["name"])

@@ -25,14 +25,14 @@ def read_samples(train_file: Path) -> list[Sample]:
     """Read the rows of a LLaVA/ShareGPT file, in order.
 
     Raises:
-        FailedPrecondition: there are none.
-        InvalidArgument: a row cannot be trained on.
+        FailedPrecondition: There are none.
+        InvalidArgument: A row cannot be trained on.
     """
     lines = train_file.read_text(encoding="utf-8").splitlines()
     rows = [(number, json.loads(line)) for number, line in enumerate(lines, start=1) if line.strip()]
     if not rows:
-        remedy = "raise the annotation budget, or loosen the filters of the dataset"
-        raise FailedPrecondition("There is nothing to train on", field="train_file", remedy=remedy)
+        remedy = "Raise the annotation budget, or loosen the filters of the dataset."
+        raise FailedPrecondition("There is nothing to train on.", field="train_file", remedy=remedy)
     return [parse_row(row, number) for number, row in rows]
 
 
@@ -95,7 +95,7 @@ class SampleEncoder:
         Returns: The number of tokens of the longest sample.
 
         Raises:
-            InvalidArgument: an image cannot be read, or a sample is too long; the error names the sample.
+            InvalidArgument: An image cannot be read, or a sample is too long; the error names the sample.
         """
         longest = 0
         for sample in samples:
@@ -103,10 +103,10 @@ class SampleEncoder:
             length = len(self._tokens(prompt)) + self._image_tokens(self._image_size(sample)) + len(answer)
             if length > max_length:
                 raise InvalidArgument(
-                    f"A training sample has {length} tokens, more than max_length = {max_length}",
+                    f"A training sample has {length} tokens, more than max_length = {max_length}.",
                     field="id",
                     value=sample.sample_id,
-                    remedy="raise max_length, use smaller images, or leave the sample out",
+                    remedy="Raise max_length, use smaller images, or leave the sample out.",
                 )
             longest = max(longest, length)
         return longest
@@ -127,8 +127,8 @@ class SampleEncoder:
         ]
         whole = self._processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
         if not whole.startswith(prompt):
-            remedy = "use a checkpoint whose template gives the same prompt with and without an answer"
-            raise InvalidArgument("The chat template cannot be trained on", field="model", remedy=remedy)
+            remedy = "Use a checkpoint whose template gives the same prompt with and without an answer."
+            raise InvalidArgument("The chat template cannot be trained on.", field="model", remedy=remedy)
         return prompt, self._tokens(whole[len(prompt) :].rstrip())
 
     def _tokens(self, text: str) -> list[int]:
@@ -154,7 +154,7 @@ class SampleEncoder:
 
 def _unreadable(sample: Sample) -> InvalidArgument:
     """The error for an image that is not there or broken."""
-    remedy = "check the image folder, or leave the sample out"
+    remedy = "Check the image folder, or leave the sample out."
     return InvalidArgument(
-        "The image of a training sample cannot be read", field="id", value=sample.sample_id, remedy=remedy
+        "The image of a training sample cannot be read.", field="id", value=sample.sample_id, remedy=remedy
     )

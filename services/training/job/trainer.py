@@ -107,14 +107,14 @@ class ProgressWriter(TrainerCallback):  # type: ignore[misc]
         """Called by the trainer after each step.
 
         Raises:
-            FailedPrecondition: the loss is no longer finite.
+            FailedPrecondition: The loss is no longer finite.
         """
         if "loss" not in logs or not state.is_world_process_zero:
             return
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
-            remedy = "lower the learning rate, or look for broken samples"
+            remedy = "Lower the learning rate, or look for broken samples."
             raise FailedPrecondition(
-                "The training diverged", field="step", value=state.global_step, remedy=remedy
+                "The training diverged.", field="step", value=state.global_step, remedy=remedy
             )
         line = {
             **curve_point(logs | {"step": state.global_step}),
