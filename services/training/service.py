@@ -8,9 +8,10 @@ import grpc
 
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
-from services.training.operations import REDUCTIONS, local_folder
+from services.training.operations import REDUCTIONS
 from shared.errors import InvalidArgument
 from shared.operations import Operations
+from shared.paths import local_path
 from shared.rpc.checks import require_between, require_uri
 
 MAX_PHASH_DISTANCE = 16
@@ -36,7 +37,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         self, request: pb.StartImportModelRequest, context: grpc.ServicerContext
     ) -> pb.StartImportModelResponse:
         """See the proto."""
-        local_folder(request.folder_uri)
+        local_path(request.folder_uri, "folder_uri")
         return pb.StartImportModelResponse(operation_id=self._operations.start(request))
 
     def StartBuildDataset(

@@ -6,6 +6,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from medq.retrieval.v1 import retrieval_pb2
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
@@ -134,7 +135,11 @@ class DatasetBuilder:
             for done, (image_name, uri) in enumerate(sorted(images.items())):
                 progress(done, len(images), "images", "")
                 self._objects.fetch(uri, folder / image_name)
-            provenance = {"parents": parents, "configuration": configuration, "seed": request.seed}
+            provenance: dict[str, Any] = {
+                "parents": parents,
+                "configuration": configuration,
+                "seed": request.seed,
+            }
             write_files(folder, samples, dropped, provenance)
             return write_dataset(self._objects, "dataset", folder, counts=counts, **provenance)
 

@@ -24,6 +24,8 @@ from services.training.job.spec import TrainingSpec
 from services.training.job.trainer import SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
+from shared.rows.encoding import to_json
+from shared.rows.training import Training
 
 
 def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> None:
@@ -109,13 +111,15 @@ def save_result(
     model.config.use_cache = True
     model.save_pretrained(partial, state_dict=weights)
     processor.save_pretrained(partial)
-    report = {
+    report = Training(
         **counts,
-        "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "n_trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        "n_steps": trainer.state.global_step,
-        "loss_curve": [curve_point(entry) for entry in trainer.state.log_history if "loss" in entry],
-        "settings": spec.settings,
-    }
-    (partial / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        n_trainable=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        n_steps=trainer.state.global_step,
+        loss_curve=tuple(
+            curve_point(entry, entry["step"]) for entry in trainer.state.log_history if "loss" in entry
+        ),
+        settings=spec.settings,
+    )
+    (partial / "training.json").write_text(to_json(report, 1), encoding="utf-8")
     partial.rename(spec.result_folder)

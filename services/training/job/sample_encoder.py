@@ -1,8 +1,7 @@
-"""From rows of a training file to batches of tensors, by the model's own processor and chat template."""
+"""From conversations of a training file to batches of tensors, by the model's own processor and chat template."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,28 +11,30 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from services.training.domain.conversations import Sample, parse_row
+from services.training.domain.conversations import Sample, sample_of
 from services.training.domain.loss import IGNORED
 from shared.checkpoints import user_prompt
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.rows.encoding import from_lines
+from shared.rows.training import Conversation
 
 CACHED_EXCHANGES = 10_000
 """Rendered questions with answers that are kept; the same few recur in a study."""
 
 
 def read_samples(train_file: Path) -> list[Sample]:
-    """Read the rows of a LLaVA/ShareGPT file, in order.
+    """The conversations of a LLaVA/ShareGPT file, in order.
 
     Raises:
         FailedPrecondition: There are none.
-        InvalidArgument: A row cannot be trained on.
+        InvalidArgument: One cannot be trained on.
     """
-    lines = train_file.read_text(encoding="utf-8").splitlines()
-    rows = [(number, json.loads(line)) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not rows:
+    with train_file.open("rb") as lines:
+        samples = [sample_of(row) for row in from_lines(lines, Conversation, train_file.name)]
+    if not samples:
         remedy = "Raise the annotation budget, or loosen the filters of the dataset."
         raise FailedPrecondition("There is nothing to train on.", field="train_file", remedy=remedy)
-    return [parse_row(row, number) for number, row in rows]
+    return samples
 
 
 class SampleEncoder:

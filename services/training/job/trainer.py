@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -20,6 +21,7 @@ from services.training.job.model_files import COMPLETE
 from services.training.job.sample_encoder import SampleEncoder
 from services.training.job.spec import TrainingSpec
 from shared.errors import FailedPrecondition
+from shared.rows.training import LossPoint
 
 
 class SftTrainer(Trainer):  # type: ignore[misc]
@@ -117,7 +119,7 @@ class ProgressWriter(TrainerCallback):  # type: ignore[misc]
                 "The training diverged.", field="step", value=state.global_step, remedy=remedy
             )
         line = {
-            **curve_point(logs | {"step": state.global_step}),
+            **msgspec.to_builtins(curve_point(logs, state.global_step)),
             "n_steps": state.max_steps,
             "measured": {"seconds": time.monotonic() - self._begun},
         }
@@ -135,9 +137,9 @@ class CheckpointSealer(TrainerCallback):  # type: ignore[misc]
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
-def curve_point(logs: dict[str, float]) -> dict[str, float]:
-    """Step, loss (nats) and learning rate of a log entry."""
-    return {name: logs[name] for name in ("step", "loss", "learning_rate")}
+def curve_point(logs: dict[str, float], step: int) -> LossPoint:
+    """What a log entry says of a step."""
+    return LossPoint(step=step, loss=logs["loss"], learning_rate=logs["learning_rate"])
 
 
 def _warmup_steps(spec: TrainingSpec, n_samples: int) -> int:
