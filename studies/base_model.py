@@ -8,7 +8,6 @@ do. It never sees the left-out cells, which is the weakness that the loop has to
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,8 @@ from services.training.domain.conversations import Sample
 from services.training.job.finetune import finetune
 from services.training.job.spec import TrainingSpec
 from shared.prompts import multiple_choice_prompt
+from shared.rows.encoding import to_json
+from shared.rows.training import Conversation, Turn
 from studies.questions import LETTERS, LEVELS, PHRASES
 from studies.tiny_model import build_tiny_checkpoint
 
@@ -141,9 +142,8 @@ def _caption(row: Row) -> Sample:
 
 def _conversation(sample: Sample) -> str:
     """One line of a LLaVA/ShareGPT file."""
-    turns = [
-        {"from": "human", "value": f"<image>\n{sample.question}"},
-        {"from": "gpt", "value": sample.answer},
-    ]
-    line = {"id": sample.sample_id, "images": [sample.image], "conversations": turns}
-    return json.dumps(line, ensure_ascii=False, sort_keys=True)
+    turns = (
+        Turn(speaker="human", value=f"<image>\n{sample.question}"),
+        Turn(speaker="gpt", value=sample.answer),
+    )
+    return to_json(Conversation(id=sample.sample_id, images=(sample.image,), conversations=turns))

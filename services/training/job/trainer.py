@@ -41,18 +41,39 @@ def build_trainer(
     spec: TrainingSpec, model: Any, encoder: SampleEncoder, samples: Sequence[Sample]
 ) -> SftTrainer:
     """The `transformers` trainer with equation (4) as its loss."""
+
+    def loss(
+        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
+
+    trainer = SftTrainer(
+        model=model,
+        args=_arguments(spec, len(samples)),
+        data_collator=encoder,
+        train_dataset=list(samples),
+        compute_loss_func=loss,
+        callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
+    )
+    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
+    trainer.loss_is_scaled_for_ga = spec.loss_reduction == "token_mean"
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(spec: TrainingSpec, n_samples: int) -> TrainingArguments:
+    """The job as the trainer knows it; `per_device_train_batch_size` is what `share_step` gives to each process."""
     on_gpu = spec.device == "auto" and torch.cuda.is_available()
-    is_token_mean = spec.loss_reduction == "token_mean"
     n_processes = PartialState(cpu=not on_gpu).num_processes
     batch_size, accumulation = share_step(spec.batch_size, spec.gradient_accumulation, n_processes)
-    arguments = TrainingArguments(
+    return TrainingArguments(
         output_dir=str(spec.checkpoints_folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
         learning_rate=spec.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=_warmup_steps(spec, len(samples)),
+        warmup_steps=_warmup_steps(spec, n_samples),
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_gradient_norm,
         optim="adamw_torch",
@@ -60,7 +81,7 @@ def build_trainer(
         data_seed=spec.seed,
         use_cpu=not on_gpu,
         bf16=on_gpu,
-        average_tokens_across_devices=is_token_mean,
+        average_tokens_across_devices=spec.loss_reduction == "token_mean",
         logging_steps=1,
         save_steps=spec.checkpoint_every,
         save_total_limit=2,
@@ -71,24 +92,6 @@ def build_trainer(
         report_to=[],
         **_sharding(n_processes),
     )
-
-    def loss(
-        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
-
-    trainer = SftTrainer(
-        model=model,
-        args=arguments,
-        data_collator=encoder,
-        train_dataset=list(samples),
-        compute_loss_func=loss,
-        callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
-    )
-    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
-    trainer.loss_is_scaled_for_ga = is_token_mean
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def _sharding(n_processes: int) -> dict[str, Any]:
