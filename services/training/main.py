@@ -63,7 +63,9 @@ def build(
     return Service(
         name="training",
         full_name="medq.training.v1.TrainingService",
-        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations)),
+        register=partial(
+            pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, settings.input_roots)
+        ),
         operations=operations,
         outbox=OUTBOX,
         engine=engine,

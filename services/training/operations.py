@@ -62,7 +62,7 @@ class TrainingOperations:
         Raises:
             InvalidArgument: The folder is no complete checkpoint.
         """
-        folder = local_path(request.folder_uri, "folder_uri")
+        folder = local_path(request.folder_uri, "folder_uri", self._settings.input_roots)
         require_checkpoint(folder)
         context.check_cancelled()
         staging = self._settings.state_folder / "training"

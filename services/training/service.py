@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
@@ -28,16 +30,18 @@ class Training(pb_grpc.TrainingServiceServicer):
 
     Args:
         operations: The service's operations.
+        input_roots: Folders in which a model to import must lie; none: anywhere.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, input_roots: Sequence[Path] = ()) -> None:
         self._operations = operations
+        self._input_roots = input_roots
 
     def StartImportModel(
         self, request: pb.StartImportModelRequest, context: grpc.ServicerContext
     ) -> pb.StartImportModelResponse:
         """See the proto."""
-        local_path(request.folder_uri, "folder_uri")
+        local_path(request.folder_uri, "folder_uri", self._input_roots)
         return pb.StartImportModelResponse(operation_id=self._operations.start(request))
 
     def StartBuildDataset(

@@ -22,7 +22,7 @@ from services.training.job.log import TrainingProgress
 from services.training.job.spec import read_spec
 from services.training.main import build
 from services.training.settings import TrainingSettings
-from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument
+from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, publish, read_manifest, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
@@ -483,6 +483,17 @@ def test_what_is_no_folder_is_refused_at_once(uri, house, tmp_path, monkeypatch)
     with house.server() as channel, pytest.raises(grpc.RpcError) as caught:
         import_model(channel, uri)
     assert from_rpc_error(caught.value).field == "folder_uri"
+
+
+def test_a_model_outside_the_input_roots_is_refused_at_once(house, tmp_path):
+    (tmp_path / "models").mkdir()
+    inside, outside = checkpoint(tmp_path / "models", {}), checkpoint(tmp_path, {})
+    house.settings = house.settings.model_copy(update={"input_roots": (tmp_path / "models",)})
+    with house.server() as channel:
+        assert import_model(channel, inside)
+        with pytest.raises(grpc.RpcError) as caught:
+            import_model(channel, outside, operation_id="outside")
+    assert isinstance(from_rpc_error(caught.value), PermissionDenied)
 
 
 BAD_BUILDS = [
