@@ -76,9 +76,8 @@ def _connected(server: sa.Engine, patience_seconds: float) -> sa.Connection:
     try:
         return patiently(server.connect).execution_options(isolation_level="AUTOCOMMIT")
     except OUTAGES as error:
-        _log.error(
-            "no_connection", driver_says=str(getattr(error, "orig", error))
-        )  # it says why, and no password
+        # The driver says why, and no password.
+        _log.error("no_connection", driver_says=str(getattr(error, "orig", error)))
         raise Unavailable(
             f"PostgreSQL gave no connection within {patience_seconds:.0f} s.",
             field="MEDQ_MIGRATE_DATABASE_URL",

@@ -13,7 +13,7 @@ from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, score_text, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, score_text, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
@@ -44,7 +44,7 @@ def evaluate(
     )
     operation_id = f"evaluate/{key}/{runs}-{seed}-{max_new_tokens}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = evaluation_pb2.StartEvaluateRequest(

@@ -13,7 +13,7 @@ from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 
@@ -37,7 +37,7 @@ def ingest(
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = embedding_pb2.StartIngestRequest(
@@ -46,8 +46,13 @@ def ingest(
         embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
         done = finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
         download(channels["embedding"], done.result_uri, out / "ingest", ["report.jsonl", "images.jsonl"])
-    lines = (out / "ingest" / "report.jsonl").read_text(encoding="utf-8").splitlines()
-    rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    if _show(out / "ingest" / "report.jsonl", is_json):
+        raise typer.Exit(PARTIAL)
+
+
+def _show(report: Path, is_json: bool) -> bool:
+    """Show what became of the inputs; whether any was refused."""
+    rows: list[dict[str, Any]] = [json.loads(line) for line in report.read_text("utf-8").splitlines()]
     counts = Counter(str(row["status"]) for row in rows)
     refused = [row for row in rows if row["status"] in ("failed", "quarantined")]
     if is_json:
@@ -57,6 +62,5 @@ def ingest(
         if refused:
             cells = [(row["name"], row["status"], row["reason"], row["remedy"]) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
-        console.print(f"All rows: {out / 'ingest' / 'report.jsonl'}")
-    if refused:
-        raise typer.Exit(PARTIAL)
+        console.print(f"All rows: {report}")
+    return bool(refused)

@@ -12,7 +12,7 @@ import typer
 from cli.connection import connect
 from cli.follow import download, finish_run
 from cli.options import Json, Out, RunId, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import console, print_json, print_table, score_text, told_errors
+from cli.output import console, print_json, print_table, score_text, shown_errors
 from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, InvalidArgument
@@ -39,7 +39,7 @@ def run(
 
     Killed at any moment, the same command goes on where it was. Another terminal sees how far it is with `medq status`.
     """
-    with told_errors(is_json):
+    with shown_errors(is_json):
         with connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels:
             follow_to_report(channels, config, run_id, out, is_quiet=is_json)
         show_report(out, is_json)

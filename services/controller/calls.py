@@ -32,13 +32,13 @@ from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report_facts import read_json
 from services.controller.store import Result, RunStore
 from shared.database import OUTAGES
-from shared.errors import Cancelled, MedqError
+from shared.errors import Cancelled, MedqError, decode_error, encode_error
 from shared.logs import get_logger
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_reason, typed
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation
+from shared.status import typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
 #: The arm of what all arms share.
@@ -119,9 +119,8 @@ class Calls:
     def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         """One step. What it gives, or the typed error it raises, is remembered."""
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
-        failure = outcome.get("failure")
-        if failure is not None:
-            raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+        if outcome.get("failure") is not None:
+            raise decode_error(outcome["failure"])
         value: StepOutcome = outcome["value"]
         return value
 
@@ -132,11 +131,11 @@ class Calls:
             self.with_.control.check_draining()
             if not isinstance(error, MedqError | grpc.RpcError):
                 get_logger("controller").error("step_failed", run_id=self.run_id, step=name, exc_info=error)
-            told = typed(error)
-            where = f"Step {name!r} of arm {self.arm!r}, round {self.round}: "
-            return {
-                "failure": {"reason": told.reason, "message": where + told.message, "metadata": told.metadata}
-            }
+            failure = encode_error(typed(error))
+            failure["message"] = (
+                f"Step {name!r} of arm {self.arm!r}, round {self.round}: {failure['message']}"
+            )
+            return {"failure": failure}
 
     def _start(self, step: str, service: str, request: Any) -> StepOutcome:
         self._check(None)

@@ -18,6 +18,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.perceptual_hash import MAX_DISTANCE
+
 Strategy = Literal["failure_driven", "random", "uniform_capability"]
 Questions = Literal["capability_driven", "seed_rule"]
 Modality = Literal["", "mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
@@ -153,7 +155,7 @@ class BuildSection(Section):
     phash_distance: int = Field(
         2,
         ge=0,
-        le=16,
+        le=MAX_DISTANCE,
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
     tfidf_threshold: float = Field(

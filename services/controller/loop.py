@@ -16,7 +16,7 @@ from services.controller.ports import Durable, StepOutcome
 from services.controller.reports import publish_report
 from services.controller.steps import Steps, until_stopped
 from shared.database import insist
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 
 
 def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
@@ -53,7 +53,7 @@ def run(with_: Collaborators, run_id: str, durable: Durable) -> StepOutcome:
     try:
         closed_loop(calls, configuration)
     except MedqError as error:
-        failure = {"reason": error.reason, "message": error.message, "metadata": error.metadata}
+        failure = encode_error(error)
     message = failure["message"] if failure else ""
     published = calls.remember("publish_report", lambda: {"uri": publish_report(with_, run_id, str(message))})
     return {"report_uri": published["uri"], "failure": failure}

@@ -9,9 +9,8 @@ from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.configuration_check import resolve
 from services.controller.replicas import note_replicas
 from services.controller.store import RunStore
-from shared.errors import Cancelled
+from shared.errors import Cancelled, decode_error
 from shared.operations import OperationContext
-from shared.rpc.errors import from_reason
 
 _LOOK_SECONDS = 0.25
 #: How long a run that was called off may take to leave the step that it is in.
@@ -57,9 +56,8 @@ def run(
             if left < 0:
                 raise
         pause.wait(_LOOK_SECONDS)
-    failure = outcome["failure"]
-    if failure is not None:
-        raise from_reason(failure["reason"], failure["message"], failure["metadata"])
+    if outcome["failure"] is not None:
+        raise decode_error(outcome["failure"])
     return str(outcome["report_uri"])
 
 

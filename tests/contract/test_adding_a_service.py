@@ -17,7 +17,7 @@ import sys, grpc
 from medq.triage.v1 import triage_pb2 as pb, triage_pb2_grpc as pb_grpc
 from medq.operations.v1 import operations_pb2 as ops, operations_pb2_grpc as ops_grpc
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
+from shared.status import from_rpc_error
 from shared.rpc.operations import await_operation
 channel = Channels({"triage": sys.argv[1]})["triage"]
 stub = pb_grpc.TriageServiceStub(channel)

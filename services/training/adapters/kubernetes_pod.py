@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.job.log import TrainingProgress, error_content, tell
+from services.training.job.log import TrainingProgress, tell
 from services.training.job.model_files import (
     checkpoint_step,
     fetch_checkpoint,
@@ -25,7 +25,7 @@ from services.training.job.model_files import (
 )
 from services.training.job.spec import TrainingJob, TrainingSpec
 from services.training.settings import TrainingSettings
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 from shared.objects.store import ObjectStore
 from shared.resources import open_objects
 
@@ -112,7 +112,7 @@ def main() -> None:
         job = TrainingJob.model_validate_json(arguments.job)
         run(job, arguments.checkpoint, workers, TrainingSettings(), stop.is_set)
     except MedqError as error:
-        tell("error", error_content(error))
+        tell("error", encode_error(error))
         sys.exit(str(error))
 
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.training.adapters.kubernetes_jobs import Attempt, PodState, TrainingJobs
-from services.training.job.log import TrainingProgress, messages, read_error, read_progress
+from services.training.job.log import TrainingProgress, messages, read_progress
 from services.training.settings import KubernetesSection
-from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable
+from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable, decode_error
 
 #: How long the API server may be away before a Job that cannot be watched is left alone.
 OUTAGE_SECONDS = 900.0
@@ -141,15 +141,18 @@ class JobWatch:
     def _raise_own_failure(self) -> None:
         """Raise what a Job failed of by itself; one whose pods were taken from it has none, and `why` says so."""
         logs = {pod.name: self._jobs.log(pod.name, tail_lines=TAIL_LINES) for pod in self._pods}
-        told = [
-            read_error(content) for log in logs.values() for kind, content in messages(log) if kind == "error"
+        errors = [
+            decode_error(content)
+            for log in logs.values()
+            for kind, content in messages(log)
+            if kind == "error"
         ]
-        for error in sorted(told, key=lambda error: error.reason in _PASSING):
+        for error in sorted(errors, key=lambda error: error.reason in _PASSING):
             if error.reason not in _PASSING:
                 raise error
             self.why = error.message
         killed = [pod.why for pod in self._pods if pod.was_killed]
-        if told or killed or not self._pods:
+        if errors or killed or not self._pods:
             self.why = self.why or next(iter(killed), "its pods are gone")
             return
         whys = {pod.name: pod.why for pod in self._pods if pod.why and not pod.why.startswith("Completed")}

@@ -7,10 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from services.training.job.log import error_content
 from services.training.job.parent import die_with_parent
 from services.training.job.spec import read_spec
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 
 
 def main() -> None:
@@ -28,7 +27,7 @@ def main() -> None:
     try:
         finetune(spec)
     except MedqError as error:
-        spec.error_file.write_text(json.dumps(error_content(error), sort_keys=True))
+        spec.error_file.write_text(json.dumps(encode_error(error), sort_keys=True))
         sys.exit(str(error))
 
 

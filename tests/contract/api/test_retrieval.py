@@ -30,8 +30,8 @@ from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_rows, write_dataset, write_rows
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.databases import Database
 from tests.support.servers import running, short_folder
 

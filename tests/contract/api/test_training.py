@@ -32,9 +32,9 @@ from shared.rows.benchmark import Item
 from shared.rows.images import Image
 from shared.rows.training import Conversation, Dropped, Lineage, Training
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from studies.tiny_model import build_tiny_checkpoint
 from tests.support.annotation import leave_unfinished
 from tests.support.evaluation import put_image

@@ -29,7 +29,13 @@ def build(settings: CLASSSettings, channels: Channels, bus: EventBus, objects: O
     """
     engine = open_database(settings, SCHEMA)
     work = CLASSOperations(objects)
-    operations = Operations("NAME", engine, {pb.StartCountRequest: work.count}, owner=settings.owner)
+    operations = Operations(
+        "NAME",
+        engine,
+        {pb.StartCountRequest: work.count},
+        owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
+    )
     servicer = CLASS(operations)
     return Service(
         name="NAME",

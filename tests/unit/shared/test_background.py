@@ -2,7 +2,7 @@ import threading
 
 import structlog
 
-from shared.events.loop import BackgroundLoop, Bell
+from shared.background import BackgroundLoop, Bell
 
 
 def test_a_ring_before_the_wait_is_not_missed() -> None:

@@ -17,9 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Bell:
-    """Wakes the waiting threads of this process; a ring between a look and the wait after it is not
-    missed.
-    """
+    """Wakes the waiting threads of this process; no ring between a look and the wait after it is missed."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()

@@ -1,8 +1,8 @@
 """The one table from errors to gRPC status codes, and the way back.
 
-A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the trailing
-metadata `grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text: failure texts never carry
-`str(exception)`.
+A typed error travels as `google.rpc.Status` with `ErrorInfo` (and `RetryInfo` where the caller should wait) in the
+trailing metadata `grpc-status-details-bin`. Whatever is not typed becomes INTERNAL with a fixed text, since no failure's
+text carries `str(exception)`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ STATUS_CODES: dict[type[errors.MedqError], grpc.StatusCode] = {
     errors.DataLoss: grpc.StatusCode.DATA_LOSS,
     errors.Internal: grpc.StatusCode.INTERNAL,
 }
-_BY_REASON = {cls.reason: cls for cls in STATUS_CODES}
 _BY_CODE = {code: cls for cls, code in STATUS_CODES.items()}
 
 
@@ -49,17 +48,6 @@ def typed(error: BaseException) -> errors.MedqError:
     if isinstance(error, OUTAGES):
         return errors.Unavailable("The service's database does not answer.", remedy="Try again in a moment.")
     return errors.Internal("An internal error; the service's log has the details.")
-
-
-def from_reason(reason: str, message: str, metadata: dict[str, str]) -> errors.MedqError:
-    """Rebuild a typed error from the parts that travelled."""
-    cls = _BY_REASON.get(reason, errors.Internal)
-    return cls(
-        message,
-        field=metadata.get("field", ""),
-        value=metadata.get("value", ""),
-        remedy=metadata.get("remedy", ""),
-    )
 
 
 def to_status(error: errors.MedqError) -> status_pb2.Status:
@@ -83,8 +71,7 @@ def from_rpc_error(error: grpc.RpcError) -> errors.MedqError:
     for detail in details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
-            metadata = dict(info.metadata)
-            return from_reason(info.reason, metadata.pop("message", ""), metadata)
+            return errors.decode_error({"reason": info.reason, "metadata": info.metadata})
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     cls = _BY_CODE.get(code, errors.Internal)
     text = error.details() if isinstance(error, grpc.Call) and code is not grpc.StatusCode.UNKNOWN else ""
