@@ -56,6 +56,7 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/buf lint
 	$(BIN)/buf format --diff --exit-code
 	$(BIN)/python -m infra.protos --check
+	$(BIN)/python -m infra.row_schemas --check
 	$(BIN)/python -m infra.configuration_page --check
 	$(BIN)/python -m infra.chart --check
 	$(BIN)/python -m infra.dashboard --check
@@ -73,6 +74,9 @@ cluster-test: setup ## Images, a real one-node Kubernetes, the chart, a study in
 protos: setup ## Generate shared/gen from protos/
 	$(BIN)/buf format --write
 	$(BIN)/python -m infra.protos
+
+schemas: setup ## Write schemas/ and docs/datasets.md from shared/rows; refuses a break
+	$(BIN)/python -m infra.row_schemas
 
 migration: setup ## Write the next migration: SERVICE=oracle WHAT="keep the model of an answer"
 	$(BIN)/python -m infra.new_migration $(SERVICE) "$(WHAT)"
@@ -100,4 +104,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: faults help setup demo up down test check images cluster-test protos migration fmt bench lock clean
+.PHONY: faults help setup demo up down test check images cluster-test protos schemas migration fmt bench lock clean

@@ -13,8 +13,10 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
+
+from google.protobuf.message import Message
 
 from shared.errors import InvalidArgument
 
@@ -153,9 +155,49 @@ def check_membership(group: str, handlers: Mapping[str, BatchHandler], batch_siz
 
 
 def event_id(*parts: str | int) -> str:
-    """Make an event's id from what makes the fact unique (type, operation, key), so that a restart publishes
-    the same one.
+    """An event's id from what makes the fact unique (type, operation, key), so that a restart publishes the same one.
 
     Returns: 32 hex digits; different parts, or the same text cut differently, give different ids.
     """
     return hashlib.sha256("\0".join(f"{len(str(part))}:{part}" for part in parts).encode()).hexdigest()[:32]
+
+
+def topic_of(message: type[Message]) -> str:
+    """The topic, which is also the type, of a message's events: `medq.embedding.v1.ImageIngested` travels as
+    `medq.embedding.image-ingested.v1`.
+    """
+    package, service, version, name = message.DESCRIPTOR.full_name.split(".")
+    words = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
+    return f"{package}.{service}.{words}.{version}"
+
+
+def event_of(
+    message: Message,
+    unique: Sequence[str | int],
+    *,
+    key: str,
+    run_id: str = "",
+    round: int = 0,
+    operation_id: str = "",
+    sequence: int = 0,
+) -> Event:
+    """The event that carries a message, now.
+
+    Args:
+        message: What happened; its type is the event's, and its package names who says so.
+        unique: What makes the fact unique beside its type; see `event_id`.
+        key, run_id, round, operation_id, sequence: See `Event`.
+    """
+    topic = topic_of(type(message))
+    return Event(
+        id=event_id(topic, *unique),
+        type=topic,
+        source="/".join(topic.split(".")[:2]),
+        key=key,
+        data=message.SerializeToString(deterministic=True),
+        time=datetime.now(UTC),
+        run_id=run_id,
+        round=round,
+        operation_id=operation_id,
+        sequence=sequence,
+    )

@@ -1,8 +1,8 @@
 """Datasets: immutable sets of named files in an object store, described by a manifest that is written last.
 
-A dataset's URI is the digest of its manifest, which holds neither time nor path: the same content made from
-the same parents by the same configuration, seed and code has the same URI. Rows are JSON lines with sorted
-keys, arrays are `.npy` files without pickles.
+A dataset's URI is the digest of its manifest, which holds neither time nor path: the same content made from the same parents
+by the same configuration, seed and code has the same URI. What its rows are: `shared.rows.kinds`. Arrays are `.npy` files
+without pickles.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import io
 import json
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 from uuid import uuid4
 
 import numpy as np
@@ -22,24 +22,23 @@ from numpy.typing import NDArray
 
 from shared.errors import DataLoss, InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
+from shared.rows.encoding import encode_json, from_json, from_lines, to_json
+from shared.rows.fields import Count, Row
+from shared.rows.kinds import place_of, require_readable, row_type, version_of
 
 JsonObject = dict[str, Any]
-_FORMAT = "medq-dataset-1"
+RowT = TypeVar("RowT", bound=Row)
 
 
-@dataclass(frozen=True)
-class FileEntry:
-    """One file of a dataset: its sha256, its length in bytes, and its rows where it has such (`.jsonl`,
-    `.npy`).
-    """
+class FileEntry(Row):
+    """One file of a dataset: its sha256, its length in bytes, and its rows where it has such (`.jsonl`, `.npy`)."""
 
     sha256: str
-    bytes: int
-    rows: int | None = None
+    bytes: Count
+    rows: Count | None = None
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(Row, omit_defaults=False):
     """What a dataset is made of and from.
 
     Attributes:
@@ -50,15 +49,49 @@ class Manifest:
         configuration: The settings it was made with, a JSON object.
         seed: The seed it was made with.
         code_version: The version of this package.
+        schema_version: The version of the kind's rows (`shared.rows.kinds`).
+        format: Of the manifest itself.
     """
 
     kind: str
-    files: Mapping[str, FileEntry]
-    counts: Mapping[str, int]
+    files: dict[str, FileEntry]
+    counts: dict[str, int]
     parents: tuple[str, ...]
-    configuration: JsonObject
+    configuration: dict[str, Any]
     seed: int
     code_version: str
+    schema_version: int = 1
+    format: Literal["medq-dataset-1"] = "medq-dataset-1"
+
+
+def publish(
+    objects: ObjectStore,
+    kind: str,
+    files: Mapping[str, Iterable[Row] | Row | NDArray[Any]],
+    *,
+    counts: Mapping[str, int],
+    parents: Sequence[str],
+    configuration: JsonObject,
+    seed: int = 0,
+) -> str:
+    """Make a dataset of values; the same content has the same URI.
+
+    Args:
+        objects: Where it is stored.
+        kind: What it holds.
+        files: Name to content, as `shared.rows.kinds` has it: rows for `.jsonl`, one object for `.json`, an array for `.npy`.
+        counts, parents, configuration, seed: See `Manifest`.
+
+    Returns: Its URI.
+    Raises: InvalidArgument: a row is of another type than the file's, or does not fit it; else as `write_dataset`.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, content in files.items():
+            _write_file(folder / file, kind, content)
+        return write_dataset(
+            objects, kind, folder, counts=counts, parents=parents, configuration=configuration, seed=seed
+        )
 
 
 def write_dataset(
@@ -71,29 +104,36 @@ def write_dataset(
     configuration: JsonObject,
     seed: int,
 ) -> str:
-    """Store every file below `folder`, then the manifest; return the manifest's URI. Doing it again changes
-    nothing.
+    """Store every file below `folder`, then the manifest; return the manifest's URI. Doing it again changes nothing.
 
     Raises:
-        InvalidArgument: an empty folder, a link or a special file in it, a parent that is no URI, or a
+        InvalidArgument: An unknown kind, an empty folder, a link or a special file in it, a parent that is no URI, or a
             configuration that is not JSON.
     """
     for parent in parents:
         digest_of(parent)
-    if not kind:
-        raise InvalidArgument("a dataset needs a kind", field="kind")
+    schema_version = version_of(kind)
     files: dict[str, FileEntry] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise InvalidArgument("a dataset holds plain files only", field="folder", value=name)
+            raise InvalidArgument("A dataset holds plain files only.", field="folder", value=name)
         if path.is_file():
             uri = store.put_file(path)
-            files[name] = FileEntry(digest_of(uri), path.stat().st_size, _count_rows(path))
+            files[name] = FileEntry(sha256=digest_of(uri), bytes=path.stat().st_size, rows=_count_rows(path))
     if not files:
-        raise InvalidArgument("a dataset needs at least one file", field="folder", value=folder.name)
-    manifest = Manifest(kind, files, dict(counts), tuple(parents), configuration, seed, _code_version())
-    return store.put_bytes(_encode({"format": _FORMAT, **asdict(manifest)}, field="configuration").encode())
+        raise InvalidArgument("A dataset needs at least one file.", field="folder", value=folder.name)
+    manifest = Manifest(
+        kind=kind,
+        files=files,
+        counts=dict(counts),
+        parents=tuple(parents),
+        configuration=configuration,
+        seed=seed,
+        code_version=_code_version(),
+        schema_version=schema_version,
+    )
+    return store.put_bytes(to_json(manifest).encode())
 
 
 def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Manifest:
@@ -105,37 +145,32 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         kind: The kind that the caller needs; any where it is None.
 
     Raises:
-        InvalidArgument: the object is no manifest, or a dataset of another kind.
-        NotFound, DataLoss: see `ObjectStore.read_bytes`.
+        InvalidArgument: The object is no manifest, or a dataset of another kind.
+        FailedPrecondition: A later release wrote it, whose rows this one does not know.
+        NotFound, DataLoss: See `ObjectStore.read_bytes`.
     """
     try:
-        record = json.loads(store.read_bytes(uri))
-        if record.pop("format") != _FORMAT:
-            raise ValueError("another format")
-        files = {name: FileEntry(**entry) for name, entry in record.pop("files").items()}
-        manifest = Manifest(files=files, parents=tuple(record.pop("parents")), **record)
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise InvalidArgument("the object is not a dataset manifest", field="uri", value=uri) from None
+        manifest = from_json(store.read_bytes(uri), Manifest, "The manifest")
+    except InvalidArgument:
+        raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri) from None
     for name, entry in manifest.files.items():
         _check_name(name)
         uri_of(entry.sha256)
     if kind is not None and manifest.kind != kind:
         raise InvalidArgument(
-            f"a dataset of kind {kind!r} is needed, this one is {manifest.kind!r}", field="uri", value=uri
+            f"A dataset of kind {kind!r} is needed, this one is {manifest.kind!r}.", field="uri", value=uri
         )
+    require_readable(manifest.kind, manifest.schema_version, uri)
     return manifest
 
 
 def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
-    """Return a local folder with every file of a dataset, verified when it was fetched; an earlier one is
-    used again.
+    """A local folder with every file of a dataset, verified when it was fetched; an earlier one is used again.
 
-    The folder appears whole or not at all, and its files are read-only. Several processes may ask for the
-    same one at once.
+    The folder appears whole or not at all, and its files are read-only. Several processes may ask for the same one at once.
 
     Raises:
-        DataLoss: a stored file does not match its digest, or a file of the cached folder has another length
-            than it had.
+        DataLoss: A stored file does not match its digest, or a file of the cached folder has another length than it had.
     """
     manifest = read_manifest(store, uri)
     folder = cache_folder / digest_of(uri)
@@ -152,50 +187,90 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
         path = folder / name
         if not path.is_file() or path.stat().st_size != entry.bytes:
             raise DataLoss(
-                "a cached file was changed",
+                "A cached file was changed.",
                 field="uri",
                 value=uri,
-                remedy="delete the dataset's cache folder",
+                remedy="Delete the dataset's cache folder",
             )
     return folder
 
 
-def read_rows(store: ObjectStore, uri: str, name: str) -> list[JsonObject]:
-    """Read a file of JSON lines; NotFound where the dataset has no such file, InvalidArgument where it is not
-    JSON lines.
+def iterate_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> Iterator[RowT]:
+    """The rows of this type that a dataset holds, one at a time: a million of them in bounded memory.
+
+    Raises:
+        InvalidArgument: The dataset is of another kind than such rows are in, or a line does not fit them.
+        NotFound, DataLoss, FailedPrecondition: As `read_manifest`.
     """
-    data = _read_file(store, uri, name)
-    try:
+    kind, name = place_of(row)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        objects.fetch(_file_uri(objects, uri, name, kind), path)
+        with path.open("rb") as lines:
+            yield from from_lines(lines, row, name)
+
+
+@overload
+def read_rows(objects: ObjectStore, uri: str, row: str) -> list[JsonObject]: ...
+
+
+@overload
+def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]: ...
+
+
+def read_rows(objects: ObjectStore, uri: str, row: Any) -> list[Any]:
+    """All rows of this type that a dataset holds; raises as `iterate_rows`."""
+    if isinstance(row, str):  # TRANSITIONAL: goes when the last service reads typed rows
+        data = objects.read_bytes(_file_uri(objects, uri, row))
         return [json.loads(line) for line in data.split(b"\n") if line]
-    except ValueError:
-        raise InvalidArgument("the file is not JSON lines", field="name", value=name) from None
+    return list(iterate_rows(objects, uri, row))
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write JSON lines, UTF-8, keys sorted, in the given order; InvalidArgument for NaN or what is not
-    JSON.
-    """
+    """TRANSITIONAL: goes when the last service publishes typed rows."""
     with path.open("w", encoding="utf-8", newline="\n") as target:
         for row in rows:
-            target.write(_encode(row, field="rows") + "\n")
+            target.write(encode_json(row) + "\n")
 
 
-def read_array(store: ObjectStore, uri: str, name: str) -> NDArray[Any]:
-    """Read a `.npy` file; NotFound where the dataset has no such file, InvalidArgument where it is no array
-    or holds objects.
-    """
+def read_object(objects: ObjectStore, uri: str, row: type[RowT]) -> RowT:
+    """The one object of this type that a dataset holds, such as its `Scores`; raises as `iterate_rows`."""
+    kind, name = place_of(row)
+    return from_json(objects.read_bytes(_file_uri(objects, uri, name, kind)), row, name)
+
+
+def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
+    """A `.npy` file; NotFound where the dataset has no such file, InvalidArgument where it is no array or holds objects."""
     try:
-        array: NDArray[Any] = np.load(io.BytesIO(_read_file(store, uri, name)), allow_pickle=False)
+        data = io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name)))
+        array: NDArray[Any] = np.load(data, allow_pickle=False)
     except (ValueError, EOFError):
-        raise InvalidArgument("not an array of plain numbers", field="name", value=name) from None
+        raise InvalidArgument(
+            "The file is not an array of plain numbers.", field="name", value=name
+        ) from None
     return array
 
 
-def _read_file(store: ObjectStore, uri: str, name: str) -> bytes:
-    entry = read_manifest(store, uri).files.get(name)
+def _write_file(path: Path, kind: str, content: Iterable[Row] | Row | NDArray[Any]) -> None:
+    if isinstance(content, np.ndarray):
+        np.save(path, content, allow_pickle=False)
+        return
+    with path.open("w", encoding="utf-8", newline="\n") as target:
+        for row in [content] if isinstance(content, Row) else content:
+            if type(row) is not row_type(kind, path.name):
+                raise InvalidArgument(
+                    f"The rows of this file are not {type(row).__name__}.",
+                    field="files",
+                    value=f"{kind}/{path.name}",
+                )
+            target.write(to_json(row, 1 if isinstance(content, Row) else None) + "\n")
+
+
+def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None) -> str:
+    entry = read_manifest(objects, uri, kind).files.get(name)
     if entry is None:
-        raise NotFound("the dataset has no such file", field="name", value=name)
-    return store.read_bytes(uri_of(entry.sha256))
+        raise NotFound("The dataset has no such file.", field="name", value=name)
+    return uri_of(entry.sha256)
 
 
 def _rename_folder(partial: Path, folder: Path) -> None:
@@ -211,7 +286,7 @@ def _check_name(name: str) -> None:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
         raise InvalidArgument(
-            "a dataset's file names are relative and stay inside it", field="name", value=name
+            "A dataset's file names are relative and stay inside it.", field="name", value=name
         )
 
 
@@ -223,16 +298,11 @@ def _count_rows(path: Path) -> int | None:
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError):
-            raise InvalidArgument("not an array of plain numbers", field="folder", value=path.name) from None
+            raise InvalidArgument(
+                "The file is not an array of plain numbers.", field="folder", value=path.name
+            ) from None
         return int(array.shape[0]) if array.ndim else None
     return None
-
-
-def _encode(value: Mapping[str, Any], *, field: str) -> str:
-    try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgument(f"not JSON: {error}", field=field) from None
 
 
 def _code_version() -> str:

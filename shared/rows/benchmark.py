@@ -1,0 +1,35 @@
+"""Kind `benchmark`: questions with their answers about stored images, and the rows of the table that are none."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.rows.fields import ImageId, Label, Letter, ObjectUri, Options, Row, SourceId, Split
+
+
+class Item(Row):
+    """A question with its options and the right letter, about one stored image."""
+
+    item_id: Annotated[str, Meta(description="the table's `index`, unique in it", min_length=1)]
+    image_id: ImageId
+    image_uri: ObjectUri
+    question: Annotated[str, Meta(min_length=1)]
+    options: Options
+    answer: Letter
+    question_type: Annotated[Label, Meta(description="`yes_no`, `what` or `how`")]
+    attribute: Label
+    severity: Label
+    scope: Label
+    modality: Label
+    source_id: SourceId
+    split: Split
+
+
+class Rejection(Row):
+    """Why a row of the table is no item, and what can be done about it."""
+
+    name: Annotated[str, Meta(description="the table's `index`, or `line N` where that is empty")]
+    reason: str
+    remedy: str

@@ -1,0 +1,74 @@
+"""Kind `evaluation`: every answer of a model to a benchmark, and its scores."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from shared.rows.fields import Count, Label, Letter, ObjectUri, Row, Share, SourceId, Split
+
+
+class Answer(Row):
+    """One run of a model on one item, and how the reply was read."""
+
+    arm: str
+    round: Count
+    seed: int
+    model: ObjectUri
+    run: Annotated[int, Meta(ge=0, description="0 <= run < R")]
+    item_id: str
+    source_id: SourceId
+    modality: Label
+    question_type: Label
+    attribute: Label
+    severity: Label
+    scope: Label
+    split: Split
+    answer: Annotated[str, Meta(description="the reply as the model wrote it")]
+    gold: Letter
+    choice: Annotated[Letter | None, Meta(description="the letter that was read; null where none can be")]
+    scored: bool
+    correct: Annotated[bool | None, Meta(description="null where the reply is UNSCORED")]
+    tokens: Annotated[int, Meta(ge=0, description="tokens of the reply, the end token included")]
+    logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens, nats")]
+
+
+class Score(Row):
+    """An accuracy with its 95 % interval, which resamples sources."""
+
+    value: Annotated[Share | None, Meta(description="right / scored answers; null where nothing was scored")]
+    low: Share | None
+    high: Share | None
+    n: Annotated[int, Meta(ge=0, description="scored answers")]
+    unscored: Annotated[int, Meta(ge=0, description="answers that are neither right nor wrong")]
+
+
+class Perception(Row):
+    """Accuracies on multiple-choice items: overall, and by each axis, value to score."""
+
+    overall: Score
+    by_modality: dict[str, Score]
+    by_question_type: dict[str, Score]
+    by_attribute: dict[str, Score]
+    by_severity: dict[str, Score]
+    by_scope: dict[str, Score]
+
+
+class Extractors(Row):
+    """How replies were read."""
+
+    used: Annotated[str, Meta(description="`strict` or `official`")]
+    official: Annotated[
+        Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")
+    ]
+    disagreement: Annotated[
+        Score, Meta(description="share of replies that the two readings take differently")
+    ]
+
+
+class Scores(Row):
+    """The scores of an evaluation."""
+
+    perception: Perception
+    extractors: Extractors

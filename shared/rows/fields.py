@@ -1,0 +1,32 @@
+"""What a row and its fields are made of: the base class, and the types that occur in several kinds."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, dataclass_transform
+
+from msgspec import Meta, Struct, field
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
+class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """A row of a dataset, or an object in it: frozen, and checked against types and ranges where it is written and read.
+
+    A field with a default is optional: it is left out where it has that value. A reader passes over fields that it does not know.
+    """
+
+
+Split = Literal["pool", "dev", "test", "replay"]
+ImageId = Annotated[
+    str, Meta(description="sha256 of the stored pixels, 64 hex digits", min_length=64, max_length=64)
+]
+ObjectUri = Annotated[str, Meta(description="`sha256:` and 64 hex digits", min_length=71, max_length=71)]
+SourceId = Annotated[
+    str, Meta(description="patient, phantom or acquisition: the unit that intervals resample", min_length=1)
+]
+Letter = Annotated[str, Meta(description="letter of an option", min_length=1, max_length=1)]
+Options = Annotated[dict[Letter, str], Meta(description="letter to text of the options")]
+Label = Annotated[str, Meta(description='lower case, words joined by "_"; "" for none')]
+Count = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0, description="seconds")]
+Usd = Annotated[float, Meta(ge=0, description="US dollars")]

@@ -1,0 +1,55 @@
+"""Kind `image-set`: what an ingest stored, and what became of each of its inputs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from shared.rows.fields import ImageId, ObjectUri, Row, SourceId, Split
+
+KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
+Pixels = Annotated[int, Meta(ge=1, description="pixels")]
+
+
+class Window(Row):
+    """Which grey levels of the file became 0..255; limits in the values of the file after rescale, null for `lut`."""
+
+    function: Annotated[
+        Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"],
+        Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range"),
+    ]
+    center: float | None
+    width: float | None
+
+
+class Image(Row):
+    """A stored image, and what this ingest said of it."""
+
+    image_id: ImageId
+    image_uri: ObjectUri
+    phash: Annotated[
+        str, Meta(description="64-bit perceptual hash, 16 hex digits", min_length=16, max_length=16)
+    ]
+    width: Pixels
+    height: Pixels
+    window: Window | None
+    modality: Literal["mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
+    source_id: SourceId
+    patient: KeyedHash
+    session: KeyedHash
+    split: Split
+    licence: Annotated[str, Meta(description='as the manifest says; "" where it says nothing')]
+
+
+class Input(Row):
+    """What became of one input of an ingest."""
+
+    name: Annotated[str, Meta(description="file name, or the index of the manifest's row")]
+    image_path: Annotated[
+        str, Meta(description='relative to the source; "" where the manifest held the pixels')
+    ]
+    image_id: Annotated[str, Meta(description='the stored image; "" where nothing was stored', max_length=64)]
+    status: Literal["stored", "duplicate", "quarantined", "failed"]
+    reason: Annotated[str, Meta(description='why it was not taken in, or a remark; "" for none')]
+    remedy: Annotated[str, Meta(description='what can be done about it; "" for nothing')]

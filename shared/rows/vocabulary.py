@@ -1,0 +1,40 @@
+"""The words that several services share: modalities, splits, and how people spell a modality."""
+
+from __future__ import annotations
+
+import re
+from typing import get_args
+
+from shared.rows.fields import Split
+
+#: Modalities that the product knows by name.
+MODALITIES = ("mri", "ct", "endoscopy", "fundus", "histopathology")
+UNKNOWN = "unknown"
+#: Splits that an image or a question may belong to.
+SPLITS: tuple[Split, ...] = get_args(Split)
+_SPELLINGS = {
+    "mr": "mri",
+    "magnetic_resonance_imaging": "mri",
+    "computed_tomography": "ct",
+    "endoscopic": "endoscopy",
+    "fundus_photography": "fundus",
+    "pathology": "histopathology",
+    "histology": "histopathology",
+}
+
+
+def label_of(text: str) -> str:
+    """A text as a label: lower case, words of letters and digits joined by "_"."""
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
+def modality_label(text: str) -> str:
+    """A modality as people write it under the product's name for it; one that the product does not know keeps its label."""
+    label = label_of(text)
+    return _SPELLINGS.get(label, label)
+
+
+def name_modality(text: str) -> str:
+    """The product's name of a modality as people write it; "unknown" for anything else, and for nothing."""
+    label = modality_label(text)
+    return label if label in MODALITIES else UNKNOWN
