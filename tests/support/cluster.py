@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-from tests.support.pods import PodProcess, environment, free_port, start_pod
+from tests.support.pods import PodProcess, environment, start_pod
+from tests.support.ports import free_port
 
 Object = dict[str, Any]
 _PATH = re.compile(
@@ -240,7 +241,7 @@ def served(cluster: FakeCluster, folder: Path) -> Iterator[Path]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(
