@@ -102,7 +102,7 @@ def main() -> None:
     if not parser.parse_args().check:
         PAGE.write_text(page(), encoding="utf-8")
     elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
-        sys.stderr.write("docs/configuration.md is not current: run `python -m infra.configuration_page`\n")
+        sys.stderr.write("docs/configuration.md is not current: run `python -m infra.configuration_page`.\n")
         raise SystemExit(1)
 
 

@@ -58,11 +58,6 @@ class BackgroundLoop:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    @property
-    def is_alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
-
     def close(self) -> None:
         """Stop after the step in hand; one that takes longer than ten seconds is left to end alone."""
         self._closing.set()

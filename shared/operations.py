@@ -282,22 +282,24 @@ class Operations:
                 uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
-            known = typed(error)
-            # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
-            # what it stands on (its own database above all), until it has come again and again.
-            is_outage = isinstance(error, OUTAGES) or (self._is_patient and isinstance(known, Unavailable))
-            is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
-            is_draining = self.is_draining and not self.is_cancelled(operation_id)
-            if isinstance(error, _Interrupted) or is_outage or is_draining:
-                why = f"waits for what does not answer: {known.message}" if is_outage else ""
-                self._rows.give_back(operation_id, time.monotonic() - began, why)
-                return
-            if not isinstance(error, MedqError):
-                self._log.error(
-                    "operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error
-                )
-            state = CANCELLED if isinstance(error, Cancelled) else FAILED
-            self._finish(operation_id, claimed.kind, began, state=state, failure=encode_error(known))
+            self._stop_work(operation_id, claimed, began, error)
+
+    def _stop_work(self, operation_id: str, claimed: Claimed, began: float, error: Exception) -> None:
+        """Give an operation back that the error is no end of, or write its end."""
+        known = typed(error)
+        # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
+        # what it stands on (its own database above all), until it has come again and again.
+        is_outage = isinstance(error, OUTAGES) or (self._is_patient and isinstance(known, Unavailable))
+        is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
+        is_draining = self.is_draining and not self.is_cancelled(operation_id)
+        if isinstance(error, _Interrupted) or is_outage or is_draining:
+            why = f"waits for what does not answer: {known.message}" if is_outage else ""
+            self._rows.give_back(operation_id, time.monotonic() - began, why)
+            return
+        if not isinstance(error, MedqError):
+            self._log.error("operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error)
+        state = CANCELLED if isinstance(error, Cancelled) else FAILED
+        self._finish(operation_id, claimed.kind, began, state=state, failure=encode_error(known))
 
     def _finish(
         self,

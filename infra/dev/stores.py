@@ -90,7 +90,7 @@ def _remove_bucket(deployment: Deployment) -> None:
     named = (DeleteObject(one.object_name) for one in found if one.object_name)
     failed = list(client.remove_objects(bucket_name=bucket, delete_object_list=named))
     if failed:
-        raise NoServerError(f"{len(failed)} objects could not be removed from {bucket}")
+        raise NoServerError(f"{len(failed)} objects could not be removed from {bucket}.")
     with suppress(S3Error):  # an upload that was broken off may be left in it
         client.remove_bucket(bucket_name=bucket)
 

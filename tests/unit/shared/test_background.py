@@ -25,8 +25,8 @@ def test_a_loop_survives_what_its_step_raises_and_stops_when_closed() -> None:
             wake.wait(30)
 
     with structlog.testing.capture_logs() as log:
-        loop = BackgroundLoop("test", step, wake.set)
+        loop = BackgroundLoop("a loop", step, wake.set)
         assert third.wait(30)
         loop.close()
-    assert not loop.is_alive
+    assert "a loop" not in {thread.name for thread in threading.enumerate()}
     assert [entry["event"] for entry in log] == ["background_step_failed"]

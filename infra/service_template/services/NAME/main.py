@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from medq.NAME.v1 import NAME_pb2 as pb
 from medq.NAME.v1 import NAME_pb2_grpc as pb_grpc
-
 from services.NAME.migrations import SCHEMA
 from services.NAME.operations import CLASSOperations
 from services.NAME.service import CLASS

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from google.protobuf.message import Message
 
 from medq.embedding.v1 import events_pb2 as pb
 from services.embedding.tables import ImageRow, Member
-from shared.events.bus import Event, event_id
-
-IMAGE_INGESTED = "medq.embedding.image-ingested.v1"
-IMAGE_EMBEDDED = "medq.embedding.image-embedded.v1"
-_SOURCE = "medq/embedding"
+from shared.events.bus import Event, event_of
 
 
 class Facts:
@@ -23,8 +19,7 @@ class Facts:
 
     def ingested(self, image: ImageRow) -> Event:
         """The image is stored and waits for its vector."""
-        message = pb.ImageIngested(image_id=image.image_id, image_uri=image.image_uri)
-        return self._event(IMAGE_INGESTED, image.image_id, message.SerializeToString(deterministic=True))
+        return self._event(pb.ImageIngested(image_id=image.image_id, image_uri=image.image_uri), image)
 
     def embedded(self, image: ImageRow, member: Member, vector: bytes) -> Event:
         """The image has its vector, as a member of a split; another description of that membership is another fact."""
@@ -40,16 +35,10 @@ class Facts:
             patient=member.patient,
             session=member.session,
         )
-        return self._event(IMAGE_EMBEDDED, image.image_id, message.SerializeToString(deterministic=True))
+        return self._event(message, image)
 
-    def _event(self, kind: str, image_id: str, data: bytes) -> Event:
-        return Event(
-            id=event_id(kind, self._encoder_id, data.hex()),
-            type=kind,
-            source=_SOURCE,
-            key=image_id,
-            data=data,
-            time=datetime.now(UTC),
-            run_id=self._run_id,
-            operation_id=self._operation_id,
+    def _event(self, message: Message, image: ImageRow) -> Event:
+        unique = (self._encoder_id, message.SerializeToString(deterministic=True).hex())
+        return event_of(
+            message, unique, key=image.image_id, run_id=self._run_id, operation_id=self._operation_id
         )

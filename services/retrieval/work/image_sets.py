@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from services.retrieval.domain.leakage import ImageRecord
 from services.retrieval.ports import IndexedImage, Vectors
 from shared.errors import DataLoss
-from shared.objects.dataset import read_array, read_manifest, read_rows
+from shared.objects.dataset import iterate_rows, read_array, read_manifest
 from shared.objects.store import ObjectStore
-
-KIND = "image-set"
-_FIELDS = tuple(IndexedImage.__dataclass_fields__)
+from shared.rows.images import Image
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,31 +26,38 @@ def read_images(objects: ObjectStore, uri: str) -> list[IndexedImage]:
     """The images of a set, sorted by id.
 
     Raises:
-        NotFound: there is no such dataset.
-        InvalidArgument: it is not an image set.
+        NotFound: There is no such dataset.
+        InvalidArgument: It is not an image set.
     """
-    read_manifest(objects, uri, KIND)
-    return [_image(row) for row in read_rows(objects, uri, "images.jsonl")]
+    return [
+        IndexedImage(
+            image_id=row.image_id,
+            split=row.split,
+            modality=row.modality,
+            phash=row.phash,
+            source_id=row.source_id,
+            patient=row.patient,
+            session=row.session,
+            image_uri=row.image_uri,
+        )
+        for row in iterate_rows(objects, uri, Image)
+    ]
 
 
 def read_image_set(objects: ObjectStore, uri: str) -> ImageSet:
     """The images and vectors of a set.
 
     Raises:
-        NotFound, InvalidArgument: as `read_images`.
-        DataLoss: rows and vectors do not match.
+        NotFound, InvalidArgument: As `read_images`.
+        DataLoss: Rows and vectors do not match.
     """
-    manifest = read_manifest(objects, uri, KIND)
+    encoder_id = str(read_manifest(objects, uri, "image-set").configuration.get("encoder_id", ""))
     images, vectors = read_images(objects, uri), read_array(objects, uri, "vectors.npy")
     if vectors.ndim != 2 or len(vectors) != len(images):
         raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
-    return ImageSet(str(manifest.configuration.get("encoder_id", "")), images, vectors.astype("<f4"))
+    return ImageSet(encoder_id, images, vectors.astype("<f4"))
 
 
 def records(images: Iterable[IndexedImage]) -> list[ImageRecord]:
     """What the leakage check needs to know of them."""
     return [ImageRecord(image.image_id, image.phash, image.patient, image.session) for image in images]
-
-
-def _image(row: dict[str, Any]) -> IndexedImage:
-    return IndexedImage(**{name: str(row.get(name, "")) for name in _FIELDS})

@@ -12,13 +12,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from prometheus_client import Counter
 
-from services.embedding.adapters.images import read_png
-from services.embedding.facts import Facts
-from services.embedding.ports import Encoder, Pixels
+from services.embedding.ports import Encoder, ImageFormats, Pixels
 from services.embedding.store import Store
+from services.embedding.work.facts import Facts
 from shared.objects.store import ObjectStore
 
-INPUTS = Counter(
+_INPUTS = Counter(
     "medq_embedding_inputs_total", "Inputs of ingests that were read, by what became of them.", ["outcome"]
 )
 _IMAGES = Counter("medq_embedding_images_total", "Images that were embedded.")
@@ -31,13 +30,17 @@ class EmbeddingWorker:
     Args:
         store: The service's tables.
         objects: Where the images lie.
+        formats: Reads their stored form.
         encoder: What embeds them. It is one device, so it gets one batch at a time; meanwhile others load theirs.
         claim_size: Images that are claimed and embedded at once.
     """
 
-    def __init__(self, store: Store, objects: ObjectStore, encoder: Encoder, claim_size: int) -> None:
+    def __init__(
+        self, store: Store, objects: ObjectStore, formats: ImageFormats, encoder: Encoder, claim_size: int
+    ) -> None:
         self._store = store
         self._objects = objects
+        self._formats = formats
         self._encoder = encoder
         self._encoding = threading.Lock()
         self.claim_size = claim_size
@@ -75,9 +78,8 @@ class EmbeddingWorker:
         claimed = self._store.claim(image_ids)
         try:
             rows = self._store.images(claimed)
-            return {
-                image_id: read_png(self._objects.read_bytes(rows[image_id].image_uri)) for image_id in claimed
-            }
+            stored = {image_id: self._objects.read_bytes(rows[image_id].image_uri) for image_id in claimed}
+            return {image_id: self._formats.load(data) for image_id, data in stored.items()}
         except BaseException:
             self._store.release(claimed)
             raise
@@ -89,3 +91,8 @@ class EmbeddingWorker:
             vectors = self._encoder.embed_images(list(loaded.values()))
         self._store.put_vectors(list(loaded), vectors, facts.embedded)
         _IMAGES.inc(len(loaded))
+
+
+def count_input(status: str) -> None:
+    """Count an input of an ingest that was read, by what became of it."""
+    _INPUTS.labels(status).inc()
