@@ -1,0 +1,1 @@
+"""The tables of embedding, and the images in them."""
