@@ -7,10 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from services.training.job_log import error_content
 from services.training.parent import die_with_parent
 from services.training.spec import read_spec
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     try:
         finetune(spec)
     except MedqError as error:
-        spec.error_file.write_text(json.dumps(error_content(error), sort_keys=True))
+        spec.error_file.write_text(json.dumps(encode_error(error), sort_keys=True))
         sys.exit(str(error))
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from services.training.ports import TrainingProgress
-from shared.errors import Internal, MedqError
 
 MARK = "medq_training"
 
@@ -48,17 +47,3 @@ def progress_content(step: TrainingProgress) -> dict[str, float]:
 def read_progress(content: Mapping[str, Any]) -> TrainingProgress:
     """The step that a `progress` line, or a line of a job's progress file, tells of."""
     return TrainingProgress(content["step"], content["n_steps"], content["loss"], content["learning_rate"])
-
-
-def error_content(error: MedqError) -> dict[str, str]:
-    """What an `error` line, or a job's error file, says."""
-    return {"reason": error.reason, "message": error.message, **error.metadata}
-
-
-def read_error(content: Mapping[str, Any]) -> MedqError:
-    """The typed error that was told."""
-    told = {name: str(part) for name, part in content.items()}
-    kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
-    kind = kinds.get(told.pop("reason", ""), Internal)
-    named = {name: told[name] for name in ("field", "value", "remedy") if name in told}
-    return kind(told.get("message", "The training failed."), **named)

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.job_log import error_content, progress_content, tell
+from services.training.job_log import progress_content, tell
 from services.training.model_files import (
     checkpoint_step,
     fetch_checkpoint,
@@ -24,7 +24,7 @@ from services.training.model_files import (
 from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
 from services.training.spec import TrainingJob, TrainingSpec
-from shared.errors import MedqError
+from shared.errors import MedqError, encode_error
 from shared.objects.store import ObjectStore
 from shared.resources import open_objects
 
@@ -112,7 +112,7 @@ def main() -> None:
         job = TrainingJob.model_validate_json(arguments.job)
         run(job, arguments.checkpoint, workers, TrainingSettings(), stop.is_set)
     except MedqError as error:
-        tell("error", error_content(error))
+        tell("error", encode_error(error))
         sys.exit(str(error))
 
 

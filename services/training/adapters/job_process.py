@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from services.training.job_log import read_error, read_progress
+from services.training.job_log import read_progress
 from services.training.ports import TrainingProgress
 from services.training.spec import TrainingSpec, read_spec
-from shared.errors import Cancelled, Internal, MedqError
+from shared.errors import Cancelled, Internal, MedqError, decode_error
 
 PROGRAM = "services.training.job"
 REPOSITORY = Path(__file__).parents[3]
@@ -142,7 +142,7 @@ def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:
 def _failure(spec: TrainingSpec, code: int, log_path: Path) -> MedqError:
     """The error that the child wrote down, or one with the end of its log."""
     if spec.error_file.is_file():
-        return read_error(json.loads(spec.error_file.read_text(encoding="utf-8")))
+        return decode_error(json.loads(spec.error_file.read_text(encoding="utf-8")))
     tail = log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
     return Internal(
         f"The training process ended with code {code} and no result; its log ends with: {tail.strip()}",

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.training.adapters.kubernetes_jobs import Attempt, PodState, TrainingJobs
-from services.training.job_log import messages, read_error, read_progress
+from services.training.job_log import messages, read_progress
 from services.training.ports import TrainingProgress
 from services.training.settings import KubernetesSection
-from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable
+from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable, decode_error
 
 #: How long the API server may be away before a Job that cannot be watched is left alone.
 OUTAGE_SECONDS = 900.0
@@ -143,7 +143,10 @@ class JobWatch:
         """Raise what a Job failed of by itself; one whose pods were taken from it has none, and `why` says so."""
         logs = {pod.name: self._jobs.log(pod.name, tail_lines=TAIL_LINES) for pod in self._pods}
         told = [
-            read_error(content) for log in logs.values() for kind, content in messages(log) if kind == "error"
+            decode_error(content)
+            for log in logs.values()
+            for kind, content in messages(log)
+            if kind == "error"
         ]
         for error in sorted(told, key=lambda error: error.reason in _PASSING):
             if error.reason not in _PASSING:

@@ -25,8 +25,8 @@ from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import uri_of
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.evaluation import RuleModel, hashed_unit_vector, put_dataset, put_image_set, put_model
 from tests.support.servers import running, short_folder
 

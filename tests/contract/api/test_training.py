@@ -26,9 +26,9 @@ from shared.objects.dataset import materialize, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.prompts import multiple_choice_prompt
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from studies.tiny_model import build_tiny_checkpoint
 from tests.support.annotation import items, leave_unfinished, put_rows
 from tests.support.evaluation import put_image

@@ -8,7 +8,7 @@ import pytest
 from services.training.adapters.job_process import JobProcess
 from services.training.ports import TrainingProgress
 from services.training.spec import TrainingSpec
-from shared.errors import Cancelled, Internal, InvalidArgument
+from shared.errors import Cancelled, Internal, InvalidArgument, encode_error
 
 STEP = {"step": 1, "n_steps": 2, "loss": 0.5, "learning_rate": 1e-3, "measured": {"seconds": 0.1}}
 
@@ -48,13 +48,7 @@ def test_steps_of_an_earlier_attempt_are_not_reported_again(tmp_path: Path) -> N
 
 
 def test_typed_error_of_the_job_is_raised_again(tmp_path: Path) -> None:
-    error = {
-        "reason": "INVALID_ARGUMENT",
-        "message": "too long",
-        "field": "id",
-        "value": "s7",
-        "remedy": "cut",
-    }
+    error = encode_error(InvalidArgument("too long", field="id", value="s7", remedy="cut"))
     launcher, spec_path, _ = _job(tmp_path, f"echo '{json.dumps(error)}' > error.json\nexit 1")
     with pytest.raises(InvalidArgument, match="too long") as caught:
         launcher.run(spec_path, lambda step: None, lambda: False)
