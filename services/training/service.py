@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
-from services.training.operations import REDUCTIONS, local_folder
+from services.training.operations import REDUCTIONS
 from shared.errors import InvalidArgument
 from shared.operations import Operations
+from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
 from shared.rpc.checks import require_between, require_round, require_uri
 
@@ -25,16 +28,18 @@ class Training(pb_grpc.TrainingServiceServicer):
 
     Args:
         operations: The service's operations.
+        input_roots: Folders in which a model to import must lie; none: anywhere.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, input_roots: Sequence[Path] = ()) -> None:
         self._operations = operations
+        self._input_roots = input_roots
 
     def StartImportModel(
         self, request: pb.StartImportModelRequest, context: grpc.ServicerContext
     ) -> pb.StartImportModelResponse:
         """See the proto."""
-        local_folder(request.folder_uri)
+        local_path(request.folder_uri, "folder_uri", self._input_roots)
         return pb.StartImportModelResponse(operation_id=self._operations.start(request))
 
     def StartBuildDataset(

@@ -161,14 +161,21 @@ class BuildSection(Section):
 
 
 class TrainSection(Section):
-    """Full-parameter fine-tuning, Eq. (4)."""
+    """Full-parameter fine-tuning, Eq. (4): `batch_size * gradient_accumulation` samples a step on any number of devices."""
 
     learning_rate: float = Field(
         2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
     )
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
-    batch_size: int = Field(16, ge=1, le=65_536, description="Ours: samples per optimiser step and device.")
-    gradient_accumulation: int = Field(1, ge=1, le=65_536, description="Ours: batches per optimiser step.")
+    batch_size: int = Field(
+        16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device."
+    )
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        le=65_536,
+        description="Ours: forward passes of a step, shared by the devices.",
+    )
     loss: Loss = Field(
         "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
     )

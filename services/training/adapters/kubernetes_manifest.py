@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.settings import S3Section, environment_of
 
 Manifest = dict[str, Any]
@@ -129,7 +129,7 @@ def _container(arguments: list[str], settings: TrainingSettings) -> Manifest:
         "name": "training",
         "image": section.image,
         "imagePullPolicy": section.image_pull_policy,
-        "command": ["python", "-m", "services.training.pod"],
+        "command": ["python", "-m", "services.training.adapters.kubernetes_pod"],
         "args": arguments,
         "env": _environment(settings),
         "envFrom": [

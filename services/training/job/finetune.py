@@ -18,12 +18,14 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
-from services.training.model_files import COMPLETE, newest_checkpoint
-from services.training.samples import Encoder, read_samples
-from services.training.spec import TrainingSpec
-from services.training.trainer import SftTrainer, build_trainer, curve_point
+from services.training.job.model_files import COMPLETE, newest_checkpoint
+from services.training.job.sample_encoder import SampleEncoder, read_samples
+from services.training.job.spec import TrainingSpec
+from services.training.job.trainer import SftTrainer, build_trainer, curve_point
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
+from shared.rows.encoding import to_json
+from shared.rows.training import Training
 
 
 def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> None:
@@ -34,8 +36,8 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
         callbacks: Called by the trainer beside its own.
 
     Raises:
-        InvalidArgument: the checkpoint folder is incomplete, or a sample is unreadable, malformed or too long.
-        FailedPrecondition: no samples, a parameter of the model is frozen, or the loss is no longer finite.
+        InvalidArgument: The checkpoint folder is incomplete, or a sample is unreadable, malformed or too long.
+        FailedPrecondition: No samples, a parameter of the model is frozen, or the loss is no longer finite.
     """
     if spec.result_folder.is_dir():
         return
@@ -49,7 +51,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     processor: Any = AutoProcessor.from_pretrained(
         spec.model_folder, local_files_only=True, trust_remote_code=False
     )
-    encoder = Encoder(processor, spec.image_folder)
+    encoder = SampleEncoder(processor, spec.image_folder)
     longest = encoder.check_lengths(samples, spec.max_length)
     checkpoint = last_checkpoint(spec.checkpoints_folder)
     model = load_trainable(spec.model_folder if checkpoint is None else checkpoint)
@@ -72,16 +74,16 @@ def load_trainable(folder: Path) -> Any:
     stay float32, and a GPU computes in bfloat16 by autocast.
 
     Raises:
-        FailedPrecondition: a parameter is frozen.
+        FailedPrecondition: A parameter is frozen.
     """
     model: Any = AutoModelForImageTextToText.from_pretrained(
         folder, local_files_only=True, trust_remote_code=False, dtype=torch.float32
     )
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
-        remedy = "use a checkpoint whose model has no frozen part: training is of all parameters"
+        remedy = "Use a checkpoint whose model has no frozen part: training is of all parameters."
         raise FailedPrecondition(
-            "The model has frozen parameters", field="model", value=frozen[:3], remedy=remedy
+            "The model has frozen parameters.", field="model", value=frozen[:3], remedy=remedy
         )
     model.config.use_cache = False
     return model
@@ -109,13 +111,15 @@ def save_result(
     model.config.use_cache = True
     model.save_pretrained(partial, state_dict=weights)
     processor.save_pretrained(partial)
-    report = {
+    report = Training(
         **counts,
-        "n_parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "n_trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
-        "n_steps": trainer.state.global_step,
-        "loss_curve": [curve_point(entry) for entry in trainer.state.log_history if "loss" in entry],
-        "settings": spec.settings,
-    }
-    (partial / "training.json").write_text(json.dumps(report, indent=1, sort_keys=True))
+        n_parameters=sum(parameter.numel() for parameter in model.parameters()),
+        n_trainable=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        n_steps=trainer.state.global_step,
+        loss_curve=tuple(
+            curve_point(entry, entry["step"]) for entry in trainer.state.log_history if "loss" in entry
+        ),
+        settings=spec.settings,
+    )
+    (partial / "training.json").write_text(to_json(report, 1), encoding="utf-8")
     partial.rename(spec.result_folder)

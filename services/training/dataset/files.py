@@ -10,11 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from services.training.domain.samples import TrainingSample, lineage_row, train_row
-from shared.objects.dataset import write_rows
+from services.training.domain.samples import TrainingSample, conversation
+from shared.rows.encoding import encode_json, to_json
+from shared.rows.fields import Row
+from shared.rows.training import Dropped
 
 TRAIN_FILE = "train.jsonl"
 PARQUET_FILE = "data/train-00000-of-00001.parquet"
@@ -51,7 +54,7 @@ _DATASET_INFO = {
 def write_files(
     folder: Path,
     samples: Sequence[TrainingSample],
-    dropped: Iterable[Mapping[str, Any]],
+    dropped: Sequence[Dropped],
     provenance: Mapping[str, Any],
 ) -> None:
     """Write everything but the images, which must be in `folder` under their names already.
@@ -59,16 +62,19 @@ def write_files(
     Args:
         folder: The dataset's folder.
         samples: In the order of training.
-        dropped: Rows of what was left out.
+        dropped: What was left out.
         provenance: Parents, configuration and seed, for the card.
     """
-    dropped = list(dropped)
-    write_rows(folder / TRAIN_FILE, map(train_row, samples))
-    write_rows(folder / "lineage.jsonl", map(lineage_row, samples))
-    write_rows(folder / "dropped.jsonl", dropped)
-    (folder / "dataset_info.json").write_text(_json(_DATASET_INFO), encoding="utf-8")
+    _write_rows(folder / TRAIN_FILE, map(conversation, samples))
+    _write_rows(folder / "lineage.jsonl", (sample.lineage for sample in samples))
+    _write_rows(folder / "dropped.jsonl", dropped)
+    (folder / "dataset_info.json").write_text(encode_json(_DATASET_INFO, 1) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(_card(samples, dropped, provenance), encoding="utf-8")
     _write_parquet(folder, samples)
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+    path.write_text("".join(f"{to_json(row)}\n" for row in rows), encoding="utf-8")
 
 
 def _write_parquet(folder: Path, samples: Sequence[TrainingSample]) -> None:
@@ -80,24 +86,23 @@ def _write_parquet(folder: Path, samples: Sequence[TrainingSample]) -> None:
 
 
 def _parquet_row(folder: Path, sample: TrainingSample) -> dict[str, Any]:
-    row = train_row(sample)
+    turns = msgspec.to_builtins(conversation(sample).conversations)
     image = {"bytes": (folder / sample.image_name).read_bytes(), "path": sample.image_name}
-    return {"id": row["id"], "image": image, "conversations": row["conversations"]}
+    return {"id": sample.sample_id, "image": image, "conversations": turns}
 
 
 def _card(
-    samples: Sequence[TrainingSample], dropped: Sequence[Mapping[str, Any]], provenance: Mapping[str, Any]
+    samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]
 ) -> str:
     """A dataset card in Markdown, with the header that dataset hubs read."""
-    n_simulated = sum(bool(sample.lineage.get("simulated")) for sample in samples)
+    origins = [sample.lineage for sample in samples]
+    n_simulated = sum(origin.simulated is True for origin in origins)
     counts = {
-        "Origin": Counter(sample.kind for sample in samples),
-        "Modality": Counter(sample.lineage["modality"] for sample in samples),
-        "Route of the new samples": Counter(
-            sample.lineage["route"] for sample in samples if "route" in sample.lineage
-        ),
-        "Answer": Counter(sample.answer for sample in samples),
-        "Left out": Counter(row["reason"] for row in dropped),
+        "Origin": Counter[str](origin.kind for origin in origins),
+        "Modality": Counter(origin.modality for origin in origins),
+        "Route of the new samples": Counter(origin.route for origin in origins if origin.route is not None),
+        "Answer": Counter(sample.answer or "" for sample in samples),
+        "Left out": Counter(row.reason for row in dropped),
     }
     tables = "\n".join(_table(title, counter) for title, counter in counts.items())
     return f"""---
@@ -122,7 +127,8 @@ configs:
 ## Provenance
 
 ```json
-{_json(provenance)}```
+{encode_json(provenance, 1)}
+```
 
 The images keep the licences of their sources. Not for clinical use.
 """
@@ -131,7 +137,3 @@ The images keep the licences of their sources. Not for clinical use.
 def _table(title: str, counter: Counter[str]) -> str:
     rows = "".join(f"| {name or '-'} | {n} |\n" for name, n in sorted(counter.items()))
     return f"| {title} | n |\n|---|---|\n{rows}"
-
-
-def _json(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

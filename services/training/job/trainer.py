@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -16,10 +17,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from services.training.domain.batches import share_step
 from services.training.domain.conversations import Sample
 from services.training.domain.loss import sft_loss
-from services.training.model_files import COMPLETE
-from services.training.samples import Encoder
-from services.training.spec import TrainingSpec
+from services.training.job.model_files import COMPLETE
+from services.training.job.sample_encoder import SampleEncoder
+from services.training.job.spec import TrainingSpec
 from shared.errors import FailedPrecondition
+from shared.rows.training import LossPoint
 
 
 class SftTrainer(Trainer):  # type: ignore[misc]
@@ -35,20 +37,43 @@ class SftTrainer(Trainer):  # type: ignore[misc]
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
-def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Sequence[Sample]) -> SftTrainer:
+def build_trainer(
+    spec: TrainingSpec, model: Any, encoder: SampleEncoder, samples: Sequence[Sample]
+) -> SftTrainer:
     """The `transformers` trainer with equation (4) as its loss."""
+
+    def loss(
+        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
+
+    trainer = SftTrainer(
+        model=model,
+        args=_arguments(spec, len(samples)),
+        data_collator=encoder,
+        train_dataset=list(samples),
+        compute_loss_func=loss,
+        callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
+    )
+    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
+    trainer.loss_is_scaled_for_ga = spec.loss_reduction == "token_mean"
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def _arguments(spec: TrainingSpec, n_samples: int) -> TrainingArguments:
+    """The job as the trainer knows it; `per_device_train_batch_size` is what `share_step` gives to each process."""
     on_gpu = spec.device == "auto" and torch.cuda.is_available()
-    is_token_mean = spec.loss_reduction == "token_mean"
     n_processes = PartialState(cpu=not on_gpu).num_processes
     batch_size, accumulation = share_step(spec.batch_size, spec.gradient_accumulation, n_processes)
-    arguments = TrainingArguments(
+    return TrainingArguments(
         output_dir=str(spec.checkpoints_folder),
         num_train_epochs=spec.epochs,
         per_device_train_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
         learning_rate=spec.learning_rate,
         lr_scheduler_type="cosine",
-        warmup_steps=_warmup_steps(spec, len(samples)),
+        warmup_steps=_warmup_steps(spec, n_samples),
         weight_decay=spec.weight_decay,
         max_grad_norm=spec.max_gradient_norm,
         optim="adamw_torch",
@@ -56,7 +81,7 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Seq
         data_seed=spec.seed,
         use_cpu=not on_gpu,
         bf16=on_gpu,
-        average_tokens_across_devices=is_token_mean,
+        average_tokens_across_devices=spec.loss_reduction == "token_mean",
         logging_steps=1,
         save_steps=spec.checkpoint_every,
         save_total_limit=2,
@@ -67,24 +92,6 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: Encoder, samples: Seq
         report_to=[],
         **_sharding(n_processes),
     )
-
-    def loss(
-        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
-
-    trainer = SftTrainer(
-        model=model,
-        args=arguments,
-        data_collator=encoder,
-        train_dataset=list(samples),
-        compute_loss_func=loss,
-        callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
-    )
-    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
-    trainer.loss_is_scaled_for_ga = is_token_mean
-    trainer.remove_callback(PrinterCallback)
-    return trainer
 
 
 def _sharding(n_processes: int) -> dict[str, Any]:
@@ -105,17 +112,17 @@ class ProgressWriter(TrainerCallback):  # type: ignore[misc]
         """Called by the trainer after each step.
 
         Raises:
-            FailedPrecondition: the loss is no longer finite.
+            FailedPrecondition: The loss is no longer finite.
         """
         if "loss" not in logs or not state.is_world_process_zero:
             return
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
-            remedy = "lower the learning rate, or look for broken samples"
+            remedy = "Lower the learning rate, or look for broken samples."
             raise FailedPrecondition(
-                "The training diverged", field="step", value=state.global_step, remedy=remedy
+                "The training diverged.", field="step", value=state.global_step, remedy=remedy
             )
         line = {
-            **curve_point(logs | {"step": state.global_step}),
+            **msgspec.to_builtins(curve_point(logs, state.global_step)),
             "n_steps": state.max_steps,
             "measured": {"seconds": time.monotonic() - self._begun},
         }
@@ -133,9 +140,9 @@ class CheckpointSealer(TrainerCallback):  # type: ignore[misc]
             (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
 
 
-def curve_point(logs: dict[str, float]) -> dict[str, float]:
-    """Step, loss (nats) and learning rate of a log entry."""
-    return {name: logs[name] for name in ("step", "loss", "learning_rate")}
+def curve_point(logs: dict[str, float], step: int) -> LossPoint:
+    """What a log entry says of a step."""
+    return LossPoint(step=step, loss=logs["loss"], learning_rate=logs["learning_rate"])
 
 
 def _warmup_steps(spec: TrainingSpec, n_samples: int) -> int:

@@ -1,8 +1,7 @@
-"""From rows of a training file to batches of tensors, by the model's own processor and chat template."""
+"""From conversations of a training file to batches of tensors, by the model's own processor and chat template."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,31 +11,33 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from services.training.domain.conversations import Sample, parse_row
+from services.training.domain.conversations import Sample, sample_of
 from services.training.domain.loss import IGNORED
 from shared.checkpoints import user_prompt
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.rows.encoding import from_lines
+from shared.rows.training import Conversation
 
 CACHED_EXCHANGES = 10_000
 """Rendered questions with answers that are kept; the same few recur in a study."""
 
 
 def read_samples(train_file: Path) -> list[Sample]:
-    """Read the rows of a LLaVA/ShareGPT file, in order.
+    """The conversations of a LLaVA/ShareGPT file, in order.
 
     Raises:
-        FailedPrecondition: there are none.
-        InvalidArgument: a row cannot be trained on.
+        FailedPrecondition: There are none.
+        InvalidArgument: One cannot be trained on.
     """
-    lines = train_file.read_text(encoding="utf-8").splitlines()
-    rows = [(number, json.loads(line)) for number, line in enumerate(lines, start=1) if line.strip()]
-    if not rows:
-        remedy = "raise the annotation budget, or loosen the filters of the dataset"
-        raise FailedPrecondition("There is nothing to train on", field="train_file", remedy=remedy)
-    return [parse_row(row, number) for number, row in rows]
+    with train_file.open("rb") as lines:
+        samples = [sample_of(row) for row in from_lines(lines, Conversation, train_file.name)]
+    if not samples:
+        remedy = "Raise the annotation budget, or loosen the filters of the dataset."
+        raise FailedPrecondition("There is nothing to train on.", field="train_file", remedy=remedy)
+    return samples
 
 
-class Encoder:
+class SampleEncoder:
     """Turns samples into a batch: prompts padded on the left, answers on the right, so that answers begin together.
 
     Positions are counted from the left end, padding included: exact for models with relative (rotary) positions.
@@ -95,7 +96,7 @@ class Encoder:
         Returns: The number of tokens of the longest sample.
 
         Raises:
-            InvalidArgument: an image cannot be read, or a sample is too long; the error names the sample.
+            InvalidArgument: An image cannot be read, or a sample is too long; the error names the sample.
         """
         longest = 0
         for sample in samples:
@@ -103,10 +104,10 @@ class Encoder:
             length = len(self._tokens(prompt)) + self._image_tokens(self._image_size(sample)) + len(answer)
             if length > max_length:
                 raise InvalidArgument(
-                    f"A training sample has {length} tokens, more than max_length = {max_length}",
+                    f"A training sample has {length} tokens, more than max_length = {max_length}.",
                     field="id",
                     value=sample.sample_id,
-                    remedy="raise max_length, use smaller images, or leave the sample out",
+                    remedy="Raise max_length, use smaller images, or leave the sample out.",
                 )
             longest = max(longest, length)
         return longest
@@ -127,8 +128,8 @@ class Encoder:
         ]
         whole = self._processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
         if not whole.startswith(prompt):
-            remedy = "use a checkpoint whose template gives the same prompt with and without an answer"
-            raise InvalidArgument("The chat template cannot be trained on", field="model", remedy=remedy)
+            remedy = "Use a checkpoint whose template gives the same prompt with and without an answer."
+            raise InvalidArgument("The chat template cannot be trained on.", field="model", remedy=remedy)
         return prompt, self._tokens(whole[len(prompt) :].rstrip())
 
     def _tokens(self, text: str) -> list[int]:
@@ -154,7 +155,7 @@ class Encoder:
 
 def _unreadable(sample: Sample) -> InvalidArgument:
     """The error for an image that is not there or broken."""
-    remedy = "check the image folder, or leave the sample out"
+    remedy = "Check the image folder, or leave the sample out."
     return InvalidArgument(
-        "The image of a training sample cannot be read", field="id", value=sample.sample_id, remedy=remedy
+        "The image of a training sample cannot be read.", field="id", value=sample.sample_id, remedy=remedy
     )

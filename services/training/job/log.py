@@ -9,11 +9,27 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from services.training.ports import TrainingProgress
-
 MARK = "medq_training"
+
+
+@dataclass(frozen=True)
+class TrainingProgress:
+    """How far a job is.
+
+    Args:
+        step: Optimiser steps done, from 1.
+        n_steps: Optimiser steps of the whole job.
+        loss: Of this step, in nats.
+        learning_rate: Of this step.
+    """
+
+    step: int
+    n_steps: int
+    loss: float
+    learning_rate: float
 
 
 def tell(kind: str, content: Mapping[str, Any]) -> None:
@@ -32,16 +48,6 @@ def messages(log: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield str(content.pop(MARK)), content
         except (ValueError, KeyError, AttributeError):
             continue
-
-
-def progress_content(step: TrainingProgress) -> dict[str, float]:
-    """What a `progress` line says."""
-    return {
-        "step": step.step,
-        "n_steps": step.n_steps,
-        "loss": step.loss,
-        "learning_rate": step.learning_rate,
-    }
 
 
 def read_progress(content: Mapping[str, Any]) -> TrainingProgress:

@@ -1,7 +1,8 @@
-"""A fine-tuning job in a pod, which shares no disk with the training service: `python -m services.training.pod --job JSON`.
+"""The program of a Kubernetes Job's pods: a fine-tuning job on a machine that shares no disk with the training service.
 
-Inputs come from the object store by URI, and so does the checkpoint to go on from. What the job makes is stored there:
-checkpoints as they are sealed, the model at the end. What it has to say are lines on standard output (`job_log.py`).
+It is `python -m services.training.adapters.kubernetes_pod --job JSON`. Inputs come from the object store by URI, and so does
+the checkpoint to go on from. What the job makes is stored there: checkpoints as they are sealed, the model at the end. What it
+has to say are lines on standard output (`job/log.py`).
 """
 
 from __future__ import annotations
@@ -11,19 +12,19 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.job_log import progress_content, tell
-from services.training.model_files import (
+from services.training.job.log import TrainingProgress, tell
+from services.training.job.model_files import (
     checkpoint_step,
     fetch_checkpoint,
     newest_checkpoint,
     store_checkpoint,
 )
-from services.training.ports import TrainingProgress
+from services.training.job.spec import TrainingJob, TrainingSpec
 from services.training.settings import TrainingSettings
-from services.training.spec import TrainingJob, TrainingSpec
 from shared.errors import MedqError, encode_error
 from shared.objects.store import ObjectStore
 from shared.resources import open_objects
@@ -44,13 +45,12 @@ class CheckpointKeeper:
 
     def on_progress(self, step: TrainingProgress) -> None:
         """Tell of a step, and store what was sealed before it."""
-        tell("progress", progress_content(step))
+        tell("progress", asdict(step))
         newest = newest_checkpoint(self._spec.checkpoints_folder)
         if newest is None or newest == self._kept:
             return
-        if (
-            checkpoint_step(newest) > step.step
-        ):  # the job is ahead: who goes on from here would never tell of the steps between
+        # A job that is ahead of what was told waits: who goes on from there would never tell of the steps between.
+        if checkpoint_step(newest) > step.step:
             return
         uri = store_checkpoint(self._objects, newest, self._spec.output_folder / "staging")
         self._kept = newest
@@ -74,7 +74,7 @@ def run(
         is_cancelled: Asked a few times a second.
 
     Raises:
-        MedqError: see `TrainingLauncher.run`.
+        MedqError: See `TrainingLauncher.run`.
     """
     objects = open_objects(settings)
     process = JobProcess(workers=workers)

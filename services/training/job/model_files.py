@@ -45,15 +45,13 @@ def store_model(
         folder: The checkpoint.
         staging: A folder on the same file system, for what is put together.
         parents: URIs that it was made from.
-        configuration: What it was made with; written as `training.json` where the folder has none.
+        configuration: What it was made with.
         seed: It was made with.
 
     Returns: `sha256:<hex>`.
     """
     ignored = (".*", "checkpoint-*", *_TRAINER_FILES)
     with _linked(folder, staging, ignored) as copy:
-        if not (copy / "training.json").exists():
-            (copy / "training.json").write_text(json.dumps(configuration, sort_keys=True))
         n_bytes = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
         return write_dataset(
             objects,
@@ -88,7 +86,7 @@ def fetch_checkpoint(objects: ObjectStore, uri: str, folder: Path) -> None:
     """Lay a stored checkpoint out below `folder`, whole or not at all.
 
     Raises:
-        NotFound, InvalidArgument, DataLoss: it is not there, no checkpoint, or damaged.
+        NotFound, InvalidArgument, DataLoss: It is not there, no checkpoint, or damaged.
     """
     manifest = read_manifest(objects, uri, CHECKPOINT)
     target = folder / str(manifest.configuration["name"])

@@ -17,7 +17,7 @@ from shared.errors import InvalidArgument
 class Optimisation(BaseModel):
     """What decides the result, besides model and data; the defaults are the paper's where it gives one.
 
-    A step has `batch_size * gradient_accumulation` samples, however many processes share them.
+    A step has `batch_size * gradient_accumulation` samples, however many devices share them.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -26,10 +26,10 @@ class Optimisation(BaseModel):
     """Peak of the cosine schedule."""
     epochs: int = Field(default=3, ge=1)
     """Passes over the data."""
-    batch_size: int = Field(default=8, ge=1)
-    """Most samples of one forward pass."""
+    batch_size: int = Field(ge=1)
+    """Most samples of one forward pass on a device."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Forward passes of one optimiser step, those of all processes together."""
+    """Forward passes of one step, shared by the devices."""
     warmup_ratio: float = Field(default=0.03, ge=0, lt=1)
     """Share of the steps in which the learning rate rises from 0."""
     weight_decay: float = Field(default=0.0, ge=0)
@@ -108,13 +108,13 @@ def read_spec(path: Path) -> TrainingSpec:
     """Read a job's JSON file.
 
     Raises:
-        InvalidArgument: it is not there, not JSON, or a field is unknown, missing or out of range.
+        InvalidArgument: It is not there, not JSON, or a field is unknown, missing or out of range.
     """
     try:
         return TrainingSpec.model_validate_json(path.read_bytes())
     except OSError as error:
-        raise InvalidArgument("The training job has no file", field="spec", value=str(path)) from error
+        raise InvalidArgument("The training job has no file.", field="spec", value=str(path)) from error
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "spec"
-        raise InvalidArgument(f"The training job is not valid: {first['msg']}", field=field) from error
+        raise InvalidArgument(f"The training job is not valid: {first['msg']}.", field=field) from error

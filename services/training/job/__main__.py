@@ -7,8 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-from services.training.parent import die_with_parent
-from services.training.spec import read_spec
+from services.training.job.parent import die_with_parent
+from services.training.job.spec import read_spec
 from shared.errors import MedqError, encode_error
 
 
@@ -20,7 +20,8 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.parent is not None:
         die_with_parent(arguments.parent)
-    from services.training.finetune import finetune  # takes seconds, which must not outlast the parent either
+    # This import takes seconds, which must not outlast the parent either.
+    from services.training.job.finetune import finetune
 
     spec = read_spec(arguments.spec)
     try:
