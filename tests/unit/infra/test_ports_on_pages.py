@@ -29,7 +29,7 @@ _NAMED = (
 @cache
 def ports(**replicas: int) -> dict[str, int]:
     """Name of each process of one machine to the port of its calls."""
-    deployment = Deployment(Path("medq-up"), "up", _SERVERS, FIRST_PORT, replicas)
+    deployment = Deployment(Path("up"), "mine", _SERVERS, FIRST_PORT, replicas)
     return {one.name: int(one.address.rsplit(":", 1)[1]) for one in deployment.processes()}
 
 
