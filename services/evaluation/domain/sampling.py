@@ -53,21 +53,3 @@ def keyed_seed(seed: int, item_id: str, run: int) -> int:
     """
     digest = blake2b(json.dumps([seed, item_id, run]).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little")
-
-
-def sample_token(logits: NDArray[np.floating], noise: NDArray[np.floating], temperature: float = 1.0) -> int:
-    """The token drawn from softmax(logits / temperature) with the given Gumbel noise (top-p 1).
-
-    Args:
-        logits: (v,) finite or -inf.
-        noise: (v,) from `keyed_gumbel`.
-        temperature: Above 0.
-
-    Returns: The index of the largest logits / temperature + noise; ties to the lowest.
-    Raises: InvalidArgument: the temperature is not positive.
-    """
-    if temperature <= 0:
-        raise InvalidArgument(
-            "Sampling needs a positive temperature.", field="temperature", value=temperature
-        )
-    return int(np.argmax(np.asarray(logits, dtype=np.float64) / temperature + noise))
