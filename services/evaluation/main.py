@@ -40,8 +40,8 @@ def build(
         channels: Where `embedding` is found.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
-        load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, transformers here or an
-            OpenAI-compatible server.
+        load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
+            here or on an OpenAI-compatible server.
     """
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
