@@ -37,6 +37,9 @@ endif
 demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
 	$(BIN)/medq demo --out out/demo
 
+picture: setup ## Photograph the demo's report for the README (after `make demo`; needs chromium)
+	$(BIN)/python -m infra.report_picture
+
 up: setup ## Six services as processes on real Kafka, S3 and PostgreSQL; EMBEDDING=2 EVALUATION=2: more of one
 	$(BIN)/python -m infra.dev up --embedding $(or $(EMBEDDING),1) --evaluation $(or $(EVALUATION),1)
 
@@ -104,4 +107,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: faults help setup demo up down test check images cluster-test protos schemas migration fmt bench lock clean
+.PHONY: faults help setup demo picture up down test check images cluster-test protos schemas migration fmt bench lock clean

@@ -13,13 +13,13 @@ from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from shared.logs import configure_logs
 from shared.rpc.channels import Channels, Credentials
-from shared.rpc.errors import typed
 from shared.rpc.ownership import is_owned
 from shared.settings import socket_targets
+from shared.status import typed
 
 #: Name of the state folder inside an output folder.
 STATE = "state"
-#: How long a server may take to answer at all; one that takes longer is told of.
+#: How long a server may take to answer at all; one that takes longer is named.
 _FIRST_ANSWER_SECONDS = 4
 
 
@@ -75,8 +75,8 @@ def _endpoints(server: str, access: Credentials) -> dict[str, str]:
                 controller_pb2.GetEndpointsRequest(), timeout=_FIRST_ANSWER_SECONDS, wait_for_ready=False
             )
         except grpc.RpcError as error:
-            told = typed(error)
-            if not isinstance(told, Unavailable | DeadlineExceeded):
+            known = typed(error)
+            if not isinstance(known, Unavailable | DeadlineExceeded):
                 raise
             raise why_no_connection(server, access.tls) or _silent(server) from None
         return dict(answer.targets)

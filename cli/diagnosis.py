@@ -79,10 +79,10 @@ def _without_certificate(server: str) -> MedqError:
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, server: str) -> MedqError:
-    told = error.verify_message
-    if "expired" in told or "not yet valid" in told:
+    reason = error.verify_message
+    if "expired" in reason or "not yet valid" in reason:
         return _refused("The server's certificate does not hold today.", server, "It must be renewed there.")
-    if "mismatch" in told or "doesn't match" in told:
+    if "mismatch" in reason or "doesn't match" in reason:
         return _refused(
             "The server's certificate is for another name.",
             server,

@@ -19,7 +19,8 @@ from rich.table import Table
 from rich.text import Text
 
 from shared import errors
-from shared.rpc.errors import typed
+from shared.rows.evaluation import Score
+from shared.status import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
 #: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.
@@ -41,18 +42,16 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[obje
     console.print(table)
 
 
-def score_text(score: Mapping[str, Any]) -> str:
+def score_text(score: Score) -> str:
     """A score with its interval: `0.713 [0.650, 0.771]`, or UNSCORED."""
-    if score.get("value") is None:
+    if score.value is None:
         return "UNSCORED"
-    text = f"{score['value']:.3f}"
-    if score.get("low") is not None:
-        text += f" [{score['low']:.3f}, {score['high']:.3f}]"
-    return text
+    has_limits = score.low is not None and score.high is not None
+    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if has_limits else f"{score.value:.3f}"
 
 
 @contextmanager
-def told_errors(is_json: bool) -> Iterator[None]:
+def shown_errors(is_json: bool) -> Iterator[None]:
     """Turn a typed error into a message with its remedy and an exit code; nothing else is caught."""
     try:
         yield
@@ -60,16 +59,16 @@ def told_errors(is_json: bool) -> Iterator[None]:
         console.print("\nInterrupted. The same command goes on where it was.")
         raise typer.Exit(INTERRUPTED) from None
     except (errors.MedqError, grpc.RpcError) as error:
-        told = typed(error)
+        known = typed(error)
         if is_json:
-            print_json({"error": {"reason": told.reason, "message": told.message, **told.metadata}})
+            print_json({"error": {"reason": known.reason, "message": known.message, **known.metadata}})
         else:
-            console.print(Text.assemble(("Error: ", "bold red"), told.message))
-            if told.field:
-                console.print(f"  {told.field}: {told.value}")
-            if told.remedy:
-                console.print(f"  {told.remedy}")
-        raise typer.Exit(_exit_code(told)) from None
+            console.print(Text.assemble(("Error: ", "bold red"), known.message))
+            if known.field:
+                console.print(f"  {known.field}: {known.value}")
+            if known.remedy:
+                console.print(f"  {known.remedy}")
+        raise typer.Exit(_exit_code(known)) from None
 
 
 def _exit_code(error: errors.MedqError) -> int:

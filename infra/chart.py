@@ -1,7 +1,7 @@
 """Keep what the chart says of the code with the code, or check that it is.
 
 `python -m infra.chart` writes into `charts/medq-engine`: what each service's `settings` may hold, from its settings class, into
-values.schema.json; the table of all values into README.md; alerts and dashboards into files/. `--check` compares, writes nothing.
+values.schema.json; the table of all values into README.md. `--check` compares and writes nothing.
 """
 
 from __future__ import annotations
@@ -15,56 +15,28 @@ from typing import Any
 
 import yaml
 
-from services.controller.settings import ControllerSettings
-from services.embedding.settings import EmbeddingSettings
-from services.evaluation.settings import EvaluationSettings
-from services.oracle.settings import OracleSettings
-from services.retrieval.settings import RetrievalSettings
-from services.training.settings import TrainingSettings
-from shared.settings import ServiceSettings
+from services.registry import REGISTRY
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "medq-engine"
 SCHEMA, README = CHART / "values.schema.json", CHART / "README.md"
-SETTINGS: Mapping[str, type[ServiceSettings]] = {
-    "embedding": EmbeddingSettings,
-    "retrieval": RetrievalSettings,
-    "evaluation": EvaluationSettings,
-    "oracle": OracleSettings,
-    "training": TrainingSettings,
-    "controller": ControllerSettings,
-}
 #: What the templates set from values of their own, so that it cannot be set twice; by section, "" being none.
 SET_BY_CHART: Mapping[str, frozenset[str]] = {
-    "": frozenset(
-        {
-            "state_folder",
-            "listen",
-            "health_listen",
-            "metrics_port",
-            "targets",
-            "log_level",
-            "is_reflection_on",
-        }
-    )
-    | {"owner", "otlp_endpoint", "tls", "hash_key", "evaluation_replicas", "public_targets"},
-    "kafka": frozenset(
-        {"bootstrap", "security_protocol", "sasl_mechanism", "username", "ca_file", "topic_prefix"}
-    )
-    | {"partitions", "replication"},
-    "s3": frozenset({"endpoint", "bucket", "prefix", "access_key", "region", "ca_file"}),
-    "auth": frozenset(
-        {"tokens_file", "oidc_issuer", "jwks_file", "issuer_ca_file", "oidc_audience", "roles_claim"}
-    )
-    | {"token_file", "is_plaintext_token_allowed"},
-    "index": frozenset({"url", "ca_file"}),
-    "kubernetes": frozenset(
-        {"namespace", "kubeconfig", "image", "image_pull_policy", "image_pull_secrets", "labels"}
-    )
-    | {"service_account", "env_from_config_maps", "env_from_secret_keys", "ca_secret"},
-    "vllm": frozenset({"namespace", "kubeconfig"}),
+    section: frozenset(fields.split())
+    for section, fields in {
+        "": "state_folder listen health_listen metrics_port targets log_level is_reflection_on owner otlp_endpoint tls hash_key"
+        " evaluation_replicas public_targets",
+        "kafka": "bootstrap security_protocol sasl_mechanism username ca_file topic_prefix partitions replication",
+        "s3": "endpoint bucket prefix access_key region ca_file",
+        "auth": "tokens_file oidc_issuer jwks_file issuer_ca_file oidc_audience roles_claim token_file"
+        " is_plaintext_token_allowed",
+        "index": "url ca_file",
+        "kubernetes": "namespace kubeconfig image image_pull_policy image_pull_secrets labels service_account"
+        " env_from_config_maps env_from_secret_keys ca_secret",
+        "vllm": "namespace kubeconfig",
+    }.items()
 }
-_KEPT = (
+_KEPT = [
     "type",
     "enum",
     "minimum",
@@ -74,17 +46,18 @@ _KEPT = (
     "minLength",
     "items",
     "description",
-)
+]
 _MARKS = ("<!-- values: made by python -m infra.chart -->", "<!-- end of values -->")
 
 
 def schema() -> dict[str, Any]:
     """The chart's schema with what each service's settings are now."""
     content: dict[str, Any] = json.loads(SCHEMA.read_text(encoding="utf-8"))
-    for name, settings in SETTINGS.items():
+    for name, entry in REGISTRY.items():
+        model = entry.settings.model_json_schema()
         content["definitions"][f"{name}Settings"] = {
             "description": f"Settings of the service, as in services/{name}/settings.py. Secrets go into secretSettings.",
-            **_section(settings.model_json_schema(), settings.model_json_schema(), ""),
+            **_section(model, model, ""),
         }
     return content
 
@@ -144,19 +117,22 @@ def _rows(
 #: Shown in one row.
 _WHOLE = ("#/definitions/resources", "#/definitions/network", "#/definitions/serverImage")
 #: Alike in all services.
-_ALIKE = (
-    *(
-        "image",
-        "gpu",
-        "scratch",
-        "startSeconds",
-        "terminationGracePeriodSeconds",
-        "nodeSelector",
-        "tolerations",
-        "affinity",
-    ),
-    *("priorityClassName", "runtimeClassName", "podLabels", "podAnnotations", "secretSettings", "strategy"),
-)
+_ALIKE = [
+    "image",
+    "gpu",
+    "scratch",
+    "startSeconds",
+    "terminationGracePeriodSeconds",
+    "nodeSelector",
+    "tolerations",
+    "affinity",
+    "priorityClassName",
+    "runtimeClassName",
+    "podLabels",
+    "podAnnotations",
+    "secretSettings",
+    "strategy",
+]
 
 
 def _is_told_elsewhere(part: str, name: str) -> bool:
@@ -164,7 +140,7 @@ def _is_told_elsewhere(part: str, name: str) -> bool:
     return (
         name in _ALIKE
         and part != "embedding"
-        and (part in SETTINGS or part in ("s3", "qdrant", "migrate", "test"))
+        and (part in REGISTRY or part in ("s3", "qdrant", "migrate", "test"))
         and not (part in ("s3", "qdrant", "test") and name == "image")
     )
 
@@ -183,17 +159,7 @@ def readme(content: Mapping[str, Any]) -> str:
 def wanted() -> dict[Path, str]:
     """Each file of the chart that is made here, with its content."""
     content = schema()
-    telemetry = ROOT / "infra" / "telemetry"
-    files = {telemetry / "alerts.yaml": CHART / "files" / "alerts.yaml"}
-    files |= {
-        path: CHART / "files" / "dashboards" / path.name for path in telemetry.glob("dashboards/*.json")
-    }
-    copies = {target: source.read_text(encoding="utf-8") for source, target in files.items()}
-    return {
-        SCHEMA: json.dumps(content, indent=1, ensure_ascii=False) + "\n",
-        README: readme(content),
-        **copies,
-    }
+    return {SCHEMA: json.dumps(content, indent=1, ensure_ascii=False) + "\n", README: readme(content)}
 
 
 def main() -> None:
@@ -205,9 +171,8 @@ def main() -> None:
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if is_check:
-            sys.stderr.write(f"{path.relative_to(ROOT)} is not current: run `python -m infra.chart`\n")
+            sys.stderr.write(f"{path.relative_to(ROOT)} is not current: run `python -m infra.chart`.\n")
             raise SystemExit(1)
-        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
 

@@ -15,14 +15,14 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from services.controller.configuration import ArmSection, RunConfiguration
+from services.controller.configuration.models import ArmSection, RunConfiguration
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "configuration.md"
 _HEAD = """# The configuration of a run
 
 One YAML file. Relative paths start from its folder. An unknown key is an error, with a suggestion where one is near; every
 problem is listed at once, before anything is spent. "Paper" marks a value that the paper gives, "ours" one that it does not.
-This page is made by `python -m infra.configuration_page` from `services/controller/configuration.py`.
+This page is made by `python -m infra.configuration_page` from `services/controller/configuration/models.py`.
 
 The shortest file:
 
@@ -102,7 +102,7 @@ def main() -> None:
     if not parser.parse_args().check:
         PAGE.write_text(page(), encoding="utf-8")
     elif not PAGE.exists() or PAGE.read_text(encoding="utf-8") != page():
-        sys.stderr.write("docs/configuration.md is not current: run `python -m infra.configuration_page`\n")
+        sys.stderr.write("docs/configuration.md is not current: run `python -m infra.configuration_page`.\n")
         raise SystemExit(1)
 
 

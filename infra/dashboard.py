@@ -1,6 +1,6 @@
 """Generate Grafana's dashboard from `infra/telemetry/dashboard.yaml`, or check that it is what would be generated.
 
-`python -m infra.dashboard` writes `infra/telemetry/dashboards/medq.json`; `--check` compares and exits 1 on a difference.
+`python -m infra.dashboard` writes it into the chart, which is its one place; `--check` compares and exits 1 on a difference.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Any
 
 import yaml
 
-FOLDER = Path(__file__).resolve().parent / "telemetry"
-DASHBOARD = FOLDER / "dashboards" / "medq.json"
+_ROOT = Path(__file__).resolve().parent.parent
+DESCRIPTION = _ROOT / "infra" / "telemetry" / "dashboard.yaml"
+DASHBOARD = _ROOT / "charts" / "medq-engine" / "files" / "dashboards" / "medq.json"
 _COLUMNS = 24
 _PANEL_WIDTH, _PANEL_HEIGHT = 8, 7
 
@@ -71,13 +72,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
     is_check = parser.parse_args().check
-    description = yaml.safe_load((FOLDER / "dashboard.yaml").read_text(encoding="utf-8"))
+    description = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
     text = json.dumps(dashboard(description), indent=1, sort_keys=True) + "\n"
     if not is_check:
-        DASHBOARD.parent.mkdir(exist_ok=True)
         DASHBOARD.write_text(text, encoding="utf-8")
     elif not DASHBOARD.is_file() or DASHBOARD.read_text(encoding="utf-8") != text:
-        sys.stderr.write("the dashboard is stale, run `python -m infra.dashboard`\n")
+        sys.stderr.write("The dashboard is not current: run `python -m infra.dashboard`.\n")
         raise SystemExit(1)
 
 

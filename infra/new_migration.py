@@ -6,12 +6,12 @@ Alembic compares the tables that the migrations so far make with those of the co
 from __future__ import annotations
 
 import argparse
-import importlib
 import tempfile
 from pathlib import Path
 
 from alembic import command
 
+from services.registry import REGISTRY
 from shared.database import create_engine, sqlite_url
 from shared.migrations import Schema
 
@@ -31,11 +31,10 @@ def add_migration(schema: Schema, what: str) -> None:
 def main() -> None:
     """Write the migration that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("service", help="folder name of the service")
+    parser.add_argument("service", choices=REGISTRY, help="folder name of the service")
     parser.add_argument("what", help='what changes, as a phrase: "keep the model of an answer"')
     arguments = parser.parse_args()
-    module = importlib.import_module(f"services.{arguments.service}.migrations")
-    add_migration(module.SCHEMA, arguments.what)
+    add_migration(REGISTRY[arguments.service].schema, arguments.what)
 
 
 if __name__ == "__main__":

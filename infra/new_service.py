@@ -1,6 +1,6 @@
 """Add a service from the template: `python -m infra.new_service NAME`.
 
-Writes `protos/medq/NAME/v1`, `services/NAME` and `tests/unit/NAME`; touches nothing that is there.
+Writes `protos/medq/NAME/v1`, `services/NAME`, `shared/rows/NAME.py` and `tests/unit/NAME`; touches nothing that is there.
 `docs/adding-a-service.md` says what remains to be done by hand.
 """
 
@@ -28,14 +28,14 @@ def add_service(name: str, root: Path) -> list[Path]:
         SystemExit: The name is of another form, or a file is there already.
     """
     if not _NAME.fullmatch(name):
-        raise SystemExit(f"{name!r}: a service is named by one lower-case noun of 3 to 31 letters and digits")
+        raise SystemExit(f"{name!r} is no name: one lower-case noun of 3 to 31 letters and digits is.")
     written = []
     for source in sorted(
         path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ):
         target = root / str(source.relative_to(TEMPLATE)).replace("NAME", name)
         if target.exists():
-            raise SystemExit(f"{target.relative_to(root)} is there already; nothing is overwritten")
+            raise SystemExit(f"{target.relative_to(root)} is there already; nothing is overwritten.")
         text = source.read_text(encoding="utf-8")
         for mark, word in (("NAME", name), ("CLASS", name.capitalize()), ("UPPER", name.upper())):
             text = text.replace(mark, word)

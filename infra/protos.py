@@ -67,9 +67,8 @@ def main() -> None:
         if is_check:
             stale = differences(fresh, GENERATED)
             if stale:
-                sys.stderr.write(
-                    "generated code is stale, run `make protos`:\n  " + "\n  ".join(stale) + "\n"
-                )
+                names = "\n  ".join(stale)
+                sys.stderr.write(f"Generated code is not current: run `make protos`.\n  {names}\n")
                 raise SystemExit(1)
             return
         shutil.rmtree(GENERATED, ignore_errors=True)

@@ -1,45 +1,28 @@
 """All six services in one process, on unix sockets in a short runtime folder: what a newcomer meets.
 
-The only file that knows this mode. It is one more composition root: it calls each service's `build` and serves what it gets;
-they talk to each other over gRPC as they do on a cluster.
+The only file that knows this mode. It is one more composition root: it calls each service's `build` and serves what that
+gives; they talk to each other over gRPC as they do on a cluster.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
-from services.controller.main import build as build_controller
-from services.controller.settings import ControllerSettings
-from services.embedding.main import build as build_embedding
-from services.embedding.settings import EmbeddingSettings
-from services.evaluation.main import build as build_evaluation
-from services.evaluation.settings import EvaluationSettings
-from services.oracle.main import build as build_oracle
-from services.oracle.settings import OracleSettings
-from services.retrieval.main import build as build_retrieval
-from services.retrieval.settings import RetrievalSettings
-from services.training.main import build as build_training
-from services.training.settings import TrainingSettings
+from services.registry import REGISTRY
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
-from shared.rpc.server import RunningServer, Service
-from shared.settings import SERVICES, ServiceSettings, runtime_folder, socket_targets
+from shared.rpc.server import RunningServer
+from shared.settings import runtime_folder, socket_targets
 
-_PARTS: Mapping[str, tuple[type[ServiceSettings], Callable[..., Service]]] = {
-    "embedding": (EmbeddingSettings, build_embedding),
-    "retrieval": (RetrievalSettings, build_retrieval),
-    "evaluation": (EvaluationSettings, build_evaluation),
-    "oracle": (OracleSettings, build_oracle),
-    "training": (TrainingSettings, build_training),
-    "controller": (ControllerSettings, build_controller),
-}
+#: Imported with this module, so that a start waits for no import.
+_BUILD = {name: entry.build for name, entry in REGISTRY.items()}
 
 
 class Embedded:
@@ -60,15 +43,16 @@ class Embedded:
         self.targets: dict[str, str] = given.pop("targets", None) or socket_targets(self.state_folder)
         common = {"state_folder": self.state_folder, "targets": self.targets}
         settings = {
-            name: _PARTS[name][0](**{**common, "listen": self.targets[name], **given}) for name in SERVICES
+            name: entry.settings(**{**common, "listen": self.targets[name], **given})
+            for name, entry in REGISTRY.items()
         }
         self._lock: FileLock = own(self.state_folder)
         self._bus = SqliteEventBus(self.state_folder / "events.sqlite", is_sole_owner=True)
         self._channels = Channels(self.targets, credentials_of(settings["controller"]))
         objects = FolderObjectStore(self.state_folder / "objects")
         self._servers: list[RunningServer] = []
-        for name in SERVICES:
-            service = _PARTS[name][1](settings[name], self._channels, self._bus, objects)
+        for name, build in _BUILD.items():
+            service = build(settings[name], self._channels, self._bus, objects)
             self._servers.append(RunningServer(service, self._bus, settings[name]))
 
     def start(self) -> None:

@@ -13,18 +13,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from services.controller.adapters.dbos_workflows import migrate_steps
-from services.controller.migrations import SCHEMA as CONTROLLER
-from services.embedding.migrations import SCHEMA as EMBEDDING
-from services.evaluation.migrations import SCHEMA as EVALUATION
-from services.oracle.migrations import SCHEMA as ORACLE
-from services.retrieval.migrations import SCHEMA as RETRIEVAL
-from services.training.migrations import SCHEMA as TRAINING
+from services.registry import REGISTRY
 from shared.database import OUTAGES, create_engine, lock_key
 from shared.errors import InvalidArgument, MedqError, Unavailable
 from shared.logs import configure_logs, get_logger
 from shared.migrations import Schema, revision_of
 
-SCHEMAS = (EMBEDDING, RETRIEVAL, EVALUATION, ORACLE, TRAINING, CONTROLLER)
 _PAUSE_SECONDS = 1.0
 _log = get_logger("migrate")
 
@@ -58,8 +52,8 @@ def migrate(url: str, patience_seconds: float = 60.0) -> None:
         )
     with _connected(server, patience_seconds) as held:
         _wait_for_turn(held)
-        for schema in SCHEMAS:
-            _migrate_schema(url, held, schema)
+        for entry in REGISTRY.values():
+            _migrate_schema(url, held, entry.schema)
         migrate_steps(url)
         _log.info("migrated", schema="dbos")
     server.dispose()
@@ -76,9 +70,8 @@ def _connected(server: sa.Engine, patience_seconds: float) -> sa.Connection:
     try:
         return patiently(server.connect).execution_options(isolation_level="AUTOCOMMIT")
     except OUTAGES as error:
-        _log.error(
-            "no_connection", driver_says=str(getattr(error, "orig", error))
-        )  # it says why, and no password
+        # The driver says why, and no password.
+        _log.error("no_connection", driver_says=str(getattr(error, "orig", error)))
         raise Unavailable(
             f"PostgreSQL gave no connection within {patience_seconds:.0f} s.",
             field="MEDQ_MIGRATE_DATABASE_URL",

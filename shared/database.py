@@ -70,24 +70,23 @@ def create_engine(url: str, schema: str = "") -> Engine:
     Returns: A pooled engine, safe to share between threads.
 
     Raises:
-        InvalidArgument: not a URL, a database in memory (each connection would see another one), or another
-            kind of database.
+        InvalidArgument: Not a URL, another kind of database, or one in memory (each connection has its own).
     """
     try:
         parsed = make_url(url)
     except ArgumentError:
         raise InvalidArgument(
-            "not a database URL", field="url", remedy="use sqlite:////path or postgresql://"
+            "Not a database URL.", field="url", remedy="Use sqlite:////path or postgresql://host/name."
         ) from None
     kind = parsed.get_backend_name()
     if kind == "postgresql":
         return _create_postgresql(parsed, schema)
     if kind != "sqlite":
         raise InvalidArgument(
-            "no such kind of database", field="url", value=kind, remedy="use sqlite or postgresql"
+            "No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql."
         )
     if parsed.database in (None, "", ":memory:"):
-        raise InvalidArgument("a database in memory is not shared", field="url", remedy="name a file")
+        raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(
         parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
@@ -121,14 +120,12 @@ insist = retry(
 
 
 def reader(engine: Engine) -> Engine:
-    """The same database for transactions that only read: on SQLite they neither take nor wait for the write
-    lock.
-    """
+    """The same database for transactions that only read; on SQLite they have nothing to do with the write lock."""
     return engine.execution_options(**{_BEGIN: "DEFERRED"})
 
 
-# The change to the write-ahead log does not honour the busy timeout when two processes make a new file at the
-# same moment.
+# The change to the write-ahead log does not honour the busy timeout
+# when two processes make a new file at the same moment.
 @retry(
     retry=retry_if_exception_type(sqlite3.OperationalError),
     stop=stop_after_delay(BUSY_TIMEOUT_SECONDS),

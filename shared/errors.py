@@ -1,4 +1,4 @@
-"""The errors of the product. They know no transport: the table to gRPC status codes is `shared.rpc.errors`.
+"""The errors of the product. They know no transport: the table to gRPC status codes is `shared.status`.
 
 MedqError
 ├── InvalidArgument      the request can never work as it stands
@@ -17,6 +17,9 @@ MedqError
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class MedqError(Exception):
@@ -126,3 +129,21 @@ class Internal(MedqError):
     """A defect of the product; its text says nothing of the inside."""
 
     reason = "INTERNAL"
+
+
+def encode_error(error: MedqError) -> dict[str, Any]:
+    """An error as it is stored and sent, of JSON's types: `reason`, `message`, and `metadata` (text to text)."""
+    return {"reason": error.reason, "message": error.message, "metadata": error.metadata}
+
+
+def decode_error(encoded: Mapping[str, Any]) -> MedqError:
+    """The error that was encoded: as by `encode_error`, or with its parts beside each other (an earlier version's jobs).
+
+    Returns: An error of the class that has the reason; `Internal` where there is none.
+    """
+    parts = {**encoded, **encoded.get("metadata", {})}
+    kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
+    named = {name: str(parts[name]) for name in ("field", "value", "remedy") if name in parts}
+    return kinds.get(parts.get("reason", ""), Internal)(
+        str(parts.get("message", "The work failed.")), **named
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +59,7 @@ class Operation:
     total: int
     unit: str
     message: str
-    failure: dict[str, Any] | None
+    failure: dict[str, Any] | None  # see `shared.errors.encode_error`
     result_uri: str
     attempts: int
     worked_seconds: float
@@ -216,10 +216,17 @@ class OperationRows:
 
     @insist
     def finish(
-        self, operation_id: str, worked_seconds: float, *, state: str, result_uri: str = "", failure: str = ""
+        self,
+        operation_id: str,
+        worked_seconds: float,
+        *,
+        state: str,
+        result_uri: str = "",
+        failure: Mapping[str, Any] | None = None,
     ) -> None:
         """Write the end, unless another process has taken the operation over; what succeeded is done in full."""
-        values = _changed(state=state, result_uri=result_uri, failure=failure)
+        text = json.dumps(failure) if failure else ""
+        values = _changed(state=state, result_uri=result_uri, failure=text)
         if state == SUCCEEDED:
             values["done"] = _TABLE.c.total
         self._write_own(operation_id, worked_seconds, **values)
@@ -227,8 +234,8 @@ class OperationRows:
     @insist
     def give_back(self, operation_id: str, worked_seconds: float, message: str = "") -> None:
         """Let any process take the operation up at once; the message, where there is one, says why it waits."""
-        told = {"message": message[:400]} if message else {}
-        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner="", **told))
+        shown = {"message": message[:400]} if message else {}
+        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner="", **shown))
 
     def cancel(self, operation_id: str) -> None:
         """Ask an operation to stop; one that nobody works on ends at once."""

@@ -1,19 +1,17 @@
 """Long work: one row and one restartable function an operation.
 
-The row (`shared.operation_rows`) holds state, revision, progress, the request and its digest, the owner and its lease, a typed
-failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is keyed and
-what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it; of gRPC this module uses the table of
-errors alone.
+The row (`shared.operation_rows`) holds state, revision, progress, the request and its digest, the owner and its lease, a
+typed failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is
+keyed and what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it.
 
-Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a progress write never
-fails the work.
+Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a write of
+progress never fails the work.
 """
 
 from __future__ import annotations
 
 import contextvars
 import hashlib
-import json
 import re
 import threading
 import time
@@ -26,10 +24,10 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import OUTAGES
-from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable
+from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable, encode_error
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
-from shared.rpc.errors import typed
+from shared.status import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
 from shared.tracing import at_work
 
@@ -41,7 +39,8 @@ LOOK_SECONDS = 1.0
 REREAD_SECONDS = 0.25
 #: An operation that an outage of the database interrupts begins again, but not for ever.
 MAX_ATTEMPTS = 100
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+#: Form of an operation's id, and of every id that a log may show.
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
 class _Interrupted(Exception):
@@ -103,9 +102,9 @@ class Operations:
         service: Name of the service, for metrics and logs.
         engine: The service's database.
         functions: Request class to restartable function `(context, request) -> result URI` ("" where it makes none).
-        owner: Stable name of this process; rows that it owned before a restart are its own again at once.
-        n_workers: Operations that run at the same time.
+        owner: Stable name of this process; rows that it owned before a restart are its own again at once. "": the service's.
         lease_seconds: After so long without a sign of life another process takes a row over.
+        n_workers: Operations that run at the same time.
         is_patient: Begin an operation again that ended since what it stands on was `Unavailable`, up to `MAX_ATTEMPTS` times.
 
     The processes of a service share its database, each with another `owner`. A row is claimed only once a worker is free to
@@ -118,9 +117,9 @@ class Operations:
         engine: sa.Engine,
         functions: Mapping[type[Message], OperationFunction],
         *,
-        owner: str = "",
+        owner: str,
+        lease_seconds: float,
         n_workers: int = 2,
-        lease_seconds: float = 30.0,
         is_patient: bool = True,
     ) -> None:
         self._service = service
@@ -158,7 +157,7 @@ class Operations:
         """
         field = "operation_id" if "operation_id" in request.DESCRIPTOR.fields_by_name else "run_id"
         operation_id = str(getattr(request, field))
-        if not _ID.fullmatch(operation_id):
+        if not ID.fullmatch(operation_id):
             raise InvalidArgument(
                 "An operation needs an id.",
                 field=field,
@@ -283,22 +282,24 @@ class Operations:
                 uri = function(context, request)
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
         except Exception as error:
-            told = typed(error)
-            # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
-            # what it stands on (its own database above all), until it has come again and again.
-            is_outage = isinstance(error, OUTAGES) or (self._is_patient and isinstance(told, Unavailable))
-            is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
-            is_draining = self.is_draining and not self.is_cancelled(operation_id)
-            if isinstance(error, _Interrupted) or is_outage or is_draining:
-                why = f"waits for what does not answer: {told.message}" if is_outage else ""
-                self._rows.give_back(operation_id, time.monotonic() - began, why)
-                return
-            if not isinstance(error, MedqError):
-                self._log.error(
-                    "operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error
-                )
-            state = CANCELLED if isinstance(error, Cancelled) else FAILED
-            self._finish(operation_id, claimed.kind, began, state=state, failure=_encode(told))
+            self._stop_work(operation_id, claimed, began, error)
+
+    def _stop_work(self, operation_id: str, claimed: Claimed, began: float, error: Exception) -> None:
+        """Give an operation back that the error is no end of, or write its end."""
+        known = typed(error)
+        # While the server drains, what others called off because of it is no end of this operation; nor is an outage of
+        # what it stands on (its own database above all), until it has come again and again.
+        is_outage = isinstance(error, OUTAGES) or (self._is_patient and isinstance(known, Unavailable))
+        is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
+        is_draining = self.is_draining and not self.is_cancelled(operation_id)
+        if isinstance(error, _Interrupted) or is_outage or is_draining:
+            why = f"waits for what does not answer: {known.message}" if is_outage else ""
+            self._rows.give_back(operation_id, time.monotonic() - began, why)
+            return
+        if not isinstance(error, MedqError):
+            self._log.error("operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error)
+        state = CANCELLED if isinstance(error, Cancelled) else FAILED
+        self._finish(operation_id, claimed.kind, began, state=state, failure=encode_error(known))
 
     def _finish(
         self,
@@ -308,7 +309,7 @@ class Operations:
         *,
         state: str,
         result_uri: str = "",
-        failure: str = "",
+        failure: Mapping[str, Any] | None = None,
     ) -> None:
         worked_seconds = time.monotonic() - began
         self._rows.finish(operation_id, worked_seconds, state=state, result_uri=result_uri, failure=failure)
@@ -335,7 +336,3 @@ class Operations:
 def kind_of(request: type[Message]) -> str:
     """The kind of operation that a request class starts: `StartIngestRequest` -> "Ingest"."""
     return request.__name__.removeprefix("Start").removesuffix("Request")
-
-
-def _encode(error: MedqError) -> str:
-    return json.dumps({"reason": error.reason, "message": error.message, "metadata": error.metadata})

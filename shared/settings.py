@@ -7,8 +7,10 @@ two underscores: `MEDQ_RETRIEVAL_KAFKA__BOOTSTRAP=...`. Every default is the emb
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -148,6 +150,38 @@ class ServiceSettings(BaseSettings):
     otlp_endpoint: str = Field(
         "", description="host:port that traces are sent to by OTLP over gRPC; empty: none are made."
     )
+
+
+def environment_of(settings: type[BaseSettings], **values: Any) -> dict[str, str]:
+    """The environment from which a process reads these values: the one place that names its variables.
+
+    Args:
+        settings: The class that will read them.
+        values: Field to value. Of a section counts what was set; None leaves a field as it is by default.
+
+    Raises:
+        TypeError: The class has no such field.
+    """
+    flat: dict[str, Any] = {}
+    for field, value in values.items():
+        if field not in settings.model_fields:
+            raise TypeError(
+                f"{settings.__name__} has no field {field!r}; pydantic would pass over its variable in silence."
+            )
+        if isinstance(value, Section):
+            fields = [name for name in type(value).model_fields if name in value.model_fields_set]
+            flat |= {f"{field}__{name}": getattr(value, name) for name in fields}
+        else:
+            flat[field] = value
+    prefix = settings.model_config["env_prefix"]
+    return {prefix + name.upper(): _text(value) for name, value in flat.items() if value is not None}
+
+
+def _text(value: Any) -> str:
+    """A value as pydantic-settings reads it from a variable."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    return json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
 def runtime_folder(state_folder: Path) -> Path:

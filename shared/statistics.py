@@ -1,8 +1,7 @@
 """Intervals and agreement: every number the product reports carries its uncertainty from here.
 
-It knows nothing of models, rounds or files. The unit that is resampled is the *source* (patient, phantom
-seed, acquisition), because items that share a source are not independent. Generators are passed in; nothing
-is seeded here.
+It knows nothing of models, rounds or files. The unit that is resampled is the *source* (patient, phantom seed,
+acquisition), because items that share a source are not independent. Generators are passed in; nothing is seeded here.
 """
 
 from __future__ import annotations
@@ -132,8 +131,7 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float 
         first: (n,) label of each item by the first rater.
         second: (n,) label of the same items by the second rater.
 
-    Returns: -1 <= kappa <= 1; None where it is undefined (no items, or both raters always gave the same one
-        label).
+    Returns: -1 <= kappa <= 1; None where it is undefined (no items, or both raters always gave the same label).
     Raises: InvalidArgument: the lengths differ.
     """
     _check_pairs(first, second)
@@ -152,8 +150,8 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> float 
 def quadratic_kappa(first: Sequence[int], second: Sequence[int]) -> float | None:
     """Cohen's kappa with quadratic weights for ordered levels (0, 1, 2, ...).
 
-    The weighted disagreement is the mean of (a - b)^2; by chance it would be var(a) + var(b) + (mean(a) -
-    mean(b))^2.
+    The weighted disagreement is the mean of (a - b)^2.
+    By chance it would be var(a) + var(b) + (mean(a) - mean(b))^2.
 
     Args:
         first: (n,) level of each item by the first rater.

@@ -1,14 +1,13 @@
-"""Traces by OpenTelemetry over gRPC calls, operations and events (W3C `traceparent`); off unless an endpoint is set.
+"""Traces by OpenTelemetry over gRPC calls and operations (W3C `traceparent`); off unless an endpoint is set.
 
-Without `configure_tracing` nothing here does anything: channels stay bare, no interceptor is added, no event is changed.
+Without `configure_tracing` nothing here does anything: channels stay bare, no interceptor is added.
 Spans carry names of methods and kinds, run, round and operation ids, never what a request holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -17,18 +16,14 @@ from google.protobuf.message import Message
 from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import client_interceptor, filters, server_interceptor
 from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
-from opentelemetry.propagate import extract, inject
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import Link, SpanKind
 
-from shared.events.bus import Event
-
-TRACEPARENT = "traceparent"
-_TRACER = "medq"
+#: Name under which the product makes its spans.
+TRACER = "medq"
 # A caller that waits asks each second, and probes ask for ever: neither says anything.
-_TOLD = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
+_TRACED = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
 
 
 def configure_tracing(
@@ -64,45 +59,13 @@ def traced_channel(channel: grpc.Channel) -> grpc.Channel:
     """The channel with a span around each call, whose id travels with it."""
     if not is_tracing():
         return channel
-    traced: grpc.Channel = intercept_channel(channel, client_interceptor(filter_=_TOLD))  # type: ignore[no-untyped-call]
+    traced: grpc.Channel = intercept_channel(channel, client_interceptor(filter_=_TRACED))  # type: ignore[no-untyped-call]
     return traced
 
 
 def tracing_interceptors() -> list[Any]:
     """What a server needs to go on with its callers' traces."""
-    return [server_interceptor(filter_=_TOLD)] if is_tracing() else []  # type: ignore[no-untyped-call]
-
-
-def with_trace(event: Event) -> Event:
-    """The event with the trace in which it was made, for those who handle it."""
-    carrier: dict[str, str] = {}
-    if is_tracing():
-        inject(carrier)
-    if TRACEPARENT not in carrier:
-        return event
-    return replace(event, attributes={**event.attributes, TRACEPARENT: carrier[TRACEPARENT]})
-
-
-@contextmanager
-def handling(group: str, events: Sequence[Event]) -> Iterator[None]:
-    """A span around the handling of events of one topic, linked to the traces in which they were made."""
-    if not is_tracing():
-        yield
-        return
-    contexts = [
-        trace.get_current_span(extract(dict(event.attributes))).get_span_context() for event in events
-    ]
-    made_in = {(context.trace_id, context.span_id): context for context in contexts if context.is_valid}
-    links = [Link(context) for context in made_in.values()]
-    only = extract(dict(events[0].attributes)) if len(links) == 1 else None
-    with trace.get_tracer(_TRACER).start_as_current_span(
-        f"process {events[0].type}",
-        context=only,
-        kind=SpanKind.CONSUMER,
-        links=links,
-        attributes={"messaging.consumer.group.name": group, "messaging.batch.message_count": len(events)},
-    ):
-        yield
+    return [server_interceptor(filter_=_TRACED)] if is_tracing() else []  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -113,6 +76,6 @@ def at_work(service: str, operation_id: str, kind: str, request: Message) -> Ite
     attributes = {"medq.operation_id": operation_id, **{f"medq.{name}": known[name] for name in known}}
     with (
         structlog.contextvars.bound_contextvars(operation_id=operation_id, **known),
-        trace.get_tracer(_TRACER).start_as_current_span(f"{service} {kind}", attributes=attributes),
+        trace.get_tracer(TRACER).start_as_current_span(f"{service} {kind}", attributes=attributes),
     ):
         yield

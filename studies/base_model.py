@@ -8,7 +8,6 @@ do. It never sees the left-out cells, which is the weakness that the loop has to
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +17,11 @@ from transformers import TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 
 from services.training.domain.conversations import Sample
-from services.training.finetune import finetune
-from services.training.spec import TrainingSpec
+from services.training.job.finetune import finetune
+from services.training.job.spec import TrainingSpec
 from shared.prompts import multiple_choice_prompt
+from shared.rows.encoding import to_json
+from shared.rows.training import Conversation, Turn
 from studies.questions import LETTERS, LEVELS, PHRASES
 from studies.tiny_model import build_tiny_checkpoint
 
@@ -79,7 +80,7 @@ def pretrain_base(
     Returns: The folder of the trained checkpoint, within `output_folder`.
 
     Raises:
-        MedqError: as `services.training.finetune.finetune`.
+        MedqError: as `services.training.job.finetune.finetune`.
     """
     settings = training or BaseTraining()
     spec = base_spec(study_folder, output_folder, settings)
@@ -141,9 +142,8 @@ def _caption(row: Row) -> Sample:
 
 def _conversation(sample: Sample) -> str:
     """One line of a LLaVA/ShareGPT file."""
-    turns = [
-        {"from": "human", "value": f"<image>\n{sample.question}"},
-        {"from": "gpt", "value": sample.answer},
-    ]
-    line = {"id": sample.sample_id, "image": sample.image, "conversations": turns}
-    return json.dumps(line, ensure_ascii=False, sort_keys=True)
+    turns = (
+        Turn(speaker="human", value=f"<image>\n{sample.question}"),
+        Turn(speaker="gpt", value=sample.answer),
+    )
+    return to_json(Conversation(id=sample.sample_id, images=(sample.image,), conversations=turns))

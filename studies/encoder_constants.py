@@ -55,9 +55,8 @@ def write_constants(path: Path, statistics: NDArray[np.float64]) -> None:
     scaled = np.clip((statistics - mean) / spread, -CLIP, CLIP)
     centre = scaled.mean(axis=0)
     _, singular, axes = np.linalg.svd(scaled - centre, full_matrices=False)
-    axes = axes[:_N_AXES] * np.sign(
-        axes[:_N_AXES].sum(axis=1, keepdims=True)
-    )  # the sign of an axis is arbitrary
+    # The sign of an axis is arbitrary.
+    axes = axes[:_N_AXES] * np.sign(axes[:_N_AXES].sum(axis=1, keepdims=True))
     variance = singular[:_N_AXES] ** 2 / len(scaled)
     projection = axes.T * (variance + 1e-2) ** (-SHRINKAGE / 2)
     np.savez(

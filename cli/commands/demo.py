@@ -10,7 +10,7 @@ from cli.commands.run import follow_to_report, show_report
 from cli.connection import connect
 from cli.follow import Watch
 from cli.options import Json, Out, RunId, Server
-from cli.output import told_errors
+from cli.output import shown_errors
 from cli.server_settings import server_credentials
 
 
@@ -27,7 +27,7 @@ def demo(
     """
     from studies.demo import prepare
 
-    with told_errors(is_json):
+    with shown_errors(is_json):
         with Watch(is_quiet=is_json).shown() as watch:
             config = prepare(out / "study", seed, watch.count)
         with connect(out, server, server_credentials()) as channels:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import grpc
 import typer
+from msgspec import to_builtins
 
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, score_text, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, score_text, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
+from shared.rows.encoding import from_json
+from shared.rows.evaluation import Perception, Score, Scores
 from shared.rpc.channels import Channels
 
 
@@ -44,7 +46,7 @@ def evaluate(
     )
     operation_id = f"evaluate/{key}/{runs}-{seed}-{max_new_tokens}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = evaluation_pb2.StartEvaluateRequest(
@@ -91,17 +93,27 @@ def _result(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool
 
 
 def _show(out: Path, is_json: bool) -> None:
-    scores: dict[str, Any] = json.loads((out / "scores.json").read_text(encoding="utf-8"))
-    perception = scores["perception"]
+    scores = from_json((out / "scores.json").read_bytes(), Scores, "scores.json")
+    perception = scores.perception
     if is_json:
-        print_json(scores)
+        print_json(to_builtins(scores))
     else:
-        rows = [("overall", "", score_text(perception["overall"]), perception["overall"]["n"])]
-        for axis, groups in sorted(perception.items()):
-            if axis.startswith("by_"):
-                rows += [(axis[3:], name, score_text(s), s["n"]) for name, s in sorted(groups.items())]
+        rows = [("overall", "", score_text(perception.overall), perception.overall.n)]
+        for axis, groups in _axes(perception).items():
+            rows += [(axis, name, score_text(score), score.n) for name, score in sorted(groups.items())]
         print_table("Accuracy [95 % interval by source]", ("axis", "value", "accuracy", "n"), rows)
-        unscored = perception["overall"]["unscored"]
-        console.print(f"UNSCORED answers: {unscored}. Every answer: {out / 'answers.jsonl'}")
-    if perception["overall"]["unscored"]:
+        console.print(
+            f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}"
+        )
+    if perception.overall.unscored:
         raise typer.Exit(PARTIAL)
+
+
+def _axes(perception: Perception) -> dict[str, dict[str, Score]]:
+    return {
+        "attribute": perception.by_attribute,
+        "modality": perception.by_modality,
+        "question_type": perception.by_question_type,
+        "scope": perception.by_scope,
+        "severity": perception.by_severity,
+    }

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from msgspec import to_builtins
 
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import PARTIAL, console, print_json, print_table, told_errors
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
+from shared.rows.encoding import from_lines
+from shared.rows.images import Input
 
 
 def ingest(
@@ -37,7 +39,7 @@ def ingest(
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
     ):
         request = embedding_pb2.StartIngestRequest(
@@ -46,17 +48,22 @@ def ingest(
         embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
         done = finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
         download(channels["embedding"], done.result_uri, out / "ingest", ["report.jsonl", "images.jsonl"])
-    lines = (out / "ingest" / "report.jsonl").read_text(encoding="utf-8").splitlines()
-    rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
-    counts = Counter(str(row["status"]) for row in rows)
-    refused = [row for row in rows if row["status"] in ("failed", "quarantined")]
+    if _show(out / "ingest" / "report.jsonl", is_json):
+        raise typer.Exit(PARTIAL)
+
+
+def _show(report: Path, is_json: bool) -> bool:
+    """Show what became of the inputs; whether any was refused."""
+    with report.open("rb") as lines:
+        rows = list(from_lines(lines, Input, report.name))
+    counts = Counter(row.status for row in rows)
+    refused = [row for row in rows if row.status in ("failed", "quarantined")]
     if is_json:
-        print_json({"counts": counts, "refused": refused})
+        print_json({"counts": counts, "refused": to_builtins(refused)})
     else:
         console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
         if refused:
-            cells = [(row["name"], row["status"], row["reason"], row["remedy"]) for row in refused[:20]]
+            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
-        console.print(f"All rows: {out / 'ingest' / 'report.jsonl'}")
-    if refused:
-        raise typer.Exit(PARTIAL)
+        console.print(f"All rows: {report}")
+    return bool(refused)

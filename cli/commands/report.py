@@ -5,7 +5,7 @@ from __future__ import annotations
 from cli.commands.run import fetch_report, show_report
 from cli.connection import STATE, connect
 from cli.options import Json, Out, RunId, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import console, told_errors
+from cli.output import console, shown_errors
 from cli.server_settings import server_credentials
 from shared.rpc.ownership import is_owned
 
@@ -21,7 +21,7 @@ def report(
     is_json: Json = False,
 ) -> None:
     """Show the report of a run: whole when it has ended, as far as it has come while it runs."""
-    with told_errors(is_json):
+    with shown_errors(is_json):
         if server or is_owned(out / STATE) or not (out / "report.json").exists():
             with connect(
                 out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file), may_start=False

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 
 import grpc
 import typer
+from msgspec import convert
 
 from cli.connection import connect
 from cli.follow import download, finish_run
 from cli.options import Json, Out, RunId, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import console, print_json, print_table, score_text, told_errors
+from cli.output import console, print_json, print_table, score_text, shown_errors
 from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, InvalidArgument
+from shared.rows.evaluation import Score
 from shared.rpc.channels import Channels
 
 
@@ -39,7 +41,7 @@ def run(
 
     Killed at any moment, the same command goes on where it was. Another terminal sees how far it is with `medq status`.
     """
-    with told_errors(is_json):
+    with shown_errors(is_json):
         with connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels:
             follow_to_report(channels, config, run_id, out, is_quiet=is_json)
         show_report(out, is_json)
@@ -147,4 +149,4 @@ def _read_report(path: Path) -> dict[str, Any]:
 
 def _overall(entry: dict[str, Any], split: str) -> str:
     perception = (entry.get(split) or {}).get("perception")
-    return score_text(perception["overall"]) if perception else "-"
+    return score_text(convert(perception["overall"], Score)) if perception else "-"

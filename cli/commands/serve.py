@@ -7,7 +7,7 @@ import threading
 
 from cli.connection import STATE
 from cli.options import Json, Out
-from cli.output import console, print_json, print_table, told_errors
+from cli.output import console, print_json, print_table, shown_errors
 from shared.logs import configure_logs
 from shared.settings import SERVICES
 
@@ -19,7 +19,7 @@ def serve(out: Out, is_json: Json = False) -> None:
         signal.signal(number, lambda *_: stop.set())
     from services.embedded import Embedded
 
-    with told_errors(is_json):
+    with shown_errors(is_json):
         configure_logs("INFO")
         with Embedded(out.resolve() / STATE) as embedded:
             if is_json:

@@ -9,7 +9,7 @@ from google.protobuf.json_format import MessageToDict
 from cli.connection import connect
 from cli.follow import operation_of, run_title
 from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
-from cli.output import print_json, print_table, told_errors
+from cli.output import print_json, print_table, shown_errors
 from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2
@@ -27,7 +27,7 @@ def status(
 ) -> None:
     """Show where each run stands, from any terminal, while another process works on the folder."""
     with (
-        told_errors(is_json),
+        shown_errors(is_json),
         connect(
             out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file), may_start=False
         ) as channels,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from cli.output import console, told_errors
+from cli.output import console, shown_errors
 from shared.errors import AlreadyExists
 from shared.rpc.rights import Role
 
@@ -35,7 +35,7 @@ def token(
     """
     from shared.rpc.tokens import entry_text, new_token
 
-    with told_errors(is_json=False):
+    with shown_errors(is_json=False):
         secret = new_token()
         text = entry_text(name, secret, role, expires.date() if expires else None)
         try:

@@ -95,7 +95,7 @@ def main() -> None:
     except (CommandFailed, Stopped) as error:
         _say(f"{type(error).__name__}: {error}")
     except KeyboardInterrupt:
-        _say("interrupted")
+        _say("Interrupted.")
     steps.show()
     sys.exit(any(result != "ok" for _, result, _, _ in steps.rows))
 
@@ -162,7 +162,7 @@ def _disturb(
     release.wait_ready()
     after = release.pods()
     if stayed := sorted(name for uid, name in before.items() if uid in after):
-        raise CommandFailed(f"not replaced: {', '.join(stayed)}")
+        raise CommandFailed(f"Not replaced: {', '.join(stayed)}")
     return [f"{len(after)} pods replaced", told]
 
 
@@ -186,7 +186,7 @@ def _compared(calm: dict[str, Any], other: dict[str, Any]) -> str:
     """
     differences = list(_differences("", {**calm, "measured": {}}, {**other, "measured": {}}))
     if differences:
-        raise CommandFailed("the report differs: " + "; ".join(differences[:5]))
+        raise CommandFailed("The report differs: " + "; ".join(differences[:5]))
     return _told(other)
 
 

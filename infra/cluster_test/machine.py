@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from shared.settings import SERVICES
+
 ROOT = Path(__file__).resolve().parents[2]
 DEV = ROOT / "infra" / "dev"
 #: This machine, as pods see it.
@@ -17,7 +19,7 @@ KAFKA_PORT, S3_PORT, POSTGRES_PORT = 31092, 31000, 31432
 #: Kafka's listener for pods lies two above the first.
 POD_KAFKA_PORT = KAFKA_PORT + 2
 S3_USER, S3_PASSWORD = "medq", "medq-local-only"
-IMAGES = ("embedding", "retrieval", "evaluation", "oracle", "training", "controller", "client")
+IMAGES = (*SERVICES, "client")
 TAG = "dev"
 _NETWORK = Path("/run/netns/medq-kube")
 

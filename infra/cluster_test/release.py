@@ -121,10 +121,10 @@ class Release:
             self._wait(functools.partial(self._has_begun, pod, steps[index:]), pod, step)
             disturb()
             if self._phase(pod) != "Running":
-                raise CommandFailed(f"run {run_id} had ended before it was disturbed at '{step}'")
+                raise CommandFailed(f"Run {run_id} had ended before it was disturbed at '{step}'")
         self._wait(lambda: self._phase(pod) in ("Succeeded", "Failed"), pod, "its end")
         if self._phase(pod) == "Failed":
-            raise CommandFailed(f"run {run_id} failed:\n{self._logs(pod)[-3000:]}")
+            raise CommandFailed(f"Run {run_id} failed:\n{self._logs(pod)[-3000:]}")
         return self._report(pod)
 
     def delete_pods_of(self, service: str) -> None:
@@ -169,7 +169,7 @@ class Release:
             f"{item['kind']}/{item['metadata']['name']}" for item in left if _namespace(item) == NAMESPACE
         )
         if unsaid := [name for name in told if not _LEFT.fullmatch(name)]:
-            raise CommandFailed(f"left behind, and not said: {', '.join(unsaid)}")
+            raise CommandFailed(f"Left behind, and not said: {', '.join(unsaid)}")
         return told
 
     def look(self) -> str:

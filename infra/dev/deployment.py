@@ -6,13 +6,15 @@ one listens ten further on, a third twenty. `/metrics` is a thousand above the p
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from shared.settings import SERVICES
+from pydantic import SecretStr
+
+from services.registry import REGISTRY
+from shared.settings import SERVICES, KafkaSection, S3Section, environment_of
 
 HOST = "127.0.0.1"
 #: The controller's.
@@ -98,23 +100,26 @@ class Deployment:
     def _process(self, service: str, number: int) -> Process:
         name, address = f"{service}-{number}", self._address(service, number)
         s3 = urlsplit(self.servers.s3)
-        settings = {
-            "LISTEN": address,
-            "METRICS_PORT": str(int(address.rsplit(":", 1)[1]) + _TO_METRICS),
-            "OWNER": name,
-            "STATE_FOLDER": str((self.folder / "state" / name).resolve()),
-            "TARGETS": json.dumps({other: self._target(other) for other in SERVICES if other != service}),
-            "DATABASE_URL": self.database_url,
-            "KAFKA__BOOTSTRAP": self.servers.kafka,
-            "KAFKA__TOPIC_PREFIX": f"{self.name}-",
-            "S3__ENDPOINT": f"{s3.scheme}://{s3.hostname}:{s3.port}",
-            "S3__BUCKET": self.name,
-            "S3__ACCESS_KEY": s3.username or "",
-            "S3__SECRET_KEY": s3.password or "",
-        }
-        if service == "controller":
-            settings["EVALUATION_REPLICAS"] = str(self.replicas.get("evaluation", 1))
-        environment = {f"MEDQ_{service.upper()}_{field}": value for field, value in settings.items()}
+        shards = (
+            {"evaluation_replicas": self.replicas.get("evaluation", 1)} if service == "controller" else {}
+        )
+        environment = environment_of(
+            REGISTRY[service].settings,
+            listen=address,
+            metrics_port=int(address.rsplit(":", 1)[1]) + _TO_METRICS,
+            owner=name,
+            state_folder=(self.folder / "state" / name).resolve(),
+            targets={other: self._target(other) for other in SERVICES if other != service},
+            database_url=self.database_url,
+            kafka=KafkaSection(bootstrap=self.servers.kafka, topic_prefix=f"{self.name}-"),
+            s3=S3Section(
+                endpoint=f"{s3.scheme}://{s3.hostname}:{s3.port}",
+                bucket=self.name,
+                access_key=s3.username or "",
+                secret_key=SecretStr(s3.password or ""),
+            ),
+            **shards,
+        )
         return Process(name, service, f"services.{service}", address, environment)
 
     def _target(self, service: str) -> str:

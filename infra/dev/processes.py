@@ -21,10 +21,9 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from infra.dev.deployment import Deployment, Process
-from infra.dev.stores import (
-    ensure_database,
-    wipe_stores,
-)
+from infra.dev.stores import ensure_database, wipe_stores
+from services.migrate import MigrateSettings
+from shared.settings import environment_of
 
 REPOSITORY = Path(__file__).parents[2]
 _START_SECONDS = 120.0
@@ -57,7 +56,7 @@ def migrate(deployment: Deployment) -> None:
         NotStartedError: The migrations failed.
     """
     ensure_database(deployment)
-    environment = {**os.environ, "MEDQ_MIGRATE_DATABASE_URL": deployment.database_url}
+    environment = os.environ | environment_of(MigrateSettings, database_url=deployment.database_url)
     command = [sys.executable, "-m", "services.migrate"]
     ended = subprocess.run(
         command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
@@ -120,7 +119,8 @@ def _start(folder: Path, process: Process) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C in the terminal of `make up` is not theirs
+            # Ctrl-C in the terminal of `make up` is not theirs.
+            start_new_session=True,
         )
     note = {"pid": started.pid, "module": process.module, "environment": dict(process.environment)}
     path = _note_of(folder, process.name)

@@ -39,12 +39,11 @@ def find_servers(folder: Path, given: Mapping[str, str]) -> Servers:
             continue
         if _servers("pid", name).returncode != 0:
             _note_started(folder, name)
-        told = subprocess.run([_SCRIPT, "up", name], stdout=subprocess.PIPE, text=True, check=False)
-        if (
-            told.returncode != 0
-        ):  # what it does, which may take minutes, and why it failed, it has said itself
+        # What it does, which may take minutes, and why it failed, it says itself.
+        script = subprocess.run([_SCRIPT, "up", name], stdout=subprocess.PIPE, text=True, check=False)
+        if script.returncode != 0:
             raise NoServerError(f"{name} did not start.")
-        endpoints[name] = told.stdout.strip().split("=", 1)[1]
+        endpoints[name] = script.stdout.strip().split("=", 1)[1]
     return Servers(**endpoints)
 
 
@@ -91,7 +90,7 @@ def _remove_bucket(deployment: Deployment) -> None:
     named = (DeleteObject(one.object_name) for one in found if one.object_name)
     failed = list(client.remove_objects(bucket_name=bucket, delete_object_list=named))
     if failed:
-        raise NoServerError(f"{len(failed)} objects could not be removed from {bucket}")
+        raise NoServerError(f"{len(failed)} objects could not be removed from {bucket}.")
     with suppress(S3Error):  # an upload that was broken off may be left in it
         client.remove_bucket(bucket_name=bucket)
 

@@ -8,17 +8,18 @@ import signal
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import add_ControllerServiceServicer_to_server
-from services.controller import loop
 from services.controller.adapters.dbos_workflows import DbosWorkflows
 from services.controller.adapters.operations_control import OperationsControl
 from services.controller.adapters.sole_controller import SoleController
-from services.controller.calls import Collaborators
-from services.controller.ledger_store import Ledger
+from services.controller.loop import closed_loop
+from services.controller.loop.calls import Collaborators
 from services.controller.migrations import SCHEMA
-from services.controller.operations import run
+from services.controller.operations import ControllerOperations
+from services.controller.report.reports import Reports
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
-from services.controller.store import OUTBOX, RunStore
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import OUTBOX, RunStore
 from shared.database import sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -34,16 +35,18 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     engine = open_database(settings, SCHEMA)
     url = settings.database_url.get_secret_value()
     sole = SoleController(url, _end_this_process) if url else None
-    store, control = RunStore(engine), OperationsControl()
-    with_ = Collaborators(channels, objects, store, Ledger(engine), control)
+    store, ledger, control = RunStore(engine), Ledger(engine), OperationsControl()
+    reports = Reports(objects, store, ledger)
+    collaborators = Collaborators(channels, objects, store, ledger, reports, control)
     workflows = DbosWorkflows(
         url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite"),
-        functools.partial(loop.run, with_),
+        functools.partial(closed_loop.run, collaborators),
     )
+    work = ControllerOperations(workflows, store, settings.evaluation_replicas)
     operations = Operations(
         "controller",
         engine,
-        {pb.StartRunRequest: functools.partial(run, workflows, store, settings.evaluation_replicas)},
+        {pb.StartRunRequest: work.run},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=settings.max_runs,
@@ -51,7 +54,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, with_, endpoints)
+    servicer = Controller(operations, collaborators, endpoints)
 
     def close() -> None:
         workflows.close()

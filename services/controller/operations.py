@@ -1,69 +1,68 @@
-"""The one long operation of the controller: a run, whose work is the durable workflow of `loop.py`."""
+"""The one long operation of the controller: a run, whose work is the durable workflow of `loop/`."""
 
 from __future__ import annotations
 
 import threading
 
 from medq.controller.v1 import controller_pb2 as pb
-from services.controller.adapters.dbos_workflows import DbosWorkflows
-from services.controller.configuration_check import resolve
-from services.controller.replicas import note_replicas
-from services.controller.store import RunStore
-from shared.errors import Cancelled
+from services.controller.configuration.check import resolve
+from services.controller.loop.replicas import note_replicas
+from services.controller.ports import Workflows
+from services.controller.store.runs import RunStore
+from shared.errors import Cancelled, decode_error
 from shared.operations import OperationContext
-from shared.rpc.errors import from_reason
 
 _LOOK_SECONDS = 0.25
 #: How long a run that was called off may take to leave the step that it is in.
 _CANCEL_SECONDS = 30.0
 
 
-def run(
-    workflows: DbosWorkflows,
-    store: RunStore,
-    n_replicas: int,
-    context: OperationContext,
-    request: pb.StartRunRequest,
-) -> str:
-    """Start the workflow of a run, or go on with it, and wait until it has ended.
+class ControllerOperations:
+    """The long work.
 
     Args:
-        workflows: Who runs and remembers it.
+        workflows: Who runs the loop and remembers its steps.
         store: The rows of runs.
         n_replicas: Replicas of evaluation that a new run counts on.
-        context: Of the operation.
-        request: Names the run.
-
-    Returns: The URI of its report.
-
-    Raises:
-        MedqError: The typed failure of the step that failed.
     """
-    run_id = request.run_id
-    if store.find(run_id) is None:
-        note_replicas(store, run_id, n_replicas)
-    store.create(run_id, resolve(request.config_yaml, request.base_folder).model_dump(mode="json"))
-    if store.get(run_id).is_retry_asked:
-        workflows.rewind(run_id)
-        store.retried(run_id)
-    workflows.ensure_started(run_id)
-    pause = threading.Event()  # never set: a timed wait
-    left = _CANCEL_SECONDS
-    while (outcome := workflows.outcome(run_id)) is None:
-        try:
-            _show(store, context, run_id)
-        except Cancelled:  # the waiting step notices too and calls its operation off
-            left -= _LOOK_SECONDS
-            if left < 0:
-                raise
-        pause.wait(_LOOK_SECONDS)
-    failure = outcome["failure"]
-    if failure is not None:
-        raise from_reason(failure["reason"], failure["message"], failure["metadata"])
-    return str(outcome["report_uri"])
 
+    def __init__(self, workflows: Workflows, store: RunStore, n_replicas: int) -> None:
+        self._workflows = workflows
+        self._store = store
+        self._n_replicas = n_replicas
 
-def _show(store: RunStore, context: OperationContext, run_id: str) -> None:
-    row = store.get(run_id)
-    where = f"arm {row.arm}, round {row.round}: {row.step}" if row.step else "begins"
-    context.progress(len(store.results(run_id)), 0, "steps", where)
+    def run(self, context: OperationContext, request: pb.StartRunRequest) -> str:
+        """Start the workflow of a run, or go on with it, and wait until it has ended.
+
+        Returns: The URI of its report.
+
+        Raises:
+            MedqError: The typed failure of the step that failed.
+        """
+        run_id = request.run_id
+        if self._store.find(run_id) is None:
+            note_replicas(self._store, run_id, self._n_replicas)
+        configuration = resolve(request.config_yaml, request.base_folder)
+        self._store.create(run_id, configuration.model_dump(mode="json"))
+        if self._store.get(run_id).is_retry_asked:
+            self._workflows.rewind(run_id)
+            self._store.retried(run_id)
+        self._workflows.ensure_started(run_id)
+        pause = threading.Event()  # never set: a timed wait
+        left = _CANCEL_SECONDS
+        while (outcome := self._workflows.outcome(run_id)) is None:
+            try:
+                self._show(context, run_id)
+            except Cancelled:  # the waiting step notices too and calls its operation off
+                left -= _LOOK_SECONDS
+                if left < 0:
+                    raise
+            pause.wait(_LOOK_SECONDS)
+        if outcome["failure"] is not None:
+            raise decode_error(outcome["failure"])
+        return str(outcome["report_uri"])
+
+    def _show(self, context: OperationContext, run_id: str) -> None:
+        row = self._store.get(run_id)
+        where = f"arm {row.arm}, round {row.round}: {row.step}" if row.step else "begins"
+        context.progress(len(self._store.results(run_id)), 0, "steps", where)

@@ -22,6 +22,26 @@ class Durable(Protocol):
         ...
 
 
+class Workflows(Protocol):
+    """Runs the loop as durable workflows, each named by its run."""
+
+    def ensure_started(self, run_id: str) -> None:
+        """Start the workflow of a run, unless it has been started before; then it is taken up."""
+        ...
+
+    def rewind(self, run_id: str) -> None:
+        """Have a workflow that has ended go on from the step that failed; one at work, or never started, stays as it is."""
+        ...
+
+    def outcome(self, run_id: str) -> StepOutcome | None:
+        """What a started workflow gave; None while it is at work.
+
+        Raises:
+            Internal: It ended by an exception of ours.
+        """
+        ...
+
+
 class Stopping(BaseException):
     """The server drains: leave a step without an outcome, so that the next process begins it again."""
 

@@ -9,13 +9,13 @@ import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1 import controller_pb2_grpc as pb_grpc
-from services.controller.calls import Collaborators
-from services.controller.configuration import StopSection
-from services.controller.configuration_check import check, effective_yaml, require
-from services.controller.decisions import limits_of
+from services.controller.configuration.check import check, effective_yaml, require
+from services.controller.configuration.models import StopSection
 from services.controller.domain.ledger import Cost, Entry, Limits
-from services.controller.reports import encode, report_of
-from services.controller.store import Result, RunRow
+from services.controller.loop.calls import Collaborators
+from services.controller.loop.decisions import limits_of
+from services.controller.report.reports import encode
+from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -30,13 +30,16 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     Args:
         operations: The runs as operations.
-        with_: What the loop works with.
+        collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
     """
 
-    def __init__(self, operations: Operations, with_: Collaborators, endpoints: Mapping[str, str]) -> None:
+    def __init__(
+        self, operations: Operations, collaborators: Collaborators, endpoints: Mapping[str, str]
+    ) -> None:
         self._operations = operations
-        self._with = with_
+        self._store, self._ledger = collaborators.store, collaborators.ledger
+        self._reports = collaborators.reports
         self._endpoints = endpoints
 
     def ValidateRun(
@@ -58,11 +61,11 @@ class Controller(pb_grpc.ControllerServiceServicer):
                 value=request.run_id,
                 remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
             )
-        if self._with.store.find(request.run_id) is None:  # one that goes on has been checked before
+        if self._store.find(request.run_id) is None:  # one that goes on has been checked before
             require(request.config_yaml, request.base_folder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
-            self._with.store.ask_retry(run_id)
+            self._store.ask_retry(run_id)
             self._operations.retry(run_id)
         return pb.StartRunResponse(run_id=run_id)
 
@@ -73,7 +76,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
         found, following = self._operations.list(
-            limit=_page_size(request.page_size, 100, 500), before=read_page_token(request.page_token)
+            limit=min(request.page_size or 100, 500), before=read_page_token(request.page_token)
         )
         return pb.ListRunsResponse(
             runs=[self._run(operation) for operation in found],
@@ -82,9 +85,9 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
         """See the proto."""
-        report_uri = self._with.store.get(request.run_id).report_uri
+        report_uri = self._store.get(request.run_id).report_uri
         return pb.GetReportResponse(
-            report_json=encode(report_of(self._with, request.run_id)), report_uri=report_uri
+            report_json=encode(self._reports.get(request.run_id)), report_uri=report_uri
         )
 
     def ReserveCosts(
@@ -92,21 +95,21 @@ class Controller(pb_grpc.ControllerServiceServicer):
     ) -> pb.ReserveCostsResponse:
         """See the proto."""
         costs = _costs(request)
-        unknown = self._with.ledger.reserve(request.run_id, costs, self._limits(request.run_id))
+        unknown = self._ledger.reserve(request.run_id, costs, self._limits(request.run_id))
         return pb.ReserveCostsResponse(unknown_keys=unknown)
 
     def SettleCosts(
         self, request: pb.SettleCostsRequest, context: grpc.ServicerContext
     ) -> pb.SettleCostsResponse:
         """See the proto."""
-        self._with.ledger.settle(request.run_id, _costs(request))
+        self._ledger.settle(request.run_id, _costs(request))
         return pb.SettleCostsResponse()
 
     def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
         """See the proto."""
-        entries, following = self._with.ledger.entries(
+        entries, following = self._ledger.entries(
             request.run_id,
-            _page_size(request.page_size, 1000, 1000),
+            min(request.page_size or 1000, 1000),
             read_page_token(request.page_token) or 0,
         )
         return pb.ListCostsResponse(
@@ -122,15 +125,15 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def _limits(self, run_id: str) -> Limits:
         """The limits of a run's configuration; none where the controller does not know the run."""
-        run = self._with.store.find(run_id)
+        run = self._store.find(run_id)
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
 
     def _run(self, operation: Operation) -> pb.Run:
-        run = self._with.store.find(operation.operation_id)
+        run = self._store.find(operation.operation_id)
         message = pb.Run(run_id=operation.operation_id, state=operation.state)
         message.create_time.FromNanoseconds(int(operation.created_at * 1e9))
         if run is not None:
-            _fill(message, run, self._with.store.results(run.run_id))
+            _fill(message, run, self._store.results(run.run_id))
         if operation.failure:
             message.message = operation.failure["message"]
         return message
@@ -172,7 +175,3 @@ def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost
 
 def _entry(entry: Entry) -> pb.LedgerEntry:
     return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
-
-
-def _page_size(asked: int, default: int, largest: int) -> int:
-    return min(asked or default, largest)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from medq.embedding.v1 import events_pb2 as pb
-from services.embedding.facts import IMAGE_INGESTED, Facts
-from services.embedding.worker import EmbeddingWorker
-from shared.events.bus import BatchHandler, Event
+from services.embedding.work.facts import Facts
+from services.embedding.work.worker import EmbeddingWorker
+from shared.events.bus import BatchHandler, Event, topic_of
 
 
 def make_handlers(worker: EmbeddingWorker, encoder_id: str) -> dict[str, BatchHandler]:
     """Event type to handler."""
-    return {IMAGE_INGESTED: embed_ingested(worker, encoder_id)}
+    return {topic_of(pb.ImageIngested): embed_ingested(worker, encoder_id)}
 
 
 def embed_ingested(worker: EmbeddingWorker, encoder_id: str) -> Callable[[Sequence[Event]], None]:

@@ -33,29 +33,34 @@ def build(
         encoder: What embeds; None: image statistics.
     """
     from services.embedding.adapters.dicom import quiet_pydicom
+    from services.embedding.adapters.formats import FileFormats
+    from services.embedding.adapters.sources import FileSource
     from services.embedding.adapters.statistics_encoder import StatisticsEncoder
     from services.embedding.handlers import make_handlers
-    from services.embedding.operations import Ingest
+    from services.embedding.operations import EmbeddingOperations
     from services.embedding.service import Embedding
     from services.embedding.store import Store
     from services.embedding.tables import OUTBOX
-    from services.embedding.worker import EmbeddingWorker
+    from services.embedding.work.worker import EmbeddingWorker
 
     quiet_pydicom()
     engine = open_database(settings, SCHEMA)
     encoder = encoder or StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()
-    worker = EmbeddingWorker(store, objects, encoder, settings.claim_size)
-    ingest = Ingest(store, objects, worker, key, settings.batch_size, settings.state_folder / "cache")
+    formats = FileFormats()
+    worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
+    cache = settings.state_folder / "cache"
+    source = FileSource()
+    work = EmbeddingOperations(store, objects, source, formats, worker, key, settings.batch_size, cache)
     operations = Operations(
         "embedding",
         engine,
-        {pb.StartIngestRequest: ingest},
+        {pb.StartIngestRequest: work.ingest},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )
-    servicer = Embedding(store, encoder, operations)
+    servicer = Embedding(store, encoder, operations, settings.input_roots)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

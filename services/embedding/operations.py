@@ -1,49 +1,50 @@
-"""Ingest: read every input of a source, store its pixels without identifiers, embed them, write the image
-    set.
+"""Ingest: read every input of a source, store its pixels without identifiers, embed them, write the image set.
 
-Restartable: an input is keyed by (operation, name), an image and its vector by its pixels, so whatever is
-done is skipped. The image set depends on the source, the split, the encoder and the key alone, not on what
-was ingested before.
+Restartable: an input is keyed by (operation, name), an image and its vector by its pixels, so whatever is done is skipped. The
+image set depends on the source, the split, the encoder and the key alone, not on what was ingested before.
 """
 
 from __future__ import annotations
 
-import json
-import tempfile
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from typing import cast
 
+import msgspec
 import numpy as np
 
 from medq.embedding.v1 import embedding_pb2 as pb
-from services.embedding.adapters.formats import decode_image
-from services.embedding.adapters.images import encode_png, perceptual_hash
-from services.embedding.adapters.sources import Entry, list_entries
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import SPLITS, UNKNOWN, Quarantined, check_size, name_modality
-from services.embedding.facts import Facts
+from services.embedding.domain.images import Quarantined, check_size
+from services.embedding.ports import Entry, ImageFormats, ImageSource
 from services.embedding.store import Store
 from services.embedding.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
-from services.embedding.worker import INPUTS, EmbeddingWorker
+from services.embedding.work.facts import Facts
+from services.embedding.work.worker import EmbeddingWorker, count_input
 from shared.errors import FailedPrecondition, InvalidArgument
-from shared.objects.dataset import materialize, read_manifest, write_dataset, write_rows
+from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
+from shared.paths import local_path
+from shared.rows.fields import Modality, Split
+from shared.rows.images import Image, Input, Window
+from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
 _Outcome = tuple[InputRow, ImageRow | None]
 
 
-class Ingest:
-    """The operation `StartIngest`.
+class EmbeddingOperations:
+    """The long operations of the embedding service.
 
     Args:
         store: The service's tables.
         objects: Where images and image sets go.
+        source: Lists and reads what is taken in.
+        formats: Reads images out of files.
         worker: What embeds.
         key: The site's key for hashes of identifiers.
         batch_size: Inputs of one transaction; when it is over, replicas are told of them and begin to embed.
@@ -54,6 +55,8 @@ class Ingest:
         self,
         store: Store,
         objects: ObjectStore,
+        source: ImageSource,
+        formats: ImageFormats,
         worker: EmbeddingWorker,
         key: bytes,
         batch_size: int,
@@ -61,19 +64,21 @@ class Ingest:
     ) -> None:
         self._store = store
         self._objects = objects
+        self._source = source
+        self._formats = formats
         self._worker = worker
         self._key = key
         self._batch_size = batch_size
         self._cache_folder = cache_folder
 
-    def __call__(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
-        """Run it; the result is the image set's URI.
+    def ingest(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
+        """Take in a source; the result is the image set's URI.
 
         Raises:
             NotFound, InvalidArgument: the source is not there, or is no source.
             FailedPrecondition: it names nothing, or nothing in it could be read.
         """
-        entries = list_entries(self._locate(request.source_uri))
+        entries = self._source.entries(self._locate(request.source_uri))
         facts = Facts(self._worker.encoder_id, request.run_id, request.operation_id)
         self._read_all(context, request, entries, facts)
         inputs = self._store.inputs(request.operation_id)
@@ -87,11 +92,7 @@ class Ingest:
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""
         if not source_uri.startswith(SCHEME):
-            return (
-                Path(unquote(urlsplit(source_uri).path))
-                if source_uri.startswith("file:")
-                else Path(source_uri)
-            )
+            return local_path(source_uri, "source_uri")
         try:
             read_manifest(self._objects, source_uri)
         except InvalidArgument:
@@ -133,21 +134,21 @@ class Ingest:
             images = [image for _, image in outcomes if image is not None]
             self._store.record(request.operation_id, rows, images, facts.ingested, facts.embedded)
             for row in rows:
-                INPUTS.labels(row.status).inc()
+                count_input(row.status)
 
     def _read(self, entry: Entry) -> _Outcome:
         """What the picture of an entry is; whatever is wrong with it becomes a row, never an end."""
         try:
-            decoded = decode_image(entry.read(), self._key)
+            decoded = self._formats.decode(self._source.read(entry), self._key)
             if isinstance(decoded, Quarantined):
                 return InputRow("", QUARANTINED, reason=decoded.reason, remedy=decoded.remedy), None
             check_size(decoded.pixels)
         except InvalidArgument as error:
             return InputRow("", FAILED, reason=error.message, remedy=error.remedy), None
-        uri = self._objects.put_bytes(encode_png(decoded.pixels))
+        uri = self._objects.put_bytes(self._formats.encode(decoded.pixels))
         height, width = decoded.pixels.shape[:2]
-        window = json.dumps(None if decoded.window is None else asdict(decoded.window), sort_keys=True)
-        phash = perceptual_hash(decoded.pixels)
+        window = msgspec.json.encode(decoded.window).decode()
+        phash = self._formats.perceptual_hash(decoded.pixels)
         image_id = uri.removeprefix(SCHEME)
         image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality)
         row = InputRow("", STORED, image_id, decoded.modality, "", decoded.patient, decoded.session)
@@ -169,31 +170,26 @@ class Ingest:
         first: dict[str, InputRow] = {}
         report = []
         for entry, row in zip(entries, rows, strict=True):
-            is_new = row.status == STORED and first.setdefault(row.image_id, row) is row
-            status = "duplicate" if row.status == STORED and not is_new else row.status
-            known = {"name": row.name, "image_id": row.image_id, "reason": row.reason, "remedy": row.remedy}
-            report.append({**known, "image_path": entry.image_path, "status": status})
+            is_again = row.status == STORED and first.setdefault(row.image_id, row) is not row
+            report.append(_input(entry, row, is_again))
         image_ids = sorted(first)
         images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
-        array = np.stack([np.frombuffer(vectors[image_id], dtype="<f4") for image_id in image_ids])
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_rows(folder / "images.jsonl", (_image_json(images[i], first[i]) for i in image_ids))
-            write_rows(folder / "report.jsonl", report)
-            np.save(folder / "vectors.npy", array.astype("<f4"), allow_pickle=False)
-            return write_dataset(
-                self._objects,
-                "image-set",
-                folder,
-                counts={"images": len(image_ids), **Counter(str(row["status"]) for row in report)},
-                parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
-                configuration={
-                    "default_modality": request.default_modality,
-                    "encoder_id": self._worker.encoder_id,
-                    "split": request.split,
-                },
-                seed=0,
-            )
+        return publish(
+            self._objects,
+            "image-set",
+            {
+                "images.jsonl": (_image(images[i], first[i]) for i in image_ids),
+                "report.jsonl": report,
+                "vectors.npy": np.stack([np.frombuffer(vectors[i], dtype="<f4") for i in image_ids]),
+            },
+            counts={"images": len(image_ids), **Counter(row.status for row in report)},
+            parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
+            configuration={
+                "default_modality": request.default_modality,
+                "encoder_id": self._worker.encoder_id,
+                "split": request.split,
+            },
+        )
 
 
 def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, key: bytes) -> _Outcome:
@@ -201,15 +197,11 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     read, image = outcome
     if image is None:
         return replace(read, name=entry.name), None
-    told = name_modality(entry.modality)
-    modality = next(
-        (m for m in (told, read.modality, request.default_modality) if m not in ("", UNKNOWN)), UNKNOWN
-    )
-    note = (
-        f"modality {entry.modality[:40]!r} is not one of the known"
-        if entry.modality and told == UNKNOWN
-        else ""
-    )
+    named = name_modality(entry.modality)
+    known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
+    modality = next(known, UNKNOWN)
+    is_strange = entry.modality and named == UNKNOWN
+    note = f"modality {entry.modality[:40]!r} is not one of the known" if is_strange else ""
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,
@@ -225,20 +217,41 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     return row, replace(image, modality=modality)
 
 
-def _image_json(image: ImageRow, row: InputRow) -> dict[str, object]:
+def _input(entry: Entry, row: InputRow, is_again: bool) -> Input:
+    """A line of `report.jsonl`."""
+    return Input(
+        name=row.name,
+        image_path=entry.image_path,
+        image_id=row.image_id,
+        status="duplicate" if is_again else row.status,
+        reason=row.reason,
+        remedy=row.remedy,
+    )
+
+
+def _image(image: ImageRow, row: InputRow) -> Image:
     """A line of `images.jsonl`: what the pixels are, and what this ingest said of them."""
-    said = {
-        name: getattr(row, name)
-        for name in ("modality", "source_id", "patient", "session", "split", "licence")
-    }
-    return {**asdict(image), **said, "window": json.loads(image.window)}
+    return Image(
+        image_id=image.image_id,
+        image_uri=image.image_uri,
+        phash=image.phash,
+        width=image.width,
+        height=image.height,
+        window=msgspec.json.decode(image.window, type=Window | None),
+        modality=cast(Modality, row.modality),
+        source_id=row.source_id,
+        patient=row.patient,
+        session=row.session,
+        split=cast(Split, row.split),
+        licence=row.licence,
+    )
 
 
 def _refuse(rows: Sequence[InputRow]) -> None:
     reasons = Counter(row.reason for row in rows).most_common(3)
-    told = "; ".join(f"{count} x {reason}" for reason, count in reasons)
+    listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
     raise FailedPrecondition(
-        f"None of the {len(rows)} inputs could be taken in: {told}",
+        f"None of the {len(rows)} inputs could be taken in: {listed}",
         field="source_uri",
         remedy=rows[0].remedy or "Use PNG, JPEG, TIFF or single-frame DICOM files.",
     )

@@ -1,15 +1,90 @@
-"""What embedding needs from outside: an encoder."""
+"""What embedding needs from outside: images in files, and an encoder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.domain.images import DecodedImage, Quarantined
+
 Pixels = NDArray[np.uint8]
 """(h, w, 1) grey or (h, w, 3) RGB."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One input.
+
+    Attributes:
+        name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
+        path: The file, or None where the manifest holds the picture itself.
+        content: The picture in base64, where there is no file.
+        image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
+        fault: Why it cannot be read at all; "" where that is not yet known.
+        modality, source_id, patient_id, session_id, licence, split: As the manifest says, "" where it does not.
+    """
+
+    name: str
+    path: Path | None = None
+    content: str = ""
+    image_path: str = ""
+    fault: str = ""
+    modality: str = ""
+    source_id: str = ""
+    patient_id: str = ""
+    session_id: str = ""
+    licence: str = ""
+    split: str = ""
+
+    @property
+    def picture(self) -> str:
+        """The same for entries that name the same file or hold the same text."""
+        return str(self.path) if self.path is not None else self.content
+
+
+class ImageSource(Protocol):
+    """Where images come from."""
+
+    def entries(self, place: Path) -> list[Entry]:
+        """Everything that a folder or a manifest names, in a fixed order.
+
+        Raises:
+            NotFound: There is no such file or folder.
+            InvalidArgument: The manifest is of another kind, cannot be read, lacks a column, or has too long rows.
+            FailedPrecondition: It names nothing.
+        """
+
+    def read(self, entry: Entry) -> bytes:
+        """The bytes of an entry's image file.
+
+        Raises:
+            InvalidArgument: Unreadable, too large, or not base64.
+        """
+
+
+class ImageFormats(Protocol):
+    """How images are read from files, and how they are stored."""
+
+    def decode(self, data: bytes, key: bytes) -> DecodedImage | Quarantined:
+        """Read an image of any known kind; `key` is the site's for hashes of identifiers.
+
+        Raises:
+            InvalidArgument: Empty, of no known kind, or damaged.
+        """
+
+    def encode(self, pixels: Pixels) -> bytes:
+        """The stored form of (h, w) or (h, w, 3) uint8: no metadata, and the same pixels give the same bytes."""
+
+    def load(self, data: bytes) -> Pixels:
+        """The pixels of the stored form as (h, w, 1) or (h, w, 3) uint8."""
+
+    def perceptual_hash(self, pixels: Pixels) -> str:
+        """A 64-bit perceptual hash, 16 hex digits."""
 
 
 class Encoder(Protocol):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
-from services.embedding.domain.images import MODALITIES, SPLITS, UNKNOWN
 from services.embedding.ports import Encoder
 from services.embedding.store import Store
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import SCHEME
 from shared.operations import Operations
+from shared.paths import local_path
+from shared.rows.vocabulary import MODALITIES, SPLITS, UNKNOWN
 from shared.rpc.checks import require_text, require_uri
 
 MOST_TEXTS = 512
@@ -26,12 +28,16 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         store: The service's tables.
         encoder: The serving encoder.
         operations: Where ingests are noted.
+        input_roots: Folders in which sources must lie; none: anywhere.
     """
 
-    def __init__(self, store: Store, encoder: Encoder, operations: Operations) -> None:
+    def __init__(
+        self, store: Store, encoder: Encoder, operations: Operations, input_roots: Sequence[Path] = ()
+    ) -> None:
         self._store = store
         self._encoder = encoder
         self._operations = operations
+        self._input_roots = input_roots
 
     def StartIngest(
         self, request: pb.StartIngestRequest, context: grpc.ServicerContext
@@ -40,9 +46,8 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         require_text("source_uri", request.source_uri)
         if request.source_uri.startswith(SCHEME):
             require_uri("source_uri", request.source_uri)
-        elif not _is_path(request.source_uri):
-            remedy = "file:///folder, an absolute path, or sha256:<hex>"
-            raise InvalidArgument("not a source", field="source_uri", value=request.source_uri, remedy=remedy)
+        else:
+            local_path(request.source_uri, "source_uri", self._input_roots)
         _require_one_of("split", request.split, SPLITS)
         _require_one_of("default_modality", request.default_modality, ("", *MODALITIES, UNKNOWN))
         return pb.StartIngestResponse(operation_id=self._operations.start(request))
@@ -72,7 +77,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         if not 1 <= len(request.texts) <= MOST_TEXTS:
             remedy = f"Send 1..{MOST_TEXTS} texts a call."
             raise InvalidArgument(
-                "wrong number of texts", field="texts", value=len(request.texts), remedy=remedy
+                "There are too few or too many texts.", field="texts", value=len(request.texts), remedy=remedy
             )
         vectors = self._encoder.embed_texts(list(request.texts))
         return pb.EmbedTextsResponse(
@@ -88,13 +93,9 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         return pb.GetEncoderResponse(encoder_id=self._encoder.encoder_id, dimension=self._encoder.dimension)
 
 
-def _is_path(uri: str) -> bool:
-    parts = urlsplit(uri)
-    is_local = (parts.scheme == "file" and parts.netloc in ("", "localhost")) or not parts.scheme
-    return is_local and parts.path.startswith("/")
-
-
 def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         names = ", ".join(name for name in known if name)
-        raise InvalidArgument("not a known value", field=field, value=value, remedy=f"Use one of {names}.")
+        raise InvalidArgument(
+            "This value is not known.", field=field, value=value, remedy=f"Use one of {names}."
+        )

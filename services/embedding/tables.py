@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from shared.events.outbox import Outbox
+from shared.rows.images import Status
 
-STORED, QUARANTINED, FAILED = "stored", "quarantined", "failed"
+STORED: Status = "stored"
+QUARANTINED: Status = "quarantined"
+FAILED: Status = "failed"
 
 METADATA = sa.MetaData()
 OUTBOX = Outbox(METADATA)
@@ -90,7 +93,7 @@ class InputRow:
     """What became of one input of an ingest; `image_id` and what follows are "" where nothing was stored."""
 
     name: str
-    status: str
+    status: Status
     image_id: str = ""
     modality: str = ""
     source_id: str = ""

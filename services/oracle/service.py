@@ -10,14 +10,12 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
 from shared.operations import Operations
-from shared.rpc.checks import require_between, require_uri
+from shared.rpc.checks import require_between, require_round, require_uri
 
 #: Most questions about one image.
 MAX_QUESTIONS_PER_IMAGE = 100
 #: Longest names, so that the keys of the ledger hold them, and the id of the self-annotation.
 _MOST_CHARACTERS = {"run_id": 100, "arm": 80, "operation_id": 195}
-#: What an event of a round can carry.
-_MAX_ROUND = 2**31 - 1
 #: Most outside calls at a time: what the ledger reserves at once.
 MAX_IN_FLIGHT = 1000
 
@@ -42,7 +40,7 @@ class Oracle(pb_grpc.OracleServiceServicer):
             require_uri("model_uri", request.model_uri)
         for field, most in _MOST_CHARACTERS.items():
             _require_at_most(field, getattr(request, field), most)
-        require_between("round", request.round, 0, _MAX_ROUND)
+        require_round(request.round)
         _check_policy(request.policy)
         return pb.StartAnnotateResponse(operation_id=self._operations.start(request))
 

@@ -9,15 +9,14 @@ import numpy as np
 
 from medq.embedding.v1 import events_pb2
 from services.retrieval.ports import IndexedImage, VectorIndex
-from shared.events.bus import BatchHandler, Event
+from shared.events.bus import BatchHandler, Event, topic_of
 
-IMAGE_EMBEDDED = "medq.embedding.image-embedded.v1"
 _FIELDS = tuple(IndexedImage.__dataclass_fields__)
 
 
 def make_handlers(index: VectorIndex) -> dict[str, BatchHandler]:
     """Event type to handler."""
-    return {IMAGE_EMBEDDED: index_embedded(index)}
+    return {topic_of(events_pb2.ImageEmbedded): index_embedded(index)}
 
 
 def index_embedded(index: VectorIndex) -> Callable[[Sequence[Event]], None]:

@@ -19,18 +19,20 @@ from shared.rpc.server import Service
 def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
     """The composition root."""
     from services.retrieval.handlers import make_handlers
-    from services.retrieval.operations import IndexImages, SelectSamples
+    from services.retrieval.operations import RetrievalOperations
     from services.retrieval.service import Retrieval
     from services.retrieval.store import SelectionStore
 
     engine = open_database(settings, SCHEMA)
     index = open_index(settings)
-    index_images = IndexImages(index, objects, settings.batch_size)
-    select_samples = SelectSamples(index, objects, SelectionStore(engine), index_images)
+    work = RetrievalOperations(index, objects, SelectionStore(engine), settings.batch_size)
     operations = Operations(
         "retrieval",
         engine,
-        {pb.StartIndexImagesRequest: index_images, pb.StartSelectSamplesRequest: select_samples},
+        {
+            pb.StartIndexImagesRequest: work.index_images,
+            pb.StartSelectSamplesRequest: work.select_samples,
+        },
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )

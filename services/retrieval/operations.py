@@ -6,13 +6,9 @@ Restartable: an entry of the index is keyed by image and split, a selection by o
 from __future__ import annotations
 
 import hashlib
-import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from prometheus_client import Histogram
@@ -20,13 +16,17 @@ from prometheus_client import Histogram
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.leakage import find_leaks
 from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
-from services.retrieval.image_sets import read_image_set, read_images, records
-from services.retrieval.ports import IndexedImage, Match, VectorIndex, Vectors
+from services.retrieval.domain.similarity import Match
+from services.retrieval.ports import IndexedImage, VectorIndex, Vectors
 from services.retrieval.store import SelectionStore
+from services.retrieval.work.image_sets import read_image_set, read_images, records
 from shared.errors import FailedPrecondition
-from shared.objects.dataset import read_array, read_manifest, read_rows, write_dataset, write_rows
+from shared.objects.dataset import publish, read_array, read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.selection import Sample, Selection
+from shared.rpc.choices import choices
 
 POOL = "pool"
 SEARCH_SECONDS = Histogram(
@@ -35,11 +35,7 @@ SEARCH_SECONDS = Histogram(
     ["kind"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 20),
 )
-STRATEGIES = {
-    pb.STRATEGY_FAILURE_DRIVEN: Strategy.FAILURE_DRIVEN,
-    pb.STRATEGY_RANDOM: Strategy.RANDOM,
-    pb.STRATEGY_UNIFORM_CAPABILITY: Strategy.UNIFORM_CAPABILITY,
-}
+STRATEGIES = {number: Strategy(name) for name, number in choices(pb.Strategy.DESCRIPTOR).items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,20 +48,66 @@ class Failures:
     error_rates: dict[str, float]
 
 
-class IndexImages:
-    """The operation `StartIndexImages`; its result is the image set itself."""
+class RetrievalOperations:
+    """The long operations of the retrieval service.
 
-    def __init__(self, index: VectorIndex, objects: ObjectStore, batch_size: int) -> None:
+    Args:
+        index: The index.
+        objects: Where datasets lie.
+        store: What was selected before.
+        batch_size: Images that are put into the index at once.
+    """
+
+    def __init__(
+        self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, batch_size: int
+    ) -> None:
         self._index = index
         self._objects = objects
+        self._store = store
         self._batch_size = batch_size
 
-    def __call__(self, context: OperationContext, request: pb.StartIndexImagesRequest) -> str:
-        """Run it."""
-        self.put(context, request.image_set_uri)
+    def index_images(self, context: OperationContext, request: pb.StartIndexImagesRequest) -> str:
+        """Put the images of a set into the index; the result is the image set itself."""
+        self._put(context, request.image_set_uri)
         return request.image_set_uri
 
-    def put(self, context: OperationContext, uri: str) -> None:
+    def select_samples(self, context: OperationContext, request: pb.StartSelectSamplesRequest) -> str:
+        """Eq. 2 and the adaptive draw; the result is the selection's URI.
+
+        Raises:
+            FailedPrecondition: The pool holds no image.
+            NotFound, InvalidArgument: A dataset is not there, or of another kind; prototypes of another dimension.
+        """
+        pool = self._read_pool(request.pool_uris)
+        eligible, excluded = self._exclude(pool, request)
+        context.progress(0, 3, "steps", "searching the pool")
+        is_random = STRATEGIES[request.strategy] is Strategy.RANDOM
+        failures = (
+            read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
+        )
+        matches: dict[str, Match] = {}
+        if not is_random:
+            matches = self._search(context, request, failures, eligible)
+            excluded["not_similar"] = len(eligible) - len(matches)
+        context.progress(1, 3, "steps", "drawing")
+        ids = sorted(eligible) if is_random else sorted(matches)
+        prototype = np.array([matches[i].prototype if i in matches else 0 for i in ids], dtype=np.int64)
+        draw = draw_samples(
+            Candidates(ids, prototype),
+            failures.profiles,
+            failures.error_rates,
+            strategy=STRATEGIES[request.strategy],
+            alpha=request.alpha,
+            budget=request.budget,
+            rng=np.random.default_rng(request.seed),
+        )
+        samples = _samples(request, draw, ids, eligible, matches, failures)
+        context.progress(2, 3, "steps", "writing")
+        drawn = [sample.image_id for sample in samples]
+        self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
+        return self._publish(request, samples, draw.reason, excluded)
+
+    def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
         whole = read_image_set(self._objects, uri)
         splits = {image.split for image in whole.images}
@@ -81,57 +123,19 @@ class IndexImages:
         if rows:
             self._index.optimize()
 
-
-class SelectSamples:
-    """The operation `StartSelectSamples`: Eq. 2 and the adaptive draw."""
-
-    def __init__(
-        self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, index_images: IndexImages
-    ) -> None:
-        self._index = index
-        self._objects = objects
-        self._store = store
-        self._index_images = index_images
-
-    def __call__(self, context: OperationContext, request: pb.StartSelectSamplesRequest) -> str:
-        """Run it; the result is the selection's URI.
-
-        Raises:
-            FailedPrecondition: the pool holds no image.
-            NotFound, InvalidArgument: a dataset is not there, or of another kind; prototypes of another dimension.
-        """
-        pool = self._read_pool(request.pool_uris)
-        eligible, excluded = self._exclude(pool, request)
-        context.progress(0, 3, "steps", "searching the pool")
-        strategy = STRATEGIES[request.strategy]
-        failures = (
-            read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
-        )
-        matches: dict[str, Match] = {}
-        if strategy is not Strategy.RANDOM:
-            for uri in request.pool_uris:
-                self._index_images.put(context, uri)
-            with SEARCH_SECONDS.labels("exact").time():
-                found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
-            matches = {match.image_id: match for match in found if match.image_id in eligible}
-            excluded["not_similar"] = len(eligible) - len(matches)
-        context.progress(1, 3, "steps", "drawing")
-        ids = sorted(eligible) if strategy is Strategy.RANDOM else sorted(matches)
-        prototype = np.array([matches[i].prototype if i in matches else 0 for i in ids], dtype=np.int64)
-        draw = draw_samples(
-            Candidates(ids, prototype),
-            failures.profiles,
-            failures.error_rates,
-            strategy=strategy,
-            alpha=request.alpha,
-            budget=request.budget,
-            rng=np.random.default_rng(request.seed),
-        )
-        samples = _samples(request, draw, ids, eligible, matches, failures)
-        context.progress(2, 3, "steps", "writing")
-        drawn = [str(sample["image_id"]) for sample in samples]
-        self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
-        return self._write(request, samples, draw.reason, excluded)
+    def _search(
+        self,
+        context: OperationContext,
+        request: pb.StartSelectSamplesRequest,
+        failures: Failures,
+        eligible: Mapping[str, IndexedImage],
+    ) -> dict[str, Match]:
+        """The eligible images in the neighbourhood of some prototype, by id."""
+        for uri in request.pool_uris:
+            self._put(context, uri)
+        with SEARCH_SECONDS.labels("exact").time():
+            found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
+        return {match.image_id: match for match in found if match.image_id in eligible}
 
     def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
         """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
@@ -159,42 +163,38 @@ class SelectSamples:
         excluded["used_before"] = len(used.intersection(known) - leaking.keys())
         return eligible, dict(excluded)
 
-    def _write(
+    def _publish(
         self,
         request: pb.StartSelectSamplesRequest,
-        samples: Sequence[Mapping[str, object]],
+        samples: Sequence[Sample],
         reason: str,
         excluded: Mapping[str, int],
     ) -> str:
         strategy = STRATEGIES[request.strategy].value
-        selection = {
-            "strategy": strategy,
-            "requested": request.budget,
-            "selected": len(samples),
-            "reason": reason,
-            "excluded": dict(excluded),
-        }
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            write_rows(folder / "samples.jsonl", samples)
-            (folder / "selection.json").write_text(json.dumps(selection, sort_keys=True) + "\n")
-            return write_dataset(
-                self._objects,
-                "selection",
-                folder,
-                counts={"samples": len(samples)},
-                parents=[*filter(None, [request.failures_uri]), *request.pool_uris, *request.guard_uris],
-                configuration={
-                    "alpha": request.alpha,
-                    "arm": request.arm,
-                    "budget": request.budget,
-                    "phash_distance": request.phash_distance,
-                    "round": request.round,
-                    "strategy": strategy,
-                    "tau_sim": request.tau_sim,
-                },
-                seed=request.seed,
-            )
+        selection = Selection(
+            strategy=strategy,
+            requested=request.budget,
+            selected=len(samples),
+            reason=reason,
+            excluded=dict(excluded),
+        )
+        return publish(
+            self._objects,
+            "selection",
+            {"samples.jsonl": samples, "selection.json": selection},
+            counts={"samples": len(samples)},
+            parents=[*filter(None, [request.failures_uri]), *request.pool_uris, *request.guard_uris],
+            configuration={
+                "alpha": request.alpha,
+                "arm": request.arm,
+                "budget": request.budget,
+                "phash_distance": request.phash_distance,
+                "round": request.round,
+                "strategy": strategy,
+                "tau_sim": request.tau_sim,
+            },
+            seed=request.seed,
+        )
 
 
 def read_failures(objects: ObjectStore, uri: str) -> Failures:
@@ -204,14 +204,13 @@ def read_failures(objects: ObjectStore, uri: str) -> Failures:
         NotFound: there is no such dataset.
         InvalidArgument: it is of another kind.
     """
-    read_manifest(objects, uri, "failures")
-    rows = read_rows(objects, uri, "prototypes.jsonl")
-    rates = read_rows(objects, uri, "capabilities.jsonl")
+    prototypes = read_rows(objects, uri, PrototypeRow)
+    rates = read_rows(objects, uri, CapabilityErrorRate)
     return Failures(
         read_array(objects, uri, "prototypes.npy").astype("<f4"),
-        [str(row["prototype_id"]) for row in rows],
-        [{str(name): float(share) for name, share in row["profile"].items()} for row in rows],
-        {str(row["capability"]): float(row["error_rate"]) for row in rates if row["error_rate"] is not None},
+        [row.prototype_id for row in prototypes],
+        [row.profile for row in prototypes],
+        {row.capability: row.error_rate for row in rates if row.error_rate is not None},
     )
 
 
@@ -226,22 +225,22 @@ def _samples(
     images: Mapping[str, IndexedImage],
     matches: Mapping[str, Match],
     failures: Failures,
-) -> list[dict[str, Any]]:
+) -> list[Sample]:
     """Rows of `samples.jsonl`, sorted by image id; a random draw has neither prototype nor similarity nor capability."""
     samples = []
     for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
         image, match = images[ids[row]], matches.get(ids[row])
         key = f"{request.arm}\0{request.round}\0{image.image_id}"  # not the run: a run repeated is the same
         samples.append(
-            {
-                "sample_id": hashlib.sha256(key.encode()).hexdigest()[:32],
-                "image_id": image.image_id,
-                "image_uri": image.image_uri,
-                "modality": image.modality,
-                "source_id": image.source_id,
-                "prototype_id": failures.prototype_ids[match.prototype] if match else "",
-                "similarity": round(match.similarity, 6) if match else None,
-                "capability": capability,
-            }
+            Sample(
+                sample_id=hashlib.sha256(key.encode()).hexdigest()[:32],
+                image_id=image.image_id,
+                image_uri=image.image_uri,
+                modality=image.modality,
+                source_id=image.source_id,
+                prototype_id=failures.prototype_ids[match.prototype] if match else "",
+                similarity=round(match.similarity, 6) if match else None,
+                capability=capability,
+            )
         )
     return samples

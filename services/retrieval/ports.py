@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from services.retrieval.domain.similarity import Match
+
 Vectors = NDArray[np.float32]
 
 
@@ -24,15 +26,6 @@ class IndexedImage:
     patient: str
     session: str
     image_uri: str
-
-
-@dataclass(frozen=True)
-class Match:
-    """An image in the neighbourhood of a prototype: its most similar one (row `prototype`, ties to the lowest)."""
-
-    image_id: str
-    prototype: int
-    similarity: float
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import find_leaks
-from services.retrieval.image_sets import read_images, records
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
 from services.retrieval.ports import IndexedImage, VectorIndex
+from services.retrieval.work.image_sets import read_images, records
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -51,7 +51,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_text("run_id", request.run_id)
         require_text("arm", request.arm)
         if request.strategy not in STRATEGIES:
-            names = ", ".join(strategy.value for strategy in STRATEGIES.values())
+            names = ", ".join(STRATEGIES.values())
             raise InvalidArgument(
                 "The strategy must be set.",
                 field="strategy",
@@ -63,7 +63,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_between("budget", request.budget, 1, 10_000_000)
         if not -1 < request.tau_sim < 1:
             remedy = "A cosine between -1 and 1, ends excluded; the paper has 0.75."
-            raise InvalidArgument("out of range", field="tau_sim", value=request.tau_sim, remedy=remedy)
+            raise InvalidArgument(
+                "The threshold is out of range.", field="tau_sim", value=request.tau_sim, remedy=remedy
+            )
         require_between("alpha", request.alpha, 0, 100)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         _require_uris("guard_uris", request.guard_uris)
@@ -78,7 +80,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         vector = np.array(request.vector, dtype=np.float32)
         if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
-            raise InvalidArgument("not of unit norm", field="vector", value=len(vector), remedy=remedy)
+            raise InvalidArgument(
+                "The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy
+            )
         with SEARCH_SECONDS.labels("interactive").time():
             hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
         return pb.SearchSimilarResponse(
@@ -105,7 +109,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         asked = set(request.image_ids) or known
         if len(asked) > MOST_IDS:
             remedy = f"Ask for {MOST_IDS} at a time."
-            raise InvalidArgument("too many ids", field="image_ids", value=len(asked), remedy=remedy)
+            raise InvalidArgument(
+                "These are too many ids.", field="image_ids", value=len(asked), remedy=remedy
+            )
         unknown = sorted(asked - known)
         if unknown:
             remedy = "Name the image set that describes it."
@@ -115,9 +121,8 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         candidates = records(image for image in images if image.image_id in asked)
         guards = records(self._read(request.guard_uris))
         leaks = find_leaks(candidates, guards, phash_distance=request.phash_distance)
-        first = {
-            leak.image_id: leak for leak in reversed(leaks)
-        }  # an image that two sets describe stands twice
+        # An image that two sets describe stands there twice.
+        first = {leak.image_id: leak for leak in reversed(leaks)}
         return pb.CheckLeakageResponse(
             leaks=[
                 pb.Leak(image_id=image_id, reason=leak.reason.value, guard_image_id=leak.guard_image_id)

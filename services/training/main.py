@@ -6,12 +6,12 @@ from functools import partial
 
 from google.protobuf.message import Message
 
+from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
 from services.training.adapters.job_process import JobProcess
-from services.training.adapters.retrieval_gate import RetrievalGate
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.building import DatasetBuilder
+from services.training.dataset.building import DatasetBuilder
 from services.training.migrations import SCHEMA
 from services.training.operations import TrainingOperations
 from services.training.ports import TrainingLauncher
@@ -45,7 +45,7 @@ def build(
     """
     engine = open_database(settings, SCHEMA)
     store = TrainingStore(engine)
-    builder = DatasetBuilder(objects, RetrievalGate(channels["retrieval"]))
+    builder = DatasetBuilder(objects, RetrievalServiceStub(channels["retrieval"]))
     work = TrainingOperations(objects, store, builder, launcher or _launcher(settings, objects), settings)
     functions: dict[type[Message], OperationFunction] = {
         pb.StartImportModelRequest: work.import_model,
@@ -63,7 +63,9 @@ def build(
     return Service(
         name="training",
         full_name="medq.training.v1.TrainingService",
-        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations)),
+        register=partial(
+            pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, settings.input_roots)
+        ),
         operations=operations,
         outbox=OUTBOX,
         engine=engine,

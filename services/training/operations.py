@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
-from pathlib import Path
-from urllib.parse import unquote, urlparse
 
 from google.protobuf.message import Message
 from prometheus_client import Counter
 
 from medq.training.v1 import events_pb2
 from medq.training.v1 import training_pb2 as pb
-from services.training.building import DatasetBuilder
+from services.training.dataset.building import DatasetBuilder
 from services.training.domain.loss import Reduction
-from services.training.model_files import longest_input, store_model
-from services.training.ports import TrainingLauncher, TrainingProgress
+from services.training.job.log import TrainingProgress
+from services.training.job.model_files import longest_input, store_model
+from services.training.job.spec import TrainingJob
+from services.training.ports import TrainingLauncher
 from services.training.settings import TrainingSettings
-from services.training.spec import TrainingJob
 from services.training.store import TrainingStore
 from shared.checkpoints import require_checkpoint
-from shared.errors import InvalidArgument
-from shared.events.bus import Event, event_id
+from shared.events.bus import event_of
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.paths import local_path
 
 _STEPS = Counter("medq_training_steps_total", "Optimiser steps that were done.")
-PUBLISHED = "medq.training.dataset-published.v1"
-TRAINED = "medq.training.model-trained.v1"
 REDUCTIONS: dict[int, Reduction] = {
     pb.LOSS_REDUCTION_TOKEN_MEAN: "token_mean",
     pb.LOSS_REDUCTION_SAMPLE_SUM: "sample_sum",
@@ -66,7 +62,7 @@ class TrainingOperations:
         Raises:
             InvalidArgument: The folder is no complete checkpoint.
         """
-        folder = local_folder(request.folder_uri)
+        folder = local_path(request.folder_uri, "folder_uri", self._settings.input_roots)
         require_checkpoint(folder)
         context.check_cancelled()
         staging = self._settings.state_folder / "training"
@@ -76,8 +72,7 @@ class TrainingOperations:
     def build_dataset(self, context: OperationContext, request: pb.StartBuildDatasetRequest) -> str:
         """Make a dataset version and tell of it; see `DatasetBuilder.build`."""
         uri, n_samples = self._builder.build(request, context.progress)
-        message = events_pb2.DatasetPublished(dataset_uri=uri, n_samples=n_samples)
-        self._publish(PUBLISHED, context, request, message)
+        self._tell(context, request, events_pb2.DatasetPublished(dataset_uri=uri, n_samples=n_samples))
         return uri
 
     def train(self, context: OperationContext, request: pb.StartTrainRequest) -> str:
@@ -87,8 +82,7 @@ class TrainingOperations:
             context.progress(step.step, step.n_steps, "steps", f"loss {step.loss:.4f}")
 
         uri = self._launcher.run(self._job(request), show, context.is_cancelled)
-        message = events_pb2.ModelTrained(model_uri=uri, parent_uri=request.model_uri)
-        self._publish(TRAINED, context, request, message)
+        self._tell(context, request, events_pb2.ModelTrained(model_uri=uri, parent_uri=request.model_uri))
         return uri
 
     def _job(self, request: pb.StartTrainRequest) -> TrainingJob:
@@ -113,47 +107,20 @@ class TrainingOperations:
             seed=request.seed,
         )
 
-    def _publish(
+    def _tell(
         self,
-        kind: str,
         context: OperationContext,
         request: pb.StartBuildDatasetRequest | pb.StartTrainRequest,
-        message: Message,
+        fact: Message,
     ) -> None:
-        self._store.publish(
-            Event(
-                id=event_id(kind, context.operation_id),
-                type=kind,
-                source="medq/training",
-                key=request.run_id,
-                data=message.SerializeToString(deterministic=True),
-                time=datetime.now(UTC),
-                run_id=request.run_id,
-                round=request.round,
-                operation_id=context.operation_id,
-                sequence=request.round,
-            )
+        """Have an event published; the operation makes it unique."""
+        event = event_of(
+            fact,
+            [context.operation_id],
+            key=request.run_id,
+            run_id=request.run_id,
+            round=request.round,
+            operation_id=context.operation_id,
+            sequence=request.round,
         )
-
-
-def local_folder(uri: str) -> Path:
-    """The folder that a path or a `file:///...` URI names.
-
-    Raises:
-        InvalidArgument: Another scheme, another host, or a path that no folder can have.
-    """
-    try:
-        parts = urlparse(uri)
-        folder = Path(unquote(parts.path) if parts.scheme else uri)
-        folder.resolve().exists()
-        is_path = parts.scheme in ("", "file") and not parts.netloc and parts.path
-    except (OSError, RuntimeError, ValueError):
-        is_path = ""
-    if is_path:
-        return folder
-    raise InvalidArgument(
-        "Not a folder on this machine.",
-        field="folder_uri",
-        value=uri,
-        remedy="Give a path or file:///path that the training service can read.",
-    )
+        self._store.publish(event)

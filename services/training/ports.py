@@ -2,29 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from services.training.spec import TrainingJob
-
-
-@dataclass(frozen=True)
-class TrainingProgress:
-    """How far a job is.
-
-    Args:
-        step: Optimiser steps done, from 1.
-        n_steps: Optimiser steps of the whole job.
-        loss: Of this step, in nats.
-        learning_rate: Of this step.
-    """
-
-    step: int
-    n_steps: int
-    loss: float
-    learning_rate: float
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingJob
 
 
 class TrainingLauncher(Protocol):
@@ -47,9 +30,9 @@ class TrainingLauncher(Protocol):
         Returns: `sha256:<hex>` of the trained `model`; again the same one where it was finished before.
 
         Raises:
-            MedqError: the job's own error, or `Internal` with the end of its log where it died without one.
-            Cancelled: it was called off.
-            Conflict: the same job is at work elsewhere, and cannot be followed.
+            MedqError: The job's own error, or `Internal` with the end of its log where it died without one.
+            Cancelled: It was called off.
+            Conflict: The same job is at work elsewhere, and cannot be followed.
         """
         ...
 
@@ -71,42 +54,6 @@ class TrainingProcess(Protocol):
             is_cancelled: Asked a few times a second.
 
         Raises:
-            MedqError: as `TrainingLauncher.run`; the checkpoints stay.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class Leak:
-    """Why an image may not be trained on.
-
-    Args:
-        reason: "same_pixels", "perceptual_hash", "patient" or "session".
-        guard_image_id: The guarded image that it touches.
-    """
-
-    reason: str
-    guard_image_id: str
-
-
-class LeakageGate(Protocol):
-    """Says which images are too near to the development and test sets."""
-
-    def check(
-        self,
-        image_ids: Sequence[str],
-        image_set_uris: Sequence[str],
-        guard_uris: Sequence[str],
-        phash_distance: int,
-    ) -> dict[str, Leak]:
-        """Check images; whatever keeps it from checking all of them is raised, never taken for "no leak".
-
-        Args:
-            image_ids: The candidates, each described in one of the image sets.
-            image_set_uris: `sha256:<hex>` of image sets.
-            guard_uris: `sha256:<hex>` of the guarded image sets, at least one.
-            phash_distance: Hamming distance at which two images count as one.
-
-        Returns: The leaking ones by image id.
+            MedqError: As `TrainingLauncher.run`; the checkpoints stay.
         """
         ...

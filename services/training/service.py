@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from pathlib import Path
 
 import grpc
 
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
-from services.training.operations import REDUCTIONS, local_folder
+from services.training.operations import REDUCTIONS
 from shared.errors import InvalidArgument
 from shared.operations import Operations
-from shared.rpc.checks import require_between, require_uri
+from shared.paths import local_path
+from shared.perceptual_hash import MAX_DISTANCE
+from shared.rpc.checks import require_between, require_round, require_uri
 
-MAX_PHASH_DISTANCE = 16
 #: numpy seeds with 32 bits.
 _MAX_SEED = 2**32 - 1
-#: What an event of a round can carry.
-_MAX_ROUND = 2**31 - 1
 _MAX_BATCH = 65_536
 _MAX_EPOCHS = 10_000
 
@@ -27,16 +28,18 @@ class Training(pb_grpc.TrainingServiceServicer):
 
     Args:
         operations: The service's operations.
+        input_roots: Folders in which a model to import must lie; none: anywhere.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, input_roots: Sequence[Path] = ()) -> None:
         self._operations = operations
+        self._input_roots = input_roots
 
     def StartImportModel(
         self, request: pb.StartImportModelRequest, context: grpc.ServicerContext
     ) -> pb.StartImportModelResponse:
         """See the proto."""
-        local_folder(request.folder_uri)
+        local_path(request.folder_uri, "folder_uri", self._input_roots)
         return pb.StartImportModelResponse(operation_id=self._operations.start(request))
 
     def StartBuildDataset(
@@ -54,9 +57,9 @@ class Training(pb_grpc.TrainingServiceServicer):
                 )
             for uri in uris:
                 require_uri(field, uri)
-        require_between("round", request.round, 0, _MAX_ROUND)
+        require_round(request.round)
         require_between("replay_ratio", request.replay_ratio, 0, 1000)
-        require_between("phash_distance", request.phash_distance, 0, MAX_PHASH_DISTANCE)
+        require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         if not request.is_quality_assurance_off:
             require_between("tfidf_threshold", request.tfidf_threshold, math.nextafter(0, 1), 1)
         return pb.StartBuildDatasetResponse(operation_id=self._operations.start(request))
@@ -80,7 +83,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)
         require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)
         require_between("weight_decay", request.weight_decay, 0, 1)
-        require_between("round", request.round, 0, _MAX_ROUND)
+        require_round(request.round)
         require_between("seed", request.seed, 0, _MAX_SEED)
         if request.loss not in REDUCTIONS:
             raise InvalidArgument(

@@ -1,3 +1,1 @@
-"""Facts that happened, for whoever wants to know: a log with consumer groups, and an outbox to publish from a
-transaction.
-"""
+"""Facts that happened: a log with consumer groups, and an outbox to publish from a transaction."""

@@ -24,7 +24,8 @@ MAX_ATTEMPTS = 5
 DEAD_LETTER_SUFFIX = ".dlq"
 _TYPE = re.compile(r"medq\.[a-z]+\.[a-z]+(-[a-z]+)+\.v[1-9][0-9]*")
 _ATTRIBUTE = re.compile(r"[a-z0-9]+")
-_LARGEST_INTEGER = 2**31 - 1  # a CloudEvents integer
+#: An integer of CloudEvents has 32 bits.
+LARGEST_INTEGER = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -61,19 +62,21 @@ class Event:
     def __post_init__(self) -> None:
         """Refuse what could not travel. Raises InvalidArgument."""
         if not _TYPE.fullmatch(self.type):
-            remedy = "medq.<service>.<noun>-<past-participle>.v1"
-            raise InvalidArgument("not an event type", field="type", value=self.type, remedy=remedy)
+            remedy = "Name it medq.<service>.<noun>-<past-participle>.v1."
+            raise InvalidArgument("Not an event type.", field="type", value=self.type, remedy=remedy)
         for name in ("id", "source"):
             if not getattr(self, name):
-                raise InvalidArgument(f"an event needs its {name}", field=name)
+                raise InvalidArgument(f"An event needs its {name}.", field=name)
         for name in ("round", "sequence"):
-            if not 0 <= getattr(self, name) <= _LARGEST_INTEGER:
-                raise InvalidArgument("not within 0..2147483647", field=name, value=getattr(self, name))
+            if not 0 <= getattr(self, name) <= LARGEST_INTEGER:
+                raise InvalidArgument(
+                    f"The number is not within 0..{LARGEST_INTEGER}.", field=name, value=getattr(self, name)
+                )
         if self.time.tzinfo is None:
-            raise InvalidArgument("the time of an event needs a time zone", field="time", value=self.time)
+            raise InvalidArgument("The time of an event needs a time zone.", field="time", value=self.time)
         for name in self.attributes:
             if not _ATTRIBUTE.fullmatch(name):
-                raise InvalidArgument("not a CloudEvents attribute name", field="attributes", value=name)
+                raise InvalidArgument("Not a CloudEvents attribute name.", field="attributes", value=name)
 
 
 Handler = Callable[[Event], None]
@@ -86,8 +89,7 @@ class Consumer(Protocol):
     def poll(self, wait_seconds: float = 0.0) -> int:
         """Take the next batch (events of one topic, in order), handle it, commit it.
 
-        A handler's exception is recorded, not raised; the events of a batch that failed come again one by
-        one.
+        A handler's exception is recorded, not raised; the events of a failed batch come again one by one.
 
         Args:
             wait_seconds: How long to wait for an event where there is none.
@@ -149,9 +151,9 @@ def each(handler: Handler) -> BatchHandler:
 def check_membership(group: str, handlers: Mapping[str, BatchHandler], batch_size: int) -> None:
     """Refuse a consumer that could do nothing. Raises InvalidArgument."""
     if not group or not handlers:
-        raise InvalidArgument("a consumer needs a group and a handler", field="group", value=group)
+        raise InvalidArgument("A consumer needs a group and a handler.", field="group", value=group)
     if batch_size < 1:
-        raise InvalidArgument("a batch holds at least one event", field="batch_size", value=batch_size)
+        raise InvalidArgument("A batch holds at least one event.", field="batch_size", value=batch_size)
 
 
 def event_id(*parts: str | int) -> str:
@@ -163,9 +165,7 @@ def event_id(*parts: str | int) -> str:
 
 
 def topic_of(message: type[Message]) -> str:
-    """The topic, which is also the type, of a message's events: `medq.embedding.v1.ImageIngested` travels as
-    `medq.embedding.image-ingested.v1`.
-    """
+    """Topic and type of a message's events: `medq.embedding.image-ingested.v1` of `medq.embedding.v1.ImageIngested`."""
     package, service, version, name = message.DESCRIPTOR.full_name.split(".")
     words = re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()
     return f"{package}.{service}.{words}.{version}"

@@ -1,8 +1,8 @@
 """Events as CloudEvents 1.0 in binary mode, as the Kafka protocol binding has it: attributes in headers, the
 message as the value.
 
-Source: CloudEvents 1.0.2, its Kafka binding, and its extension `partitionkey`. Attributes without a value are
-left out.
+Source: CloudEvents 1.0.2, its Kafka binding, and its extension `partitionkey`.
+Attributes without a value are left out.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def encode(event: Event) -> dict[str, str]:
     }
     for name, text in event.attributes.items():
         if _PREFIX + name in _OWN_HEADERS:
-            raise InvalidArgument("the attribute is one of the event's own", field="attributes", value=name)
+            raise InvalidArgument("The attribute is one of the event's own.", field="attributes", value=name)
         if text:
             headers[_PREFIX + name] = text
     return headers
@@ -61,9 +61,9 @@ def decode(headers: Mapping[str, str], data: bytes) -> Event:
     """
     version, content_type = headers.get("ce_specversion"), headers.get("content-type", CONTENT_TYPE)
     if version != _SPECIFICATION_VERSION:
-        raise InvalidArgument("not a CloudEvent of version 1.0", field="ce_specversion", value=version)
+        raise InvalidArgument("Not a CloudEvent of version 1.0.", field="ce_specversion", value=version)
     if content_type != CONTENT_TYPE:
-        raise InvalidArgument("not a protobuf message", field="content-type", value=content_type)
+        raise InvalidArgument("Not a protobuf message.", field="content-type", value=content_type)
     texts = {name: headers.get(header, "") for header, name in _TEXTS.items()}
     others = {name.removeprefix(_PREFIX): text for name, text in headers.items() if name.startswith(_PREFIX)}
     own = {name.removeprefix(_PREFIX) for name in _OWN_HEADERS}
@@ -77,4 +77,4 @@ def decode(headers: Mapping[str, str], data: bytes) -> Event:
             attributes={name: text for name, text in others.items() if name not in own},
         )
     except ValueError as error:
-        raise InvalidArgument(f"a malformed header: {error}", field="headers") from None
+        raise InvalidArgument(f"A malformed header: {error}", field="headers") from None

@@ -8,8 +8,8 @@ from shared.errors import MedqError, Unavailable
 from shared.events.bus import MAX_ATTEMPTS
 
 RETRY_SECONDS = 1.0
-# An event that takes its process down with it is given up too, but far later: a process may be killed for
-# other reasons.
+# An event that takes its process down with it is given up too,
+# but far later: a process may be killed for other reasons.
 MAX_LOSSES = 20
 _LONGEST_REASON = 500
 

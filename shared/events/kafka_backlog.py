@@ -110,9 +110,7 @@ class Backlog:
             del self._undone[entry.offset]
 
     def _is_copy(self, entry: Entry) -> bool:
-        """Whether the same event stood within the window before it. Each group's letter is an event of its
-        own.
-        """
+        """Whether the same event stood within the window before it; each group's letter is another event."""
         identity = (entry.event.attributes.get("deadlettergroup", ""), entry.event.id)
         before = self._seen.pop(identity, None)
         self._seen[identity] = entry.offset

@@ -45,8 +45,7 @@ class Batch:
 
 
 def next_batch(topics: Sequence[str], backlogs: Collection[Backlog], now: float, size: int) -> Batch | None:
-    """The next events of the first of the topics that has any, from all of its partitions; None where there are
-    none.
+    """The next events of the first topic that has any, from all of its partitions; None where none has.
 
     Args:
         topics: In the order of their turns.

@@ -129,31 +129,34 @@ def reaching(settings: KafkaSection) -> Iterator[None]:
     try:
         yield
     except (AuthorizationError, SaslAuthenticationFailedError) as error:
-        remedy = f"grant it what {type(error).__name__} names, or check the password"
-        refusal = "the Kafka cluster refuses this user"
         raise PermissionDenied(
-            refusal, field="kafka.username", value=settings.username, remedy=remedy
+            "The Kafka cluster refuses this user.",
+            field="kafka.username",
+            value=settings.username,
+            remedy=f"Grant it what {type(error).__name__} names, or check the password.",
         ) from None
     except (MessageSizeTooLargeError, RecordListTooLargeError):
-        remedy = "put the data into an object and send its URI"
-        raise InvalidArgument("an event is larger than the Kafka cluster takes", remedy=remedy) from None
-    except KafkaConfigurationError:
-        remedy = "check the fields of the section kafka"
         raise InvalidArgument(
-            "the client refuses these Kafka settings", field="kafka", remedy=remedy
+            "An event is larger than the Kafka cluster takes.",
+            remedy="Put the data into an object and send its URI.",
+        ) from None
+    except KafkaConfigurationError:
+        raise InvalidArgument(
+            "The client refuses these Kafka settings.",
+            field="kafka",
+            remedy="Check the fields of the section.",
         ) from None
     except InvalidReplicationFactorError:
-        remedy = "at most the number of brokers"
         raise FailedPrecondition(
-            "the Kafka cluster has too few brokers",
+            "The Kafka cluster has too few brokers.",
             field="kafka.replication",
             value=settings.replication,
-            remedy=remedy,
+            remedy="Ask for at most as many as there are brokers.",
         ) from None
     except (KafkaError, OSError) as error:
         raise Unavailable(
-            f"Kafka does not answer as it should ({type(error).__name__})",
+            f"Kafka does not answer as it should ({type(error).__name__}).",
             field="kafka.bootstrap",
             value=settings.bootstrap,
-            remedy="check that a broker runs there and that this machine reaches it; then retry",
+            remedy="Check that a broker runs there and that this machine reaches it; then retry.",
         ) from error

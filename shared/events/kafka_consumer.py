@@ -74,9 +74,7 @@ class KafkaBusConsumer:
                     self._leave()
 
     def lag(self) -> int:
-        """Count what the group has not committed, also what is done behind an event that is not; see the
-        port.
-        """
+        """Count what the group has not committed, also what is done behind an event that is not."""
         prefix = self._settings.topic_prefix
         return self._topics.lag(prefix + self._group, [prefix + topic for topic in self._handlers])
 

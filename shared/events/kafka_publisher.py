@@ -17,8 +17,7 @@ from shared.events.kafka_client import connected, milliseconds, reaching
 from shared.events.kafka_topics import KafkaTopics
 from shared.settings import KafkaSection
 
-# So long a first record waits for the others of its publication; without it each publication costs two
-# round trips.
+# So long a first record waits for the others of its publication, which then costs one round trip, not two.
 _LINGER_SECONDS = 0.002
 
 
@@ -85,9 +84,7 @@ class KafkaPublisher:
             return self._producer
 
     def _discard(self, producer: KafkaProducer) -> None:
-        """A producer that failed may have lost its sequence numbers for good: the next publication has a new
-        one.
-        """
+        """Give up a producer that failed: it may have lost its sequence numbers for good. The next one is new."""
         with self._lock:
             if self._producer is producer:
                 self._producer = None

@@ -1,9 +1,7 @@
-"""Publishing from a transaction: the event is written with the state it tells of, and a background loop
-publishes it.
+"""Publishing from a transaction: an event is written with the state it tells of, and a background loop publishes it.
 
-At least once: the loop may die between publishing and forgetting, then the next one publishes again under the
-same ids, which the bus drops. One process at a time drains a service's outbox, so the order in which events
-were added is kept.
+At least once: the loop may die between publishing and forgetting, then the next one publishes again under the same ids,
+which the bus drops. One process at a time drains a service's outbox, so the order in which events were added is kept.
 """
 
 from __future__ import annotations
@@ -13,11 +11,11 @@ import json
 import sqlalchemy as sa
 from sqlalchemy import Connection, Engine, MetaData
 
+from shared.background import BackgroundLoop, Bell
 from shared.database import SERIAL, alone, reader
 from shared.events.bus import Event, EventBus
 from shared.events.cloudevents import decode, encode
-from shared.events.loop import BackgroundLoop, Bell
-from shared.tracing import with_trace
+from shared.events.traces import with_trace
 
 _BATCH = 100
 _LOOK_SECONDS = 0.2
@@ -41,11 +39,10 @@ class Outbox:
         )
 
     def add(self, connection: Connection, *events: Event) -> None:
-        """Write events in the caller's transaction; they are published soon after the commit, and never
-        without one.
+        """Write events in the caller's transaction; they are published soon after its commit, never without.
 
-        Events of one key keep their order where their transactions wait for each other, by a lock on a row that all of
-        them write, before they come here.
+        Events of one key keep their order where their transactions wait for each other before they come here,
+        by a lock on a row that all of them write.
         """
         if events:
             rows = [

@@ -1,7 +1,7 @@
 """The event bus of the embedded form: a log in a SQLite file, with the semantics that Kafka has on a cluster.
 
-Several processes may open the same file; those of one process wake each other at once, the others look five
-times a second.
+Several processes may open the same file. Threads of one process wake each other at once; other processes look
+for news five times a second.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import structlog
 from sqlalchemy.exc import OperationalError
 
+from shared.background import Bell
 from shared.database import create_engine, sqlite_url
 from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event, check_membership
 from shared.events.cloudevents import decode, encode
@@ -26,7 +27,6 @@ from shared.events.failure import (
     pause_seconds,
     reason_of,
 )
-from shared.events.loop import Bell
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
 from shared.events.subscription import PollingSubscription

@@ -113,9 +113,7 @@ class SqliteLog:
             connection.execute(mine.values(owner="", available_at=available_at, failures=failures))
 
     def bury(self, delivery: Delivery, letters: Sequence[Record]) -> None:
-        """Give the events up and append their dead letters, in one transaction; nothing where the lease was
-        lost.
-        """
+        """Give the events up and append their dead letters, in one transaction, unless the lease was lost."""
         with self._engine.begin() as connection:
             mine = sa.delete(pending).where(*_rows_of(delivery), _is_owned(delivery))
             if connection.execute(mine).rowcount:
@@ -129,9 +127,7 @@ class SqliteLog:
             return sum(int(connection.execute(count).scalar_one()) for count in counts)
 
     def release_all(self) -> None:
-        """End every lease and pause: for a process that knows it is the only one with this file, at its
-        start.
-        """
+        """End every lease and pause: for a process that begins and knows that no other has this file."""
         with self._engine.begin() as connection:
             connection.execute(sa.update(pending).values(available_at=0.0))
 
@@ -188,9 +184,7 @@ def _read(connection: Connection, offsets: Sequence[int]) -> list[Record]:
 
 
 def _admit(connection: Connection, group: str, topics: Sequence[str], limit: int) -> bool:
-    """Move the next events of the topics behind the group's cursors into `pending`; False where there were
-    none.
-    """
+    """Move the next events behind the group's cursors into `pending`; False where there were none."""
     queries = _new(connection, group, topics, events.c.offset, events.c.topic, events.c.key)
     found = [
         row for query in queries for row in connection.execute(query.order_by(events.c.offset).limit(limit))
@@ -207,9 +201,7 @@ def _admit(connection: Connection, group: str, topics: Sequence[str], limit: int
 
 
 def _new(connection: Connection, group: str, topics: Sequence[str], *columns: Any) -> list[sa.Select[Any]]:
-    """For each topic, what of it lies behind the group's cursor (one query each, so that its index is
-    used).
-    """
+    """For each topic a query of what lies behind the group's cursor: one each, so that its index is used."""
     found = connection.execute(sa.select(cursors).where(*_of_group(cursors, group, topics))).all()
     offsets = {row.topic: row.offset for row in found}
     return [
@@ -219,9 +211,7 @@ def _new(connection: Connection, group: str, topics: Sequence[str], *columns: An
 
 
 def _first_batch(rows: Sequence[Any]) -> list[Any]:
-    """Those of the first row's topic that go together: an event that failed before goes alone, and holds back
-    its key.
-    """
+    """Those of the first row's topic that go together; one that failed before goes alone, and holds its key back."""
     batch: list[Any] = []
     held: set[str] = set()
     for row in rows:

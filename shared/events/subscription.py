@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from shared.background import BackgroundLoop
 from shared.events.bus import Consumer
-from shared.events.loop import BackgroundLoop
 
 _POLL_SECONDS = 1.0
 

@@ -12,7 +12,6 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar, overload
 from uuid import uuid4
@@ -25,6 +24,7 @@ from shared.objects.store import ObjectStore, digest_of, uri_of
 from shared.rows.encoding import encode_json, from_json, from_lines, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
+from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
@@ -130,7 +130,7 @@ def write_dataset(
         parents=tuple(parents),
         configuration=configuration,
         seed=seed,
-        code_version=_code_version(),
+        code_version=VERSION,
         schema_version=schema_version,
     )
     return store.put_bytes(to_json(manifest).encode())
@@ -303,10 +303,3 @@ def _count_rows(path: Path) -> int | None:
             ) from None
         return int(array.shape[0]) if array.ndim else None
     return None
-
-
-def _code_version() -> str:
-    try:
-        return version("medq-engine")
-    except PackageNotFoundError:
-        return "0.1.0"

@@ -1,6 +1,4 @@
-"""Objects as read-only files in a folder: `objects/ab/<sha256>`, written beside their place, synced, then
-renamed into it.
-"""
+"""Objects as read-only files, `objects/ab/<sha256>`: written beside their place, synced, then renamed into it."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ class FolderObjectStore:
     """An `ObjectStore` on a local disk, or one that several machines mount.
 
     Args:
-        root: Its folder; made where it is missing. Half-written files that a killed process left there a day
-            ago are removed.
+        root: Its folder; made where it is missing. What killed processes left half written is removed after a day.
         synced: Whether an object is on the disk before its URI is returned. Without that (nine times as many
             small objects a second) a power cut, not a kill, may lose the newest ones; a read notices it.
     """
@@ -52,13 +49,13 @@ class FolderObjectStore:
                 source.seek(0)
                 if not self._holds(digest, size) and self._store(digest, _chunks(source)) != digest:
                     raise Conflict(
-                        "the file changed while it was read",
+                        "The file changed while it was read.",
                         field="path",
                         value=path.name,
-                        remedy="put it again",
+                        remedy="Put it again.",
                     )
         except (FileNotFoundError, IsADirectoryError):
-            raise NotFound("no such file", field="path", value=path.name) from None
+            raise NotFound("No such file.", field="path", value=path.name) from None
         return uri_of(digest)
 
     def put_bytes(self, data: bytes) -> str:
@@ -84,18 +81,14 @@ class FolderObjectStore:
         return self._objects / digest[:2] / digest
 
     def _holds(self, digest: str, size: int) -> bool:
-        """Whether the object is there with its full length; a shorter one (a disk that ran full) is written
-        anew.
-        """
+        """Whether the object is there in full; a shorter one (a disk that ran full) is written anew."""
         try:
             return self._path(digest).stat().st_size == size
         except FileNotFoundError:
             return False
 
     def _store(self, digest: str, chunks: Iterable[bytes]) -> str:
-        """Write the chunks into the place of `digest` if that is what they hash to; return what they hash
-        to.
-        """
+        """Write chunks into the place of `digest` if that is their hash; return their hash."""
         partial = self._partial / uuid4().hex
         try:
             written = _write(partial, chunks)
@@ -118,7 +111,7 @@ class FolderObjectStore:
             with self._path(digest_of(uri)).open("rb") as source:
                 yield from _chunks(source)
         except FileNotFoundError:
-            raise NotFound("no such object", field="uri", value=uri) from None
+            raise NotFound("No such object.", field="uri", value=uri) from None
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:

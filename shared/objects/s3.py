@@ -11,7 +11,6 @@ import hashlib
 import io
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,7 +18,7 @@ from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ProtocolError, TimeoutError
 
-from shared.errors import Conflict, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from shared.errors import Conflict, FailedPrecondition, NotFound, Unavailable
 from shared.objects.s3_client import connect
 from shared.objects.s3_errors import typed_errors
 from shared.objects.store import digest_of, uri_of
@@ -30,7 +29,6 @@ _CHUNK_BYTES = 1 << 20
 _MOST_PARTS = 9_000
 #: A connection that gives less than this over all its time counts as broken, even if it is never silent.
 _LEAST_BYTES_A_SECOND = 32_768
-_LONGEST_PRESIGNED = 7 * 24 * 3600
 _ABSENT = {"NoSuchKey", "NoSuchBucket"}
 
 
@@ -62,7 +60,7 @@ class S3ObjectStore:
                 digest = hashlib.file_digest(source, "sha256").hexdigest()
                 self._put(digest, source.tell(), source, path.name)
         except (FileNotFoundError, IsADirectoryError):
-            raise NotFound("no such file", field="path", value=path.name) from None
+            raise NotFound("No such file.", field="path", value=path.name) from None
         return uri_of(digest)
 
     def put_bytes(self, data: bytes) -> str:
@@ -82,25 +80,6 @@ class S3ObjectStore:
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""
         return self._size(digest_of(uri)) is not None
-
-    def presigned_url(self, uri: str, seconds: int) -> str:
-        """A URL that reads an object without credentials, for a browser or a model server; nothing is asked of the endpoint.
-
-        Args:
-            uri: The object's URI; it need not be there yet.
-            seconds: How long the URL is valid, 1 to 604,800 (a week).
-
-        Raises:
-            InvalidArgument: a malformed URI, or another duration.
-        """
-        key = self._key(digest_of(uri))
-        if not 1 <= seconds <= _LONGEST_PRESIGNED:
-            raise InvalidArgument(
-                f"a URL is valid for 1 to {_LONGEST_PRESIGNED} seconds", field="seconds", value=seconds
-            )
-        return self._client.presigned_get_object(
-            self._settings.bucket, key, expires=timedelta(seconds=seconds)
-        )
 
     def _key(self, digest: str) -> str:
         return f"{self._prefix}/{digest[:2]}/{digest}"
@@ -148,10 +127,10 @@ class S3ObjectStore:
             if error.code == "BucketAlreadyOwnedByYou":  # another process was faster
                 return
             raise FailedPrecondition(
-                f"the bucket is not there and could not be made ({error.code})",
+                f"The bucket is not there and could not be made ({error.code}).",
                 field="s3.bucket",
                 value=self._settings.bucket,
-                remedy="make the bucket, or give the access key the right s3:CreateBucket",
+                remedy="Make the bucket, or give the access key the right s3:CreateBucket.",
             ) from error
 
     def _chunks(self, uri: str) -> Iterator[bytes]:
@@ -181,20 +160,17 @@ class S3ObjectStore:
         except S3Error as error:
             if error.code not in _ABSENT:
                 raise
-            remedy = (
-                f"check s3.bucket: {self._settings.bucket!r} is not there"
-                if error.code == "NoSuchBucket"
-                else ""
-            )
-            raise NotFound("no such object", field="uri", value=uri, remedy=remedy) from error
+            is_lost = error.code == "NoSuchBucket"
+            remedy = f"Check s3.bucket: {self._settings.bucket!r} is not there." if is_lost else ""
+            raise NotFound("No such object.", field="uri", value=uri, remedy=remedy) from error
 
     def _require_progress(self, deadline: float, n_received: int) -> None:
         if time.monotonic() > deadline + n_received / _LEAST_BYTES_A_SECOND:
             raise Unavailable(
-                "the object store is too slow",
+                "The object store is too slow.",
                 field="s3.endpoint",
                 value=self._settings.endpoint,
-                remedy="try again",
+                remedy="Try again.",
             )
 
 
@@ -213,6 +189,6 @@ class _Unchanged:
         is_other = self._left == 0 and (self._digest.hexdigest() != self._expected or self._source.read(1))
         if is_cut or is_other:
             raise Conflict(
-                "the file changed while it was read", field="path", value=self._name, remedy="put it again"
+                "The file changed while it was read.", field="path", value=self._name, remedy="Put it again."
             )
         return data

@@ -23,26 +23,11 @@ def connect(settings: S3Section) -> Minio:
     parts = urlsplit(settings.endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.username:
         raise InvalidArgument(
-            "not an S3 endpoint",
+            "Not an S3 endpoint.",
             field="s3.endpoint",
             value=parts.hostname or "",
-            remedy="http(s)://host:port, without a path; keys are settings of their own",
+            remedy="Give http(s)://host:port, without a path; keys are settings of their own.",
         )
-    retry = Retry(
-        total=settings.retries,
-        backoff_factor=0.5,
-        backoff_max=5.0,
-        status_forcelist=(429, 500, 502, 503, 504),
-        allowed_methods=None,  # POST too: what it starts or completes is content-addressed
-        respect_retry_after_header=False,  # a server may name hours
-    )
-    pool = PoolManager(
-        maxsize=_CONNECTIONS,
-        timeout=Timeout(connect=settings.timeout_seconds, read=settings.timeout_seconds),
-        retries=retry,
-        cert_reqs="CERT_REQUIRED",
-        ca_certs=str(settings.ca_file) if settings.ca_file else None,
-    )
     try:
         check_bucket_name(settings.bucket, strict=True)
         return Minio(
@@ -51,7 +36,26 @@ def connect(settings: S3Section) -> Minio:
             settings.secret_key.get_secret_value(),
             secure=parts.scheme == "https",
             region=settings.region,
-            http_client=pool,
+            http_client=_pool(settings),
         )
     except ValueError:
-        raise InvalidArgument("not a bucket name", field="s3.bucket", value=settings.bucket) from None
+        raise InvalidArgument("Not a bucket name.", field="s3.bucket", value=settings.bucket) from None
+
+
+def _pool(settings: S3Section) -> PoolManager:
+    # A POST is repeated too: what it starts or completes is content-addressed. A server may ask to wait for hours.
+    retry = Retry(
+        total=settings.retries,
+        backoff_factor=0.5,
+        backoff_max=5.0,
+        status_forcelist=(429, 500, 502, 503, 504),
+        allowed_methods=None,
+        respect_retry_after_header=False,
+    )
+    return PoolManager(
+        maxsize=_CONNECTIONS,
+        timeout=Timeout(connect=settings.timeout_seconds, read=settings.timeout_seconds),
+        retries=retry,
+        cert_reqs="CERT_REQUIRED",
+        ca_certs=str(settings.ca_file) if settings.ca_file else None,
+    )

@@ -25,10 +25,10 @@ def typed_errors(settings: S3Section) -> Iterator[None]:
         raise _refusal(error.code or "", settings) from error
     except InvalidResponseError as error:
         raise FailedPrecondition(
-            "the endpoint does not speak S3",
+            "The endpoint does not speak S3.",
             field="s3.endpoint",
             value=settings.endpoint,
-            remedy="name the S3 endpoint itself: http or https, host and port",
+            remedy="Name the S3 endpoint itself: http or https, host and port.",
         ) from error
     except (MinioException, HTTPError) as error:
         raise _silence(error, settings) from error
@@ -38,30 +38,30 @@ def _refusal(code: str, settings: S3Section) -> MedqError:
     """The error for a code of S3."""
     if code in _REFUSED:
         return PermissionDenied(
-            f"the object store refuses the access key ({code})",
+            f"The object store refuses the access key ({code}).",
             field="s3.access_key",
             value=settings.access_key,
-            remedy=f"check s3.access_key and s3.secret_key; the key needs {_RIGHTS} on bucket {settings.bucket}",
+            remedy=f"Check s3.access_key and s3.secret_key; the key needs {_RIGHTS} on bucket {settings.bucket}.",
         )
     if code in _FULL:
         return Unavailable(
-            f"the object store is full ({code})",
+            f"The object store is full ({code}).",
             field="s3.bucket",
             value=settings.bucket,
-            remedy="free space there or raise the bucket's quota, then try again",
+            remedy="Free space there or raise the bucket's quota, then try again.",
         )
     if code == "RequestTimeTooSkewed":
         return FailedPrecondition(
-            "this machine's clock and the object store's differ",
+            "This machine's clock and the object store's differ.",
             field="s3.endpoint",
             value=settings.endpoint,
-            remedy="synchronise both clocks",
+            remedy="Synchronise both clocks.",
         )
     return Unavailable(
-        f"the object store failed ({code})",
+        f"The object store failed ({code}).",
         field="s3.endpoint",
         value=settings.endpoint,
-        remedy="see the log of the S3 server",
+        remedy="See the log of the S3 server.",
     )
 
 
@@ -71,14 +71,14 @@ def _silence(error: Exception, settings: S3Section) -> MedqError:
         isinstance(error, MaxRetryError) and isinstance(error.reason, SSLError)
     ):
         return FailedPrecondition(
-            "TLS with the object store failed",
+            "TLS with the object store failed.",
             field="s3.endpoint",
             value=settings.endpoint,
-            remedy="name the authority of its certificate in s3.ca_file, and the host that the certificate is for",
+            remedy="Name the authority of its certificate in s3.ca_file, and the host that the certificate is for.",
         )
     return Unavailable(
-        "the object store does not answer",
+        "The object store does not answer.",
         field="s3.endpoint",
         value=settings.endpoint,
-        remedy="check that it runs and that its address is right, then try again",
+        remedy="Check that it runs and that its address is right, then try again.",
     )

@@ -1,8 +1,6 @@
-"""The port for large immutable data. An object's name is the digest of its bytes, so a reader can check what
-it got.
+"""The port for large immutable data, named by the digest of its bytes, so that a reader can check what it got.
 
-Writing the same bytes twice is the same object and no error; nothing is ever changed or renamed. Every read
-is verified.
+Writing the same bytes twice is the same object and no error. Nothing is ever changed or renamed; every read is verified.
 """
 
 from __future__ import annotations
@@ -62,6 +60,6 @@ def digest_of(uri: str) -> str:
     digest = uri.removeprefix(SCHEME)
     if not uri.startswith(SCHEME) or not _DIGEST.fullmatch(digest):
         raise InvalidArgument(
-            "not an object URI", field="uri", value=uri, remedy="sha256: and 64 lower-case hex digits"
+            "Not an object URI.", field="uri", value=uri, remedy="Use sha256: and 64 lower-case hex digits."
         )
     return digest

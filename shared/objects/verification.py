@@ -19,10 +19,10 @@ def verified(chunks: Iterable[bytes], uri: str) -> Iterator[bytes]:
         yield chunk
     if digest.hexdigest() != digest_of(uri):
         raise DataLoss(
-            "the stored object does not match its digest",
+            "The stored object does not match its digest.",
             field="uri",
             value=uri,
-            remedy="restore it from a backup",
+            remedy="Restore it from a backup.",
         )
 
 

@@ -16,6 +16,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 
 Split = Literal["pool", "dev", "test", "replay"]
+Modality = Literal["mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
 ImageId = Annotated[
     str, Meta(description="sha256 of the stored pixels, 64 hex digits", min_length=64, max_length=64)
 ]

@@ -6,21 +6,23 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.rows.fields import ImageId, ObjectUri, Row, SourceId, Split
+from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Split
 
 KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
 Pixels = Annotated[int, Meta(ge=1, description="pixels")]
+WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
+Status = Literal["stored", "duplicate", "quarantined", "failed"]
 
 
-class Window(Row):
-    """Which grey levels of the file became 0..255; limits in the values of the file after rescale, null for `lut`."""
+class Window(Row, kw_only=False):
+    """Which grey levels of the file became 0..255; limits in the values of the file after rescale, none for `lut`."""
 
     function: Annotated[
-        Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"],
+        WindowFunction,
         Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range"),
     ]
-    center: float | None
-    width: float | None
+    center: float | None = None
+    width: float | None = None
 
 
 class Image(Row):
@@ -34,7 +36,7 @@ class Image(Row):
     width: Pixels
     height: Pixels
     window: Window | None
-    modality: Literal["mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
+    modality: Modality
     source_id: SourceId
     patient: KeyedHash
     session: KeyedHash
@@ -50,6 +52,6 @@ class Input(Row):
         str, Meta(description='relative to the source; "" where the manifest held the pixels')
     ]
     image_id: Annotated[str, Meta(description='the stored image; "" where nothing was stored', max_length=64)]
-    status: Literal["stored", "duplicate", "quarantined", "failed"]
+    status: Status
     reason: Annotated[str, Meta(description='why it was not taken in, or a remark; "" for none')]
     remedy: Annotated[str, Meta(description='what can be done about it; "" for nothing')]

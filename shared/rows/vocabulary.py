@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import get_args
 
-from shared.rows.fields import Split
+from shared.rows.fields import Modality, Split
 
+UNKNOWN: Modality = "unknown"
 #: Modalities that the product knows by name.
-MODALITIES = ("mri", "ct", "endoscopy", "fundus", "histopathology")
-UNKNOWN = "unknown"
+MODALITIES: tuple[Modality, ...] = tuple(name for name in get_args(Modality) if name != UNKNOWN)
 #: Splits that an image or a question may belong to.
 SPLITS: tuple[Split, ...] = get_args(Split)
 _SPELLINGS = {

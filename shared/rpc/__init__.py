@@ -1,9 +1,1 @@
-"""gRPC, once for all services: servers, channels, errors, operations over the wire.
-
-A forked child that uses gRPC hangs, so fork support is switched off before gRPC is first imported; children are started as
-new programs.
-"""
-
-import os
-
-os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+"""gRPC, once for all services: servers, channels, callers and their rights, operations over the wire."""

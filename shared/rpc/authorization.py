@@ -5,7 +5,6 @@ Streams are decided when they begin. Health is open; without any auth setting no
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,13 +13,13 @@ from google.protobuf.message import Message
 
 from shared.errors import MedqError, PermissionDenied
 from shared.logs import get_audit_logger
+from shared.operations import ID
 from shared.rpc.callers import Authenticator
 from shared.rpc.interceptors import Interceptor, rewrapped
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
 _IDS = ("operation_id", "run_id")
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 
 
 def authorization_interceptors(service: str, auth: AuthSection) -> list[AuthorizationInterceptor]:
@@ -115,4 +114,4 @@ def _ids(request: Any) -> dict[str, str]:
     if not isinstance(request, Message):
         return {}
     named = {name: str(getattr(request, name, "")) for name in _IDS}
-    return {name: value for name, value in named.items() if _ID.fullmatch(value)}
+    return {name: value for name, value in named.items() if ID.fullmatch(value)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -92,6 +93,7 @@ class Channels:
         token_file = self._credentials.token_file
         self._token = BearerToken(token_file) if token_file else None
         self._open: dict[str, grpc.Channel] = {}
+        self._lock = threading.Lock()
 
     def __getitem__(self, service: str) -> grpc.Channel:
         """The channel of a service.
@@ -100,16 +102,17 @@ class Channels:
             InvalidArgument: No target is configured for it.
             FailedPrecondition: A token would go over the network in plaintext.
         """
-        if service not in self._open:
-            if service not in self.targets:
-                raise InvalidArgument(
-                    "No address is known for a service that is needed here.",
-                    field="targets",
-                    value=service,
-                    remedy=f'Add "{service}": "host:port" to the targets.',
-                )
-            self._open[service] = self._channel(self.targets[service])
-        return self._open[service]
+        if service not in self.targets:
+            raise InvalidArgument(
+                "No address is known for a service that is needed here.",
+                field="targets",
+                value=service,
+                remedy=f'Add "{service}": "host:port" to the targets.',
+            )
+        with self._lock:
+            if service not in self._open:
+                self._open[service] = self._channel(self.targets[service])
+            return self._open[service]
 
     def _channel(self, target: str) -> grpc.Channel:
         channel: grpc.Channel
@@ -131,9 +134,10 @@ class Channels:
 
     def close(self) -> None:
         """Close every channel."""
-        for channel in self._open.values():
-            channel.close()
-        self._open.clear()
+        with self._lock:
+            for channel in self._open.values():
+                channel.close()
+            self._open.clear()
 
     def __enter__(self) -> Channels:
         """Use as a context that closes at its end."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from shared.errors import InvalidArgument
+from shared.events.bus import LARGEST_INTEGER
 from shared.objects.store import digest_of
 
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}")  # a 64-bit number
@@ -32,6 +33,15 @@ def require_between(field: str, value: float, low: float, high: float) -> None:
         raise InvalidArgument(
             "The number is out of range.", field=field, value=value, remedy=f"Choose {low:g}..{high:g}."
         )
+
+
+def require_round(number: int) -> None:
+    """Refuse a round that an event could not carry.
+
+    Raises:
+        InvalidArgument: It is above 2**31 - 1.
+    """
+    require_between("round", number, 0, LARGEST_INTEGER)
 
 
 def require_text(field: str, value: str) -> None:

@@ -14,7 +14,7 @@ from grpc_status import rpc_status
 
 from shared.errors import MedqError, Unavailable
 from shared.logs import get_logger
-from shared.rpc.errors import STATUS_CODES, to_status, typed
+from shared.status import STATUS_CODES, to_status, typed
 from shared.telemetry import RPC_SECONDS
 
 if TYPE_CHECKING:  # the class is generic in the type stubs alone
@@ -101,11 +101,11 @@ class ErrorInterceptor(Interceptor):
         # `abort` itself raises a bare Exception, and a caller that has gone can be told nothing: leave both alone.
         if context.code() is not None or not context.is_active():
             raise error
-        told = typed(error)
+        known = typed(error)
         if not isinstance(error, MedqError):
-            trace = None if isinstance(told, Unavailable) else error  # of an outage one line says enough
-            self._log.error("call_failed", method=method, reason=told.reason, exc_info=trace)
-        context.abort_with_status(rpc_status.to_status(to_status(told)))
+            trace = None if isinstance(known, Unavailable) else error  # of an outage one line says enough
+            self._log.error("call_failed", method=method, reason=known.reason, exc_info=trace)
+        context.abort_with_status(rpc_status.to_status(to_status(known)))
 
     def _observe(self, began: float, context: Any, method: str) -> None:
         code = context.code() or grpc.StatusCode.OK

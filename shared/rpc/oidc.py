@@ -14,8 +14,8 @@ from shared.rpc.rights import Caller, Role
 from shared.settings import AuthSection
 
 _REQUIRED = ["exp", "iss", "aud", "sub"]
-#: What a caller is told of a token that was signed as it should be.
-_TOLD: Mapping[type[jwt.PyJWTError], tuple[str, str]] = {
+#: What a caller reads of a token that was signed as it should be.
+_REASONS: Mapping[type[jwt.PyJWTError], tuple[str, str]] = {
     jwt.ExpiredSignatureError: ("The token has expired.", "Get a new one from the issuer."),
     jwt.ImmatureSignatureError: ("The token does not hold yet.", "Compare the clocks of issuer and server."),
     jwt.InvalidAudienceError: (
@@ -56,8 +56,8 @@ class JwtVerifier:
         try:
             claims = self._claims(token)
         except jwt.PyJWTError as error:
-            told = next((_TOLD[cls] for cls in type(error).__mro__ if cls in _TOLD), None)
-            message, remedy = told or ("The token does not hold.", "Get a new one from the issuer.")
+            known = next((_REASONS[cls] for cls in type(error).__mro__ if cls in _REASONS), None)
+            message, remedy = known or ("The token does not hold.", "Get a new one from the issuer.")
             raise Unauthenticated(message, field=AUTHORIZATION, remedy=remedy) from None
         return Caller(str(claims["sub"])[:200], roles_in(claims, self._auth.roles_claim), "jwt")
 

@@ -12,12 +12,11 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from shared import operation_rows as rows
-from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, NotFound
+from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, NotFound, decode_error
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token, require_uri
-from shared.rpc.errors import from_reason
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0
@@ -168,7 +167,7 @@ def await_operation(
             operation = stub.WaitOperation(request).operation
         except grpc.RpcError as error:
             is_patient = time.monotonic() - last_answer < PATIENCE_SECONDS
-            if not (is_patient and isinstance(error, grpc.Call) and error.code() in _PASSING):
+            if not (is_patient and is_passing(error)):
                 raise
             time.sleep(1.0)  # as RetryInfo says
             continue
@@ -180,10 +179,17 @@ def await_operation(
             return _succeeded(operation)
 
 
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed later."""
+    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
+
+
 def _succeeded(operation: pb.Operation) -> pb.Operation:
     if operation.state == pb.OPERATION_STATE_CANCELLED:
         raise Cancelled("The operation was called off.", field="operation_id", value=operation.operation_id)
     if operation.state == pb.OPERATION_STATE_FAILED:
         failure = operation.failure
-        raise from_reason(failure.reason, failure.message, dict(failure.metadata))
+        raise decode_error(
+            {"reason": failure.reason, "message": failure.message, "metadata": failure.metadata}
+        )
     return operation

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 
+from shared.background import BackgroundLoop
 from shared.events.bus import BatchHandler, Event, Subscription
-from shared.events.loop import BackgroundLoop
 from shared.events.outbox import Outbox
+from shared.events.traces import handling
 from shared.operations import Operations
 from shared.telemetry import (
     EVENTS_HANDLED,
@@ -19,7 +20,6 @@ from shared.telemetry import (
     OPERATIONS_WAITING,
     OUTBOX_WAITING,
 )
-from shared.tracing import handling
 
 PERIOD_SECONDS = 10.0
 

@@ -16,12 +16,14 @@ from services.evaluation.adapters.model_deployment import ModelDeployment
 from services.evaluation.settings import VllmSection
 from services.training.adapters.job_process import REPOSITORY
 from services.training.adapters.kubernetes_manifest import job_manifest, service_manifest
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.settings import S3Section
 from tests.support.kubernetes_node import real_api, restricted_namespace
 
-JOB = TrainingJob(key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64)
+JOB = TrainingJob(
+    key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64, batch_size=8
+)
 FORMS = {
     "one_process": {},
     "gpus": {

@@ -19,8 +19,8 @@ from kubernetes import client, watch
 from services.training.adapters.job_process import JobProcess
 from services.training.adapters.kubernetes_launcher import KubernetesLauncher, kubernetes_launcher
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Cancelled
 from shared.objects.s3 import S3ObjectStore
 from shared.settings import S3Section

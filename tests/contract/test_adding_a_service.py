@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import sys, grpc
 from medq.triage.v1 import triage_pb2 as pb, triage_pb2_grpc as pb_grpc
 from medq.operations.v1 import operations_pb2 as ops, operations_pb2_grpc as ops_grpc
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
+from shared.status import from_rpc_error
 from shared.rpc.operations import await_operation
 channel = Channels({"triage": sys.argv[1]})["triage"]
 stub = pb_grpc.TriageServiceStub(channel)
@@ -46,6 +47,19 @@ def copy(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def _add_kind(copy: Path) -> None:
+    """Step 3, with the two lines that the page gives."""
+    page = (ROOT / "docs" / "adding-a-service.md").read_text(encoding="utf-8")
+    found = re.search(r"```python\n +(from .*)\n +(.*)\n +```", page)
+    assert found
+    path = copy / "shared" / "rows" / "kinds.py"
+    text = path.read_text(encoding="utf-8")
+    table = "KINDS: Mapping[str, Kind] = {\n"
+    assert table in text
+    text = text.replace("from shared.rows.training", f"{found[1]}\nfrom shared.rows.training")
+    path.write_text(text.replace(table, table + f"    {found[2]}\n"), encoding="utf-8")
+
+
 def _environment(copy: Path, **more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": f"{copy}:{copy / 'shared' / 'gen'}", **more}
 
@@ -59,6 +73,7 @@ def test_a_service_from_the_template_serves(copy: Path) -> None:
         check=True,
         capture_output=True,
     )
+    _add_kind(copy)
     target = "127.0.0.1:0"
     server = subprocess.Popen(
         [sys.executable, "-m", "services.triage"],
@@ -95,6 +110,16 @@ def _bound_target(server: subprocess.Popen[str]) -> str:
         if '"event": "serving"' in line:
             return str(json.loads(line)["target"])
     raise AssertionError("the server ended before it served")
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
+def test_what_is_written_passes_the_linter(copy: Path, command: list[str]) -> None:
+    shutil.copy(ROOT / "pyproject.toml", copy)
+    written = [path for path in add_service("triage", copy) if path.suffix == ".py"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, *written], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stdout
 
 
 def test_what_is_there_is_not_overwritten(copy: Path) -> None:

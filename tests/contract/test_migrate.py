@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from services.migrate import SCHEMAS, migrate
+from services.migrate import migrate
+from services.registry import REGISTRY
 from shared.database import create_engine
 from shared.errors import InvalidArgument
 from shared.settings import SERVICES
@@ -46,9 +47,9 @@ def test_the_command_says_what_it_did_and_the_second_time_there_is_nothing_to_do
     assert {line["schema"] for line in first} == {*SERVICES, "dbos"}
     assert [line["was"] for line in first if "was" in line] == ["nothing"] * len(SERVICES)
     assert all(line["was"] == line["now"] for line in second if "was" in line)
-    for schema in SCHEMAS:
-        engine = create_engine(url, schema=schema.name)
-        schema.require(engine, patience_seconds=0)
+    for name, entry in REGISTRY.items():
+        engine = create_engine(url, schema=name)
+        entry.schema.require(engine, patience_seconds=0)
         engine.dispose()
 
 

@@ -18,10 +18,10 @@ from shared.errors import Unavailable
 from shared.events.bus import Event, each
 from shared.events.sqlite import SqliteEventBus
 from shared.operations import OperationContext, Operations
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import postgres_database
 from tests.support.own_server import OwnServer, own_server
 from tests.support.servers import running, short_folder
@@ -69,7 +69,7 @@ def test_an_operation_goes_on_after_its_database_was_killed(server: OwnServer) -
         engine = database.engine(*SCHEMA.tables)
         bus = SqliteEventBus(folder / "events.sqlite")
         work = Annotating(OracleStore(engine))
-        operations = Operations("oracle", engine, {StartAnnotateRequest: work})
+        operations = Operations("oracle", engine, {StartAnnotateRequest: work}, owner="one", lease_seconds=30)
         name = "medq.operations.v1.OperationsService"
         service = Service("oracle", name, lambda _: None, operations, outbox=OUTBOX, engine=engine)
         settings = ServiceSettings(state_folder=folder, listen=f"unix:{folder}/o.sock", drain_seconds=0.2)

@@ -19,11 +19,11 @@ import pytest
 
 from infra.dev.deployment import MOST_REPLICAS
 from infra.dev.processes import log_of, pid_of
+from shared.settings import SERVICES
 from tests.support.finished_run import MEDQ, OneTurn, lasting
 from tests.support.medq_processes import Ended
 
 pytestmark = pytest.mark.timeout(500)
-SERVICES = ("controller", "embedding", "retrieval", "evaluation", "oracle", "training")
 REPLICAS = {"embedding": 2, "evaluation": 2}
 NAMES = [f"{name}-{number}" for name in SERVICES for number in range(1, REPLICAS.get(name, 1) + 1)]
 

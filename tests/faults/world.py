@@ -6,22 +6,23 @@ What a case remembers is its own: a database, a bucket, topics, folders.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 import grpc
 import sqlalchemy as sa
+from pydantic import SecretStr
 
+from services.migrate import MigrateSettings
+from services.registry import REGISTRY
 from shared.rpc.channels import Channels
-from shared.settings import SERVICES
+from shared.settings import SERVICES, KafkaSection, S3Section, environment_of
 from tests.support.real_servers import SERVERS
 from tests.support.tcp_proxy import TcpProxy
 
@@ -142,23 +143,24 @@ class World:
             process.kill()
 
     def _environment(self, service: str) -> dict[str, str]:
-        prefix = f"MEDQ_{service.upper()}_"
         wires = self.backends.wires
-        settings: Mapping[str, str] = {
-            "STATE_FOLDER": str(self._folder / service),
-            "LISTEN": self.targets[service],
-            "TARGETS": json.dumps(self.targets),
-            "DATABASE_URL": self.database_url,
-            "KAFKA__BOOTSTRAP": wires["kafka"].address,
-            "KAFKA__TOPIC_PREFIX": self.topic_prefix,
-            "KAFKA__SESSION_SECONDS": "6",
-            "S3__ENDPOINT": f"http://{wires['s3'].address}",
-            "S3__BUCKET": self.name.replace("_", "-"),
-            "S3__ACCESS_KEY": "medq",
-            "S3__SECRET_KEY": _SECRET,
-            "OWNER": f"{service}-0",
-        }
-        return {**os.environ, **{prefix + name: value for name, value in settings.items()}}
+        return os.environ | environment_of(
+            REGISTRY[service].settings,
+            state_folder=self._folder / service,
+            listen=self.targets[service],
+            targets=self.targets,
+            database_url=self.database_url,
+            kafka=KafkaSection(
+                bootstrap=wires["kafka"].address, topic_prefix=self.topic_prefix, session_seconds=6
+            ),
+            s3=S3Section(
+                endpoint=f"http://{wires['s3'].address}",
+                bucket=self.name.replace("_", "-"),
+                access_key="medq",
+                secret_key=SecretStr(_SECRET),
+            ),
+            owner=f"{service}-0",
+        )
 
     def _start(self, service: str) -> None:
         with (self._folder / f"{service}.log").open("ab") as log:
@@ -185,11 +187,11 @@ class World:
         done = subprocess.run(
             [sys.executable, "-m", "services.migrate"],
             cwd=ROOT,
-            env={**os.environ, "MEDQ_MIGRATE_DATABASE_URL": self.database_url},
+            env=os.environ | environment_of(MigrateSettings, database_url=self.database_url),
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         if done.returncode != 0:
-            raise RuntimeError(f"the migration failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"The migration failed: {done.stderr[-2000:]}")

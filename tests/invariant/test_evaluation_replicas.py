@@ -19,9 +19,11 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1.evaluation_pb2_grpc import EvaluationServiceStub
 from medq.operations.v1 import operations_pb2
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
+from services.evaluation.settings import EvaluationSettings
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
+from shared.settings import environment_of
 from tests.support.evaluation import put_image_set, put_model
 from tests.support.servers import short_folder
 
@@ -45,15 +47,16 @@ class Folder:
     def replica(
         self, name: str, **environment: str
     ) -> Iterator[tuple[subprocess.Popen[bytes], grpc.Channel]]:
-        settings = {
-            "STATE_FOLDER": str(self.folder),
-            "OWNER": name,
-            "LISTEN": f"unix:{self.folder}/{name}.sock",
-            "LEASE_SECONDS": str(LEASE_SECONDS),
-            "DRAIN_SECONDS": "0.2",
-            "BATCH_ANSWERS": "4",
-        }
-        own = {f"MEDQ_EVALUATION_{field}": value for field, value in settings.items()}
+        target = f"unix:{self.folder}/{name}.sock"
+        own = environment_of(
+            EvaluationSettings,
+            state_folder=self.folder,
+            owner=name,
+            listen=target,
+            lease_seconds=LEASE_SECONDS,
+            drain_seconds=0.2,
+            batch_answers=4,
+        )
         with (
             (self.folder / f"{name}.log").open("ab") as log,
             subprocess.Popen(
@@ -62,7 +65,7 @@ class Folder:
                 stdout=log,
                 stderr=log,
             ) as process,
-            Channels({name: settings["LISTEN"]}) as channels,
+            Channels({name: target}) as channels,
         ):
             try:
                 grpc.channel_ready_future(channels[name]).result(timeout=60)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from services.training.adapters.job_process import JobProcess, Workers
-from services.training.ports import TrainingProgress
-from services.training.spec import TrainingSpec
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingSpec
 from studies.tiny_model import build_tiny_checkpoint
 
 N_SAMPLES = 8
@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             {"from": "human", "value": "<image>\nIs this image dark?"},
             {"from": "gpt", "value": "A" * (1 + i % 3)},
         ]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
+        rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 

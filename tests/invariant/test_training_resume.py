@@ -10,9 +10,9 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import TrainerCallback
 
-from services.training.finetune import finetune
-from services.training.model_files import COMPLETE
-from services.training.spec import TrainingSpec
+from services.training.job.finetune import finetune
+from services.training.job.model_files import COMPLETE
+from services.training.job.spec import TrainingSpec
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
 
@@ -30,7 +30,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Image.fromarray(pixels).save(folder / f"{i}.png")
         question = "<image>\nIs this image dark?" + " A" * (i % 3)
         turns = [{"from": "human", "value": question}, {"from": "gpt", "value": "AB"[i % 2] * (1 + i % 2)}]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
+        rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     return folder
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from services.controller.domain.ledger import RESERVED, SETTLED, UNKNOWN, Cost, Limits
-from services.controller.ledger_store import METADATA, Ledger
+from services.controller.store.ledger import METADATA, Ledger
 from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition
 
 LIMIT = 12.0

@@ -22,11 +22,11 @@ from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs
 from shared.operation_rows import METADATA
 from shared.operations import Operations
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.rights import Role
 from shared.rpc.server import RunningServer, Service
 from shared.rpc.tokens import entry_text, new_token
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import sqlite_database
 
 GENERATED = Path(__file__).resolve().parents[2] / "shared" / "gen"
@@ -57,7 +57,7 @@ def guarded_server(folder: Path, **settings: object) -> Iterator[RunningServer]:
     """Serve on a free TCP port of this machine."""
     given = {"state_folder": folder, "listen": "127.0.0.1:0", "drain_seconds": 0.2, **settings}
     with sqlite_database(folder) as database, closing(SqliteEventBus(folder / "events.sqlite")) as bus:
-        operations = Operations("guarded", database.engine(METADATA), {})
+        operations = Operations("guarded", database.engine(METADATA), {}, owner="one", lease_seconds=30)
         service = Service("guarded", "medq.controller.v1.ControllerService", _register, operations)
         server = RunningServer(service, bus, ServiceSettings(**given))
         server.start()

@@ -7,14 +7,12 @@ at work until `release`; `fail` makes a step end with a typed failure; `empty` m
 from __future__ import annotations
 
 import io
-import json
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import grpc
 import numpy as np
+from msgspec.structs import replace
 from PIL import Image
 
 from medq.embedding.v1 import embedding_pb2_grpc
@@ -25,9 +23,17 @@ from medq.oracle.v1 import oracle_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2_grpc
 from medq.training.v1 import training_pb2_grpc
 from shared.errors import NotFound
-from shared.objects.dataset import read_manifest, write_dataset, write_rows
+from shared.objects.dataset import publish, read_object
+from shared.rows.annotation import Decision, KnownAnswer, Summary
+from shared.rows.benchmark import Item
+from shared.rows.evaluation import Answer, Score, Scores
+from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
+from shared.rows.images import Image as ImageRow
+from shared.rows.selection import Sample, Selection
+from shared.rows.training import Conversation, Dropped, Training
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.statistics import bootstrap_mean
+from tests.support.rows import build
 
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training")
 N_ITEMS = 8
@@ -131,93 +137,74 @@ class LoopServices(*_BASES):
         kind, files = getattr(self, f"_{name}")(request)
         if step in self.empty:
             files = {file: [] if file.endswith(".jsonl") else content for file, content in files.items()}
-        return put(self.objects, kind, files, seed=getattr(request, "round", 0))
+        counts = {"items": N_ITEMS, "failures": 1, "unscored": 0}
+        seed = getattr(request, "round", 0)
+        return publish(self.objects, kind, files, counts=counts, parents=[], configuration={}, seed=seed)
 
     def _ingest(self, request):
-        return "image-set", {"images.jsonl": [{"split": request.split}], "report.jsonl": []}
+        return "image-set", {"images.jsonl": [build(ImageRow, split=request.split)], "report.jsonl": []}
 
     def _benchmark(self, request):
-        return "benchmark", {"items.jsonl": [{"split": request.split}], "report.jsonl": []}
+        return "benchmark", {"items.jsonl": [build(Item, split=request.split)], "report.jsonl": []}
 
     def _import_known_answers(self, request):
-        return "known-answers", {"answers.jsonl": [{"benchmark": request.benchmark_uri}]}
+        return "known-answers", {"answers.jsonl": [build(KnownAnswer, item_id=request.benchmark_uri)]}
 
     def _import_model(self, request):
-        return "model", {"config.json": {}, "training.json": {"n_trained": 0}}
+        return "model", {"training.json": build(Training, n_steps=0)}
 
     def _evaluate(self, request):
         trained = self._n_trained(request.model_uri) if self.is_learning else 0
         rows = [
-            {
-                "arm": request.arm, "round": request.round, "seed": request.sampling.seed, "item_id": f"i{item}",
-                "source_id": f"s{item}", "modality": "mri" if item % 2 else "ct", "question_type": "what",
-                "attribute": "", "severity": "mild", "scope": "general", "run": run, "model": request.model_uri,
-                "split": "dev" if request.n_runs > 1 else "test", "answer": "A", "gold": "A", "choice": "A",
-                "scored": True, "correct": item < 2 + 3 * trained, "tokens": 1, "logprob_sum": -0.5,
-            }
+            build(
+                Answer, arm=request.arm, round=request.round, seed=request.sampling.seed, item_id=f"i{item}",
+                source_id=f"s{item}", modality="mri" if item % 2 else "ct", run=run, model=request.model_uri,
+                split="dev" if request.n_runs > 1 else "test", scored=True, correct=item < 2 + 3 * trained,
+            )
             for item in range(N_ITEMS)
             for run in range(request.n_runs)
         ]  # fmt: skip
-        overall = score(rows)
-        groups = {name: score([row for row in rows if row["modality"] == name]) for name in ("ct", "mri")}
-        scores = {"perception": {"overall": overall, "by_modality": groups}}
-        return "evaluation", {"answers.jsonl": rows, "scores.json": scores}
+        groups = {name: score([row for row in rows if row.modality == name]) for name in ("ct", "mri")}
+        perception = replace(build(Scores).perception, overall=score(rows), by_modality=groups)
+        return "evaluation", {"answers.jsonl": rows, "scores.json": build(Scores, perception=perception)}
 
     def _mine_failures(self, request):
-        image = put_image(self.objects)
+        image = put_image(self.objects).removeprefix("sha256:")
         return "failures", {
-            "failures.jsonl": [{"item_id": "i7", "error_rate": 1.0}],
+            "failures.jsonl": [build(Failure)],
             "capabilities.jsonl": [
-                {"capability": "modality:mri", "n_failures": 3, "n_items": 4, "error_rate": 0.75},
-                {"capability": "question_type:what", "n_failures": 3, "n_items": 8, "error_rate": 0.375},
+                build(CapabilityErrorRate, capability="modality:mri", n_items=4, error_rate=0.75),
+                build(CapabilityErrorRate, capability="question_type:what", n_items=8, error_rate=0.375),
             ],
-            "prototypes.jsonl": [
-                {"prototype_id": "p0", "size": 3, "members": ["i7"], "image_ids": [image.removeprefix("sha256:")],
-                 "profile": {"modality:mri": 1.0}},
-            ],
-        }  # fmt: skip
+            "prototypes.jsonl": [build(PrototypeRow, image_ids=(image,))],
+        }
 
     def _select_samples(self, request):
-        detail = {
-            "strategy": "failure_driven",
-            "requested": request.budget,
-            "selected": 1,
-            "reason": "",
-            "excluded": {},
-        }
-        return "selection", {"samples.jsonl": [{"sample_id": "x"}], "selection.json": detail}
+        detail = build(Selection, requested=request.budget, selected=1)
+        return "selection", {"samples.jsonl": [build(Sample)], "selection.json": detail}
 
     def _annotate(self, request):
-        route = "review" if request.policy.is_cold_start else "self"
-        rows = [
-            {
-                "decision_id": f"d{n}",
-                "route": route,
-                "expert_action": "accept" if route == "review" else "",
-                "simulated": True,
-            }
-            for n in range(3)
-        ]
-        summary = {"n": 3, "stopped": {"oracle": self.stopped, "expert": ""}}
-        return "decisions", {"decisions.jsonl": rows, "unanswered.jsonl": [], "summary.json": summary}
+        seen = {"route": "review", "expert_action": "accept"}
+        unseen = {"route": "self", "expert_action": ""}
+        told = seen if request.policy.is_cold_start else unseen
+        summary = build(Summary, stopped={"oracle": self.stopped, "expert": ""})
+        return "decisions", {
+            "decisions.jsonl": [build(Decision, decision_id=f"d{n}", **told) for n in range(3)],
+            "unanswered.jsonl": [],
+            "summary.json": summary,
+        }
 
     def _build_dataset(self, request):
-        return "dataset", {
-            "train.jsonl": [{"id": "a"}, {"id": "b"}],
-            "dropped.jsonl": [{"reason": "perceptual_hash"}],
-        }
+        samples = [build(Conversation, id=name) for name in ("a", "b")]
+        return "dataset", {"train.jsonl": samples, "dropped.jsonl": [build(Dropped)]}
 
     def _train(self, request):
-        told = {
-            "n_trained": self._n_trained(request.model_uri) + 1,
-            "arm": request.arm,
-            "seed": str(request.seed),
-        }
-        return "model", {"config.json": {}, "training.json": told}
+        settings = {"arm": request.arm, "seed": request.seed}
+        n_trained = self._n_trained(request.model_uri) + 1
+        return "model", {"training.json": build(Training, n_steps=n_trained, settings=settings)}
 
     def _n_trained(self, model_uri):
-        entry = read_manifest(self.objects, model_uri).files["training.json"]
-        return json.loads(self.objects.read_bytes("sha256:" + entry.sha256))["n_trained"]
+        return read_object(self.objects, model_uri, Training).n_steps
 
 
 def _starter(name):
@@ -256,26 +243,6 @@ def serve(services, folder):
     return server, dict.fromkeys(SERVICES, target)
 
 
-def put(objects, kind, files, seed=0):
-    """A stored dataset of rows and JSON objects."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for file, content in files.items():
-            if file.endswith(".jsonl"):
-                write_rows(folder / file, content)
-            else:
-                (folder / file).write_text(json.dumps(content, sort_keys=True))
-        return write_dataset(
-            objects,
-            kind,
-            folder,
-            counts={"items": N_ITEMS, "failures": 1, "unscored": 0},
-            parents=[],
-            configuration={},
-            seed=seed,
-        )
-
-
 def put_image(objects):
     """A stored grey PNG; its URI."""
     buffer = io.BytesIO()
@@ -286,9 +253,9 @@ def put_image(objects):
 def score(rows):
     """The score of answer rows."""
     found = bootstrap_mean(
-        [row["correct"] for row in rows],
-        [row["source_id"] for row in rows],
+        [row.correct for row in rows],
+        [row.source_id for row in rows],
         np.random.default_rng(0),
         n_resamples=50,
     )
-    return {"value": found.value, "low": found.low, "high": found.high, "n": found.n, "unscored": 0}
+    return Score(value=found.value, low=found.low, high=found.high, n=found.n, unscored=0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from services.training.model_files import store_model
+from services.training.job.model_files import store_model
 from shared.objects.dataset import write_dataset
 from shared.objects.store import ObjectStore
 from studies.tiny_model import build_tiny_checkpoint
@@ -30,7 +30,7 @@ def put_inputs(objects: ObjectStore, folder: Path) -> tuple[str, str]:
             {"from": "human", "value": "<image>\nIs this image dark?"},
             {"from": "gpt", "value": "AB"[i % 2]},
         ]
-        rows.append({"id": f"s{i}", "image": f"{i}.png", "conversations": turns})
+        rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "dataset" / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     model = store_model(objects, folder / "base", folder / "staging", parents=[], configuration={}, seed=0)
     dataset = write_dataset(

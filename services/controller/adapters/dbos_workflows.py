@@ -30,7 +30,7 @@ Workflow = Callable[[str, Durable], StepOutcome]
 
 
 class DbosWorkflows:
-    """Runs one function as durable workflows, each named by its run.
+    """The `Workflows` on DBOS: runs one function as durable workflows.
 
     Args:
         url: Database of the steps: `sqlite:////path`, whose tables are made here, or `postgresql://...` (see `migrate_steps`).
@@ -47,7 +47,7 @@ class DbosWorkflows:
         self._start: Callable[[str], object] | None = None
 
     def ensure_started(self, run_id: str) -> None:
-        """Start the workflow of a run, unless it has been started before; then it is taken up."""
+        """See `Workflows`."""
         from dbos import DBOS, SetWorkflowID
 
         start = self._launched()
@@ -56,7 +56,7 @@ class DbosWorkflows:
                 DBOS.start_workflow(start, run_id)
 
     def rewind(self, run_id: str) -> None:
-        """Have a workflow that has ended go on from the step that failed; one at work, or never started, stays as it is."""
+        """See `Workflows`."""
         from dbos import DBOS
 
         self._launched()
@@ -65,11 +65,7 @@ class DbosWorkflows:
             DBOS.rewind_workflow(run_id, start_step=_step_to_repeat(DBOS.list_workflow_steps(run_id)))
 
     def outcome(self, run_id: str) -> StepOutcome | None:
-        """What a started workflow gave; None while it is at work.
-
-        Raises:
-            Internal: It ended by an exception of ours.
-        """
+        """See `Workflows`."""
         from dbos import DBOS
 
         status = DBOS.get_workflow_status(run_id)
@@ -116,9 +112,8 @@ class DbosWorkflows:
                     }
                 )
 
-                def workflow(
-                    run_id: str,
-                ) -> StepOutcome:  # DBOS marks it, which a bound method does not allow
+                # DBOS marks the function, which a bound method does not allow.
+                def workflow(run_id: str) -> StepOutcome:
                     return self._run(run_id)
 
                 decorate = DBOS.workflow(name="closed_loop", max_recovery_attempts=_MAX_RECOVERIES)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from shared.rows.evaluation import Answer
 from shared.statistics import Interval, paired_bootstrap
 
 
@@ -26,16 +26,14 @@ class _Item:
     modality: str
 
 
-def paired_gains(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], *, seed: int
-) -> Gains:
+def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int) -> Gains:
     """Gains between two evaluations of the same benchmark.
 
     An item's score is the share of its scored answers that are right; an item with fewer than half of its answers scored, in
     either evaluation, is UNSCORED and in no gain.
 
     Args:
-        before: Rows of `answers.jsonl`: `item_id`, `source_id`, `modality`, `scored`, `correct`.
+        before: Every answer of the earlier model.
         after: Likewise, of the later model.
         seed: Of the resampling; the same for every modality.
 
@@ -64,14 +62,13 @@ def _gain(
     )
 
 
-def _items(rows: Sequence[Mapping[str, Any]]) -> dict[str, _Item]:
-    by_item: dict[str, list[Mapping[str, Any]]] = {}
-    for row in rows:
-        by_item.setdefault(row["item_id"], []).append(row)
+def _items(answers: Sequence[Answer]) -> dict[str, _Item]:
+    by_item: dict[str, list[Answer]] = {}
+    for answer in answers:
+        by_item.setdefault(answer.item_id, []).append(answer)
     found = {}
-    for item_id, answers in by_item.items():
-        scored = [bool(answer["correct"]) for answer in answers if answer["scored"]]
-        if scored and 2 * len(scored) >= len(answers):
-            first = answers[0]
-            found[item_id] = _Item(sum(scored) / len(scored), str(first["source_id"]), str(first["modality"]))
+    for item_id, own in by_item.items():
+        scored = [bool(answer.correct) for answer in own if answer.scored]
+        if scored and 2 * len(scored) >= len(own):
+            found[item_id] = _Item(sum(scored) / len(scored), own[0].source_id, own[0].modality)
     return found

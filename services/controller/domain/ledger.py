@@ -122,10 +122,8 @@ def require_within(
 
 def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
     """True once a limit is reached, so that no further round can be paid."""
-    is_usd_spent = limits.max_usd is not None and usd >= limits.max_usd
-    return is_usd_spent or (
-        limits.max_expert_seconds is not None and expert_seconds >= limits.max_expert_seconds
-    )
+    pairs = ((limits.max_usd, usd), (limits.max_expert_seconds, expert_seconds))
+    return any(limit is not None and spent >= limit for limit, spent in pairs)
 
 
 def totals(entries: Iterable[Entry]) -> dict[str, Any]:

@@ -45,9 +45,7 @@ class Regression:
     allowance: float
 
 
-def regression_gate(
-    gains: Mapping[str, Interval], *, allowance: float, allowances: Mapping[str, float] | None = None
-) -> tuple[Regression, ...]:
+def regression_gate(gains: Mapping[str, Interval], *, allowance: float) -> tuple[Regression, ...]:
     """The modalities for which the round may not be promoted.
 
     The estimate decides, not its limit: with few items a real loss is seldom certain, and a false alarm costs a round while a
@@ -56,18 +54,14 @@ def regression_gate(
     Args:
         gains: Modality to the paired gain of this round over the promoted model; one without a value is passed over.
         allowance: Largest loss that is tolerated, at least 0, in the unit of the scores; equal is tolerated.
-        allowances: Other allowances for some modalities.
 
     Returns: What lost too much, sorted by modality; empty where the round may be promoted.
-    Raises: InvalidArgument: an allowance is negative.
+    Raises: InvalidArgument: the allowance is negative.
     """
-    special = allowances or {}
-    for modality, value in {"": allowance, **special}.items():
-        if not value >= 0:
-            raise InvalidArgument("An allowance is not negative.", field=modality or "allowance", value=value)
-    lost = []
-    for modality, gain in sorted(gains.items()):
-        allowed = special.get(modality, allowance)
-        if gain.value is not None and -gain.value > allowed + 1e-12:
-            lost.append(Regression(modality, -gain.value, allowed))
-    return tuple(lost)
+    if not allowance >= 0:
+        raise InvalidArgument("An allowance is not negative.", field="allowance", value=allowance)
+    return tuple(
+        Regression(modality, -gain.value, allowance)
+        for modality, gain in sorted(gains.items())
+        if gain.value is not None and -gain.value > allowance + 1e-12
+    )

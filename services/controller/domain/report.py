@@ -11,11 +11,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import to_builtins
+
+from shared.rows.annotation import Decision, Summary
+from shared.rows.evaluation import Scores
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.selection import Selection
+from shared.rows.training import Dropped, Training
+
 Json = dict[str, Any]
 SCHEMA_VERSION = 1
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
-_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
+#: The keys of the section `data` that are paths.
+DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
 
 @dataclass(frozen=True)
@@ -24,23 +33,22 @@ class RoundFacts:
 
     Attributes:
         round: From 0; the model after so many trainings.
-        dev, test: `scores.json` of the evaluations.
-        failures: `capabilities`, `prototypes`: the rows; `counts` of the manifest.
-        selection: `selection.json`.
-        decisions: `rows` of `decisions.jsonl`; `summary`: `summary.json`.
-        dataset: `counts` of the manifest; `dropped`: the rows of `dropped.jsonl`.
-        training: `training.json`.
+        failure_counts, dataset_counts: `counts` of the manifests.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
 
     round: int
-    dev: Json | None = None
-    test: Json | None = None
-    failures: Json | None = None
-    selection: Json | None = None
-    decisions: Json | None = None
-    dataset: Json | None = None
-    training: Json | None = None
+    dev: Scores | None = None
+    test: Scores | None = None
+    capabilities: Sequence[CapabilityErrorRate] = ()
+    prototypes: Sequence[PrototypeRow] = ()
+    failure_counts: Mapping[str, int] | None = None
+    selection: Selection | None = None
+    decisions: Sequence[Decision] = ()
+    summary: Summary | None = None
+    dropped: Sequence[Dropped] = ()
+    dataset_counts: Mapping[str, int] | None = None
+    training: Training | None = None
     decision: Json | None = None
 
 
@@ -75,11 +83,6 @@ def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> J
     }
 
 
-def count(rows: Iterable[Mapping[str, Any]], key: str) -> dict[str, int]:
-    """How often each value of a key occurs; rows where it is empty are left out."""
-    return dict(sorted(Counter(str(row[key]) for row in rows if row.get(key)).items()))
-
-
 def _arm(arm: ArmFacts) -> Json:
     return {
         "strategy": arm.strategy,
@@ -93,63 +96,78 @@ def _round(facts: RoundFacts) -> Json:
     decision = facts.decision
     return {
         "round": facts.round,
-        "dev": facts.dev,
-        "test": facts.test,
+        "dev": to_builtins(facts.dev),
+        "test": to_builtins(facts.test),
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
-        "failures": None if facts.failures is None else _failures(facts.failures),
-        "selection": facts.selection,
-        "annotation": None if facts.decisions is None else _annotation(facts.decisions),
-        "dataset": None if facts.dataset is None else _dataset(facts.dataset),
+        "failures": _failures(facts),
+        "selection": to_builtins(facts.selection),
+        "annotation": _annotation(facts),
+        "dataset": _dataset(facts),
         "training": None if facts.training is None else _training(facts.training),
     }
 
 
-def _failures(facts: Json) -> Json:
+def _failures(facts: RoundFacts) -> Json | None:
+    counts = facts.failure_counts
+    if counts is None:
+        return None
     prototypes = [
         {
-            "prototype_id": row["prototype_id"],
-            "size": row["size"],
-            "image_ids": sorted(row["image_ids"])[:_IMAGES_PER_PROTOTYPE],
-            "profile": row["profile"],
+            "prototype_id": row.prototype_id,
+            "size": row.size,
+            "image_ids": sorted(row.image_ids)[:_IMAGES_PER_PROTOTYPE],
+            "profile": row.profile,
         }
-        for row in facts["prototypes"]
+        for row in facts.prototypes
     ]
     return {
-        "n_failures": facts["counts"]["failures"],
-        "n_items": facts["counts"]["items"],
-        "n_unscored": facts["counts"]["unscored"],
-        "capabilities": facts["capabilities"],
+        "n_failures": counts["failures"],
+        "n_items": counts["items"],
+        "n_unscored": counts["unscored"],
+        "capabilities": to_builtins(facts.capabilities),
         "n_prototypes": len(prototypes),
         "prototypes": prototypes,
     }
 
 
-def _annotation(facts: Json) -> Json:
+def _annotation(facts: RoundFacts) -> Json | None:
     """Routes and reviews; what they cost is in the ledger, not here."""
-    rows, summary = facts["rows"], facts["summary"]
+    rows, summary = facts.decisions, facts.summary
+    if summary is None:
+        return None
     return {
         "n_decisions": len(rows),
-        "n_simulated": sum(bool(row["simulated"]) for row in rows),
-        "routes": count(rows, "route"),
-        "actions": count(rows, "expert_action"),
-        **{key: summary.get(key) for key in ("review_share", "residual_error", "unanswered", "stopped")},
+        "n_simulated": sum(row.simulated for row in rows),
+        "routes": _count(row.route for row in rows),
+        "actions": _count(row.expert_action for row in rows),
+        "review_share": summary.review_share,
+        "residual_error": to_builtins(summary.residual_error),
+        "unanswered": summary.unanswered,
+        "stopped": summary.stopped,
     }
 
 
-def _dataset(facts: Json) -> Json:
-    counts = {f"n_{name}": n for name, n in facts["counts"].items() if name != "dropped"}
-    return {**counts, "dropped": count(facts["dropped"], "reason")}
+def _dataset(facts: RoundFacts) -> Json | None:
+    if facts.dataset_counts is None:
+        return None
+    counts = {f"n_{name}": n for name, n in facts.dataset_counts.items() if name != "dropped"}
+    return {**counts, "dropped": _count(row.reason for row in facts.dropped)}
 
 
-def _training(facts: Json) -> Json:
+def _training(training: Training) -> Json:
     """The numbers of a training, and the loss (nats) at its first and last logged step."""
-    losses = [point["loss"] for point in facts.get("loss_curve", [])]
+    losses = [point.loss for point in training.loss_curve]
     return {
-        **{key: value for key, value in facts.items() if isinstance(value, int | float)},
+        **{key: value for key, value in to_builtins(training).items() if isinstance(value, int | float)},
         "first_loss": losses[0] if losses else None,
         "last_loss": losses[-1] if losses else None,
     }
+
+
+def _count(values: Iterable[str]) -> dict[str, int]:
+    """How often each value occurs; the empty one is left out."""
+    return dict(sorted(Counter(value for value in values if value).items()))
 
 
 def _split_paths(configuration: Json) -> tuple[Json, Json]:
@@ -157,25 +175,17 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
     data = configuration["data"]
     settings = {
         **{key: value for key, value in configuration.items() if key != "model"},
-        "data": {key: value for key, value in data.items() if key not in _PATHS},
+        "data": {key: value for key, value in data.items() if key not in DATA_PATHS},
     }
-    return settings, {**{key: data[key] for key in _PATHS}, "model": configuration["model"]}
+    return settings, {**{key: data[key] for key in DATA_PATHS}, "model": configuration["model"]}
 
 
 def _simulated(configuration: Json) -> list[Json]:
     section = configuration["annotate"]
-    text = configuration["data"]["simulated_images"]
-    images: list[Json] = [{"part": "images", "accuracy": None, "text": text}] if text else []
-    return [
-        *images,
-        {
-            "part": "oracle",
-            "accuracy": section["simulated_oracle_accuracy"],
-            "text": "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate.",
-        },
-        {
-            "part": "expert",
-            "accuracy": section["simulated_expert_accuracy"],
-            "text": "The expert is simulated, and so is the expert's time: no person has seen an image.",
-        },
-    ]
+    oracle, expert = section["simulated_oracle_accuracy"], section["simulated_expert_accuracy"]
+    parts = (
+        ("images", None, configuration["data"]["simulated_images"]),
+        ("oracle", oracle, "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate."),
+        ("expert", expert, "The expert is simulated, and so is the expert's time: no person has seen an image."),
+    )  # fmt: skip
+    return [{"part": part, "accuracy": accuracy, "text": text} for part, accuracy, text in parts if text]

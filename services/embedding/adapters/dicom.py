@@ -23,18 +23,23 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import (
-    UNKNOWN,
     DecodedImage,
     Quarantined,
-    Window,
     apply_window,
     drop_equal_channels,
     stretch_min_max,
     to_bytes,
 )
 from shared.errors import InvalidArgument, MedqError
+from shared.rows.images import Window, WindowFunction
+from shared.rows.vocabulary import UNKNOWN
 
 MAGIC, MAGIC_OFFSET = b"DICM", 128
+_WINDOWS: dict[str, WindowFunction] = {
+    "LINEAR": "linear",
+    "LINEAR_EXACT": "linear_exact",
+    "SIGMOID": "sigmoid",
+}
 _MODALITIES = {"CT": "ct", "MR": "mri", "OP": "fundus", "ES": "endoscopy", "SM": "histopathology"}
 #: Devices that write text into the picture: without the tag they are not trusted.
 _WRITING_MODALITIES = frozenset({"US", "IVUS", "SC", "OT"})
@@ -149,11 +154,9 @@ def declared_window(dataset: pydicom.Dataset) -> Window | None:
     if center in (None, "") or width in (None, ""):
         return None
     center, width = (value if isinstance(value, float | int) else value[0] for value in (center, width))
-    function = str(dataset.get("VOILUTFunction", None) or "LINEAR").lower()
-    window = Window(function, float(center), float(width))
-    is_known = function in ("linear", "linear_exact", "sigmoid")
+    function = _WINDOWS.get(str(dataset.get("VOILUTFunction", None) or "LINEAR").upper())
     is_usable = math.isfinite(center) and math.isfinite(width) and float(width) >= 1.0
-    return window if is_known and is_usable else None
+    return Window(function, float(center), float(width)) if function and is_usable else None
 
 
 def quiet_pydicom() -> None:

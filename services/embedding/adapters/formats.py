@@ -27,3 +27,12 @@ def decode_image(data: bytes, key: bytes) -> DecodedImage | Quarantined:
     raise InvalidArgument(
         "The content is not an image that is read here.", remedy="Use PNG, JPEG, TIFF or single-frame DICOM."
     )
+
+
+class FileFormats:
+    """The `ImageFormats` of this product: PNG, JPEG, TIFF and DICOM in, PNG stored."""
+
+    decode = staticmethod(decode_image)
+    encode = staticmethod(images.encode_png)
+    load = staticmethod(images.read_png)
+    perceptual_hash = staticmethod(images.perceptual_hash)

@@ -11,68 +11,19 @@ import base64
 import binascii
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
+from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
 #: Largest image file, in bytes.
 MOST_BYTES = 256 * 1024 * 1024
 _LONGEST_REFERENCE = 64  # characters; a base64 picture is longer
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One input.
-
-    Attributes:
-        name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
-        path: The file, or None where the manifest holds the picture itself.
-        content: The picture in base64, where there is no file.
-        image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
-        fault: Why it cannot be read at all; "" where that is not yet known.
-        modality, source_id, patient_id, session_id, licence, split: As the manifest says, "" where it does
-        not.
-    """
-
-    name: str
-    path: Path | None = None
-    content: str = ""
-    image_path: str = ""
-    fault: str = ""
-    modality: str = ""
-    source_id: str = ""
-    patient_id: str = ""
-    session_id: str = ""
-    licence: str = ""
-    split: str = ""
-
-    @property
-    def picture(self) -> str:
-        """The same for entries that name the same file or hold the same text."""
-        return str(self.path) if self.path is not None else self.content
-
-    def read(self) -> bytes:
-        """The bytes of the image file.
-
-        Raises:
-            InvalidArgument: unreadable, too large, or not base64.
-        """
-        if self.fault:
-            raise InvalidArgument(self.fault, remedy="Correct the manifest's row.")
-        if self.path is None:
-            return _decode(self.content)
-        try:
-            if self.path.stat().st_size > MOST_BYTES:
-                remedy = f"Keep each below {MOST_BYTES >> 20} MiB."
-                raise InvalidArgument("The file is too large.", remedy=remedy)
-            return self.path.read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: NUL in the path
-            raise InvalidArgument("The file cannot be read.", remedy="Is it there, and readable?") from error
 
 
 def list_entries(source: Path) -> list[Entry]:
@@ -96,6 +47,25 @@ def list_entries(source: Path) -> list[Entry]:
             "The source names no image.", field="source_uri", value=source.name, remedy=remedy
         )
     return entries
+
+
+def read_entry(entry: Entry) -> bytes:
+    """The bytes of an entry's image file.
+
+    Raises:
+        InvalidArgument: Unreadable, too large, or not base64.
+    """
+    if entry.fault:
+        raise InvalidArgument(entry.fault, remedy="Correct the manifest's row.")
+    if entry.path is None:
+        return _decode(entry.content)
+    try:
+        if entry.path.stat().st_size > MOST_BYTES:
+            remedy = f"Keep each below {MOST_BYTES >> 20} MiB."
+            raise InvalidArgument("The file is too large.", remedy=remedy)
+        return entry.path.read_bytes()
+    except (OSError, ValueError) as error:  # ValueError: NUL in the path
+        raise InvalidArgument("The file cannot be read.", remedy="Is it there, and readable?") from error
 
 
 def _from_folder(folder: Path) -> list[Entry]:
@@ -204,3 +174,10 @@ def _decode(content: str) -> bytes:
     except (binascii.Error, ValueError) as error:
         remedy = "Write the picture in base64, or name its file in image_path."
         raise InvalidArgument("The image column is not base64.", remedy=remedy) from error
+
+
+class FileSource:
+    """An `ImageSource` on this machine's disk."""
+
+    entries = staticmethod(list_entries)
+    read = staticmethod(read_entry)

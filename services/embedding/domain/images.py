@@ -13,39 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidArgument
+from shared.rows.images import Window
+from shared.rows.vocabulary import UNKNOWN
 
-#: Modalities that the product knows by name.
-MODALITIES = ("mri", "ct", "endoscopy", "fundus", "histopathology")
-UNKNOWN = "unknown"
 #: Shortest side of an image whose quality can be told, in pixels.
 SHORTEST_SIDE = 16
-#: Splits that an image may belong to.
-SPLITS = ("pool", "dev", "test", "replay")
-_SPELLINGS = {
-    "mr": "mri",
-    "magnetic resonance imaging": "mri",
-    "computed tomography": "ct",
-    "endoscopic": "endoscopy",
-    "fundus photography": "fundus",
-    "pathology": "histopathology",
-    "histology": "histopathology",
-}
-
-
-@dataclass(frozen=True)
-class Window:
-    """Which grey levels became 0..255.
-
-    Attributes:
-        function: "linear", "linear_exact" or "sigmoid" (DICOM PS3.3 C.11.2.1), "lut" (a table of the file)
-            or "minmax" (the file says
-            nothing: its smallest value became 0, its largest 255).
-        center, width: In the values of the file after rescale; None for "lut".
-    """
-
-    function: str
-    center: float | None = None
-    width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,13 +44,6 @@ class Quarantined:
 
     reason: str
     remedy: str
-
-
-def name_modality(text: str) -> str:
-    """The product's name of a modality as people write it; "unknown" for anything else, and for nothing."""
-    plain = text.strip().lower().replace("_", " ")
-    plain = _SPELLINGS.get(plain, plain)
-    return plain if plain in MODALITIES else UNKNOWN
 
 
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -9,7 +9,7 @@ import grpc
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.oracle.ports import LedgerEntry
-from shared.rpc.errors import from_rpc_error
+from shared.status import from_rpc_error
 
 
 class ControllerLedger:

@@ -1,4 +1,4 @@
-"""What both Qdrant adapters do alike: how an image is a point, what is checked before it is stored, the exact rule of Eq. 2."""
+"""What both Qdrant adapters do alike: how an image is a point, what is checked before it is stored."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import numpy as np
 
-from services.retrieval.ports import Hit, IndexedImage, Match, Vectors
+from services.retrieval.ports import Hit, IndexedImage, Vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 
 #: What searches filter by; each costs 0.2 s and 25 MB when an index is made.
@@ -22,7 +22,7 @@ FIRST_LIMIT = 1024
 #: Candidates that a walk through the graph keeps. Of 1,000,000 images 512 find 99.9% of the nearest ten, but only 92% of those
 #: of one modality where most queries are of another, far from all of them; 2,048 find 99% (`python -m benchmarks.retrieval`).
 _CANDIDATES, _CANDIDATES_OF_A_MODALITY = 512, 2_048
-#: The engine's scores may differ from numpy's in the last bit: it is asked for a little more, and the exact rule is applied here.
+#: The engine's scores may differ from numpy's in the last bit: it is asked for a little more, and `domain.similarity` decides.
 SCORE_MARGIN = 1e-5
 _NAMESPACE = UUID("8f6f1c53-6c0e-5d0b-9a55-9a1d64f2a0c7")
 _NORM_TOLERANCE = 1e-3
@@ -62,10 +62,10 @@ class Space:
 def require_unit_rows(images: Sequence[IndexedImage], vectors: Vectors) -> None:
     """InvalidArgument where there is not one vector of unit norm an image."""
     if vectors.ndim != 2 or len(vectors) != len(images) or vectors.shape[1] == 0:
-        raise InvalidArgument("one vector an image is needed", field="vectors", value=vectors.shape)
+        raise InvalidArgument("One vector an image is needed.", field="vectors", value=vectors.shape)
     norms = np.linalg.norm(vectors, axis=1)
     if not np.all(np.abs(norms - 1.0) <= _NORM_TOLERANCE):  # NaN is refused too
-        raise InvalidArgument("the rows are not of unit norm", field="vectors", value=float(norms[0]))
+        raise InvalidArgument("The rows are not of unit norm.", field="vectors", value=float(norms[0]))
 
 
 def point_id(image_id: str, split: str) -> str:
@@ -82,17 +82,6 @@ def parts(ids: Sequence[str]) -> Iterator[Sequence[str]]:
 def candidates(modality: str) -> int:
     """How many candidates an interactive search keeps, of one modality or ("") of all."""
     return _CANDIDATES_OF_A_MODALITY if modality else _CANDIDATES
-
-
-def matches(found: Iterable[tuple[int, str, float]], tau: float) -> list[Match]:
-    """Eq. 2: of (prototype, image, similarity), sorted by prototype, each image's best strictly above tau; sorted by image."""
-    threshold = np.float32(tau)
-    best: dict[str, Match] = {}
-    for prototype, image_id, similarity in found:
-        is_nearer = image_id not in best or similarity > best[image_id].similarity
-        if similarity > threshold and is_nearer:
-            best[image_id] = Match(image_id, prototype, similarity)
-    return [best[image_id] for image_id in sorted(best)]
 
 
 def hits(found: Iterable[tuple[Mapping[str, Any], float]], limit: int) -> list[Hit]:

@@ -24,12 +24,12 @@ from services.retrieval.adapters.points import (
     Space,
     candidates,
     hits,
-    matches,
     parts,
     point_id,
     require_unit_rows,
 )
-from services.retrieval.ports import Hit, IndexedImage, Match, Vectors
+from services.retrieval.domain.similarity import Match, neighbourhood
+from services.retrieval.ports import Hit, IndexedImage, Vectors
 
 #: Points after which the write-ahead log is emptied into the segments, so that it stays short.
 _FLUSH_EVERY = 20_000
@@ -93,7 +93,7 @@ class QdrantEdgeIndex:
             for j, prototype in enumerate(prototypes)
             for image_id, similarity in self._all_above(prototype, tau - SCORE_MARGIN, split)
         )
-        return matches(found, tau)
+        return neighbourhood(found, tau)
 
     def search(self, vector: Vectors, limit: int, *, modality: str = "", split: str = "") -> list[Hit]:
         """See the port."""

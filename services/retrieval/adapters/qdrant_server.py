@@ -20,14 +20,14 @@ from services.retrieval.adapters.points import (
     Space,
     candidates,
     hits,
-    matches,
     parts,
     point_id,
     require_unit_rows,
 )
 from services.retrieval.adapters.qdrant_collection import QdrantCollection
 from services.retrieval.adapters.qdrant_connection import typed_errors
-from services.retrieval.ports import Hit, IndexedImage, Match, Vectors
+from services.retrieval.domain.similarity import Match, neighbourhood
+from services.retrieval.ports import Hit, IndexedImage, Vectors
 from services.retrieval.settings import QdrantSection
 
 #: Points that the answers to one batch of exact queries may hold together.
@@ -97,7 +97,7 @@ class QdrantServerIndex:
                 for j in sorted(above)
                 for point in above[j]
             )
-            return matches(found, tau)
+            return neighbourhood(found, tau)
 
     def search(self, vector: Vectors, limit: int, *, modality: str = "", split: str = "") -> list[Hit]:
         """See the port."""

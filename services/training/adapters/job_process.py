@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from services.training.job_log import read_error, read_progress
-from services.training.ports import TrainingProgress
-from services.training.spec import TrainingSpec, read_spec
-from shared.errors import Cancelled, Internal, MedqError
+from services.training.job.log import TrainingProgress, read_progress
+from services.training.job.spec import TrainingSpec, read_spec
+from shared.errors import Cancelled, Internal, MedqError, decode_error
 
 PROGRAM = "services.training.job"
 REPOSITORY = Path(__file__).parents[3]
@@ -81,8 +80,9 @@ class JobProcess:
         log_path = spec.output_folder / "log.txt"
         with log_path.open("ab") as log, spec.progress_file.open("rb") as progress:
             progress.seek(0, os.SEEK_END)
+            command, environment = self._command(spec_path), self._environment()
             with subprocess.Popen(
-                self._command(spec_path), cwd=REPOSITORY, stdout=log, stderr=log
+                command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log
             ) as process:
                 try:
                     _follow(process, progress, on_progress, is_cancelled)
@@ -98,6 +98,13 @@ class JobProcess:
             return [self._python, "-m", PROGRAM, spec, "--parent", str(os.getpid())]
         torchrun = [self._python, "-m", "torch.distributed.run", *self._workers.arguments()]
         return [*torchrun, "-m", PROGRAM, spec]
+
+    def _environment(self) -> dict[str, str]:
+        """A single process sees one GPU: the trainer would put `batch_size` samples of a step on each that it sees."""
+        if self._workers is not None:
+            return dict(os.environ)
+        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+        return os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """End what is still running; `torchrun` is asked first, for it has workers to end."""
@@ -119,7 +126,7 @@ def _follow(
     while not has_ended:
         if is_cancelled():
             raise Cancelled(
-                "The training was called off", remedy="start it again: it goes on from its checkpoint"
+                "The training was called off.", remedy="Start it again: it goes on from its checkpoint."
             )
         try:
             process.wait(timeout=POLL_SECONDS)
@@ -142,9 +149,9 @@ def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:
 def _failure(spec: TrainingSpec, code: int, log_path: Path) -> MedqError:
     """The error that the child wrote down, or one with the end of its log."""
     if spec.error_file.is_file():
-        return read_error(json.loads(spec.error_file.read_text(encoding="utf-8")))
+        return decode_error(json.loads(spec.error_file.read_text(encoding="utf-8")))
     tail = log_path.read_bytes()[-LOG_TAIL_BYTES:].decode("utf-8", errors="replace")
     return Internal(
-        f"The training process ended with code {code} and no result; its log ends with: {tail.strip()}",
-        remedy="start it again: it goes on from its checkpoint; a negative code is a signal (-9: often too little memory)",
+        f"The training process ended with code {code} and no result. Its log ends with: {tail.strip()}",
+        remedy="Start it again: it goes on from its checkpoint. A negative code is a signal (-9: often too little memory).",
     )

@@ -15,8 +15,8 @@ from services.training.adapters.kubernetes_manifest import (
     key_label,
     service_manifest,
 )
+from services.training.job.spec import TrainingJob
 from services.training.settings import TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Conflict, InvalidArgument, NotFound
 from shared.kubernetes_api import REQUEST_SECONDS, typed_errors
 
@@ -72,9 +72,8 @@ class TrainingJobs:
     """
 
     def __init__(self, api: client.ApiClient, settings: TrainingSettings) -> None:
-        self._batch: Any = client.BatchV1Api(
-            api
-        )  # takes manifests as dictionaries, which its types do not say
+        # Any: both take manifests as dictionaries, which their types do not say.
+        self._batch: Any = client.BatchV1Api(api)
         self._core: Any = client.CoreV1Api(api)
         self._settings = settings
         self._namespace = settings.kubernetes.namespace
@@ -93,7 +92,7 @@ class TrainingJobs:
         """Make the Job that comes after another one, and goes on from its checkpoint; one that is there is taken.
 
         Raises:
-            InvalidArgument, PermissionDenied: the API server refuses the manifest.
+            InvalidArgument, PermissionDenied: The API server refuses the manifest.
         """
         number = 1 if after is None else after.number + 1
         checkpoint_uri = "" if after is None else after.checkpoint_uri

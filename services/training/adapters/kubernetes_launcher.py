@@ -1,8 +1,8 @@
 """`TrainingLauncher` as Kubernetes Jobs.
 
-One Job is one attempt. Its pods tell of steps, checkpoints and the result on their log (`services/training/pod.py`); the
-launcher notes the newest checkpoint on the Job. When a pod is killed the Job fails, and the launcher makes the next one, which
-goes on from there. Jobs are labelled with the training's key: a service that was restarted finds the one that runs.
+One Job is one attempt. Its pods (`kubernetes_pod.py`) tell of steps, checkpoints and the result on their log; the launcher notes
+the newest checkpoint on the Job. When a pod is killed the Job fails, and the launcher makes the next one, which goes on from
+there. Jobs are labelled with the training's key: a service that was restarted finds the one that runs.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from services.training.adapters.kubernetes_jobs import FAILURE_ANNOTATION, TrainingJobs
 from services.training.adapters.kubernetes_watch import JobWatch
-from services.training.ports import TrainingProgress
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Internal, InvalidArgument, MedqError
 from shared.kubernetes_api import connect
 from shared.logs import get_logger
@@ -42,8 +42,8 @@ class KubernetesLauncher:
         """Run the job, or follow the Job that runs it already; see `TrainingLauncher.run`.
 
         Raises:
-            FailedPrecondition: its pods got no node or no image in time.
-            Unavailable: the API server was away for long; the Job goes on, and the next call follows it.
+            FailedPrecondition: Its pods got no node or no image in time.
+            Unavailable: The API server was away for long; the Job goes on, and the next call follows it.
         """
         attempt = self._jobs.newest(job.key)
         is_over = attempt is not None and attempt.is_reported and attempt.state == "failed"
@@ -69,7 +69,7 @@ class KubernetesLauncher:
             f"The training lost its pods {self._section.attempts} times; the last time: {watch.why}",
             field="job",
             value=attempt.name,
-            remedy="start it again: it goes on from its checkpoint; OOMKilled asks for more memory",
+            remedy="Start it again: it goes on from its checkpoint. OOMKilled asks for more memory.",
         )
 
 
@@ -77,8 +77,8 @@ def kubernetes_launcher(settings: TrainingSettings) -> KubernetesLauncher:
     """The launcher that the settings ask for.
 
     Raises:
-        InvalidArgument: no image is named, or no object store that pods can reach.
-        FailedPrecondition: the cluster cannot be reached.
+        InvalidArgument: No image is named, or no object store that pods can reach.
+        FailedPrecondition: The cluster cannot be reached.
     """
     section = settings.kubernetes
     for field, value in (("kubernetes.image", section.image), ("s3.endpoint", settings.s3.endpoint)):

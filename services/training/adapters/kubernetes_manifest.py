@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
+from shared.settings import S3Section, environment_of
 
 Manifest = dict[str, Any]
 
@@ -127,7 +129,7 @@ def _container(arguments: list[str], settings: TrainingSettings) -> Manifest:
         "name": "training",
         "image": section.image,
         "imagePullPolicy": section.image_pull_policy,
-        "command": ["python", "-m", "services.training.pod"],
+        "command": ["python", "-m", "services.training.adapters.kubernetes_pod"],
         "args": arguments,
         "env": _environment(settings),
         "envFrom": [
@@ -150,18 +152,19 @@ def _container(arguments: list[str], settings: TrainingSettings) -> Manifest:
 def _environment(settings: TrainingSettings) -> list[Manifest]:
     """What the pod needs to know of the service's settings, but for secrets, which it takes from where they lie."""
     section, store = settings.kubernetes, settings.s3
-    plain = {
-        "HOME": "/tmp",
-        "MEDQ_TRAINING_STATE_FOLDER": SCRATCH,
-        "MEDQ_TRAINING_DEVICE": settings.device,
-        "MEDQ_TRAINING_N_TORCH_THREADS": str(settings.n_torch_threads),
-        "MEDQ_TRAINING_S3__ENDPOINT": store.endpoint,
-        "MEDQ_TRAINING_S3__BUCKET": store.bucket,
-        "MEDQ_TRAINING_S3__PREFIX": store.prefix,
-        "MEDQ_TRAINING_S3__REGION": store.region,
-    }
-    if section.ca_secret:
-        plain["MEDQ_TRAINING_S3__CA_FILE"] = f"{_CA_FOLDER}/ca.crt"
+    plain = {"HOME": "/tmp"} | environment_of(
+        TrainingSettings,
+        state_folder=SCRATCH,
+        device=settings.device,
+        n_torch_threads=settings.n_torch_threads,
+        s3=S3Section(
+            endpoint=store.endpoint,
+            bucket=store.bucket,
+            prefix=store.prefix,
+            region=store.region,
+            ca_file=Path(_CA_FOLDER, "ca.crt") if section.ca_secret else None,
+        ),
+    )
     environment: list[Manifest] = [{"name": name, "value": value} for name, value in plain.items()]
     for name, place in sorted(section.env_from_secret_keys.items()):
         secret, _, key = place.partition("/")

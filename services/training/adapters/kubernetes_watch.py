@@ -8,10 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from services.training.adapters.kubernetes_jobs import Attempt, PodState, TrainingJobs
-from services.training.job_log import messages, read_error, read_progress
-from services.training.ports import TrainingProgress
+from services.training.job.log import TrainingProgress, messages, read_progress
 from services.training.settings import KubernetesSection
-from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable
+from shared.errors import Cancelled, FailedPrecondition, Internal, Unavailable, decode_error
 
 #: How long the API server may be away before a Job that cannot be watched is left alone.
 OUTAGE_SECONDS = 900.0
@@ -63,18 +62,18 @@ class JobWatch:
         Returns: The URI of the model; None where the Job was lost, and another may go on.
 
         Raises:
-            MedqError: what the job told, or `Internal` with the end of its log where it died of itself.
-            Cancelled: it was called off; the Job is deleted.
-            FailedPrecondition: its pods got no node or no image in time; the Job is deleted.
-            Unavailable: the API server was away for too long; the Job goes on.
+            MedqError: What the job told, or `Internal` with the end of its log where it died of itself.
+            Cancelled: It was called off; the Job is deleted.
+            FailedPrecondition: Its pods got no node or no image in time; the Job is deleted.
+            Unavailable: The API server was away for too long; the Job goes on.
         """
         while not self._has_ended():
             next_look = time.monotonic() + self._section.poll_seconds
             while time.monotonic() < next_look:
                 if is_cancelled():
                     self._jobs.delete(self.attempt.name)
-                    remedy = "start it again; a Job that was called off leaves no checkpoint"
-                    raise Cancelled("The training was called off", remedy=remedy)
+                    remedy = "Start it again; a Job that was called off leaves no checkpoint."
+                    raise Cancelled("The training was called off.", remedy=remedy)
                 time.sleep(min(_ASK_SECONDS, self._section.poll_seconds))
         if self._result:
             return self._result
@@ -126,7 +125,7 @@ class JobWatch:
     def _require_start(self, now: float) -> None:
         """
         Raises:
-            FailedPrecondition: no pod has begun in time.
+            FailedPrecondition: No pod has begun in time.
         """
         if now - self._begun <= self._section.start_seconds:
             return
@@ -142,15 +141,18 @@ class JobWatch:
     def _raise_own_failure(self) -> None:
         """Raise what a Job failed of by itself; one whose pods were taken from it has none, and `why` says so."""
         logs = {pod.name: self._jobs.log(pod.name, tail_lines=TAIL_LINES) for pod in self._pods}
-        told = [
-            read_error(content) for log in logs.values() for kind, content in messages(log) if kind == "error"
+        errors = [
+            decode_error(content)
+            for log in logs.values()
+            for kind, content in messages(log)
+            if kind == "error"
         ]
-        for error in sorted(told, key=lambda error: error.reason in _PASSING):
+        for error in sorted(errors, key=lambda error: error.reason in _PASSING):
             if error.reason not in _PASSING:
                 raise error
             self.why = error.message
         killed = [pod.why for pod in self._pods if pod.was_killed]
-        if told or killed or not self._pods:
+        if errors or killed or not self._pods:
             self.why = self.why or next(iter(killed), "its pods are gone")
             return
         whys = {pod.name: pod.why for pod in self._pods if pod.why and not pod.why.startswith("Completed")}
@@ -160,5 +162,5 @@ class JobWatch:
             f"The training's pod {name} ended without a result, {whys.get(name, '')}; its log ends with: {tail}",
             field="job",
             value=self.attempt.name,
-            remedy="start it again: it goes on from its checkpoint",
+            remedy="Start it again: it goes on from its checkpoint.",
         )

@@ -10,9 +10,10 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from services.training.model_files import store_model
-from services.training.ports import TrainingProcess, TrainingProgress
-from services.training.spec import Optimisation, TrainingJob, TrainingSpec
+from services.training.job.log import TrainingProgress
+from services.training.job.model_files import store_model
+from services.training.job.spec import Optimisation, TrainingJob, TrainingSpec
+from services.training.ports import TrainingProcess
 from shared.errors import Conflict
 from shared.objects.dataset import materialize
 from shared.objects.store import ObjectStore

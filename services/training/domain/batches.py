@@ -10,14 +10,14 @@ def share_step(batch_size: int, gradient_accumulation: int, n_processes: int) ->
 
     Args:
         batch_size: Most samples of one forward pass, at least 1.
-        gradient_accumulation: Forward passes of one step in one process, at least 1.
+        gradient_accumulation: Forward passes of one step where one process does them all, at least 1.
         n_processes: At least 1.
 
     Returns: Samples of one forward pass and forward passes of one step, of each process. The first is the largest divisor of
         the process's share that `batch_size` allows.
 
     Raises:
-        InvalidArgument: the step's samples cannot be shared evenly.
+        InvalidArgument: The step's samples cannot be shared evenly.
     """
     if n_processes == 1:
         return batch_size, gradient_accumulation

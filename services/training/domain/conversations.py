@@ -1,22 +1,21 @@
-"""One row of a LLaVA/ShareGPT file as a training sample: one image, one question, one answer."""
+"""A conversation of a LLaVA/ShareGPT file as a training sample: one image, one question, one answer."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.errors import InvalidArgument
+from shared.rows.training import Conversation
 
 IMAGE_PLACEHOLDER = "<image>"
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one training step sees of a row.
+    """What one training step sees of a conversation.
 
     Args:
-        sample_id: The row's `id`.
+        sample_id: The conversation's `id`.
         image: Path of the image, relative to the image folder.
         question: What the model is asked, without the image placeholder.
         answer: What it should answer.
@@ -28,42 +27,27 @@ class Sample:
     answer: str
 
 
-def parse_row(row: Mapping[str, Any], line: int) -> Sample:
-    """Read a row of `train.jsonl`.
-
-    Args:
-        row: `id`, `image` (or `images` with one path) and `conversations`: one turn from "human" that holds
-            `<image>` once, then one from "gpt".
-        line: Line number in the file, from 1, for the error.
+def sample_of(row: Conversation) -> Sample:
+    """What is trained on of a row of `train.jsonl`: one turn from "human" that holds `<image>` once, then one from "gpt".
 
     Raises:
-        InvalidArgument: the row has another shape; the error names its id and line.
+        InvalidArgument: The turns are others; the error names the row.
     """
-    sample_id = str(row.get("id", ""))
-    images = row.get("images", [row["image"]] if "image" in row else [])
-    turns = row.get("conversations")
-    if not isinstance(turns, list) or [_speaker(turn) for turn in turns] != ["human", "gpt"]:
-        raise _bad_row(sample_id, line, "its conversation is not one question and one answer")
-    if not sample_id or not isinstance(images, list) or len(images) != 1:
-        raise _bad_row(sample_id, line, "it has no id, or not exactly one image")
-    question, answer = (str(turn["value"]) for turn in turns)
-    if question.count(IMAGE_PLACEHOLDER) != 1:
-        raise _bad_row(sample_id, line, f"the question does not hold {IMAGE_PLACEHOLDER} exactly once")
-    if not answer.strip():
-        raise _bad_row(sample_id, line, "the answer is empty")
-    return Sample(sample_id, str(images[0]), question.replace(IMAGE_PLACEHOLDER, "").strip(), answer.strip())
+    question, answer = row.conversations
+    if (question.speaker, answer.speaker) != ("human", "gpt"):
+        raise _bad_row(row, "its conversation is not a question of a human and an answer of gpt")
+    if question.value.count(IMAGE_PLACEHOLDER) != 1:
+        raise _bad_row(row, f"its question does not hold {IMAGE_PLACEHOLDER} exactly once")
+    if not answer.value.strip():
+        raise _bad_row(row, "its answer is empty")
+    text = question.value.replace(IMAGE_PLACEHOLDER, "").strip()
+    return Sample(row.id, row.images[0], text, answer.value.strip())
 
 
-def _speaker(turn: object) -> str:
-    """Who speaks, or an empty string where the turn has another shape."""
-    return str(turn.get("from", "")) if isinstance(turn, Mapping) and "value" in turn else ""
-
-
-def _bad_row(sample_id: str, line: int, what: str) -> InvalidArgument:
-    """The error for a row that cannot be trained on."""
+def _bad_row(row: Conversation, what: str) -> InvalidArgument:
     return InvalidArgument(
-        f"Line {line} of the training file cannot be used: {what}",
+        f"A row of the training file cannot be used: {what}.",
         field="id",
-        value=sample_id,
-        remedy="write rows as {id, image, conversations: [{from: human, value}, {from: gpt, value}]}",
+        value=row.id,
+        remedy="Write rows as {id, images: [path], conversations: [{from: human, value}, {from: gpt, value}]}.",
     )

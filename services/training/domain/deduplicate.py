@@ -29,7 +29,7 @@ def perceptual_duplicates(phashes: Sequence[str], *, distance: int) -> NDArray[n
         distance: Largest distance, 0 .. 16 bits of 64, at which two pictures are one.
 
     Returns: (n,) int64: its own index for an image that is kept, else the index of the kept image that it repeats.
-    Raises: InvalidArgument: a hash is malformed or the distance is out of range.
+    Raises: InvalidArgument: A hash is malformed or the distance is out of range.
     Source: section 2.4 (deduplication via perceptual hashing).
     """
     return keep_first(parse_hashes(phashes), distance)
@@ -52,7 +52,7 @@ def tfidf_near_duplicates(
 
     Returns: (n,) int64: its own index for a text that is kept, else the index of the first kept text that it repeats. Texts
         without a word repeat each other only where they are equal.
-    Raises: InvalidArgument: lengths differ or the threshold is out of range.
+    Raises: InvalidArgument: Lengths differ or the threshold is out of range.
     Cost: a sparse product of each group with itself, 1,024 rows at a time.
     Source: section 2.4 (diversity filtering by TF-IDF thresholds); the groups are ours.
     """

@@ -1,17 +1,17 @@
-"""Rows of a training dataset: LLaVA/ShareGPT samples, their lineage, and what was left out. Knows no files."""
+"""The samples of a training dataset: made from decisions and replayed items, drawn, ordered. Knows no files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
 from shared.prompts import multiple_choice_prompt
-
-NEW, REPLAY = "new", "replay"
+from shared.rows.annotation import Decision
+from shared.rows.benchmark import Item
+from shared.rows.training import Conversation, Lineage, Turn
 
 
 @dataclass(frozen=True)
@@ -19,24 +19,26 @@ class TrainingSample:
     """One question with its answer, and where it comes from.
 
     Attributes:
-        sample_id: Unique in the dataset.
-        kind: "new" from a decision, or "replay".
-        image_id: sha256 (hex) of the PNG.
-        image_uri: `sha256:<hex>` of the PNG.
+        lineage: Its id, its image, its origin.
         question: The question.
-        options: Letter to text, in the order given.
-        answer: A letter of the options.
-        lineage: What else is known of its origin.
+        options: Letter to text.
+        answer: A letter of the options; None where the question was rejected.
     """
 
-    sample_id: str
-    kind: str
-    image_id: str
-    image_uri: str
+    lineage: Lineage
     question: str
     options: Mapping[str, str]
-    answer: str
-    lineage: Mapping[str, Any]
+    answer: str | None
+
+    @property
+    def sample_id(self) -> str:
+        """Unique in the dataset."""
+        return self.lineage.id
+
+    @property
+    def image_id(self) -> str:
+        """sha256 (hex) of the PNG."""
+        return self.lineage.image_id
 
     @property
     def image_name(self) -> str:
@@ -44,61 +46,53 @@ class TrainingSample:
         return f"images/{self.image_id}.png"
 
     @property
-    def text(self) -> str:
-        """Question and answer as one text, for the comparison of texts."""
-        return f"{self.question}\n{self.options[self.answer]}"
+    def defect(self) -> str:
+        """Why it cannot be trained on; "" where it can."""
+        if self.answer not in self.options:
+            return "the answer is no option"
+        if IMAGE_PLACEHOLDER in multiple_choice_prompt(self.question, self.options):
+            return f"the text holds {IMAGE_PLACEHOLDER}"
+        return ""
 
 
-def from_decision(row: Mapping[str, Any]) -> TrainingSample:
-    """The sample of a row of `decisions.jsonl`."""
-    names = ("sample_id", "prototype_id", "capability", "route", "modality", "source_id", "simulated")
-    lineage = {"decision_id": row["decision_id"], **{name: row[name] for name in names}}
-    return _sample(row["decision_id"], NEW, row, lineage)
+def from_decision(row: Decision) -> TrainingSample:
+    """The new sample of a decision."""
+    lineage = Lineage(
+        id=row.decision_id,
+        kind="new",
+        image_id=row.image_id,
+        image_uri=row.image_uri,
+        modality=row.modality,
+        source_id=row.source_id,
+        decision_id=row.decision_id,
+        sample_id=row.sample_id,
+        prototype_id=row.prototype_id,
+        capability=row.capability,
+        route=row.route,
+        simulated=row.simulated,
+    )
+    return TrainingSample(lineage, row.question, row.options, row.answer)
 
 
-def from_replay(row: Mapping[str, Any]) -> TrainingSample:
-    """The sample of a row of a benchmark's `items.jsonl`."""
-    lineage = {name: row[name] for name in ("item_id", "modality", "source_id")}
-    return _sample(f"replay/{row['item_id']}", REPLAY, row, lineage)
+def from_replay(row: Item) -> TrainingSample:
+    """The sample that replays an item of a benchmark."""
+    lineage = Lineage(
+        id=f"replay/{row.item_id}",
+        kind="replay",
+        image_id=row.image_id,
+        image_uri=row.image_uri,
+        modality=row.modality,
+        source_id=row.source_id,
+        item_id=row.item_id,
+    )
+    return TrainingSample(lineage, row.question, row.options, row.answer)
 
 
-def defect(sample: TrainingSample) -> str:
-    """Why a sample cannot be trained on; "" where it can."""
-    if sample.answer not in sample.options:
-        return "the answer is no option"
-    if IMAGE_PLACEHOLDER in multiple_choice_prompt(sample.question, sample.options):
-        return f"the text holds {IMAGE_PLACEHOLDER}"
-    return ""
-
-
-def train_row(sample: TrainingSample) -> dict[str, Any]:
+def conversation(sample: TrainingSample) -> Conversation:
     """The row of `train.jsonl`: one image, `<image>` once, the question as evaluation asks it, the letter."""
     question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options)}"
-    return {
-        "id": sample.sample_id,
-        "images": [sample.image_name],
-        "conversations": [
-            {"from": "human", "value": question},
-            {"from": "gpt", "value": sample.answer},
-        ],
-    }
-
-
-def lineage_row(sample: TrainingSample) -> dict[str, Any]:
-    """The row of `lineage.jsonl`."""
-    origin = {"id": sample.sample_id, "kind": sample.kind}
-    return {**sample.lineage, **origin, "image_id": sample.image_id, "image_uri": sample.image_uri}
-
-
-def dropped_row(sample: TrainingSample, reason: str, detail: str = "") -> dict[str, Any]:
-    """The row of `dropped.jsonl`."""
-    return {
-        "id": sample.sample_id,
-        "kind": sample.kind,
-        "image_id": sample.image_id,
-        "reason": reason,
-        "detail": detail,
-    }
+    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=sample.answer or ""))
+    return Conversation(id=sample.sample_id, images=(sample.image_name,), conversations=turns)
 
 
 def draw_replay(items: Sequence[TrainingSample], n_new: int, ratio: float, seed: int) -> list[TrainingSample]:
@@ -122,16 +116,3 @@ def in_training_order(samples: Sequence[TrainingSample], seed: int) -> list[Trai
     """The samples in an order that depends on their ids and the seed alone."""
     ordered = sorted(samples, key=lambda sample: sample.sample_id)
     return [ordered[index] for index in np.random.default_rng([seed, 2]).permutation(len(ordered))]
-
-
-def _sample(sample_id: str, kind: str, row: Mapping[str, Any], lineage: Mapping[str, Any]) -> TrainingSample:
-    return TrainingSample(
-        sample_id,
-        kind,
-        row["image_id"],
-        row["image_uri"],
-        row["question"],
-        row["options"],
-        row["answer"],
-        lineage,
-    )

@@ -17,7 +17,6 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.controller.v1.events_pb2 import RoundCompleted
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from services.controller.decisions import ROUND_COMPLETED
 from services.controller.main import build
 from services.controller.settings import ControllerSettings
 from shared.errors import (
@@ -29,12 +28,12 @@ from shared.errors import (
     NotFound,
     Unavailable,
 )
-from shared.events.bus import each
+from shared.events.bus import each, topic_of
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.loop_services import LoopServices, serve
 from tests.support.run_files import write_run_files
 from tests.support.servers import running, short_folder
@@ -390,7 +389,7 @@ def test_each_round_that_ends_is_published_once(house):
         start(channel, house, rounds=1)
         await_operation(channel, "r1")
         bus = SqliteEventBus(house.folder / "events.sqlite")
-        bus.subscribe("test", {ROUND_COMPLETED: each(seen.append)})
+        bus.subscribe("test", {topic_of(RoundCompleted): each(seen.append)})
         until(lambda: len(seen) == 2)
         bus.close()
     rounds = [RoundCompleted.FromString(event.data) for event in seen]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,22 +13,22 @@ import grpc
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
+from PIL import Image as Picture
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from medq.embedding.v1 import events_pb2
-from services.embedding.facts import IMAGE_EMBEDDED, IMAGE_INGESTED
 from services.embedding.main import build
 from services.embedding.settings import EmbeddingSettings
 from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, MedqError, NotFound
-from shared.events.bus import Event
+from shared.events.bus import Event, topic_of
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
+from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.pictures import dicom, picture, png, write_pool
 from tests.support.servers import running, short_folder
 
@@ -51,7 +50,7 @@ class Server:
         return await_operation(self.channel, operation_id).result_uri
 
     def report(self, uri: str) -> dict[str, dict[str, str]]:
-        return {row["name"]: row for row in read_rows(self.objects, uri, "report.jsonl")}
+        return {row.name: row for row in read_rows(self.objects, uri, Input)}
 
     def events(self, topic: str, n: int) -> list[Event]:
         """The first n events of a topic, waited for."""
@@ -88,14 +87,14 @@ def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(
     server: Server, tmp_path: Path
 ) -> None:
     uri = server.ingest(write_pool(tmp_path / "pool", 6))
-    rows = read_rows(server.objects, uri, "images.jsonl")
+    rows = read_rows(server.objects, uri, Image)
     vectors = read_array(server.objects, uri, "vectors.npy")
-    assert [row["image_id"] for row in rows] == sorted(row["image_id"] for row in rows)
+    assert [row.image_id for row in rows] == sorted(row.image_id for row in rows)
     assert vectors.shape == (6, server.stub.GetEncoder(pb.GetEncoderRequest()).dimension)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
-    stored = server.objects.read_bytes(rows[0]["image_uri"])
-    assert hashlib.sha256(stored).hexdigest() == rows[0]["image_id"]
-    assert set(rows[0]) == {
+    stored = server.objects.read_bytes(rows[0].image_uri)
+    assert hashlib.sha256(stored).hexdigest() == rows[0].image_id
+    assert set(rows[0].__struct_fields__) == {
         "image_id", "image_uri", "phash", "modality", "source_id", "patient", "session", "split", "licence",
         "width", "height", "window",
     }  # fmt: skip
@@ -107,9 +106,12 @@ def test_the_same_source_gives_the_same_uri_and_new_facts_come_once(server: Serv
     first = server.ingest(folder, "one")
     assert server.ingest(folder, "two") == first
     assert server.ingest(folder, "dev", split="dev") != first
-    embedded = [events_pb2.ImageEmbedded.FromString(e.data) for e in server.events(IMAGE_EMBEDDED, 10)]
+    embedded = [
+        events_pb2.ImageEmbedded.FromString(e.data)
+        for e in server.events(topic_of(events_pb2.ImageEmbedded), 10)
+    ]
     assert sorted(event.split for event in embedded) == ["dev"] * 5 + ["pool"] * 5
-    assert len(server.events(IMAGE_INGESTED, 5)) == 5
+    assert len(server.events(topic_of(events_pb2.ImageIngested), 5)) == 5
 
 
 def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server, tmp_path: Path) -> None:
@@ -130,16 +132,14 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
     for name, data in files.items():
         (folder / name).write_bytes(data)
     report = server.report(server.ingest(folder))
-    status = {name: row["status"] for name, row in report.items()}
+    status = {name: row.status for name, row in report.items()}
     assert status == {
         "000.png": "stored", "001.png": "stored", "again.png": "duplicate", "burned.dcm": "quarantined",
         "cut.dcm": "failed", "cut.png": "failed", "empty.png": "failed", "film.dcm": "failed", "scan": "stored",
         "text.png": "failed", "tiny.png": "failed",
     }  # fmt: skip
     assert all(
-        row["reason"] and row["remedy"]
-        for row in report.values()
-        if row["status"] in ("failed", "quarantined")
+        row.reason and row.remedy for row in report.values() if row.status in ("failed", "quarantined")
     )
 
 
@@ -147,10 +147,10 @@ def test_no_identifier_of_a_dicom_file_is_kept_anywhere(server: Server, tmp_path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "1.dcm").write_bytes(dicom(np.arange(1024, dtype=np.uint16).reshape(32, 32)))
     uri = server.ingest(tmp_path / "in")
-    row = read_rows(server.objects, uri, "images.jsonl")[0]
-    assert row["modality"] == "ct"
-    assert row["source_id"] == row["patient"] != ""
-    assert row["session"] not in ("", row["patient"])
+    row = read_rows(server.objects, uri, Image)[0]
+    assert row.modality == "ct"
+    assert row.source_id == row.patient != ""
+    assert row.session not in ("", row.patient)
     for path in server.folder.rglob("*"):
         if path.is_file():
             data = path.read_bytes()
@@ -187,14 +187,14 @@ def test_a_benchmark_table_has_one_row_for_each_of_its_rows_by_index(server: Ser
         tmp_path / "dev.tsv", sep="\t", index=False
     )
     uri = server.ingest(tmp_path / "dev.tsv", split="dev", default_modality="ct")
-    report, rows = server.report(uri), read_rows(server.objects, uri, "images.jsonl")
-    assert [(name, row["status"]) for name, row in report.items()] == [
+    report, rows = server.report(uri), read_rows(server.objects, uri, Image)
+    assert [(name, row.status) for name, row in report.items()] == [
         ("10", "stored"), ("11", "duplicate"), ("12", "stored"), ("13", "duplicate"), ("14", "failed"), ("15", "failed"),
     ]  # fmt: skip
-    by_id = {row["image_id"]: row for row in rows}
-    assert by_id[report["10"]["image_id"]]["modality"] == "mri"
-    assert by_id[report["12"]["image_id"]]["modality"] == "ct"
-    assert "Sonar" in report["12"]["reason"]
+    by_id = {row.image_id: row for row in rows}
+    assert by_id[report["10"].image_id].modality == "mri"
+    assert by_id[report["12"].image_id].modality == "ct"
+    assert "Sonar" in report["12"].reason
 
 
 def test_a_stored_manifest_is_a_source(server: Server) -> None:
@@ -204,7 +204,7 @@ def test_a_stored_manifest_is_a_source(server: Server) -> None:
     target = io.BytesIO()
     table.to_parquet(target)
     uri = server.ingest(server.objects.put_bytes(target.getvalue()))
-    assert [row["split"] for row in read_rows(server.objects, uri, "images.jsonl")].count("test") == 1
+    assert [row.split for row in read_rows(server.objects, uri, Image)].count("test") == 1
 
 
 def test_a_source_without_a_readable_image_is_a_failed_precondition(server: Server, tmp_path: Path) -> None:
@@ -256,10 +256,10 @@ def test_an_operation_id_stands_for_one_request(server: Server, tmp_path: Path) 
 
 def test_an_image_is_known_by_its_id(server: Server, tmp_path: Path) -> None:
     uri = server.ingest(write_pool(tmp_path / "pool", 1), default_modality="fundus")
-    image_id = read_rows(server.objects, uri, "images.jsonl")[0]["image_id"]
+    image_id = read_rows(server.objects, uri, Image)[0].image_id
     image = server.stub.GetImage(pb.GetImageRequest(image_id=image_id)).image
     assert (image.width, image.height, image.modality, image.is_embedded) == (32, 32, "fundus", True)
-    with Image.open(io.BytesIO(server.objects.read_bytes(image.image_uri))) as stored:
+    with Picture.open(io.BytesIO(server.objects.read_bytes(image.image_uri))) as stored:
         np.testing.assert_array_equal(np.asarray(stored), picture(0))
     with pytest.raises(grpc.RpcError) as caught:
         server.stub.GetImage(pb.GetImageRequest(image_id="0" * 64))
@@ -279,4 +279,4 @@ def test_texts_become_unit_vectors_and_too_many_are_refused(server: Server) -> N
 
 def test_reports_hold_no_absolute_path(server: Server, tmp_path: Path) -> None:
     uri = server.ingest(write_pool(tmp_path / "pool", 1))
-    assert str(tmp_path) not in json.dumps(read_rows(server.objects, uri, "report.jsonl"))
+    assert str(tmp_path) not in str(read_rows(server.objects, uri, Input))

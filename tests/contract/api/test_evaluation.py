@@ -36,8 +36,8 @@ from shared.rows.evaluation import Answer, Scores
 from shared.rows.failures import CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.images import Image
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.evaluation import RuleModel, hashed_unit_vector, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder

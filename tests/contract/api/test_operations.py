@@ -29,10 +29,10 @@ from shared.objects.dataset import write_dataset, write_rows
 from shared.objects.folder import FolderObjectStore
 from shared.operation_rows import METADATA
 from shared.operations import OperationContext, Operations
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import Database
 from tests.support.servers import running, short_folder
 

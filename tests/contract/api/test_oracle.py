@@ -20,8 +20,8 @@ from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.annotation import FakeNeighbours, OracleWorld, leave_unfinished, put_rows, samples
 from tests.support.evaluation import put_image
 from tests.support.servers import running, short_folder

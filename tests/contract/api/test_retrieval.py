@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,19 +19,22 @@ from medq.embedding.v1 import events_pb2
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import LeakReason
-from services.retrieval.handlers import IMAGE_EMBEDDED
 from services.retrieval.main import build
 from services.retrieval.service import MOST_IDS
 from services.retrieval.settings import RetrievalSettings
 from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound
-from shared.events.bus import Event
+from shared.events.bus import Event, topic_of
 from shared.events.sqlite import SqliteEventBus
-from shared.objects.dataset import read_rows, write_dataset, write_rows
+from shared.objects.dataset import publish, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.images import Image
+from shared.rows.selection import Sample, Selection
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from tests.support.databases import Database
+from tests.support.rows import build as row
 from tests.support.servers import running, short_folder
 
 D = 16
@@ -50,61 +52,37 @@ class Server:
         self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), **fields: str
     ) -> str:
         """Images with the given numbers; those of `near` look along axis 0, the others along axis 1."""
-        rows = [
-            {
-                "image_id": f"{i:064x}", "image_uri": f"sha256:{i:064x}", "modality": "ct", "source_id": f"s{i}",
-                "phash": f"{(i * 0x9E3779B97F4A7C15) % 2**64:016x}", "patient": "", "session": "", "split": split,
-                "licence": "", "width": 32, "height": 32, "window": None, **fields,
-            }
-            for i in sorted(ids)
-        ]  # fmt: skip
+        said = {"patient": "", "session": "", "split": split}
+        rows = []
+        for i in sorted(ids):
+            own = {"image_id": f"{i:064x}", "image_uri": f"sha256:{i:064x}", "source_id": f"s{i}"}
+            phash = f"{(i * 0x9E3779B97F4A7C15) % 2**64:016x}"
+            rows.append(row(Image, **{**own, **said, "phash": phash, **fields}))
         vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
         return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": "e"})
 
     def failures(self) -> str:
-        prototypes = np.eye(D, dtype=np.float32)[:2]
-        rows = [
-            {
-                "prototype_id": "p0",
-                "size": 3,
-                "members": [],
-                "image_ids": [],
-                "profile": {"attribute:noise": 1.0},
-            },
-            {
-                "prototype_id": "p1",
-                "size": 3,
-                "members": [],
-                "image_ids": [],
-                "profile": {"attribute:motion": 1.0},
-            },
-        ]
-        rates = [
-            {"capability": "attribute:noise", "n_failures": 9, "n_items": 10, "error_rate": 0.9},
-            {"capability": "attribute:motion", "n_failures": 1, "n_items": 10, "error_rate": 0.1},
-        ]
-        files = {"prototypes.jsonl": rows, "capabilities.jsonl": rates, "prototypes.npy": prototypes}
+        rates = {"attribute:noise": 0.9, "attribute:motion": 0.1}
+        files = {
+            "prototypes.jsonl": [
+                row(PrototypeRow, prototype_id=f"p{j}", profile={capability: 1.0})
+                for j, capability in enumerate(rates)
+            ],
+            "capabilities.jsonl": [
+                row(CapabilityErrorRate, capability=capability, error_rate=rate)
+                for capability, rate in rates.items()
+            ],
+            "prototypes.npy": np.eye(D, dtype=np.float32)[:2],
+        }
         return self.dataset("failures", files, {})
 
     def dataset(self, kind: str, files: dict[str, Any], configuration: dict[str, Any]) -> str:
-        folder = self.folder / "new" / str(len(list(self.folder.glob("new/*"))))
-        folder.mkdir(parents=True)
-        for name, content in files.items():
-            if isinstance(content, np.ndarray):
-                np.save(folder / name, content)
-            else:
-                write_rows(folder / name, content)
-        return write_dataset(
-            self.objects, kind, folder, counts={}, parents=[], configuration=configuration, seed=0
-        )
+        return publish(self.objects, kind, files, counts={}, parents=[], configuration=configuration)
 
-    def select(
-        self, operation_id: str = "select", **changed: Any
-    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    def select(self, operation_id: str = "select", **changed: Any) -> tuple[list[Sample], Selection]:
         self.stub.StartSelectSamples(self.request(operation_id, **changed))
         uri = await_operation(self.channel, operation_id).result_uri
-        selection = read_rows(self.objects, uri, "selection.json")[0]
-        return read_rows(self.objects, uri, "samples.jsonl"), selection
+        return read_rows(self.objects, uri, Sample), read_object(self.objects, uri, Selection)
 
     def request(self, operation_id: str = "select", **changed: Any) -> pb.StartSelectSamplesRequest:
         fields: dict[str, Any] = {
@@ -143,8 +121,8 @@ def refused(call: Any, request: Any) -> MedqError:
     return from_rpc_error(caught.value)
 
 
-def ids(samples: Sequence[dict[str, Any]]) -> list[int]:
-    return [int(sample["image_id"], 16) for sample in samples]
+def ids(samples: Sequence[Sample]) -> list[int]:
+    return [int(sample.image_id, 16) for sample in samples]
 
 
 def test_indexing_an_image_set_twice_holds_each_image_once(server: Server) -> None:
@@ -167,7 +145,12 @@ def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
         phash="0" * 16,
     )
     event = Event(
-        "1", IMAGE_EMBEDDED, "test", message.image_id, message.SerializeToString(), datetime.now(UTC)
+        "1",
+        topic_of(events_pb2.ImageEmbedded),
+        "test",
+        message.image_id,
+        message.SerializeToString(),
+        datetime.now(UTC),
     )
     server.bus.publish([event])
     pause, deadline = threading.Event(), time.monotonic() + 20
@@ -183,13 +166,13 @@ def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
 def test_the_draw_takes_what_prototypes_found_and_prefers_what_fails(server: Server) -> None:
     pool = server.image_set(range(100), near=range(50))
     samples, selection = server.select(pool_uris=[pool], budget=20)
-    assert (selection["selected"], selection["reason"]) == (20, "")
+    assert (selection.selected, selection.reason) == (20, "")
     assert ids(samples) == sorted(ids(samples))
-    noise = [sample for sample in samples if sample["capability"] == "attribute:noise"]
+    noise = [sample for sample in samples if sample.capability == "attribute:noise"]
     assert len(noise) >= 14  # 0.9 of 20 expected
-    assert {sample["prototype_id"] for sample in noise} == {"p0"}
+    assert {sample.prototype_id for sample in noise} == {"p0"}
     assert set(ids(noise)) <= set(range(50))
-    assert all(sample["similarity"] > 0.75 for sample in samples)
+    assert all(sample.similarity > 0.75 for sample in samples)
 
 
 def test_an_arm_never_selects_an_image_twice_and_another_arm_may(server: Server) -> None:
@@ -197,9 +180,9 @@ def test_an_arm_never_selects_an_image_twice_and_another_arm_may(server: Server)
     first, _ = server.select("r0", pool_uris=[pool], budget=20)
     second, selection = server.select("r1", pool_uris=[pool], budget=20, round=1)
     assert set(ids(first)).isdisjoint(ids(second))
-    assert selection["selected"] == 10
-    assert selection["reason"].startswith("10 of 20")
-    assert selection["excluded"]["used_before"] == 20
+    assert selection.selected == 10
+    assert selection.reason.startswith("10 of 20")
+    assert selection.excluded["used_before"] == 20
     other, _ = server.select("other", pool_uris=[pool], budget=20, arm="other")
     assert len(other) == 20
 
@@ -213,7 +196,7 @@ def test_images_that_touch_dev_or_test_are_not_drawn(server: Server) -> None:
     samples, selection = server.select(pool_uris=[pool, twin, known], guard_uris=guards, budget=50)
     assert ids(samples) == [2, 4, 5, 6, 7, 8, 9]
     reasons = {"leak_same_pixels": 3, "leak_perceptual_hash": 1, "leak_patient": 2}
-    assert selection["excluded"] == {**reasons, "used_before": 0, "not_similar": 0}
+    assert selection.excluded == {**reasons, "used_before": 0, "not_similar": 0}
     leaks = server.stub.CheckLeakage(
         pb.CheckLeakageRequest(image_set_uris=[pool, twin, known], guard_uris=guards, phash_distance=2)
     ).leaks
@@ -227,7 +210,7 @@ def test_an_image_that_two_sets_describe_leaks_if_either_does(server: Server) ->
     dev = server.image_set([9], split="dev", patient="known")
     samples, selection = server.select(pool_uris=sets, guard_uris=[dev], budget=9)
     assert ids(samples) == [1]
-    assert selection["excluded"]["leak_patient"] == 1
+    assert selection.excluded["leak_patient"] == 1
     for order in (sets, sets[::-1]):
         request = pb.CheckLeakageRequest(image_set_uris=order, guard_uris=[dev], phash_distance=2)
         assert [int(leak.image_id, 16) for leak in server.stub.CheckLeakage(request).leaks] == [2]
@@ -255,8 +238,8 @@ def test_a_random_draw_needs_no_failures_and_names_no_capability(server: Server)
         pool_uris=[pool], strategy=pb.STRATEGY_RANDOM, failures_uri="", budget=7
     )
     assert len(samples) == 7
-    assert selection["strategy"] == "random"
-    assert {(s["prototype_id"], s["similarity"], s["capability"]) for s in samples} == {("", None, "")}
+    assert selection.strategy == "random"
+    assert {(s.prototype_id, s.similarity, s.capability) for s in samples} == {("", None, "")}
 
 
 def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(
@@ -264,12 +247,12 @@ def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(
 ) -> None:
     """A restart runs the function from its beginning: here it is run again by hand, on the same tables."""
     from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
-    from services.retrieval.operations import IndexImages, SelectSamples
+    from services.retrieval.operations import RetrievalOperations
     from services.retrieval.store import METADATA, SelectionStore
 
     pool = server.image_set(range(30), near=range(30))
     store, index = SelectionStore(database.engine(METADATA)), QdrantEdgeIndex(server.folder / "again")
-    select = SelectSamples(index, server.objects, store, IndexImages(index, server.objects, 8))
+    select = RetrievalOperations(index, server.objects, store, 8).select_samples
     request = server.request(pool_uris=[pool], budget=10)
     first = select(Unhurried(), request)
     assert select(Unhurried(), request) == first
@@ -353,4 +336,4 @@ def test_wrong_searches_and_checks_are_refused(server: Server) -> None:
 
 def test_a_selection_does_not_hold_paths_or_times(server: Server) -> None:
     samples, selection = server.select(pool_uris=[server.image_set(range(9), near=range(9))])
-    assert str(server.folder) not in json.dumps([samples, selection])
+    assert str(server.folder) not in str([samples, selection])

@@ -16,10 +16,10 @@ from shared.events.sqlite import SqliteEventBus
 from shared.operation_rows import METADATA
 from shared.operations import Operations
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.ownership import is_owned, own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
+from shared.status import from_rpc_error
 from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
 
@@ -55,7 +55,7 @@ def _echo(server: grpc.Server) -> None:
 def server() -> Iterator[RunningServer]:
     with short_folder() as folder, sqlite_database(folder) as database:
         bus = SqliteEventBus(folder / "events.sqlite")
-        operations = Operations("echo", database.engine(METADATA), {})
+        operations = Operations("echo", database.engine(METADATA), {}, owner="one", lease_seconds=30)
         service = Service("echo", "medq.operations.v1.OperationsService", _echo, operations)
         settings = ServiceSettings(state_folder=folder, listen=f"unix:{folder}/echo.sock", drain_seconds=0.2)
         running = RunningServer(service, bus, settings)
@@ -138,7 +138,7 @@ def test_reflection_lists_the_services(channel: grpc.Channel) -> None:
 @pytest.fixture
 def operations(tmp_path: Path) -> Iterator[Operations]:
     with sqlite_database(tmp_path) as database:
-        yield Operations("other", database.engine(METADATA), {})
+        yield Operations("other", database.engine(METADATA), {}, owner="one", lease_seconds=30)
 
 
 def test_a_tcp_port_that_is_taken_is_refused(tmp_path: Path, operations: Operations) -> None:

@@ -8,30 +8,37 @@ from concurrent import futures
 from contextlib import ExitStack, contextmanager
 
 import grpc
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from medq.training.v1 import training_pb2 as pb
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import read_spec
 from services.training.main import build
-from services.training.ports import TrainingProgress
 from services.training.settings import TrainingSettings
-from services.training.spec import read_spec
-from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument
+from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.events.sqlite import SqliteEventBus
-from shared.objects.dataset import materialize, read_manifest, read_rows
+from shared.objects.dataset import materialize, publish, read_manifest, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.prompts import multiple_choice_prompt
+from shared.rows.annotation import Decision
+from shared.rows.benchmark import Item
+from shared.rows.images import Image
+from shared.rows.training import Conversation, Dropped, Lineage, Training
 from shared.rpc.channels import Channels
-from shared.rpc.errors import from_rpc_error
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
+from shared.status import from_rpc_error
 from studies.tiny_model import build_tiny_checkpoint
-from tests.support.annotation import items, leave_unfinished, put_rows
+from tests.support.annotation import leave_unfinished
 from tests.support.evaluation import put_image
+from tests.support.rows import build as a
 from tests.support.servers import running, short_folder
 
 OPTIONS = {"A": "Noise", "B": "Blur", "C": "Nothing"}
@@ -93,12 +100,18 @@ class WaitingProcess(FakeProcess):
 
 
 def decision(number, image_uri, question="What is wrong?", **changes):
-    return {
-        "decision_id": f"d{number}", "sample_id": f"sample-{number}", "image_id": image_uri.removeprefix("sha256:"),
-        "image_uri": image_uri, "modality": "ct", "source_id": f"s{number}", "question": question, "options": OPTIONS,
-        "question_type": "what", "attribute": "", "scope": "general", "capability": "modality:ct",
-        "prototype_id": "p0", "route": "self", "answer": "AB"[number % 2], "expert_action": "", "simulated": True,
-    } | changes  # fmt: skip
+    fields = {"answer": "AB"[number % 2], "route": "self", "expert_action": "", "simulated": True} | changes
+    return a(
+        Decision,
+        decision_id=f"d{number}",
+        sample_id=f"sample-{number}",
+        image_id=image_uri.removeprefix("sha256:"),
+        image_uri=image_uri,
+        prototype_id="p0",
+        question=question,
+        options=OPTIONS,
+        **fields,
+    )
 
 
 class House:
@@ -129,19 +142,19 @@ class House:
                 yield channel
 
     def image_set(self):
-        return put_rows(
-            self.objects,
-            "image-set",
-            images=[
-                {"image_id": uri.removeprefix("sha256:"), "image_uri": uri, "phash": phash}
-                for uri, phash in zip(self.image_uris, self.hashes, strict=True)
-            ],
-        )
+        images = [
+            a(Image, image_id=uri.removeprefix("sha256:"), image_uri=uri, phash=phash)
+            for uri, phash in zip(self.image_uris, self.hashes, strict=True)
+        ]
+        return self.put("image-set", "images.jsonl", images)
+
+    def put(self, kind, file, content):
+        return publish(self.objects, kind, {file: content}, counts={}, parents=[], configuration={})
 
     def request(self, operation_id="build", **changes):
         fields = {
             "operation_id": operation_id, "run_id": "run", "arm": "arm", "round": 1,
-            "decisions_uri": put_rows(self.objects, "decisions", decisions=self.decisions),
+            "decisions_uri": self.put("decisions", "decisions.jsonl", self.decisions),
             "image_set_uris": [self.image_set()], "guard_uris": [self.image_set()], "phash_distance": 4,
             "tfidf_threshold": 0.9, "seed": 3,
         } | changes  # fmt: skip
@@ -153,10 +166,13 @@ class House:
         return await_operation(channel, request.operation_id).result_uri
 
     def replay(self):
-        return put_rows(self.objects, "benchmark", items=items(self.image_uris[3:]))
+        uri = self.image_uris[3]
+        image = {"image_id": uri.removeprefix("sha256:"), "image_uri": uri}
+        items = [a(Item, item_id=f"item-{n}", options=OPTIONS, answer="A", **image) for n in range(3)]
+        return self.put("benchmark", "items.jsonl", items)
 
     def train_request(self, channel, **changes):
-        model_uri = put_rows(self.objects, "model", weights=[{}])
+        model_uri = self.put("model", "weights.npy", np.zeros(1))
         fields = {
             "operation_id": "train", "run_id": "run", "arm": "arm", "round": 1, "model_uri": model_uri,
             "dataset_uri": self.build(channel), "learning_rate": 2e-5, "epochs": 3, "batch_size": 2,
@@ -188,7 +204,7 @@ def test_a_dataset_holds_samples_in_every_form_that_others_read(house, tmp_path)
         uri = house.build(channel)
         events = house.published("dataset-published")
     folder = materialize(house.objects, uri, tmp_path)
-    rows = read_rows(house.objects, uri, "train.jsonl")
+    rows = [json.loads(line) for line in (folder / "train.jsonl").read_text().splitlines()]
     assert sorted(row["id"] for row in rows) == ["d0", "d1", "d2"]
     for row in rows:
         human, answer = row["conversations"]
@@ -210,12 +226,11 @@ def test_a_dataset_holds_samples_in_every_form_that_others_read(house, tmp_path)
 
 def test_every_sample_leads_back_to_its_decision_and_prototype(house):
     with house.server() as channel:
-        lineage = read_rows(house.objects, house.build(channel), "lineage.jsonl")
-    assert {
-        row["id"]: (row["decision_id"], row["sample_id"], row["prototype_id"], row["route"])
-        for row in lineage
-    } == {f"d{n}": (f"d{n}", f"sample-{n}", "p0", "self") for n in range(3)}
-    assert {row["image_uri"] for row in lineage} == set(house.image_uris[:3])
+        lineage = read_rows(house.objects, house.build(channel), Lineage)
+    assert {row.id: (row.decision_id, row.sample_id, row.prototype_id, row.route) for row in lineage} == {
+        f"d{n}": (f"d{n}", f"sample-{n}", "p0", "self") for n in range(3)
+    }
+    assert {row.image_uri for row in lineage} == set(house.image_uris[:3])
 
 
 def test_a_leaking_image_is_dropped_with_the_reason(house):
@@ -223,11 +238,9 @@ def test_a_leaking_image_is_dropped_with_the_reason(house):
     house.gate.leaks = {leaking: "patient"}
     with house.server() as channel:
         uri = house.build(channel, is_quality_assurance_off=True)
-    assert len(read_rows(house.objects, uri, "train.jsonl")) == 2
-    dropped = read_rows(house.objects, uri, "dropped.jsonl")
-    assert [(row["image_id"], row["reason"], row["detail"]) for row in dropped] == [
-        (leaking, "leak: patient", "g")
-    ]
+    assert len(read_rows(house.objects, uri, Conversation)) == 2
+    dropped = read_rows(house.objects, uri, Dropped)
+    assert [(row.image_id, row.reason, row.detail) for row in dropped] == [(leaking, "leak: patient", "g")]
 
 
 def test_a_leakage_check_that_cannot_be_made_ends_the_build(house):
@@ -254,10 +267,8 @@ def test_near_duplicate_images_and_texts_are_kept_once_the_experts_first(house):
     ]
     with house.server() as channel:
         uri = house.build(channel)
-    kept = {row["id"] for row in read_rows(house.objects, uri, "train.jsonl")}
-    dropped = {
-        row["id"]: (row["reason"], row["detail"]) for row in read_rows(house.objects, uri, "dropped.jsonl")
-    }
+    kept = {row.id for row in read_rows(house.objects, uri, Conversation)}
+    dropped = {row.id: (row.reason, row.detail) for row in read_rows(house.objects, uri, Dropped)}
     assert kept == {"d1", "d2"}
     assert dropped == {
         "d0": ("near-duplicate image", house.image_uris[1].removeprefix("sha256:")),
@@ -270,15 +281,15 @@ def test_without_quality_assurance_duplicates_stay_and_leaks_do_not(house):
     house.gate.leaks = {house.image_uris[0].removeprefix("sha256:"): "same_pixels"}
     with house.server() as channel:
         uri = house.build(channel, is_quality_assurance_off=True, tfidf_threshold=0)
-    assert {row["id"] for row in read_rows(house.objects, uri, "train.jsonl")} == {"d1", "d2"}
+    assert {row.id for row in read_rows(house.objects, uri, Conversation)} == {"d1", "d2"}
 
 
 def test_a_sample_that_cannot_be_trained_on_is_dropped(house):
-    house.decisions[0]["answer"] = "Z"
-    house.decisions[1]["question"] = "Is <image> blurred?"
+    house.decisions[0] = replace(house.decisions[0], answer="Z")
+    house.decisions[1] = replace(house.decisions[1], question="Is <image> blurred?")
     with house.server() as channel:
         uri = house.build(channel)
-    reasons = {row["id"]: row["reason"] for row in read_rows(house.objects, uri, "dropped.jsonl")}
+    reasons = {row.id: row.reason for row in read_rows(house.objects, uri, Dropped)}
     assert reasons == {"d0": "the answer is no option", "d1": "the text holds <image>"}
 
 
@@ -291,9 +302,9 @@ def test_replay_is_drawn_by_the_seed_checked_for_leaks_and_traced(house):
         )
         house.gate.leaks = {house.image_uris[3].removeprefix("sha256:"): "session"}
         without = house.build(channel, operation_id="leak", replay_uri=replay_uri, replay_ratio=0.5)
-    replayed = [row for row in read_rows(house.objects, uri, "lineage.jsonl") if row["kind"] == "replay"]
+    replayed = [row for row in read_rows(house.objects, uri, Lineage) if row.kind == "replay"]
     assert len(replayed) == 2
-    assert all(row["id"] == f"replay/{row['item_id']}" for row in replayed)
+    assert all(row.id == f"replay/{row.item_id}" for row in replayed)
     assert uri == again
     assert read_manifest(house.objects, without).counts == {"new": 3, "samples": 3, "dropped": 3}
 
@@ -308,9 +319,9 @@ def test_the_seed_decides_on_the_order_alone(house):
     with house.server() as channel:
         orders = [
             [
-                row["id"]
+                row.id
                 for row in read_rows(
-                    house.objects, house.build(channel, operation_id=f"b{s}", seed=s), "train.jsonl"
+                    house.objects, house.build(channel, operation_id=f"b{s}", seed=s), Conversation
                 )
             ]
             for s in range(6)
@@ -404,10 +415,9 @@ def test_a_tiny_checkpoint_is_really_imported_trained_and_stored(house, tmp_path
         request = house.train_request(channel, model_uri=parent, epochs=1, max_length=0, learning_rate=1e-3)
         TrainingServiceStub(channel).StartTrain(request)
         done = await_operation(channel, "train")
-    child = materialize(house.objects, done.result_uri, tmp_path / "cache")
-    told = json.loads((child / "training.json").read_text())
-    assert told["n_trainable"] == told["n_parameters"]
-    assert len(told["loss_curve"]) == 2
+    told = read_object(house.objects, done.result_uri, Training)
+    assert told.n_trainable == told.n_parameters
+    assert len(told.loss_curve) == 2
     before, after = (read_manifest(house.objects, uri).files for uri in (parent, done.result_uri))
     assert before["model.safetensors"].bytes == after["model.safetensors"].bytes
     assert before["model.safetensors"].sha256 != after["model.safetensors"].sha256
@@ -454,7 +464,7 @@ def test_an_imported_model_is_its_files_without_the_trainers(house, tmp_path):
         uri = import_model(channel, folder)
         again = import_model(channel, f"file://{folder}", operation_id="again")
     assert set(read_manifest(house.objects, uri, "model").files) == {
-        "config.json", "model.safetensors", "tokenizer.json", "processor_config.json", "training.json", "link.txt",
+        "config.json", "model.safetensors", "tokenizer.json", "processor_config.json", "link.txt",
     }  # fmt: skip
     assert uri == again
 
@@ -473,6 +483,17 @@ def test_what_is_no_folder_is_refused_at_once(uri, house, tmp_path, monkeypatch)
     with house.server() as channel, pytest.raises(grpc.RpcError) as caught:
         import_model(channel, uri)
     assert from_rpc_error(caught.value).field == "folder_uri"
+
+
+def test_a_model_outside_the_input_roots_is_refused_at_once(house, tmp_path):
+    (tmp_path / "models").mkdir()
+    inside, outside = checkpoint(tmp_path / "models", {}), checkpoint(tmp_path, {})
+    house.settings = house.settings.model_copy(update={"input_roots": (tmp_path / "models",)})
+    with house.server() as channel:
+        assert import_model(channel, inside)
+        with pytest.raises(grpc.RpcError) as caught:
+            import_model(channel, outside, operation_id="outside")
+    assert isinstance(from_rpc_error(caught.value), PermissionDenied)
 
 
 BAD_BUILDS = [

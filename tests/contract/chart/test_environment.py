@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from infra.chart import SETTINGS
+from services.registry import REGISTRY
 from shared.settings import SERVICES, Section
 from tests.support import chart
 
@@ -53,7 +53,7 @@ def test_settings_are_made_from_the_rendered_environment(
     variables = chart.environment(chart.overlay(overlay, *arguments), service)
     for name, variable in variables.items():
         monkeypatch.setenv(name, value_of(variable))
-    settings = SETTINGS[service]()
+    settings = REGISTRY[service].settings()
     assert settings.state_folder == Path("/state")
     assert settings.listen.endswith(":50051")
     assert settings.health_listen.endswith(":50052")
@@ -73,7 +73,7 @@ def test_every_variable_is_a_field(service: str, overlay: str, arguments: tuple[
     for name in variables.keys() - {"HOME"}:
         assert name.startswith(prefix), name
         field, _, inner = name.removeprefix(prefix).lower().partition("__")
-        model = SETTINGS[service].model_fields[field]
+        model = REGISTRY[service].settings.model_fields[field]
         if inner:
             assert isinstance(model.annotation, type)
             assert issubclass(model.annotation, Section)
@@ -92,7 +92,7 @@ def test_values_of_other_types_arrive_as_they_are(monkeypatch: pytest.MonkeyPatc
     documents = chart.overlay("values-hospital.yaml", "--set", "training.settings.kubernetes.nodes=1000")
     for name, variable in chart.environment(documents, "training").items():
         monkeypatch.setenv(name, value_of(variable))
-    settings = SETTINGS["training"]()
+    settings = REGISTRY["training"].settings()
     kubernetes = getattr(settings, "kubernetes")  # noqa: B009
     assert kubernetes.nodes == 1000
     assert kubernetes.node_selector == {"nvidia.com/gpu.present": "true"}

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from services.registry import REGISTRY
 from shared.settings import SERVICES
 from tests.support import chart
 
@@ -74,12 +75,10 @@ def test_a_service_is_probed_on_its_health_port_by_grpc(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_has_more_time_to_end_than_it_drains(service: str) -> None:
-    from infra.chart import SETTINGS
-
     grace = dict(chart.pods(chart.overlay("values.yaml")))[f"medq-{service}"]["spec"][
         "terminationGracePeriodSeconds"
     ]
-    assert grace > SETTINGS[service].model_fields["drain_seconds"].default
+    assert grace > REGISTRY[service].settings.model_fields["drain_seconds"].default
 
 
 def test_the_controller_is_a_stateful_set_of_one() -> None:

@@ -95,13 +95,13 @@ def test_prometheus_scrapes_the_six_services_by_the_port_of_their_metrics() -> N
         assert endpoint["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
-def test_alerts_and_dashboards_are_those_of_the_repository() -> None:
+def test_alerts_and_dashboards_are_installed_as_their_files_say() -> None:
     documents = chart.overlay("values-hospital.yaml")
-    telemetry = chart.ROOT / "infra" / "telemetry"
-    alerts = yaml.safe_load((telemetry / "alerts.yaml").read_text(encoding="utf-8"))
+    files = chart.CHART / "files"
+    alerts = yaml.safe_load((files / "alerts.yaml").read_text(encoding="utf-8"))
     assert chart.find(documents, "PrometheusRule", "medq")["spec"] == alerts
     boards = chart.find(documents, "ConfigMap", "medq-dashboards")["data"]
-    paths = list(telemetry.glob("dashboards/*.json"))
+    paths = list(files.glob("dashboards/*.json"))
     assert paths
     assert {path.name: json.loads(path.read_text(encoding="utf-8")) for path in paths} == {
         name: json.loads(text) for name, text in boards.items()

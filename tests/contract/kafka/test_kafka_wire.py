@@ -93,7 +93,7 @@ def test_a_foreign_message_goes_to_the_dead_letters_and_holds_up_nothing(
     ]
     assert letters[0].attributes == {
         "deadlettergroup": "group",
-        "deadletterreason": "InvalidArgument: not a CloudEvent of version 1.0 (ce_specversion='None')",
+        "deadletterreason": "InvalidArgument: Not a CloudEvent of version 1.0. (ce_specversion='None')",
     }
 
 
@@ -122,6 +122,6 @@ def test_without_a_broker_every_call_says_what_to_do() -> None:
     bus = KafkaEventBus(KafkaSection.model_validate({"bootstrap": "127.0.0.1:9", "call_seconds": 1}))
     consumer = bus.consumer("group", {TOPIC: each(print)})
     for call in (lambda: bus.publish([fact("1")]), consumer.poll, consumer.lag):
-        with pytest.raises(Unavailable, match=r"127.0.0.1:9.*check that a broker runs there"):
+        with pytest.raises(Unavailable, match=r"127.0.0.1:9.*Check that a broker runs there"):
             call()
     bus.close()

@@ -63,7 +63,7 @@ class ObjectStoreSuite(ABC):
     )
     def test_a_malformed_uri_is_invalid(self, store: ObjectStore, tmp_path: Path, uri: str) -> None:
         for read in (store.read_bytes, store.exists, lambda uri: store.fetch(uri, tmp_path / "copy")):
-            with pytest.raises(InvalidArgument, match="not an object URI"):
+            with pytest.raises(InvalidArgument, match="Not an object URI"):
                 read(uri)
 
     @pytest.mark.parametrize("wrong", [b"Pixels", b"pixel", b"", b"pixels and more"])

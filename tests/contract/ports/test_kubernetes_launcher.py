@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from services.training.adapters.kubernetes_launcher import KubernetesLauncher, kubernetes_launcher
-from services.training.ports import TrainingProgress
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.errors import Cancelled, FailedPrecondition, Internal, InvalidArgument, PermissionDenied
 from shared.settings import S3Section
 from tests.support.cluster import FakeCluster, served
 
 MODEL, DATASET, CHECKPOINT, RESULT = ("sha256:" + digit * 64 for digit in "abcd")
-JOB = TrainingJob(key="0123456789abcdef" * 4, model_uri=MODEL, dataset_uri=DATASET)
+JOB = TrainingJob(key="0123456789abcdef" * 4, model_uri=MODEL, dataset_uri=DATASET, batch_size=8)
 #: What a stand-in for the program in the pod begins with. `wait()` lasts until the test opens the gate.
 _PROGRAM = """
 import json, sys, os, signal
@@ -45,9 +45,9 @@ class House:
         self._pool = ThreadPoolExecutor(4)
 
     def program(self, script: str) -> None:
-        package = self.folder / "image" / "services" / "training"
+        package = self.folder / "image" / "services" / "training" / "adapters"
         package.mkdir(parents=True, exist_ok=True)
-        (package / "pod.py").write_text(_PROGRAM + textwrap.dedent(script))
+        (package / "kubernetes_pod.py").write_text(_PROGRAM + textwrap.dedent(script))
 
     def launcher(self, **changes: object) -> KubernetesLauncher:
         section = {"namespace": "medq", "image": "job", "kubeconfig": self.kubeconfig, "poll_seconds": 0.02}

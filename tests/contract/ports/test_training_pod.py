@@ -11,9 +11,9 @@ import pytest
 from services.training.adapters.job_process import REPOSITORY, JobProcess
 from services.training.adapters.kubernetes_launcher import kubernetes_launcher
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
-from services.training.ports import TrainingProgress
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingJob
 from services.training.settings import KubernetesSection, TrainingSettings
-from services.training.spec import TrainingJob
 from shared.objects.dataset import read_manifest
 from shared.objects.s3 import S3ObjectStore
 from shared.settings import S3Section

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.retrieval.domain.similarity import best_matches
 from services.retrieval.ports import IndexedImage, VectorIndex
 from shared.errors import FailedPrecondition, InvalidArgument
+from tests.support.brute_force import best_matches
 
 ENCODER = "encoder-1"
 

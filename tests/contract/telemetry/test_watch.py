@@ -38,7 +38,9 @@ def test_what_waits_behind_one_worker_is_shown(tmp_path: Path) -> None:
         may_end.wait(30)
         return ""
 
-    operations = Operations("watched", engine, {StartImportModelRequest: work}, n_workers=1)
+    operations = Operations(
+        "watched", engine, {StartImportModelRequest: work}, owner="one", lease_seconds=30, n_workers=1
+    )
     for name in ("a", "b", "c"):
         operations.start(StartImportModelRequest(operation_id=name, folder_uri="f"))
     assert began.wait(30)

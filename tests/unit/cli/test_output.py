@@ -17,7 +17,7 @@ def test_cells_and_titles_of_a_table_are_shown_as_they_are(capsys: pytest.Captur
 
 
 def test_an_error_is_told_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as ended, output.told_errors(is_json=False):
+    with pytest.raises(typer.Exit) as ended, output.shown_errors(is_json=False):
         raise InvalidArgument(f"No column {HOSTILE}.", field="items", value=HOSTILE, remedy=HOSTILE)
     assert ended.value.exit_code == output.WRONG_INPUT
     assert capsys.readouterr().err.count(HOSTILE) == 3

@@ -2,8 +2,8 @@ import pytest
 import yaml
 
 from infra.configuration_page import PAGE, page
-from services.controller.configuration import RunConfiguration
-from services.controller.configuration_check import check, effective_yaml, require
+from services.controller.configuration.check import check, effective_yaml, require
+from services.controller.configuration.models import RunConfiguration
 from shared.errors import InvalidArgument
 from tests.support.run_files import write_run_files
 

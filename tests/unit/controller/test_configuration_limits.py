@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
-from services.controller.configuration import RunConfiguration, Section
-from services.controller.inputs import Inputs
-from services.controller.steps import Steps
+from services.controller.configuration.models import RunConfiguration, Section
+from services.controller.loop.inputs import Inputs
+from services.controller.loop.steps import Steps
 from services.evaluation.service import Evaluation
 from services.oracle.service import Oracle
 from services.retrieval.service import Retrieval
@@ -30,7 +30,7 @@ class Asking:
     """Calls that go straight to the servicers; each step makes a dataset with a row in every file."""
 
     run_id, arm, round = "r", "a", 1
-    with_ = SimpleNamespace(store=SimpleNamespace(results=lambda run_id: []))
+    collaborators = SimpleNamespace(store=SimpleNamespace(results=lambda run_id: []))
 
     def __init__(self):
         self.servicers = {
@@ -40,9 +40,9 @@ class Asking:
             "training": Training(Noting()),
         }
 
-    def operate(self, step, service, request):
+    def operate(self, step, start, request):
         method = type(request).__name__.removesuffix("Request")
-        getattr(self.servicers[service], method)(request, None)
+        getattr(self.servicers[start.service], method)(request, None)
         return SimpleNamespace(uri=URI, rows=_AnyFile())
 
 

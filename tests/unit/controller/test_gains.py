@@ -1,19 +1,23 @@
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from services.controller.domain.gains import paired_gains
+from shared.rows.evaluation import Answer
+from tests.support.rows import build
 
 
 def rows(right, n_runs=2, modality=lambda item: "ct"):
     """`right[i]`: how many of item i's runs are right; None: nothing of it is scored."""
     return [
-        {
-            "item_id": f"i{item}",
-            "source_id": f"s{item // 2}",
-            "modality": modality(item),
-            "scored": n is not None,
-            "correct": None if n is None else run < n,
-        }
+        build(
+            Answer,
+            item_id=f"i{item}",
+            source_id=f"s{item // 2}",
+            modality=modality(item),
+            scored=n is not None,
+            correct=None if n is None else run < n,
+        )
         for item, n in enumerate(right)
         for run in range(n_runs)
     ]
@@ -32,9 +36,8 @@ def test_an_item_that_is_unscored_in_one_round_is_in_no_gain():
 
 def test_fewer_than_half_of_the_answers_scored_is_unscored():
     before = rows([0, 0], n_runs=4)
-    for row in before[:3]:
-        row["scored"] = False
-    assert paired_gains(before, rows([4, 4], n_runs=4), seed=1).overall.n == 1
+    unscored = [replace(answer, scored=False) for answer in before[:3]]
+    assert paired_gains([*unscored, *before[3:]], rows([4, 4], n_runs=4), seed=1).overall.n == 1
 
 
 def test_each_modality_has_its_own_gain():

@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 
 from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, require_within, totals
-from services.controller.ledger_store import METADATA, Ledger
+from services.controller.store.ledger import METADATA, Ledger
 from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition, InvalidArgument
 
 

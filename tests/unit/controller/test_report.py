@@ -3,12 +3,19 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from msgspec.structs import replace
 
-from services.controller.configuration import RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import ArmFacts, RoundFacts, assemble
-from services.controller.report_html import render
+from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
+from shared.rows.annotation import Decision, Summary
+from shared.rows.evaluation import Score, Scores
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.selection import Selection
+from shared.rows.training import Dropped, LossPoint, Training
 from tests.support.loop_services import put_image
+from tests.support.rows import build
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
 
@@ -20,33 +27,30 @@ def configuration():
     )
 
 
-def score(value):
-    return {"perception": {"overall": {"value": value, "low": value, "high": value, "n": 4, "unscored": 1}}}
+def scores(value):
+    overall = Score(value=value, low=value, high=value, n=4, unscored=1)
+    return build(Scores, perception=replace(build(Scores).perception, overall=overall))
 
 
 def full_round(image_id):
     gain = {"value": 0.1, "low": 0.0, "high": 0.2, "n": 4}
+    curve = tuple(LossPoint(step=step, loss=3.0 - step, learning_rate=0.1) for step in (1, 2))
     return RoundFacts(
         round=0,
-        dev=score(0.25),
-        test=score(0.5),
-        failures={
-            "capabilities": [{"capability": "modality:ct", "n_failures": 1, "n_items": 2, "error_rate": 0.5}],
-            "prototypes": [
-                {"prototype_id": 0, "size": 1, "members": ["i"], "image_ids": [image_id], "profile": {"modality:ct": 1}}
-            ],
-            "counts": {"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
-        },
-        selection={"strategy": "random", "requested": 5, "selected": 2, "reason": "pool spent", "excluded": {"used": 3}},
-        decisions={
-            "rows": [
-                {"route": "review", "expert_action": "edit", "simulated": True},
-                {"route": "self", "expert_action": "", "simulated": True},
-            ],
-            "summary": {"review_share": 0.5, "account": {"oracle": {"usd": 3}}, "stopped": {"oracle": ""}},
-        },
-        dataset={"counts": {"samples": 3, "new": 2, "replay": 1, "dropped": 2}, "dropped": [{"reason": "x"}] * 2},
-        training={"n_steps": 7, "loss_curve": [{"loss": 2.0}, {"loss": 1.0}], "settings": {"a": 1}},
+        dev=scores(0.25),
+        test=scores(0.5),
+        capabilities=[build(CapabilityErrorRate)],
+        prototypes=[build(PrototypeRow, image_ids=(image_id,))],
+        failure_counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
+        selection=build(Selection, selected=2, reason="pool spent", excluded={"used": 3}),
+        decisions=[
+            build(Decision, route="review", expert_action="edit"),
+            build(Decision, route="self", expert_action=""),
+        ],
+        summary=build(Summary),
+        dropped=[build(Dropped, reason="x")] * 2,
+        dataset_counts={"samples": 3, "new": 2, "replay": 1, "dropped": 2},
+        training=build(Training, n_steps=7, loss_curve=curve, settings={"a": 1}),
         decision={
             "reason": "", "is_promoted": True, "gain": gain, "gains_by_modality": {"ct": gain}, "regressions": [],
         },
@@ -88,7 +92,9 @@ def test_a_report_counts_routes_actions_and_drops(report):
     assert round_["annotation"]["actions"] == {"edit": 1}
     assert round_["annotation"]["n_simulated"] == 2
     assert round_["dataset"] == {"n_samples": 3, "n_new": 2, "n_replay": 1, "dropped": {"x": 2}}
-    assert round_["training"] == {"n_steps": 7, "first_loss": 2.0, "last_loss": 1.0}
+    training = round_["training"]
+    assert (training["n_steps"], training["first_loss"], training["last_loss"]) == (7, 2.0, 1.0)
+    assert not training.keys() & {"loss_curve", "settings"}
 
 
 def test_what_the_loop_has_not_reached_is_null(report):

@@ -10,8 +10,9 @@ from pydicom.uid import JPEGLSLossless, SecondaryCaptureImageStorage, Ultrasound
 
 from services.embedding.adapters.dicom import decode_dicom
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import DecodedImage, Quarantined, Window, apply_window
+from services.embedding.domain.images import DecodedImage, Quarantined, apply_window
 from shared.errors import InvalidArgument
+from shared.rows.images import Window
 from tests.support.pictures import dicom
 
 KEY = b"a key for tests only"

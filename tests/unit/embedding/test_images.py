@@ -9,8 +9,10 @@ from PIL import Image
 from services.embedding.adapters.formats import decode_image
 from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import Window, apply_window, name_modality, stretch_min_max
+from services.embedding.domain.images import apply_window, stretch_min_max
 from shared.errors import InvalidArgument
+from shared.rows.images import Window
+from shared.rows.vocabulary import name_modality
 from tests.support.pictures import picture
 
 COLOURED = np.stack([picture(0), picture(1), picture(2)], axis=2)

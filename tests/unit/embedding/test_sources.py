@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from services.embedding.adapters.sources import list_entries
+from services.embedding.adapters.sources import list_entries, read_entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 
 
@@ -47,28 +47,28 @@ def test_a_path_may_stand_in_several_rows_and_an_index_may_not(tmp_path: Path) -
 def test_bytes_and_structs_of_parquet_are_pictures(tmp_path: Path) -> None:
     pd.DataFrame({"image": [b"one", b"two"]}).to_parquet(tmp_path / "a.parquet")
     pd.DataFrame({"image": [{"bytes": b"one", "path": "1.png"}]}).to_parquet(tmp_path / "b.parquet")
-    assert [entry.read() for entry in list_entries(tmp_path / "a.parquet")] == [b"one", b"two"]
-    assert [entry.read() for entry in list_entries(tmp_path / "b.parquet")] == [b"one"]
+    assert [read_entry(entry) for entry in list_entries(tmp_path / "a.parquet")] == [b"one", b"two"]
+    assert [read_entry(entry) for entry in list_entries(tmp_path / "b.parquet")] == [b"one"]
 
 
 def test_a_short_image_cell_names_the_row_that_holds_the_picture(tmp_path: Path) -> None:
     content = base64.b64encode(bytes(90)).decode()
     (tmp_path / "a.tsv").write_text(f"index\timage\n5\t{content}\n6\t5\n")
-    assert [entry.read() for entry in list_entries(tmp_path / "a.tsv")] == [bytes(90)] * 2
+    assert [read_entry(entry) for entry in list_entries(tmp_path / "a.tsv")] == [bytes(90)] * 2
 
 
 @pytest.mark.parametrize("cell", ["../x.png", "/etc/hostname", "missing.png", ""])
 def test_a_row_that_leads_nowhere_is_a_fault_of_its_own(tmp_path: Path, cell: str) -> None:
     (tmp_path / "a.csv").write_text(f"image_path,licence\n{cell},CC0\n")
     with pytest.raises(InvalidArgument) as caught:
-        list_entries(tmp_path / "a.csv")[0].read()
+        read_entry(list_entries(tmp_path / "a.csv")[0])
     assert caught.value.remedy
 
 
 def test_text_that_is_not_base64_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image\n" + "not base64! " * 9 + "\n")
     with pytest.raises(InvalidArgument, match="base64"):
-        list_entries(tmp_path / "a.csv")[0].read()
+        read_entry(list_entries(tmp_path / "a.csv")[0])
 
 
 def test_other_sources_are_refused(tmp_path: Path) -> None:
@@ -88,14 +88,14 @@ def test_a_name_that_is_no_unicode_is_told_with_escapes(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     path.write_bytes(b"x")
     (entry,) = list_entries(tmp_path)
-    assert (entry.name, entry.image_path, entry.read()) == ("caf\\udce9.png", "caf\\udce9.png", b"x")
+    assert (entry.name, entry.image_path, read_entry(entry)) == ("caf\\udce9.png", "caf\\udce9.png", b"x")
 
 
 @pytest.mark.parametrize("cell", ["a\0.png", "x" * 5000])
 def test_an_impossible_path_is_a_fault_of_its_row(tmp_path: Path, cell: str) -> None:
     pd.DataFrame({"image_path": [cell]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InvalidArgument, match="cannot be read"):
-        list_entries(tmp_path / "a.parquet")[0].read()
+        read_entry(list_entries(tmp_path / "a.parquet")[0])
 
 
 def test_an_impossible_source_is_not_found(tmp_path: Path) -> None:

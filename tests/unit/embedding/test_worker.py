@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.adapters.formats import FileFormats
 from services.embedding.adapters.images import encode_png
-from services.embedding.facts import Facts
 from services.embedding.ports import Pixels
 from services.embedding.store import Store
 from services.embedding.tables import METADATA, STORED, ImageRow, InputRow
-from services.embedding.worker import EmbeddingWorker
+from services.embedding.work.facts import Facts
+from services.embedding.work.worker import EmbeddingWorker
 from shared.objects.folder import FolderObjectStore
 from tests.support.databases import Database
 
@@ -57,7 +58,9 @@ class Bench:
         return Store(self.engine, "told", owner)
 
     def worker(self, owner: str, on_batch: Callable[[int], object]) -> EmbeddingWorker:
-        return EmbeddingWorker(self.store(owner), self.objects, ToldEncoder(on_batch), claim_size=2)
+        return EmbeddingWorker(
+            self.store(owner), self.objects, FileFormats(), ToldEncoder(on_batch), claim_size=2
+        )
 
 
 def test_two_workers_embed_beside_each_other_and_no_image_twice(tmp_path: Path, database: Database) -> None:

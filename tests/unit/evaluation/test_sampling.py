@@ -36,21 +36,8 @@ def test_noise_has_the_gumbel_distribution():
     assert stats.kstest(noise, "gumbel_r").pvalue > 0.01
 
 
-@pytest.mark.parametrize("temperature", [1.0, 0.5])
-def test_largest_of_logits_and_noise_is_a_draw_from_the_softmax(temperature):
-    logits = np.array([2.0, 1.0, 0.0, -1.0, -np.inf])
-    draws = [
-        sample_token(logits, keyed_gumbel(0, f"item-{i}", i % 5, i % 7, 5), temperature)
-        for i in range(10_000)
-    ]
-    expected = np.exp(logits / temperature) / np.exp(logits / temperature).sum()
-    counts = np.bincount(draws, minlength=5)
-    assert counts[4] == 0
-    assert stats.chisquare(counts[:4], 10_000 * expected[:4]).pvalue > 0.01
-
-
 def test_positions_of_one_answer_are_independent():
-    tokens = [sample_token(np.zeros(2), keyed_gumbel(0, "item", 0, position, 2)) for position in range(4001)]
+    tokens = [int(np.argmax(keyed_gumbel(0, "item", 0, position, 2))) for position in range(4001)]
     table = np.zeros((2, 2))
     np.add.at(table, (tokens[:-1], tokens[1:]), 1)
     assert stats.chi2_contingency(table).pvalue > 0.01

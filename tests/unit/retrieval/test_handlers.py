@@ -6,10 +6,10 @@ import pytest
 
 from medq.embedding.v1 import events_pb2
 from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
-from services.retrieval.handlers import IMAGE_EMBEDDED, make_handlers
+from services.retrieval.handlers import make_handlers
 from services.retrieval.store import METADATA, SelectionStore
 from shared.errors import FailedPrecondition
-from shared.events.bus import Event
+from shared.events.bus import Event, topic_of
 from tests.support.databases import Database
 
 
@@ -18,12 +18,19 @@ def embedded(image_id: str, encoder_id: str = "e", modality: str = "ct", split: 
     message = events_pb2.ImageEmbedded(
         image_id=image_id, split=split, encoder_id=encoder_id, vector=vector.tobytes(), modality=modality
     )
-    return Event(image_id, IMAGE_EMBEDDED, "test", image_id, message.SerializeToString(), datetime.now(UTC))
+    return Event(
+        image_id,
+        topic_of(events_pb2.ImageEmbedded),
+        "test",
+        image_id,
+        message.SerializeToString(),
+        datetime.now(UTC),
+    )
 
 
 def test_a_batch_is_indexed_and_a_redelivered_one_changes_nothing(tmp_path: Path) -> None:
     index = QdrantEdgeIndex(tmp_path / "index")
-    handle = make_handlers(index)[IMAGE_EMBEDDED]
+    handle = make_handlers(index)[topic_of(events_pb2.ImageEmbedded)]
     events = [embedded("0"), embedded("1"), embedded("1", split="dev"), embedded("0", modality="mri")]
     handle(events)
     handle(events)

@@ -132,7 +132,7 @@ def test_an_empty_folder_is_refused(store: FolderObjectStore, tmp_path: Path) ->
 
 
 def test_a_parent_that_is_no_uri_is_refused(store: FolderObjectStore, folder: Path) -> None:
-    with pytest.raises(InvalidArgument, match="not an object URI"):
+    with pytest.raises(InvalidArgument, match="Not an object URI"):
         write(store, folder, parents=["yesterday's"])
 
 

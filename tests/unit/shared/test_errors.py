@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2
 from sqlalchemy.exc import OperationalError
 
 from shared import errors
-from shared.rpc.errors import STATUS_CODES, from_reason, to_status, typed
+from shared.status import STATUS_CODES, to_status, typed
 
 CLASSES = sorted(errors.MedqError.__subclasses__(), key=lambda cls: cls.__name__)
 
@@ -24,10 +24,16 @@ def test_a_class_is_rebuilt_from_what_travels(cls: type[errors.MedqError]) -> No
     status = to_status(sent)
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
-    metadata = dict(info.metadata)
-    received = from_reason(info.reason, metadata.pop("message"), metadata)
-    assert type(received) is cls
-    assert (received.message, received.metadata) == (sent.message, sent.metadata)
+    for encoded in (errors.encode_error(sent), {"reason": info.reason, "metadata": info.metadata}):
+        received = errors.decode_error(encoded)
+        assert type(received) is cls
+        assert (received.message, received.metadata) == (sent.message, sent.metadata)
+
+
+def test_an_error_of_an_unknown_kind_is_internal() -> None:
+    received = errors.decode_error({"reason": "NEW", "message": "Too new.", "metadata": {"field": "x"}})
+    assert isinstance(received, errors.Internal)
+    assert (received.message, received.field) == ("Too new.", "x")
 
 
 def test_the_text_names_field_value_and_remedy() -> None:

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from infra.new_migration import add_migration
-from services.migrate import SCHEMAS
+from services.registry import REGISTRY
 from shared.database import create_engine, sqlite_url
 from shared.errors import FailedPrecondition, Unavailable
 from shared.migrations import Schema, revision_of
@@ -21,6 +21,7 @@ from shared.operation_rows import METADATA as OPERATIONS
 from shared.operation_rows import PENDING, OperationRows
 from tests.support.databases import Database, sqlite_database
 
+SCHEMAS = [entry.schema for entry in REGISTRY.values()]
 schemas = pytest.mark.parametrize("schema", SCHEMAS, ids=[schema.name for schema in SCHEMAS])
 
 

@@ -65,7 +65,7 @@ def test_only_what_failed_or_was_called_off_is_reopened(engine: sa.Engine) -> No
     assert rows.claim("a")
     rows.reopen("a")
     assert rows.get("a").state == RUNNING
-    rows.finish("a", 1.0, state=FAILED, failure='{"reason": "INTERNAL"}')
+    rows.finish("a", 1.0, state=FAILED, failure={"reason": "INTERNAL"})
     rows.reopen("a")
     assert (rows.get("a").state, rows.get("a").failure) == (PENDING, None)
 

@@ -28,7 +28,7 @@ def test_every_question_and_one_caption_an_image_are_trained_on(study: Path, tra
         for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()
     ]
     captions = [row for row in rows if row["id"].startswith("caption-")]
-    assert len({row["image"] for row in captions}) == len(captions) == 10
+    assert len({row["images"][0] for row in captions}) == len(captions) == 10
     assert len(rows) == 40
     assert json.loads((trained / "training.json").read_text())["n_samples"] == 40
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from services.training.adapters.job_process import JobProcess
-from services.training.ports import TrainingProgress
-from services.training.spec import TrainingSpec
-from shared.errors import Cancelled, Internal, InvalidArgument
+from services.training.job.log import TrainingProgress
+from services.training.job.spec import TrainingSpec
+from shared.errors import Cancelled, Internal, InvalidArgument, encode_error
 
 STEP = {"step": 1, "n_steps": 2, "loss": 0.5, "learning_rate": 1e-3, "measured": {"seconds": 0.1}}
 
@@ -20,6 +20,7 @@ def _job(tmp_path: Path, script: str) -> tuple[JobProcess, Path, TrainingSpec]:
         train_file=tmp_path / "train.jsonl",
         image_folder=tmp_path,
         output_folder=tmp_path / "out",
+        batch_size=8,
     )
     spec_path = tmp_path / "spec.json"
     spec_path.write_text(spec.model_dump_json())
@@ -38,6 +39,18 @@ def test_steps_are_reported_in_order(tmp_path: Path) -> None:
     assert seen == [TrainingProgress(step, 2, 0.5, 1e-3) for step in (1, 2)]
 
 
+@pytest.mark.parametrize(("visible", "seen"), [(None, "0"), ("2,3", "2"), ("GPU-a", "GPU-a"), ("", "")])
+def test_a_single_process_sees_one_gpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None, seen: str
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    launcher, spec_path, spec = _job(tmp_path, 'printf "%s" "$CUDA_VISIBLE_DEVICES" > gpus; mkdir model')
+    launcher.run(spec_path, lambda step: None, lambda: False)
+    assert (spec.output_folder / "gpus").read_text() == seen
+
+
 def test_steps_of_an_earlier_attempt_are_not_reported_again(tmp_path: Path) -> None:
     launcher, spec_path, spec = _job(tmp_path, "mkdir model")
     spec.output_folder.mkdir()
@@ -48,13 +61,7 @@ def test_steps_of_an_earlier_attempt_are_not_reported_again(tmp_path: Path) -> N
 
 
 def test_typed_error_of_the_job_is_raised_again(tmp_path: Path) -> None:
-    error = {
-        "reason": "INVALID_ARGUMENT",
-        "message": "too long",
-        "field": "id",
-        "value": "s7",
-        "remedy": "cut",
-    }
+    error = encode_error(InvalidArgument("too long", field="id", value="s7", remedy="cut"))
     launcher, spec_path, _ = _job(tmp_path, f"echo '{json.dumps(error)}' > error.json\nexit 1")
     with pytest.raises(InvalidArgument, match="too long") as caught:
         launcher.run(spec_path, lambda step: None, lambda: False)

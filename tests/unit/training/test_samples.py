@@ -4,26 +4,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.training.domain.conversations import parse_row
+from services.training.domain.conversations import sample_of
 from services.training.domain.samples import (
-    NEW,
     TrainingSample,
-    defect,
+    conversation,
     draw_replay,
     in_training_order,
-    train_row,
 )
 from shared.prompts import multiple_choice_prompt
+from shared.rows.training import Lineage
+from tests.support.rows import build
 
 OPTIONS = {"B": "Blur", "A": "Noise"}
 
 
 def sample(sample_id="d", question="What is wrong?", options=OPTIONS, answer="B"):
-    return TrainingSample(sample_id, NEW, "0" * 64, "sha256:" + "0" * 64, question, options, answer, {})
+    lineage = build(Lineage, id=sample_id, image_id="0" * 64)
+    return TrainingSample(lineage, question, options, answer)
 
 
 def test_the_trainer_reads_back_the_question_as_evaluation_asks_it():
-    read = parse_row(train_row(sample()), 1)
+    read = sample_of(conversation(sample()))
     assert read.question == multiple_choice_prompt("What is wrong?", OPTIONS)
     assert (read.sample_id, read.answer, read.image) == ("d", "B", f"images/{'0' * 64}.png")
 
@@ -33,12 +34,13 @@ def test_the_trainer_reads_back_the_question_as_evaluation_asks_it():
     [
         ({}, ""),
         ({"answer": "C"}, "the answer is no option"),
+        ({"answer": None}, "the answer is no option"),
         ({"question": "Is <image> blurred?"}, "the text holds <image>"),
         ({"options": {"A": "x", "B": "<image>"}}, "the text holds <image>"),
     ],
 )
 def test_a_sample_that_the_trainer_would_refuse_has_a_defect(changes, reason):
-    assert defect(sample(**changes)) == reason
+    assert sample(**changes).defect == reason
 
 
 @given(st.integers(0, 30), st.integers(0, 30), st.floats(0, 4), st.integers(0, 2**63))

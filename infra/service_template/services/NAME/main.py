@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from medq.NAME.v1 import NAME_pb2 as pb
 from medq.NAME.v1 import NAME_pb2_grpc as pb_grpc
-
 from services.NAME.migrations import SCHEMA
 from services.NAME.operations import CLASSOperations
 from services.NAME.service import CLASS
@@ -29,7 +28,13 @@ def build(settings: CLASSSettings, channels: Channels, bus: EventBus, objects: O
     """
     engine = open_database(settings, SCHEMA)
     work = CLASSOperations(objects)
-    operations = Operations("NAME", engine, {pb.StartCountRequest: work.count}, owner=settings.owner)
+    operations = Operations(
+        "NAME",
+        engine,
+        {pb.StartCountRequest: work.count},
+        owner=settings.owner,
+        lease_seconds=settings.lease_seconds,
+    )
     servicer = CLASS(operations)
     return Service(
         name="NAME",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from medq.NAME.v1 import NAME_pb2 as pb
-
 from services.NAME.domain.counting import n_words
-from shared.objects.dataset import write_dataset, write_rows
+from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.rows.NAME import CLASSCount
 
 
 class CLASSOperations:
@@ -26,15 +23,17 @@ class CLASSOperations:
     def count(self, context: OperationContext, request: pb.StartCountRequest) -> str:
         """Count the words of each text.
 
-        Returns: The URI of a dataset of kind `count`.
+        Returns: The URI of a dataset of kind `NAME`.
         """
         rows = []
         for done, text in enumerate(request.texts):
             context.progress(done, len(request.texts), "texts")
-            rows.append({"position": done, "n_words": n_words(text)})
-        with tempfile.TemporaryDirectory() as folder:
-            write_rows(Path(folder) / "counts.jsonl", rows)
-            counts = {"texts": len(rows)}
-            return write_dataset(
-                self._objects, "count", Path(folder), counts=counts, parents=[], configuration={}, seed=0
-            )
+            rows.append(CLASSCount(position=done, n_words=n_words(text)))
+        return publish(
+            self._objects,
+            "NAME",
+            {"counts.jsonl": rows},
+            counts={"texts": len(rows)},
+            parents=[],
+            configuration={},
+        )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import grpc
+
 from medq.NAME.v1 import NAME_pb2 as pb
 from medq.NAME.v1 import NAME_pb2_grpc as pb_grpc
-
 from services.NAME.domain.counting import n_words
 from shared.errors import InvalidArgument
 from shared.operations import Operations

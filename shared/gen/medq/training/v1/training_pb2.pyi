@@ -217,9 +217,11 @@ class StartTrainRequest(_message.Message):
     epochs: _builtins.float
     """Passes over the data, > 0."""
     batch_size: _builtins.int
-    """Samples per optimiser step and device, >= 1."""
+    """Most samples of one forward pass on a device, >= 1; 0 is refused. An optimiser step has
+    batch_size * gradient_accumulation samples on any number of devices, which share them evenly.
+    """
     gradient_accumulation: _builtins.int
-    """Batches per optimiser step, >= 1."""
+    """Forward passes of one optimiser step, shared by the devices, >= 1; 0 is refused."""
     loss: Global___LossReduction.ValueType
     """How the loss is formed."""
     warmup_ratio: _builtins.float

@@ -1,0 +1,250 @@
+"""The YAML file of a run, as frozen models: every key, its default, its range, and whether the paper or we chose the default.
+
+`docs/configuration.md` is made of their descriptions, `python -m infra.configuration_page`; `check` reads a file.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
+from shared.perceptual_hash import MAX_DISTANCE
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
+
+
+PathText = Annotated[str, Field(min_length=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
+            raise _problem("Input should not be yes, no, true or false", "Write the value itself.")
+        return value
+
+
+class DataSection(Section):
+    """Where the images and the questions lie; relative paths start from the folder of the file."""
+
+    pool: PathText = Field(description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).")
+    pool_answers: PathText = Field(
+        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
+    )
+    dev: PathText = Field(
+        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
+    )
+    test: PathText = Field(
+        description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
+    )
+    replay: str | None = Field(
+        None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
+    )
+    simulated_images: str = Field(
+        "",
+        max_length=300,
+        description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
+    )
+    modality: Modality = Field(
+        "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
+    )
+
+
+class ArmSection(Section):
+    """One way to choose training data; each arm starts from the same model. A bare strategy names an arm after itself."""
+
+    name: str = Field(pattern=_NAME, description="Ours: names the arm in the report.")
+    strategy: Strategy = Field("failure_driven", description="Paper: how images are drawn from the pool.")
+    questions: Questions | None = Field(
+        None, description="Ours: which questions are asked in this arm; null as in `annotate`."
+    )
+    quality_assurance: bool | None = Field(
+        None, description="Ours: quality assurance in this arm; null as in `build`."
+    )
+
+
+class EvaluateSection(Section):
+    """How the model is asked on dev; on test it answers once, greedily."""
+
+    runs: int = Field(5, ge=1, le=100, description="Paper: R, answers per dev item.")
+    temperature: float = Field(
+        1.0, ge=0, le=10, description="Ours: sampling temperature on dev; 0 is greedy."
+    )
+    top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
+    max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
+    extractor: Extractor = Field(
+        "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
+    )
+
+    @model_validator(mode="after")
+    def _greedy_answers_once(self) -> EvaluateSection:
+        if self.temperature == 0 and self.runs > 1:
+            raise _problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+        return self
+
+
+class MineSection(Section):
+    """Failures and prototypes, Eq. (1)."""
+
+    gamma: float = Field(
+        0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it."
+    )
+    visual_weight: Share = Field(0.5, description="Ours: weight of the visual part in the joint feature.")
+    max_clusters: int = Field(
+        64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
+    )
+
+
+class SelectSection(Section):
+    """Retrieval and the adaptive draw, Eq. (2)."""
+
+    budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
+    tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    alpha: float = Field(
+        1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha."
+    )
+
+
+class AnnotateSection(Section):
+    """Questions, routing (Eq. 3) and review."""
+
+    tau_entropy: float = Field(
+        0.5, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted."
+    )
+    tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
+    audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")
+    questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
+    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
+    max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
+    simulated_oracle_accuracy: Share = Field(
+        0.8, description="Ours: chance that the simulated oracle answers right."
+    )
+    simulated_expert_accuracy: Share = Field(
+        0.97, description="Ours: chance that the simulated expert answers right."
+    )
+
+
+class BuildSection(Section):
+    """Quality assurance and the dataset version."""
+
+    phash_distance: int = Field(
+        2,
+        ge=0,
+        le=MAX_DISTANCE,
+        description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
+    )
+    tfidf_threshold: float = Field(
+        0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
+    )
+    replay_ratio: float = Field(1.0, ge=0, le=100, description="Ours: replayed samples per new sample.")
+    quality_assurance: bool = Field(
+        True, description="Paper: filter duplicates; the leakage gate stays on when this is false."
+    )
+
+
+class TrainSection(Section):
+    """Full-parameter fine-tuning, Eq. (4): `batch_size * gradient_accumulation` samples a step on any number of devices."""
+
+    learning_rate: float = Field(
+        2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
+    )
+    epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
+    batch_size: int = Field(
+        16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device."
+    )
+    gradient_accumulation: int = Field(
+        1,
+        ge=1,
+        le=65_536,
+        description="Ours: forward passes of a step, shared by the devices.",
+    )
+    loss: Loss = Field(
+        "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
+    )
+    warmup_ratio: float = Field(
+        0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate."
+    )
+    weight_decay: float = Field(0.0, ge=0, le=1, description="Ours: decoupled weight decay.")
+    max_length: int = Field(
+        0, ge=0, le=10_000_000, description="Ours: longest sample in tokens; 0 is the model's own limit."
+    )
+
+
+class StopSection(Section):
+    """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
+
+    min_gain: Share = Field(0.005, description="Ours: least gain on dev that is worth another round.")
+    patience: int = Field(
+        1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops."
+    )
+    modality_allowance: Share = Field(
+        0.1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
+    )
+    max_usd: float | None = Field(
+        None, ge=0, description="Ours: US dollars for the whole run; null: no limit."
+    )
+    max_expert_hours: float | None = Field(
+        None, ge=0, description="Ours: hours of expert time for the whole run; null: no limit."
+    )
+
+
+def _named_after_strategy(value: object) -> object:
+    return {"name": value, "strategy": value} if isinstance(value, str) else value
+
+
+Arm = Annotated[ArmSection, BeforeValidator(_named_after_strategy)]
+
+
+class RunConfiguration(Section):
+    """The whole file."""
+
+    name: str = Field(pattern=_NAME, description="Ours: names the run in its report.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Ours: from which every draw of the run is derived.")
+    rounds: int = Field(
+        2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus."
+    )
+    data: DataSection
+    model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
+    arms: tuple[Arm, ...] = Field(
+        (ArmSection(name="failure_driven"),),
+        min_length=1,
+        description="Ours: the arms; each is a strategy, or an object with a name.",
+    )
+    evaluate: EvaluateSection = EvaluateSection()
+    mine: MineSection = MineSection()
+    select: SelectSection = SelectSection()
+    annotate: AnnotateSection = AnnotateSection()
+    build: BuildSection = BuildSection()
+    train: TrainSection = TrainSection()
+    stop: StopSection = StopSection()
+
+    @model_validator(mode="after")
+    def _arm_names_differ(self) -> RunConfiguration:
+        names = [arm.name for arm in self.arms]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise _problem(f"Two arms are called {twice[0]}", "Give each arm a name of its own.", "arms")
+        return self
+
+
+def _problem(message: str, remedy: str, field: str = "") -> PydanticCustomError:
+    """What is wrong with a value, and what to do; `field` where it is another than the one looked at."""
+    return PydanticCustomError("problem", "{message}", {"message": message, "remedy": remedy, "field": field})

@@ -1,0 +1,110 @@
+"""Looks at what the paths of a configuration name, before anything is spent."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.report import DATA_PATHS
+from shared.checkpoints import require_checkpoint
+from shared.errors import InvalidArgument
+
+_COLUMNS = ("index", "question", "answer")
+_IMAGE_COLUMNS = ("image", "image_path")
+_MANIFESTS = (".csv", ".tsv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: the dotted key, what is wrong with it, and what to do."""
+
+    field: str
+    message: str
+    remedy: str
+
+
+def impossible_paths(configuration: RunConfiguration, base: Path) -> list[Problem]:
+    """The paths, which start from `base`, that no file can have."""
+    return [
+        Problem(field, "No file can have this path.", "Give the path of a file or folder.")
+        for field, path in _paths(configuration)
+        if not can_exist(base / path)
+    ]
+
+
+def relative_paths(configuration: RunConfiguration) -> list[str]:
+    """The keys of the paths that do not say from where they start."""
+    return [field for field, path in _paths(configuration) if not Path(path).is_absolute()]
+
+
+def _paths(configuration: RunConfiguration) -> Iterator[tuple[str, str]]:
+    """Each path in the file with its dotted key."""
+    for key in DATA_PATHS:
+        path = getattr(configuration.data, key)
+        if path is not None:
+            yield f"data.{key}", path
+    yield "model", configuration.model
+
+
+def can_exist(path: Path) -> bool:
+    """Whether the system can look for a path: it is not too long, no loop of links, and within folders that may be read."""
+    try:
+        path.resolve().exists()
+    except (OSError, RuntimeError, ValueError):
+        return False
+    return True
+
+
+def path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
+    """What is wrong with the files and folders that a configuration with absolute paths names."""
+    data = configuration.data
+    yield from _pool_problems(Path(data.pool))
+    for field in DATA_PATHS[1:]:
+        path = getattr(data, field)
+        if path is not None:
+            yield from _tsv_problems(f"data.{field}", Path(path))
+    try:
+        require_checkpoint(Path(configuration.model))
+    except InvalidArgument as error:
+        yield Problem("model", error.message, error.remedy)
+
+
+def _pool_problems(path: Path) -> Iterator[Problem]:
+    if path.is_dir():
+        if not any(entry.is_file() for entry in path.rglob("*")):
+            yield Problem("data.pool", "The folder holds no file.", "Put the images of the pool into it.")
+    elif not path.is_file():
+        yield Problem("data.pool", f"There is no {path}.", "Name a folder of images or a manifest.")
+    elif path.suffix.lower() not in _MANIFESTS:
+        yield Problem(
+            "data.pool",
+            f"{path.name} is no manifest.",
+            f"Name a folder or a file of {', '.join(_MANIFESTS)}.",
+        )
+
+
+def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
+    if not path.is_file():
+        yield Problem(field, f"There is no file {path}.", "Name a MedQ-Bench TSV.")
+        return
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as source:
+            header = next(csv.reader([source.readline(1_000_000)], delimiter="\t"), [])
+    except OSError:
+        yield Problem(field, f"{path.name} cannot be read.", "Let this user read it.")
+        return
+    except (UnicodeDecodeError, csv.Error):
+        yield Problem(field, f"{path.name} is not text in UTF-8.", "Save it as tab-separated UTF-8 text.")
+        return
+    missing = [column for column in _COLUMNS if column not in header]
+    if not any(column in header for column in _IMAGE_COLUMNS):
+        missing.append("image or image_path")
+    if missing:
+        yield Problem(
+            field,
+            f"{path.name} has no column {', '.join(missing)}.",
+            "A MedQ-Bench TSV is tab-separated with index, image or image_path, question, A, B, ..., answer, modality.",
+        )

@@ -1,0 +1,228 @@
+"""One step of the loop on another service: start an operation, wait for it, keep what it gave.
+
+The id of an operation is `<run>/<arm>/<round>/<step>`, so that a step which is begun again after a kill finds the operation it
+had started; one that is retried after a failure gets `/2` behind it. A typed failure travels as a value through the memory of
+the steps and is raised again behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import count
+
+import grpc
+import tenacity
+from msgspec import to_builtins
+
+from medq.operations.v1 import operations_pb2 as operations_pb
+from services.controller.domain.ledger import Cost, Limits
+from services.controller.loop.other_services import RequestT, Start, find
+from services.controller.ports import Durable, RunControl, StepOutcome
+from services.controller.report.reports import Reports
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import Result, RunStore
+from shared.database import OUTAGES
+from shared.errors import Cancelled, MedqError, decode_error, encode_error
+from shared.logs import get_logger
+from shared.objects.dataset import read_manifest, read_object
+from shared.objects.store import ObjectStore
+from shared.rows.evaluation import Scores
+from shared.rpc.channels import Channels
+from shared.rpc.operations import PATIENCE_SECONDS, await_operation, is_passing
+from shared.status import typed
+
+_FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
+#: The arm of what all arms share.
+SHARED_ARM = "-"
+#: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
+_WAIT_SECONDS = 1.0
+#: How often a step begins again while the controller's own database is away: some ten minutes.
+_MAX_ATTEMPTS = 600
+
+
+@dataclass(frozen=True)
+class Collaborators:
+    """What the loop works with."""
+
+    channels: Channels
+    objects: ObjectStore
+    store: RunStore
+    ledger: Ledger
+    reports: Reports
+    control: RunControl
+
+
+@dataclass(frozen=True)
+class Made:
+    """A dataset that a step made: its URI and the rows of each of its files."""
+
+    uri: str
+    rows: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Calls:
+    """The steps of one arm (or, with "-", of what all arms share) in one round."""
+
+    run_id: str
+    arm: str
+    round: int
+    collaborators: Collaborators
+    durable: Durable
+
+    def at(self, arm: str, round_number: int) -> Calls:
+        """The same run in another arm and round."""
+        return replace(self, arm=arm, round=round_number)
+
+    def operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
+        """Two steps: start the operation, and wait until it has ended.
+
+        Args:
+            step: Names the step.
+            start: The RPC that starts it.
+            request: Without its operation id.
+
+        Returns: The dataset that it made.
+
+        Raises:
+            MedqError: The typed failure, its message naming the step.
+        """
+        begun = self.remember(f"start {step}", lambda: self._start(step, start, request))
+        operation_id = begun["operation_id"]
+        return Made(**self.remember(f"wait {step}", lambda: self._wait(step, start.service, operation_id)))
+
+    def operate_all(self, step: str, start: Start[RequestT], requests: Mapping[str, RequestT]) -> None:
+        """Two steps: start operations beside each other, and wait until all have ended, also where one has failed.
+
+        Args:
+            step: Names the two steps.
+            start: The RPC that starts them.
+            requests: Name to a request without its operation id.
+
+        Raises:
+            MedqError: The typed failure of the first that failed.
+        """
+        begun = self.remember(
+            f"start {step}",
+            lambda: {name: self._start(name, start, request) for name, request in requests.items()},
+        )
+        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun))
+
+    def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        """One step. What it gives, or the typed error it raises, is remembered."""
+        outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
+        if outcome.get("failure") is not None:
+            raise decode_error(outcome["failure"])
+        value: StepOutcome = outcome["value"]
+        return value
+
+    def _caught(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        try:
+            return {"value": self._outlasting()(function)}
+        except Exception as error:  # whatever it is, the run ends with it, and a kill must not change that
+            self.collaborators.control.check_draining()
+            if not isinstance(error, MedqError | grpc.RpcError):
+                get_logger("controller").error("step_failed", run_id=self.run_id, step=name, exc_info=error)
+            failure = encode_error(typed(error))
+            where = f"Step {name!r} of arm {self.arm!r}, round {self.round}"
+            return {"failure": failure | {"message": f"{where}: {failure['message']}"}}
+
+    def _start(self, step: str, start: Start[RequestT], request: RequestT) -> StepOutcome:
+        self._check(None)
+        service, channel = start.service, self.collaborators.channels[start.service]
+        for attempt in self._patiently():
+            with attempt:
+                request.operation_id = self._free_id(channel, f"{self.run_id}/{self.arm}/{self.round}/{step}")
+        operation_id = request.operation_id
+        self.collaborators.store.move(self.run_id, self.arm, self.round, step, operation_id, service)
+        self.collaborators.ledger.reserve(self.run_id, [Cost(f"compute/{operation_id}", "compute")], Limits())
+        for attempt in self._patiently():
+            with attempt:
+                start.method(channel)(request)
+        return {"operation_id": operation_id}
+
+    def _free_id(self, channel: grpc.Channel, base: str) -> str:
+        """The id for an operation: `base`, or with a number behind it where earlier ones failed and the run is retried."""
+        for number in count(1):
+            operation_id = base if number == 1 else f"{base}/{number}"
+            found = find(channel, operation_id)
+            if found is None or found.state not in _FAILED:
+                break
+        return operation_id
+
+    def _wait(self, step: str, service: str, operation_id: str) -> StepOutcome:
+        def is_cancelled() -> bool:
+            self.collaborators.control.check_draining()
+            return self.collaborators.control.is_cancelled(self.run_id)
+
+        channel = self.collaborators.channels[service]
+        try:
+            done = await_operation(
+                channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
+            )
+        except MedqError:
+            self._settle(find(channel, operation_id))
+            raise
+        detail = self._detail(done.result_uri)
+        result = Result(
+            self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+        )  # fmt: skip
+        self.collaborators.store.record(self.run_id, result)
+        self._settle(done)
+        self.collaborators.store.move(self.run_id, self.arm, self.round, step, "", "")
+        return {"uri": done.result_uri, "rows": detail["rows"]}
+
+    def _wait_all(self, service: str, begun: Mapping[str, StepOutcome]) -> StepOutcome:
+        failures = []
+        for name, operation in begun.items():
+            operation_id = operation["operation_id"]
+            self.collaborators.store.move(self.run_id, self.arm, self.round, name, operation_id, service)
+            try:
+                self._wait(name, service, operation_id)
+            except MedqError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return {}
+
+    def _settle(self, ended: operations_pb.Operation | None) -> None:
+        """Put the working time of an operation that has ended into the ledger."""
+        if ended is not None:
+            cost = Cost(f"compute/{ended.operation_id}", "compute", compute_seconds=ended.worked_seconds)
+            self.collaborators.ledger.settle(self.run_id, [cost])
+
+    def _detail(self, uri: str) -> StepOutcome:
+        """The rows of each file of a dataset, and the overall score of an evaluation."""
+        if not uri:
+            return {"rows": {}}
+        objects = self.collaborators.objects
+        manifest = read_manifest(objects, uri)
+        rows = {name: entry.rows for name, entry in manifest.files.items() if entry.rows is not None}
+        if manifest.kind != "evaluation":
+            return {"rows": rows}
+        return {"rows": rows, "overall": to_builtins(read_object(objects, uri, Scores).perception.overall)}
+
+    def _outlasting(self) -> tenacity.Retrying:
+        """A step is keyed, so it begins again after an outage of the controller's own database."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(OUTAGES),
+            stop=tenacity.stop_after_attempt(_MAX_ATTEMPTS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
+            before_sleep=lambda _: self.collaborators.control.check_draining(),
+            reraise=True,
+        )
+
+    def _patiently(self) -> tenacity.Retrying:
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception(is_passing),
+            stop=tenacity.stop_after_delay(PATIENCE_SECONDS),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2),
+            before_sleep=self._check,
+            reraise=True,
+        )
+
+    def _check(self, _: tenacity.RetryCallState | None) -> None:
+        self.collaborators.control.check_draining()
+        if self.collaborators.control.is_cancelled(self.run_id):
+            raise Cancelled("The run was called off.")

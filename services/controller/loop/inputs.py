@@ -1,0 +1,67 @@
+"""What comes before the loop: the pool, the benchmarks, the known answers and the model are brought in, once for all arms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medq.embedding.v1 import embedding_pb2
+from medq.evaluation.v1 import evaluation_pb2
+from medq.oracle.v1 import oracle_pb2
+from medq.retrieval.v1 import retrieval_pb2
+from medq.training.v1 import training_pb2
+from services.controller.configuration.models import RunConfiguration
+from services.controller.loop import other_services as ask
+from services.controller.loop.calls import Calls
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What all arms share, by URI; `replay` is empty where the configuration names none."""
+
+    pool: str
+    dev_images: str
+    dev: str
+    test_images: str
+    test: str
+    replay_images: str
+    replay: str
+    known_answers: str
+    model: str
+
+
+def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
+    """Bring in the pool, the benchmarks, the known answers and the model; put the pool into the index."""
+    data = configuration.data
+
+    def ingest(split: str, source: str) -> str:
+        request = embedding_pb2.StartIngestRequest(
+            source_uri=source, split=split, default_modality=data.modality, run_id=calls.run_id
+        )
+        return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
+
+    def benchmark(split: str, items: str, images: str) -> str:
+        request = evaluation_pb2.StartImportBenchmarkRequest(
+            items_uri=items, image_set_uri=images, split=split
+        )
+        return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
+
+    pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
+    replay = ingest("replay", data.replay) if data.replay else ""
+    known = oracle_pb2.StartImportKnownAnswersRequest(
+        benchmark_uri=benchmark("pool", data.pool_answers, pool)
+    )
+    model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)
+    index = retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool)
+    inputs = Inputs(
+        pool=pool,
+        dev_images=dev,
+        dev=benchmark("dev", data.dev, dev),
+        test_images=test,
+        test=benchmark("test", data.test, test),
+        replay_images=replay,
+        replay=benchmark("replay", data.replay, replay) if data.replay else "",
+        known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri,
+        model=calls.operate("import_model", ask.IMPORT_MODEL, model).uri,
+    )
+    calls.operate("index_images", ask.INDEX_IMAGES, index)
+    return inputs

@@ -1,0 +1,239 @@
+"""The lines of the loop: what each asks of which service, and with which values of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from medq.evaluation.v1 import evaluation_pb2
+from medq.oracle.v1 import oracle_pb2
+from medq.retrieval.v1 import retrieval_pb2
+from medq.training.v1 import training_pb2
+from services.controller.configuration import choices
+from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.domain.seeds import derive_seed
+from services.controller.loop import other_services as ask
+from services.controller.loop.calls import Calls, Made
+from services.controller.loop.decisions import complete_round, decide
+from services.controller.loop.inputs import Inputs
+from services.controller.loop.other_services import RequestT, Start
+from services.controller.loop.replicas import answer_in_shards
+from shared.errors import BudgetExhausted, FailedPrecondition
+from shared.objects.dataset import read_object
+from shared.rows.annotation import Summary
+
+
+class ArmEnded(Exception):
+    """An arm stops here, with a reason for the report; it is no error."""
+
+    def __init__(self, reason: str, steps: Steps) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps = steps
+
+
+@contextmanager
+def until_stopped() -> Iterator[None]:
+    """Leave the block when an arm ends, and note the reason."""
+    try:
+        yield
+    except ArmEnded as end:
+        end.steps.end_arm(end.reason)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI."""
+
+    calls: Calls
+    configuration: RunConfiguration
+    arm: ArmSection
+    inputs: Inputs
+    model: str
+
+    def evaluate_dev(self) -> str:
+        """The model answers dev R times, sampled; its failures and the stop rule come from here."""
+        section = self.configuration.evaluate
+        return self._evaluate(
+            "evaluate_dev", self.inputs.dev, section.runs, section.temperature, section.top_p
+        )
+
+    def evaluate_test(self) -> str:
+        """The model answers test once, greedily; this decides nothing."""
+        return self._evaluate("evaluate_test", self.inputs.test, 1, 0.0, 1.0)
+
+    def mine_failures(self, evaluation: str) -> str:
+        """Failures on dev, Eq. (1), and their prototypes."""
+        section = self.configuration.mine
+        request = evaluation_pb2.StartMineFailuresRequest(
+            evaluation_uri=evaluation,
+            benchmark_uri=self.inputs.dev,
+            image_set_uri=self.inputs.dev_images,
+            gamma=section.gamma,
+            visual_weight=section.visual_weight,
+            max_clusters=section.max_clusters,
+            n_runs=self.configuration.evaluate.runs,
+        )
+        made = self._operate("mine_failures", ask.MINE_FAILURES, request)
+        return self._unless_empty(made, "failures.jsonl", "no_failures")
+
+    def select_samples(self, failures: str) -> str:
+        """Pool images around the prototypes, Eq. (2), drawn by capability weight."""
+        section = self.configuration.select
+        request = retrieval_pb2.StartSelectSamplesRequest(
+            run_id=self.calls.run_id,
+            arm=self.arm.name,
+            round=self.calls.round,
+            failures_uri=failures,
+            budget=section.budget,
+            tau_sim=section.tau_sim,
+            alpha=section.alpha,
+            strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
+            seed=self._seed("select_samples"),
+            guard_uris=[self.inputs.dev_images, self.inputs.test_images],
+            phash_distance=self.configuration.build.phash_distance,
+            pool_uris=[self.inputs.pool],
+        )
+        made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
+        return self._unless_empty(made, "samples.jsonl", "no_samples")
+
+    def annotate(self, samples: str) -> str:
+        """Question, answer, route by Eq. (3), review; in round 0 the oracle pre-annotates and experts review all."""
+        section = self.configuration.annotate
+        policy = oracle_pb2.AnnotationPolicy(
+            tau_entropy=section.tau_entropy,
+            tau_agreement=section.tau_agreement,
+            is_cold_start=self.calls.round == 0,
+            audit_share=section.audit_share,
+            question_mode=oracle_pb2.QuestionMode.ValueType(
+                choices.QUESTION_MODES[self.arm.questions or section.questions]
+            ),
+            questions_per_image=section.questions_per_image,
+            max_in_flight=section.max_in_flight,
+            simulated_oracle_accuracy=section.simulated_oracle_accuracy,
+            simulated_expert_accuracy=section.simulated_expert_accuracy,
+        )
+        request = oracle_pb2.StartAnnotateRequest(
+            run_id=self.calls.run_id,
+            arm=self.arm.name,
+            round=self.calls.round,
+            selection_uri=samples,
+            model_uri=self.model,
+            known_answers_uri=self.inputs.known_answers,
+            benchmark_uri=self.inputs.dev,
+            policy=policy,
+            seed=self._seed("annotate"),
+        )
+        made = self._operate("annotate", ask.ANNOTATE, request)
+        if not made.rows.get("decisions.jsonl"):
+            summary = read_object(self.calls.collaborators.objects, made.uri, Summary)
+            is_stopped = any(summary.stopped.values())  # calls end early for the budget alone
+            raise ArmEnded("budget" if is_stopped else "no_decisions", self)
+        return made.uri
+
+    def build_dataset(self, decisions: str) -> str:
+        """Quality assurance, leakage gate, replay: an immutable dataset version."""
+        section, inputs = self.configuration.build, self.inputs
+        has_assurance = (
+            section.quality_assurance if self.arm.quality_assurance is None else self.arm.quality_assurance
+        )
+        request = training_pb2.StartBuildDatasetRequest(
+            run_id=self.calls.run_id,
+            arm=self.arm.name,
+            round=self.calls.round,
+            decisions_uri=decisions,
+            replay_uri=inputs.replay,
+            replay_ratio=section.replay_ratio,
+            image_set_uris=[uri for uri in (inputs.pool, inputs.replay_images) if uri],
+            guard_uris=[inputs.dev_images, inputs.test_images],
+            phash_distance=section.phash_distance,
+            tfidf_threshold=section.tfidf_threshold,
+            seed=self._seed("build_dataset"),
+            is_quality_assurance_off=not has_assurance,
+        )
+        try:
+            made = self._operate("build_dataset", ask.BUILD_DATASET, request)
+        except FailedPrecondition as error:
+            if error.field != "decisions_uri":
+                raise
+            raise ArmEnded("no_training_samples", self) from None  # quality assurance left none
+        return self._unless_empty(made, "train.jsonl", "no_training_samples")
+
+    def train(self, dataset: str) -> str:
+        """Full-parameter fine-tuning, Eq. (4)."""
+        section = self.configuration.train
+        request = training_pb2.StartTrainRequest(
+            model_uri=self.model,
+            dataset_uri=dataset,
+            learning_rate=section.learning_rate,
+            epochs=section.epochs,
+            batch_size=section.batch_size,
+            gradient_accumulation=section.gradient_accumulation,
+            loss=training_pb2.LossReduction.ValueType(choices.LOSSES[section.loss]),
+            warmup_ratio=section.warmup_ratio,
+            weight_decay=section.weight_decay,
+            max_length=section.max_length,
+            seed=self._seed("train"),
+            run_id=self.calls.run_id,
+            round=self.calls.round,
+            arm=self.arm.name,
+        )
+        return self._operate("train", ask.TRAIN, request).uri
+
+    def stop_if_done(self) -> None:
+        """End the arm at a regression, a plateau, a spent budget, or after the last round."""
+        decision = self.calls.remember("decide", lambda: decide(self.calls, self.configuration))
+        if decision["reason"]:
+            raise ArmEnded(decision["reason"], self)
+
+    def complete_round(self, model: str) -> None:
+        """Tell the world that the round has ended with this model."""
+        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place(), ""))
+
+    def end_arm(self, reason: str) -> None:
+        """Note why the arm stopped, and tell the world."""
+        self.calls.remember("stop", lambda: complete_round(self.calls, self.model, self._place(), reason))
+
+    def _place(self) -> int:
+        """The place of this round among all that the run may have, from 1."""
+        arms, n_rounds = self.configuration.arms, self.configuration.rounds + 1
+        return arms.index(self.arm) * n_rounds + self.calls.round + 1
+
+    def _evaluate(self, step: str, benchmark: str, n_runs: int, temperature: float, top_p: float) -> str:
+        section = self.configuration.evaluate
+        request = evaluation_pb2.StartEvaluateRequest(
+            run_id=self.calls.run_id,
+            arm=self.arm.name,
+            round=self.calls.round,
+            model_uri=self.model,
+            benchmark_uri=benchmark,
+            n_runs=n_runs,
+            sampling=evaluation_pb2.Sampling(
+                temperature=temperature,
+                top_p=top_p,
+                max_new_tokens=section.max_new_tokens,
+                seed=self.configuration.seed,
+            ),
+            extractor=evaluation_pb2.Extractor.ValueType(choices.EXTRACTORS[section.extractor]),
+        )
+        answer_in_shards(self.calls, step, request)
+        return self._operate(step, ask.EVALUATE, request).uri
+
+    def _operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
+        """A step on another service; where the run's budget does not cover it, the arm ends."""
+        try:
+            return self.calls.operate(step, start, request)
+        except BudgetExhausted as error:
+            if not error.field.startswith("stop."):  # another limit: of a message, of callers
+                raise
+            raise ArmEnded("budget", self) from None
+
+    def _seed(self, step: str) -> int:
+        return derive_seed(self.configuration.seed, self.arm.name, self.calls.round, step)
+
+    def _unless_empty(self, made: Made, file_name: str, reason: str) -> str:
+        """What was made, if the file that the next line needs has a row in it."""
+        if not made.rows.get(file_name):
+            raise ArmEnded(reason, self)
+        return made.uri

@@ -1,0 +1,1 @@
+"""The report of a run: its facts, its page, its dataset."""

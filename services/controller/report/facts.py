@@ -1,0 +1,96 @@
+"""Collects what a run's steps gave, for its report: from the rows of the loop and the datasets that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from services.controller.domain.ledger import Entry, totals
+from services.controller.domain.report import ArmFacts, RoundFacts
+from services.controller.store.runs import Result, RunRow
+from shared.objects.dataset import read_manifest, read_object, read_rows
+from shared.objects.store import ObjectStore
+from shared.rows.annotation import Decision, Summary
+from shared.rows.evaluation import Scores
+from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.fields import Row
+from shared.rows.selection import Selection
+from shared.rows.training import Dropped, Training
+
+RowT = TypeVar("RowT", bound=Row)
+_EVALUATIONS = ("evaluate_dev", "evaluate_test")
+
+
+def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[ArmFacts]:
+    """The arms of a run with all that is known of their rounds."""
+    asked = run.configuration["annotate"]["questions"]
+    arms = []
+    for arm in run.configuration["arms"]:
+        own = [result for result in results if result.arm == arm["name"]]
+        rounds = sorted({result.round for result in own})
+        stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
+        facts = [_round(objects, number, own) for number in rounds]
+        arms.append(
+            ArmFacts(
+                arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts
+            )
+        )
+    return arms
+
+
+def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
+    """Every time, cost and URI of a run."""
+    steps = [
+        {
+            "arm": result.arm, "round": result.round, "step": result.step, "service": result.service,
+            "operation_id": result.operation_id, "uri": result.uri, "worked_seconds": result.worked_seconds,
+            "attempts": result.attempts,
+        }
+        for result in results
+        if result.operation_id
+    ]  # fmt: skip
+    return {
+        "run_id": run.run_id,
+        "create_time": datetime.fromtimestamp(run.created_at, UTC).isoformat(),
+        "failure": failure or None,
+        "steps": steps,
+        "ledger": totals(costs),
+    }
+
+
+def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
+    """URIs of a run's evaluations: by arm in the order of the configuration, round, dev before test."""
+    order = {arm["name"]: place for place, arm in enumerate(run.configuration["arms"])}
+    found = [result for result in results if result.step in _EVALUATIONS]
+    found.sort(key=lambda result: (order[result.arm], result.round, _EVALUATIONS.index(result.step)))
+    return [result.uri for result in found]
+
+
+def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFacts:
+    by_step = {result.step: result for result in results if result.round == number}
+
+    def one(step: str, row: type[RowT]) -> RowT | None:
+        return read_object(objects, by_step[step].uri, row) if step in by_step else None
+
+    def rows(step: str, row: type[RowT]) -> list[RowT]:
+        return read_rows(objects, by_step[step].uri, row) if step in by_step else []
+
+    def counts(step: str) -> Mapping[str, int] | None:
+        return read_manifest(objects, by_step[step].uri).counts if step in by_step else None
+
+    return RoundFacts(
+        round=number,
+        dev=one("evaluate_dev", Scores),
+        test=one("evaluate_test", Scores),
+        capabilities=rows("mine_failures", CapabilityErrorRate),
+        prototypes=rows("mine_failures", PrototypeRow),
+        failure_counts=counts("mine_failures"),
+        selection=one("select_samples", Selection),
+        decisions=rows("annotate", Decision),
+        summary=one("annotate", Summary),
+        dropped=rows("build_dataset", Dropped),
+        dataset_counts=counts("build_dataset"),
+        training=one("train", Training),
+        decision=by_step["decide"].detail if "decide" in by_step else None,
+    )

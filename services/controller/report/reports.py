@@ -1,0 +1,78 @@
+"""Reports of runs: what there is so far, and the files of a run that has ended."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from services.controller.domain.report import assemble
+from services.controller.report.facts import arms_of, evaluations_of, measured_of
+from services.controller.report.page import render
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import RunStore
+from shared.objects.dataset import read_manifest, write_dataset
+from shared.objects.store import ObjectStore, uri_of
+from shared.rows.encoding import encode_json
+
+
+class Reports:
+    """Makes reports.
+
+    Args:
+        objects: Where the datasets of a run lie.
+        store: What its steps gave.
+        ledger: What it cost.
+    """
+
+    def __init__(self, objects: ObjectStore, store: RunStore, ledger: Ledger) -> None:
+        self._objects = objects
+        self._store = store
+        self._ledger = ledger
+
+    def get(self, run_id: str, failure: str = "") -> dict[str, Any]:
+        """`report.json` of a run, as far as it has come.
+
+        Args:
+            run_id: The run.
+            failure: The message of the step that failed, where that is not noted on the run yet.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        run, results = self._store.get(run_id), self._store.results(run_id)
+        measured = measured_of(run, results, self._ledger.all_entries(run_id), failure or run.failure)
+        return assemble(run.configuration, arms_of(self._objects, run, results), measured)
+
+    def publish(self, run_id: str, failure: str) -> str:
+        """Make the dataset `report` of a run that has ended, and note on the run how it ended.
+
+        Returns: Its URI.
+        """
+        run, report = self._store.get(run_id), self.get(run_id, failure)
+        evaluations = evaluations_of(run, self._store.results(run_id))
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            (folder / "report.json").write_text(encode(report), encoding="utf-8")
+            (folder / "report.html").write_text(render(report, self._objects), encoding="utf-8")
+            with (folder / "answers.jsonl").open("wb") as target:
+                for uri in evaluations:
+                    entry = read_manifest(self._objects, uri).files["answers.jsonl"]
+                    target.write(self._objects.read_bytes(uri_of(entry.sha256)))
+            uri = write_dataset(
+                self._objects,
+                "report",
+                folder,
+                counts={"evaluations": len(evaluations)},
+                parents=sorted(set(evaluations)),
+                configuration={},
+                seed=run.configuration["seed"],
+            )
+        stops = "; ".join(f"{name}: {arm['stop_reason']}" for name, arm in report["arms"].items())
+        self._store.end(run_id, failure or stops, failure, uri)
+        return uri
+
+
+def encode(report: dict[str, Any]) -> str:
+    """The bytes of `report.json`, as text."""
+    return encode_json(report, indent=2) + "\n"

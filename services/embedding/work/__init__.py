@@ -1,0 +1,1 @@
+"""What operations and event handlers of embedding share: the worker that makes vectors, the facts that they tell."""

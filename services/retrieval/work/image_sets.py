@@ -1,0 +1,63 @@
+"""Image sets as retrieval reads them: who is in them, and their vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.retrieval.domain.leakage import ImageRecord
+from services.retrieval.ports import IndexedImage, Vectors
+from shared.errors import DataLoss
+from shared.objects.dataset import iterate_rows, read_array, read_manifest
+from shared.objects.store import ObjectStore
+from shared.rows.images import Image
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """An image set: `vectors` (n, d) float32 belong to `images`, row by row."""
+
+    encoder_id: str
+    images: list[IndexedImage]
+    vectors: Vectors
+
+
+def read_images(objects: ObjectStore, uri: str) -> list[IndexedImage]:
+    """The images of a set, sorted by id.
+
+    Raises:
+        NotFound: There is no such dataset.
+        InvalidArgument: It is not an image set.
+    """
+    return [
+        IndexedImage(
+            image_id=row.image_id,
+            split=row.split,
+            modality=row.modality,
+            phash=row.phash,
+            source_id=row.source_id,
+            patient=row.patient,
+            session=row.session,
+            image_uri=row.image_uri,
+        )
+        for row in iterate_rows(objects, uri, Image)
+    ]
+
+
+def read_image_set(objects: ObjectStore, uri: str) -> ImageSet:
+    """The images and vectors of a set.
+
+    Raises:
+        NotFound, InvalidArgument: As `read_images`.
+        DataLoss: Rows and vectors do not match.
+    """
+    encoder_id = str(read_manifest(objects, uri, "image-set").configuration.get("encoder_id", ""))
+    images, vectors = read_images(objects, uri), read_array(objects, uri, "vectors.npy")
+    if vectors.ndim != 2 or len(vectors) != len(images):
+        raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
+    return ImageSet(encoder_id, images, vectors.astype("<f4"))
+
+
+def records(images: Iterable[IndexedImage]) -> list[ImageRecord]:
+    """What the leakage check needs to know of them."""
+    return [ImageRecord(image.image_id, image.phash, image.patient, image.session) for image in images]

@@ -1,0 +1,1 @@
+"""Builds dataset versions from decisions, and writes them as others read them."""

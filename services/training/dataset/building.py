@@ -1,0 +1,154 @@
+"""A dataset version from decisions: leakage gate, quality assurance, replay, files. Restartable: it keeps nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from medq.retrieval.v1 import retrieval_pb2
+from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
+from medq.training.v1 import training_pb2 as pb
+from services.training.dataset.files import write_files
+from services.training.domain.samples import (
+    TrainingSample,
+    draw_replay,
+    from_decision,
+    from_replay,
+    in_training_order,
+)
+from services.training.domain.sieve import Sieve
+from shared.errors import FailedPrecondition
+from shared.objects.dataset import iterate_rows, read_rows, write_dataset
+from shared.objects.store import ObjectStore
+from shared.rows.annotation import Decision
+from shared.rows.benchmark import Item
+from shared.rows.images import Image
+from shared.rows.training import Dropped
+
+Progress = Callable[[int, int, str, str], None]
+#: Ids of one call to the gate, so that a request stays below gRPC's 4 MiB.
+_IDS_PER_CALL = 20_000
+
+
+class DatasetBuilder:
+    """Builds dataset versions.
+
+    Args:
+        objects: Where datasets and images lie.
+        retrieval: The service that is the leakage gate.
+    """
+
+    def __init__(self, objects: ObjectStore, retrieval: RetrievalServiceStub) -> None:
+        self._objects = objects
+        self._retrieval = retrieval
+
+    def build(self, request: pb.StartBuildDatasetRequest, progress: Progress) -> tuple[str, int]:
+        """Make the dataset.
+
+        Returns: Its URI and its number of samples, replay included.
+
+        Raises:
+            FailedPrecondition: No new sample is left, or an image is not described in the image sets.
+        """
+        new, replay = self._new_samples(request), self._replay_samples(request)
+        phashes = self._phashes(request, {*new.image_ids, *replay.image_ids})
+        self._keep_out_leaks(request, new)
+        self._keep_out_leaks(request, replay)
+        if not request.is_quality_assurance_off:
+            new.drop_near_images(phashes, request.phash_distance)
+            new.drop_near_texts(request.tfidf_threshold)
+        if not new.kept:
+            raise _nothing_left(new.dropped)
+        replayed = draw_replay(replay.kept, len(new.kept), request.replay_ratio, request.seed)
+        samples = in_training_order([*new.kept, *replayed], request.seed)
+        dropped = sorted([*new.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
+        return self._write(request, samples, dropped, progress), len(samples)
+
+    def _new_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
+        rows = read_rows(self._objects, request.decisions_uri, Decision)
+        # Of two that are alike the first is kept: what an expert saw comes first.
+        rows.sort(key=lambda row: (not row.expert_action, row.decision_id))
+        return Sieve(map(from_decision, rows))
+
+    def _replay_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
+        if not request.replay_uri or request.replay_ratio == 0:
+            return Sieve([])
+        return Sieve(map(from_replay, iterate_rows(self._objects, request.replay_uri, Item)))
+
+    def _phashes(self, request: pb.StartBuildDatasetRequest, image_ids: set[str]) -> dict[str, str]:
+        """The perceptual hashes of images; the gate can only check what it is told of, so an unknown one ends the build."""
+        phashes: dict[str, str] = {}
+        for uri in request.image_set_uris:
+            for row in iterate_rows(self._objects, uri, Image):
+                if row.image_id in image_ids:
+                    phashes.setdefault(row.image_id, row.phash)
+        unknown = sorted(image_ids - phashes.keys())
+        if unknown:
+            raise FailedPrecondition(
+                f"{len(unknown)} training images are described in none of the image sets, so their leakage cannot be checked.",
+                field="image_set_uris",
+                value=unknown[0],
+                remedy="Name the image sets of the pool and of the replay set.",
+            )
+        return phashes
+
+    def _keep_out_leaks(self, request: pb.StartBuildDatasetRequest, sieve: Sieve) -> None:
+        """The gate: whatever keeps it from checking all images is raised, never taken for "no leak"."""
+        leaks: dict[str, tuple[str, str]] = {}
+        image_ids = sorted(sieve.image_ids)
+        for start in range(0, len(image_ids), _IDS_PER_CALL):
+            call = retrieval_pb2.CheckLeakageRequest(
+                image_set_uris=request.image_set_uris,
+                image_ids=image_ids[start : start + _IDS_PER_CALL],
+                guard_uris=request.guard_uris,
+                phash_distance=request.phash_distance,
+            )
+            for leak in self._retrieval.CheckLeakage(call).leaks:
+                leaks.setdefault(leak.image_id, (f"leak: {leak.reason}", leak.guard_image_id))
+        sieve.drop_images(leaks)
+
+    def _write(
+        self,
+        request: pb.StartBuildDatasetRequest,
+        samples: Sequence[TrainingSample],
+        dropped: Sequence[Dropped],
+        progress: Progress,
+    ) -> str:
+        parents = [request.decisions_uri, *request.image_set_uris, *request.guard_uris]
+        parents += [request.replay_uri] if request.replay_uri else []
+        configuration = {
+            "arm": request.arm,
+            "round": request.round,
+            "replay_ratio": request.replay_ratio,
+            "phash_distance": request.phash_distance,
+            "tfidf_threshold": request.tfidf_threshold,
+            "is_quality_assurance_off": request.is_quality_assurance_off,
+        }
+        kinds = Counter[str](sample.lineage.kind for sample in samples)
+        counts = {**kinds, "samples": len(samples), "dropped": len(dropped)}
+        images = {sample.image_name: sample.lineage.image_uri for sample in samples}
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            for done, (image_name, uri) in enumerate(sorted(images.items())):
+                progress(done, len(images), "images", "")
+                self._objects.fetch(uri, folder / image_name)
+            provenance: dict[str, Any] = {
+                "parents": parents,
+                "configuration": configuration,
+                "seed": request.seed,
+            }
+            write_files(folder, samples, dropped, provenance)
+            return write_dataset(self._objects, "dataset", folder, counts=counts, **provenance)
+
+
+def _nothing_left(dropped: Sequence[Dropped]) -> FailedPrecondition:
+    counts = Counter(row.reason for row in dropped)
+    reasons = ", ".join(f"{reason}: {n}" for reason, n in sorted(counts.items())) or "no decision at all"
+    return FailedPrecondition(
+        f"No new sample is left to train on ({reasons}).",
+        field="decisions_uri",
+        remedy="Annotate more images, or loosen the filter that took most.",
+    )

@@ -1,0 +1,1 @@
+"""The program that fine-tunes, `python -m services.training.job SPEC.json`, and what the service must know of it."""
