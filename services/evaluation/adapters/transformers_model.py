@@ -1,8 +1,8 @@
 """`VisionLanguageModel` on transformers, in this process: any image-text-to-text checkpoint folder.
 
-Answers are drawn by the Gumbel-max rule with noise keyed by (seed, item, run, token position), so neither the batch
-nor a restart changes an answer; only a near tie may fall the other way, as sums in another batch shape are rounded
-otherwise.
+Answers are drawn by the Gumbel-max rule with noise keyed by (seed, item, run, token position), so neither the
+batch nor a restart changes an answer. Only a near tie may fall the other way: another batch shape rounds its sums
+in another way.
 """
 
 from __future__ import annotations
