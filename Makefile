@@ -4,6 +4,8 @@ BIN := .venv/bin
 UV := .tools/bin/uv
 # `make setup TORCH_BACKEND=cpu` takes PyTorch's CPU build where the network has its index.
 TORCH_BACKEND ?=
+# Processes that `make test` runs tests in.
+WORKERS ?= auto
 # What every service needs, what each one adds, the command `medq`, models, development: requirements/PART.in.
 PARTS := base embedding retrieval evaluation oracle training controller client torch dev
 COMPILE := pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11
@@ -46,10 +48,10 @@ up: setup ## Six services as processes on real Kafka, S3 and PostgreSQL; EMBEDDI
 down: ## Stop what `make up` started; WIPE=1: drop its data
 	$(BIN)/python -m infra.dev down $(if $(WIPE),--wipe)
 
-test: setup ## Run all tests; those of Kafka, S3 and PostgreSQL on servers that it starts
+test: setup ## Run all tests, one at a time on each core (WORKERS=0: one after the other), on real servers that it starts
 	infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."
 	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so."
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/ruff check .

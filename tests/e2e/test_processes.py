@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -22,9 +19,12 @@ from infra.dev.processes import log_of, pid_of
 from shared.settings import SERVICES
 from tests.support.finished_run import MEDQ, OneTurn, lasting
 from tests.support.medq_processes import Ended
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.timeout(500)
 REPLICAS = {"embedding": 2, "evaluation": 2}
+#: That a deployment takes, from its first.
+_PORTS = [number + metrics for number in range(10 * MOST_REPLICAS) for metrics in (0, 1000)]
 NAMES = [f"{name}-{number}" for name in SERVICES for number in range(1, REPLICAS.get(name, 1) + 1)]
 
 
@@ -58,7 +58,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory, kafka: str, s3: str, postgres: str) -> Iterator[Up]:
-    folder, port = tmp_path_factory.mktemp("up"), _free_ports()
+    folder, port = tmp_path_factory.mktemp("up"), free_port(_PORTS)
     servers = (f"--kafka={kafka}", f"--s3={s3}", f"--postgres={postgres}")
     named = (f"--folder={folder}", f"--name=medq-{uuid4().hex[:8]}", f"--port={port}")
     up = Up(folder, (*named, *servers), f"127.0.0.1:{port}")
@@ -145,17 +145,3 @@ def _medq(*arguments: object, code: int = 0) -> str:
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == code, ended.stderr + ended.stdout
     return ended.stdout
-
-
-def _free_ports() -> int:
-    """A first port from which on all are free that a deployment takes."""
-    for first in random.sample(range(20000, 30000, 100), 100):
-        ports = [first + number for number in range(10 * MOST_REPLICAS)]
-        with ExitStack() as stack:
-            try:
-                for port in (*ports, *(port + 1000 for port in ports)):
-                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return first
-    raise AssertionError("no ports are free")

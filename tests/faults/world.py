@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +22,7 @@ from services.migrate import MigrateSettings
 from services.registry import REGISTRY
 from shared.rpc.channels import Channels
 from shared.settings import SERVICES, KafkaSection, S3Section, environment_of
+from tests.support.ports import free_port
 from tests.support.real_servers import SERVERS
 from tests.support.tcp_proxy import TcpProxy
 
@@ -30,15 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = ("kafka", "s3", "postgres")
 _SECRET = "medq-local-only"
 _START_SECONDS = 300
-
-
-def free_ports(n: int) -> list[int]:
-    """Ports of this machine that nobody listens on."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 class Backends:
@@ -50,7 +41,8 @@ class Backends:
     """
 
     def __init__(self, folder: Path, s3_folder: Path) -> None:
-        self.ports = dict(zip(BACKENDS, free_ports(len(BACKENDS)), strict=True))
+        first = free_port(range(5))
+        self.ports = {"s3": first, "postgres": first + 1, "kafka": first + 2}  # which takes two more
         self.wires = {name: TcpProxy(f"127.0.0.1:{port}") for name, port in self.ports.items()}
         self._env = {
             **os.environ,
@@ -105,8 +97,8 @@ class World:
         self.name = name
         self._folder = folder
         folder.mkdir(parents=True)
-        ports = free_ports(len(SERVICES))
-        self.targets = {service: f"127.0.0.1:{port}" for service, port in zip(SERVICES, ports, strict=True)}
+        first = free_port(range(len(SERVICES)))
+        self.targets = {service: f"127.0.0.1:{port}" for port, service in enumerate(SERVICES, first)}
         self.topic_prefix = f"{name}."
         self.database_url = backends.database(name)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}

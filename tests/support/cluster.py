@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-from tests.support.pods import PodProcess, environment, free_port, start_pod
+from tests.support.pods import PodProcess, environment, start_pod
+from tests.support.ports import free_port
 
 Object = dict[str, Any]
 _PATH = re.compile(
@@ -39,11 +40,10 @@ class FakeCluster:
     Args:
         images: Folder of each image; a pod of another image waits as it does where an image cannot be pulled.
         folder: For logs and volumes.
-        ttl_scale: Seconds of this machine for one of `ttlSecondsAfterFinished`.
     """
 
-    def __init__(self, images: Mapping[str, Path], folder: Path, ttl_scale: float = 1.0) -> None:
-        self.images, self.folder, self.ttl_scale = images, folder, ttl_scale
+    def __init__(self, images: Mapping[str, Path], folder: Path) -> None:
+        self.images, self.folder = images, folder
         self.objects: dict[tuple[str, str], Object] = {}
         self.processes: dict[str, PodProcess] = {}
         self.is_down = False
@@ -113,6 +113,14 @@ class FakeCluster:
                 self.delete(owned_kind, owned_name)
             self.changed.notify_all()
 
+    def expire_jobs(self, seconds: int) -> None:
+        """Delete what may live only so long after its end, as the TTL controller does when the time has passed."""
+        with self.changed:
+            for job in self.jobs():
+                is_over = "conditions" in job["status"] and job["spec"]["ttlSecondsAfterFinished"] <= seconds
+                if is_over:
+                    self.delete("jobs", job["metadata"]["name"])
+
     def kill_pod(self, name: str) -> None:
         """Kill a pod's process as the kernel does when memory runs out."""
         self.processes[name].kill()
@@ -177,11 +185,6 @@ class FakeCluster:
         job["status"] = {"conditions": [{"type": kind, "status": "True"}]}
         for pod in pods if has_failed else []:
             self.processes[pod].end()
-        timer = threading.Timer(
-            job["spec"]["ttlSecondsAfterFinished"] * self.ttl_scale, self.delete, ("jobs", name)
-        )
-        timer.daemon = True
-        timer.start()
 
     def _set_state(self, pod: str, state: Object) -> None:
         status = {
@@ -238,7 +241,7 @@ def served(cluster: FakeCluster, folder: Path) -> Iterator[Path]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     kubeconfig = folder / "kubeconfig"
     kubeconfig.write_text(

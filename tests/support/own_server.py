@@ -1,25 +1,22 @@
-"""A real server that belongs to one test module, to be killed and started again; `real_servers` gives those that all share."""
+"""A real server with a folder of its own, to be killed and started again; `real_servers` gives those that all share."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.support.ports import free_port
+from tests.support.real_servers import address_of, run_servers
 
-from tests.support.real_servers import SERVERS
-
-_START_SECONDS = 1200  # the first time binaries are compiled
+#: Ports that a server takes, from its first.
+_N_PORTS = {"kafka": 3, "s3": 1, "postgres": 1, "qdrant": 2}
 
 
 class OwnServer:
-    """Kafka, S3 or PostgreSQL with ports and a folder of its own.
+    """Kafka, S3, PostgreSQL or Qdrant with ports and a folder of its own.
 
     Attributes:
         endpoint: As the fixture of the same name gives it.
@@ -27,13 +24,11 @@ class OwnServer:
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
-        ports = {f"MEDQ_{one}_PORT": str(_free_port()) for one in ("KAFKA", "S3", "POSTGRES")}
-        self._env = {**os.environ, **ports, "MEDQ_DEV_RUN": str(folder)}
-        started = self._do("up")
-        if started.returncode != 0:
-            reason = f"no {name} here: {started.stderr.strip().splitlines()[-1:]}"
-            (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-        self.endpoint = started.stdout.strip().split("=", 1)[1]
+        self._env = {
+            f"MEDQ_{name.upper()}_PORT": str(free_port(range(_N_PORTS[name]))),
+            "MEDQ_DEV_RUN": str(folder),
+        }
+        self.endpoint = address_of(name, self._do("up"))
 
     def up(self) -> None:
         """Start it, with the data that it had."""
@@ -48,24 +43,15 @@ class OwnServer:
         self._do("down", "--wipe").check_returncode()
 
     def _do(self, verb: str, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [SERVERS, verb, *([self._name] if verb == "kill" else [*options, self._name])]
-        return subprocess.run(
-            command, capture_output=True, text=True, env=self._env, timeout=_START_SECONDS, check=False
-        )
+        return run_servers(verb, *options, self._name, **self._env)
 
 
 @contextmanager
 def own_server(name: str) -> Iterator[OwnServer]:
     """A server for the time of a block."""
-    folder = Path(tempfile.mkdtemp(prefix=f"medq-{name}-"))
-    server = OwnServer(name, folder)
-    try:
-        yield server
-    finally:
-        server.remove()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    with tempfile.TemporaryDirectory(prefix=f"medq-{name}-", ignore_cleanup_errors=True) as folder:
+        server = OwnServer(name, Path(folder))
+        try:
+            yield server
+        finally:
+            server.remove()

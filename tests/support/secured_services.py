@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,13 +59,8 @@ def write_site(folder: Path) -> Site:
     for role in Role:
         tokens[role.value] = folder / f"{role}.token"
         tokens[role.value].write_text(add_caller(callers, f"the {role}", role) + "\n")
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in SERVICES]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        targets = {
-            name: f"127.0.0.1:{each.getsockname()[1]}" for name, each in zip(SERVICES, sockets, strict=True)
-        }
+    first = free_port(range(len(SERVICES)))
+    targets = {name: f"127.0.0.1:{port}" for port, name in enumerate(SERVICES, first)}
     overrides = {
         "targets": targets,
         "tls": {

@@ -82,7 +82,7 @@ def served_vllm() -> Iterator[FakeVllm]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     vllm.base_url = f"http://127.0.0.1:{server.server_port}/v1"
     try:

@@ -50,6 +50,7 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
     for is_refused, reason, remedy in refusals:
         if is_refused:
             return Rejection(name=name, reason=reason, remedy=remedy)
+    modality_of_row = modality_label(cell(row, "modality")) or UNKNOWN
     return Item(
         item_id=name,
         image_id=image.image_id,
@@ -61,9 +62,7 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         attribute=label(row, "attribute"),
         severity=label(row, "severity"),
         scope=label(row, "scope"),
-        modality=image.modality
-        if image.modality != UNKNOWN
-        else modality_label(cell(row, "modality")) or UNKNOWN,
+        modality=modality_of_row if image.modality == UNKNOWN else image.modality,
         source_id=cell(row, "source_id") or image.source_id,
         split=split,
     )

@@ -34,18 +34,18 @@ class Outcome:
 
 
 def outcomes_of(
-    items: Iterable[Item], answers: Iterable[Answer], *, gamma: float, n_runs: int
+    items: Sequence[Item], answers: Iterable[Answer], *, gamma: float, n_runs: int
 ) -> list[Outcome]:
     """The outcome of every item, sorted by item_id; `gamma` and `n_runs` as for `is_failure`."""
     given: dict[str, list[Answer]] = {item.item_id: [] for item in items}
     for answer in sorted(answers, key=lambda answer: (answer.item_id, answer.run)):
         given[answer.item_id].append(answer)
-    return [
-        Outcome(item, runs, is_failure([answer.correct for answer in runs], gamma=gamma, n_runs=n_runs))
-        for item, runs in (
-            (item, given[item.item_id]) for item in sorted(items, key=lambda item: item.item_id)
-        )
-    ]
+    outcomes = []
+    for item in sorted(items, key=lambda item: item.item_id):
+        runs = given[item.item_id]
+        failed = is_failure([answer.correct for answer in runs], gamma=gamma, n_runs=n_runs)
+        outcomes.append(Outcome(item, runs, failed))
+    return outcomes
 
 
 def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) -> list[Failure]:

@@ -52,6 +52,21 @@ def perception_scores(
         readings agree on an answer where they take the same option, or both none.
     Raises: KeyError: an item has no options.
     """
+    official = [official_choice(answer.answer, options[answer.item_id]) for answer in answers]
+    strict = [strict_choice(answer.answer, options[answer.item_id]) for answer in answers]
+    right = [letter == answer.gold for letter, answer in zip(official, answers, strict=True)]
+    agrees = [one == other for one, other in zip(official, strict, strict=True)]
+    return Scores(
+        perception=_perception(answers, seed, n_resamples),
+        extractors=Extractors(
+            used=extractor,
+            official=_score(right, answers, 0, seed, n_resamples),
+            disagreement=_complement(_score(agrees, answers, 0, seed, n_resamples)),
+        ),
+    )
+
+
+def _perception(answers: Sequence[Answer], seed: int, n_resamples: int) -> Perception:
     groups: dict[str, dict[str, list[Answer]]] = {}
     for answer in answers:
         for axis, value in axes_of(answer).items():
@@ -62,24 +77,13 @@ def perception_scores(
         found = sorted(groups.get(axis, {}).items())
         return {value: accuracy(group, seed=seed, n_resamples=n_resamples) for value, group in found}
 
-    official = [official_choice(answer.answer, options[answer.item_id]) for answer in answers]
-    strict = [strict_choice(answer.answer, options[answer.item_id]) for answer in answers]
-    right = [letter == answer.gold for letter, answer in zip(official, answers, strict=True)]
-    agrees = [one == other for one, other in zip(official, strict, strict=True)]
-    return Scores(
-        perception=Perception(
-            overall=accuracy(answers, seed=seed, n_resamples=n_resamples),
-            by_modality=by("modality"),
-            by_question_type=by("question_type"),
-            by_attribute=by("attribute"),
-            by_severity=by("severity"),
-            by_scope=by("scope"),
-        ),
-        extractors=Extractors(
-            used=extractor,
-            official=_score(right, answers, 0, seed, n_resamples),
-            disagreement=_complement(_score(agrees, answers, 0, seed, n_resamples)),
-        ),
+    return Perception(
+        overall=accuracy(answers, seed=seed, n_resamples=n_resamples),
+        by_modality=by("modality"),
+        by_question_type=by("question_type"),
+        by_attribute=by("attribute"),
+        by_severity=by("severity"),
+        by_scope=by("scope"),
     )
 
 

@@ -43,6 +43,9 @@ class Query:
     text: str
 
 
+Batch = list[tuple[AnswerKey, Query]]
+
+
 class Answering:
     """Answers from the store where they are there, from the model where they are not.
 
@@ -88,19 +91,12 @@ class Answering:
         """
         model, way = digest_of(model_uri), sampling_digest(sampling)
         known = self._store.known(model, way)
-        keys = {
-            _key(query, run): query
-            for query in sorted(queries, key=lambda query: query.item_id)
-            for run in range(n_runs)
-        }
-        step = max(1, self._batch_answers // n_runs) * n_runs
-        whole = list(keys)
-        batches = [whole[start : start + step] for start in range(0, len(whole), step)][shard[0] :: shard[1]]
-        mine = [key for batch in batches for key in batch]
+        batches = self._batches(queries, n_runs)[shard[0] :: shard[1]]
+        mine = [key for batch in batches for key, _ in batch]
         answers = {key: known[key] for key in mine if key in known}
-        for part in batches:
+        for whole in batches:
             context.progress(len(answers), len(mine), "answers")
-            batch = [(key, keys[key]) for key in part if key not in known]
+            batch = [(key, query) for key, query in whole if key not in known]
             if not batch:
                 continue
             prompts = self._prompts(batch)
@@ -112,7 +108,14 @@ class Answering:
         context.progress(len(answers), len(mine), "answers")
         return {(key.item_id, key.run): answer for key, answer in answers.items()}
 
-    def _prompts(self, batch: Sequence[tuple[AnswerKey, Query]]) -> list[Prompt]:
+    def _batches(self, queries: Sequence[Query], n_runs: int) -> list[Batch]:
+        """Every run of every query in the fixed order, all runs of a query in one batch."""
+        ordered = sorted(queries, key=lambda query: query.item_id)
+        keys = [(_key(query, run), query) for query in ordered for run in range(n_runs)]
+        step = max(1, self._batch_answers // n_runs) * n_runs
+        return [keys[start : start + step] for start in range(0, len(keys), step)]
+
+    def _prompts(self, batch: Batch) -> list[Prompt]:
         images = {uri: self._read_image(uri) for uri in {query.image_uri for _, query in batch}}
         return [Prompt(query.item_id, key.run, images[query.image_uri], query.text) for key, query in batch]
 

@@ -87,7 +87,7 @@ def house(tmp_path: Path) -> Iterator[House]:
     image = tmp_path / "image"
     image.mkdir()
     os.mkfifo(image / "gate")
-    cluster = FakeCluster({"job": image}, tmp_path / "pods", ttl_scale=0.0001)
+    cluster = FakeCluster({"job": image}, tmp_path / "pods")
     with served(cluster, tmp_path) as kubeconfig:
         yield House(tmp_path, cluster, kubeconfig)
 
@@ -175,7 +175,6 @@ def test_restarted_service_follows_the_job_that_runs(house: House) -> None:
 def test_finished_job_is_not_run_again(house: House) -> None:
     house.program(f"tell('result', uri='{RESULT}')")
     launcher = house.launcher(ttl_seconds=86_400)
-    house.cluster.ttl_scale = 1.0
     assert [house.run(launcher).result(50) for _ in range(2)] == [RESULT, RESULT]
     assert len(house.cluster.processes) == 1
 
@@ -191,7 +190,6 @@ def test_cancelled_job_is_deleted_with_its_pods(house: House) -> None:
 
 
 def test_typed_error_of_the_job_is_raised_and_a_retry_begins_a_new_job(house: House) -> None:
-    house.cluster.ttl_scale = 1.0
     house.program(
         "tell('error', reason='INVALID_ARGUMENT', message='too long', field='id', value='s7'); sys.exit(1)"
     )
@@ -203,14 +201,12 @@ def test_typed_error_of_the_job_is_raised_and_a_retry_begins_a_new_job(house: Ho
 
 
 def test_death_without_an_error_carries_the_end_of_the_log(house: House) -> None:
-    house.cluster.ttl_scale = 1.0
     house.program("step(1); sys.exit('the weights are broken')")
     with pytest.raises(Internal, match=r"(?s)exit code 1.*the weights are broken"):
         house.run().result(50)
 
 
 def test_pods_that_are_lost_again_and_again_are_given_up(house: House) -> None:
-    house.cluster.ttl_scale = 1.0
     house.program("os.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(Internal, match=r"lost its pods 2 times.*137"):
         house.run(house.launcher(attempts=2)).result(50)
@@ -248,21 +244,28 @@ def test_image_that_cannot_be_pulled_is_named(house: House) -> None:
 
 def test_ended_job_goes_after_its_time_to_live(house: House) -> None:
     house.program(f"tell('result', uri='{RESULT}')")
-    house.run().result(50)
-    house.cluster.wait_for(lambda: not house.cluster.objects)
+    house.run(house.launcher(ttl_seconds=60)).result(50)
+    house.cluster.wait_for(lambda: house.cluster.jobs()[0]["status"])
+    house.cluster.expire_jobs(59)
+    assert len(house.cluster.jobs()) == 1
+    house.cluster.expire_jobs(60)
+    assert house.cluster.objects == {}
 
 
 def test_several_nodes_are_an_indexed_job_that_meets_at_its_first_pod(house: House) -> None:
-    house.cluster.ttl_scale = 1.0
     house.program(
         f"""
         rank = sys.argv[sys.argv.index("--rank") + 1]
         assert sys.argv[sys.argv.index("--master") + 1].startswith("127.0.0.1:")
+        if rank == "0": wait()  # as a real node waits until the Service makes its name known
         step(1 if rank == "0" else 9)
         if rank == "0": tell("result", uri="{RESULT}")
         """
     )
-    assert house.run(house.launcher(nodes=2)).result(50) == RESULT
+    running = house.run(house.launcher(nodes=2))
+    house.cluster.wait_for(lambda: any(kind == "services" for kind, _ in house.cluster.objects))
+    house.open_gate()
+    assert running.result(50) == RESULT
     assert house.steps == [1]
     (job,) = house.cluster.jobs()
     assert (job["spec"]["completionMode"], job["spec"]["completions"]) == ("Indexed", 2)

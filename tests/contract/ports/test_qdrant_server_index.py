@@ -13,6 +13,7 @@ from services.retrieval.ports import VectorIndex
 from services.retrieval.settings import QdrantSection
 from tests.contract.ports.vector_index_suite import VectorIndexSuite
 from tests.support.qdrant_recorder import qdrant_recorder
+from tests.support.real_servers import run_servers
 
 
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
@@ -39,17 +40,15 @@ class TestQdrantServerIndexOverTheWire(VectorIndexSuite):
             index.close()
 
 
-SERVER = os.environ.get("MEDQ_TEST_QDRANT", "")
-
-if SERVER:
+if os.environ.get("MEDQ_TEST_QDRANT") or run_servers("install", "qdrant").returncode == 0:
 
     class TestQdrantServerIndexOnAServer(VectorIndexSuite):
-        """`MEDQ_TEST_QDRANT=http://host:6334`, the gRPC port, and `MEDQ_TEST_QDRANT_API_KEY` where it needs one."""
+        """A real server; `MEDQ_TEST_QDRANT_API_KEY` where the one that `MEDQ_TEST_QDRANT` names needs it."""
 
         @pytest.fixture
-        def index(self, tmp_path: Path) -> Iterator[VectorIndex]:
+        def index(self, tmp_path: Path, qdrant: str) -> Iterator[VectorIndex]:
             key = SecretStr(os.environ.get("MEDQ_TEST_QDRANT_API_KEY", ""))
-            settings = QdrantSection(url=SERVER, api_key=key, collection=f"medq-{uuid4().hex}")
+            settings = QdrantSection(url=qdrant, api_key=key, collection=f"medq-{uuid4().hex}")
             client = connect(settings)
             yield QdrantServerIndex(client, settings)
             client.delete_collection(settings.collection)
@@ -58,4 +57,4 @@ if SERVER:
 else:
 
     def test_a_qdrant_server_answers_as_the_suite_wants() -> None:
-        pytest.skip("no Qdrant server here; set MEDQ_TEST_QDRANT=http://host:6334")
+        pytest.skip("no Qdrant server here; set MEDQ_TEST_QDRANT=http://host:6334, or MEDQ_QDRANT_BINARY")

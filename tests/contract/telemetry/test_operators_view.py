@@ -65,6 +65,15 @@ def test_labels_in_alerts_and_panels_are_declared() -> None:
         assert named <= declared | {"le"}, part["expr"]
 
 
+def test_methods_in_alerts_and_panels_are_calls() -> None:
+    protos = (ROOT / "protos").rglob("*.proto")
+    calls = {
+        name for path in protos for name in re.findall(r"\brpc (\w+)\(", path.read_text(encoding="utf-8"))
+    }
+    for part in (*_rules(), *_panels()):
+        assert set(re.findall(r'method[!=~]+"(\w+)"', part["expr"])) <= calls, part["expr"]
+
+
 def test_the_dashboard_is_made_of_its_description() -> None:
     made = json.loads(DASHBOARD.read_text(encoding="utf-8"))
     assert made == dashboard(_load("dashboard.yaml"))

@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.embedding.tables import (
+from services.embedding.store.tables import (
     IMAGES,
     INPUTS,
     MEMBERS,
