@@ -1,8 +1,7 @@
 """Datasets: immutable sets of named files in an object store, described by a manifest that is written last.
 
 A dataset's URI is the digest of its manifest, which holds neither time nor path: the same content made from the same parents
-by the same configuration, seed and code has the same URI. What its rows are: `shared.rows.kinds`. Arrays are `.npy` files
-without pickles.
+by the same configuration, seed and code has the same URI. `shared.rows.kinds` says what its rows are; arrays hold no pickles.
 """
 
 from __future__ import annotations
@@ -206,7 +205,7 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
                 "A cached file was changed.",
                 field="uri",
                 value=uri,
-                remedy="Delete the dataset's cache folder",
+                remedy="Delete the dataset's cache folder.",
             )
     return folder
 
