@@ -1,7 +1,7 @@
 """What an image looks like, in numbers: sharpness, noise, contrast, light, colour, blocks. Nothing is learned.
 
 Every function takes an image and returns a short vector of fixed length; `image_statistics` joins them. They describe how an
-image is made more than what it shows, which is what a search for images of like quality needs. Knows nothing of labels or degradations.
+image is made more than what it shows, which is what a search for images of like quality needs. Knows no labels or degradations.
 """
 
 from __future__ import annotations
