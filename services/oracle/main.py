@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 
-from google.protobuf.message import Message
-
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
@@ -20,7 +18,7 @@ from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.self_annotation import SelfAnnotation
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
-from shared.operations import OperationFunction, Operations
+from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
@@ -33,7 +31,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     Args:
         settings: Its settings.
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
-        bus: Where reviews are told.
+        bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
     """
     engine = open_database(settings, SCHEMA)
@@ -46,14 +44,13 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         make_oracle=SimulatedOracle,
         make_expert=SimulatedExpert,
     )
-    functions: dict[type[Message], OperationFunction] = {
-        pb.StartAnnotateRequest: work.annotate,
-        pb.StartImportKnownAnswersRequest: work.import_known_answers,
-    }
     operations = Operations(
         "oracle",
         engine,
-        functions,
+        {
+            pb.StartAnnotateRequest: work.annotate,
+            pb.StartImportKnownAnswersRequest: work.import_known_answers,
+        },
         owner=settings.owner,
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,

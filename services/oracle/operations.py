@@ -108,17 +108,12 @@ class OracleOperations:
         signals = self._route(work, answers.outcomes)
         reviews = self._ask_expert(work, signals)
         dropped = self._decide(work, signals, answers, reviews)
-        spent = {
-            "oracle": [outcome.spending for outcome in answers.outcomes.values()],
-            "expert": [outcome.spending for outcome in reviews.outcomes.values()],
-        }
         return datasets.publish_decisions(
             self._objects,
             request,
             self._store.decisions(work.work_id),
             [*without_question, *dropped],
-            spent,
-            {"oracle": answers.stopped, "expert": reviews.stopped},
+            {"oracle": answers, "expert": reviews},
             work.is_simulated,
         )
 

@@ -1,4 +1,4 @@
-"""An expert who knows the answers and errs as often as told. Times are the paper's averages, marked as simulated."""
+"""An expert who knows the answers and errs at a set rate. Times are the paper's averages, marked as simulated."""
 
 from __future__ import annotations
 

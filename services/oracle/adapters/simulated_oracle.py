@@ -1,4 +1,4 @@
-"""An annotation oracle that knows the answers and errs as often as it is told. Nothing leaves the process.
+"""An annotation oracle that knows the answers and errs at a set rate. Nothing leaves the process.
 
 What a call would have cost is estimated from the list price below; every figure is marked as simulated.
 """

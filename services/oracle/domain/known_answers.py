@@ -14,8 +14,7 @@ class KnownAnswers:
     """Known answers by image and question.
 
     Args:
-        answers: Those known; a question that was asked about an image with several sets of options may have several
-            right texts.
+        answers: Those known; a question about an image has several right texts if it was asked with several sets of options.
     """
 
     def __init__(self, answers: Iterable[KnownAnswer]) -> None:

@@ -13,7 +13,7 @@ from services.oracle.domain import annotation
 from services.oracle.domain.annotation import Task
 from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from services.oracle.domain.summary import summarise
-from services.oracle.ports import Spending
+from services.oracle.work.outside_calls import CallResults
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
@@ -66,8 +66,7 @@ def publish_decisions(
     request: pb.StartAnnotateRequest,
     decided: Sequence[Decision],
     undecided: Sequence[Unanswered],
-    spent: Mapping[str, Sequence[Spending]],
-    stopped: Mapping[str, str],
+    calls: Mapping[str, CallResults],
     is_simulated: bool,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.
@@ -77,8 +76,7 @@ def publish_decisions(
         request: What was asked.
         decided: The appended decisions in the order of their ids, the rejected ones among them.
         undecided: What could not be decided.
-        spent: What the calls of each kind cost.
-        stopped: Why calls of a kind ended early, "" where they did not.
+        calls: What came of the calls of each kind.
         is_simulated: Whether oracle or expert are simulated.
     """
     accepted = [row for row in decided if row.answer is not None]
@@ -90,8 +88,8 @@ def publish_decisions(
     summary = summarise(
         decided,
         unanswered,
-        account={kind: _total(costs) for kind, costs in spent.items()},
-        stopped=stopped,
+        account={kind: _account(results) for kind, results in calls.items()},
+        stopped={kind: results.stopped for kind, results in calls.items()},
         policy=policy,
         is_simulated=is_simulated,
     )
@@ -144,8 +142,9 @@ def _rejected(row: Decision) -> Unanswered:
     return annotation.unanswered_row(row, row.question, row.options, annotation.REJECTED)
 
 
-def _total(costs: Sequence[Spending]) -> Account:
+def _account(results: CallResults) -> Account:
     """What calls cost together, and how many there were."""
+    costs = [outcome.spending for outcome in results.outcomes.values()]
     return Account(
         calls=len(costs),
         usd=round(sum(one.usd for one in costs), 9),

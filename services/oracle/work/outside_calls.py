@@ -1,8 +1,7 @@
 """Outside calls with their accounts: reserve, call, store the outcome, settle. Knows neither oracle nor expert.
 
-A killed process leaves at most `max_in_flight` calls that were reserved and perhaps made, and whose outcome is not
-stored; they are made again under the same keys, and the ledger shows the first attempt as `unknown`. What is stored is
-never asked again.
+A killed process leaves at most `max_in_flight` calls that were reserved and perhaps made, and whose outcome is not stored;
+they are made again under the same keys, and the ledger shows the first attempt as `unknown`. No stored call is made again.
 """
 
 from __future__ import annotations

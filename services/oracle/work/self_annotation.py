@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import grpc
 
@@ -51,11 +51,25 @@ class SelfAnnotation:
         if not asked:
             return {}
         operation_id = f"{context.operation_id}/self"
+        self._start(operation_id, request, asked)
+
+        def show(operation: operations_pb2.Operation) -> None:
+            progress = operation.progress
+            context.progress(progress.done, progress.total, "questions", "self-annotation")
+
+        done = await_operation(self._channel, operation_id, on_change=show, is_cancelled=context.is_cancelled)
+        answers = {row.question_id: row for row in read_rows(self._objects, done.result_uri, Generation)}
+        missing = [question.question_id for question in asked if question.question_id not in answers]
+        if missing:
+            raise DataLoss("A question has no answer.", field="generations", value=missing[0])
+        return answers
+
+    def _start(self, operation_id: str, request: StartAnnotateRequest, questions: Sequence[Question]) -> None:
         questions_uri = publish(
             self._objects,
             "questions",
-            {"questions.jsonl": asked},
-            counts={"questions": len(asked)},
+            {"questions.jsonl": questions},
+            counts={"questions": len(questions)},
             parents=[],
             configuration={},
         )
@@ -69,14 +83,3 @@ class SelfAnnotation:
                 ),
             )
         )
-
-        def show(operation: operations_pb2.Operation) -> None:
-            progress = operation.progress
-            context.progress(progress.done, progress.total, "questions", "self-annotation")
-
-        done = await_operation(self._channel, operation_id, on_change=show, is_cancelled=context.is_cancelled)
-        answers = {row.question_id: row for row in read_rows(self._objects, done.result_uri, Generation)}
-        missing = [question.question_id for question in asked if question.question_id not in answers]
-        if missing:
-            raise DataLoss("A question has no answer.", field="generations", value=missing[0])
-        return answers
