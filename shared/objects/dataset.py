@@ -1,8 +1,7 @@
 """Datasets: immutable sets of named files in an object store, described by a manifest that is written last.
 
 A dataset's URI is the digest of its manifest, which holds neither time nor path: the same content made from the same parents
-by the same configuration, seed and code has the same URI. What its rows are: `shared.rows.kinds`. Arrays are `.npy` files
-without pickles.
+by the same configuration, seed and code has the same URI. `shared.rows.kinds` says what its rows are; arrays hold no pickles.
 """
 
 from __future__ import annotations
@@ -28,6 +27,8 @@ from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
+#: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
+Content = Iterable[Row] | Row | NDArray[Any] | str
 
 
 class FileEntry(Row):
@@ -67,7 +68,7 @@ class Manifest(Row, omit_defaults=False):
 def publish(
     objects: ObjectStore,
     kind: str,
-    files: Mapping[str, Iterable[Row] | Row | NDArray[Any]],
+    files: Mapping[str, Content],
     *,
     counts: Mapping[str, int],
     parents: Sequence[str],
@@ -79,7 +80,7 @@ def publish(
     Args:
         objects: Where it is stored.
         kind: What it holds.
-        files: Name to content, as `shared.rows.kinds` has it: rows for `.jsonl`, one object for `.json`, an array for `.npy`.
+        files: Name to content, as `shared.rows.kinds` has it.
         counts, parents, configuration, seed: See `Manifest`.
 
     Returns: Its URI.
@@ -87,11 +88,25 @@ def publish(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, content in files.items():
-            _write_file(folder / file, kind, content)
+        write_files(folder, kind, files)
         return write_dataset(
             objects, kind, folder, counts=counts, parents=parents, configuration=configuration, seed=seed
         )
+
+
+def write_files(folder: Path, kind: str, files: Mapping[str, Content]) -> None:
+    """Write files of a dataset; content and errors as for `publish`."""
+    for name, content in files.items():
+        if isinstance(content, np.ndarray):
+            np.save(folder / name, content, allow_pickle=False)
+        elif isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8")
+        else:
+            indent = 1 if isinstance(content, Row) else None
+            with (folder / name).open("w", encoding="utf-8", newline="\n") as target:
+                for row in [content] if isinstance(content, Row) else content:
+                    _require_type(kind, name, row)
+                    target.write(to_json(row, indent) + "\n")
 
 
 def write_dataset(
@@ -190,7 +205,7 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
                 "A cached file was changed.",
                 field="uri",
                 value=uri,
-                remedy="Delete the dataset's cache folder",
+                remedy="Delete the dataset's cache folder.",
             )
     return folder
 
@@ -251,19 +266,10 @@ def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
     return array
 
 
-def _write_file(path: Path, kind: str, content: Iterable[Row] | Row | NDArray[Any]) -> None:
-    if isinstance(content, np.ndarray):
-        np.save(path, content, allow_pickle=False)
-        return
-    with path.open("w", encoding="utf-8", newline="\n") as target:
-        for row in [content] if isinstance(content, Row) else content:
-            if type(row) is not row_type(kind, path.name):
-                raise InvalidArgument(
-                    f"The rows of this file are not {type(row).__name__}.",
-                    field="files",
-                    value=f"{kind}/{path.name}",
-                )
-            target.write(to_json(row, 1 if isinstance(content, Row) else None) + "\n")
+def _require_type(kind: str, name: str, row: Row) -> None:
+    if type(row) is not row_type(kind, name):
+        what = type(row).__name__
+        raise InvalidArgument(f"The rows of this file are not {what}.", field="files", value=f"{kind}/{name}")
 
 
 def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None) -> str:

@@ -45,7 +45,7 @@ class QdrantCollection:
                     "the collection was not made by this service, or the server is older than Qdrant 1.16",
                     field="index.collection",
                     value=self._settings.collection,
-                    remedy="name another collection",
+                    remedy="Name another collection",
                 )
             self._known = Space(vectors.size, encoder_id)
         return self._known
@@ -96,7 +96,7 @@ class QdrantCollection:
                     f"the collection is {status.value}, not green",
                     field="index.collection",
                     value=self._settings.collection,
-                    remedy="see the log of the Qdrant server; large collections need a longer index.green_seconds",
+                    remedy="See the log of the Qdrant server; large collections need a longer index.green_seconds",
                 )
             if (
                 status == models.CollectionStatus.GREY

@@ -86,14 +86,14 @@ def _typed(code: grpc.StatusCode, settings: QdrantSection) -> Exception:
         return PermissionDenied(
             "the vector index refuses the API key",
             field="index.api_key",
-            remedy="check index.api_key; it needs the right to write and to make collections",
+            remedy="Check index.api_key; it needs the right to write and to make collections",
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Unavailable(
             "the vector index does not answer in time",
             field="index.url",
             value=settings.url,
-            remedy="check that it runs and that this is its gRPC port, then try again",
+            remedy="Check that it runs and that this is its gRPC port, then try again",
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _busy(settings)
@@ -106,13 +106,13 @@ def _typed(code: grpc.StatusCode, settings: QdrantSection) -> Exception:
             f"the vector index refused the request ({code.name})",
             field="index.collection",
             value=settings.collection,
-            remedy="the collection was deleted or made by something else: index the image sets again, in a new one",
+            remedy="The collection was deleted or made by something else: index the image sets again, in a new one",
         )
     return Unavailable(
         f"the vector index failed ({code.name})",
         field="index.url",
         value=settings.url,
-        remedy="see the log of the Qdrant server: a full disk, or too few replicas alive",
+        remedy="See the log of the Qdrant server: a full disk, or too few replicas alive",
     )
 
 
@@ -121,5 +121,5 @@ def _busy(settings: QdrantSection) -> Unavailable:
         "the vector index is out of resources",
         field="index.url",
         value=settings.url,
-        remedy="give the Qdrant server memory or disk, then try again",
+        remedy="Give the Qdrant server memory or disk, then try again",
     )

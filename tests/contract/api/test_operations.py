@@ -382,7 +382,9 @@ def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[
         folder.mkdir(exist_ok=True)
         write_rows(folder / "rows.jsonl", [{"n": n} for n in range(3)])
         (folder / "large.bin").write_bytes(b"x" * 600_000)
-        return write_dataset(part.objects, "test", folder, counts={}, parents=[], configuration={}, seed=0)
+        return write_dataset(
+            part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0
+        )
 
     operations, server = served(work)
     with server as channel:
