@@ -7,12 +7,11 @@ by the same configuration, seed and code has the same URI. `shared.rows.kinds` s
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 
 from shared.errors import DataLoss, InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
-from shared.rows.encoding import encode_json, from_json, from_lines, to_json
+from shared.rows.encoding import from_json, from_lines, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
 from shared.version import VERSION
@@ -225,27 +224,9 @@ def iterate_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> Iterator[Ro
             yield from from_lines(lines, row, name)
 
 
-@overload
-def read_rows(objects: ObjectStore, uri: str, row: str) -> list[JsonObject]: ...
-
-
-@overload
-def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]: ...
-
-
-def read_rows(objects: ObjectStore, uri: str, row: Any) -> list[Any]:
+def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]:
     """All rows of this type that a dataset holds; raises as `iterate_rows`."""
-    if isinstance(row, str):  # TRANSITIONAL: goes when the last service reads typed rows
-        data = objects.read_bytes(_file_uri(objects, uri, row))
-        return [json.loads(line) for line in data.split(b"\n") if line]
     return list(iterate_rows(objects, uri, row))
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """TRANSITIONAL: goes when the last service publishes typed rows."""
-    with path.open("w", encoding="utf-8", newline="\n") as target:
-        for row in rows:
-            target.write(encode_json(row) + "\n")
 
 
 def read_object(objects: ObjectStore, uri: str, row: type[RowT]) -> RowT:
