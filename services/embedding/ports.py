@@ -98,10 +98,6 @@ class Encoder(Protocol):
     def dimension(self) -> int:
         """Length of an image vector."""
 
-    @property
-    def text_dimension(self) -> int:
-        """Length of a text vector; the two spaces need not be one."""
-
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Embed images, each alike whatever stands beside it.
 
@@ -114,7 +110,7 @@ class Encoder(Protocol):
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts.
 
-        Returns: (n, text_dimension) float32, rows of unit norm.
+        Returns: (n, d) float32, rows of unit norm; d need not be `dimension`, as the two spaces need not be one.
 
         Raises:
             InvalidArgument: a text without any sign.

@@ -79,7 +79,6 @@ class Event:
                 raise InvalidArgument("Not a CloudEvents attribute name.", field="attributes", value=name)
 
 
-Handler = Callable[[Event], None]
 BatchHandler = Callable[[Sequence[Event]], None]
 
 
@@ -136,16 +135,6 @@ class EventBus(Protocol):
 
     def close(self) -> None:
         """Close every consumer and subscription made here."""
-
-
-def each(handler: Handler) -> BatchHandler:
-    """Turn a handler of one event into one of a batch."""
-
-    def handle(events: Sequence[Event]) -> None:
-        for event in events:
-            handler(event)
-
-    return handle
 
 
 def check_membership(group: str, handlers: Mapping[str, BatchHandler], batch_size: int) -> None:

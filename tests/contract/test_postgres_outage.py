@@ -15,7 +15,7 @@ from medq.oracle.v1.oracle_pb2 import StartAnnotateRequest
 from services.oracle.migrations import SCHEMA
 from services.oracle.store import OUTBOX, OracleStore
 from shared.errors import Unavailable
-from shared.events.bus import Event, each
+from shared.events.bus import Event
 from shared.events.sqlite import SqliteEventBus
 from shared.operations import OperationContext, Operations
 from shared.rows.annotation import Decision
@@ -24,6 +24,7 @@ from shared.rpc.server import Service
 from shared.settings import ServiceSettings
 from shared.status import from_rpc_error
 from tests.support.databases import postgres_database
+from tests.support.events import each
 from tests.support.own_server import OwnServer, own_server
 from tests.support.rows import build
 from tests.support.servers import running, short_folder

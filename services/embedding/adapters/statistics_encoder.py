@@ -58,11 +58,6 @@ class StatisticsEncoder:
         """See the port."""
         return int(self._projection.shape[1])
 
-    @property
-    def text_dimension(self) -> int:
-        """See the port."""
-        return _TEXT_DIMENSION
-
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """See the port."""
         rows = np.empty((len(images), self.dimension))

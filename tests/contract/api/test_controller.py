@@ -28,12 +28,13 @@ from shared.errors import (
     NotFound,
     Unavailable,
 )
-from shared.events.bus import each, topic_of
+from shared.events.bus import topic_of
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
+from tests.support.events import each
 from tests.support.loop_services import LoopServices, serve
 from tests.support.run_files import write_run_files
 from tests.support.servers import running, short_folder

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import Unavailable
-from shared.events.bus import Event, each
+from shared.events.bus import Event
 from shared.events.kafka import KafkaEventBus
 from tests.contract.ports.event_bus_suite import TOPIC, fact
+from tests.support.events import each
 from tests.support.kafka_topics import section_of
 from tests.support.own_server import OwnServer, own_server
 

@@ -8,10 +8,11 @@ from kafka import KafkaConsumer, KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from shared.errors import Unavailable
-from shared.events.bus import Event, each
+from shared.events.bus import Event
 from shared.events.kafka import KafkaEventBus
 from shared.settings import KafkaSection
 from tests.contract.ports.event_bus_suite import TOPIC, Recorder, fact
+from tests.support.events import each
 from tests.support.kafka_topics import own_topics, section_of
 
 

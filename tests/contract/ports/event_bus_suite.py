@@ -10,7 +10,8 @@ import pytest
 import structlog
 
 from shared.errors import InvalidArgument, Unavailable
-from shared.events.bus import MAX_ATTEMPTS, BatchHandler, Consumer, Event, EventBus, each
+from shared.events.bus import MAX_ATTEMPTS, BatchHandler, Consumer, Event, EventBus
+from tests.support.events import each
 
 TOPIC = "medq.embedding.image-ingested.v1"
 OTHER = "medq.embedding.image-embedded.v1"

@@ -33,7 +33,7 @@ from tests.support.pictures import write_pool
 class CountingEncoder:
     """Mean and spread; knows how often it was asked for which image."""
 
-    encoder_id, dimension, text_dimension = "counting", 2, 2
+    encoder_id, dimension = "counting", 2
 
     def __init__(self) -> None:
         self.n_embedded = 0

