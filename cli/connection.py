@@ -11,7 +11,7 @@ import grpc
 from cli.access import Access
 from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+from shared.errors import DeadlineExceeded, Unavailable
 from shared.logs import configure_logs
 from shared.rpc.channels import Channels, Credentials
 from shared.rpc.ownership import is_owned
@@ -31,11 +31,11 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
     Args:
         out: The output folder; its `state` holds the embedded services' data.
         access: The controller that names the others, and the credentials for all; no server: embedded.
-        may_start: Start the embedded services in this process when nobody owns the folder.
+        may_start: Start the embedded services in this process when nobody owns the folder; else only its runs are told of.
 
     Raises:
-        FailedPrecondition: Nobody owns the folder and the services may not be started; the server wants to be called
-            otherwise (TLS, its authority, a certificate), and the message says how.
+        FailedPrecondition: Nothing is to be told of; or the server wants to be called otherwise (TLS, its authority, a
+            certificate), and the message says how.
     """
     if access.server:
         targets = _endpoints(access.server, access.credentials)
@@ -48,12 +48,11 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
             yield channels
         return
     if not may_start:
-        raise FailedPrecondition(
-            "No process works on this folder.",
-            field="out",
-            value=out.name,
-            remedy="Start or continue with `medq run --config FILE --out FOLDER`, or `medq serve --out FOLDER`.",
-        )
+        from services.resting import resting
+
+        with resting(state) as targets, Channels(targets) as channels:
+            yield channels
+        return
     from services.embedded import Embedded
 
     out.mkdir(parents=True, exist_ok=True)

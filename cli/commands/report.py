@@ -17,10 +17,10 @@ def report(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Show the report of a run: whole when it has ended, as far as it has come while it runs."""
+    """Show the report of a run: whole when it has ended, as far as it has come before."""
     with shown_errors(is_json):
         if access.server or is_owned(out / STATE) or not (out / "report.json").exists():
             with connect(out, access, may_start=False) as channels:
                 if not fetch_report(channels["controller"], run_id, out):
-                    console.print("The run goes on; this is how far it is.")
+                    console.print("The run has not ended; this is how far it is.")
         show_report(out, is_json)

@@ -22,7 +22,7 @@ def status(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Show where each run stands, from any terminal, while another process works on the folder."""
+    """Show where each run stands, from any terminal, whether or not a process works on the folder."""
     with shown_errors(is_json), connect(out, access, may_start=False) as channels:
         stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
         runs = list(stub.ListRuns(controller_pb2.ListRunsRequest()).runs)
