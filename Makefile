@@ -49,8 +49,8 @@ down: ## Stop what `make up` started; WIPE=1: drop its data
 	$(BIN)/python -m infra.dev down $(if $(WIPE),--wipe)
 
 test: setup ## Run all tests, one at a time on each core (WORKERS=0: one after the other), on real servers that it starts
-	infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."
-	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so."
+	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so." & \
+	  infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."; wait
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
 
 check: setup ## Lint, types, layers, contracts, drift of generated code

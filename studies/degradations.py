@@ -110,17 +110,17 @@ def degrade(image: Image, modality: str, name: str, severity: str, rng: np.rando
     known = DEGRADATIONS.get(modality)
     if known is None:
         raise InvalidArgument(
-            "unknown modality",
+            "Unknown modality.",
             field="modality",
             value=modality,
-            remedy=f"use one of {', '.join(DEGRADATIONS)}",
+            remedy=f"Use one of {', '.join(DEGRADATIONS)}",
         )
     if name not in known:
         remedy = f"use one of {', '.join(known)}"
         raise InvalidArgument(f"{modality} has no such degradation", field="name", value=name, remedy=remedy)
     if severity not in ((NONE,) if name == NONE else SEVERITIES):
         remedy = "mild or severe; for the clean image, none"
-        raise InvalidArgument("no such severity", field="severity", value=severity, remedy=remedy)
+        raise InvalidArgument("No such severity.", field="severity", value=severity, remedy=remedy)
     _check_image(image, modality)
     return known[name](image, severity, rng)
 
@@ -130,12 +130,12 @@ def _check_image(image: Image, modality: str) -> None:
     shape = image.shape
     if not (image.ndim == 2 or (image.ndim == 3 and shape[2] == 3)):
         remedy = "use (h, w) or (h, w, 3)"
-        raise InvalidArgument("not a grey or RGB image", field="shape", value=shape, remedy=remedy)
+        raise InvalidArgument("Not a grey or RGB image.", field="shape", value=shape, remedy=remedy)
     if modality in GREY_MODALITIES and image.ndim != 2:
         remedy = "convert it to grey"
         raise InvalidArgument(f"{modality} images are grey", field="shape", value=shape, remedy=remedy)
     if min(shape[:2]) < SMALLEST_SIDE:
         remedy = f"use {SMALLEST_SIDE} pixels a side or more"
-        raise InvalidArgument("too small to degrade", field="shape", value=shape, remedy=remedy)
+        raise InvalidArgument("Too small to degrade.", field="shape", value=shape, remedy=remedy)
     if not (np.isfinite(image).all() and image.min() >= 0.0 and image.max() <= 1.0):
-        raise InvalidArgument("values outside 0..1", field="image", remedy="scale the image to 0..1 first")
+        raise InvalidArgument("Values outside 0..1.", field="image", remedy="Scale the image to 0..1 first")

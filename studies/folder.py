@@ -83,7 +83,7 @@ def write_study(
     for manifest in (complete, begun):
         if manifest.exists() and manifest.read_text(encoding="utf-8") != text:
             remedy = "choose another folder, or remove this one"
-            raise AlreadyExists("another study is there", field="folder", value=folder.name, remedy=remedy)
+            raise AlreadyExists("Another study is there.", field="folder", value=folder.name, remedy=remedy)
     if complete.exists():
         return description
     folder.mkdir(parents=True, exist_ok=True)

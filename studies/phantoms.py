@@ -35,12 +35,12 @@ def make_phantom(modality: str, seed: int, size: int = 96) -> Image:
     """
     if modality not in PHANTOMS:
         remedy = f"use one of {', '.join(MODALITIES)}"
-        raise InvalidArgument("no phantom of this modality", field="modality", value=modality, remedy=remedy)
+        raise InvalidArgument("No phantom of this modality.", field="modality", value=modality, remedy=remedy)
     if seed < 0:
-        raise InvalidArgument("a seed is not negative", field="seed", value=seed)
+        raise InvalidArgument("A seed is not negative.", field="seed", value=seed)
     if size < SMALLEST_SIZE:
         remedy = f"use {SMALLEST_SIZE} or more"
-        raise InvalidArgument("the phantom is too small", field="size", value=size, remedy=remedy)
+        raise InvalidArgument("The phantom is too small.", field="size", value=size, remedy=remedy)
     rng = np.random.default_rng([seed, MODALITIES.index(modality)])
     return np.clip(PHANTOMS[modality](rng, size), 0.0, 1.0)
 

@@ -69,17 +69,17 @@ class StudyPlan:
         """Refuse a plan that cannot be drawn."""
         for split, count in self.sizes.items():
             if not 0 <= count <= SOURCES_PER_SPLIT:
-                raise InvalidArgument("too few or too many images", field=f"n_{split}", value=count)
+                raise InvalidArgument("Too few or too many images.", field=f"n_{split}", value=count)
         if self.seed < 0:
-            raise InvalidArgument("a seed is not negative", field="seed", value=self.seed)
+            raise InvalidArgument("A seed is not negative.", field="seed", value=self.seed)
         if self.size < SMALLEST_SIZE:
             remedy = f"use {SMALLEST_SIZE} or more"
-            raise InvalidArgument("images too small", field="size", value=self.size, remedy=remedy)
+            raise InvalidArgument("Images too small.", field="size", value=self.size, remedy=remedy)
         for name in ("rare_ratio", "weak_ratio", "clean_ratio"):
             if not 0.0 <= getattr(self, name) <= 1.0 - self.clean_ratio * (name != "clean_ratio"):
                 remedy = "a left-out and the clean part together are at most 1"
                 raise InvalidArgument(
-                    "a part of a whole", field=name, value=getattr(self, name), remedy=remedy
+                    "A part of a whole.", field=name, value=getattr(self, name), remedy=remedy
                 )
         self._check_left_out()
 
@@ -149,7 +149,7 @@ class StudyPlan:
         """Refuse a cell that does not exist, and a modality with too little left."""
         for modality, name in sorted(self.left_out):
             if name == NONE or name not in DEGRADATIONS.get(modality, {}):
-                raise InvalidArgument("no such cell", field="left_out", value=f"{modality}/{name}")
+                raise InvalidArgument("No such cell.", field="left_out", value=f"{modality}/{name}")
             if len(self.known_cells(modality)) < FEWEST_KNOWN:
                 remedy = f"leave at least {FEWEST_KNOWN} of its degradations known"
-                raise InvalidArgument("too many left out", field="left_out", value=modality, remedy=remedy)
+                raise InvalidArgument("Too many left out.", field="left_out", value=modality, remedy=remedy)

@@ -87,10 +87,10 @@ class Finding:
         """Refuse a degradation that the modality does not have, or a severity that does not fit it."""
         if self.attribute not in DEGRADATIONS.get(self.modality, {}):
             value = f"{self.modality}/{self.attribute}"
-            raise InvalidArgument("no such modality and degradation", field="attribute", value=value)
+            raise InvalidArgument("No such modality and degradation.", field="attribute", value=value)
         if self.severity not in LEVELS or (self.severity == NONE) != (self.attribute == NONE):
             value = f"{self.attribute}/{self.severity}"
-            raise InvalidArgument("the severity does not fit", field="severity", value=value)
+            raise InvalidArgument("The severity does not fit.", field="severity", value=value)
 
     @property
     def is_clean(self) -> bool:
@@ -153,7 +153,7 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
     if len(absent) < N_CHOICES - 1:
         remedy = f"give at least {N_CHOICES - 1} besides the right one"
         raise InvalidArgument(
-            "too few options for a What question", field="names", value=absent, remedy=remedy
+            "Too few options for a What question.", field="names", value=absent, remedy=remedy
         )
     wrong = rng.choice(absent, size=N_CHOICES - 1, replace=False)
     phrases = PHRASES[finding.modality]
@@ -174,7 +174,7 @@ def _absent(finding: Finding, names: Collection[str]) -> list[str]:
     absent = [name for name in known if name in names and name not in (NONE, finding.attribute)]
     if not absent:
         raise InvalidArgument(
-            "nothing to ask about that the image does not show", field="names", value=sorted(names)
+            "Nothing to ask about that the image does not show.", field="names", value=sorted(names)
         )
     return absent
 

@@ -113,7 +113,7 @@ def write_example(out: Path, sources: list[Source], size: int = 96, seed: int = 
     """
     if out.is_dir() and any(out.iterdir()):
         raise AlreadyExists(
-            "the folder is not empty", field="out", value=out.name, remedy="choose a new folder"
+            "The folder is not empty.", field="out", value=out.name, remedy="Choose a new folder"
         )
     images, unusable = _decode(sources)
     usable = [source for source in sources if source.name in images]
@@ -142,7 +142,7 @@ def _decode(sources: list[Source]) -> tuple[dict[str, Image], dict[str, str]]:
     if not images:
         first = next(iter(unusable.values()), "none was given")
         raise InvalidArgument(
-            f"no usable image: {first}", field="images", remedy="give images that can be decoded"
+            f"No usable image: {first}", field="images", remedy="Give images that can be decoded"
         )
     return images, unusable
 

@@ -80,9 +80,9 @@ def folder_sources(folder: Path, modality: str) -> list[Source]:
     """
     if modality not in DEGRADATIONS:
         remedy = f"use one of {', '.join(DEGRADATIONS)}"
-        raise InvalidArgument("unknown modality", field="modality", value=modality, remedy=remedy)
+        raise InvalidArgument("Unknown modality.", field="modality", value=modality, remedy=remedy)
     if not folder.is_dir():
-        raise NotFound("no such folder", field="images", value=folder, remedy="give a folder of images")
+        raise NotFound("No such folder.", field="images", value=folder, remedy="Give a folder of images")
     sources = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and (path.suffix.lower() in SUFFIXES or "." not in path.name):
@@ -91,7 +91,7 @@ def folder_sources(folder: Path, modality: str) -> list[Source]:
             sources.append(Source("/".join(parts), modality, path, patient))
     if not sources:
         remedy = f"put files ending in {', '.join(sorted(SUFFIXES))} there"
-        raise NotFound("no image in the folder", field="images", value=folder, remedy=remedy)
+        raise NotFound("No image in the folder.", field="images", value=folder, remedy=remedy)
     return sources
 
 
@@ -120,9 +120,9 @@ def read_image(source: Source) -> Image:
         raise InvalidArgument(message, field="image", value=source.name, remedy=remedy) from error
     is_grey = pixels.ndim == 2
     if not is_grey and (pixels.ndim != 3 or pixels.shape[2] != 3):
-        raise InvalidArgument("not one grey or RGB frame", field="image", value=source.name, remedy=remedy)
+        raise InvalidArgument("Not one grey or RGB frame.", field="image", value=source.name, remedy=remedy)
     if min(pixels.shape[:2]) < SMALLEST_SIDE or pixels.min() == pixels.max():
-        raise InvalidArgument("the image is tiny or flat", field="image", value=source.name, remedy=remedy)
+        raise InvalidArgument("The image is tiny or flat.", field="image", value=source.name, remedy=remedy)
     if source.modality in GREY_MODALITIES:
         return clip_to_unit(pixels if is_grey else pixels.mean(axis=2))
     return clip_to_unit(np.repeat(pixels[..., None], 3, axis=2) if is_grey else pixels)

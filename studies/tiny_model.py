@@ -56,8 +56,7 @@ def build_tiny_checkpoint(folder: Path, texts: Sequence[str], seed: int, image_s
     """Write a randomly initialised checkpoint of about 0.6 million parameters.
 
     Args:
-        folder: Where the checkpoint goes; made if it does not exist, its files of the same names are
-            replaced.
+        folder: Where the checkpoint goes; made if it does not exist, files of the same names are replaced.
         texts: What the tokenizer is trained on: questions, options and answers. Any other text can be encoded
             too, byte by byte where no longer piece is known.
         seed: Seed of the weights.

@@ -38,10 +38,8 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     store, ledger, control = RunStore(engine), Ledger(engine), OperationsControl()
     reports = Reports(objects, store, ledger)
     collaborators = Collaborators(channels, objects, store, ledger, reports, control)
-    workflows = DbosWorkflows(
-        url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite"),
-        functools.partial(closed_loop.run, collaborators),
-    )
+    memory = url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite")
+    workflows = DbosWorkflows(memory, functools.partial(closed_loop.run, collaborators))
     work = ControllerOperations(workflows, store, settings.evaluation_replicas)
     operations = Operations(
         "controller",

@@ -39,8 +39,8 @@ def build(
     from services.embedding.handlers import make_handlers
     from services.embedding.operations import EmbeddingOperations
     from services.embedding.service import Embedding
-    from services.embedding.store import Store
-    from services.embedding.tables import OUTBOX
+    from services.embedding.store.images import Store
+    from services.embedding.store.tables import OUTBOX
     from services.embedding.work.worker import EmbeddingWorker
 
     quiet_pydicom()

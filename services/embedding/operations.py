@@ -20,8 +20,8 @@ from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, check_size
 from services.embedding.ports import Entry, ImageFormats, ImageSource
-from services.embedding.store import Store
-from services.embedding.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
+from services.embedding.store.images import Store
+from services.embedding.store.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
 from services.embedding.work.worker import EmbeddingWorker, count_input
 from shared.errors import FailedPrecondition, InvalidArgument

@@ -10,7 +10,7 @@ import grpc
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.ports import Encoder
-from services.embedding.store import Store
+from services.embedding.store.images import Store
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import SCHEME
 from shared.operations import Operations

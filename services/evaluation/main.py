@@ -7,15 +7,16 @@ from pathlib import Path
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
-from services.evaluation.answering import Answering
+from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.migrations import SCHEMA
-from services.evaluation.mining import mine_failures
-from services.evaluation.operations import evaluate, generate, import_benchmark
+from services.evaluation.operations import EvaluationOperations
 from services.evaluation.ports import ModelServer, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
 from services.evaluation.store import AnswerStore
+from services.evaluation.work.answering import Answering
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -39,20 +40,21 @@ def build(
         channels: Where `embedding` is found.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
-        load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, transformers here or an
-            OpenAI-compatible server.
+        load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
+            here or on an OpenAI-compatible server.
     """
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
-    answering = Answering(objects, AnswerStore(engine), models, settings.batch_answers)
+    answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
+    work = EvaluationOperations(objects, answering, channels, read_table, settings.input_roots)
     operations = Operations(
         "evaluation",
         engine,
         {
-            pb.StartImportBenchmarkRequest: partial(import_benchmark, objects),
-            pb.StartEvaluateRequest: partial(evaluate, objects, answering),
-            pb.StartGenerateRequest: partial(generate, objects, answering),
-            pb.StartMineFailuresRequest: partial(mine_failures, objects, channels),
+            pb.StartImportBenchmarkRequest: work.import_benchmark,
+            pb.StartEvaluateRequest: work.evaluate,
+            pb.StartGenerateRequest: work.generate,
+            pb.StartMineFailuresRequest: work.mine_failures,
         },
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: The rows of a benchmark's table, column to text; raises NotFound, or InvalidArgument where it is no such table.
+ReadTable = Callable[[Path], list[dict[str, str]]]
+#: (height, width, 3) uint8, RGB, of the image at a URI; raises NotFound, or DataLoss where it is damaged or no image.
+ReadImage = Callable[[str], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,9 +8,9 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
 from shared.operations import Operations
+from shared.rows.vocabulary import SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
 
-_SPLITS = ("dev", "test", "replay", "pool")
 _MOST_SHARDS = 1000
 
 
@@ -30,12 +30,12 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         """See the proto."""
         require_text("items_uri", request.items_uri)
         require_uri("image_set_uri", request.image_set_uri)
-        if request.split not in _SPLITS:
+        if request.split not in SPLITS:
             raise InvalidArgument(
                 "There is no such split.",
                 field="split",
                 value=request.split,
-                remedy=f"Choose one of {', '.join(_SPLITS)}.",
+                remedy=f"Choose one of {', '.join(SPLITS)}.",
             )
         return pb.StartImportBenchmarkResponse(operation_id=self._operations.start(request))
 

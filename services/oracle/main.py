@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
+from functools import partial
 
+from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
-from services.oracle.adapters.controller_ledger import ControllerLedger
-from services.oracle.adapters.evaluation_annotator import EvaluationAnnotator
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
 from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
-from services.oracle.outside_calls import OutsideCalls
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
 from services.oracle.store import OUTBOX, OracleStore
+from services.oracle.work.outside_calls import OutsideCalls
+from services.oracle.work.self_annotation import SelfAnnotation
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
-from shared.operations import OperationFunction, Operations
+from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
@@ -31,7 +31,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     Args:
         settings: Its settings.
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
-        bus: Where reviews are told.
+        bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
     """
     engine = open_database(settings, SCHEMA)
@@ -39,28 +39,26 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     work = OracleOperations(
         objects,
         store,
-        OutsideCalls(store, ControllerLedger(channels["controller"])),
-        EvaluationAnnotator(channels["evaluation"], objects),
+        OutsideCalls(store, ControllerServiceStub(channels["controller"])),
+        SelfAnnotation(channels["evaluation"], objects),
         make_oracle=SimulatedOracle,
         make_expert=SimulatedExpert,
     )
-    functions: dict[type[Message], OperationFunction] = {
-        pb.StartAnnotateRequest: work.annotate,
-        pb.StartImportKnownAnswersRequest: work.import_known_answers,
-    }
     operations = Operations(
         "oracle",
         engine,
-        functions,
+        {
+            pb.StartAnnotateRequest: work.annotate,
+            pb.StartImportKnownAnswersRequest: work.import_known_answers,
+        },
         owner=settings.owner,
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,
     )
-    servicer = Oracle(operations)
     return Service(
         name="oracle",
-        full_name=pb.DESCRIPTOR.services_by_name["OracleService"].full_name,
-        register=lambda server: pb_grpc.add_OracleServiceServicer_to_server(servicer, server),
+        full_name="medq.oracle.v1.OracleService",
+        register=partial(pb_grpc.add_OracleServiceServicer_to_server, Oracle(operations)),
         operations=operations,
         outbox=OUTBOX,
         engine=engine,

@@ -9,27 +9,27 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 
 from prometheus_client import Counter
 
 from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
-from services.oracle import datasets
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
 from services.oracle.domain.known_answers import KnownAnswers
-from services.oracle.outside_calls import CallBook, CallResults, OutsideCall, OutsideCalls
-from services.oracle.ports import AnnotationOracle, Expert, Outcome, Question, SelfAnnotator
+from services.oracle.ports import AnnotationOracle, Expert, Outcome
 from services.oracle.store import OracleStore
-from shared.events.bus import Event, event_id
-from shared.objects.dataset import JsonObject
+from services.oracle.work import datasets
+from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCall, OutsideCalls
+from services.oracle.work.self_annotation import SelfAnnotation
+from shared.events.bus import Event, event_of
+from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.rows.annotation import Decision, KnownAnswer, Unanswered
 
 _DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
-REVIEWED = "medq.oracle.annotation-reviewed.v1"
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,7 @@ class _Work:
 
     def ledger_key(self, kind: str, task: Task) -> str:
         request, digest = self.request, task.key.rsplit("/", 1)[1]
-        sample_id = task.sample["sample_id"]
-        return f"{request.run_id}/{request.arm}/{request.round}/{kind}/{sample_id}/{digest}"
+        return f"{request.run_id}/{request.arm}/{request.round}/{kind}/{task.sample.sample_id}/{digest}"
 
 
 class OracleOperations:
@@ -68,7 +67,7 @@ class OracleOperations:
         objects: Where datasets lie.
         store: Outcomes and decisions.
         calls: Makes outside calls with accounts.
-        annotator: The model under evolution.
+        self_annotation: Asks the model under evolution.
         make_oracle: An annotation oracle from what is known, its accuracy and a seed.
         make_expert: An expert from the same.
     """
@@ -78,14 +77,14 @@ class OracleOperations:
         objects: ObjectStore,
         store: OracleStore,
         calls: OutsideCalls,
-        annotator: SelfAnnotator,
+        self_annotation: SelfAnnotation,
         make_oracle: Callable[[KnownAnswers, float, int], AnnotationOracle],
         make_expert: Callable[[KnownAnswers, float, int], Expert],
     ) -> None:
         self._objects = objects
         self._store = store
         self._calls = calls
-        self._annotator = annotator
+        self._self_annotation = self_annotation
         self._make_oracle = make_oracle
         self._make_expert = make_expert
 
@@ -99,8 +98,9 @@ class OracleOperations:
     def annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
         """Have a selection annotated."""
         policy = request.policy
-        tasks, without_question = datasets.plan(self._objects, request)
-        known = datasets.read_known_answers(self._objects, request.known_answers_uri)
+        rows = read_rows(self._objects, request.known_answers_uri, KnownAnswer)
+        tasks, without_question = datasets.plan(self._objects, request, rows)
+        known = KnownAnswers(rows)
         oracle = self._make_oracle(known, policy.simulated_oracle_accuracy, request.seed)
         expert = self._make_expert(known, policy.simulated_expert_accuracy, request.seed)
         work = _Work(context, request, work_id(request), tasks, oracle, expert)
@@ -108,25 +108,25 @@ class OracleOperations:
         signals = self._route(work, answers.outcomes)
         reviews = self._ask_expert(work, signals)
         dropped = self._decide(work, signals, answers, reviews)
-        rows = self._store.decisions(work.work_id)
-        stopped = {"oracle": answers.stopped, "expert": reviews.stopped}
-        calls = {"oracle": list(answers.outcomes.values()), "expert": list(reviews.outcomes.values())}
-        return datasets.write_decisions(
-            self._objects, request, rows, [*without_question, *dropped], calls, stopped, work.is_simulated
+        return datasets.publish_decisions(
+            self._objects,
+            request,
+            self._store.decisions(work.work_id),
+            [*without_question, *dropped],
+            {"oracle": answers, "expert": reviews},
+            work.is_simulated,
         )
 
     def _ask_oracle(self, work: _Work) -> CallResults:
         """The reference of each task, by ledger key."""
-        calls = []
-        for task in work.tasks:
-            question = _question(task)
-            calls.append(
-                OutsideCall(
-                    work.ledger_key("oracle", task),
-                    work.oracle.estimate(question),
-                    partial(work.oracle.answer, question),
-                )
+        calls = [
+            OutsideCall(
+                work.ledger_key("oracle", task),
+                work.oracle.estimate(task.question),
+                partial(work.oracle.answer, task.question),
             )
+            for task in work.tasks
+        ]
         book = work.book("oracle", work.oracle.is_simulated)
         return self._calls.run(book, calls, work.progress("reference answers", len(calls)))
 
@@ -140,14 +140,8 @@ class OracleOperations:
                 referred.append((task, outcome.letter))
         if policy.is_cold_start:
             return {task.decision_id: annotation.cold_start_signals(letter) for task, letter in referred}
-        own = self._annotator.annotate(
-            f"{work.context.operation_id}/self",
-            work.request.model_uri,
-            [_question(task) for task, _ in referred],
-            work.request.seed,
-            lambda done, total: work.context.progress(done, total, "questions", "self-annotation"),
-            work.context.is_cancelled,
-        )
+        questions = [task.question for task, _ in referred]
+        own = self._self_annotation.answers(work.context, work.request, questions)
         return {
             task.decision_id: annotation.routed_signals(
                 letter,
@@ -168,24 +162,22 @@ class OracleOperations:
             found = signals.get(task.decision_id)
             if found is None:
                 continue
-            unseen = found.route in (annotation.SELF, annotation.REFERENCE)
-            if unseen and not audit.is_audited(seed, task.decision_id, share):
+            if found.is_unseen and not audit.is_audited(seed, task.decision_id, share):
                 continue
-            proposal = found.self_answer if found.route == annotation.SELF else found.reference
             call = OutsideCall(
                 work.ledger_key("expert", task),
-                work.expert.estimate(proposal),
-                partial(work.expert.review, _question(task), proposal),
+                work.expert.estimate(found.proposal),
+                partial(work.expert.review, task.question, found.proposal),
             )
-            (audited if unseen else reviewed).append(call)
+            (audited if found.is_unseen else reviewed).append(call)
         calls = [*reviewed, *audited]  # where the budget ends, the audit goes first
         book = work.book("expert", work.expert.is_simulated)
         return self._calls.run(book, calls, work.progress("reviews", len(calls)))
 
     def _decide(
         self, work: _Work, signals: Mapping[str, Signals], answers: CallResults, reviews: CallResults
-    ) -> list[JsonObject]:
-        """Append the decisions; returns the rows of what could not be decided."""
+    ) -> list[Unanswered]:
+        """Append the decisions; returns what could not be decided."""
         dropped = []
         for rank, task in enumerate(work.tasks):
             work.context.progress(rank, len(work.tasks), "questions", "decisions")
@@ -200,10 +192,10 @@ class OracleOperations:
                 dropped.append(_unanswered(task, reason))
                 continue
             seen = (review.action, review.letter) if review is not None and review.action else None
-            row = annotation.decision_row(task, found, seen, work.is_simulated)
-            events = [_reviewed(work, row, rank)] if seen is not None else []
-            if self._store.append_decision(work.work_id, task.decision_id, row, events):
-                _DECISIONS.labels(row["route"]).inc()
+            decision = annotation.decision_row(task, found, seen, work.is_simulated)
+            events = [_reviewed(work, decision, rank)] if seen is not None else []
+            if self._store.append_decision(work.work_id, decision, events):
+                _DECISIONS.labels(decision.route).inc()
         return dropped
 
 
@@ -214,41 +206,32 @@ def work_id(request: pb.StartAnnotateRequest) -> str:
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _question(task: Task) -> Question:
-    candidate = task.candidate
-    return Question(task.key, str(task.sample["image_uri"]), candidate.question, candidate.options)
-
-
 def _why_not_reviewed(signals: Signals, review: Outcome | None, stopped: str) -> str:
     """Why a task that the expert must see has no decision; "" where it has one or needs none."""
-    if signals.route in (annotation.SELF, annotation.REFERENCE):
+    if signals.is_unseen:
         return ""
     if review is None:
         return stopped
     return "" if review.action else annotation.NOT_KNOWN_TO_EXPERT
 
 
-def _unanswered(task: Task, reason: str) -> JsonObject:
+def _unanswered(task: Task, reason: str) -> Unanswered:
     return annotation.unanswered_row(task.sample, task.candidate.question, task.candidate.options, reason)
 
 
-def _reviewed(work: _Work, row: JsonObject, rank: int) -> Event:
-    request = work.request
+def _reviewed(work: _Work, decision: Decision, rank: int) -> Event:
     message = events_pb2.AnnotationReviewed(
-        decision_id=row["decision_id"],
-        image_id=row["image_id"],
-        action=row["expert_action"],
+        decision_id=decision.decision_id,
+        image_id=decision.image_id,
+        action=decision.expert_action,
         is_simulated=work.expert.is_simulated,
     )
-    return Event(
-        id=event_id(REVIEWED, work.work_id, row["decision_id"]),
-        type=REVIEWED,
-        source="medq/oracle",
-        key=request.run_id,
-        data=message.SerializeToString(deterministic=True),
-        time=datetime.now(UTC),
-        run_id=request.run_id,
-        round=request.round,
+    return event_of(
+        message,
+        (work.work_id, decision.decision_id),
+        key=work.request.run_id,
+        run_id=work.request.run_id,
+        round=work.request.round,
         operation_id=work.context.operation_id,
         sequence=rank,
     )

@@ -11,6 +11,7 @@ from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
 from shared.operations import Operations
 from shared.rpc.checks import require_between, require_round, require_uri
+from shared.rpc.choices import choices
 
 #: Most questions about one image.
 MAX_QUESTIONS_PER_IMAGE = 100
@@ -65,11 +66,11 @@ def _check_policy(policy: pb.AnnotationPolicy) -> None:
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)
-    known = (pb.QUESTION_MODE_CAPABILITY_DRIVEN, pb.QUESTION_MODE_SEED_RULE)
-    if policy.question_mode not in known:
+    modes = choices(pb.QuestionMode.DESCRIPTOR)
+    if policy.question_mode not in modes.values():
         raise InvalidArgument(
-            "The question mode must be chosen.",
+            "The question mode must be set.",
             field="policy.question_mode",
             value=policy.question_mode,
-            remedy="QUESTION_MODE_CAPABILITY_DRIVEN or QUESTION_MODE_SEED_RULE.",
+            remedy=f"Use one of {', '.join(modes)}.",
         )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
+import msgspec
 import sqlalchemy as sa
 
-from services.oracle.ports import Outcome, Spending
+from services.oracle.ports import Outcome
 from shared.database import insert_ignoring, insert_new, insist, reader
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
+from shared.rows.annotation import Decision
+from shared.rows.encoding import from_json, to_json
 
 METADATA = sa.MetaData()
 _OUTCOMES = sa.Table(
@@ -59,7 +60,10 @@ class OracleStore:
         mine = (_OUTCOMES.c.work_id == work_id) & (_OUTCOMES.c.kind == kind)
         with reader(self._engine).connect() as connection:
             rows = connection.execute(sa.select(_OUTCOMES).where(mine)).all()
-        return {row.key: StoredOutcome(row.key, _decode(row.body), row.is_settled) for row in rows}
+        return {
+            row.key: StoredOutcome(row.key, msgspec.json.decode(row.body, type=Outcome), row.is_settled)
+            for row in rows
+        }
 
     @insist
     def keep_outcomes(
@@ -71,8 +75,8 @@ class OracleStore:
         """
         same = {"work_id": work_id, "kind": kind, "is_settled": is_settled}
         rows = [
-            {"key": key, "body": json.dumps(asdict(outcomes[key]), sort_keys=True), **same}
-            for key in sorted(outcomes)
+            {"key": key, "body": msgspec.json.encode(outcome).decode(), **same}
+            for key, outcome in sorted(outcomes.items())
         ]
         with self._engine.begin() as connection:
             insert_new(connection, _OUTCOMES, rows)
@@ -85,28 +89,22 @@ class OracleStore:
         with self._engine.begin() as connection:
             connection.execute(sa.update(_OUTCOMES).where(mine).values(is_settled=True))
 
-    def append_decision(
-        self, work_id: str, decision_id: str, body: Mapping[str, Any], events: Sequence[Event]
-    ) -> bool:
+    def append_decision(self, work_id: str, decision: Decision, events: Sequence[Event]) -> bool:
         """Append a decision with the events that tell of it, in one transaction.
 
         Returns: False where the decision was there already; it stays as it was, and no event is added.
         """
-        row = {"work_id": work_id, "decision_id": decision_id, "body": json.dumps(body, sort_keys=True)}
+        row = {"work_id": work_id, "decision_id": decision.decision_id, "body": to_json(decision)}
         with self._engine.begin() as connection:
             is_new = insert_ignoring(connection, _DECISIONS, row)
             for event in events if is_new else ():
                 OUTBOX.add(connection, event)
         return is_new
 
-    def decisions(self, work_id: str) -> list[dict[str, Any]]:
+    def decisions(self, work_id: str) -> list[Decision]:
         """The decisions of a work in the order of their ids."""
         mine = _DECISIONS.c.work_id == work_id
         query = sa.select(_DECISIONS.c.body).where(mine).order_by(_DECISIONS.c.decision_id)
         with reader(self._engine).connect() as connection:
-            return [json.loads(body) for body in connection.execute(query).scalars()]
-
-
-def _decode(body: str) -> Outcome:
-    fields = json.loads(body)
-    return Outcome(fields["letter"], fields["action"], Spending(**fields["spending"]))
+            bodies = connection.execute(query).scalars()
+            return [from_json(body.encode(), Decision, "A stored decision") for body in bodies]

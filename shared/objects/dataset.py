@@ -1,19 +1,17 @@
 """Datasets: immutable sets of named files in an object store, described by a manifest that is written last.
 
 A dataset's URI is the digest of its manifest, which holds neither time nor path: the same content made from the same parents
-by the same configuration, seed and code has the same URI. What its rows are: `shared.rows.kinds`. Arrays are `.npy` files
-without pickles.
+by the same configuration, seed and code has the same URI. `shared.rows.kinds` says what its rows are; arrays hold no pickles.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
 import numpy as np
@@ -21,13 +19,15 @@ from numpy.typing import NDArray
 
 from shared.errors import DataLoss, InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
-from shared.rows.encoding import encode_json, from_json, from_lines, to_json
+from shared.rows.encoding import from_json, from_lines, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
+#: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
+Content = Iterable[Row] | Row | NDArray[Any] | str
 
 
 class FileEntry(Row):
@@ -67,7 +67,7 @@ class Manifest(Row, omit_defaults=False):
 def publish(
     objects: ObjectStore,
     kind: str,
-    files: Mapping[str, Iterable[Row] | Row | NDArray[Any]],
+    files: Mapping[str, Content],
     *,
     counts: Mapping[str, int],
     parents: Sequence[str],
@@ -79,7 +79,7 @@ def publish(
     Args:
         objects: Where it is stored.
         kind: What it holds.
-        files: Name to content, as `shared.rows.kinds` has it: rows for `.jsonl`, one object for `.json`, an array for `.npy`.
+        files: Name to content, as `shared.rows.kinds` has it.
         counts, parents, configuration, seed: See `Manifest`.
 
     Returns: Its URI.
@@ -87,11 +87,25 @@ def publish(
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for file, content in files.items():
-            _write_file(folder / file, kind, content)
+        write_files(folder, kind, files)
         return write_dataset(
             objects, kind, folder, counts=counts, parents=parents, configuration=configuration, seed=seed
         )
+
+
+def write_files(folder: Path, kind: str, files: Mapping[str, Content]) -> None:
+    """Write files of a dataset; content and errors as for `publish`."""
+    for name, content in files.items():
+        if isinstance(content, np.ndarray):
+            np.save(folder / name, content, allow_pickle=False)
+        elif isinstance(content, str):
+            (folder / name).write_text(content, encoding="utf-8")
+        else:
+            indent = 1 if isinstance(content, Row) else None
+            with (folder / name).open("w", encoding="utf-8", newline="\n") as target:
+                for row in [content] if isinstance(content, Row) else content:
+                    _require_type(kind, name, row)
+                    target.write(to_json(row, indent) + "\n")
 
 
 def write_dataset(
@@ -190,7 +204,7 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
                 "A cached file was changed.",
                 field="uri",
                 value=uri,
-                remedy="Delete the dataset's cache folder",
+                remedy="Delete the dataset's cache folder.",
             )
     return folder
 
@@ -210,27 +224,9 @@ def iterate_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> Iterator[Ro
             yield from from_lines(lines, row, name)
 
 
-@overload
-def read_rows(objects: ObjectStore, uri: str, row: str) -> list[JsonObject]: ...
-
-
-@overload
-def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]: ...
-
-
-def read_rows(objects: ObjectStore, uri: str, row: Any) -> list[Any]:
+def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]:
     """All rows of this type that a dataset holds; raises as `iterate_rows`."""
-    if isinstance(row, str):  # TRANSITIONAL: goes when the last service reads typed rows
-        data = objects.read_bytes(_file_uri(objects, uri, row))
-        return [json.loads(line) for line in data.split(b"\n") if line]
     return list(iterate_rows(objects, uri, row))
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """TRANSITIONAL: goes when the last service publishes typed rows."""
-    with path.open("w", encoding="utf-8", newline="\n") as target:
-        for row in rows:
-            target.write(encode_json(row) + "\n")
 
 
 def read_object(objects: ObjectStore, uri: str, row: type[RowT]) -> RowT:
@@ -251,19 +247,10 @@ def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
     return array
 
 
-def _write_file(path: Path, kind: str, content: Iterable[Row] | Row | NDArray[Any]) -> None:
-    if isinstance(content, np.ndarray):
-        np.save(path, content, allow_pickle=False)
-        return
-    with path.open("w", encoding="utf-8", newline="\n") as target:
-        for row in [content] if isinstance(content, Row) else content:
-            if type(row) is not row_type(kind, path.name):
-                raise InvalidArgument(
-                    f"The rows of this file are not {type(row).__name__}.",
-                    field="files",
-                    value=f"{kind}/{path.name}",
-                )
-            target.write(to_json(row, 1 if isinstance(content, Row) else None) + "\n")
+def _require_type(kind: str, name: str, row: Row) -> None:
+    if type(row) is not row_type(kind, name):
+        what = type(row).__name__
+        raise InvalidArgument(f"The rows of this file are not {what}.", field="files", value=f"{kind}/{name}")
 
 
 def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None) -> str:

@@ -21,6 +21,7 @@ from shared.rows.fields import (
 )
 
 Nats = Annotated[float, Meta(ge=0)]
+Route = Literal["self", "reference", "expert", "review", "audit"]
 
 
 class KnownAnswer(Row):
@@ -45,7 +46,7 @@ class Question(Row):
     question_id: Annotated[str, Meta(description="unique in the dataset", min_length=1)]
     image_uri: ObjectUri
     question: str
-    options: Annotated[Options | None, Meta(description="null or empty: asked as it stands")]
+    options: Annotated[Options, Meta(description="empty: asked as it stands")]
 
 
 class Generation(Row):
@@ -76,7 +77,7 @@ class Decision(Row):
     attribute: Label
     scope: Label
     route: Annotated[
-        Literal["self", "reference", "expert", "review", "audit"],
+        Route,
         Meta(
             description="whose answer it is; `review`: cold start; `audit`: reviewed although no expert was asked"
         ),

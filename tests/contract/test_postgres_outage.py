@@ -18,12 +18,14 @@ from shared.errors import Unavailable
 from shared.events.bus import Event, each
 from shared.events.sqlite import SqliteEventBus
 from shared.operations import OperationContext, Operations
+from shared.rows.annotation import Decision
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
 from shared.status import from_rpc_error
 from tests.support.databases import postgres_database
 from tests.support.own_server import OwnServer, own_server
+from tests.support.rows import build
 from tests.support.servers import running, short_folder
 
 TOPIC = "medq.oracle.annotation-reviewed.v1"
@@ -52,7 +54,7 @@ class Annotating:
                 self.go_on.wait(120)
             name = f"d{number:02d}"
             event = Event(name, TOPIC, "medq/oracle", "run", b"", datetime.now(UTC))
-            self.store.append_decision("work", name, {"n": number}, [event])
+            self.store.append_decision("work", build(Decision, decision_id=name), [event])
         return ""
 
 
@@ -84,7 +86,8 @@ def test_an_operation_goes_on_after_its_database_was_killed(server: OwnServer) -
             assert published(bus) == [f"d{number:02d}" for number in range(N_DECISIONS)]
         assert isinstance(refused, Unavailable)
         assert ended.attempts >= 2
-        assert work.store.decisions("work") == [{"n": number} for number in range(N_DECISIONS)]
+        stored = [decision.decision_id for decision in work.store.decisions("work")]
+        assert stored == [f"d{number:02d}" for number in range(N_DECISIONS)]
         assert OUTBOX.waiting(engine) == 0
         bus.close()
 

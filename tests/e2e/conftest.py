@@ -34,6 +34,6 @@ def study(tmp_path_factory: pytest.TempPathFactory, pool: ProcessPoolExecutor) -
 
 
 @pytest.fixture(scope="session")
-def turn(tmp_path_factory: pytest.TempPathFactory, study: Path) -> OneTurn:
+def turn(tmp_path_factory: pytest.TempPathFactory, study: Path, medq: Callable[..., Ended]) -> OneTurn:
     """An undisturbed run by the command as a user starts it, looked at from a second process while it goes."""
-    return one_turn(study / "run.yaml", tmp_path_factory.mktemp("undisturbed") / "out")
+    return one_turn(study / "run.yaml", tmp_path_factory.mktemp("undisturbed") / "out", medq)

@@ -46,9 +46,9 @@ def chains(tmp_path_factory: pytest.TempPathFactory, study: Path, pool: ProcessP
 
 
 @pytest.fixture(scope="module")
-def calm(turn: OneTurn) -> Remembered:
+def calm(turn: OneTurn, pool: ProcessPoolExecutor) -> Remembered:
     """What the services remember of the run that nobody disturbed."""
-    return remembered(turn.out)
+    return remembered(turn.out, pool)
 
 
 def test_every_step_boundary_was_hit(chains: Chains, turn: OneTurn):
@@ -79,9 +79,11 @@ def test_the_status_of_a_killed_run_is_where_it_was_killed(chains: Chains):
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_decisions_and_costs_are_there_once(chains: Chains, calm: Remembered, schedule: str):
+def test_decisions_and_costs_are_there_once(
+    chains: Chains, calm: Remembered, pool: ProcessPoolExecutor, schedule: str
+):
     chain = chains[schedule].result()
-    after = remembered(chain.out)
+    after = remembered(chain.out, pool)
     assert after.decisions == calm.decisions
     ids = [json.loads(line)["decision_id"] for text in after.decisions for line in text.splitlines()]
     assert ids

@@ -1,10 +1,8 @@
-"""Small stored worlds for the oracle and training services, and the services that the oracle calls."""
+"""A small stored world for the oracle service, and the services that it calls."""
 
 from __future__ import annotations
 
-import tempfile
 from concurrent import futures
-from pathlib import Path
 
 import grpc
 import sqlalchemy as sa
@@ -14,9 +12,13 @@ from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.database import create_engine, sqlite_url
 from shared.errors import BudgetExhausted, FailedPrecondition
-from shared.objects.dataset import read_rows, write_dataset, write_rows
+from shared.objects.dataset import publish, read_rows
+from shared.rows.annotation import Generation, Question
+from shared.rows.benchmark import Item
+from shared.rows.selection import Sample
 from shared.rpc.interceptors import ErrorInterceptor
-from tests.support.evaluation import put_image
+from tests.support.evaluation import put_image, put_model
+from tests.support.rows import build
 
 QUESTIONS = {
     "Is it blurred?": ("yes_no", "blur", {"A": "Yes", "B": "No"}),
@@ -27,36 +29,43 @@ QUESTIONS = {
 
 def put_rows(objects, kind, **files):
     """A dataset of these JSONL files; its uri."""
-    with tempfile.TemporaryDirectory() as name:
-        for file, rows in files.items():
-            write_rows(Path(name) / f"{file}.jsonl", rows)
-        return write_dataset(objects, kind, Path(name), counts={}, parents=[], configuration={}, seed=0)
+    content = {f"{name}.jsonl": rows for name, rows in files.items()}
+    return publish(objects, kind, content, counts={}, parents=[], configuration={})
 
 
 def items(image_uris, modality="ct"):
     """Each question about each image; the right answer is the first option for even images, the second for odd ones."""
     return [
-        {
-            "item_id": f"{number}-{question_type}", "image_id": uri.removeprefix("sha256:"), "image_uri": uri,
-            "question": question, "options": options, "answer": "AB"[number % 2], "question_type": question_type,
-            "attribute": attribute, "severity": "mild", "scope": "general", "modality": modality,
-            "source_id": f"s{number}", "split": "pool",
-        }
+        build(
+            Item,
+            item_id=f"{number}-{question_type}",
+            image_id=uri.removeprefix("sha256:"),
+            image_uri=uri,
+            question=question,
+            options=options,
+            answer="AB"[number % 2],
+            question_type=question_type,
+            attribute=attribute,
+            modality=modality,
+        )
         for number, uri in enumerate(image_uris)
         for question, (question_type, attribute, options) in QUESTIONS.items()
-    ]  # fmt: skip
+    ]
 
 
 def samples(image_uris, modality="ct", capability="question_type:what"):
     """The rows of a selection of these images."""
     return [
-        {
-            "sample_id": f"sample-{number}", "image_id": uri.removeprefix("sha256:"), "image_uri": uri,
-            "modality": modality, "source_id": f"s{number}", "prototype_id": "p0", "similarity": 0.9,
-            "capability": capability,
-        }
+        build(
+            Sample,
+            sample_id=f"sample-{number}",
+            image_id=uri.removeprefix("sha256:"),
+            image_uri=uri,
+            modality=modality,
+            capability=capability,
+        )
         for number, uri in enumerate(image_uris)
-    ]  # fmt: skip
+    ]
 
 
 class OracleWorld:
@@ -69,7 +78,7 @@ class OracleWorld:
         dev = [put_image(objects, 200)]
         self.dev_uri = put_rows(objects, "benchmark", items=items(dev))
         self.selection_uri = put_rows(objects, "selection", samples=samples(self.image_uris))
-        self.model_uri = put_rows(objects, "model", weights=[{}])
+        self.model_uri = put_model(objects)
 
     def truth(self, image_id, question):
         number = self.image_uris.index(f"sha256:{image_id}")
@@ -90,7 +99,7 @@ class FakeNeighbours(
         self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight = [], [], set(), 0
         self.generated = []
-        self.answer = lambda row: ("A", -0.01)
+        self.answer = lambda question: ("A", -0.01)
         self._results = {}
 
     def ReserveCosts(self, request, context):
@@ -113,10 +122,17 @@ class FakeNeighbours(
     def StartGenerate(self, request, context):
         self.generated.append(request)
         rows = []
-        for row in read_rows(self.objects, request.questions_uri, "questions.jsonl"):
-            choice, logprob = self.answer(row)
-            answer = {"answer": str(choice), "choice": choice, "token_logprobs": [logprob, logprob]}
-            rows.append({"question_id": row["question_id"], **answer})
+        for question in read_rows(self.objects, request.questions_uri, Question):
+            choice, logprob = self.answer(question)
+            rows.append(
+                build(
+                    Generation,
+                    question_id=question.question_id,
+                    answer=str(choice),
+                    choice=choice,
+                    token_logprobs=(logprob, logprob),
+                )
+            )
         self._results[request.operation_id] = put_rows(self.objects, "generations", generations=rows)
         return evaluation_pb2.StartGenerateResponse(operation_id=request.operation_id)
 

@@ -12,7 +12,10 @@ import numpy as np
 from PIL import Image
 
 from services.evaluation.ports import Generation, Prompt, Sampling
-from shared.objects.dataset import write_dataset, write_rows
+from shared.objects.dataset import publish, write_dataset
+from shared.rows.images import Image as ImageRow
+from shared.rows.images import Input
+from tests.support.rows import build
 
 #: Answers a prompt.
 Rule = Callable[[Prompt, Sampling], str]
@@ -40,57 +43,50 @@ def put_image(objects, level):
 
 def put_image_set(objects, levels, dimension=4):
     """An image set with one image a level, named by its place, and one that failed."""
-    images, report = [], []
+    images, inputs = [], []
     for number, level in enumerate(levels):
         uri = put_image(objects, level)
         image_id = uri.removeprefix("sha256:")
-        images.append({
-            "image_id": image_id, "image_uri": uri, "phash": "0" * 16, "modality": "ct" if level < 128 else "mri",
-            "source_id": f"s{number}", "patient": "", "session": "", "split": "dev", "licence": "", "width": 4,
-            "height": 4, "window": None,
-        })  # fmt: skip
-        report.append(
-            {
-                "name": str(number),
-                "status": "stored",
-                "image_id": image_id,
-                "image_path": "",
-                "reason": "",
-                "remedy": "",
-            }
+        modality, source_id = "ct" if level < 128 else "mri", f"s{number}"
+        images.append(
+            build(
+                ImageRow,
+                image_id=image_id,
+                image_uri=uri,
+                modality=modality,
+                source_id=source_id,
+                split="dev",
+            )
         )
-    report.append(
-        {
-            "name": "broken",
-            "status": "failed",
-            "image_id": "",
-            "image_path": "",
-            "reason": "no image",
-            "remedy": "save it as PNG",
-        }
+        inputs.append(build(Input, name=str(number), image_path="", image_id=image_id))
+    inputs.append(
+        build(
+            Input,
+            name="broken",
+            image_path="",
+            image_id="",
+            status="failed",
+            reason="no image",
+            remedy="save it as PNG",
+        )
     )
-    images.sort(key=lambda row: row["image_id"])
-    vectors = np.stack([hashed_unit_vector(row["image_id"], dimension) for row in images])
+    images.sort(key=lambda image: image.image_id)
+    vectors = np.stack([hashed_unit_vector(image.image_id, dimension) for image in images])
     return put_dataset(
-        objects, "image-set", {"images.jsonl": images, "report.jsonl": report, "vectors.npy": vectors}
+        objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors}
     )
 
 
 def put_model(objects, name="model"):
     """A stored thing of kind `model`."""
-    return put_dataset(objects, "model", {"training.jsonl": [{"name": name}]})
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "config.json").write_text(name)
+        return write_dataset(objects, "model", Path(folder), counts={}, parents=[], configuration={}, seed=0)
 
 
 def put_dataset(objects, kind, files):
-    """A stored dataset."""
-    with tempfile.TemporaryDirectory() as folder:
-        for name, content in files.items():
-            path = Path(folder) / name
-            if name.endswith(".npy"):
-                np.save(path, content)
-            else:
-                write_rows(path, content)
-        return write_dataset(objects, kind, Path(folder), counts={}, parents=[], configuration={}, seed=0)
+    """A stored dataset of rows and arrays."""
+    return publish(objects, kind, files, counts={}, parents=[], configuration={})
 
 
 def hashed_unit_vector(text, dimension):

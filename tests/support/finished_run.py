@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,13 @@ from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from shared.rpc.channels import Channels
 from shared.settings import socket_targets
+from tests.support.medq_processes import Ended, medq_at_work
 from tests.support.tiny_study import N_ROUNDS
 
 MEDQ = Path(sys.executable).with_name("medq")
 RUN = "run"
 ARM = "failure_driven"
+_PAUSE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -47,17 +51,17 @@ class OneTurn:
         return read_report(self.out)
 
 
-def one_turn(config: Path, out: Path, until_step: str = "train") -> OneTurn:
-    """Run to the end, and ask for the status from a second process until it tells of a step."""
-    statuses = []
+def one_turn(config: Path, out: Path, medq: Callable[..., Ended], until_step: str = "train") -> OneTurn:
+    """Run to the end by the installed command, and ask `medq` for the status meanwhile, until it tells of a step."""
+    statuses: list[dict[str, Any]] = []
     command = [MEDQ, "run", "--config", config, "--out", out, "--json"]
     with tempfile.TemporaryFile("w+") as stdout, subprocess.Popen(command, stdout=stdout) as process:
         while process.poll() is None and not any(status["step"] == until_step for status in statuses):
-            asked = subprocess.run(
-                [MEDQ, "status", "--out", out, "--json"], capture_output=True, text=True, check=False
-            )
-            if asked.returncode == 0:
-                statuses += json.loads(asked.stdout)["runs"]
+            asked = medq("status", "--out", out, "--json")
+            if asked.code == 0:
+                statuses += json.loads(asked.out)["runs"]
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_PAUSE_SECONDS)  # leaves the core to the run
         process.wait()
         stdout.seek(0)
         printed = stdout.read()
@@ -94,15 +98,11 @@ class Remembered:
     costs: list[controller_pb.LedgerEntry]
 
 
-def remembered(out: Path, n_rounds: int = N_ROUNDS) -> Remembered:
+def remembered(out: Path, pool: ProcessPoolExecutor) -> Remembered:
     """Ask the services of a folder that no command works on now."""
-    with subprocess.Popen([MEDQ, "serve", "--out", out], stderr=subprocess.DEVNULL) as process:
-        try:
-            with Channels(socket_targets(out / "state")) as channels:
-                grpc.channel_ready_future(channels["controller"]).result(timeout=60)
-                return ask(channels, n_rounds)
-        finally:
-            process.send_signal(signal.SIGTERM)
+    with medq_at_work(pool, "serve", "--out", out), Channels(socket_targets(out / "state")) as channels:
+        grpc.channel_ready_future(channels["controller"]).result(timeout=60)
+        return ask(channels)
 
 
 def ask(channels: Channels, n_rounds: int = N_ROUNDS) -> Remembered:

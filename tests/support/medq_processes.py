@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import select
+import signal
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -53,17 +56,36 @@ def run_medq(*arguments: object, prepare: Callable[[], None] | None = None) -> E
         arguments: Of `medq`.
         prepare: Called in the process before the command.
     """
-    words = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as name:
         streams = [Path(name) / "out", Path(name) / "err"]
-        process = os.fork()
-        if process == 0:
-            _become_medq(words, streams, prepare)
+        process = _fork(arguments, streams, prepare)
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
         return Ended(code, *(path.read_text(encoding="utf-8") for path in streams))
 
 
-def _become_medq(words: list[str], streams: list[Path], prepare: Callable[[], None] | None) -> NoReturn:
+@contextmanager
+def medq_at_work(pool: ProcessPoolExecutor, *arguments: object) -> Iterator[None]:
+    """A command that goes on until it is told to end, which it has at the end of the block; what it writes is dropped."""
+    process = pool.submit(_fork, arguments, [Path(os.devnull)] * 2, None).result()
+    end = os.pidfd_open(process)
+    try:
+        yield
+    finally:
+        signal.pidfd_send_signal(end, signal.SIGTERM)
+        select.select([end], [], [])
+        os.close(end)
+
+
+def _fork(arguments: Sequence[object], streams: Sequence[Path], prepare: Callable[[], None] | None) -> int:
+    """The process id of a child that is `medq`."""
+    words = [str(argument) for argument in arguments]
+    process = os.fork()
+    if process == 0:
+        _become_medq(words, streams, prepare)
+    return process
+
+
+def _become_medq(words: list[str], streams: Sequence[Path], prepare: Callable[[], None] | None) -> NoReturn:
     """Go on as `medq`; nothing of what this process was returns."""
     code = 1
     try:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from services.controller.domain.report import assemble
@@ -11,9 +9,10 @@ from services.controller.report.facts import arms_of, evaluations_of, measured_o
 from services.controller.report.page import render
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
-from shared.objects.dataset import read_manifest, write_dataset
-from shared.objects.store import ObjectStore, uri_of
+from shared.objects.dataset import iterate_rows, publish
+from shared.objects.store import ObjectStore
 from shared.rows.encoding import encode_json
+from shared.rows.evaluation import Answer
 
 
 class Reports:
@@ -51,23 +50,21 @@ class Reports:
         """
         run, report = self._store.get(run_id), self.get(run_id, failure)
         evaluations = evaluations_of(run, self._store.results(run_id))
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name)
-            (folder / "report.json").write_text(encode(report), encoding="utf-8")
-            (folder / "report.html").write_text(render(report, self._objects), encoding="utf-8")
-            with (folder / "answers.jsonl").open("wb") as target:
-                for uri in evaluations:
-                    entry = read_manifest(self._objects, uri).files["answers.jsonl"]
-                    target.write(self._objects.read_bytes(uri_of(entry.sha256)))
-            uri = write_dataset(
-                self._objects,
-                "report",
-                folder,
-                counts={"evaluations": len(evaluations)},
-                parents=sorted(set(evaluations)),
-                configuration={},
-                seed=run.configuration["seed"],
-            )
+        uri = publish(
+            self._objects,
+            "report",
+            {
+                "report.json": encode(report),
+                "report.html": render(report, self._objects),
+                "answers.jsonl": (
+                    row for uri in evaluations for row in iterate_rows(self._objects, uri, Answer)
+                ),
+            },
+            counts={"evaluations": len(evaluations)},
+            parents=sorted(set(evaluations)),
+            configuration={},
+            seed=run.configuration["seed"],
+        )
         stops = "; ".join(f"{name}: {arm['stop_reason']}" for name, arm in report["arms"].items())
         self._store.end(run_id, failure or stops, failure, uri)
         return uri

@@ -1,5 +1,4 @@
-"""Single-frame DICOM with pydicom: pixels as a display shows them, keyed hashes of patient and study, no
-more.
+"""Single-frame DICOM with pydicom: pixels as a display shows them, keyed hashes of patient and study, no more.
 
 Order of work (PS3.4 N.2): rescale, VOI window or LUT, then MONOCHROME1 inverted. Without a usable window the
 range of the pixels is taken (padding left out). A file whose pixels may hold burned-in text is quarantined.

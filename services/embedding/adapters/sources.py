@@ -82,7 +82,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
     suffix = path.suffix.lower()
     if suffix not in MANIFEST_SUFFIXES:
         remedy = "Use a folder, or a manifest .csv, .tsv or .parquet."
-        raise InvalidArgument("not a manifest", field="source_uri", value=path.name, remedy=remedy)
+        raise InvalidArgument("This is not a manifest.", field="source_uri", value=path.name, remedy=remedy)
     try:
         if suffix == ".parquet":
             table = pd.read_parquet(path)

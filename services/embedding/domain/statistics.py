@@ -1,9 +1,7 @@
-"""What an image looks like, in numbers: sharpness, noise, contrast, light, colour, blocks. Nothing is
-learned.
+"""What an image looks like, in numbers: sharpness, noise, contrast, light, colour, blocks. Nothing is learned.
 
-Every function takes an image and returns a short vector of fixed length; `image_statistics` joins them. They
-describe how an image is made more than what it shows, which is what a search for images of like quality
-needs. Knows nothing of labels or degradations.
+Every function takes an image and returns a short vector of fixed length; `image_statistics` joins them. They describe how an
+image is made more than what it shows, which is what a search for images of like quality needs. Knows no labels or degradations.
 """
 
 from __future__ import annotations
@@ -34,7 +32,9 @@ def image_statistics(pixels: NDArray[np.uint8]) -> Array:
         InvalidArgument: another shape or type, or too small.
     """
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
-        raise InvalidArgument("not an image of (h, w, 1 or 3) bytes", field="pixels", value=pixels.shape)
+        raise InvalidArgument(
+            "This is not an image of (h, w, 1 or 3) bytes.", field="pixels", value=pixels.shape
+        )
     check_size(pixels)
     full = pixels.astype(np.float64) / 255.0
     image = reduce_size(full)

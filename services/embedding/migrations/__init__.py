@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.embedding.tables import METADATA
+from services.embedding.store.tables import METADATA
 from shared.migrations import Schema
 from shared.operation_rows import METADATA as OPERATIONS
 

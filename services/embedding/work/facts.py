@@ -5,7 +5,7 @@ from __future__ import annotations
 from google.protobuf.message import Message
 
 from medq.embedding.v1 import events_pb2 as pb
-from services.embedding.tables import ImageRow, Member
+from services.embedding.store.tables import ImageRow, Member
 from shared.events.bus import Event, event_of
 
 

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from prometheus_client import Counter
 
 from services.embedding.ports import Encoder, ImageFormats, Pixels
-from services.embedding.store import Store
+from services.embedding.store.images import Store
 from services.embedding.work.facts import Facts
 from shared.objects.store import ObjectStore
 

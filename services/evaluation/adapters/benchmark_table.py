@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import pandas as pd
 
@@ -15,12 +13,11 @@ from shared.errors import InvalidArgument, NotFound
 _IMAGE_COLUMNS = frozenset({"image", "image_a", "image_b"})
 
 
-def read_table(items_uri: str) -> list[dict[str, str]]:
+def read_table(path: Path) -> list[dict[str, str]]:
     """The rows of a table as text.
 
     Args:
-        items_uri: A path or `file:///...` of a UTF-8 file with a header, separated by tabs, or by commas where its
-            name ends in `.csv`.
+        path: A UTF-8 file with a header, separated by tabs, or by commas where its name ends in `.csv`.
 
     Returns: One mapping a row, column to text, in the file's order.
 
@@ -29,14 +26,9 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
         InvalidArgument: it is not tab-separated text, a needed column is missing, rows are longer than the header,
             or an index occurs twice.
     """
-    path = local_path(items_uri)
     if not os.path.isfile(path):  # unlike `Path.is_file` false, too, for a path that is too long
-        raise NotFound(
-            "There is no such table.",
-            field="items_uri",
-            value=items_uri,
-            remedy="Give the path of a TSV file.",
-        )
+        remedy = "Give the path of a TSV file."
+        raise NotFound("There is no such table.", field="items_uri", value=path, remedy=remedy)
     try:
         frame = pd.read_csv(
             path,
@@ -50,26 +42,21 @@ def read_table(items_uri: str) -> list[dict[str, str]]:
         raise InvalidArgument(
             "The table cannot be read.",
             field="items_uri",
-            value=items_uri,
+            value=path,
             remedy="Save it as tab-separated UTF-8 text with a header line.",
         ) from None
-    _require_columns(frame, items_uri)
-    _refuse_repeated_index(frame["index"].str.strip(), items_uri)
+    _require_columns(frame, path)
+    _refuse_repeated_index(frame["index"].str.strip(), path)
     rows: list[dict[str, str]] = frame.to_dict("records")
     return rows
 
 
-def local_path(uri: str) -> Path:
-    """The path that a `file://` URI or a plain path names."""
-    return Path(url2pathname(urlsplit(uri).path) if uri.startswith("file:") else uri)
-
-
-def _require_columns(frame: pd.DataFrame, items_uri: str) -> None:
+def _require_columns(frame: pd.DataFrame, path: Path) -> None:
     if not isinstance(frame.index, pd.RangeIndex):  # pandas would shift the columns
         raise InvalidArgument(
             "The rows have more fields than the header.",
             field="items_uri",
-            value=items_uri,
+            value=path,
             remedy="Name every column, also an empty one at the end.",
         )
     seen = [str(column) for column in frame.columns]
@@ -78,17 +65,17 @@ def _require_columns(frame: pd.DataFrame, items_uri: str) -> None:
         raise InvalidArgument(
             f"The table has no column {', '.join(missing)}; its columns are {', '.join(seen)[:300]}.",
             field="items_uri",
-            value=items_uri,
+            value=path,
             remedy="Name the columns index, image or image_path, question, A, B, C, D, answer, modality; separate by tabs.",
         )
 
 
-def _refuse_repeated_index(index: pd.Series[str], items_uri: str) -> None:
+def _refuse_repeated_index(index: pd.Series[str], path: Path) -> None:
     repeated = sorted(set(index[index.duplicated() & (index != "")]))
     if repeated:
         raise InvalidArgument(
             f"{len(repeated)} values of the column `index` occur more than once: {', '.join(repeated[:5])}.",
             field="items_uri",
-            value=items_uri,
+            value=path,
             remedy="Give each row an index of its own.",
         )

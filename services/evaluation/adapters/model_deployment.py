@@ -1,6 +1,6 @@
 """A Deployment that serves one model, named in its containers' environment as `MEDQ_MODEL_URI`; another model is a rollout.
 
-An init container lays the model out (`python -m services.evaluation.fetch_model`); the server serves it under its URI.
+An init container lays the model out (`python -m services.evaluation.adapters.fetch_model`); the server serves it under its URI.
 """
 
 from __future__ import annotations

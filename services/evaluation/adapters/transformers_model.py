@@ -1,8 +1,8 @@
 """`VisionLanguageModel` on transformers, in this process: any image-text-to-text checkpoint folder.
 
 Answers are drawn by the Gumbel-max rule with noise keyed by (seed, item, run, token position), so neither the
-batch nor a restart changes an answer; only a near tie may fall the other way, because sums in another batch shape
-round differently.
+batch nor a restart changes an answer. Only a near tie may fall the other way: another batch shape rounds its sums
+in another way.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class TransformersModel:
     def __init__(self, folder: Path, device: Device = "auto", batch_size: int = 64) -> None:
         require_checkpoint(folder)
         if batch_size < 1:
-            raise InvalidArgument("The batch size is below 1", field="batch_size", value=batch_size)
+            raise InvalidArgument("The batch size is below 1.", field="batch_size", value=batch_size)
         self._device = _resolve(device)
         self._batch_size = batch_size
         precision = torch.bfloat16 if self._device.type == "cuda" else torch.float32
@@ -202,9 +202,9 @@ def _resolve(device: Device) -> torch.device:
     """The device to load onto."""
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
-        remedy = "use `cpu` or `auto`"
+        remedy = "Use `cpu` or `auto`."
         raise InvalidArgument(
-            "A GPU was asked for, torch sees none", field="device", value=device, remedy=remedy
+            "A GPU was asked for, torch sees none.", field="device", value=device, remedy=remedy
         )
     return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
@@ -219,10 +219,10 @@ def _load(folder: Path, precision: torch.dtype) -> tuple[Any, Any]:
         raise
     except Exception as error:  # a damaged file may raise nearly anything in its reader
         raise InvalidArgument(
-            f"The checkpoint cannot be loaded ({type(error).__name__})",
+            f"The checkpoint cannot be loaded ({type(error).__name__}).",
             field="model",
             value=str(folder),
-            remedy="copy its files again from their source; it must be an image-text-to-text model",
+            remedy="Copy its files again from their source; it must be an image-text-to-text model.",
         ) from error
 
 
@@ -243,8 +243,8 @@ def _check(sampling: Sampling) -> None:
     for name, is_valid in ranges.items():
         if not is_valid:
             raise InvalidArgument(
-                "A sampling setting is out of range",
+                "A sampling setting is out of range.",
                 field=name,
                 value=getattr(sampling, name),
-                remedy="temperature at least 0, top_p in (0, 1], max_new_tokens at least 1",
+                remedy="Choose temperature at least 0, top_p in (0, 1], max_new_tokens at least 1.",
             )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from shared.rows.benchmark import Item, Rejection
+from shared.rows.fields import Split
+from shared.rows.images import Image
+from shared.rows.vocabulary import UNKNOWN, label_of, modality_label
 
 REQUIRED_COLUMNS = ("index", "question", "answer")
 LETTERS = "ABCDE"
-#: What of an item every answer to it carries.
-LABELS = ("item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope", "split")
 _NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
 _ALIASES = {
     "yes_or_no": "yes_no",
@@ -21,65 +23,11 @@ _ALIASES = {
     "no_degradation": "none",
     "general_medical": "general",
 }
-_MODALITIES = {
-    "mr": "mri",
-    "magnetic_resonance_imaging": "mri",
-    "computed_tomography": "ct",
-    "endoscopic": "endoscopy",
-    "fundus_photography": "fundus",
-    "pathology": "histopathology",
-    "histology": "histopathology",
-}
 _QUESTION_TYPES = ("yes_no", "what", "how")
 _QUALITY_LADDER = frozenset({"good", "usable", "reject"})
 
 
-@dataclass(frozen=True)
-class KnownImage:
-    """What the image set says of an image.
-
-    Attributes:
-        image_id: sha256 of the stored pixels, hexadecimal.
-        image_uri: Where they lie.
-        modality: Such as "mri"; "" or "unknown" where nobody knows.
-        source_id: Patient, phantom or acquisition; "" where nobody knows.
-    """
-
-    image_id: str
-    image_uri: str
-    modality: str
-    source_id: str
-
-
-@dataclass(frozen=True)
-class Item:
-    """A question with its options and the right letter, about one stored image; labels are lower case, "" is no label."""
-
-    item_id: str
-    image_id: str
-    image_uri: str
-    question: str
-    options: dict[str, str]
-    answer: str
-    question_type: str
-    attribute: str
-    severity: str
-    scope: str
-    modality: str
-    source_id: str
-    split: str
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """Why a row is no item, and what can be done about it."""
-
-    name: str
-    reason: str
-    remedy: str
-
-
-def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rejection:
+def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Rejection:
     """Read one row.
 
     Args:
@@ -87,8 +35,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
         image: The image that the row is about.
         split: The split that is imported.
 
-    Returns: The item, or the reason why there is none. The image's modality goes before the row's, the row's source before the
-        image's (an image that came without one is its own source).
+    Returns: The item, or the reason why there is none. The image's modality goes before the row's, the row's source
+        before the image's.
     """
     name = cell(row, "index")
     options = options_of(row)
@@ -101,9 +49,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
     )
     for is_refused, reason, remedy in refusals:
         if is_refused:
-            return Rejection(name, reason, remedy)
-    told = label(row, "modality")
-    known = image.modality if image.modality not in ("", "unknown") else _MODALITIES.get(told, told)
+            return Rejection(name=name, reason=reason, remedy=remedy)
+    modality_of_row = modality_label(cell(row, "modality")) or UNKNOWN
     return Item(
         item_id=name,
         image_id=image.image_id,
@@ -115,8 +62,8 @@ def item_of(row: Mapping[str, str], image: KnownImage, split: str) -> Item | Rej
         attribute=label(row, "attribute"),
         severity=label(row, "severity"),
         scope=label(row, "scope"),
-        modality=known or "unknown",
-        source_id=cell(row, "source_id") or image.source_id or image.image_id,
+        modality=modality_of_row if image.modality == UNKNOWN else image.modality,
+        source_id=cell(row, "source_id") or image.source_id,
         split=split,
     )
 
@@ -129,7 +76,7 @@ def cell(row: Mapping[str, str], column: str) -> str:
 
 def label(row: Mapping[str, str], column: str) -> str:
     """A cell as a label: lower case, words joined by "_", the names of MedQ-Bench's axes made ours."""
-    text = re.sub(r"[^a-z0-9]+", "_", cell(row, column).lower()).strip("_")
+    text = label_of(cell(row, column))
     return _ALIASES.get(text, text)
 
 

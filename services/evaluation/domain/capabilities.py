@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from shared.rows.benchmark import Item
+from shared.rows.evaluation import Answer
 
-AXES = ("modality", "question_type", "attribute", "severity", "scope")
+
+def axes_of(row: Item | Answer) -> dict[str, str]:
+    """Axis to the value of an item, or of an answer to it; "" for no value."""
+    return {
+        "modality": row.modality,
+        "question_type": row.question_type,
+        "attribute": row.attribute,
+        "severity": row.severity,
+        "scope": row.scope,
+    }
 
 
-def capability_labels(item: Mapping[str, object]) -> tuple[str, ...]:
-    """The capabilities k with c_k(item) = 1.
-
-    Args:
-        item: A benchmark row; only the fields named in `AXES` are read, each a text or absent.
-
-    Returns: One `axis:value` for each axis with a value, in the order of `AXES`. Values are case-folded and inner
-        white space becomes "_", so that "Histo Pathology" and "histo_pathology" are one capability.
-    """
-    labels = []
-    for axis in AXES:
-        value = "_".join(str(item.get(axis) or "").casefold().split())
-        if value:
-            labels.append(f"{axis}:{value}")
-    return tuple(labels)
+def capability_labels(item: Item) -> tuple[str, ...]:
+    """The capabilities k with c_k(item) = 1: one `axis:value` for each axis with a value, in the order of the axes."""
+    return tuple(f"{axis}:{value}" for axis, value in axes_of(item).items() if value)

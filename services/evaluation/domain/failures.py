@@ -7,41 +7,20 @@ What is UNSCORED is neither right nor wrong and enters no rate.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from shared.errors import InvalidArgument
+from shared.rows.failures import CapabilityErrorRate
 
 
-@dataclass(frozen=True)
-class CapabilityErrorRate:
-    """One component e_k of Eq. 1.
-
-    Attributes:
-        capability: The label `axis:value`.
-        n_failures: |{b in B : c_k(b) = 1}|.
-        n_items: |{s in D_dev : c_k(s) = 1}|, the UNSCORED left out.
-        n_unscored: Items of this capability that are UNSCORED.
-        error_rate: e_k = n_failures / n_items in [0, 1]; None where every item is UNSCORED.
-    """
-
-    capability: str
-    n_failures: int
-    n_items: int
-    n_unscored: int
-    error_rate: float | None
-
-
-def error_rate(correct: Sequence[bool | None]) -> float | None:
-    """The share of wrong answers among an item's scored runs.
+def error_rate(correct: Sequence[bool | None]) -> float:
+    """The share of wrong answers in [0, 1] among an item's scored runs.
 
     Args:
-        correct: One entry a run: right, wrong, or None where the run could not be scored.
-
-    Returns: A rate in [0, 1]; None where no run was scored.
+        correct: One entry a run, of which at least one is scored: right, wrong, or None where it could not be scored.
     """
     scored = [outcome for outcome in correct if outcome is not None]
-    return scored.count(False) / len(scored) if scored else None
+    return scored.count(False) / len(scored)
 
 
 def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> bool | None:
@@ -90,6 +69,12 @@ def capability_error_rates(
             row[1] += failed is not None
             row[2] += failed is None
     return tuple(
-        CapabilityErrorRate(label, n_failures, n_items, n_unscored, n_failures / n_items if n_items else None)
+        CapabilityErrorRate(
+            capability=label,
+            n_failures=n_failures,
+            n_items=n_items,
+            n_unscored=n_unscored,
+            error_rate=n_failures / n_items if n_items else None,
+        )
         for label, (n_failures, n_items, n_unscored) in sorted(counts.items())
     )

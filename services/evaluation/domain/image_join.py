@@ -8,32 +8,35 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
-from services.evaluation.domain.benchmark import Item, KnownImage, Rejection, cell, item_of
+from services.evaluation.domain.benchmark import cell, item_of
+from shared.rows.benchmark import Item, Rejection
+from shared.rows.fields import Split
+from shared.rows.images import Image, Input
 
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
 
 def join_images(
     rows: Sequence[Mapping[str, str]],
-    images: Sequence[Mapping[str, Any]],
-    report: Sequence[Mapping[str, Any]],
-    split: str,
+    images: Sequence[Image],
+    inputs: Sequence[Input],
+    split: Split,
 ) -> tuple[list[Item], list[Rejection]]:
     """Make items of the rows of a table.
 
     Args:
         rows: The table, column to text; indices are unique where they are not empty.
-        images: Rows of the image set's `images.jsonl`.
-        report: Rows of the image set's `report.jsonl`.
+        images: Of the image set.
+        inputs: What the image set was made of.
         split: The split that is imported. A table whose rows declare several splits gives the rows of this one; where
             they all declare the same, or none, the table is taken as this split.
 
     Returns: Items sorted by item_id, and what is no item, sorted by name; together one for each row.
     """
-    known = _known_images(images, report)
-    failed = {_key(row): row for row in report if _key(row) not in known}
+    stored = {image.image_id: image for image in images}
+    known = {_key(entry): stored[entry.image_id] for entry in inputs if entry.image_id in stored}
+    failed = {_key(entry): entry for entry in inputs if _key(entry) not in known}
     prefix = shared_prefix([_path(row) for row in rows], {path for path, _ in (*known, *failed)})
     is_mixed = len({cell(row, "split").lower() for row in rows}) > 1
     items: list[Item] = []
@@ -43,8 +46,8 @@ def join_images(
         key = (_path(row).removeprefix(prefix), "" if _path(row) else index)
         image = known.get(key)
         if not index:
-            empty = f"line {number + 2}"  # the header is line 1
-            rejections.append(Rejection(empty, "the index is empty", "give the row an index of its own"))
+            line = f"line {number + 2}"  # the header is line 1
+            rejections.append(_rejection(line, "the index is empty", "give the row an index of its own"))
         elif is_mixed and cell(row, "split").lower() != split:
             rejections.append(_of_another_split(index, cell(row, "split"), split))
         elif image is None:
@@ -79,34 +82,31 @@ def shared_prefix(paths: Collection[str], names: Collection[str]) -> str:
     return min(votes, key=lambda prefix: (-votes[prefix], len(prefix), prefix), default="")
 
 
-def _known_images(
-    images: Sequence[Mapping[str, Any]], report: Sequence[Mapping[str, Any]]
-) -> dict[tuple[str, str], KnownImage]:
-    """The images that are stored, by each path or index under which they came."""
-    described = {
-        row["image_id"]: KnownImage(row["image_id"], row["image_uri"], row["modality"], row["source_id"])
-        for row in images
-    }
-    return {_key(row): described[row["image_id"]] for row in report if row["image_id"] in described}
-
-
-def _key(row: Mapping[str, Any]) -> tuple[str, str]:
+def _key(entry: Input) -> tuple[str, str]:
     """The path of an input, or its index where the manifest held the picture."""
-    path = str(row["image_path"]).replace("\\", "/").removeprefix("./")
-    return path, "" if path else str(row["name"]).strip()
+    path = _plain_path(entry.image_path)
+    return path, "" if path else entry.name.strip()
 
 
 def _path(row: Mapping[str, str]) -> str:
-    return cell(row, "image_path").replace("\\", "/").removeprefix("./")
+    return _plain_path(cell(row, "image_path"))
+
+
+def _plain_path(path: str) -> str:
+    return path.replace("\\", "/").removeprefix("./")
 
 
 def _of_another_split(index: str, declared: str, split: str) -> Rejection:
     reason = f"the row belongs to the split {declared!r}, {split!r} is imported"
-    return Rejection(index, reason, "import that split apart, or correct the column `split`")
+    return _rejection(index, reason, "import that split apart, or correct the column `split`")
 
 
-def _without_image(index: str, failure: Mapping[str, Any] | None) -> Rejection:
-    if failure is None:
-        return Rejection(index, "the image set does not know the image", _INGEST_AGAIN)
-    reason = f"the image was not stored ({failure['status']}): {failure['reason']}"
-    return Rejection(index, reason, str(failure["remedy"]) or "replace the image and ingest again")
+def _without_image(index: str, failed: Input | None) -> Rejection:
+    if failed is None:
+        return _rejection(index, "the image set does not know the image", _INGEST_AGAIN)
+    reason = f"the image was not stored ({failed.status}): {failed.reason}"
+    return _rejection(index, reason, failed.remedy or "replace the image and ingest again")
+
+
+def _rejection(name: str, reason: str, remedy: str) -> Rejection:
+    return Rejection(name=name, reason=reason, remedy=remedy)

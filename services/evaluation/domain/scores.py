@@ -1,4 +1,4 @@
-"""From answer rows to scores with intervals. It knows the fields of `answers.jsonl`, not who wrote them.
+"""From answers to scores with intervals.
 
 An accuracy is right answers / scored answers (every scored run counts once; with all R runs scored this is the mean of
 the items' means). Its interval resamples sources, so the R runs of one item never pass for independent evidence.
@@ -7,108 +7,95 @@ the items' means). Its interval resamples sources, so the R runs of one item nev
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from services.evaluation.domain.capabilities import AXES
-from services.evaluation.domain.scoring import official_choice
+from services.evaluation.domain.capabilities import axes_of
+from services.evaluation.domain.scoring import official_choice, strict_choice
+from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores
 from shared.statistics import bootstrap_mean
 
-Row = Mapping[str, Any]
 
-
-@dataclass(frozen=True)
-class Score:
-    """An accuracy.
-
-    Attributes:
-        value: Right / scored answers in [0, 1]; None where nothing was scored.
-        low: Lower limit of the 95 % interval by source.
-        high: Upper limit of the 95 % interval by source.
-        n: Scored answers.
-        unscored: Answers that are neither right nor wrong.
-    """
-
-    value: float | None
-    low: float | None
-    high: float | None
-    n: int
-    unscored: int
-
-
-@dataclass(frozen=True)
-class PerceptionScores:
-    """The scores of one model on multiple-choice items.
-
-    Attributes:
-        overall: All answers.
-        by_axis: Axis (`modality`, `question_type`, `attribute`, `severity`, `scope`) to value to score; answers without
-            a value on an axis are in no group of it.
-        official: As the published evaluator reads the same replies, where an unreadable reply is wrong.
-        extractor_agreement: Share of answers on which both readings take the same option (or both none).
-    """
-
-    overall: Score
-    by_axis: dict[str, dict[str, Score]]
-    official: Score
-    extractor_agreement: Score
-
-
-def accuracy(rows: Sequence[Row], *, seed: int, n_resamples: int = 2000) -> Score:
-    """The accuracy over answer rows.
+def accuracy(answers: Sequence[Answer], *, seed: int, n_resamples: int = 2000) -> Score:
+    """The accuracy over answers.
 
     Args:
-        rows: With `scored` (bool), `correct` (bool, read where scored) and `source_id`.
-        seed: Of the resampling; the same rows and seed give the same interval whatever else is scored.
+        answers: In any order.
+        seed: Of the resampling; the same answers and seed give the same interval whatever else is scored.
         n_resamples: As for `bootstrap_mean`.
 
-    Returns: The score; its value is None without scored rows.
+    Returns: The score; its value is None without scored answers.
     """
-    scored = [row for row in rows if row["scored"]]
-    return _score(
-        [bool(row["correct"]) for row in scored], scored, len(rows) - len(scored), seed, n_resamples
-    )
+    scored = [answer for answer in answers if answer.scored]
+    right = [answer.correct is True for answer in scored]
+    return _score(right, scored, len(answers) - len(scored), seed, n_resamples)
 
 
 def perception_scores(
-    rows: Sequence[Row], options: Mapping[str, Mapping[str, str]], *, seed: int, n_resamples: int = 2000
-) -> PerceptionScores:
-    """The scores overall, on every axis, and by the published reading.
+    answers: Sequence[Answer],
+    options: Mapping[str, Mapping[str, str]],
+    extractor: str,
+    *,
+    seed: int,
+    n_resamples: int = 2000,
+) -> Scores:
+    """The scores of one model on multiple-choice items: overall, on every axis, and by the published reading.
 
     Args:
-        rows: Rows of `answers.jsonl` of one arm, round and split; `choice` is the strict reading.
-        options: Item id to its options, for the published reading.
+        answers: Of one arm, round and split.
+        options: Item id to its options.
+        extractor: How `answers` were read, `strict` or `official`.
         seed: Of the resampling.
         n_resamples: As for `bootstrap_mean`.
 
-    Returns: The scores; groups sorted by value.
-    Raises: KeyError: an item has no options, or a row lacks a field.
+    Returns: The scores; groups sorted by value, and an answer without a value on an axis in no group of it. The two
+        readings agree on an answer where they take the same option, or both none.
+    Raises: KeyError: an item has no options.
     """
-    groups: dict[str, dict[str, list[Row]]] = {axis: {} for axis in AXES}
-    for row in rows:
-        for axis in AXES:
-            if row[axis]:
-                groups[axis].setdefault(row[axis], []).append(row)
-    official = [official_choice(row["answer"], options[row["item_id"]]) for row in rows]
-    right = [letter == row["gold"] for letter, row in zip(official, rows, strict=True)]
-    same = [letter == row["choice"] for letter, row in zip(official, rows, strict=True)]
-    return PerceptionScores(
-        overall=accuracy(rows, seed=seed, n_resamples=n_resamples),
-        by_axis={
-            axis: {
-                value: accuracy(group, seed=seed, n_resamples=n_resamples)
-                for value, group in sorted(of.items())
-            }
-            for axis, of in groups.items()
-        },
-        official=_score(right, rows, 0, seed, n_resamples),
-        extractor_agreement=_score(same, rows, 0, seed, n_resamples),
+    official = [official_choice(answer.answer, options[answer.item_id]) for answer in answers]
+    strict = [strict_choice(answer.answer, options[answer.item_id]) for answer in answers]
+    right = [letter == answer.gold for letter, answer in zip(official, answers, strict=True)]
+    agrees = [one == other for one, other in zip(official, strict, strict=True)]
+    return Scores(
+        perception=_perception(answers, seed, n_resamples),
+        extractors=Extractors(
+            used=extractor,
+            official=_score(right, answers, 0, seed, n_resamples),
+            disagreement=_complement(_score(agrees, answers, 0, seed, n_resamples)),
+        ),
     )
 
 
-def _score(values: Sequence[bool], rows: Sequence[Row], unscored: int, seed: int, n_resamples: int) -> Score:
-    sources = [str(row["source_id"]) for row in rows]
+def _perception(answers: Sequence[Answer], seed: int, n_resamples: int) -> Perception:
+    groups: dict[str, dict[str, list[Answer]]] = {}
+    for answer in answers:
+        for axis, value in axes_of(answer).items():
+            if value:
+                groups.setdefault(axis, {}).setdefault(value, []).append(answer)
+
+    def by(axis: str) -> dict[str, Score]:
+        found = sorted(groups.get(axis, {}).items())
+        return {value: accuracy(group, seed=seed, n_resamples=n_resamples) for value, group in found}
+
+    return Perception(
+        overall=accuracy(answers, seed=seed, n_resamples=n_resamples),
+        by_modality=by("modality"),
+        by_question_type=by("question_type"),
+        by_attribute=by("attribute"),
+        by_severity=by("severity"),
+        by_scope=by("scope"),
+    )
+
+
+def _score(
+    values: Sequence[bool], answers: Sequence[Answer], unscored: int, seed: int, n_resamples: int
+) -> Score:
+    sources = [answer.source_id for answer in answers]
     interval = bootstrap_mean(values, sources, np.random.default_rng(seed), n_resamples=n_resamples)
-    return Score(interval.value, interval.low, interval.high, interval.n, unscored)
+    return Score(value=interval.value, low=interval.low, high=interval.high, n=interval.n, unscored=unscored)
+
+
+def _complement(score: Score) -> Score:
+    """The share of those that the score does not count."""
+    value, low, high = (None if x is None else 1 - x for x in (score.value, score.high, score.low))
+    return Score(value=value, low=low, high=high, n=score.n, unscored=score.unscored)

@@ -20,9 +20,8 @@ _NAMING = (
     re.compile(_CUE_WORDS + r"(?:option\s+)?)[(\[*]{0,2}([A-Z])" + _APART + r"(?!\s+[A-Z]{2})"),
     re.compile(_CUE_WORDS + r"(?:option\s+)?)[(\[*]{0,2}([a-z])" + _APART + _END),
     re.compile(r"(?<![A-Za-z0-9'’/(\[.-])[*]{0,2}([A-Z])" + _APART + _END),  # standing before punctuation
-    re.compile(
-        r"(?<![A-Za-z0-9'’/-])([A-Z])(?=\s+(?:and|or)\s+[A-Z]" + _APART + ")"
-    ),  # "A or B": both are named
+    # Of "A or B" both are named.
+    re.compile(r"(?<![A-Za-z0-9'’/-])([A-Z])(?=\s+(?:and|or)\s+[A-Z]" + _APART + ")"),
     re.compile(r"[(\[]([A-Z])[)\]]"),
     re.compile(r"(?<![A-Za-z0-9'’/-])([A-Z])\s+is\s+(?:the\s+)?(?:correct|right|best|answer)\b"),
 )
@@ -41,8 +40,7 @@ def official_choice(text: str, options: Mapping[str, str]) -> str | None:
         options: Letter to text; only whether there is an E matters.
 
     Returns: The letter; None where none is found, which the published evaluator counts as wrong.
-    Source: MedQ-Bench's scorer in VLMEvalKit (`medqbench_mcq.py`), re-typed from a description of its
-        behaviour.
+    Source: MedQ-Bench's scorer in VLMEvalKit (`medqbench_mcq.py`), re-typed from a description of it.
     """
     letters = "A-E" if "E" in options else "A-D"
     found = re.search(rf"(?<![A-Z])[{letters}](?![A-Z])", text.upper())

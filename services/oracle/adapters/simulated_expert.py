@@ -1,10 +1,11 @@
-"""An expert who knows the answers and errs as often as told. Times are the paper's averages, marked as simulated."""
+"""An expert who knows the answers and errs at a set rate. Times are the paper's averages, marked as simulated."""
 
 from __future__ import annotations
 
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Question, Spending
+from services.oracle.ports import Outcome, Spending
 from shared.objects.store import digest_of
+from shared.rows.annotation import Question
 
 #: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
 REVIEW_SECONDS = 30.0
@@ -17,7 +18,7 @@ class SimulatedExpert:
     Args:
         known: What they know.
         accuracy: Chance that a known question is judged right, 0..1.
-        seed: Of their errors; the same seed and question key give the same judgement.
+        seed: Of their errors; the same seed and question id give the same judgement.
     """
 
     is_simulated = True
@@ -34,12 +35,12 @@ class SimulatedExpert:
     def review(self, question: Question, proposal: str | None) -> Outcome:
         """Accept what they think is right, else edit; reject a known question of which no option is right."""
         image_id = digest_of(question.image_uri)
-        if not self._known.is_known(image_id, question.text):
+        if not self._known.is_known(image_id, question.question):
             return Outcome(None, "", Spending())
-        right = self._known.letter(image_id, question.text, question.options)
+        right = self._known.letter(image_id, question.question, question.options)
         if right is None:
             return Outcome(None, "reject", self.estimate(proposal))
         letter = erring_letter(
-            right, question.options, self._accuracy, "simulated-expert", self._seed, question.key
+            right, question.options, self._accuracy, "simulated-expert", self._seed, question.question_id
         )
         return Outcome(letter, "accept" if letter == proposal else "edit", self.estimate(proposal))

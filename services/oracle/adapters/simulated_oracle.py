@@ -1,4 +1,4 @@
-"""An annotation oracle that knows the answers and errs as often as it is told. Nothing leaves the process.
+"""An annotation oracle that knows the answers and errs at a set rate. Nothing leaves the process.
 
 What a call would have cost is estimated from the list price below; every figure is marked as simulated.
 """
@@ -6,8 +6,9 @@ What a call would have cost is estimated from the list price below; every figure
 from __future__ import annotations
 
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Question, Spending
+from services.oracle.ports import Outcome, Spending
 from shared.objects.store import digest_of
+from shared.rows.annotation import Question
 
 #: List price of gpt-4o-2024-08-06, the paper's oracle, in US dollars per million tokens, as of 2024-10.
 PRICE_DATE = "2024-10"
@@ -26,7 +27,7 @@ class SimulatedOracle:
     Args:
         known: What it knows.
         accuracy: Chance that a known question is answered right, 0..1.
-        seed: Of its errors; the same seed and question key give the same answer.
+        seed: Of its errors; the same seed and question id give the same answer.
     """
 
     is_simulated = True
@@ -38,17 +39,17 @@ class SimulatedOracle:
 
     def estimate(self, question: Question) -> Spending:
         """The cost by the price list; see the port."""
-        characters = len(question.text) + sum(len(text) + 3 for text in question.options.values())
+        characters = len(question.question) + sum(len(text) + 3 for text in question.options.values())
         tokens_in = IMAGE_TOKENS + -(-characters // CHARACTERS_PER_TOKEN)
         usd = tokens_in * USD_PER_MILLION_TOKENS_IN + ANSWER_TOKENS * USD_PER_MILLION_TOKENS_OUT
         return Spending(usd=round(usd / 1e6, 9), tokens_in=tokens_in, tokens_out=ANSWER_TOKENS)
 
     def answer(self, question: Question) -> Outcome:
         """The known letter, or a wrong one; an unknown question costs nothing; see the port."""
-        right = self._known.letter(digest_of(question.image_uri), question.text, question.options)
+        right = self._known.letter(digest_of(question.image_uri), question.question, question.options)
         if right is None:
             return Outcome(None, "", Spending())
         letter = erring_letter(
-            right, question.options, self._accuracy, "simulated-oracle", self._seed, question.key
+            right, question.options, self._accuracy, "simulated-oracle", self._seed, question.question_id
         )
         return Outcome(letter, "", self.estimate(question))

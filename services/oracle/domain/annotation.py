@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 
-from services.oracle.domain.questions import QuestionTemplate
-from services.oracle.domain.routing import agreement_choice, route, trajectory_entropy
+from services.oracle.domain.questions import QuestionTemplate, question_digest
+from services.oracle.domain.routing import REFERENCE, SELF, agreement_choice, route, trajectory_entropy
+from shared.rows.annotation import Decision, Question, Route, Unanswered
+from shared.rows.fields import Options
+from shared.rows.selection import Sample
 
-#: Routes of a decision: the paper's three, "review" (cold start: the expert sees all) and "audit".
-SELF, REFERENCE, EXPERT, REVIEW, AUDIT = "self", "reference", "expert", "review", "audit"
+#: Routes beside the paper's three: in a cold start the expert sees all; an audit looks at what no expert saw.
+REVIEW: Final = "review"
+AUDIT: Final = "audit"
 
 NOT_KNOWN_TO_ORACLE = "the oracle does not know the question"
 NOT_KNOWN_TO_EXPERT = "the expert does not know the question"
@@ -30,14 +33,25 @@ class Task:
     Attributes:
         decision_id: 32 hex digits, from arm, round, sample and question.
         key: `<image id>/<digest of the question>`; names the question about the image, whatever the arm and round.
-        sample: The row of the selection.
+        sample: Of the selection.
         candidate: The question.
     """
 
     decision_id: str
     key: str
-    sample: Mapping[str, Any]
+    sample: Sample
     candidate: QuestionTemplate
+
+    @property
+    def question(self) -> Question:
+        """As the model, the oracle and the expert are asked."""
+        candidate = self.candidate
+        return Question(
+            question_id=self.key,
+            image_uri=self.sample.image_uri,
+            question=candidate.question,
+            options=candidate.options,
+        )
 
 
 @dataclass(frozen=True)
@@ -56,21 +70,25 @@ class Signals:
     self_answer: str | None
     entropy: float | None
     agreement: float | None
-    route: str
+    route: Route
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether no expert sees the question, but for an audit."""
+        return self.route in (SELF, REFERENCE)
+
+    @property
+    def proposal(self) -> str | None:
+        """The letter that is adopted where no expert changes it."""
+        return self.self_answer if self.route == SELF else self.reference
 
 
-def question_digest(text: str, options: Mapping[str, str]) -> str:
-    """16 hex digits that name a question with its options."""
-    body = json.dumps([text, sorted(options.items())], ensure_ascii=False)
-    return hashlib.sha256(body.encode()).hexdigest()[:16]
-
-
-def make_task(arm: str, round_number: int, sample: Mapping[str, Any], candidate: QuestionTemplate) -> Task:
+def make_task(arm: str, round_number: int, sample: Sample, candidate: QuestionTemplate) -> Task:
     """The task of asking a question about a sample."""
     digest = question_digest(candidate.question, candidate.options)
-    name = json.dumps([arm, round_number, sample["sample_id"], digest])
+    name = json.dumps([arm, round_number, sample.sample_id, digest])
     decision_id = hashlib.sha256(name.encode()).hexdigest()[:32]
-    return Task(decision_id, f"{sample['image_id']}/{digest}", sample, candidate)
+    return Task(decision_id, f"{sample.image_id}/{digest}", sample, candidate)
 
 
 def cold_start_signals(reference: str) -> Signals:
@@ -99,12 +117,12 @@ def routed_signals(
         return Signals(reference, choice, entropy, None, REFERENCE)
     agreement = agreement_choice(choice, reference)
     found = route(entropy, agreement, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
-    return Signals(reference, choice, entropy, agreement, found.value)
+    return Signals(reference, choice, entropy, agreement, found)
 
 
 def decision_row(
     task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool
-) -> dict[str, Any]:
+) -> Decision:
     """A decision as it is stored.
 
     Args:
@@ -113,41 +131,39 @@ def decision_row(
         review: The expert's action and letter; None where no expert saw it. On a self or reference route it is an audit.
         is_simulated: Whether oracle or expert are simulated.
 
-    Returns: The row of `decisions.jsonl`; `answer` is None exactly where the expert rejected the question.
+    Returns: A row whose `answer` is None exactly where the expert rejected the question.
     """
-    action, reviewed = review or ("", None)
-    is_audit = review is not None and signals.route in (SELF, REFERENCE)
-    unseen = signals.self_answer if signals.route == SELF else signals.reference
+    action, reviewed = review or ("", signals.proposal)
+    is_audit = review is not None and signals.is_unseen
     sample, candidate = task.sample, task.candidate
-    return {
-        **{name: sample[name] for name in ("sample_id", "image_id", "image_uri", "modality", "source_id")},
-        **{name: sample[name] for name in ("capability", "prototype_id")},
-        "decision_id": task.decision_id,
-        "question": candidate.question,
-        "options": dict(candidate.options),
-        "question_type": candidate.question_type,
-        "attribute": candidate.attribute,
-        "scope": candidate.scope,
-        "route": AUDIT if is_audit else signals.route,
-        "audited_route": signals.route if is_audit else "",
-        "answer": reviewed if review is not None and action != "reject" else None if review else unseen,
-        "self_answer": signals.self_answer,
-        "reference_answer": signals.reference,
-        "expert_action": action,
-        "entropy": signals.entropy,
-        "agreement": signals.agreement,
-        "simulated": is_simulated,
-    }
+    return Decision(
+        decision_id=task.decision_id,
+        sample_id=sample.sample_id,
+        image_id=sample.image_id,
+        image_uri=sample.image_uri,
+        modality=sample.modality,
+        source_id=sample.source_id,
+        capability=sample.capability,
+        prototype_id=sample.prototype_id,
+        question=candidate.question,
+        options=candidate.options,
+        question_type=candidate.question_type,
+        attribute=candidate.attribute,
+        scope=candidate.scope,
+        route=AUDIT if is_audit else signals.route,
+        audited_route=signals.route if is_audit else "",
+        answer=None if action == "reject" else reviewed,
+        self_answer=signals.self_answer,
+        reference_answer=signals.reference,
+        expert_action=action,
+        entropy=signals.entropy,
+        agreement=signals.agreement,
+        simulated=is_simulated,
+    )
 
 
-def unanswered_row(
-    sample: Mapping[str, Any], question: str, options: Mapping[str, str], reason: str
-) -> dict[str, Any]:
-    """A row of `unanswered.jsonl`."""
-    return {
-        "sample_id": sample["sample_id"],
-        "image_id": sample["image_id"],
-        "question": question,
-        "options": dict(options),
-        "reason": reason,
-    }
+def unanswered_row(about: Sample | Decision, question: str, options: Options, reason: str) -> Unanswered:
+    """A question about a sample that has no answer, and why."""
+    return Unanswered(
+        sample_id=about.sample_id, image_id=about.image_id, question=question, options=options, reason=reason
+    )

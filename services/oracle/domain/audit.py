@@ -44,7 +44,7 @@ def residual_error(n_wrong: int, n_audited: int, confidence: float = 0.95) -> In
     Source: Clopper & Pearson 1934, through scipy.
     """
     if not 0 <= n_wrong <= n_audited:
-        raise InvalidArgument("More errors than audited answers.", field="n_wrong", value=n_wrong)
+        raise InvalidArgument("There are more errors than audited answers.", field="n_wrong", value=n_wrong)
     if n_audited == 0:
         return Interval(None, None, None, 0)
     limits = stats.binomtest(n_wrong, n_audited).proportion_ci(confidence, method="exact")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from shared.errors import InvalidArgument
@@ -65,9 +65,7 @@ def calibrate_entropy_threshold(
     sorted_h = h[order]
     adopted = np.arange(1, len(h) + 1)
     n_wrong = np.cumsum(wrong[order])
-    clean = n_wrong < adopted
-    upper = np.ones(len(h))
-    upper[clean] = stats.beta.ppf(confidence, n_wrong[clean] + 1, adopted[clean] - n_wrong[clean])
+    upper = _upper_limits(n_wrong, adopted, confidence)
     is_cut = np.append(sorted_h[1:] > sorted_h[:-1], True)[: len(h)]
     allowed = np.flatnonzero(is_cut & (upper <= target_error_rate))
     if len(allowed) == 0:
@@ -77,3 +75,11 @@ def calibrate_entropy_threshold(
     if last + 1 < len(h):
         tau = float(max(sorted_h[last : last + 2].mean(), np.nextafter(sorted_h[last], np.inf)))
     return Calibration(tau, len(h), last + 1, int(n_wrong[last]), float(upper[last]))
+
+
+def _upper_limits(n_wrong: NDArray[np.int64], n: NDArray[np.int64], confidence: float) -> NDArray[np.float64]:
+    """The one-sided Clopper-Pearson upper limits of n_wrong / n; 1 where all are wrong."""
+    limits = np.ones(len(n))
+    right = n_wrong < n
+    limits[right] = stats.beta.ppf(confidence, n_wrong[right] + 1, n[right] - n_wrong[right])
+    return limits

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class KnownAnswer:
-    """One known answer: the image's id, the question and the text of the right option."""
-
-    image_id: str
-    question: str
-    text: str
+from shared.rows.annotation import KnownAnswer
 
 
 class KnownAnswers:
     """Known answers by image and question.
 
     Args:
-        answers: Those known; the same question about the same image may be known with several right texts, as it may
-            have been asked with other options.
+        answers: Those known; a question about an image has several right texts if it was asked with several sets of options.
     """
 
     def __init__(self, answers: Iterable[KnownAnswer]) -> None:
         self._texts: dict[tuple[str, str], set[str]] = {}
         for answer in answers:
             key = (answer.image_id, _plain(answer.question))
-            self._texts.setdefault(key, set()).add(_plain(answer.text))
+            self._texts.setdefault(key, set()).add(_plain(answer.answer_text))
 
     def is_known(self, image_id: str, question: str) -> bool:
         """Whether an answer to this question about this image is known, among whatever options."""

@@ -5,12 +5,17 @@ It knows templates and labels; not the image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from shared.errors import InvalidArgument
+from shared.rows.annotation import KnownAnswer
+from shared.rows.benchmark import Item
+from shared.rows.fields import Options
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,37 @@ class QuestionTemplate:
     """
 
     question: str
-    options: Mapping[str, str]
+    options: Options
     question_type: str
     attribute: str
     scope: str
     modality: str
+
+
+def question_digest(text: str, options: Mapping[str, str]) -> str:
+    """16 hex digits that name a question with its options."""
+    body = json.dumps([text, sorted(options.items())], ensure_ascii=False)
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def templates_by(
+    name: Callable[[KnownAnswer | Item], str], rows: Iterable[KnownAnswer | Item]
+) -> dict[str, list[list[QuestionTemplate]]]:
+    """The questions of rows under a name, such as their image or modality; answers and severities are left out.
+
+    Returns: For each name its questions, each as the list of its labellings: a template stands in several items, labelled
+        after the images of those. The order does not depend on that of the rows.
+    """
+    found: dict[str, dict[str, list[QuestionTemplate]]] = {}
+    for row in sorted(rows, key=lambda row: (row.question, row.attribute, row.item_id)):
+        template = QuestionTemplate(
+            row.question, row.options, row.question_type, row.attribute, row.scope, row.modality
+        )
+        digest = question_digest(row.question, row.options)
+        labellings = found.setdefault(name(row), {}).setdefault(digest, [])
+        if template not in labellings:
+            labellings.append(template)
+    return {key: list(questions.values()) for key, questions in found.items()}
 
 
 def capability_driven(

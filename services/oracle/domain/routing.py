@@ -8,23 +8,21 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import InvalidArgument
+from shared.rows.annotation import Route
 
+#: The three paths: adopt the model's own annotation (confident and consistent), adopt the reference's (uncertain), or ask an
+#: expert (confident, yet disagrees).
+SELF: Final = "self"
+REFERENCE: Final = "reference"
+EXPERT: Final = "expert"
 _LEVEL = re.compile(r"\bquality\s+of\s+(?:this|the)\s+image\s+is\W{0,3}(good|usable|reject)\b", re.IGNORECASE)
-
-
-class Route(StrEnum):
-    """The three paths."""
-
-    SELF = "self"  # confident and consistent: adopt the model's annotation
-    REFERENCE = "reference"  # uncertain: adopt the reference's
-    EXPERT = "expert"  # confident yet disagrees: ask an expert
 
 
 def trajectory_entropy(token_logprobs: ArrayLike) -> float:
@@ -41,7 +39,10 @@ def trajectory_entropy(token_logprobs: ArrayLike) -> float:
     if logprobs.ndim != 1 or len(logprobs) == 0:
         remedy = "Ask the model for the log-probabilities of its answer."
         raise InvalidArgument(
-            "An answer has tokens.", field="token_logprobs", value=logprobs.shape, remedy=remedy
+            "One or more log-probabilities are needed.",
+            field="token_logprobs",
+            value=logprobs.shape,
+            remedy=remedy,
         )
     if np.isnan(logprobs).any() or (logprobs > 1e-4).any():
         raise InvalidArgument(
@@ -105,7 +106,7 @@ def route(entropy: float, agreement: float, *, tau_entropy: float, tau_agreement
         tau_entropy: tau_H, at least 0; 0 adopts nothing of the model's own. The paper does not give it.
         tau_agreement: tau_ann in [0, 1]; 0 never asks an expert. The paper does not give it.
 
-    Returns: The path.
+    Returns: `SELF`, `REFERENCE` or `EXPERT`.
     Raises: InvalidArgument: a number is out of range.
     """
     if math.isnan(entropy) or entropy < 0:
@@ -116,5 +117,5 @@ def route(entropy: float, agreement: float, *, tau_entropy: float, tau_agreement
         if not 0 <= value <= 1:
             raise InvalidArgument("An agreement lies in [0, 1].", field=field, value=value)
     if entropy >= tau_entropy:
-        return Route.REFERENCE
-    return Route.EXPERT if agreement < tau_agreement else Route.SELF
+        return REFERENCE
+    return EXPERT if agreement < tau_agreement else SELF

@@ -3,43 +3,60 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from services.oracle.domain.annotation import AUDIT, REFERENCE, SELF
+from services.oracle.domain.annotation import AUDIT
 from services.oracle.domain.audit import residual_error
+from services.oracle.domain.routing import REFERENCE, SELF
+from shared.rows.annotation import Account, Decision, ResidualError, Summary, Unanswered
 
 
-def summarise(decided: Sequence[Mapping[str, Any]], unanswered: Mapping[str, int]) -> dict[str, Any]:
+def summarise(
+    decided: Sequence[Decision],
+    unanswered: Iterable[Unanswered],
+    *,
+    account: Mapping[str, Account],
+    stopped: Mapping[str, str],
+    policy: Mapping[str, Any],
+    is_simulated: bool,
+) -> Summary:
     """Count decisions by route and review, and estimate the residual error by the audit.
 
     Args:
-        decided: Rows as `annotation.decision_row` makes them, the rejected ones (answer None) among them.
-        unanswered: Reason -> number of questions without an answer.
-
-    Returns: `routes`, `expert_actions` and `unanswered` (counts), `review_share` (of the decided questions, 0..1; None
-        where there are none) and `residual_error` (`value`, `low`, `high`, `n`, `n_wrong`, `population`): the share of
-        audited answers that the expert did not accept, which estimates that of the `population` no expert saw.
+        decided: Decisions, the rejected ones (answer None) among them.
+        unanswered: The questions without an answer.
+        account, stopped, policy, is_simulated: See `Summary`, which has them as they are.
     """
-    audited = [row for row in decided if row["route"] == AUDIT]
-    n_wrong = sum(row["expert_action"] != "accept" for row in audited)
-    n_reviewed = sum(bool(row["expert_action"]) for row in decided)
-    unseen = sum(row["route"] in (SELF, REFERENCE) for row in decided)
-    return {
-        "n_decided": len(decided),
-        "n_decisions": sum(row["answer"] is not None for row in decided),
-        "routes": dict(sorted(Counter(row["route"] for row in decided).items())),
-        "expert_actions": _counts(row["expert_action"] for row in decided if row["expert_action"]),
-        "review_share": n_reviewed / len(decided) if decided else None,
-        "residual_error": {
-            **asdict(residual_error(n_wrong, len(audited))),
-            "n_wrong": n_wrong,
-            "population": unseen,
-        },
-        "unanswered": dict(sorted(unanswered.items())),
-    }
+    return Summary(
+        n_decided=len(decided),
+        n_decisions=sum(row.answer is not None for row in decided),
+        routes=_counts(row.route for row in decided),
+        expert_actions=_counts(row.expert_action for row in decided if row.expert_action),
+        review_share=sum(bool(row.expert_action) for row in decided) / len(decided) if decided else None,
+        residual_error=_residual_error(decided),
+        unanswered=_counts(row.reason for row in unanswered),
+        account=dict(account),
+        stopped=dict(stopped),
+        policy=dict(policy),
+        simulated=is_simulated,
+    )
 
 
-def _counts(values: Any) -> dict[str, int]:
+def _residual_error(decided: Sequence[Decision]) -> ResidualError:
+    """The share of audited answers that the expert did not accept: it estimates that of what no expert saw."""
+    audited = [row for row in decided if row.route == AUDIT]
+    n_wrong = sum(row.expert_action != "accept" for row in audited)
+    found = residual_error(n_wrong, len(audited))
+    return ResidualError(
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        n=found.n,
+        n_wrong=n_wrong,
+        population=sum(row.route in (SELF, REFERENCE) for row in decided),
+    )
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(values).items()))

@@ -42,10 +42,10 @@ class QdrantCollection:
             encoder_id = (config.metadata or {}).get(_ENCODER)
             if not isinstance(vectors, models.VectorParams) or not isinstance(encoder_id, str):
                 raise FailedPrecondition(
-                    "the collection was not made by this service, or the server is older than Qdrant 1.16",
+                    "The collection was not made by this service, or the server is older than Qdrant 1.16.",
                     field="index.collection",
                     value=self._settings.collection,
-                    remedy="name another collection",
+                    remedy="Name another collection",
                 )
             self._known = Space(vectors.size, encoder_id)
         return self._known
@@ -93,10 +93,10 @@ class QdrantCollection:
                 return
             if status == models.CollectionStatus.RED or time.monotonic() > deadline:
                 raise Unavailable(
-                    f"the collection is {status.value}, not green",
+                    f"The collection is {status.value}, not green.",
                     field="index.collection",
                     value=self._settings.collection,
-                    remedy="see the log of the Qdrant server; large collections need a longer index.green_seconds",
+                    remedy="See the log of the Qdrant server; large collections need a longer index.green_seconds",
                 )
             if (
                 status == models.CollectionStatus.GREY

@@ -44,7 +44,7 @@ def connect(settings: QdrantSection) -> QdrantClient:
     parts = urlsplit(settings.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
         raise InvalidArgument(
-            "not a Qdrant server",
+            "Not a Qdrant server.",
             field="index.url",
             value=settings.url,
             remedy="http(s)://host:port of its gRPC port",
@@ -84,16 +84,16 @@ def typed_errors(settings: QdrantSection) -> Iterator[None]:
 def _typed(code: grpc.StatusCode, settings: QdrantSection) -> Exception:
     if code in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
         return PermissionDenied(
-            "the vector index refuses the API key",
+            "The vector index refuses the API key.",
             field="index.api_key",
-            remedy="check index.api_key; it needs the right to write and to make collections",
+            remedy="Check index.api_key; it needs the right to write and to make collections",
         )
     if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
         return Unavailable(
-            "the vector index does not answer in time",
+            "The vector index does not answer in time.",
             field="index.url",
             value=settings.url,
-            remedy="check that it runs and that this is its gRPC port, then try again",
+            remedy="Check that it runs and that this is its gRPC port, then try again",
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _busy(settings)
@@ -103,23 +103,23 @@ def _typed(code: grpc.StatusCode, settings: QdrantSection) -> Exception:
         grpc.StatusCode.FAILED_PRECONDITION,
     ):
         return FailedPrecondition(
-            f"the vector index refused the request ({code.name})",
+            f"The vector index refused the request ({code.name}).",
             field="index.collection",
             value=settings.collection,
-            remedy="the collection was deleted or made by something else: index the image sets again, in a new one",
+            remedy="The collection was deleted or made by something else: index the image sets again, in a new one",
         )
     return Unavailable(
-        f"the vector index failed ({code.name})",
+        f"The vector index failed ({code.name}).",
         field="index.url",
         value=settings.url,
-        remedy="see the log of the Qdrant server: a full disk, or too few replicas alive",
+        remedy="See the log of the Qdrant server: a full disk, or too few replicas alive",
     )
 
 
 def _busy(settings: QdrantSection) -> Unavailable:
     return Unavailable(
-        "the vector index is out of resources",
+        "The vector index is out of resources.",
         field="index.url",
         value=settings.url,
-        remedy="give the Qdrant server memory or disk, then try again",
+        remedy="Give the Qdrant server memory or disk, then try again",
     )

@@ -11,7 +11,7 @@ from typing import Any
 from medq.retrieval.v1 import retrieval_pb2
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
-from services.training.dataset.files import write_files
+from services.training.dataset.files import lay_out
 from services.training.domain.samples import (
     TrainingSample,
     draw_replay,
@@ -140,7 +140,7 @@ class DatasetBuilder:
                 "configuration": configuration,
                 "seed": request.seed,
             }
-            write_files(folder, samples, dropped, provenance)
+            lay_out(folder, samples, dropped, provenance)
             return write_dataset(self._objects, "dataset", folder, counts=counts, **provenance)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.training.domain.samples import TrainingSample, conversation
-from shared.rows.encoding import encode_json, to_json
-from shared.rows.fields import Row
+from shared.objects.dataset import Content, write_files
+from shared.rows.encoding import encode_json
 from shared.rows.training import Dropped
 
 TRAIN_FILE = "train.jsonl"
@@ -51,7 +51,7 @@ _DATASET_INFO = {
 }
 
 
-def write_files(
+def lay_out(
     folder: Path,
     samples: Sequence[TrainingSample],
     dropped: Sequence[Dropped],
@@ -65,16 +65,15 @@ def write_files(
         dropped: What was left out.
         provenance: Parents, configuration and seed, for the card.
     """
-    _write_rows(folder / TRAIN_FILE, map(conversation, samples))
-    _write_rows(folder / "lineage.jsonl", (sample.lineage for sample in samples))
-    _write_rows(folder / "dropped.jsonl", dropped)
-    (folder / "dataset_info.json").write_text(encode_json(_DATASET_INFO, 1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(_card(samples, dropped, provenance), encoding="utf-8")
+    files: dict[str, Content] = {
+        TRAIN_FILE: map(conversation, samples),
+        "lineage.jsonl": (sample.lineage for sample in samples),
+        "dropped.jsonl": dropped,
+        "dataset_info.json": encode_json(_DATASET_INFO, 1) + "\n",
+        "README.md": _card(samples, dropped, provenance),
+    }
+    write_files(folder, "dataset", files)
     _write_parquet(folder, samples)
-
-
-def _write_rows(path: Path, rows: Iterable[Row]) -> None:
-    path.write_text("".join(f"{to_json(row)}\n" for row in rows), encoding="utf-8")
 
 
 def _write_parquet(folder: Path, samples: Sequence[TrainingSample]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,25 +16,34 @@ from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from services.evaluation.main import build
+from services.evaluation import main
 from services.evaluation.settings import EvaluationSettings
-from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, Internal, InvalidArgument, NotFound
+from shared.errors import (
+    AlreadyExists,
+    Cancelled,
+    FailedPrecondition,
+    Internal,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+)
 from shared.events.sqlite import SqliteEventBus
-from shared.objects.dataset import read_array, read_manifest, read_rows
+from shared.objects.dataset import RowT, read_array, read_manifest, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
-from shared.objects.store import uri_of
+from shared.rows.annotation import Generation, Question
+from shared.rows.benchmark import Item, Rejection
+from shared.rows.evaluation import Answer, Scores
+from shared.rows.failures import CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
+from shared.rows.images import Image
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
 from tests.support.evaluation import RuleModel, hashed_unit_vector, put_dataset, put_image_set, put_model
+from tests.support.rows import build
 from tests.support.servers import running, short_folder
 
 LEVELS = (0, 50, 100, 150, 200, 250)
 TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
-ANSWER_KEYS = {
-    "arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope",
-    "run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum",
-}  # fmt: skip
 
 
 class HashingEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -67,7 +75,7 @@ class World:
         return self.model
 
     @contextmanager
-    def serving(self, **overrides: int) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:
+    def serving(self, **overrides: object) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:
         settings = EvaluationSettings(
             state_folder=self.folder,
             listen=f"unix:{self.folder}/e.sock",
@@ -77,7 +85,7 @@ class World:
         )
         bus = SqliteEventBus(self.folder / "events.sqlite")
         with Channels({"embedding": f"unix:{self.folder}/m.sock"}) as channels:
-            self.service = build(settings, channels, bus, self.objects, load_model=self.load)
+            self.service = main.build(settings, channels, bus, self.objects, load_model=self.load)
             with running(self.service, bus, settings) as channel:
                 yield pb_grpc.EvaluationServiceStub(channel), channel
         bus.close()
@@ -96,12 +104,8 @@ class World:
         path.write_text(header + "".join(f"{row}\n" for row in rows), encoding="utf-8")
         return str(path)
 
-    def rows(self, uri: str, name: str) -> list[dict]:
-        return read_rows(self.objects, uri, name)
-
-    def json(self, uri: str, name: str) -> dict:
-        entry = read_manifest(self.objects, uri).files[name]
-        return json.loads(self.objects.read_bytes(uri_of(entry.sha256)))
+    def rows(self, uri: str, row: type[RowT]) -> list[RowT]:
+        return read_rows(self.objects, uri, row)
 
 
 @pytest.fixture
@@ -156,15 +160,15 @@ def test_an_import_keeps_what_is_an_item_and_reports_the_rest(world):
         uri = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows))))
         again = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows), "again")))
     assert again == uri
-    items = world.rows(uri, "items.jsonl")
-    assert [(item["item_id"], item["answer"], item["options"]) for item in items] == [
+    items = world.rows(uri, Item)
+    assert [(item.item_id, item.answer, item.options) for item in items] == [
         ("0", "B", {"A": "Blur", "B": "Noise"}),
         ("2", "B", {"A": "Blur", "B": "None"}),
     ]
-    assert (items[0]["modality"], items[0]["source_id"], items[0]["split"]) == ("ct", "s0", "dev")
-    report = world.rows(uri, "report.jsonl")
-    assert [row["name"] for row in report] == ["1", "3", "absent", "broken"]
-    assert all(row["reason"] and row["remedy"] for row in report)
+    assert (items[0].modality, items[0].source_id, items[0].split) == ("ct", "s0", "dev")
+    report = world.rows(uri, Rejection)
+    assert [row.name for row in report] == ["1", "3", "absent", "broken"]
+    assert all(row.reason and row.remedy for row in report)
     assert read_manifest(world.objects, uri, "benchmark").counts == {"items": 2, "rejected": 4}
 
 
@@ -197,36 +201,37 @@ def test_a_missing_table_is_not_found(world):
             await_operation(channel, answer.operation_id)
 
 
+def test_a_table_outside_the_input_roots_is_refused(world):
+    with world.serving(input_roots=(world.folder / "tables",)) as (stub, channel):
+        answer = stub.StartImportBenchmark(import_request(world, world.table()))
+        with pytest.raises(PermissionDenied):
+            await_operation(channel, answer.operation_id)
+
+
 def test_an_evaluation_scores_every_answer(world):
     texts = {"0": "A", "1": "A", "2": "Yes", "3": "B) No", "4": "I cannot tell", "5": "The answer is B."}
     world.model.rule = lambda prompt, sampling: texts[prompt.item_id]
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
         uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
-    rows = world.rows(uri, "answers.jsonl")
-    assert [(row["item_id"], row["run"]) for row in rows] == [
-        (str(n), run) for n in range(6) for run in range(2)
-    ]
-    assert all(set(row) == ANSWER_KEYS for row in rows)
-    first = {row["item_id"]: row for row in rows if row["run"] == 0}
-    assert [first[str(n)]["choice"] for n in range(6)] == ["A", "A", "A", "B", None, "B"]
-    assert [first[str(n)]["correct"] for n in range(6)] == [True, False, True, True, None, True]
-    assert (first["4"]["scored"], first["4"]["answer"], first["0"]["gold"]) == (False, "I cannot tell", "A")
-    assert (first["0"]["model"], first["0"]["arm"], first["0"]["round"], first["0"]["seed"]) == (
+    rows = world.rows(uri, Answer)
+    assert [(row.item_id, row.run) for row in rows] == [(str(n), run) for n in range(6) for run in range(2)]
+    first = {row.item_id: row for row in rows if row.run == 0}
+    assert [first[str(n)].choice for n in range(6)] == ["A", "A", "A", "B", None, "B"]
+    assert [first[str(n)].correct for n in range(6)] == [True, False, True, True, None, True]
+    assert (first["4"].scored, first["4"].answer, first["0"].gold) == (False, "I cannot tell", "A")
+    assert (first["0"].model, first["0"].arm, first["0"].round, first["0"].seed) == (
         world.model_uri, "full", 1, 5,
     )  # fmt: skip
-    assert (first["3"]["tokens"], first["3"]["logprob_sum"]) == (5, -2.5)
-    scores = world.json(uri, "scores.json")
-    overall = scores["perception"]["overall"]
-    assert (overall["value"], overall["n"], overall["unscored"]) == (0.8, 10, 2)
-    assert overall["low"] <= 0.8 <= overall["high"]
-    assert set(scores["perception"]) == {
-        "overall", "by_modality", "by_question_type", "by_attribute", "by_severity", "by_scope",
-    }  # fmt: skip
-    assert scores["perception"]["by_modality"]["ct"]["n"] == 6
-    assert scores["extractors"]["used"] == "strict"
+    assert (first["3"].tokens, first["3"].logprob_sum) == (5, -2.5)
+    scores = read_object(world.objects, uri, Scores)
+    overall = scores.perception.overall
+    assert (overall.value, overall.n, overall.unscored) == (0.8, 10, 2)
+    assert overall.low <= 0.8 <= overall.high
+    assert scores.perception.by_modality["ct"].n == 6
+    assert scores.extractors.used == "strict"
     # "Yes" is nothing to the published reading.
-    assert scores["extractors"]["disagreement"]["value"] == pytest.approx(1 / 6)
+    assert scores.extractors.disagreement.value == pytest.approx(1 / 6)
 
 
 def test_the_official_extractor_reads_as_published(world):
@@ -235,8 +240,8 @@ def test_the_official_extractor_reads_as_published(world):
         dev = benchmark(world, stub, channel)
         request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_OFFICIAL)
         uri = finish(channel, stub.StartEvaluate(request))
-    assert {row["choice"] for row in world.rows(uri, "answers.jsonl")} == {"A"}
-    assert world.json(uri, "scores.json")["extractors"]["disagreement"]["value"] == 1
+    assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
+    assert read_object(world.objects, uri, Scores).extractors.disagreement.value == 1
 
 
 def test_another_arm_reuses_every_answer_and_another_seed_none(world):
@@ -341,7 +346,7 @@ def test_models_are_swapped_one_at_a_time(world):
             finish(channel, stub.StartEvaluate(evaluate_request(world, dev, f"e{number}", model_uri=uri)))
     # The third evaluation is answered from the store.
     assert len(world.loaded) == 2
-    assert all((folder / "training.jsonl").is_file() for folder in world.loaded)
+    assert all((folder / "config.json").is_file() for folder in world.loaded)
 
 
 def test_failures_become_prototypes(world):
@@ -352,26 +357,26 @@ def test_failures_become_prototypes(world):
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
         again = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev, "again")))
     assert again == uri
-    failures = world.rows(uri, "failures.jsonl")
-    assert [row["item_id"] for row in failures] == ["1", "3", "5"]
-    assert all((row["error_rate"], row["n_scored"]) == (1.0, 2) for row in failures)
-    assert failures[0]["capabilities"] == ["modality:ct", "question_type:yes_no", "attribute:blur"]
-    rates = {row["capability"]: row for row in world.rows(uri, "capabilities.jsonl")}
-    assert (rates["modality:ct"]["n_failures"], rates["modality:ct"]["n_items"]) == (1, 3)
-    assert rates["modality:mri"]["error_rate"] == 2 / 3
-    prototypes = world.rows(uri, "prototypes.jsonl")
+    failures = world.rows(uri, Failure)
+    assert [row.item_id for row in failures] == ["1", "3", "5"]
+    assert all((row.error_rate, row.n_scored) == (1.0, 2) for row in failures)
+    assert failures[0].capabilities == ("modality:ct", "question_type:yes_no", "attribute:blur")
+    rates = {row.capability: row for row in world.rows(uri, CapabilityErrorRate)}
+    assert (rates["modality:ct"].n_failures, rates["modality:ct"].n_items) == (1, 3)
+    assert rates["modality:mri"].error_rate == 2 / 3
+    prototypes = world.rows(uri, PrototypeRow)
     vectors = read_array(world.objects, uri, "prototypes.npy")
     assert vectors.shape == (len(prototypes), 4)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
-    assert sorted(member for row in prototypes for member in row["members"]) == ["1", "3", "5"]
-    assert {row["item_id"]: row["prototype_id"] for row in failures} == {
-        member: row["prototype_id"] for row in prototypes for member in row["members"]
+    assert sorted(member for row in prototypes for member in row.members) == ["1", "3", "5"]
+    assert {row.item_id: row.prototype_id for row in failures} == {
+        member: row.prototype_id for row in prototypes for member in row.members
     }
-    assert all(row["size"] == len(row["members"]) for row in prototypes)
-    clustering = world.json(uri, "clustering.json")
-    assert clustering["n_clusters"] == len(prototypes) == 2
-    assert set(clustering["silhouettes"]) == {"2"}
+    assert all(row.size == len(row.members) for row in prototypes)
+    clustering = read_object(world.objects, uri, ClusteringRow)
+    assert clustering.n_clusters == len(prototypes) == 2
+    assert set(clustering.silhouettes) == {"2"}
     assert set(read_manifest(world.objects, uri, "failures").parents) == {evaluation, dev, world.image_set}
     assert world.embedding.sizes == [3, 3]
 
@@ -382,10 +387,10 @@ def test_without_a_failure_there_is_no_prototype_and_no_error(world):
         dev = benchmark(world, stub, channel)
         evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
-    assert world.rows(uri, "failures.jsonl") == world.rows(uri, "prototypes.jsonl") == []
+    assert world.rows(uri, Failure) == world.rows(uri, PrototypeRow) == []
     assert read_array(world.objects, uri, "prototypes.npy").shape == (0, 4)
-    assert world.json(uri, "clustering.json") == {"n_clusters": 0, "silhouettes": {}}
-    assert {row["error_rate"] for row in world.rows(uri, "capabilities.jsonl")} == {0}
+    assert read_object(world.objects, uri, ClusteringRow) == ClusteringRow(n_clusters=0, silhouettes={})
+    assert {row.error_rate for row in world.rows(uri, CapabilityErrorRate)} == {0}
 
 
 def test_unscored_items_are_no_failures(world):
@@ -422,11 +427,11 @@ def test_mining_refuses_datasets_that_do_not_belong_together(world):
 
 def test_generations_carry_the_log_probability_of_each_token(world):
     world.model.rule = lambda prompt, sampling: "B" if "A. Yes" in prompt.text else "It is blurred."
-    image_uri = world.rows(world.image_set, "images.jsonl")[0]["image_uri"]
+    image_uri = world.rows(world.image_set, Image)[0].image_uri
     options = {"A": "Yes", "B": "No"}
     rows = [
-        {"question_id": "q2", "image_uri": image_uri, "question": "Describe.", "options": {}},
-        {"question_id": "q1", "image_uri": image_uri, "question": "Is it sharp?", "options": options},
+        build(Question, question_id="q2", image_uri=image_uri, question="Describe.", options={}),
+        build(Question, question_id="q1", image_uri=image_uri, question="Is it sharp?", options=options),
     ]
     questions = put_dataset(world.objects, "questions", {"questions.jsonl": rows})
     with world.serving() as (stub, channel):
@@ -436,9 +441,9 @@ def test_generations_carry_the_log_probability_of_each_token(world):
                 sampling=pb.Sampling(temperature=0, top_p=1, max_new_tokens=32),
             )  # fmt: skip
             uri = finish(channel, stub.StartGenerate(request))
-    assert world.rows(uri, "generations.jsonl") == [
-        {"question_id": "q1", "answer": "B", "choice": "B", "token_logprobs": [-0.5]},
-        {"question_id": "q2", "answer": "It is blurred.", "choice": None, "token_logprobs": [-0.5] * 14},
+    assert world.rows(uri, Generation) == [
+        Generation(question_id="q1", answer="B", choice="B", token_logprobs=(-0.5,)),
+        Generation(question_id="q2", answer="It is blurred.", choice=None, token_logprobs=(-0.5,) * 14),
     ]
     assert len(world.model.asked) == 2
 

@@ -25,7 +25,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.events.sqlite import SqliteEventBus
-from shared.objects.dataset import write_dataset, write_rows
+from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
 from shared.operation_rows import METADATA
 from shared.operations import OperationContext, Operations
@@ -380,9 +380,11 @@ def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[
     def work(context: OperationContext, request: StartImportModelRequest) -> str:
         folder = part.folder / "made"
         folder.mkdir(exist_ok=True)
-        write_rows(folder / "rows.jsonl", [{"n": n} for n in range(3)])
+        (folder / "rows.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(3)))
         (folder / "large.bin").write_bytes(b"x" * 600_000)
-        return write_dataset(part.objects, "test", folder, counts={}, parents=[], configuration={}, seed=0)
+        return write_dataset(
+            part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0
+        )
 
     operations, server = served(work)
     with server as channel:

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 
 import grpc
 import pytest
+from msgspec.structs import replace
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.oracle.v1 import events_pb2
@@ -17,8 +18,9 @@ from services.oracle.main import build
 from services.oracle.settings import OracleSettings
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.events.sqlite import SqliteEventBus
-from shared.objects.dataset import read_manifest, read_rows
+from shared.objects.dataset import read_manifest, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
+from shared.rows.annotation import Decision, Summary, Unanswered
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
@@ -72,22 +74,21 @@ class House:
     def annotate(self, channel, request):
         OracleServiceStub(channel).StartAnnotate(request)
         uri = await_operation(channel, request.operation_id).result_uri
-        rows = read_rows(self.objects, uri, "decisions.jsonl")
-        summary = read_rows(self.objects, uri, "summary.json")[0]
-        return rows, read_rows(self.objects, uri, "unanswered.jsonl"), summary
+        rows = read_rows(self.objects, uri, Decision)
+        return rows, read_rows(self.objects, uri, Unanswered), read_object(self.objects, uri, Summary)
 
     def reviews(self):
         """The events of reviews that are published, by decision."""
-        told = []
+        reviews = []
 
         def handle(events):
-            told.extend(events_pb2.AnnotationReviewed.FromString(event.data) for event in events)
+            reviews.extend(events_pb2.AnnotationReviewed.FromString(event.data) for event in events)
 
         consumer = self.bus.consumer("test", {"medq.oracle.annotation-reviewed.v1": handle}, batch_size=100)
         while consumer.poll(1.0):
             pass
         consumer.close()
-        return Counter(event.decision_id for event in told)
+        return Counter(review.decision_id for review in reviews)
 
 
 @pytest.fixture
@@ -106,16 +107,14 @@ def test_in_a_cold_start_the_expert_sees_every_answer(house):
         reviews = house.reviews()
     assert len(rows) == 8
     assert unanswered == []
-    assert [row["decision_id"] for row in rows] == sorted(row["decision_id"] for row in rows)
-    assert all(row["answer"] == house.world.truth(row["image_id"], row["question"]) for row in rows)
-    assert {row["route"] for row in rows} == {"review"}
-    assert all(
-        (row["expert_action"] == "accept") == (row["reference_answer"] == row["answer"]) for row in rows
-    )
-    assert set(summary["expert_actions"]) == {"accept", "edit"}
-    assert summary["simulated"]
-    assert all(row["simulated"] for row in rows)
-    assert reviews == {row["decision_id"]: 1 for row in rows}
+    assert [row.decision_id for row in rows] == sorted(row.decision_id for row in rows)
+    assert all(row.answer == house.world.truth(row.image_id, row.question) for row in rows)
+    assert {row.route for row in rows} == {"review"}
+    assert all((row.expert_action == "accept") == (row.reference_answer == row.answer) for row in rows)
+    assert set(summary.expert_actions) == {"accept", "edit"}
+    assert summary.simulated
+    assert all(row.simulated for row in rows)
+    assert reviews == {row.decision_id: 1 for row in rows}
     assert house.neighbours.generated == []
 
 
@@ -123,7 +122,7 @@ def test_the_question_of_the_drawn_capability_comes_first(house):
     with house.server() as channel:
         request = house.request(house.known_answers(channel), questions_per_image=1)
         rows, _, _ = house.annotate(channel, request)
-    assert {row["question_type"] for row in rows} == {"what"}
+    assert {row.question_type for row in rows} == {"what"}
 
 
 def test_the_seed_rule_asks_other_questions_too(house):
@@ -131,28 +130,27 @@ def test_the_seed_rule_asks_other_questions_too(house):
         known = house.known_answers(channel)
         request = house.request(known, questions_per_image=1, question_mode=pb.QUESTION_MODE_SEED_RULE)
         rows, _, _ = house.annotate(channel, request)
-    assert {row["question_type"] for row in rows} - {"what"}
+    assert {row.question_type for row in rows} - {"what"}
 
 
 def test_later_rounds_route_by_entropy_and_agreement(house):
     def answer(row):
-        number = house.world.image_uris.index(row["image_uri"])
-        # confident and right, confident and wrong, uncertain, without a readable choice
-        return [("A", -0.1), ("C" if len(row["options"]) > 2 else "A", -0.1), ("A", -2.0), (None, -0.1)][
-            number
-        ]
+        number = house.world.image_uris.index(row.image_uri)
+        wrong = "C" if len(row.options) > 2 else "A"
+        # Confident and right, confident and wrong, uncertain, without a readable choice.
+        return [("A", -0.1), (wrong, -0.1), ("A", -2.0), (None, -0.1)][number]
 
     house.neighbours.answer = answer
     with house.server() as channel:
         request = house.request(house.known_answers(channel), is_cold_start=False)
         rows, _, summary = house.annotate(channel, request)
-    routes = {row["image_id"]: row["route"] for row in rows}
+    routes = {row.image_id: row.route for row in rows}
     in_order = [routes[uri.removeprefix("sha256:")] for uri in house.world.image_uris]
     assert in_order == ["self", "expert", "reference", "reference"]
-    assert all(row["answer"] == house.world.truth(row["image_id"], row["question"]) for row in rows)
-    assert {row["entropy"] for row in rows} == {0.1, 2.0}
-    assert [row["self_answer"] for row in rows if row["agreement"] is None] == [None, None]
-    assert summary["review_share"] == 0.25
+    assert all(row.answer == house.world.truth(row.image_id, row.question) for row in rows)
+    assert {row.entropy for row in rows} == {0.1, 2.0}
+    assert [row.self_answer for row in rows if row.agreement is None] == [None, None]
+    assert summary.review_share == 0.25
     assert house.neighbours.generated[0].sampling.temperature == 0
 
 
@@ -162,29 +160,29 @@ def test_an_audit_of_everything_finds_what_the_oracle_got_wrong(house):
         known = house.known_answers(channel)
         request = house.request(known, is_cold_start=False, audit_share=1.0, simulated_oracle_accuracy=0.0)
         rows, _, summary = house.annotate(channel, request)
-    assert {(row["route"], row["audited_route"], row["expert_action"]) for row in rows} == {
+    assert {(row.route, row.audited_route, row.expert_action) for row in rows} == {
         ("audit", "reference", "edit")
     }
-    error = summary["residual_error"]
-    assert (error["value"], error["n"], error["n_wrong"], error["population"]) == (1.0, 8, 8, 0)
-    assert error["low"] == pytest.approx(0.025 ** (1 / 8))
+    error = summary.residual_error
+    assert (error.value, error.n, error.n_wrong, error.population) == (1.0, 8, 8, 0)
+    assert error.low == pytest.approx(0.025 ** (1 / 8))
 
 
 def test_what_nobody_knows_is_unanswered_and_never_guessed(house):
     strangers = [put_image(house.objects, 90), put_image(house.objects, 91)]
     rows = samples(strangers[:1]) + samples(strangers[1:], modality="fundus")
-    rows[1]["sample_id"] = "sample-9"
+    rows[1] = replace(rows[1], sample_id="sample-9")
     selection_uri = put_rows(house.objects, "selection", samples=rows)
     with house.server() as channel:
         request = house.request(house.known_answers(channel), selection_uri=selection_uri)
         rows, unanswered, summary = house.annotate(channel, request)
     assert rows == []
-    assert Counter(row["reason"] for row in unanswered) == {
+    assert Counter(row.reason for row in unanswered) == {
         "the oracle does not know the question": 2,
         "no question is known for the image, and its modality has no template": 1,
     }
-    assert summary["account"]["expert"]["calls"] == 0
-    assert summary["account"]["oracle"]["usd"] == 0
+    assert summary.account["expert"].calls == 0
+    assert summary.account["oracle"].usd == 0
 
 
 def test_every_outside_call_is_reserved_and_settled_within_the_limit_in_flight(house):
@@ -212,9 +210,9 @@ def test_a_spent_budget_ends_the_calls_and_says_so(house):
     with house.server() as channel:
         rows, unanswered, summary = house.annotate(channel, house.request(house.known_answers(channel)))
     assert len(rows) == 3
-    assert {row["reason"] for row in unanswered} == {"The budget is spent."}
+    assert {row.reason for row in unanswered} == {"The budget is spent."}
     assert len(unanswered) == 5
-    assert summary["stopped"] == {"oracle": "", "expert": "The budget is spent."}
+    assert summary.stopped == {"oracle": "", "expert": "The budget is spent."}
 
 
 def test_the_same_request_gives_the_same_bytes_whatever_the_run(house):
@@ -314,7 +312,7 @@ def test_after_a_restart_every_effect_is_single(house, fail_after):
     assert summary == summary_again
     assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
     assert {cost.key for cost in ledger.settled} == set(ledger.reserved)
-    assert reviews == {row["decision_id"]: 2 for row in rows}  # once in each of the two runs
+    assert reviews == {row.decision_id: 2 for row in rows}  # once in each of the two runs
 
 
 @pytest.mark.parametrize("fail_after", [5, 11])
@@ -331,4 +329,4 @@ def test_an_operation_that_takes_up_a_failed_one_asks_nothing_again(house, fail_
         house.annotate(channel, house.request(known, operation_id="op/3"))
         reviews = house.reviews()
     assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
-    assert reviews == {row["decision_id"]: 1 for row in rows}
+    assert reviews == {row.decision_id: 1 for row in rows}

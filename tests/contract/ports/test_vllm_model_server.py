@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.evaluation.adapters.fetch_model import fetch_model
 from services.evaluation.adapters.vllm_model_server import VllmModelServer, vllm_model_server
-from services.evaluation.fetch_model import fetch_model
 from services.evaluation.ports import Prompt, Sampling
 from services.evaluation.settings import VllmSection
 from shared.errors import Cancelled, DeadlineExceeded, FailedPrecondition, InvalidArgument, Unavailable

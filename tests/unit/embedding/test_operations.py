@@ -17,8 +17,8 @@ from services.embedding.adapters.sources import FileSource
 from services.embedding.handlers import make_handlers
 from services.embedding.operations import EmbeddingOperations
 from services.embedding.ports import Pixels
-from services.embedding.store import Store
-from services.embedding.tables import METADATA, OUTBOX
+from services.embedding.store.images import Store
+from services.embedding.store.tables import METADATA, OUTBOX
 from services.embedding.work.facts import Facts
 from services.embedding.work.worker import EmbeddingWorker
 from shared.errors import DataLoss

@@ -3,8 +3,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from services.embedding.store import CLAIM_SECONDS, Store
-from services.embedding.tables import METADATA, OUTBOX, STORED, ImageRow, InputRow
+from services.embedding.store.images import CLAIM_SECONDS, Store
+from services.embedding.store.tables import METADATA, OUTBOX, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
 from tests.support.databases import Database
 

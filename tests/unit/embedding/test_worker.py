@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from services.embedding.adapters.formats import FileFormats
 from services.embedding.adapters.images import encode_png
 from services.embedding.ports import Pixels
-from services.embedding.store import Store
-from services.embedding.tables import METADATA, STORED, ImageRow, InputRow
+from services.embedding.store.images import Store
+from services.embedding.store.tables import METADATA, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
 from services.embedding.work.worker import EmbeddingWorker
 from shared.objects.folder import FolderObjectStore

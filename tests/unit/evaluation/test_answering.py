@@ -1,7 +1,7 @@
 import pytest
 
-from services.evaluation.answering import sampling_digest
 from services.evaluation.ports import Sampling
+from services.evaluation.work.answering import sampling_digest
 
 
 def test_greedy_answers_depend_neither_on_the_seed_nor_on_the_nucleus():

@@ -1,16 +1,11 @@
 import pytest
 
-from services.evaluation.domain.benchmark import (
-    Item,
-    KnownImage,
-    Rejection,
-    answer_letters,
-    item_of,
-    options_of,
-    question_type_of,
-)
+from services.evaluation.domain.benchmark import answer_letters, item_of, options_of, question_type_of
+from shared.rows.benchmark import Item, Rejection
+from shared.rows.images import Image
+from tests.support.rows import build
 
-IMAGE = KnownImage("ab", "sha256:ab", "mri", "patient-1")
+IMAGE = build(Image, modality="mri", source_id="patient-1")
 ROW = {"index": "7", "question": "Is it sharp?", "A": "Yes", "B": "No", "answer": "B", "modality": "CT"}
 
 
@@ -23,15 +18,15 @@ def test_a_plain_row_is_an_item_with_the_labels_of_its_image():
 
 def test_a_row_tells_modality_and_source_where_the_image_set_does_not():
     row = {**ROW, "source_id": "s", "modality": "MR"}
-    item = item_of(row, KnownImage("ab", "sha256:ab", "unknown", "ab"), "dev")
+    item = item_of(row, build(Image, modality="unknown"), "dev")
     assert isinstance(item, Item)
     assert (item.modality, item.source_id) == ("mri", "s")
 
 
-def test_without_any_source_the_image_is_its_own():
-    item = item_of(ROW, KnownImage("ab", "sha256:ab", "", ""), "dev")
+def test_a_modality_that_nobody_tells_is_unknown():
+    item = item_of({**ROW, "modality": ""}, build(Image, modality="unknown"), "dev")
     assert isinstance(item, Item)
-    assert item.source_id == "ab"
+    assert item.modality == "unknown"
 
 
 def test_empty_and_nan_options_are_absent_and_none_is_an_option():

@@ -14,52 +14,45 @@ def test_rows_are_text_without_the_pixels(tmp_path):
     image = "A" * 200_000
     path = table(tmp_path, f"index\timage\tquestion\tA\tanswer\n01\t{image}\tWhat?\tNone\t1\n")
     row = {"index": "01", "question": "What?", "A": "None", "answer": "1"}
-    assert read_table(str(path)) == [row]
-    assert read_table(path.as_uri()) == [row]
+    assert read_table(path) == [row]
 
 
 def test_a_csv_file_is_separated_by_commas(tmp_path):
     path = table(tmp_path, 'index,question,answer\n1,"What, then?",A\n', "items.csv")
-    assert read_table(str(path)) == [{"index": "1", "question": "What, then?", "answer": "A"}]
-
-
-def test_a_space_in_a_file_uri_is_read(tmp_path):
-    path = table(tmp_path, "index\tquestion\tanswer\n1\tq\tA\n", "my items.tsv")
-    assert "%20" in path.as_uri()
-    assert len(read_table(path.as_uri())) == 1
+    assert read_table(path) == [{"index": "1", "question": "What, then?", "answer": "A"}]
 
 
 def test_missing_columns_are_named_with_those_seen(tmp_path):
     path = table(tmp_path, "index\tquestion\tA\n1\tq\tx\n")
     with pytest.raises(InvalidArgument, match=r"no column answer.*index, question, A") as caught:
-        read_table(str(path))
+        read_table(path)
     assert "answer" in caught.value.remedy
 
 
 def test_a_repeated_index_is_named(tmp_path):
     path = table(tmp_path, "index\tquestion\tanswer\n5\tq\tA\n6\tq\tA\n5 \tq\tA\n")
     with pytest.raises(InvalidArgument, match="more than once: 5"):
-        read_table(str(path))
+        read_table(path)
 
 
 @pytest.mark.parametrize("content", ["", b"\xff\xfe\x00\x01", 'index\tquestion\tanswer\n1\t"open\tA\n'])
 def test_what_is_no_table_is_invalid(tmp_path, content):
     with pytest.raises(InvalidArgument):
-        read_table(str(table(tmp_path, content)))
+        read_table(table(tmp_path, content))
 
 
 def test_a_missing_table_is_not_found(tmp_path):
     with pytest.raises(NotFound):
-        read_table(str(tmp_path / "absent.tsv"))
+        read_table(tmp_path / "absent.tsv")
 
 
 def test_an_impossible_path_is_not_found(tmp_path):
     for name in ("x" * 5000, "a\0b"):
         with pytest.raises(NotFound):
-            read_table(str(tmp_path / name))
+            read_table(tmp_path / name)
 
 
 def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_path):
     path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\ta\tb\tA\t\n2\tq\ta\tb\tB\t\n")
     with pytest.raises(InvalidArgument, match="more fields than the header"):
-        read_table(str(path))
+        read_table(path)

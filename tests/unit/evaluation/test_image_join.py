@@ -1,15 +1,20 @@
 from services.evaluation.domain.image_join import join_images, shared_prefix
+from shared.rows.images import Image, Input
+from tests.support.rows import build, image_id, image_uri
 
 ROW = {"question": "Is it sharp?", "A": "Yes", "B": "No", "answer": "B"}
 
 
-def image(image_id):
-    return {"image_id": image_id, "image_uri": f"sha256:{image_id}", "modality": "ct", "source_id": "s"}
+def image(name):
+    return build(Image, image_id=image_id(name), image_uri=image_uri(name))
 
 
-def report(name, image_id="", status="stored", reason="", remedy=""):
-    known = {"name": name, "image_id": image_id, "status": status, "reason": reason, "remedy": remedy}
-    return {**known, "image_path": name if name.endswith(".png") else ""}
+def report(name, image="", status="stored", reason="", remedy="", path=None):
+    path = path or (name if name.endswith(".png") else "")
+    known = image_id(image) if image else ""
+    return build(
+        Input, name=name, image_path=path, image_id=known, status=status, reason=reason, remedy=remedy
+    )
 
 
 def test_rows_find_their_images_by_index_and_come_out_sorted():
@@ -17,22 +22,22 @@ def test_rows_find_their_images_by_index_and_come_out_sorted():
     items, rejections = join_images(
         rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev"
     )
-    assert [(item.item_id, item.image_id) for item in items] == [("1", "aa"), ("2", "aa")]
+    assert [(item.item_id, item.image_id) for item in items] == [("1", image_id("aa")), ("2", image_id("aa"))]
     assert rejections == []
 
 
 def test_rows_find_their_images_by_path_below_the_ingested_folder():
     rows = [{**ROW, "index": "1", "image_path": "./data/dev/a.png"}]
     items, _ = join_images(rows, [image("aa")], [report("a.png", "aa")], "dev")
-    assert [item.image_id for item in items] == ["aa"]
+    assert [item.image_id for item in items] == [image_id("aa")]
 
 
 def test_an_index_never_stands_for_a_path():
     """The manifest of a pool and the questions about it both count from 0, of different things."""
     rows = [{**ROW, "index": "0", "image_path": "b.png"}]
-    manifest = [{**report("0", "aa"), "image_path": "a.png"}, {**report("1", "bb"), "image_path": "b.png"}]
+    manifest = [report("0", "aa", path="a.png"), report("1", "bb", path="b.png")]
     items, _ = join_images(rows, [image("aa"), image("bb")], manifest, "pool")
-    assert [item.image_id for item in items] == ["bb"]
+    assert [item.image_id for item in items] == [image_id("bb")]
 
 
 def test_one_folder_is_never_taken_for_another():

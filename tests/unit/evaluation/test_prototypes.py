@@ -4,34 +4,55 @@ import pytest
 from services.evaluation.domain.clustering import Clustering, cluster_failures
 from services.evaluation.domain.prototypes import prototypes
 from shared.errors import InvalidArgument
+from shared.rows.benchmark import Item
+from tests.support.rows import build, image_id
+
+
+def failed(item_id, image, modality="ct", attribute=""):
+    """An item with one capability, or with two."""
+    return build(
+        Item,
+        item_id=item_id,
+        image_id=image_id(image),
+        modality=modality,
+        attribute=attribute,
+        question_type="",
+        severity="",
+        scope="",
+    )
 
 
 def test_prototype_has_the_visual_centroid_members_images_and_profile():
     visual = np.array([[3.0, 0.0], [0.0, 2.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
-    found = prototypes(
-        Clustering(np.array([0, 0, 0, 1, 1]), 2, {}),
-        visual,
-        ["e", "d", "c", "b", "a"],
-        ["i1", "i2", "i1", "i3", "i3"],
-        [["m:x", "q:a"], ["m:x"], ["m:y", "q:a"], ["m:y"], ["m:y"]],
-    )
-    assert [p.prototype_id for p in found] == ["p000", "p001"]
-    assert (found[0].members, found[0].image_ids) == (("c", "d", "e"), ("i1", "i2"))
-    assert found[0].profile == pytest.approx({"m:x": 2 / 3, "m:y": 1 / 3, "q:a": 2 / 3})
-    np.testing.assert_allclose(found[0].visual, np.array([2, 1]) / np.sqrt(5), rtol=1e-6)
-    assert found[1].profile == {"m:y": 1.0}
+    items = [
+        failed("e", "i1", "ct", "blur"),
+        failed("d", "i2", "ct"),
+        failed("c", "i1", "mri", "blur"),
+        failed("b", "i3", "mri"),
+        failed("a", "i3", "mri"),
+    ]
+    (first, second), centroids = prototypes(Clustering(np.array([0, 0, 0, 1, 1]), 2, {}), visual, items)
+    assert (first.prototype_id, second.prototype_id) == ("p000", "p001")
+    assert (first.members, first.size) == (("c", "d", "e"), 3)
+    assert first.image_ids == tuple(sorted((image_id("i1"), image_id("i2"))))
+    profile = {"modality:ct": 2 / 3, "modality:mri": 1 / 3, "attribute:blur": 2 / 3}
+    assert first.profile == pytest.approx(profile)
+    assert second.profile == {"modality:mri": 1.0}
+    np.testing.assert_allclose(centroids[0], np.array([2, 1]) / np.sqrt(5), rtol=1e-6)
 
 
 def test_visual_vectors_that_cancel_out_leave_the_first_members():
     visual = np.array([[1.0, 0.0], [-1.0, 0.0]])
-    (only,) = prototypes(Clustering(np.array([0, 0]), 1, {}), visual, ["a", "b"], ["i", "j"], [[], []])
-    assert only.visual.tolist() == [1, 0]
+    items = [failed("a", "i"), failed("b", "j")]
+    _, centroids = prototypes(Clustering(np.array([0, 0]), 1, {}), visual, items)
+    assert centroids.tolist() == [[1, 0]]
 
 
 def test_no_clusters_have_no_prototypes():
-    assert prototypes(cluster_failures(np.zeros((0, 4))), np.zeros((0, 4)), [], [], []) == ()
+    found, centroids = prototypes(cluster_failures(np.zeros((0, 4))), np.zeros((0, 4)), [])
+    assert (found, centroids.shape) == ([], (0, 4))
 
 
 def test_prototypes_need_one_vector_a_failure():
     with pytest.raises(InvalidArgument):
-        prototypes(Clustering(np.array([0]), 1, {}), np.zeros((0, 2)), ["a"], ["i"], [[]])
+        prototypes(Clustering(np.array([0]), 1, {}), np.zeros((0, 2)), [failed("a", "i")])

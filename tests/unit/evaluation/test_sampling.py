@@ -6,6 +6,11 @@ from services.evaluation.domain.sampling import keyed_gumbel
 from shared.errors import InvalidArgument
 
 
+def sample_token(logits, noise, temperature=1.0):
+    """The Gumbel-max rule that the models draw by."""
+    return int(np.argmax(logits / temperature + noise))
+
+
 def test_noise_is_a_function_of_its_key_alone():
     first = keyed_gumbel(7, "item-1", 0, 3, 50)
     for other in (

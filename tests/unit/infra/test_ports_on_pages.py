@@ -1,6 +1,7 @@
 """Every page names the ports that the code uses: of one machine those of `make up`, of an image those that it exposes."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "services/*/README.md", "charts/*/README.md")
     for path in ROOT.glob(pattern)
 )
-_SERVERS = Servers("", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other")
+_SERVERS = Servers(
+    "127.0.0.1:9092", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other"
+)
 _NAMED = (
     r"^\| (?P<service>[a-z]+) \| (?P<port>\d{5}) \|",
     r"MEDQ_(?P<service>[A-Z]+)_LISTEN=127\.0\.0\.1:(?P<port>\d+)",
@@ -23,9 +26,10 @@ _NAMED = (
 )
 
 
+@cache
 def ports(**replicas: int) -> dict[str, int]:
     """Name of each process of one machine to the port of its calls."""
-    deployment = Deployment(Path("medq-up"), "up", _SERVERS, FIRST_PORT, replicas)
+    deployment = Deployment(Path("up"), "mine", _SERVERS, FIRST_PORT, replicas)
     return {one.name: int(one.address.rsplit(":", 1)[1]) for one in deployment.processes()}
 
 

@@ -6,25 +6,22 @@ import pytest
 
 from services.oracle.domain.annotation import (
     AUDIT,
-    EXPERT,
-    REFERENCE,
     REVIEW,
-    SELF,
     Signals,
     cold_start_signals,
     decision_row,
     make_task,
-    question_digest,
     routed_signals,
 )
-from services.oracle.domain.questions import QuestionTemplate
+from services.oracle.domain.questions import QuestionTemplate, question_digest
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
 from services.oracle.domain.summary import summarise
+from shared.rows.annotation import Unanswered
+from shared.rows.selection import Sample
+from tests.support.rows import build
 
 TEMPLATE = QuestionTemplate("What is wrong?", {"A": "Noise", "B": "Blur"}, "what", "", "general", "ct")
-SAMPLE = {
-    "sample_id": "s", "image_id": "i", "image_uri": "sha256:i", "modality": "ct", "source_id": "p",
-    "capability": "modality:ct", "prototype_id": "p0",
-}  # fmt: skip
+SAMPLE = build(Sample)
 TASK = make_task("arm", 1, SAMPLE, TEMPLATE)
 
 
@@ -61,9 +58,9 @@ def test_a_later_round_routes_by_the_paper_and_takes_an_unreadable_answer_for_un
 )
 def test_a_decision_adopts_what_its_route_says(route, review, expected):
     row = decision_row(TASK, Signals("A", "B", 0.1, 0.0, route), review, is_simulated=True)
-    assert (row["route"], row["answer"], row["expert_action"]) == expected
-    assert row["audited_route"] == (route if expected[0] == AUDIT else "")
-    assert row["simulated"] is True
+    assert (row.route, row.answer, row.expert_action) == expected
+    assert row.audited_route == (route if expected[0] == AUDIT else "")
+    assert row.simulated is True
 
 
 def test_the_question_about_an_image_is_named_alike_in_every_arm_and_round():
@@ -77,6 +74,10 @@ def test_other_options_make_another_question():
     assert question_digest("q", {"A": "x", "B": "y"}) != question_digest("q", {"A": "y", "B": "x"})
 
 
+def summary(decided, unanswered):
+    return summarise(decided, unanswered, account={}, stopped={}, policy={}, is_simulated=True)
+
+
 def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     def rows(n, route, review):
         signals = replace(cold_start_signals("A"), route=route, self_answer="A")
@@ -86,15 +87,16 @@ def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
         *rows(4, SELF, None), *rows(3, SELF, ("accept", "A")), *rows(1, REFERENCE, ("edit", "B")),
         *rows(2, EXPERT, ("reject", None)),
     ]  # fmt: skip
-    found = summarise(decided, {"why": 2})
-    assert found["routes"] == {"audit": 4, "expert": 2, "self": 4}
-    assert found["expert_actions"] == {"accept": 3, "edit": 1, "reject": 2}
-    assert (found["n_decided"], found["n_decisions"], found["review_share"]) == (10, 8, 0.6)
-    error = found["residual_error"]
-    assert (error["value"], error["n"], error["n_wrong"], error["population"]) == (0.25, 4, 1, 4)
+    found = summary(decided, [build(Unanswered, reason="why")] * 2)
+    assert found.routes == {"audit": 4, "expert": 2, "self": 4}
+    assert found.expert_actions == {"accept": 3, "edit": 1, "reject": 2}
+    assert (found.n_decided, found.n_decisions, found.review_share) == (10, 8, 0.6)
+    error = found.residual_error
+    assert found.unanswered == {"why": 2}
+    assert (error.value, error.n, error.n_wrong, error.population) == (0.25, 4, 1, 4)
 
 
 def test_no_decision_has_no_shares():
-    found = summarise([], {})
-    assert found["review_share"] is None
-    assert found["residual_error"]["value"] is None
+    found = summary([], [])
+    assert found.review_share is None
+    assert found.residual_error.value is None

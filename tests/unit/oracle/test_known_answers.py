@@ -5,16 +5,24 @@ from scipy import stats
 
 from services.oracle.adapters.simulated_expert import FROM_SCRATCH_SECONDS, REVIEW_SECONDS, SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
-from services.oracle.domain.known_answers import KnownAnswer, KnownAnswers, erring_letter
-from services.oracle.ports import Question
+from services.oracle.domain.known_answers import KnownAnswers, erring_letter
+from shared.rows.annotation import KnownAnswer, Question
+from tests.support.rows import build
 
 IMAGE = "0" * 64
 OPTIONS = {"A": "Noise", "B": "Blur", "C": "Nothing"}
-KNOWN = KnownAnswers([KnownAnswer(IMAGE, "What is wrong?", "Blur")])
 
 
-def question(options=OPTIONS, text="What is wrong?", image=IMAGE, key="k"):
-    return Question(key, f"sha256:{image}", text, options)
+def known_answers(question, *texts):
+    rows = [build(KnownAnswer, image_id=IMAGE, question=question, answer_text=text) for text in texts]
+    return KnownAnswers(rows)
+
+
+KNOWN = known_answers("What is wrong?", "Blur")
+
+
+def question(options=OPTIONS, text="What is wrong?", key="k"):
+    return build(Question, question_id=key, image_uri=f"sha256:{IMAGE}", question=text, options=options)
 
 
 def test_the_letter_follows_the_text_when_options_are_shuffled():
@@ -29,7 +37,7 @@ def test_an_unknown_image_question_or_option_has_no_letter():
 
 
 def test_two_right_options_name_none():
-    known = KnownAnswers([KnownAnswer(IMAGE, "q", text) for text in ("Noise", "Blur")])
+    known = known_answers("q", "Noise", "Blur")
     assert known.letter(IMAGE, "q", OPTIONS) is None
 
 

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
-from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule
+from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from shared.errors import InvalidArgument
+from shared.rows.benchmark import Item
+from tests.support.rows import build
 
 ATTRIBUTES = ("motion", "noise", "")
 TEMPLATES = [
@@ -65,3 +67,15 @@ def test_a_negative_number_of_questions_is_refused():
         capability_driven(TEMPLATES, "", -1, rng())
     with pytest.raises(InvalidArgument):
         seed_rule(TEMPLATES, -1, rng())
+
+
+def test_a_template_of_several_items_is_one_question_with_each_of_its_labellings_once():
+    rows = [
+        build(Item, item_id=str(number), attribute=attribute, answer=answer)
+        for number, (attribute, answer) in enumerate([("noise", "A"), ("motion", "B"), ("noise", "C")])
+    ]
+    rows.append(build(Item, item_id="9", question="Another?"))
+    found = templates_by(lambda row: row.modality, rows)
+    assert found == templates_by(lambda row: row.modality, rows[::-1])
+    (_, labellings) = found["ct"]
+    assert [template.attribute for template in labellings] == ["motion", "noise"]

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.oracle.domain.routing import (
-    Route,
+    EXPERT,
+    REFERENCE,
+    SELF,
     agreement_choice,
     agreement_description,
     quality_level,
@@ -40,26 +42,26 @@ def test_what_is_no_sequence_of_log_probabilities_is_refused(logprobs):
 @given(entropies, share, entropies, share)
 def test_routing_is_the_rule_of_the_paper(entropy, agreement, tau_entropy, tau_agreement):
     taken = route(entropy, agreement, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
-    assert (taken is Route.REFERENCE) == (entropy >= tau_entropy)
-    assert (taken is Route.EXPERT) == (entropy < tau_entropy and agreement < tau_agreement)
-    assert (taken is Route.SELF) == (entropy < tau_entropy and agreement >= tau_agreement)
+    assert (taken == REFERENCE) == (entropy >= tau_entropy)
+    assert (taken == EXPERT) == (entropy < tau_entropy and agreement < tau_agreement)
+    assert (taken == SELF) == (entropy < tau_entropy and agreement >= tau_agreement)
 
 
 @given(entropies, share)
 def test_an_entropy_at_the_threshold_is_uncertain(entropy, agreement):
-    assert route(entropy, agreement, tau_entropy=entropy, tau_agreement=0.5) is Route.REFERENCE
+    assert route(entropy, agreement, tau_entropy=entropy, tau_agreement=0.5) == REFERENCE
 
 
 @given(share)
 def test_an_agreement_at_the_threshold_is_consistent(agreement):
-    assert route(0.1, agreement, tau_entropy=0.2, tau_agreement=agreement) is Route.SELF
+    assert route(0.1, agreement, tau_entropy=0.2, tau_agreement=agreement) == SELF
 
 
 def test_thresholds_at_zero_and_infinity_switch_paths_off():
-    assert route(0.0, 1.0, tau_entropy=0.0, tau_agreement=0.5) is Route.REFERENCE
-    assert route(9.9, 1.0, tau_entropy=math.inf, tau_agreement=0.5) is Route.SELF
-    assert route(math.inf, 1.0, tau_entropy=math.inf, tau_agreement=0.5) is Route.REFERENCE
-    assert route(0.0, 0.0, tau_entropy=1.0, tau_agreement=0.0) is Route.SELF
+    assert route(0.0, 1.0, tau_entropy=0.0, tau_agreement=0.5) == REFERENCE
+    assert route(9.9, 1.0, tau_entropy=math.inf, tau_agreement=0.5) == SELF
+    assert route(math.inf, 1.0, tau_entropy=math.inf, tau_agreement=0.5) == REFERENCE
+    assert route(0.0, 0.0, tau_entropy=1.0, tau_agreement=0.0) == SELF
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ import pytest
 
 from services.oracle.store import METADATA, OUTBOX, OracleStore
 from shared.events.bus import Event
+from shared.rows.annotation import Decision
+from tests.support.rows import build
 
 
 @pytest.fixture
@@ -24,16 +26,20 @@ def event():
     )
 
 
+def decision(decision_id, answer):
+    return build(Decision, decision_id=decision_id, answer=answer)
+
+
 def test_a_decision_is_appended_with_its_events_once_and_never_overwritten(engine):
     store = OracleStore(engine)
-    assert store.append_decision("op", "d2", {"answer": "A"}, [event()])
-    assert not store.append_decision("op", "d2", {"answer": "B"}, [event()])
-    store.append_decision("op", "d1", {"answer": "C"}, [])
-    store.append_decision("other", "d2", {"answer": "D"}, [])
-    assert store.decisions("op") == [{"answer": "C"}, {"answer": "A"}]
+    assert store.append_decision("op", decision("d2", "A"), [event()])
+    assert not store.append_decision("op", decision("d2", "B"), [event()])
+    store.append_decision("op", decision("d1", "C"), [])
+    store.append_decision("other", decision("d2", "D"), [])
+    assert store.decisions("op") == [decision("d1", "C"), decision("d2", "A")]
     assert OUTBOX.waiting(engine) == 1
 
 
 def test_a_decision_survives_the_process(engine):
-    OracleStore(engine).append_decision("op", "d", {"answer": "A"}, [])
-    assert OracleStore(engine).decisions("op") == [{"answer": "A"}]
+    OracleStore(engine).append_decision("op", decision("d", "A"), [])
+    assert OracleStore(engine).decisions("op") == [decision("d", "A")]

@@ -1,4 +1,3 @@
-import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -6,21 +5,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import DataLoss, InvalidArgument, NotFound
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from shared.objects.dataset import (
     FileEntry,
+    iterate_rows,
     materialize,
+    publish,
     read_array,
     read_manifest,
+    read_object,
     read_rows,
     write_dataset,
-    write_rows,
 )
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import digest_of
+from shared.rows.encoding import to_json
+from shared.rows.failures import ClusteringRow
+from shared.rows.images import Image, Input
+from tests.support.rows import build
 
-ROWS = [{"b": 1, "a": "line\u2028separator é"}, {"a": None}]
-ONE = {"sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1, "rows": None}
+ROWS = [build(Image, licence="line\u2028separator é"), build(Image, image_id="f" * 64, window=None)]
 VECTORS = np.arange(6, dtype=np.float32).reshape(3, 2)
 
 
@@ -33,7 +37,7 @@ def store(tmp_path: Path) -> FolderObjectStore:
 def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "made"
     (folder / "data").mkdir(parents=True)
-    write_rows(folder / "rows.jsonl", ROWS)
+    (folder / "images.jsonl").write_text("".join(to_json(row) + "\n" for row in ROWS), encoding="utf-8")
     np.save(folder / "vectors.npy", VECTORS)
     (folder / "data" / "card.md").write_bytes(b"card")
     return folder
@@ -52,7 +56,7 @@ def write(store: FolderObjectStore, folder: Path, **changes: Any) -> str:
 def manifest_with(store: FolderObjectStore, **changes: Any) -> str:
     record: dict[str, Any] = {
         "format": "medq-dataset-1",
-        "kind": "k",
+        "kind": "checkpoint",
         "files": {},
         "counts": {},
         "parents": [],
@@ -65,15 +69,15 @@ def test_a_dataset_is_read_as_it_was_written(store: FolderObjectStore, folder: P
     parent = store.put_bytes(b"parent")
     uri = write(store, folder, parents=[parent])
     manifest = read_manifest(store, uri, "image-set")
-    assert manifest.files["data/card.md"] == FileEntry(digest_of(store.put_bytes(b"card")), 4, None)
+    assert manifest.files["data/card.md"] == FileEntry(sha256=digest_of(store.put_bytes(b"card")), bytes=4)
     assert {name: entry.rows for name, entry in manifest.files.items()} == {
         "data/card.md": None,
-        "rows.jsonl": 2,
+        "images.jsonl": 2,
         "vectors.npy": 3,
     }
     assert (manifest.counts, manifest.parents, manifest.seed) == ({"rows": 2}, (parent,), 7)
     assert manifest.configuration == {"tau": 0.75}
-    assert read_rows(store, uri, "rows.jsonl") == ROWS
+    assert read_rows(store, uri, Image) == ROWS
     np.testing.assert_array_equal(read_array(store, uri, "vectors.npy"), VECTORS)
 
 
@@ -82,20 +86,9 @@ def test_the_same_content_has_the_same_uri_wherever_it_was_made(
 ) -> None:
     uri = write(store, folder)
     moved = folder.rename(tmp_path / "elsewhere")
-    (moved / "rows.jsonl").touch()
+    (moved / "images.jsonl").touch()
     assert write(store, moved) == uri
     assert write(store, moved, seed=8) != uri
-
-
-def test_rows_are_lines_with_sorted_keys(folder: Path) -> None:
-    lines = (folder / "rows.jsonl").read_bytes().split(b"\n")
-    assert lines == ['{"a": "line\u2028separator é", "b": 1}'.encode(), b'{"a": null}', b""]
-
-
-@pytest.mark.parametrize("row", [{"a": float("nan")}, {"a": np.float32(1)}, {"a": b"bytes"}])
-def test_rows_that_are_not_json_are_invalid(tmp_path: Path, row: dict[str, object]) -> None:
-    with pytest.raises(InvalidArgument, match="not JSON"):
-        write_rows(tmp_path / "rows.jsonl", [row])
 
 
 def test_another_kind_is_refused(store: FolderObjectStore, folder: Path) -> None:
@@ -142,10 +135,10 @@ def test_a_materialized_dataset_is_whole_and_used_again(
     uri = write(store, folder)
     local = materialize(store, uri, tmp_path / "cache")
     found = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
-    assert found == ["data/card.md", "rows.jsonl", "vectors.npy"]
-    inode = (local / "rows.jsonl").stat().st_ino
+    assert found == ["data/card.md", "images.jsonl", "vectors.npy"]
+    inode = (local / "images.jsonl").stat().st_ino
     assert materialize(store, uri, tmp_path / "cache") == local
-    assert (local / "rows.jsonl").stat().st_ino == inode
+    assert (local / "images.jsonl").stat().st_ino == inode
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [digest_of(uri)]
 
 
@@ -166,14 +159,14 @@ def test_a_damaged_file_fails_the_read_and_leaves_no_folder(
 
 def test_a_changed_cached_file_is_noticed(store: FolderObjectStore, folder: Path, tmp_path: Path) -> None:
     uri = write(store, folder)
-    (materialize(store, uri, tmp_path / "cache") / "rows.jsonl").unlink()
+    (materialize(store, uri, tmp_path / "cache") / "images.jsonl").unlink()
     with pytest.raises(DataLoss, match="cached file"):
         materialize(store, uri, tmp_path / "cache")
 
 
 def test_a_file_that_the_dataset_lacks_is_not_found(store: FolderObjectStore, folder: Path) -> None:
-    with pytest.raises(NotFound, match=r"images\.jsonl"):
-        read_rows(store, write(store, folder), "images.jsonl")
+    with pytest.raises(NotFound, match=r"report\.jsonl"):
+        read_rows(store, write(store, folder), Input)
 
 
 def test_arrays_of_objects_and_other_files_are_no_arrays(store: FolderObjectStore, folder: Path) -> None:
@@ -184,8 +177,6 @@ def test_arrays_of_objects_and_other_files_are_no_arrays(store: FolderObjectStor
     uri = write(store, folder)
     with pytest.raises(InvalidArgument, match="plain numbers"):
         read_array(store, uri, "data/card.md")
-    with pytest.raises(InvalidArgument, match="JSON lines"):
-        read_rows(store, uri, "vectors.npy")
 
 
 def test_an_array_without_rows_is_an_array(store: FolderObjectStore, folder: Path) -> None:
@@ -193,3 +184,56 @@ def test_an_array_without_rows_is_an_array(store: FolderObjectStore, folder: Pat
     uri = write(store, folder)
     assert read_manifest(store, uri).files["vectors.npy"].rows == 0
     assert read_array(store, uri, "vectors.npy").shape == (0, 2)
+
+
+def test_values_become_a_dataset_and_come_back(store: FolderObjectStore) -> None:
+    clustering = build(ClusteringRow)
+    files = {"clustering.json": clustering, "prototypes.npy": VECTORS, "failures.jsonl": iter(())}
+    uri = publish(store, "failures", files, counts={}, parents=[], configuration={})
+    assert read_object(store, uri, ClusteringRow) == clustering
+    np.testing.assert_array_equal(read_array(store, uri, "prototypes.npy"), VECTORS)
+    assert publish(store, "failures", files, counts={}, parents=[], configuration={}) == uri
+
+
+def test_rows_of_another_file_are_not_published(store: FolderObjectStore) -> None:
+    with pytest.raises(InvalidArgument, match="not Input"):
+        publish(store, "image-set", {"images.jsonl": [build(Input)]}, counts={}, parents=[], configuration={})
+
+
+def test_a_kind_that_nobody_described_is_refused(store: FolderObjectStore, folder: Path) -> None:
+    with pytest.raises(InvalidArgument, match="no such dataset kind"):
+        write_dataset(store, "holidays", folder, counts={}, parents=[], configuration={}, seed=0)
+
+
+def test_rows_are_of_their_own_kind_alone(store: FolderObjectStore, folder: Path) -> None:
+    with pytest.raises(InvalidArgument, match="'failures' is needed, this one is 'image-set'"):
+        read_object(store, write(store, folder), ClusteringRow)
+
+
+def test_a_manifest_carries_the_version_of_its_rows(store: FolderObjectStore, folder: Path) -> None:
+    uri = write(store, folder)
+    assert json.loads(store.read_bytes(uri))["schema_version"] == 1
+    record = json.loads(store.read_bytes(uri))
+    del record["schema_version"]  # as it was before versions
+    assert read_manifest(store, store.put_bytes(json.dumps(record).encode())).schema_version == 1
+
+
+def test_rows_of_a_later_version_are_refused_with_the_way_out(store: FolderObjectStore, folder: Path) -> None:
+    record = json.loads(store.read_bytes(write(store, folder)))
+    later = record | {"schema_version": 2, "what_comes_with_it": True}
+    uri = store.put_bytes(json.dumps(later).encode())
+    with pytest.raises(
+        FailedPrecondition, match="image-set version 2; this release reads up to version 1"
+    ) as e:
+        list(iterate_rows(store, uri, Image))
+    assert "Update" in e.value.remedy
+
+
+def test_a_row_that_does_not_fit_is_named_by_line_and_field_and_not_quoted(
+    store: FolderObjectStore, folder: Path
+) -> None:
+    broken = to_json(ROWS[0]).replace('"pool"', '"Jane Doe"')
+    (folder / "images.jsonl").write_text(f"{to_json(ROWS[0])}\n{broken}\n", encoding="utf-8")
+    with pytest.raises(InvalidArgument, match=r"Line 2 of images\.jsonl .*split") as caught:
+        read_rows(store, write(store, folder), Image)
+    assert "Jane" not in str(caught.value)

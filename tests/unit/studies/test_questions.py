@@ -85,9 +85,9 @@ def test_only_the_allowed_names_are_asked_about() -> None:
 
 
 def test_too_few_wrong_options_are_refused() -> None:
-    with pytest.raises(InvalidArgument, match="too few options"):
+    with pytest.raises(InvalidArgument, match="Too few options"):
         ask_what(Finding("ct", "noise", "mild"), {"rings"}, np.random.default_rng(0))
-    with pytest.raises(InvalidArgument, match="nothing to ask"):
+    with pytest.raises(InvalidArgument, match="Nothing to ask"):
         ask_yes_no(Finding("ct", "noise", "mild"), False, {"noise"}, np.random.default_rng(0))
 
 

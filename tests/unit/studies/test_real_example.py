@@ -159,7 +159,7 @@ def test_a_folder_without_images_or_with_unreadable_ones_is_refused(tmp_path: Pa
     with pytest.raises(InvalidArgument, match="modality"):
         folder_sources(tmp_path, "pet")
     (tmp_path / "text.png").write_text("no image")
-    with pytest.raises(InvalidArgument, match="no usable image"):
+    with pytest.raises(InvalidArgument, match="No usable image"):
         write_example(tmp_path / "out", folder_sources(tmp_path, "mri"))
 
 

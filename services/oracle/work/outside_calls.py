@@ -1,8 +1,7 @@
 """Outside calls with their accounts: reserve, call, store the outcome, settle. Knows neither oracle nor expert.
 
-A killed process leaves at most `max_in_flight` calls that were reserved and perhaps made, and whose outcome is not
-stored; they are made again under the same keys, and the ledger shows the first attempt as `unknown`. What is stored is
-never asked again.
+A killed process leaves at most `max_in_flight` calls that were reserved and perhaps made, and whose outcome is not stored;
+they are made again under the same keys, and the ledger shows the first attempt as `unknown`. No stored call is made again.
 """
 
 from __future__ import annotations
@@ -11,11 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import grpc
 from prometheus_client import Counter
 
-from services.oracle.ports import Ledger, LedgerEntry, Outcome, Spending
+from medq.controller.v1.controller_pb2 import Cost, ReserveCostsRequest, SettleCostsRequest
+from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from services.oracle.ports import Outcome, Spending
 from services.oracle.store import OracleStore
 from shared.errors import BudgetExhausted
+from shared.status import from_rpc_error
 
 _CALLS = Counter("medq_oracle_calls_total", "Calls to the oracle and to experts that came back.", ["kind"])
 #: Most entries of one call to the ledger.
@@ -65,10 +68,10 @@ class OutsideCalls:
 
     Args:
         store: Keeps the outcomes.
-        ledger: Keeps the accounts.
+        ledger: The controller, which keeps the accounts.
     """
 
-    def __init__(self, store: OracleStore, ledger: Ledger) -> None:
+    def __init__(self, store: OracleStore, ledger: ControllerServiceStub) -> None:
         self._store = store
         self._ledger = ledger
 
@@ -108,8 +111,13 @@ class OutsideCalls:
         return CallResults(outcomes, "")
 
     def _reserve(self, book: CallBook, calls: Sequence[OutsideCall]) -> None:
-        if book.run_id:
-            self._ledger.reserve(book.run_id, [_entry(book, call.key, call.estimate) for call in calls])
+        if not book.run_id:
+            return
+        costs = [_cost(book, call.key, call.estimate) for call in calls]
+        try:
+            self._ledger.ReserveCosts(ReserveCostsRequest(run_id=book.run_id, costs=costs))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
 
     def _settle(self, book: CallBook, outcomes: Mapping[str, Outcome]) -> None:
         if not book.run_id:
@@ -117,13 +125,20 @@ class OutsideCalls:
         keys = sorted(outcomes)
         for start in range(0, len(keys), _LEDGER_BATCH):
             batch = keys[start : start + _LEDGER_BATCH]
-            entries = [_entry(book, key, outcomes[key].spending) for key in batch]
-            self._ledger.settle(book.run_id, entries)
+            costs = [_cost(book, key, outcomes[key].spending) for key in batch]
+            self._ledger.SettleCosts(SettleCostsRequest(run_id=book.run_id, costs=costs))
             self._store.mark_settled(book.work_id, batch)
 
 
-def _entry(book: CallBook, key: str, spending: Spending) -> LedgerEntry:
-    return LedgerEntry(key, book.kind, spending, book.is_simulated)
+def _cost(book: CallBook, key: str, spent: Spending) -> Cost:
+    return Cost(
+        key=key,
+        kind=book.kind,
+        usd=spent.usd,
+        tokens=spent.tokens_in + spent.tokens_out,
+        expert_seconds=spent.expert_seconds,
+        is_simulated=book.is_simulated,
+    )
 
 
 def _make(call: OutsideCall) -> Outcome:

@@ -1,4 +1,4 @@
-"""Lays a model out for a server beside this service: `python -m services.evaluation.fetch_model URI FOLDER`.
+"""Lays a model out for a server beside this service: `python -m services.evaluation.adapters.fetch_model URI FOLDER`.
 
 The object store is that of the evaluation service's settings (`MEDQ_EVALUATION_S3__...`). `FOLDER/current` leads to the model.
 """

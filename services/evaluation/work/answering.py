@@ -13,10 +13,9 @@ from dataclasses import asdict, dataclass, replace
 
 from prometheus_client import Counter
 
-from services.evaluation.adapters.stored_images import read_image
-from services.evaluation.ports import Generation, ModelServer, Prompt, Sampling
+from services.evaluation.ports import Generation, ModelServer, Prompt, ReadImage, Sampling
 from services.evaluation.store import AnswerKey, AnswerStore
-from shared.objects.store import ObjectStore, digest_of
+from shared.objects.store import digest_of
 from shared.operations import OperationContext
 
 _ANSWERS = Counter(
@@ -30,8 +29,8 @@ WHOLE: Shard = (0, 1)
 
 
 @dataclass(frozen=True)
-class Question:
-    """A question about a stored image.
+class Query:
+    """A question about a stored image, as a model is asked.
 
     Attributes:
         item_id: Unique among the questions asked together.
@@ -44,20 +43,23 @@ class Question:
     text: str
 
 
+Batch = list[tuple[AnswerKey, Query]]
+
+
 class Answering:
     """Answers from the store where they are there, from the model where they are not.
 
     Args:
-        objects: Where images lie.
+        read_image: Gives the pixels of a stored image.
         store: Where answers are kept.
         models: Who answers.
         batch_answers: Answers that are made and stored at a time, at least 1; all runs of a question stay together.
     """
 
     def __init__(
-        self, objects: ObjectStore, store: AnswerStore, models: ModelServer, batch_answers: int
+        self, read_image: ReadImage, store: AnswerStore, models: ModelServer, batch_answers: int
     ) -> None:
-        self._objects = objects
+        self._read_image = read_image
         self._store = store
         self._models = models
         self._batch_answers = batch_answers
@@ -66,18 +68,18 @@ class Answering:
         self,
         context: OperationContext,
         model_uri: str,
-        questions: Sequence[Question],
+        queries: Sequence[Query],
         n_runs: int,
         sampling: Sampling,
         shard: Shard = WHOLE,
     ) -> Answers:
-        """Answer each question `n_runs` times.
+        """Answer each query `n_runs` times.
 
         Args:
             context: Of the operation.
             model_uri: Who answers.
-            questions: What is asked.
-            n_runs: Answers a question.
+            queries: What is asked.
+            n_runs: Answers a query.
             sampling: How answers are drawn.
             shard: (k, n) gives every n-th batch, from the k-th on. The shards together make the very batches of the whole.
 
@@ -89,19 +91,12 @@ class Answering:
         """
         model, way = digest_of(model_uri), sampling_digest(sampling)
         known = self._store.known(model, way)
-        keys = {
-            _key(question, run): question
-            for question in sorted(questions, key=lambda question: question.item_id)
-            for run in range(n_runs)
-        }
-        step = max(1, self._batch_answers // n_runs) * n_runs
-        whole = list(keys)
-        batches = [whole[start : start + step] for start in range(0, len(whole), step)][shard[0] :: shard[1]]
-        mine = [key for batch in batches for key in batch]
+        batches = self._batches(queries, n_runs)[shard[0] :: shard[1]]
+        mine = [key for batch in batches for key, _ in batch]
         answers = {key: known[key] for key in mine if key in known}
-        for part in batches:
+        for whole in batches:
             context.progress(len(answers), len(mine), "answers")
-            batch = [(key, keys[key]) for key in part if key not in known]
+            batch = [(key, query) for key, query in whole if key not in known]
             if not batch:
                 continue
             prompts = self._prompts(batch)
@@ -113,14 +108,16 @@ class Answering:
         context.progress(len(answers), len(mine), "answers")
         return {(key.item_id, key.run): answer for key, answer in answers.items()}
 
-    def _prompts(self, batch: Sequence[tuple[AnswerKey, Question]]) -> list[Prompt]:
-        images = {
-            uri: read_image(self._objects, uri) for uri in {question.image_uri for _, question in batch}
-        }
-        return [
-            Prompt(question.item_id, key.run, images[question.image_uri], question.text)
-            for key, question in batch
-        ]
+    def _batches(self, queries: Sequence[Query], n_runs: int) -> list[Batch]:
+        """Every run of every query in the fixed order, all runs of a query in one batch."""
+        ordered = sorted(queries, key=lambda query: query.item_id)
+        keys = [(_key(query, run), query) for query in ordered for run in range(n_runs)]
+        step = max(1, self._batch_answers // n_runs) * n_runs
+        return [keys[start : start + step] for start in range(0, len(keys), step)]
+
+    def _prompts(self, batch: Batch) -> list[Prompt]:
+        images = {uri: self._read_image(uri) for uri in {query.image_uri for _, query in batch}}
+        return [Prompt(query.item_id, key.run, images[query.image_uri], query.text) for key, query in batch]
 
 
 def sampling_digest(sampling: Sampling) -> str:
@@ -129,6 +126,6 @@ def sampling_digest(sampling: Sampling) -> str:
     return hashlib.sha256(json.dumps(asdict(settled), sort_keys=True).encode()).hexdigest()
 
 
-def _key(question: Question, run: int) -> AnswerKey:
-    prompt_digest = hashlib.sha256(question.text.encode()).hexdigest()
-    return AnswerKey(question.item_id, digest_of(question.image_uri), prompt_digest, run)
+def _key(query: Query, run: int) -> AnswerKey:
+    prompt_digest = hashlib.sha256(query.text.encode()).hexdigest()
+    return AnswerKey(query.item_id, digest_of(query.image_uri), prompt_digest, run)

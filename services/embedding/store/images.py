@@ -10,7 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.embedding.tables import (
+from services.embedding.store.tables import (
     IMAGES,
     INPUTS,
     MEMBERS,
@@ -73,13 +73,11 @@ class Store:
         ingested: Callable[[ImageRow], Event],
         embedded: EmbeddedEvent,
     ) -> None:
-        """Note a batch of inputs, all or nothing, and tell what is new: once an input, however often it is
-        tried.
+        """Note a batch of inputs, all or nothing, and tell what is new: once an input, however often it is tried.
 
         Whatever else writes the same rows takes its locks in the same order: images, members, vectors, each by id.
 
-        An image without a vector is announced as ingested; a new membership of one that has a vector, as
-        embedded.
+        An image without a vector is announced as ingested; a new membership of one that has a vector, as embedded.
         """
         new = {"encoder_id": self._encoder_id, "vector": None, "owner": "", "claimed_until": 0.0}
         with self._engine.begin() as connection:
@@ -87,8 +85,7 @@ class Store:
             insert_new(connection, IMAGES, [asdict(image) for image in ordered])
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
-            told = {image.image_id: ingested(image) for image in ordered if image.image_id in without}
-            OUTBOX.add(connection, *told.values())
+            OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
             insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
             self._announce(connection, self._join(connection, members), embedded)

@@ -1,0 +1,1 @@
+"""What embedding remembers: its tables, and every statement on them."""
