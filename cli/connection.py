@@ -1,4 +1,4 @@
-"""How a command reaches the services: those of `--server`, those of a process that owns the folder, or six in this process."""
+"""How a command reaches the services: those of `--server`, of a process that owns the folder, or of this process."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
     Args:
         out: The output folder; its `state` holds the embedded services' data.
         access: The controller that names the others, and the credentials for all; no server: embedded.
-        may_start: Start the embedded services in this process when nobody owns the folder; else only its runs are told of.
+        may_start: When nobody owns the folder, start the six in this process; else its controller alone, for reading.
 
     Raises:
-        FailedPrecondition: Nothing is to be told of; or the server wants to be called otherwise (TLS, its authority, a
-            certificate), and the message says how.
+        FailedPrecondition: The folder has no runs to read, or the server wants to be called otherwise (TLS, its authority,
+            a certificate); the message says what to do.
     """
     if access.server:
         targets = _endpoints(access.server, access.credentials)

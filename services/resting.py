@@ -1,7 +1,6 @@
-"""The controller of a state folder that no process works on: it tells of the runs and their reports, and goes on with nothing.
+"""The controller of a state folder that no process works on: it shows runs and reports, and goes on with nothing.
 
-The database is opened for reading alone and without the folder's lock, so that a process that takes the folder meanwhile is
-not disturbed.
+The database is opened for reading alone and without the folder's lock: a process that takes the folder meanwhile can.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from cli.connection import connect
 from shared.errors import Unavailable
 
 
-def test_a_server_that_does_not_answer_is_told_of_with_its_address(tmp_path: Path) -> None:
+def test_a_server_that_does_not_answer_is_named_with_its_address(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, so that no one else listens there, and does not listen
         address = f"127.0.0.1:{taken.getsockname()[1]}"
