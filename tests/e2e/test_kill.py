@@ -72,6 +72,12 @@ def test_the_report_is_that_of_a_run_that_nobody_disturbed(chains: Chains, turn:
     assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
 
 
+def test_the_status_of_a_killed_run_is_where_it_was_killed(chains: Chains):
+    status = chains["outside"].result().status
+    assert (status["state"], status["arm"], status["step"]) == ("stopped", ARM, "train")
+    assert "goes on" in status["message"]
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
 def test_decisions_and_costs_are_there_once(
     chains: Chains, calm: Remembered, pool: ProcessPoolExecutor, schedule: str
