@@ -27,6 +27,7 @@ from medq.embedding.v1 import events_pb2
 from shared.objects.dataset import iterate_rows, publish, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import uri_of
+from shared.rows.encoding import lines_of
 from shared.rows.images import Image
 
 #: The fields that a message with nearly the same content has; a bare proto description of a row would have all.
@@ -48,9 +49,8 @@ def rows(n: int) -> Iterator[Image]:
 
 
 def _lines(store: FolderObjectStore, uri: str) -> Iterable[bytes]:
-    path = Path(tempfile.mkdtemp()) / "images.jsonl"
-    store.fetch(uri_of(read_manifest(store, uri).files["images.jsonl"].sha256), path)
-    return path.open("rb")
+    chunks = store.chunks(uri_of(read_manifest(store, uri).files["images.jsonl"].sha256))
+    return filter(None, lines_of(chunks))
 
 
 def _structs(store: FolderObjectStore, uri: str) -> int:
