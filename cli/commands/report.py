@@ -17,7 +17,7 @@ def report(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Show the report of a run: whole when it has ended, as far as it has come before."""
+    """Show the report of a run: whole when it has ended, before that as far as it has come."""
     with shown_errors(is_json):
         if access.server or is_owned(out / STATE) or not (out / "report.json").exists():
             with connect(out, access, may_start=False) as channels:
