@@ -126,9 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         store = FolderObjectStore(Path(name))
         began = time.perf_counter()
-        uri = publish(
-            store, "image-set", {"images.jsonl": rows(asked.rows)}, counts={}, parents=[], configuration={}
-        )
+        uri = publish(store, "image-set", {"images.jsonl": rows(asked.rows)}, counts={}, parents=[], configuration={})
         sys.stdout.write(f"{asked.rows:,} rows written in {time.perf_counter() - began:.1f} s\n")
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.rows", "--way", way, "--store", name, "--uri", uri]

@@ -33,9 +33,7 @@ class Access(BaseSettings):
     server: Server = ""
     tls_ca: Annotated[
         Path | None,
-        _secured(
-            "Authority that signed the servers' certificates (PEM); TLS is spoken then. Else MEDQ_SERVER_TLS_CA."
-        ),
+        _secured("Authority that signed the servers' certificates (PEM); TLS is spoken then. Else MEDQ_SERVER_TLS_CA."),
     ] = None
     tls_cert: Annotated[
         Path | None,

@@ -21,7 +21,5 @@ Server = Annotated[
         help="HOST:PORT of a controller; it names the other services. Without it the six services run in this process."
     ),
 ]
-Json = Annotated[
-    bool, typer.Option("--json", help="Write the result as JSON to standard output, nothing else.")
-]
+Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON to standard output, nothing else.")]
 RunId = Annotated[str, typer.Option(help="Name of the run.")]

@@ -37,15 +37,11 @@ EVENTS_HANDLED = Counter(
     ["group", "type", "outcome"],
 )
 #: Events that went to `<topic>.dlq`.
-EVENTS_DEAD_LETTERED = Counter(
-    "medq_events_dead_lettered_total", "Events that a group gave up.", ["group", "type"]
-)
+EVENTS_DEAD_LETTERED = Counter("medq_events_dead_lettered_total", "Events that a group gave up.", ["group", "type"])
 #: Events that a group has yet to handle.
 EVENTS_LAG = Gauge("medq_events_lag_events", "Events that a group has not yet handled.", ["group"])
 #: Events in the outbox of this service.
-OUTBOX_WAITING = Gauge(
-    "medq_outbox_waiting_events", "Events that are committed and not yet published.", ["service"]
-)
+OUTBOX_WAITING = Gauge("medq_outbox_waiting_events", "Events that are committed and not yet published.", ["service"])
 
 
 def serve_metrics(port: int, host: str = "0.0.0.0") -> None:

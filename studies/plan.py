@@ -78,9 +78,7 @@ class StudyPlan:
         for name in ("rare_ratio", "weak_ratio", "clean_ratio"):
             if not 0.0 <= getattr(self, name) <= 1.0 - self.clean_ratio * (name != "clean_ratio"):
                 remedy = "a left-out and the clean part together are at most 1"
-                raise InvalidArgument(
-                    "A part of a whole.", field=name, value=getattr(self, name), remedy=remedy
-                )
+                raise InvalidArgument("A part of a whole.", field=name, value=getattr(self, name), remedy=remedy)
         self._check_left_out()
 
     @property

@@ -24,9 +24,7 @@ from shared.rpc.channels import Channels
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="A Hugging Face checkpoint folder.")
-    ],
+    model: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A Hugging Face checkpoint folder.")],
     items: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A MedQ-Bench TSV.")],
     out: Out,
     *,
@@ -96,9 +94,7 @@ def _show(out: Path, is_json: bool) -> None:
         for axis, groups in _axes(perception).items():
             rows += [(axis, name, score_text(score), score.n) for name, score in sorted(groups.items())]
         print_table("Accuracy [95 % interval by source]", ("axis", "value", "accuracy", "n"), rows)
-        console.print(
-            f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}"
-        )
+        console.print(f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}")
     if perception.overall.unscored:
         raise typer.Exit(PARTIAL)
 

@@ -20,9 +20,7 @@ def token(
         list[Role],
         typer.Option(help="What they may do; several are possible."),
     ],
-    token_file: Annotated[
-        Path, typer.Option(dir_okay=False, help="New file for the token, readable by you alone.")
-    ],
+    token_file: Annotated[Path, typer.Option(dir_okay=False, help="New file for the token, readable by you alone.")],
     expires: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it holds (UTC).")
     ] = None,

@@ -164,9 +164,7 @@ class EmbeddingOperations:
             if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
-    def _write(
-        self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]
-    ) -> str:
+    def _write(self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]) -> str:
         first: dict[str, InputRow] = {}
         report = []
         for entry, row in zip(entries, rows, strict=True):

@@ -88,9 +88,7 @@ class OracleOperations:
         self._make_oracle = make_oracle
         self._make_expert = make_expert
 
-    def import_known_answers(
-        self, context: OperationContext, request: pb.StartImportKnownAnswersRequest
-    ) -> str:
+    def import_known_answers(self, context: OperationContext, request: pb.StartImportKnownAnswersRequest) -> str:
         """Turn a benchmark about pool images into known answers."""
         context.check_cancelled()
         return datasets.import_known_answers(self._objects, request.benchmark_uri)

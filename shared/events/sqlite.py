@@ -57,23 +57,17 @@ class SqliteEventBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Append events to their topics; see the port."""
-        self._log.append(
-            [Record(event.type, event.id, event.key, encode(event), event.data) for event in events]
-        )
+        self._log.append([Record(event.type, event.id, event.key, encode(event), event.data) for event in events])
         self._bell.ring()
 
-    def consumer(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> SqliteConsumer:
+    def consumer(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> SqliteConsumer:
         """Join a group; see the port."""
         check_membership(group, handlers, batch_size)
         consumer = SqliteConsumer(self._log, self._bell, group, handlers, batch_size)
         self._open.append(consumer)
         return consumer
 
-    def subscribe(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> PollingSubscription:
+    def subscribe(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> PollingSubscription:
         """Join a group with a thread; see the port."""
         subscription = PollingSubscription(self.consumer(group, handlers, batch_size), group)
         self._open.append(subscription)

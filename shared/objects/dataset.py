@@ -239,9 +239,7 @@ def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
         data = io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name)))
         array: NDArray[Any] = np.load(data, allow_pickle=False)
     except (ValueError, EOFError):
-        raise InvalidArgument(
-            "The file is not an array of plain numbers.", field="name", value=name
-        ) from None
+        raise InvalidArgument("The file is not an array of plain numbers.", field="name", value=name) from None
     return array
 
 
@@ -270,9 +268,7 @@ def _rename_folder(partial: Path, folder: Path) -> None:
 def _check_name(name: str) -> None:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
-        raise InvalidArgument(
-            "A dataset's file names are relative and stay inside it.", field="name", value=name
-        )
+        raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)
 
 
 def _count_rows(path: Path) -> int | None:

@@ -30,9 +30,7 @@ class Image(Row):
 
     image_id: ImageId
     image_uri: ObjectUri
-    phash: Annotated[
-        str, Meta(description="64-bit perceptual hash, 16 hex digits", min_length=16, max_length=16)
-    ]
+    phash: Annotated[str, Meta(description="64-bit perceptual hash, 16 hex digits", min_length=16, max_length=16)]
     width: Pixels
     height: Pixels
     window: Window | None
@@ -48,9 +46,7 @@ class Input(Row):
     """What became of one input of an ingest."""
 
     name: Annotated[str, Meta(description="file name, or the index of the manifest's row")]
-    image_path: Annotated[
-        str, Meta(description='relative to the source; "" where the manifest held the pixels')
-    ]
+    image_path: Annotated[str, Meta(description='relative to the source; "" where the manifest held the pixels')]
     image_id: Annotated[str, Meta(description='the stored image; "" where nothing was stored', max_length=64)]
     status: Status
     reason: Annotated[str, Meta(description='why it was not taken in, or a remark; "" for none')]

@@ -72,9 +72,7 @@ class AuthorizationInterceptor(Interceptor):
             caller = self._authenticator.identify(context.invocation_metadata(), names)
             _check(caller, method)
         except MedqError as error:
-            self._note(
-                caller, method, request, context, decision="denied", reason=error.reason, why=error.message
-            )
+            self._note(caller, method, request, context, decision="denied", reason=error.reason, why=error.message)
             raise
         if is_audited(method):
             self._note(caller, method, request, context, decision="allowed")

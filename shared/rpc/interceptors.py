@@ -110,9 +110,7 @@ class ErrorInterceptor(Interceptor):
     def _observe(self, began: float, context: Any, method: str) -> None:
         code = context.code() or grpc.StatusCode.OK
         name = code.name if isinstance(code, grpc.StatusCode) else _code_name(code)
-        RPC_SECONDS.labels(self._service, method.rsplit("/", 1)[-1], name).observe(
-            time.perf_counter() - began
-        )
+        RPC_SECONDS.labels(self._service, method.rsplit("/", 1)[-1], name).observe(time.perf_counter() - began)
 
 
 def _code_name(number: int) -> str:

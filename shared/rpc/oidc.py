@@ -41,9 +41,7 @@ class JwtVerifier:
     def __init__(self, auth: AuthSection) -> None:
         self._auth = auth
         self._keys = (
-            KeysOfFile(auth.jwks_file)
-            if auth.jwks_file
-            else KeysOfIssuer(auth.oidc_issuer, auth.issuer_ca_file)
+            KeysOfFile(auth.jwks_file) if auth.jwks_file else KeysOfIssuer(auth.oidc_issuer, auth.issuer_ca_file)
         )
 
     def verify(self, token: str) -> Caller:

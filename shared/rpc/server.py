@@ -104,9 +104,7 @@ class RunningServer:
             self._drainer = OutboxDrainer(service.outbox, service.engine, self._bus)
         if service.handlers:
             self._subscription = self._bus.subscribe(service.name, observed(service.name, service.handlers))
-        self._watch = Watch(
-            service.name, service.operations, service.outbox, service.engine, self._subscription
-        )
+        self._watch = Watch(service.name, service.operations, service.outbox, service.engine, self._subscription)
         self._server.start()
         self._health_server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)

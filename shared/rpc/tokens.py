@@ -115,9 +115,7 @@ def entry_text(name: str, token: str, roles: list[Role], expires: date | None = 
 
 def _load(path: Path) -> dict[str, Entry]:
     try:
-        entries = TypeAdapter(list[Entry]).validate_python(
-            yaml.safe_load(read_file(path, "auth.tokens_file")) or []
-        )
+        entries = TypeAdapter(list[Entry]).validate_python(yaml.safe_load(read_file(path, "auth.tokens_file")) or [])
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _bad(path, "it is not YAML") from None
     except ValidationError as error:

@@ -98,9 +98,7 @@ def test_the_api_server_accepts_every_manifest(variant: str, namespace: str) -> 
     values, *arguments = VARIANTS[variant]
     documents = chart.overlay(values, *arguments)
     wanted = of_api_server(documents, namespace)
-    answer = kubectl(
-        "apply", "--dry-run=server", "--validate=strict", "--filename", "-", given=json.dumps(wanted)
-    )
+    answer = kubectl("apply", "--dry-run=server", "--validate=strict", "--filename", "-", given=json.dumps(wanted))
     assert answer.returncode == 0, answer.stderr
     accepted = [line for line in answer.stdout.splitlines() if "server dry run" in line]
     assert len(accepted) == len(wanted["items"])

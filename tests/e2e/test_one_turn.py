@@ -59,13 +59,9 @@ def test_the_first_round_is_the_base_model_and_both_trainings_follow(turn: OneTu
     for one in arm["rounds"][:-1]:
         for step in ("failures", "selection", "annotation", "dataset", "training"):
             assert one[step], f"round {one['round']} has no {step}"
-    imported = next(
-        step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "import_model"
-    )
+    imported = next(step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "import_model")
     trained = [step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "train"]
-    models = [
-        {row["model"] for row in read_answers(turn.out) if row["round"] == number} for number in range(3)
-    ]
+    models = [{row["model"] for row in read_answers(turn.out) if row["round"] == number} for number in range(3)]
     assert models == [{imported}, {trained[0]}, {trained[1]}]
 
 
@@ -128,9 +124,7 @@ def test_the_same_command_again_changes_nothing(turn: OneTurn, study: Path, medq
     assert {name: (turn.out / name).read_bytes() for name in before} == before
 
 
-def test_another_configuration_in_the_same_folder_is_refused(
-    turn: OneTurn, study: Path, medq: Callable[..., Ended]
-):
+def test_another_configuration_in_the_same_folder_is_refused(turn: OneTurn, study: Path, medq: Callable[..., Ended]):
     other = write_config(study / "other.yaml", seed=8)
     refused = medq("run", "--config", other, "--out", turn.out, "--json")
     told = json.loads(refused.out)["error"]
@@ -139,9 +133,7 @@ def test_another_configuration_in_the_same_folder_is_refused(
     assert medq("report", "--out", turn.out, "--json").code == 0
 
 
-def test_status_of_a_folder_that_nobody_works_on_says_how_the_run_ended(
-    turn: OneTurn, medq: Callable[..., Ended]
-):
+def test_status_of_a_folder_that_nobody_works_on_says_how_the_run_ended(turn: OneTurn, medq: Callable[..., Ended]):
     asked = medq("status", "--out", turn.out, "--json")
     (run,) = json.loads(asked.out)["runs"]
     assert (asked.code, run["state"], run["message"]) == (0, "succeeded", f"{ARM}: rounds")

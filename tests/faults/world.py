@@ -142,9 +142,7 @@ class World:
             listen=self.targets[service],
             targets=self.targets,
             database_url=self.database_url,
-            kafka=KafkaSection(
-                bootstrap=wires["kafka"].address, topic_prefix=self.topic_prefix, session_seconds=6
-            ),
+            kafka=KafkaSection(bootstrap=wires["kafka"].address, topic_prefix=self.topic_prefix, session_seconds=6),
             s3=S3Section(
                 endpoint=f"http://{wires['s3'].address}",
                 bucket=self.name.replace("_", "-"),

@@ -72,9 +72,7 @@ def put_image_set(objects, levels, dimension=4):
     )
     images.sort(key=lambda image: image.image_id)
     vectors = np.stack([hashed_unit_vector(image.image_id, dimension) for image in images])
-    return put_dataset(
-        objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors}
-    )
+    return put_dataset(objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors})
 
 
 def put_model(objects, name="model"):

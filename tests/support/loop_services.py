@@ -120,9 +120,7 @@ class LoopServices(*_BASES):
             self.failed.setdefault(operation_id, self.failing.get(step))
             told = {"remedy": "Mend it.", "field": self.failing_field}
             failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
-            return pb.Operation(
-                operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure
-            )
+            return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
             attempts=1, result_uri=self._make(step, self.requests[operation_id]),

@@ -56,9 +56,7 @@ class PodProcess:
                 self._lines.append((time.monotonic(), line.decode()))
 
 
-def environment(
-    container: dict[str, Any], index: int, secrets: Mapping[tuple[str, str], str]
-) -> dict[str, str]:
+def environment(container: dict[str, Any], index: int, secrets: Mapping[tuple[str, str], str]) -> dict[str, str]:
     """The variables of a container: plain ones, keys of secrets, and the index of the pod in its Job."""
     values = {}
     for variable in container["env"]:

@@ -83,9 +83,7 @@ def resolve(config_yaml: str, base_folder: str) -> RunConfiguration:
     """
     configuration, problems = parse(config_yaml)
     if configuration is None:
-        raise InvalidArgument(
-            "The configuration cannot run.", field=problems[0].field, remedy=problems[0].remedy
-        )
+        raise InvalidArgument("The configuration cannot run.", field=problems[0].field, remedy=problems[0].remedy)
     return _resolved(configuration, Path(base_folder))
 
 
@@ -110,9 +108,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     field = ".".join(location)
     if detail["type"] == "extra_forbidden":
         known = list(_model_at(location[:-1]).model_fields)
-        return Problem(
-            field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}."
-        )
+        return Problem(field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}.")
     if detail["type"] == "missing":
         return Problem(field, "This key is required.", _description(location) or _PAGE)
     if detail["type"] == "literal_error":

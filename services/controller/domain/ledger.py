@@ -67,9 +67,7 @@ def require_valid(costs: Iterable[Cost]) -> None:
     seen: set[str] = set()
     for cost in costs:
         if not cost.key or len(cost.key) > 300:
-            raise InvalidArgument(
-                "A cost needs a key of 1 to 300 characters.", field="costs.key", value=cost.key
-            )
+            raise InvalidArgument("A cost needs a key of 1 to 300 characters.", field="costs.key", value=cost.key)
         if cost.key in seen:
             raise InvalidArgument("A key may stand once in a request.", field="costs.key", value=cost.key)
         if cost.kind not in KINDS:

@@ -158,9 +158,7 @@ class Calls:
 
         channel = self.collaborators.channels[service]
         try:
-            done = await_operation(
-                channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
-            )
+            done = await_operation(channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS)
         except MedqError:
             self._settle(find(channel, operation_id))
             raise

@@ -74,9 +74,7 @@ def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
     except MedqError:
         raise
     except Exception as error:  # a broken file may raise nearly anything in a decoder
-        raise InvalidArgument(
-            "The DICOM file is damaged or cut short.", remedy="Copy or export it again."
-        ) from error
+        raise InvalidArgument("The DICOM file is damaged or cut short.", remedy="Copy or export it again.") from error
 
 
 def burned_in_reason(dataset: pydicom.Dataset) -> str:

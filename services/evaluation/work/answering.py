@@ -56,9 +56,7 @@ class Answering:
         batch_answers: Answers that are made and stored at a time, at least 1; all runs of a question stay together.
     """
 
-    def __init__(
-        self, read_image: ReadImage, store: AnswerStore, models: ModelServer, batch_answers: int
-    ) -> None:
+    def __init__(self, read_image: ReadImage, store: AnswerStore, models: ModelServer, batch_answers: int) -> None:
         self._read_image = read_image
         self._store = store
         self._models = models

@@ -120,9 +120,7 @@ def routed_signals(
     return Signals(reference, choice, entropy, agreement, found)
 
 
-def decision_row(
-    task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool
-) -> Decision:
+def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:
     """A decision as it is stored.
 
     Args:

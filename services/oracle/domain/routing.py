@@ -45,9 +45,7 @@ def trajectory_entropy(token_logprobs: ArrayLike) -> float:
             remedy=remedy,
         )
     if np.isnan(logprobs).any() or (logprobs > 1e-4).any():
-        raise InvalidArgument(
-            "A log-probability is at most 0.", field="token_logprobs", value=float(logprobs.max())
-        )
+        raise InvalidArgument("A log-probability is at most 0.", field="token_logprobs", value=float(logprobs.max()))
     return float(-np.minimum(logprobs, 0).mean()) + 0.0
 
 

@@ -122,9 +122,7 @@ class TrainingJobs:
         body = {"metadata": {"annotations": {annotation: value}}}
         try:
             with typed_errors(f"job {name}"):
-                self._batch.patch_namespaced_job(
-                    name, self._namespace, body, _request_timeout=REQUEST_SECONDS
-                )
+                self._batch.patch_namespaced_job(name, self._namespace, body, _request_timeout=REQUEST_SECONDS)
         except NotFound:
             pass
 
@@ -152,9 +150,7 @@ class TrainingJobs:
                 _request_timeout=REQUEST_SECONDS,
             )
         own = [
-            pod
-            for pod in found.items
-            if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}
+            pod for pod in found.items if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}
         ]
         return [_pod_state(pod) for pod in sorted(own, key=_index)]
 

@@ -90,9 +90,7 @@ def _parquet_row(folder: Path, sample: TrainingSample) -> dict[str, Any]:
     return {"id": sample.sample_id, "image": image, "conversations": turns}
 
 
-def _card(
-    samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]
-) -> str:
+def _card(samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]) -> str:
     """A dataset card in Markdown, with the header that dataset hubs read."""
     origins = [sample.lineage for sample in samples]
     n_simulated = sum(origin.simulated is True for origin in origins)

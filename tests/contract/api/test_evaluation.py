@@ -327,9 +327,7 @@ def test_shards_share_the_batches_and_the_whole_asks_for_nothing_more(world):
             assert finish(channel, stub.StartEvaluate(request)) == uri
 
 
-@pytest.mark.parametrize(
-    ("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")]
-)
+@pytest.mark.parametrize(("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")])
 def test_a_shard_that_is_none_is_refused(world, n_shards, shard, field):
     with world.serving() as (stub, _):
         request = evaluate_request(world, world.image_set, n_shards=n_shards, shard=shard)

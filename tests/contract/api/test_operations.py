@@ -59,9 +59,7 @@ class Part:
         self, function: Function, owner: str = "one", lease_seconds: float = 30.0, n_workers: int = 2
     ) -> Operations:
         functions: Mapping[Any, Any] = {StartImportModelRequest: function, StartTrainRequest: _nothing}
-        return Operations(
-            "part", self.engine, functions, owner=owner, lease_seconds=lease_seconds, n_workers=n_workers
-        )
+        return Operations("part", self.engine, functions, owner=owner, lease_seconds=lease_seconds, n_workers=n_workers)
 
 
 @pytest.fixture
@@ -382,9 +380,7 @@ def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[
         folder.mkdir(exist_ok=True)
         (folder / "rows.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(3)))
         (folder / "large.bin").write_bytes(b"x" * 600_000)
-        return write_dataset(
-            part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0
-        )
+        return write_dataset(part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0)
 
     operations, server = served(work)
     with server as channel:

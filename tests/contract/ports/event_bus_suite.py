@@ -206,9 +206,7 @@ class EventBusSuite(ABC):
         for _ in range(MAX_ATTEMPTS):
             self.pass_pause()
             self.drain(consumer)
-        assert [[event.id for event in batch] for batch in recorder.batches if len(batch) > 1] == [
-            ["1", "bad", "2"]
-        ]
+        assert [[event.id for event in batch] for batch in recorder.batches if len(batch) > 1] == [["1", "bad", "2"]]
         assert recorder.ids.count("1") == recorder.ids.count("2") == 2
         letters = Recorder()
         self.read(bus, "operators", letters, topic=TOPIC + ".dlq")

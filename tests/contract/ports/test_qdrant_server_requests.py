@@ -36,13 +36,9 @@ def test_the_collection_and_its_payload_indexes_are_there_before_the_first_point
     recorder: tuple[str, Calls],
 ) -> None:
     address, calls = recorder
-    index = opened(
-        address, collection="pool", shards=3, replication=3, write_consistency=2, are_vectors_on_disk=True
-    )
+    index = opened(address, collection="pool", shards=3, replication=3, write_consistency=2, are_vectors_on_disk=True)
     filled(index, 5, 0)
-    writes = [
-        name for name in calls.names() if name.rpartition("/")[2] in {"Create", "CreateFieldIndex", "Upsert"}
-    ]
+    writes = [name for name in calls.names() if name.rpartition("/")[2] in {"Create", "CreateFieldIndex", "Upsert"}]
     assert writes == [
         "Collections/Create",
         "Points/CreateFieldIndex",

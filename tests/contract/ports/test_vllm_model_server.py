@@ -160,9 +160,7 @@ def test_without_a_deployment_the_model_must_be_served_already(house: House) -> 
         server.generate(house.second, [PROMPT], Sampling(0), go_on)
 
 
-def test_init_container_fetches_a_model_once_and_the_current_one_follows(
-    house: House, tmp_path: Path
-) -> None:
+def test_init_container_fetches_a_model_once_and_the_current_one_follows(house: House, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     first = fetch_model(house.objects, house.first, folder)

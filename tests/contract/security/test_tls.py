@@ -60,9 +60,7 @@ def _code(target: str, credentials: Credentials | None = None) -> grpc.StatusCod
 def _serial(target: str) -> int:
     """The serial number of the certificate that a server shows to a new connection."""
     host, port = target.rsplit(":", 1)
-    return x509.load_pem_x509_certificate(
-        ssl.get_server_certificate((host, int(port))).encode()
-    ).serial_number
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode()).serial_number
 
 
 def _serial_of(path: Path) -> int:
@@ -115,9 +113,7 @@ def test_mutual_tls_refuses_callers_without_a_certificate_of_its_authority(
 def test_a_certificate_names_its_caller_and_a_token_goes_before_it(
     authority: Authority, mutual: TlsSection, tmp_path: Path
 ) -> None:
-    callers = replace(
-        tmp_path / "callers.yaml", "- {name: training, certificate: medq-training, roles: [reader]}\n"
-    )
+    callers = replace(tmp_path / "callers.yaml", "- {name: training, certificate: medq-training, roles: [reader]}\n")
     operator = add_caller(callers, "dr who", "operator")
     with (
         audited() as log,
@@ -171,9 +167,7 @@ def test_a_server_trusts_the_callers_of_a_new_authority_and_no_longer_those_of_t
 
 
 @pytest.fixture
-def rotating(
-    authority: Authority, mutual: TlsSection, tmp_path: Path
-) -> Iterator[tuple[Channels, TlsSection, str]]:
+def rotating(authority: Authority, mutual: TlsSection, tmp_path: Path) -> Iterator[tuple[Channels, TlsSection, str]]:
     """Channels of a service whose own certificate has expired, and the server that it calls."""
     certificate, key = authority.issue("caller", expired=True)
     own = TlsSection(certificate_file=certificate, key_file=key, ca_file=authority.ca_file)

@@ -96,9 +96,7 @@ def test_an_expired_entry_is_refused(channel: grpc.Channel, callers: Path) -> No
     assert code_of(channel, LIST, (("authorization", f"Bearer {lasting}"),)) is grpc.StatusCode.OK
 
 
-def test_a_token_holds_as_soon_as_it_is_listed_and_no_longer(
-    channel: grpc.Channel, callers: Path, reader: str
-) -> None:
+def test_a_token_holds_as_soon_as_it_is_listed_and_no_longer(channel: grpc.Channel, callers: Path, reader: str) -> None:
     later = add_caller(callers, "later", "reader")
     assert isinstance(call(channel, GET, later), NotFound)
     replace(callers, "[]")
@@ -188,9 +186,7 @@ def test_a_token_goes_to_no_other_machine_without_tls(tmp_path: Path) -> None:
         assert channels["far"]
 
 
-def test_what_is_denied_and_what_changes_something_is_audited(
-    callers: Path, reader: str, tmp_path: Path
-) -> None:
+def test_what_is_denied_and_what_changes_something_is_audited(callers: Path, reader: str, tmp_path: Path) -> None:
     operator = add_caller(callers, "dr operator", "operator")
     with (
         audited() as log,

@@ -77,9 +77,7 @@ def ingest_in_a_process(folder: Path, environment: dict[str, str], collector: Co
         try:
             with Channels({"embedding": target}) as channels:
                 EmbeddingServiceStub(channels["embedding"]).StartIngest(
-                    pb.StartIngestRequest(
-                        operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"
-                    ),
+                    pb.StartIngestRequest(operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"),
                     metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),),
                     timeout=60,
                 )

@@ -36,9 +36,7 @@ def test_nothing_that_fails_has_no_weights():
     assert capability_weights({}, 1.0) == {}
 
 
-@pytest.mark.parametrize(
-    ("rates", "alpha"), [({"a": 1.2}, 1.0), ({"a": float("nan")}, 1.0), ({"a": 0.5}, -1.0)]
-)
+@pytest.mark.parametrize(("rates", "alpha"), [({"a": 1.2}, 1.0), ({"a": float("nan")}, 1.0), ({"a": 0.5}, -1.0)])
 def test_impossible_rates_and_exponents_are_refused(rates, alpha):
     with pytest.raises(InvalidArgument):
         capability_weights(rates, alpha)

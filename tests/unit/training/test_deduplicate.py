@@ -32,9 +32,7 @@ def slow_reference(texts: list[str], groups: list[str], threshold: float) -> lis
     keeper: list[int] = []
     for i in range(len(texts)):
         near = [
-            j
-            for j in range(i)
-            if keeper[j] == j and groups[j] == groups[i] and vectors[i] @ vectors[j] >= threshold
+            j for j in range(i) if keeper[j] == j and groups[j] == groups[i] and vectors[i] @ vectors[j] >= threshold
         ]
         keeper.append(min(near, default=i))
     return keeper
@@ -66,16 +64,16 @@ def test_more_texts_than_a_block_are_compared_across_blocks():
     n = deduplicate._BLOCK + 50
     texts = [f"word{i} other{i}" for i in range(n)]
     texts[-1] = texts[3]
-    assert np.flatnonzero(tfidf_near_duplicates(texts, [""] * n, threshold=0.9) != np.arange(n)).tolist() == [
-        n - 1
-    ]
+    assert np.flatnonzero(tfidf_near_duplicates(texts, [""] * n, threshold=0.9) != np.arange(n)).tolist() == [n - 1]
 
 
 def test_template_questions_about_different_images_are_no_duplicates():
     text = "Is there motion? Yes"
-    assert tfidf_near_duplicates(
-        [text, text, text], ["image-1", "image-2", "image-1"], threshold=0.9
-    ).tolist() == [0, 1, 0]
+    assert tfidf_near_duplicates([text, text, text], ["image-1", "image-2", "image-1"], threshold=0.9).tolist() == [
+        0,
+        1,
+        0,
+    ]
 
 
 def test_word_order_and_case_do_not_hide_a_duplicate():
