@@ -160,12 +160,7 @@ def take_plainly(options: argparse.Namespace, write: Callable[..., None]) -> tup
                 births.append(min(one["time"].decode() for one in headers))
                 write(
                     [
-                        {
-                            "contender": "plain",
-                            "id": own["id"].decode(),
-                            "key": one.key.decode(),
-                            "data": one.value,
-                        }
+                        {"contender": "plain", "id": own["id"].decode(), "key": one.key.decode(), "data": one.value}
                         for one, own in zip(records, headers, strict=True)
                     ]
                 )

@@ -78,11 +78,7 @@ def searched(search: Search, d: int, mode: str, exact: Rows) -> dict[str, float]
         busy.append(time.process_time() - started_busy)
         n_right += len(set(rows) & set(exact[q].tolist()))
     p50, p99 = np.percentile(seconds, [50, 99]).tolist()
-    figures = {
-        "p50_seconds": p50,
-        "p99_seconds": p99,
-        "p99_processor_seconds": float(np.percentile(busy, 99)),
-    }
+    figures = {"p50_seconds": p50, "p99_seconds": p99, "p99_processor_seconds": float(np.percentile(busy, 99))}
     return {**figures, "recall_at_10": n_right / (K * _N_QUERIES)}
 
 
@@ -174,10 +170,7 @@ def faiss_index(peer: Any, n: int, d: int) -> tuple[Any, dict[str, NDArray[np.ui
     return index, dict(zip(MODALITIES, bits, strict=True))
 
 
-CONTENDERS: dict[str, Callable[[int, int, Path, dict[str, Rows]], dict[str, Any]]] = {
-    "medq": medq,
-    "faiss": faiss,
-}
+CONTENDERS: dict[str, Callable[[int, int, Path, dict[str, Rows]], dict[str, Any]]] = {"medq": medq, "faiss": faiss}
 
 
 def memory() -> dict[str, int]:

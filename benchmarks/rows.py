@@ -39,12 +39,7 @@ def rows(n: int) -> Iterator[Image]:
     example = EXAMPLES[Image]
     for i in range(n):
         digest = hashlib.sha256(str(i).encode()).hexdigest()
-        hashed = {
-            "patient": digest[:32],
-            "session": digest[16:48],
-            "source_id": digest[:32],
-            "phash": digest[:16],
-        }
+        hashed = {"patient": digest[:32], "session": digest[16:48], "source_id": digest[:32], "phash": digest[:16]}
         yield msgspec.structs.replace(example, image_id=digest, image_uri=f"sha256:{digest}", **hashed)  # type: ignore[misc]
 
 

@@ -36,8 +36,7 @@ class Access(BaseSettings):
         _secured("Authority that signed the servers' certificates (PEM); TLS is spoken then. Else MEDQ_SERVER_TLS_CA."),
     ] = None
     tls_cert: Annotated[
-        Path | None,
-        _secured("Own certificate (PEM), for servers that require one. Else MEDQ_SERVER_TLS_CERT."),
+        Path | None, _secured("Own certificate (PEM), for servers that require one. Else MEDQ_SERVER_TLS_CERT.")
     ] = None
     tls_key: Annotated[Path | None, _secured("Its private key (PEM). Else MEDQ_SERVER_TLS_KEY.")] = None
     token_file: Annotated[

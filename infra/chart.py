@@ -36,17 +36,7 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
         "vllm": "namespace kubeconfig",
     }.items()
 }
-_KEPT = [
-    "type",
-    "enum",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "pattern",
-    "minLength",
-    "items",
-    "description",
-]
+_KEPT = ["type", "enum", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength", "items", "description"]
 _MARKS = ("<!-- values: made by python -m infra.chart -->", "<!-- end of values -->")
 
 

@@ -93,9 +93,7 @@ EXAMPLES: dict[type[Row], Row] = {
                 by_scope={"modality_specific": _SCORE},
             ),
             extractors=Extractors(
-                used="strict",
-                official=_SCORE,
-                disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0),
+                used="strict", official=_SCORE, disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0)
             ),
         ),
         Failure(

@@ -48,10 +48,7 @@ To read one from elsewhere: `DownloadDataset` of any service gives the files by 
 
 def schema_of(row: type[Row], kind: str, name: str) -> Json:
     """The JSON Schema of a file's rows."""
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"A row of {name}, kind {kind}",
-    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"A row of {name}, kind {kind}"}
     return {**head, **msgspec.json.schema(row)}
 
 
@@ -182,13 +179,9 @@ def _type(field: Json) -> tuple[str, str]:
         value = field.get("additionalProperties")
         kind, inner = _type(value) if isinstance(value, dict) else ("anything", "")
         return f"text to {kind}", inner
-    return {
-        "string": "text",
-        "integer": "integer",
-        "number": "number",
-        "boolean": "yes or no",
-        "null": "null",
-    }[field["type"]], ""
+    return {"string": "text", "integer": "integer", "number": "number", "boolean": "yes or no", "null": "null"}[
+        field["type"]
+    ], ""
 
 
 def _meaning(field: Json) -> str:

@@ -115,9 +115,7 @@ class Schema:
                 is_current = self.is_current(connection)
         except OUTAGES as error:
             raise Unavailable(
-                "PostgreSQL does not answer.",
-                field="database_url",
-                remedy="Does it run, and is the URL right?",
+                "PostgreSQL does not answer.", field="database_url", remedy="Does it run, and is the URL right?"
             ) from error
         if not is_current:
             raise FailedPrecondition(

@@ -32,9 +32,7 @@ class KafkaSection(Section):
 
     bootstrap: str = Field("", description="host:port[,host:port]; empty: a SQLite log in the state folder.")
     security_protocol: str = Field(
-        "PLAINTEXT",
-        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
-        description="How brokers are spoken to.",
+        "PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$", description="How brokers are spoken to."
     )
     sasl_mechanism: str = Field("SCRAM-SHA-512", description="Where the protocol is SASL_...")
     username: str = Field("", description="SASL user.")
@@ -123,8 +121,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
     owner: str = Field(
-        "",
-        description="Stable name of this process for leases, another for each replica; empty: the service's name.",
+        "", description="Stable name of this process for leases, another for each replica; empty: the service's name."
     )
     lease_seconds: float = Field(
         30.0,

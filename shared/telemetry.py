@@ -26,9 +26,7 @@ OPERATIONS_WAITING = Gauge(
 )
 #: Since the last sign of progress of the operation at work that is silent for the longest time.
 OPERATIONS_SILENT_SECONDS = Gauge(
-    "medq_operations_silent_seconds",
-    "Longest time for which an operation at work has shown no progress.",
-    ["service"],
+    "medq_operations_silent_seconds", "Longest time for which an operation at work has shown no progress.", ["service"]
 )
 #: Events given to a handler: "done", or "failed" (they come again).
 EVENTS_HANDLED = Counter(

@@ -134,11 +134,7 @@ class StudyPlan:
             "n_cells": sum(len(names) - 1 for names in DEGRADATIONS.values()),
             "enrichment_of_test_over_pool": self.enrichment,
             "splits": {
-                split: {
-                    "n_images": count,
-                    "n_left_out": self.n_left_out(split),
-                    "n_clean": self.n_clean(split),
-                }
+                split: {"n_images": count, "n_left_out": self.n_left_out(split), "n_clean": self.n_clean(split)}
                 for split, count in self.sizes.items()
             },
         }

@@ -22,8 +22,7 @@ from shared.rows.images import Input
 
 def ingest(
     source: Annotated[
-        Path,
-        typer.Argument(exists=True, help="A folder, or a CSV, TSV or Parquet with `image_path` or `image`."),
+        Path, typer.Argument(exists=True, help="A folder, or a CSV, TSV or Parquet with `image_path` or `image`.")
     ],
     out: Out,
     *,

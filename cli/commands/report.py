@@ -10,13 +10,7 @@ from cli.output import console, shown_errors
 from shared.rpc.ownership import is_owned
 
 
-def report(
-    out: Out,
-    *,
-    run_id: RunId = "run",
-    access: Access,
-    is_json: Json = False,
-) -> None:
+def report(out: Out, *, run_id: RunId = "run", access: Access, is_json: Json = False) -> None:
     """Show the report of a run: whole when it has ended, before that as far as it has come."""
     with shown_errors(is_json):
         if access.server or is_owned(out / STATE) or not (out / "report.json").exists():

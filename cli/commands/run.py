@@ -23,8 +23,7 @@ from shared.rpc.channels import Channels
 
 def run(
     config: Annotated[
-        Path,
-        typer.Option("--config", exists=True, dir_okay=False, help="The YAML of the run: docs/configuration.md."),
+        Path, typer.Option("--config", exists=True, dir_okay=False, help="The YAML of the run: docs/configuration.md.")
     ],
     out: Out,
     *,

@@ -16,12 +16,7 @@ from medq.operations.v1 import operations_pb2
 from shared.rpc.channels import Channels
 
 
-def status(
-    out: Out,
-    *,
-    access: Access,
-    is_json: Json = False,
-) -> None:
+def status(out: Out, *, access: Access, is_json: Json = False) -> None:
     """Show where each run stands, from any terminal, whether or not a process works on the folder."""
     with shown_errors(is_json), connect(out, access, may_start=False) as channels:
         stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
@@ -60,8 +55,5 @@ def _latest(run: controller_pb2.Run) -> str:
 
 
 def _as_json(run: controller_pb2.Run, operation: operations_pb2.Operation) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "preserving_proto_field_name": True,
-        "always_print_fields_with_no_presence": True,
-    }
+    options: dict[str, Any] = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
     return {**MessageToDict(run, **options), "operation": MessageToDict(operation, **options)}

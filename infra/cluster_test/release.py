@@ -64,11 +64,7 @@ class Release:
         """An empty namespace that enforces PodSecurity "restricted", with the secrets that the chart names."""
         self.remove()
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        namespace = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": labels},
-        }
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         secrets = {
             "medq-postgresql": {"url": f"postgresql://medq@{HOST}:{POSTGRES_PORT}/medq"},
             "medq-s3": {"access-key": S3_USER, "secret-key": S3_PASSWORD},

@@ -98,13 +98,10 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
         """See the proto."""
         entries, following = self._ledger.entries(
-            request.run_id,
-            min(request.page_size or 1000, 1000),
-            read_page_token(request.page_token) or 0,
+            request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
         )
         return pb.ListCostsResponse(
-            entries=[_entry(entry) for entry in entries],
-            next_page_token="" if following is None else str(following),
+            entries=[_entry(entry) for entry in entries], next_page_token="" if following is None else str(following)
         )
 
     def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
@@ -144,10 +141,7 @@ def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
 def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:
     if not request.run_id or len(request.run_id) > 200:
         raise InvalidArgument(
-            "Costs belong to a run.",
-            field="run_id",
-            value=request.run_id,
-            remedy="Name it: 1 to 200 characters.",
+            "Costs belong to a run.", field="run_id", value=request.run_id, remedy="Name it: 1 to 200 characters."
         )
     if len(request.costs) > _MAX_COSTS:
         raise InvalidArgument(

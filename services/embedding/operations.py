@@ -111,11 +111,7 @@ class EmbeddingOperations:
         return path.replace(path.with_suffix(suffix))
 
     def _read_all(
-        self,
-        context: OperationContext,
-        request: pb.StartIngestRequest,
-        entries: Sequence[Entry],
-        facts: Facts,
+        self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
     ) -> None:
         done = self._store.names_done(request.operation_id)
         left = [entry for entry in entries if entry.name not in done]

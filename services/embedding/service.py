@@ -77,9 +77,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             )
         vectors = self._encoder.embed_texts(list(request.texts))
         return pb.EmbedTextsResponse(
-            vectors=vectors.astype("<f4").tobytes(),
-            dimension=vectors.shape[1],
-            encoder_id=self._encoder.encoder_id,
+            vectors=vectors.astype("<f4").tobytes(), dimension=vectors.shape[1], encoder_id=self._encoder.encoder_id
         )
 
     def GetEncoder(self, request: pb.GetEncoderRequest, context: grpc.ServicerContext) -> pb.GetEncoderResponse:

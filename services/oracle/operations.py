@@ -142,11 +142,7 @@ class OracleOperations:
         own = self._self_annotation.answers(work.context, work.request, questions)
         return {
             task.decision_id: annotation.routed_signals(
-                letter,
-                own[task.key].choice,
-                own[task.key].token_logprobs,
-                policy.tau_entropy,
-                policy.tau_agreement,
+                letter, own[task.key].choice, own[task.key].token_logprobs, policy.tau_entropy, policy.tau_agreement
             )
             for task, letter in referred
         }

@@ -160,19 +160,11 @@ class RetrievalOperations:
         return eligible, dict(excluded)
 
     def _publish(
-        self,
-        request: pb.StartSelectSamplesRequest,
-        samples: Sequence[Sample],
-        reason: str,
-        excluded: Mapping[str, int],
+        self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], reason: str, excluded: Mapping[str, int]
     ) -> str:
         strategy = STRATEGIES[request.strategy].value
         selection = Selection(
-            strategy=strategy,
-            requested=request.budget,
-            selected=len(samples),
-            reason=reason,
-            excluded=dict(excluded),
+            strategy=strategy, requested=request.budget, selected=len(samples), reason=reason, excluded=dict(excluded)
         )
         return publish(
             self._objects,

@@ -53,10 +53,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         if request.strategy not in STRATEGIES:
             names = ", ".join(STRATEGIES.values())
             raise InvalidArgument(
-                "The strategy must be set.",
-                field="strategy",
-                value=request.strategy,
-                remedy=f"Use one of {names}.",
+                "The strategy must be set.", field="strategy", value=request.strategy, remedy=f"Use one of {names}."
             )
         if request.failures_uri or request.strategy != pb.STRATEGY_RANDOM:
             require_uri("failures_uri", request.failures_uri)

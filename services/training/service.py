@@ -70,10 +70,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_between("epochs", request.epochs, 1, _MAX_EPOCHS)
         if request.epochs != int(request.epochs):
             raise InvalidArgument(
-                "Only whole passes over the data.",
-                field="epochs",
-                value=request.epochs,
-                remedy="Choose 1, 2, 3, ...",
+                "Only whole passes over the data.", field="epochs", value=request.epochs, remedy="Choose 1, 2, 3, ..."
             )
         require_between("batch_size", request.batch_size, 1, _MAX_BATCH)
         require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)

@@ -43,14 +43,11 @@ class KubernetesSection(Section):
         default_factory=list, description="ConfigMaps whose keys become the pods' environment."
     )
     env_from_secret_keys: dict[str, str] = Field(
-        default_factory=dict,
-        description='Single variables: {"MEDQ_TRAINING_S3__SECRET_KEY": "<secret>/<key>"}.',
+        default_factory=dict, description='Single variables: {"MEDQ_TRAINING_S3__SECRET_KEY": "<secret>/<key>"}.'
     )
     ca_secret: str = Field("", description="Secret with the object store's authority as `ca.crt`.")
     ttl_seconds: int = Field(
-        86_400,
-        ge=60,
-        description="How long an ended Job stays: to be looked at, and to go on from its checkpoint.",
+        86_400, ge=60, description="How long an ended Job stays: to be looked at, and to go on from its checkpoint."
     )
     start_seconds: float = Field(
         3600.0, gt=0, description="How long pods may wait for a node and their image before the job fails."

@@ -19,14 +19,7 @@ from shared.background import Bell
 from shared.database import create_engine, sqlite_url
 from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event, check_membership
 from shared.events.cloudevents import decode, encode
-from shared.events.failure import (
-    MAX_LOSSES,
-    is_at_fault,
-    is_given_up,
-    letter_attributes,
-    pause_seconds,
-    reason_of,
-)
+from shared.events.failure import MAX_LOSSES, is_at_fault, is_given_up, letter_attributes, pause_seconds, reason_of
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
 from shared.events.subscription import PollingSubscription

@@ -86,11 +86,7 @@ class SqliteLog:
             )
             # Where it still has an owner, that one neither committed nor failed it.
             lost = sa.case((pending.c.owner != "", 1), else_=0)
-            change = {
-                "owner": delivery.owner,
-                "available_at": self._lease(),
-                "losses": pending.c.losses + lost,
-            }
+            change = {"owner": delivery.owner, "available_at": self._lease(), "losses": pending.c.losses + lost}
             connection.execute(sa.update(pending).where(*_rows_of(delivery)).values(change))
         return delivery
 

@@ -201,10 +201,7 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
         path = folder / name
         if not path.is_file() or path.stat().st_size != entry.bytes:
             raise DataLoss(
-                "A cached file was changed.",
-                field="uri",
-                value=uri,
-                remedy="Delete the dataset's cache folder.",
+                "A cached file was changed.", field="uri", value=uri, remedy="Delete the dataset's cache folder."
             )
     return folder
 

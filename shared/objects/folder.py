@@ -49,10 +49,7 @@ class FolderObjectStore:
                 source.seek(0)
                 if not self._holds(digest, size) and self._store(digest, _chunks(source)) != digest:
                     raise Conflict(
-                        "The file changed while it was read.",
-                        field="path",
-                        value=path.name,
-                        remedy="Put it again.",
+                        "The file changed while it was read.", field="path", value=path.name, remedy="Put it again."
                     )
         except (FileNotFoundError, IsADirectoryError):
             raise NotFound("No such file.", field="path", value=path.name) from None

@@ -171,10 +171,7 @@ class S3ObjectStore:
     def _require_progress(self, deadline: float, n_received: int) -> None:
         if time.monotonic() > deadline + n_received / _LEAST_BYTES_A_SECOND:
             raise Unavailable(
-                "The object store is too slow.",
-                field="s3.endpoint",
-                value=self._settings.endpoint,
-                remedy="Try again.",
+                "The object store is too slow.", field="s3.endpoint", value=self._settings.endpoint, remedy="Try again."
             )
 
 

@@ -6,19 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from shared.rows.fields import (
-    Count,
-    ImageId,
-    Label,
-    Letter,
-    ObjectUri,
-    Options,
-    Row,
-    Seconds,
-    Share,
-    SourceId,
-    Usd,
-)
+from shared.rows.fields import Count, ImageId, Label, Letter, ObjectUri, Options, Row, Seconds, Share, SourceId, Usd
 
 Nats = Annotated[float, Meta(ge=0)]
 Route = Literal["self", "reference", "expert", "review", "audit"]

@@ -18,8 +18,7 @@ class Window(Row, kw_only=False):
     """Which grey levels of the file became 0..255; limits in the values of the file after rescale, none for `lut`."""
 
     function: Annotated[
-        WindowFunction,
-        Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range"),
+        WindowFunction, Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range")
     ]
     center: float | None = None
     width: float | None = None

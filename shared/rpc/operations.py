@@ -31,11 +31,7 @@ _STATES = {
     rows.FAILED: pb.OPERATION_STATE_FAILED,
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
 }
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
 
 

@@ -95,12 +95,7 @@ def entry_text(name: str, token: str, roles: list[Role], expires: date | None = 
         ValidationError: The name or a role is not of the form.
     """
     entry = Entry.model_validate(
-        {
-            "name": name,
-            "sha256": hashlib.sha256(token.encode()).hexdigest(),
-            "roles": roles,
-            "expires": expires,
-        }
+        {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "roles": roles, "expires": expires}
     )
     lines: dict[str, object] = {
         "name": entry.name,

@@ -24,10 +24,7 @@ from tests.support.kubernetes_node import real_api, restricted_namespace
 JOB = TrainingJob(key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64, batch_size=8)
 FORMS = {
     "one_process": {},
-    "gpus": {
-        "gpus": 8,
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
-    },
+    "gpus": {"gpus": 8, "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]},
     "nodes": {"gpus": 8, "nodes": 4, "node_selector": {"gpu": "h200"}},
     "secrets": {
         "env_from_secrets": ["s3"],

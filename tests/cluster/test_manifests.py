@@ -37,12 +37,7 @@ VARIANTS = {
     "hospital": ("values-hospital.yaml", "--set", "test.command={python}"),
     "hospital scaled by CPU": (
         *("values-hospital.yaml", "--set", "embedding.autoscaling.keda.enabled=false"),
-        *(
-            "--set",
-            "evaluation.autoscaling.enabled=true",
-            "--set",
-            "evaluation.settings.vllm.deployment=vllm",
-        ),
+        *("--set", "evaluation.autoscaling.enabled=true", "--set", "evaluation.settings.vllm.deployment=vllm"),
     ),
 }
 
@@ -51,13 +46,7 @@ def kubectl(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str
     """Talk to the cluster."""
     environment = {**os.environ, "KUBECONFIG": os.environ["MEDQ_TEST_KUBECONFIG"]}
     return subprocess.run(
-        ["kubectl", *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment,
+        ["kubectl", *arguments], input=given, capture_output=True, text=True, timeout=120, check=False, env=environment
     )
 
 
@@ -114,12 +103,7 @@ def test_a_namespace_that_enforces_restricted_admits_every_pod(variant: str, nam
         # Who makes the pod would have made its account.
         spec = {**pod["spec"], "serviceAccountName": "default", "automountServiceAccountToken": False}
         items.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": spec,
-            }
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
         )
     answer = kubectl(
         "create",

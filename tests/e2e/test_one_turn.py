@@ -17,18 +17,7 @@ from tests.support.tiny_study import N_ROUNDS, write_config
 pytestmark = pytest.mark.timeout(240)
 
 ANSWER_KEYS = {
-    *(
-        "arm",
-        "round",
-        "seed",
-        "item_id",
-        "source_id",
-        "modality",
-        "question_type",
-        "attribute",
-        "severity",
-        "scope",
-    ),
+    *("arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope"),
     *("run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum"),
 }
 AXES = ("modality", "question_type", "attribute", "severity", "scope")

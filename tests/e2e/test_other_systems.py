@@ -59,14 +59,7 @@ def _check_audit(site: Site) -> None:
     assert done["the reader", "StartRun", "denied"] == 1
     assert done["the operator", "StartRun", "allowed"] == 1
     by_services = {method for caller, method, decision in done if (caller, decision) == ("the service", "allowed")}
-    steps = (
-        "StartIngest",
-        "StartEvaluate",
-        "StartMineFailures",
-        "StartSelectSamples",
-        "StartAnnotate",
-        "StartTrain",
-    )
+    steps = ("StartIngest", "StartEvaluate", "StartMineFailures", "StartSelectSamples", "StartAnnotate", "StartTrain")
     assert by_services >= {*steps, "StartGenerate", "ReserveCosts", "SettleCosts"}
     assert not [line for line in lines if line["decision"] == "denied" and line["caller"] != "the reader"]
     log = site.log.read_text()

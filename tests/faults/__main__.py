@@ -27,10 +27,7 @@ _HEAD = (
 def main() -> int:
     """Run the cases, print the table; 1 where a case did not survive."""
     arguments = _arguments()
-    with (
-        tempfile.TemporaryDirectory(prefix="medq-faults-") as name,
-        small_disk(Path(name) / "disk") as is_small,
-    ):
+    with tempfile.TemporaryDirectory(prefix="medq-faults-") as name, small_disk(Path(name) / "disk") as is_small:
         folder = Path(name)
         (folder / "disk" / "s3").mkdir()
         cases = all_cases(folder / "disk" / "s3", is_small)
@@ -67,12 +64,7 @@ def _run_all(arguments: argparse.Namespace, cases: dict[str, Make], backends: Ba
 
 
 def _one(
-    name: str,
-    make: Make,
-    arguments: argparse.Namespace,
-    backends: Backends,
-    folder: Path,
-    calm: CalmRun | None,
+    name: str, make: Make, arguments: argparse.Namespace, backends: Backends, folder: Path, calm: CalmRun | None
 ) -> Verdict | CalmRun:
     began = time.monotonic()
     try:

@@ -67,8 +67,7 @@ class Backends:
     def database(self, name: str) -> str:
         """Make a database; its URL by way of the wire."""
         direct = sa.create_engine(
-            f"postgresql+psycopg://medq@127.0.0.1:{self.ports['postgres']}/postgres",
-            isolation_level="AUTOCOMMIT",
+            f"postgresql+psycopg://medq@127.0.0.1:{self.ports['postgres']}/postgres", isolation_level="AUTOCOMMIT"
         )
         with direct.connect() as connection:
             connection.execute(sa.text(f"create database {name}"))

@@ -118,11 +118,7 @@ def test_accumulated_step_equals_one_large_batch(data: Path, tmp_path: Path, red
     curves = []
     for size, accumulation in ((4, 1), (1, 4)):
         spec = _spec(
-            data,
-            tmp_path / str(size),
-            batch_size=size,
-            gradient_accumulation=accumulation,
-            loss_reduction=reduction,
+            data, tmp_path / str(size), batch_size=size, gradient_accumulation=accumulation, loss_reduction=reduction
         )
         finetune(spec)
         report = json.loads((spec.result_folder / "training.json").read_text())

@@ -251,9 +251,6 @@ def put_image(objects):
 def score(rows):
     """The score of answer rows."""
     found = bootstrap_mean(
-        [row.correct for row in rows],
-        [row.source_id for row in rows],
-        np.random.default_rng(0),
-        n_resamples=50,
+        [row.correct for row in rows], [row.source_id for row in rows], np.random.default_rng(0), n_resamples=50
     )
     return Score(value=found.value, low=found.low, high=found.high, n=found.n, unscored=0)

@@ -69,11 +69,7 @@ def environment(container: dict[str, Any], index: int, secrets: Mapping[tuple[st
 
 
 def start_pod(
-    container: dict[str, Any],
-    image: Path,
-    volumes: Path,
-    variables: Mapping[str, str],
-    meeting: tuple[str, str],
+    container: dict[str, Any], image: Path, volumes: Path, variables: Mapping[str, str], meeting: tuple[str, str]
 ) -> PodProcess:
     """Run a container's command in its image's folder.
 

@@ -86,10 +86,7 @@ class _Collections(qdrant.CollectionsServicer):
             params=params,
             hnsw_config=qdrant.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=10_000),
             optimizer_config=qdrant.OptimizersConfigDiff(
-                deleted_threshold=0.2,
-                vacuum_min_vector_number=1000,
-                default_segment_number=0,
-                flush_interval_sec=5,
+                deleted_threshold=0.2, vacuum_min_vector_number=1000, default_segment_number=0, flush_interval_sec=5
             ),
             wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
             metadata=made.metadata,

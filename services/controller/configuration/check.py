@@ -12,22 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.controller.configuration.models import ArmSection, RunConfiguration
-from services.controller.configuration.paths import (
-    Problem,
-    can_exist,
-    impossible_paths,
-    path_problems,
-    relative_paths,
-)
+from services.controller.configuration.paths import Problem, can_exist, impossible_paths, path_problems, relative_paths
 from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
 
 _PAGE = "docs/configuration.md lists every key with its range."
-_SHAPES = {
-    "model_type": "Input should be keys and values.",
-    "tuple_type": "Input should be a list.",
-}
+_SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
 def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, list[Problem]]:

@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
@@ -151,10 +143,7 @@ class TrainSection(Section):
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
     batch_size: int = Field(16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device.")
     gradient_accumulation: int = Field(
-        1,
-        ge=1,
-        le=65_536,
-        description="Ours: forward passes of a step, shared by the devices.",
+        1, ge=1, le=65_536, description="Ours: forward passes of a step, shared by the devices."
     )
     loss: Loss = Field("token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed.")
     warmup_ratio: float = Field(0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate.")

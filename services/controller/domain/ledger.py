@@ -72,10 +72,7 @@ def require_valid(costs: Iterable[Cost]) -> None:
             raise InvalidArgument("A key may stand once in a request.", field="costs.key", value=cost.key)
         if cost.kind not in KINDS:
             raise InvalidArgument(
-                "Unknown kind of cost.",
-                field="costs.kind",
-                value=cost.kind,
-                remedy=f"One of {', '.join(KINDS)}.",
+                "Unknown kind of cost.", field="costs.kind", value=cost.kind, remedy=f"One of {', '.join(KINDS)}."
             )
         for name in _FIGURES:
             figure = getattr(cost, name)

@@ -104,8 +104,7 @@ class Calls:
             MedqError: The typed failure of the first that failed.
         """
         begun = self.remember(
-            f"start {step}",
-            lambda: {name: self._start(name, start, request) for name, request in requests.items()},
+            f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
         self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun))
 

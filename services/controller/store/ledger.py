@@ -40,9 +40,7 @@ _TABLE = sa.Table(
 )
 _BATCH = 500
 _DOLLARS = Counter(
-    "medq_controller_spent_dollars_total",
-    "Dollars that were settled in the ledger, simulated ones included.",
-    ["kind"],
+    "medq_controller_spent_dollars_total", "Dollars that were settled in the ledger, simulated ones included.", ["kind"]
 )
 _EXPERT_SECONDS = Counter(
     "medq_controller_expert_seconds_total",

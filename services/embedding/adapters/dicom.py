@@ -34,11 +34,7 @@ from shared.rows.images import Window, WindowFunction
 from shared.rows.vocabulary import UNKNOWN
 
 MAGIC, MAGIC_OFFSET = b"DICM", 128
-_WINDOWS: dict[str, WindowFunction] = {
-    "LINEAR": "linear",
-    "LINEAR_EXACT": "linear_exact",
-    "SIGMOID": "sigmoid",
-}
+_WINDOWS: dict[str, WindowFunction] = {"LINEAR": "linear", "LINEAR_EXACT": "linear_exact", "SIGMOID": "sigmoid"}
 _MODALITIES = {"CT": "ct", "MR": "mri", "OP": "fundus", "ES": "endoscopy", "SM": "histopathology"}
 #: Devices that write text into the picture: without the tag they are not trusted.
 _WRITING_MODALITIES = frozenset({"US", "IVUS", "SC", "OT"})
@@ -97,8 +93,7 @@ def _check(dataset: pydicom.Dataset) -> None:
         raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
     if int(dataset.get("NumberOfFrames", None) or 1) > 1:
         raise InvalidArgument(
-            "The DICOM file holds several frames.",
-            remedy="Export the frames that matter as single-frame files.",
+            "The DICOM file holds several frames.", remedy="Export the frames that matter as single-frame files."
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     try:

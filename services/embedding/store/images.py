@@ -10,17 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.embedding.store.tables import (
-    IMAGES,
-    INPUTS,
-    MEMBERS,
-    OUTBOX,
-    STORED,
-    VECTORS,
-    ImageRow,
-    InputRow,
-    Member,
-)
+from services.embedding.store.tables import IMAGES, INPUTS, MEMBERS, OUTBOX, STORED, VECTORS, ImageRow, InputRow, Member
 from shared.database import insert_new, reader
 from shared.events.bus import Event
 

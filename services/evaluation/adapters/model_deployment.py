@@ -41,10 +41,7 @@ class ModelDeployment:
         template = deployment.spec.template
         if (template.metadata.annotations or {}).get(ANNOTATION) == model_uri:
             return
-        groups = {
-            "initContainers": template.spec.init_containers or [],
-            "containers": template.spec.containers,
-        }
+        groups = {"initContainers": template.spec.init_containers or [], "containers": template.spec.containers}
         value = {"name": VARIABLE, "value": model_uri}
         patched = {
             group: [{"name": container.name, "env": [value]} for container in containers if _takes(container)]

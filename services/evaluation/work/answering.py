@@ -19,8 +19,7 @@ from shared.objects.store import digest_of
 from shared.operations import OperationContext
 
 _ANSWERS = Counter(
-    "medq_evaluation_answers_total",
-    "Answers that a model gave; those found in the store are not counted.",
+    "medq_evaluation_answers_total", "Answers that a model gave; those found in the store are not counted."
 )
 Answers = dict[tuple[str, int], Generation]
 #: The first number that is taken, and of how many each one that follows: whole work is (0, 1).

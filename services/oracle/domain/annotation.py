@@ -97,11 +97,7 @@ def cold_start_signals(reference: str) -> Signals:
 
 
 def routed_signals(
-    reference: str,
-    choice: str | None,
-    token_logprobs: tuple[float, ...],
-    tau_entropy: float,
-    tau_agreement: float,
+    reference: str, choice: str | None, token_logprobs: tuple[float, ...], tau_entropy: float, tau_agreement: float
 ) -> Signals:
     """Later rounds (section 2.3, t > 0): H^traj of Eq. (3), delta^ann, and the route they lead to.
 

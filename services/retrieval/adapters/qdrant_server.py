@@ -117,11 +117,7 @@ class QdrantServerIndex:
             if self._collection.space() is None:
                 return {}
             facet = self._client.facet(
-                self._name,
-                "split",
-                limit=MOST_SPLITS,
-                exact=True,
-                consistency=self._consistency,
+                self._name, "split", limit=MOST_SPLITS, exact=True, consistency=self._consistency
             )
         return {str(hit.value): hit.count for hit in sorted(facet.hits, key=lambda hit: str(hit.value))}
 

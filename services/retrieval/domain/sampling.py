@@ -132,10 +132,7 @@ def draw_samples(
 
 
 def _shares(
-    prototype: NDArray[np.int64],
-    profiles: Sequence[Mapping[str, float]],
-    weights: list[float],
-    names: list[str],
+    prototype: NDArray[np.int64], profiles: Sequence[Mapping[str, float]], weights: list[float], names: list[str]
 ) -> NDArray[np.float64]:
     """(n, K) w_k c_k(i) / sum_j c_k(j); 0 where no candidate has the capability."""
     table = np.array([[profile.get(name, 0.0) for name in names] for profile in profiles], dtype=np.float64)

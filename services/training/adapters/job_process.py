@@ -67,10 +67,7 @@ class JobProcess:
         self._workers = workers
 
     def run(
-        self,
-        spec_path: Path,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, spec_path: Path, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> None:
         """Run the job; see `TrainingProcess.run`. The log goes to `log.txt` in the job's output folder."""
         spec = read_spec(spec_path)

@@ -82,9 +82,7 @@ class TrainingJobs:
         """The latest Job of a training, if there is one."""
         with typed_errors(f"jobs of {key_label(key)}"):
             found = self._batch.list_namespaced_job(
-                self._namespace,
-                label_selector=f"{KEY_LABEL}={key_label(key)}",
-                _request_timeout=REQUEST_SECONDS,
+                self._namespace, label_selector=f"{KEY_LABEL}={key_label(key)}", _request_timeout=REQUEST_SECONDS
             )
         return max(map(_attempt, found.items), key=lambda attempt: attempt.number, default=None)
 
@@ -145,9 +143,7 @@ class TrainingJobs:
         name = attempt.name
         with typed_errors(f"pods of job {name}"):
             found = self._core.list_namespaced_pod(
-                self._namespace,
-                label_selector=f"batch.kubernetes.io/job-name={name}",
-                _request_timeout=REQUEST_SECONDS,
+                self._namespace, label_selector=f"batch.kubernetes.io/job-name={name}", _request_timeout=REQUEST_SECONDS
             )
         own = [
             pod for pod in found.items if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}

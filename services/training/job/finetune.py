@@ -94,11 +94,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def save_result(
-    spec: TrainingSpec,
-    trainer: SftTrainer,
-    processor: Any,
-    weights: dict[str, torch.Tensor],
-    counts: dict[str, int],
+    spec: TrainingSpec, trainer: SftTrainer, processor: Any, weights: dict[str, torch.Tensor], counts: dict[str, int]
 ) -> None:
     """Write model, processor and `training.json`, then give the folder its name at once."""
     partial = spec.result_folder.with_suffix(".partial")

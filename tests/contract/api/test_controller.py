@@ -200,9 +200,7 @@ def test_an_evaluation_over_replicas_is_asked_in_shards_and_then_as_one(house):
             assert shard == whole
     with house.controller() as channel:
         request = pb.StartRunRequest(
-            run_id="r2",
-            config_yaml=write_run_files(house.folder / "same", rounds=1),
-            base_folder=str(house.files),
+            run_id="r2", config_yaml=write_run_files(house.folder / "same", rounds=1), base_folder=str(house.files)
         )
         controller_stub(channel).StartRun(request)
         await_operation(channel, "r2")

@@ -64,10 +64,7 @@ class Server:
 def server() -> Iterator[Server]:
     with short_folder() as folder:
         settings = EmbeddingSettings(state_folder=folder, listen=f"unix:{folder}/e.sock", batch_size=4)
-        bus, objects = (
-            SqliteEventBus(folder / "events.sqlite"),
-            FolderObjectStore(folder / "objects", synced=False),
-        )
+        bus, objects = (SqliteEventBus(folder / "events.sqlite"), FolderObjectStore(folder / "objects", synced=False))
         with Channels({}) as channels:
             service = build(settings, channels, bus, objects)
             with running(service, bus, settings) as channel:
@@ -156,20 +153,8 @@ def test_a_benchmark_table_has_one_row_for_each_of_its_rows_by_index(server: Ser
     content = base64.b64encode(png(picture(7))).decode()
     table = pd.DataFrame(
         [
-            {
-                "index": "10",
-                "image_path": "images/000.png",
-                "image": "",
-                "modality": "MRI",
-                "patient_id": "p1",
-            },
-            {
-                "index": "11",
-                "image_path": "images/000.png",
-                "image": "",
-                "modality": "MRI",
-                "patient_id": "p1",
-            },
+            {"index": "10", "image_path": "images/000.png", "image": "", "modality": "MRI", "patient_id": "p1"},
+            {"index": "11", "image_path": "images/000.png", "image": "", "modality": "MRI", "patient_id": "p1"},
             {"index": "12", "image_path": "", "image": content, "modality": "Sonar", "patient_id": ""},
             {"index": "13", "image_path": "", "image": "12", "modality": "CT", "patient_id": ""},
             {"index": "14", "image_path": "../secret.png", "image": "", "modality": "", "patient_id": ""},

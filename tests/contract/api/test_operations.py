@@ -15,15 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
-from shared.errors import (
-    AlreadyExists,
-    BudgetExhausted,
-    Cancelled,
-    InvalidArgument,
-    MedqError,
-    NotFound,
-    Unavailable,
-)
+from shared.errors import AlreadyExists, BudgetExhausted, Cancelled, InvalidArgument, MedqError, NotFound, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
@@ -76,11 +68,7 @@ def served(part: Part) -> Iterator[Callable[[Function], Any]]:
     def serve(function: Function) -> Any:
         operations = part.operations(function)
         service = Service(
-            "part",
-            "medq.operations.v1.OperationsService",
-            lambda _: None,
-            operations,
-            objects=part.objects,
+            "part", "medq.operations.v1.OperationsService", lambda _: None, operations, objects=part.objects
         )
         settings = ServiceSettings(
             state_folder=part.folder, listen=f"unix:{part.folder}/p.sock", drain_seconds=0.2, threads=4

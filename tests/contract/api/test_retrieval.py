@@ -100,10 +100,7 @@ def vector_of(i: int, axis: int) -> NDArray[np.float32]:
 def server() -> Iterator[Server]:
     with short_folder() as folder:
         settings = RetrievalSettings(state_folder=folder, listen=f"unix:{folder}/r.sock", batch_size=8)
-        bus, objects = (
-            SqliteEventBus(folder / "events.sqlite"),
-            FolderObjectStore(folder / "objects", synced=False),
-        )
+        bus, objects = (SqliteEventBus(folder / "events.sqlite"), FolderObjectStore(folder / "objects", synced=False))
         with Channels({}) as channels:
             service = build(settings, channels, bus, objects)
             with running(service, bus, settings) as channel:
@@ -133,12 +130,7 @@ def test_indexing_an_image_set_twice_holds_each_image_once(server: Server) -> No
 def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
     vector = vector_of(1, 0)
     message = events_pb2.ImageEmbedded(
-        image_id=f"{1:064x}",
-        split="pool",
-        encoder_id="e",
-        vector=vector.tobytes(),
-        modality="mri",
-        phash="0" * 16,
+        image_id=f"{1:064x}", split="pool", encoder_id="e", vector=vector.tobytes(), modality="mri", phash="0" * 16
     )
     event = Event(
         "1",
@@ -218,10 +210,7 @@ def test_an_answer_about_as_many_images_as_may_be_asked_for_fits_into_a_message(
 def test_only_images_of_the_named_sets_and_of_the_pool_split_are_drawn(server: Server) -> None:
     other = server.image_set(range(20, 40), near=range(20, 40))
     server.select("other", pool_uris=[other])
-    mixed = [
-        server.image_set(range(5), near=range(5)),
-        server.image_set(range(5, 9), "replay", near=range(5, 9)),
-    ]
+    mixed = [server.image_set(range(5), near=range(5)), server.image_set(range(5, 9), "replay", near=range(5, 9))]
     samples, _ = server.select("mine", pool_uris=mixed, budget=50, run_id="another")
     assert ids(samples) == list(range(5))
 

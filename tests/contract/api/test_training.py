@@ -530,11 +530,7 @@ def test_a_bad_field_is_refused_at_once_by_name(house):
             setattr(request, name, value)
             calls.append((stub.StartTrain, request, name))
         calls += [
-            (
-                stub.StartImportModel,
-                pb.StartImportModelRequest(operation_id="i", folder_uri=uri),
-                "folder_uri",
-            )
+            (stub.StartImportModel, pb.StartImportModelRequest(operation_id="i", folder_uri=uri), "folder_uri")
             for uri in ("", "s3://bucket/model", "file://host/model")
         ]
         for call, request, name in calls:

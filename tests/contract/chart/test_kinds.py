@@ -21,14 +21,7 @@ def kinds(documents: tuple[chart.Manifest, ...]) -> Counter[str]:
 def test_the_lab_has_the_kinds_that_every_cluster_knows() -> None:
     found = kinds(chart.overlay("values-lab.yaml"))
     assert set(found) == {
-        *(
-            "ServiceAccount",
-            "Service",
-            "Deployment",
-            "StatefulSet",
-            "PodDisruptionBudget",
-            "PersistentVolumeClaim",
-        ),
+        *("ServiceAccount", "Service", "Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolumeClaim"),
         *("NetworkPolicy", "Role", "RoleBinding", "ConfigMap", "Job", "Pod"),
     }
     assert (
@@ -130,11 +123,7 @@ def test_the_migration_comes_before_everything_and_runs_on_the_database_alone() 
 
 def test_workers_scale_by_cpu_and_then_have_no_fixed_number() -> None:
     documents = chart.overlay(
-        "values-lab.yaml",
-        "--set",
-        "embedding.autoscaling.enabled=true",
-        "--set",
-        "evaluation.autoscaling.enabled=true",
+        "values-lab.yaml", "--set", "embedding.autoscaling.enabled=true", "--set", "evaluation.autoscaling.enabled=true"
     )
     for name in ("medq-embedding", "medq-evaluation"):
         scaler = chart.find(documents, "HorizontalPodAutoscaler", name)["spec"]
@@ -152,10 +141,7 @@ def test_an_ingress_leads_to_the_grpc_port_by_host_name() -> None:
     ingress = chart.find(documents, "Ingress", "medq-controller")["spec"]
     (rule,) = ingress["rules"]
     assert rule["host"] == "controller.medq.hospital.example"
-    assert rule["http"]["paths"][0]["backend"]["service"] == {
-        "name": "medq-controller",
-        "port": {"name": "grpc"},
-    }
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "medq-controller", "port": {"name": "grpc"}}
     assert ingress["tls"] == [{"hosts": [rule["host"]], "secretName": "medq-ingress-tls"}]
 
 

@@ -150,10 +150,7 @@ def test_static_tokens_and_jwts_hold_beside_each_other(tmp_path: Path, issuer: I
     callers = tmp_path / "callers.yaml"
     static = add_caller(callers, "script", "reader")
     auth = AuthSection(oidc_issuer=issuer.url, jwks_file=keys, tokens_file=callers)
-    with (
-        guarded_server(tmp_path / "state", auth=auth) as server,
-        Channels({"guarded": server.target}) as channels,
-    ):
+    with guarded_server(tmp_path / "state", auth=auth) as server, Channels({"guarded": server.target}) as channels:
         assert _is_taken(channels["guarded"], static)
         assert _is_taken(channels["guarded"], issuer.token("rsa"))
 

@@ -88,10 +88,7 @@ def test_health_stays_plaintext_for_probes(server_tls: TlsSection, tmp_path: Pat
 
 
 def test_unix_sockets_stay_without_tls(authority: Authority, server_tls: TlsSection) -> None:
-    with (
-        short_folder() as folder,
-        guarded_server(folder, tls=server_tls, listen=f"unix:{folder}/s.sock") as server,
-    ):
+    with short_folder() as folder, guarded_server(folder, tls=server_tls, listen=f"unix:{folder}/s.sock") as server:
         assert _code(server.target, _credentials(authority)) is grpc.StatusCode.OK
         assert _code(server.target) is grpc.StatusCode.OK
 
@@ -235,10 +232,7 @@ def test_tls_that_cannot_work_stops_the_server(
     authority.issue("other")
     (tmp_path / "text").write_text("no PEM")
     paths = {name: tmp_path / file if file else None for name, file in changes.items()}
-    with (
-        pytest.raises(cls, match=told),
-        guarded_server(tmp_path / "state", tls=mutual.model_copy(update=paths)),
-    ):
+    with pytest.raises(cls, match=told), guarded_server(tmp_path / "state", tls=mutual.model_copy(update=paths)):
         pass
 
 
@@ -253,10 +247,7 @@ def test_a_server_says_what_it_leaves_open_to_the_network(server_tls: TlsSection
     told = []
     for number, settings in enumerate(open_settings):
         for listen in ("0.0.0.0:0", "127.0.0.1:0"):
-            with (
-                audited("WARNING") as log,
-                guarded_server(tmp_path / f"{number}{listen}", listen=listen, **settings),
-            ):
+            with audited("WARNING") as log, guarded_server(tmp_path / f"{number}{listen}", listen=listen, **settings):
                 pass
             told.append({json.loads(line)["event"] for line in log.getvalue().splitlines()})
     everything = {"open_to_everybody", "calls_in_plaintext"}

@@ -14,15 +14,7 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
 from shared.rpc.channels import Channels, Credentials
 from shared.settings import AuthSection
-from tests.support.guarded import (
-    add_caller,
-    audit_lines,
-    audited,
-    call,
-    code_of,
-    guarded_server,
-    replace,
-)
+from tests.support.guarded import add_caller, audit_lines, audited, call, code_of, guarded_server, replace
 
 LIST = "/medq.operations.v1.OperationsService/ListOperations"
 GET = "/medq.operations.v1.OperationsService/GetOperation"
@@ -126,10 +118,7 @@ def test_a_broken_list_keeps_those_that_were_known(channel: grpc.Channel, caller
 )
 def test_a_list_of_another_form_stops_the_server(tmp_path: Path, content: str, told: str) -> None:
     file = replace(tmp_path / "bad.yaml", content)
-    with (
-        pytest.raises(FailedPrecondition, match=told) as caught,
-        guarded_server(tmp_path, auth={"tokens_file": file}),
-    ):
+    with pytest.raises(FailedPrecondition, match=told) as caught, guarded_server(tmp_path, auth={"tokens_file": file}):
         pass
     assert "secret" not in str(caught.value)
 

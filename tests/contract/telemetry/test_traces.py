@@ -69,9 +69,7 @@ def ingest_in_a_process(folder: Path, environment: dict[str, str], collector: Co
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "services.embedding"],
-            env={**os.environ, **settings, **environment},
-            stderr=log,
+            [sys.executable, "-m", "services.embedding"], env={**os.environ, **settings, **environment}, stderr=log
         ) as process,
     ):
         try:

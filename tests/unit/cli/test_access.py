@@ -30,8 +30,7 @@ def given(*arguments: str) -> Access:
 
 def test_every_option_reaches_the_credentials():
     access = given(
-        *("--server", "host:1", "--tls-ca", "ca", "--tls-cert", "cert"),
-        *("--tls-key", "key", "--token-file", "token"),
+        *("--server", "host:1", "--tls-ca", "ca", "--tls-cert", "cert"), *("--tls-key", "key", "--token-file", "token")
     )
     tls = access.credentials.tls
     assert access.server == "host:1"

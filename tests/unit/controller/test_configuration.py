@@ -24,11 +24,7 @@ def problems(tmp_path):
 def test_defaults_are_the_papers(tmp_path):
     configuration, problems = check(write_run_files(tmp_path / "a", evaluate={}), str(tmp_path / "a"))
     assert not problems
-    assert (configuration.evaluate.runs, configuration.mine.gamma, configuration.select.tau_sim) == (
-        5,
-        0.6,
-        0.75,
-    )
+    assert (configuration.evaluate.runs, configuration.mine.gamma, configuration.select.tau_sim) == (5, 0.6, 0.75)
     assert (configuration.select.budget, configuration.train.learning_rate, configuration.train.epochs) == (
         2000,
         2e-5,

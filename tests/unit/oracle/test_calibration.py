@@ -58,8 +58,7 @@ def test_infinite_entropies_are_not_adopted():
 
 
 @pytest.mark.parametrize(
-    ("h", "wrong", "target"),
-    [([1.0], [], 0.1), ([-1.0], [True], 0.1), ([math.nan], [True], 0.1), ([1.0], [True], 0.0)],
+    ("h", "wrong", "target"), [([1.0], [], 0.1), ([-1.0], [True], 0.1), ([math.nan], [True], 0.1), ([1.0], [True], 0.0)]
 )
 def test_input_that_cannot_work_is_refused(h, wrong, target):
     with pytest.raises(InvalidArgument):

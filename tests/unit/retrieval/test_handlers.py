@@ -19,12 +19,7 @@ def embedded(image_id: str, encoder_id: str = "e", modality: str = "ct", split: 
         image_id=image_id, split=split, encoder_id=encoder_id, vector=vector.tobytes(), modality=modality
     )
     return Event(
-        image_id,
-        topic_of(events_pb2.ImageEmbedded),
-        "test",
-        image_id,
-        message.SerializeToString(),
-        datetime.now(UTC),
+        image_id, topic_of(events_pb2.ImageEmbedded), "test", image_id, message.SerializeToString(), datetime.now(UTC)
     )
 
 

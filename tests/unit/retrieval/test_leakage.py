@@ -42,10 +42,7 @@ def test_leaks_are_those_of_comparing_each_with_each_in_the_order_of_candidates(
     def records(prefix: str, n: int) -> list[ImageRecord]:
         return [
             ImageRecord(
-                f"{prefix}{i}",
-                f"{rng.integers(2**9) << 20:016x}",
-                rng.choice(["", f"p{rng.integers(90)}"]),
-                "",
+                f"{prefix}{i}", f"{rng.integers(2**9) << 20:016x}", rng.choice(["", f"p{rng.integers(90)}"]), ""
             )
             for i in range(n)
         ]

@@ -141,7 +141,4 @@ def test_negative_budget_and_unsorted_ids_are_refused():
 
 
 def test_a_large_exponent_of_small_rates_still_weighs() -> None:
-    assert capability_weights({"a": 1e-4, "b": 2e-4}, 100.0) == {
-        "a": pytest.approx(0.5**100),
-        "b": pytest.approx(1.0),
-    }
+    assert capability_weights({"a": 1e-4, "b": 2e-4}, 100.0) == {"a": pytest.approx(0.5**100), "b": pytest.approx(1.0)}

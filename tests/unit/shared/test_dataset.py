@@ -44,12 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(store: FolderObjectStore, folder: Path, **changes: Any) -> str:
-    options: dict[str, Any] = {
-        "counts": {"rows": 2},
-        "parents": [],
-        "configuration": {"tau": 0.75},
-        "seed": 7,
-    }
+    options: dict[str, Any] = {"counts": {"rows": 2}, "parents": [], "configuration": {"tau": 0.75}, "seed": 7}
     return write_dataset(store, "image-set", folder, **(options | changes))
 
 

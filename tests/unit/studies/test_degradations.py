@@ -143,8 +143,7 @@ def test_an_unknown_cell_is_refused(modality: str, name: str, severity: str) -> 
 
 
 @pytest.mark.parametrize(
-    "image",
-    [np.zeros((64, 64, 3)), np.zeros((64, 64, 4)), np.full((64, 64), 200.0), np.full((64, 64), np.nan)],
+    "image", [np.zeros((64, 64, 3)), np.zeros((64, 64, 4)), np.full((64, 64), 200.0), np.full((64, 64), np.nan)]
 )
 def test_an_image_that_ct_physics_would_get_wrong_is_refused(image: np.ndarray) -> None:
     with pytest.raises(InvalidArgument):

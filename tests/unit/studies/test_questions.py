@@ -88,8 +88,7 @@ def test_too_few_wrong_options_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "parts",
-    [("pet", "noise", "mild"), ("ct", "bubbles", "mild"), ("ct", "noise", NONE), ("ct", NONE, "mild")],
+    "parts", [("pet", "noise", "mild"), ("ct", "bubbles", "mild"), ("ct", "noise", NONE), ("ct", NONE, "mild")]
 )
 def test_a_finding_that_cannot_be_is_refused(parts: tuple[str, str, str]) -> None:
     with pytest.raises(InvalidArgument):
