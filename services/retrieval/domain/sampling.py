@@ -92,9 +92,7 @@ def draw_samples(
 
     The weight of capability k is shared among the candidates that have it: with profile c_k(i) of the prototype that found
     image i, the chance that a single draw is image i for capability k is w_k c_k(i) / sum_j c_k(j). So the budget is split
-    between capabilities as the w_k say, however many images each prototype found. Image i weighs the sum of this over k.
-    Weighted draws without replacement take the largest log(u) / weight (Efraimidis & Spirakis 2006); the capability of a drawn
-    image is then drawn from its share of that sum.
+    between capabilities as the w_k say, however many images each prototype found.
 
     Args:
         candidates: The eligible images; not modified.
@@ -120,15 +118,33 @@ def draw_samples(
     names = sorted(error_rates)
     weights = capability_weights(error_rates, 0.0 if strategy is Strategy.UNIFORM_CAPABILITY else alpha)
     shares = _shares(candidates.prototype, profiles, [weights.get(name, 0.0) for name in names], names)
-    image_weights = shares.sum(axis=1)
-    keys = np.log(1 - rng.random(len(ids)))
-    eligible = np.flatnonzero(image_weights > 0)
-    order = np.argsort(-keys[eligible] / image_weights[eligible], kind="stable")
-    rows = np.sort(eligible[order[:budget]])
-    threshold = rng.random(len(ids))[rows, None] * image_weights[rows, None]
-    chosen = np.minimum((np.cumsum(shares[rows], axis=1) <= threshold).sum(axis=1), _last_positive(shares[rows]))
+    rows, chosen = _draw_weighted(shares, budget, rng)
     why = "no more images were found for a capability that fails" if weights else "no capability fails"
     return Draw(rows, tuple(names[k] for k in chosen), _reason(len(rows), budget, why))
+
+
+def _draw_weighted(
+    shares: NDArray[np.float64], budget: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw rows by the sum of their shares without replacement, and of each drawn row a column by its part of that sum.
+
+    The largest log(u) / weight are drawn (Efraimidis & Spirakis 2006).
+
+    Args:
+        shares: (n, K), not negative; a row without a share is never drawn.
+        budget: At most so many rows.
+        rng: Draws.
+
+    Returns: (m,) rows, ascending, and (m,) their columns.
+    """
+    weights = shares.sum(axis=1)
+    keys = np.log(1 - rng.random(len(shares)))
+    eligible = np.flatnonzero(weights > 0)
+    order = np.argsort(-keys[eligible] / weights[eligible], kind="stable")
+    rows = np.sort(eligible[order[:budget]])
+    threshold = rng.random(len(shares))[rows, None] * weights[rows, None]
+    chosen = np.minimum((np.cumsum(shares[rows], axis=1) <= threshold).sum(axis=1), _last_positive(shares[rows]))
+    return rows, chosen
 
 
 def _shares(
