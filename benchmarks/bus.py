@@ -48,9 +48,7 @@ _TABLE = sa.Table(
 
 def main() -> None:
     """Measure both and compare."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=20_000)
     parser.add_argument("--batch", type=int, default=500)
     parser.add_argument("--kafka", default="")
@@ -162,12 +160,7 @@ def take_plainly(options: argparse.Namespace, write: Callable[..., None]) -> tup
                 births.append(min(one["time"].decode() for one in headers))
                 write(
                     [
-                        {
-                            "contender": "plain",
-                            "id": own["id"].decode(),
-                            "key": one.key.decode(),
-                            "data": one.value,
-                        }
+                        {"contender": "plain", "id": own["id"].decode(), "key": one.key.decode(), "data": one.value}
                         for one, own in zip(records, headers, strict=True)
                     ]
                 )
@@ -202,9 +195,7 @@ def publish(options: argparse.Namespace) -> None:
     for lot in lots:
         for n in lot:
             headers = [("id", event_id(n).encode()), ("time", datetime.now(UTC).isoformat().encode())]
-            producer.send(
-                options.prefix + "plain", _DATA, key=f"image-{n % _N_KEYS}".encode(), headers=headers
-            )
+            producer.send(options.prefix + "plain", _DATA, key=f"image-{n % _N_KEYS}".encode(), headers=headers)
         producer.flush()
     producer.close()
 

@@ -105,9 +105,7 @@ def measure(name: str, n: int, d: int) -> dict[str, object]:
 
 def main() -> None:
     """Compare the contenders, one process each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=10_000)
     parser.add_argument("--dimensions", type=int, default=512)
     parser.add_argument("--sklearn", action="store_true", help="also scikit-learn (slow)")
@@ -131,9 +129,7 @@ def report(found: dict[str, dict[str, Any]], n: int, d: int) -> NoReturn:
     """Compare with the floors and leave."""
     mine, peer = found["medq"], found["fastcluster"]
     ratio = mine["seconds"] / peer["seconds"]
-    words = [
-        f"{name} {one['seconds']:.1f} s, {one['peak_bytes'] / 1e9:.1f} GB" for name, one in found.items()
-    ]
+    words = [f"{name} {one['seconds']:.1f} s, {one['peak_bytes'] / 1e9:.1f} GB" for name, one in found.items()]
     line = f"clustering {n} x {d}: {'; '.join(words)}; {ratio:.2f} of one fastcluster linkage (wanted: {MAX_RATIO} at most)"
     figures = {"points": n, "dimensions": d, "ratio_to_fastcluster": ratio, **found}
     end(figures, line, is_met=ratio <= MAX_RATIO and mine["peak_bytes"] < MAX_BYTES)

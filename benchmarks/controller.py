@@ -63,9 +63,7 @@ class Work:
 
 def main() -> None:
     """Measure and report."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, help="output folder of a run that has ended")
     parser.add_argument("--run", default="demo", help="its id")
     arguments = parser.parse_args()

@@ -27,9 +27,7 @@ class FixedLatencyEncoder:
         """See the port."""
         time.sleep(LATENCY_SECONDS * len(images))
         vectors = np.stack([np.resize(image.astype(np.float32).ravel(), _DIMENSION) + 1 for image in images])
-        unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(
-            np.float32
-        )
+        unit: NDArray[np.float32] = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
         return unit
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -47,10 +47,7 @@ def exact_rows(n: int, d: int) -> dict[str, Rows]:
     population = Embeddings(d)
     queries = population.queries(_N_QUERIES).vectors
     asked = np.array([modality_asked(q) for q in range(_N_QUERIES)])
-    found = {
-        mode: (np.full((_N_QUERIES, K), -2.0, np.float32), np.zeros((_N_QUERIES, K), np.int64))
-        for mode in MODES
-    }
+    found = {mode: (np.full((_N_QUERIES, K), -2.0, np.float32), np.zeros((_N_QUERIES, K), np.int64)) for mode in MODES}
     for block in population.blocks(n):
         similarity = queries @ block.vectors.T
         for mode, (best, rows) in found.items():
@@ -81,11 +78,7 @@ def searched(search: Search, d: int, mode: str, exact: Rows) -> dict[str, float]
         busy.append(time.process_time() - started_busy)
         n_right += len(set(rows) & set(exact[q].tolist()))
     p50, p99 = np.percentile(seconds, [50, 99]).tolist()
-    figures = {
-        "p50_seconds": p50,
-        "p99_seconds": p99,
-        "p99_processor_seconds": float(np.percentile(busy, 99)),
-    }
+    figures = {"p50_seconds": p50, "p99_seconds": p99, "p99_processor_seconds": float(np.percentile(busy, 99))}
     return {**figures, "recall_at_10": n_right / (K * _N_QUERIES)}
 
 
@@ -123,9 +116,7 @@ def images_of(block: Block) -> list[Any]:
         name = f"{row:064x}"
         patient, session = f"{row // 20:032x}", f"{row // 5:032x}"
         images.append(
-            IndexedImage(
-                name, "pool", MODALITIES[modality], name[-16:], f"s-{row}", patient, session, f"sha256:{name}"
-            )
+            IndexedImage(name, "pool", MODALITIES[modality], name[-16:], f"s-{row}", patient, session, f"sha256:{name}")
         )
     return images
 
@@ -179,10 +170,7 @@ def faiss_index(peer: Any, n: int, d: int) -> tuple[Any, dict[str, NDArray[np.ui
     return index, dict(zip(MODALITIES, bits, strict=True))
 
 
-CONTENDERS: dict[str, Callable[[int, int, Path, dict[str, Rows]], dict[str, Any]]] = {
-    "medq": medq,
-    "faiss": faiss,
-}
+CONTENDERS: dict[str, Callable[[int, int, Path, dict[str, Rows]], dict[str, Any]]] = {"medq": medq, "faiss": faiss}
 
 
 def memory() -> dict[str, int]:
@@ -193,14 +181,10 @@ def memory() -> dict[str, int]:
 
 def main() -> None:
     """Compare the contenders, one process each."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=1_000_000, help="vectors")
     parser.add_argument("--d", type=int, default=512, help="numbers of a vector, at least 65")
-    parser.add_argument(
-        "--index", type=Path, help="folder that keeps the index; else it is made anew and deleted"
-    )
+    parser.add_argument("--index", type=Path, help="folder that keeps the index; else it is made anew and deleted")
     parser.add_argument("--only", choices=sorted(CONTENDERS), help=argparse.SUPPRESS)
     parser.add_argument("--exact", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -237,7 +221,9 @@ def report(found: dict[str, dict[str, Any]], n: int, d: int) -> NoReturn:
         and mine["filtered"]["recall_at_10"] >= MIN_RECALL
         and mine["resident_bytes"] < MAX_BYTES
     )
-    wanted = f"wanted: filtered p99 under {MAX_P99_SECONDS * 1000:.0f} ms at {MIN_RECALL}, under {MAX_BYTES / 1e9:.0f} GB"
+    wanted = (
+        f"wanted: filtered p99 under {MAX_P99_SECONDS * 1000:.0f} ms at {MIN_RECALL}, under {MAX_BYTES / 1e9:.0f} GB"
+    )
     figures = {"n": n, "d": d, "load": os.getloadavg()[0], **found}
     end(figures, f"retrieval {n} x {d}: {'; '.join(words)} ({wanted})", is_met=is_met)
 

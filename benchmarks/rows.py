@@ -27,6 +27,7 @@ from medq.embedding.v1 import events_pb2
 from shared.objects.dataset import iterate_rows, publish, read_manifest, read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import uri_of
+from shared.rows.encoding import lines_of
 from shared.rows.images import Image
 
 #: The fields that a message with nearly the same content has; a bare proto description of a row would have all.
@@ -38,19 +39,13 @@ def rows(n: int) -> Iterator[Image]:
     example = EXAMPLES[Image]
     for i in range(n):
         digest = hashlib.sha256(str(i).encode()).hexdigest()
-        hashed = {
-            "patient": digest[:32],
-            "session": digest[16:48],
-            "source_id": digest[:32],
-            "phash": digest[:16],
-        }
+        hashed = {"patient": digest[:32], "session": digest[16:48], "source_id": digest[:32], "phash": digest[:16]}
         yield msgspec.structs.replace(example, image_id=digest, image_uri=f"sha256:{digest}", **hashed)  # type: ignore[misc]
 
 
 def _lines(store: FolderObjectStore, uri: str) -> Iterable[bytes]:
-    path = Path(tempfile.mkdtemp()) / "images.jsonl"
-    store.fetch(uri_of(read_manifest(store, uri).files["images.jsonl"].sha256), path)
-    return path.open("rb")
+    chunks = store.chunks(uri_of(read_manifest(store, uri).files["images.jsonl"].sha256))
+    return filter(None, lines_of(chunks))
 
 
 def _structs(store: FolderObjectStore, uri: str) -> int:
@@ -126,9 +121,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         store = FolderObjectStore(Path(name))
         began = time.perf_counter()
-        uri = publish(
-            store, "image-set", {"images.jsonl": rows(asked.rows)}, counts={}, parents=[], configuration={}
-        )
+        uri = publish(store, "image-set", {"images.jsonl": rows(asked.rows)}, counts={}, parents=[], configuration={})
         sys.stdout.write(f"{asked.rows:,} rows written in {time.perf_counter() - began:.1f} s\n")
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.rows", "--way", way, "--store", name, "--uri", uri]

@@ -1,4 +1,4 @@
-"""How a command reaches the services: those of `--server`, those of a process that owns the folder, or six in this process."""
+"""How a command reaches the services: those of `--server`, of a process that owns the folder, or of this process."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from pathlib import Path
 
 import grpc
 
+from cli.access import Access
 from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+from shared.errors import DeadlineExceeded, Unavailable
 from shared.logs import configure_logs
 from shared.rpc.channels import Channels, Credentials
 from shared.rpc.ownership import is_owned
@@ -24,25 +25,21 @@ _FIRST_ANSWER_SECONDS = 4
 
 
 @contextmanager
-def connect(
-    out: Path, server: str = "", credentials: Credentials | None = None, *, may_start: bool = True
-) -> Iterator[Channels]:
+def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Channels]:
     """Channels to the six services.
 
     Args:
         out: The output folder; its `state` holds the embedded services' data.
-        server: The controller's address; it names the others. Empty: embedded.
-        credentials: With which `server` and the others are called.
-        may_start: Start the embedded services in this process when nobody owns the folder.
+        access: The controller that names the others, and the credentials for all; no server: embedded.
+        may_start: When nobody owns the folder, start the six in this process; else its controller alone, for reading.
 
     Raises:
-        FailedPrecondition: Nobody owns the folder and the services may not be started; the server wants to be called
-            otherwise (TLS, its authority, a certificate), and the message says how.
+        FailedPrecondition: The folder has no runs to read, or the server wants to be called otherwise (TLS, its authority,
+            a certificate); the message says what to do.
     """
-    if server:
-        access = credentials or Credentials()
-        targets = _endpoints(server, access)
-        with Channels({**targets, "controller": server}, access) as channels:
+    if access.server:
+        targets = _endpoints(access.server, access.credentials)
+        with Channels({**targets, "controller": access.server}, access.credentials) as channels:
             yield channels
         return
     state = out.resolve() / STATE
@@ -51,12 +48,11 @@ def connect(
             yield channels
         return
     if not may_start:
-        raise FailedPrecondition(
-            "No process works on this folder.",
-            field="out",
-            value=out.name,
-            remedy="Start or continue with `medq run --config FILE --out FOLDER`, or `medq serve --out FOLDER`.",
-        )
+        from services.resting import resting
+
+        with resting(state) as targets, Channels(targets) as channels:
+            yield channels
+        return
     from services.embedded import Embedded
 
     out.mkdir(parents=True, exist_ok=True)
@@ -66,9 +62,9 @@ def connect(
             yield channels
 
 
-def _endpoints(server: str, access: Credentials) -> dict[str, str]:
+def _endpoints(server: str, credentials: Credentials) -> dict[str, str]:
     """Where the services are, as the controller says."""
-    with Channels({"controller": server}, access) as channels:
+    with Channels({"controller": server}, credentials) as channels:
         stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
         try:
             answer = stub.GetEndpoints(
@@ -78,7 +74,7 @@ def _endpoints(server: str, access: Credentials) -> dict[str, str]:
             known = typed(error)
             if not isinstance(known, Unavailable | DeadlineExceeded):
                 raise
-            raise why_no_connection(server, access.tls) or _silent(server) from None
+            raise why_no_connection(server, credentials.tls) or _silent(server) from None
         return dict(answer.targets)
 
 

@@ -84,9 +84,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError, server: str) -> MedqErr
         return _refused("The server's certificate does not hold today.", server, "It must be renewed there.")
     if "mismatch" in reason or "doesn't match" in reason:
         return _refused(
-            "The server's certificate is for another name.",
-            server,
-            "Call it by a name that its certificate has.",
+            "The server's certificate is for another name.", server, "Call it by a name that its certificate has."
         )
     return _refused(
         "The server's certificate was signed by an authority that is not known here.",

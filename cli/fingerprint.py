@@ -41,6 +41,4 @@ def _files(path: Path) -> Iterator[Path]:
         with path.open(encoding="utf-8-sig", errors="replace", newline="") as table:
             names = {row.get("image_path") or "" for row in csv.DictReader(table, delimiter=separator)}
         # A name with a NUL or too long for the system is the services' to refuse.
-        yield from (
-            path.parent / name for name in sorted(names - {""}) if "\0" not in name and len(name) < 1000
-        )
+        yield from (path.parent / name for name in sorted(names - {""}) if "\0" not in name and len(name) < 1000)

@@ -67,9 +67,7 @@ class Watch:
             self._bar.update(self._task, completed=done, total=total or None, unit=unit)
 
 
-def finish(
-    channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool = False
-) -> operations_pb2.Operation:
+def finish(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool = False) -> operations_pb2.Operation:
     """Wait for an operation and show it.
 
     Raises:

@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import typer
 
+from cli.access import with_access
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (demo, run, status, report, evaluate, ingest, serve, token):
-    app.command()(command)
+    app.command()(with_access(command))
 
 
 def main() -> None:

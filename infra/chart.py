@@ -36,17 +36,7 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
         "vllm": "namespace kubeconfig",
     }.items()
 }
-_KEPT = [
-    "type",
-    "enum",
-    "minimum",
-    "maximum",
-    "exclusiveMinimum",
-    "pattern",
-    "minLength",
-    "items",
-    "description",
-]
+_KEPT = ["type", "enum", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength", "items", "description"]
 _MARKS = ("<!-- values: made by python -m infra.chart -->", "<!-- end of values -->")
 
 
@@ -66,9 +56,7 @@ def _section(model: Mapping[str, Any], root: Mapping[str, Any], path: str) -> di
     """A settings class as a schema without what the chart sets itself, and without secrets."""
     properties: dict[str, Any] = {}
     for name, field in model["properties"].items():
-        target = field.get("$ref") or next(
-            (part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), ""
-        )
+        target = field.get("$ref") or next((part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), "")
         if name in SET_BY_CHART.get(path, ()) or field.get("format") == "password":
             continue
         if target:
@@ -90,16 +78,11 @@ def _field(field: Mapping[str, Any]) -> dict[str, Any]:
 def table(content: Mapping[str, Any]) -> str:
     """The values as Markdown: key, default, meaning."""
     values = yaml.safe_load((CHART / "values.yaml").read_text(encoding="utf-8"))
-    rows = [
-        f"| `{key}` | {default} | {meaning} |"
-        for key, default, meaning in _rows(content, content, values, "")
-    ]
+    rows = [f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _rows(content, content, values, "")]
     return "\n".join(["| key | default | meaning |", "|---|---|---|", *rows])
 
 
-def _rows(
-    node: Mapping[str, Any], root: Mapping[str, Any], values: Any, path: str
-) -> Iterator[tuple[str, str, str]]:
+def _rows(node: Mapping[str, Any], root: Mapping[str, Any], values: Any, path: str) -> Iterator[tuple[str, str, str]]:
     """Each key with its default and its meaning, depth first."""
     for name, known in node["properties"].items():
         key = f"{path}{name}"

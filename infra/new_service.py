@@ -30,9 +30,7 @@ def add_service(name: str, root: Path) -> list[Path]:
     if not _NAME.fullmatch(name):
         raise SystemExit(f"{name!r} is no name: one lower-case noun of 3 to 31 letters and digits is.")
     written = []
-    for source in sorted(
-        path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
-    ):
+    for source in sorted(path for path in TEMPLATE.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
         target = root / str(source.relative_to(TEMPLATE)).replace("NAME", name)
         if target.exists():
             raise SystemExit(f"{target.relative_to(root)} is there already; nothing is overwritten.")

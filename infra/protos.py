@@ -31,9 +31,7 @@ def generate(target: Path) -> None:
     well_known = str(files("grpc_tools") / "_proto")
     outputs = [f"--{kind}_out={target}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
     scripts = Path(sys.executable).parent  # the environment need not be activated
-    plugins = [
-        f"--plugin=protoc-gen-{kind}={scripts / f'protoc-gen-{kind}'}" for kind in ("mypy", "mypy_grpc")
-    ]
+    plugins = [f"--plugin=protoc-gen-{kind}={scripts / f'protoc-gen-{kind}'}" for kind in ("mypy", "mypy_grpc")]
     status = protoc.main(["protoc", *plugins, f"-I{PROTOS}", f"-I{well_known}", *outputs, *sources])
     if status != 0:
         raise SystemExit(status)
@@ -44,9 +42,7 @@ def generate(target: Path) -> None:
 
 def differences(left: Path, right: Path) -> list[str]:
     """Relative paths of files that differ or stand in one of the two folders only."""
-    names = {
-        path.relative_to(base) for base in (left, right) for path in base.rglob("*.py*") if path.is_file()
-    }
+    names = {path.relative_to(base) for base in (left, right) for path in base.rglob("*.py*") if path.is_file()}
     names = {name for name in names if "__pycache__" not in name.parts}
     return sorted(
         str(name)

@@ -93,9 +93,7 @@ EXAMPLES: dict[type[Row], Row] = {
                 by_scope={"modality_specific": _SCORE},
             ),
             extractors=Extractors(
-                used="strict",
-                official=_SCORE,
-                disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0),
+                used="strict", official=_SCORE, disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0)
             ),
         ),
         Failure(
@@ -105,9 +103,7 @@ EXAMPLES: dict[type[Row], Row] = {
             capabilities=("modality:ct", "attribute:metal_artifact"),
             prototype_id="p000",
         ),
-        CapabilityErrorRate(
-            capability="modality:ct", n_failures=3, n_items=12, n_unscored=0, error_rate=0.25
-        ),
+        CapabilityErrorRate(capability="modality:ct", n_failures=3, n_items=12, n_unscored=0, error_rate=0.25),
         PrototypeRow(
             prototype_id="p000",
             members=("17",),
@@ -126,9 +122,7 @@ EXAMPLES: dict[type[Row], Row] = {
             similarity=0.912345,
             capability="attribute:metal_artifact",
         ),
-        Selection(
-            strategy="failure_driven", requested=500, selected=500, reason="", excluded={"leak_patient": 3}
-        ),
+        Selection(strategy="failure_driven", requested=500, selected=500, reason="", excluded={"leak_patient": 3}),
         KnownAnswer(
             image_id=_ID,
             question=_QUESTION,
@@ -143,9 +137,7 @@ EXAMPLES: dict[type[Row], Row] = {
             item_id="17",
         ),
         Question(question_id=f"{_ID}/9e107d9d372bb682", image_uri=_URI, question=_QUESTION, options=_OPTIONS),
-        Generation(
-            question_id=f"{_ID}/9e107d9d372bb682", answer="C", choice="C", token_logprobs=(-0.125, -0.0625)
-        ),
+        Generation(question_id=f"{_ID}/9e107d9d372bb682", answer="C", choice="C", token_logprobs=(-0.125, -0.0625)),
         Decision(
             decision_id="92eb5ffee6ae2fec3ad71c777531578f",
             sample_id="0cc175b9c0f1b6a831c399e269772661",
@@ -185,9 +177,7 @@ EXAMPLES: dict[type[Row], Row] = {
             review_share=0.3,
             residual_error=ResidualError(value=0.0, low=0.0, high=0.975, n=1, n_wrong=0, population=7),
             unanswered={},
-            account={
-                "oracle": Account(calls=10, usd=0.0071, tokens_in=2800, tokens_out=10, expert_seconds=0.0)
-            },
+            account={"oracle": Account(calls=10, usd=0.0071, tokens_in=2800, tokens_out=10, expert_seconds=0.0)},
             stopped={"oracle": "", "expert": ""},
             policy={"tau_entropy": 0.5},
             simulated=True,

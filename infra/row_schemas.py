@@ -48,10 +48,7 @@ To read one from elsewhere: `DownloadDataset` of any service gives the files by 
 
 def schema_of(row: type[Row], kind: str, name: str) -> Json:
     """The JSON Schema of a file's rows."""
-    head = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"A row of {name}, kind {kind}",
-    }
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"A row of {name}, kind {kind}"}
     return {**head, **msgspec.json.schema(row)}
 
 
@@ -84,14 +81,8 @@ def breaks(old: Any, new: Any, at: str = "") -> list[str]:
     for key in sorted((old.keys() | new.keys()) - set(_WORDS)):
         place = f"{at}/{key}"
         if key == "required":
-            found += [
-                f"{at}/{name}: newly required" for name in new.get(key, []) if name not in old.get(key, [])
-            ]
-            found += [
-                f"{at}/{name}: no longer required"
-                for name in old.get(key, [])
-                if name not in new.get(key, [])
-            ]
+            found += [f"{at}/{name}: newly required" for name in new.get(key, []) if name not in old.get(key, [])]
+            found += [f"{at}/{name}: no longer required" for name in old.get(key, []) if name not in new.get(key, [])]
         elif key in ("properties", "$defs"):
             before, after = old.get(key, {}), new.get(key, {})
             found += [f"{place}/{name}: removed" for name in sorted(before.keys() - after.keys())]
@@ -188,13 +179,9 @@ def _type(field: Json) -> tuple[str, str]:
         value = field.get("additionalProperties")
         kind, inner = _type(value) if isinstance(value, dict) else ("anything", "")
         return f"text to {kind}", inner
-    return {
-        "string": "text",
-        "integer": "integer",
-        "number": "number",
-        "boolean": "yes or no",
-        "null": "null",
-    }[field["type"]], ""
+    return {"string": "text", "integer": "integer", "number": "number", "boolean": "yes or no", "null": "null"}[
+        field["type"]
+    ], ""
 
 
 def _meaning(field: Json) -> str:
@@ -227,18 +214,13 @@ def _short(value: Any) -> str:
 
 def _files() -> dict[Path, str]:
     """Every file that is made from the code, with its text."""
-    made = {
-        SCHEMAS / path: json.dumps(schema, indent=2, sort_keys=True) + "\n"
-        for path, schema in schemas().items()
-    }
+    made = {SCHEMAS / path: json.dumps(schema, indent=2, sort_keys=True) + "\n" for path, schema in schemas().items()}
     return {**made, PAGE: page()}
 
 
 def main() -> None:
     """Write, or check."""
-    parser = argparse.ArgumentParser(
-        description="JSON Schemas and the page of all dataset kinds, from shared/rows."
-    )
+    parser = argparse.ArgumentParser(description="JSON Schemas and the page of all dataset kinds, from shared/rows.")
     parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
     is_check = parser.parse_args().check
     broken = all_breaks(SCHEMAS)
@@ -249,11 +231,7 @@ def main() -> None:
             + "\n"
         )
         raise SystemExit(1)
-    stale = [
-        path
-        for path, text in _files().items()
-        if not path.is_file() or path.read_text(encoding="utf-8") != text
-    ]
+    stale = [path for path, text in _files().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if is_check and stale:
         names = "\n  ".join(str(path.relative_to(ROOT)) for path in stale)
         sys.stderr.write(f"made from shared/rows and stale, run `make schemas`:\n  {names}\n")

@@ -29,8 +29,7 @@ class MigrateSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MEDQ_MIGRATE_", frozen=True)
 
     database_url: SecretStr = Field(
-        SecretStr(""),
-        description="postgresql://user:password@host/database of a role that may create schemas.",
+        SecretStr(""), description="postgresql://user:password@host/database of a role that may create schemas."
     )
     patience_seconds: float = Field(60.0, ge=0, description="How long to wait for PostgreSQL to answer.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")

@@ -38,9 +38,7 @@ def require_checkpoint(folder: Path) -> None:
         raise _incomplete(folder, "there is no such folder", "give the folder of a Hugging Face checkpoint")
     config = folder / "config.json"
     if not config.is_file():
-        raise _incomplete(
-            folder, "config.json is missing", "save the model with `model.save_pretrained(folder)`"
-        )
+        raise _incomplete(folder, "config.json is missing", "save the model with `model.save_pretrained(folder)`")
     _require_json(folder, config)
     _require_weights(folder)
     save = "save the processor beside the model with `processor.save_pretrained(folder)`"

@@ -82,9 +82,7 @@ def create_engine(url: str, schema: str = "") -> Engine:
     if kind == "postgresql":
         return _create_postgresql(parsed, schema)
     if kind != "sqlite":
-        raise InvalidArgument(
-            "No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql."
-        )
+        raise InvalidArgument("No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql.")
     if parsed.database in (None, "", ":memory:"):
         raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
@@ -186,9 +184,7 @@ def alone(engine: Engine, name: str) -> Iterator[bool]:
         with engine.connect() as connection:
             key = lock_key(name)
             yield bool(
-                connection.execute(
-                    sqlalchemy.select(sqlalchemy.func.pg_try_advisory_xact_lock(key))
-                ).scalar_one()
+                connection.execute(sqlalchemy.select(sqlalchemy.func.pg_try_advisory_xact_lock(key))).scalar_one()
             )
         return
     lock = FileLock(f"{engine.url.database}.{name}.lock", is_singleton=False)

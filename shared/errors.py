@@ -144,6 +144,4 @@ def decode_error(encoded: Mapping[str, Any]) -> MedqError:
     parts = {**encoded, **encoded.get("metadata", {})}
     kinds = {kind.reason: kind for kind in MedqError.__subclasses__()}
     named = {name: str(parts[name]) for name in ("field", "value", "remedy") if name in parts}
-    return kinds.get(parts.get("reason", ""), Internal)(
-        str(parts.get("message", "The work failed.")), **named
-    )
+    return kinds.get(parts.get("reason", ""), Internal)(str(parts.get("message", "The work failed.")), **named)

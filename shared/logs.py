@@ -19,9 +19,7 @@ DENIED_KEYS = frozenset(
 )
 
 
-def drop_denied_keys(
-    _logger: object, _method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
+def drop_denied_keys(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A structlog processor that removes the denied keys from an event."""
     for key in DENIED_KEYS & event.keys():
         event[key] = "[redacted]"

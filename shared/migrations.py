@@ -58,10 +58,14 @@ class Schema:
             metadata.create_all(connection)
         self._stamp(connection, self.head)
 
+    def is_current(self, connection: sa.Connection) -> bool:
+        """True if the tables are those that the code knows, or newer."""
+        return (revision_of(connection) or "") >= self.head
+
     def migrate_file(self, engine: sa.Engine) -> None:
         """Bring a SQLite file, which may be new, to the newest migration; cheap where it is there."""
         with reader(engine).connect() as connection:
-            if self._is_current(connection):
+            if self.is_current(connection):
                 return
         with engine.begin() as connection:  # one process at a time
             if not sa.inspect(connection).get_table_names():
@@ -108,12 +112,10 @@ class Schema:
     def _check(self, engine: sa.Engine) -> None:
         try:
             with engine.connect() as connection:
-                is_current = self._is_current(connection)
+                is_current = self.is_current(connection)
         except OUTAGES as error:
             raise Unavailable(
-                "PostgreSQL does not answer.",
-                field="database_url",
-                remedy="Does it run, and is the URL right?",
+                "PostgreSQL does not answer.", field="database_url", remedy="Does it run, and is the URL right?"
             ) from error
         if not is_current:
             raise FailedPrecondition(
@@ -121,9 +123,6 @@ class Schema:
                 field="database_url",
                 remedy="Run `python -m services.migrate` first (it reads MEDQ_MIGRATE_DATABASE_URL).",
             )
-
-    def _is_current(self, connection: sa.Connection) -> bool:
-        return (revision_of(connection) or "") >= self.head
 
     def _stamp(self, connection: sa.Connection, revision: str) -> None:
         _VERSION.create(connection)

@@ -131,9 +131,7 @@ class OperationRows:
             NotFound: No operation of this service has the id.
         """
         with reader(self._engine).connect() as connection:
-            row = connection.execute(
-                sa.select(_TABLE).where(_TABLE.c.operation_id == operation_id)
-            ).one_or_none()
+            row = connection.execute(sa.select(_TABLE).where(_TABLE.c.operation_id == operation_id)).one_or_none()
         if row is None:
             raise NotFound(
                 "No such operation here.",
@@ -243,9 +241,7 @@ class OperationRows:
         with self._engine.begin() as connection:
             connection.execute(sa.update(_TABLE).where(named).values(is_cancel_requested=True))
             connection.execute(
-                sa.update(_TABLE)
-                .where(named & (_TABLE.c.state == PENDING))
-                .values(**_changed(state=CANCELLED))
+                sa.update(_TABLE).where(named & (_TABLE.c.state == PENDING)).values(**_changed(state=CANCELLED))
             )
 
     def reopen(self, operation_id: str) -> None:
@@ -262,9 +258,7 @@ class OperationRows:
 
     def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
         return (
-            (_TABLE.c.operation_id == operation_id)
-            & (_TABLE.c.owner == self._owner)
-            & _TABLE.c.state.not_in(TERMINAL)
+            (_TABLE.c.operation_id == operation_id) & (_TABLE.c.owner == self._owner) & _TABLE.c.state.not_in(TERMINAL)
         )
 
     def _write_own(self, operation_id: str, worked_seconds: float, **values: Any) -> None:

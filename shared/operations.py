@@ -183,9 +183,7 @@ class Operations:
         """
         return self._rows.get(operation_id)
 
-    def wait(
-        self, operation_id: str, seen_revision: int, seconds: float, is_active: Callable[[], bool]
-    ) -> Operation:
+    def wait(self, operation_id: str, seen_revision: int, seconds: float, is_active: Callable[[], bool]) -> Operation:
         """The operation once its revision is above `seen_revision`, after `seconds`, or when the caller has gone."""
         deadline = time.monotonic() + seconds
         while True:
@@ -209,9 +207,7 @@ class Operations:
         self.notify()
         return self.get(operation_id)
 
-    def list(
-        self, prefix: str = "", limit: int = 100, before: int | None = None
-    ) -> tuple[list[Operation], int | None]:
+    def list(self, prefix: str = "", limit: int = 100, before: int | None = None) -> tuple[list[Operation], int | None]:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
         return self._rows.page(prefix, limit, before)
 

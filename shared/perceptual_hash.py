@@ -124,9 +124,7 @@ def _buckets(
     a: Hashes, b: Hashes, rows_a: Indices, rows_b: Indices, mask: np.uint64
 ) -> Iterator[tuple[Indices, Indices]]:
     """Rows of both sides that agree on the bits of the mask, value by value."""
-    sorted_a, sorted_b = (
-        rows[np.argsort(of[rows] & mask, kind="stable")] for of, rows in ((a, rows_a), (b, rows_b))
-    )
+    sorted_a, sorted_b = (rows[np.argsort(of[rows] & mask, kind="stable")] for of, rows in ((a, rows_a), (b, rows_b)))
     keys_a, keys_b = a[sorted_a] & mask, b[sorted_b] & mask
     shared = np.intersect1d(keys_a, keys_b)
     limits = [np.searchsorted(keys, shared, side) for keys in (keys_a, keys_b) for side in ("left", "right")]

@@ -5,6 +5,8 @@ A cluster's adapters are imported only where they are asked for.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import Engine
 
 from shared.database import create_engine, sqlite_url
@@ -28,9 +30,14 @@ def open_database(settings: ServiceSettings, schema: Schema) -> Engine:
         engine = create_engine(url, schema=schema.name)
         schema.require(engine)
         return engine
-    engine = create_engine(sqlite_url(settings.state_folder / schema.name / f"{schema.name}.sqlite"))
+    engine = create_engine(sqlite_url(database_file(settings.state_folder, schema)))
     schema.migrate_file(engine)
     return engine
+
+
+def database_file(state_folder: Path, schema: Schema) -> Path:
+    """Where a service has its SQLite file."""
+    return state_folder / schema.name / f"{schema.name}.sqlite"
 
 
 def open_bus(settings: ServiceSettings, *, is_sole_owner: bool = False) -> EventBus:

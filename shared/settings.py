@@ -32,9 +32,7 @@ class KafkaSection(Section):
 
     bootstrap: str = Field("", description="host:port[,host:port]; empty: a SQLite log in the state folder.")
     security_protocol: str = Field(
-        "PLAINTEXT",
-        pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$",
-        description="How brokers are spoken to.",
+        "PLAINTEXT", pattern="^(PLAINTEXT|SSL|SASL_PLAINTEXT|SASL_SSL)$", description="How brokers are spoken to."
     )
     sasl_mechanism: str = Field("SCRAM-SHA-512", description="Where the protocol is SASL_...")
     username: str = Field("", description="SASL user.")
@@ -42,9 +40,7 @@ class KafkaSection(Section):
     ca_file: Path | None = Field(None, description="Authority that signed the brokers' certificates (PEM).")
     partitions: int = Field(4, ge=1, description="Partitions of a topic that is made here.")
     replication: int = Field(1, ge=1, description="Replicas of a topic that is made here.")
-    call_seconds: float = Field(
-        10.0, ge=1, description="Deadline of one request; a publication has twice as long."
-    )
+    call_seconds: float = Field(10.0, ge=1, description="Deadline of one request; a publication has twice as long.")
     session_seconds: float = Field(
         45.0, ge=1, description="After so long without a sign of life a member's partitions go to another."
     )
@@ -70,9 +66,7 @@ class S3Section(Section):
     secret_key: SecretStr = Field(SecretStr(""), description="Secret key.")
     region: str = Field("us-east-1", description="Region that requests are signed for.")
     ca_file: Path | None = Field(None, description="Authority that signed the endpoint's certificate (PEM).")
-    timeout_seconds: float = Field(
-        20.0, gt=0, description="A connection that is silent for so long is given up."
-    )
+    timeout_seconds: float = Field(20.0, gt=0, description="A connection that is silent for so long is given up.")
     retries: int = Field(5, ge=0, le=20, description="How often a request is made anew, with growing pauses.")
 
 
@@ -92,9 +86,7 @@ class AuthSection(Section):
 
     tokens_file: Path | None = Field(None, description="Callers by static token or certificate (YAML).")
     oidc_issuer: str = Field("", description="Issuer of the JWTs that are accepted.")
-    jwks_file: Path | None = Field(
-        None, description="The issuer's public keys; else they are fetched from it."
-    )
+    jwks_file: Path | None = Field(None, description="The issuer's public keys; else they are fetched from it.")
     issuer_ca_file: Path | None = Field(
         None, description="Authority of the issuer's certificate (PEM); empty: the system's."
     )
@@ -114,9 +106,7 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
 
-    state_folder: Path = Field(
-        Path("medq-state"), description="Folder for databases, objects and the event log."
-    )
+    state_folder: Path = Field(Path("medq-state"), description="Folder for databases, objects and the event log.")
     input_roots: tuple[Path, ...] = Field(
         (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
     )
@@ -131,8 +121,7 @@ class ServiceSettings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
     owner: str = Field(
-        "",
-        description="Stable name of this process for leases, another for each replica; empty: the service's name.",
+        "", description="Stable name of this process for leases, another for each replica; empty: the service's name."
     )
     lease_seconds: float = Field(
         30.0,

@@ -176,9 +176,7 @@ def _finite_vector(values: ArrayLike, field: str) -> NDArray[np.float64]:
     if x.ndim != 1:
         raise InvalidArgument("One number per item is needed.", field=field, value=x.shape)
     if not np.isfinite(x).all():
-        raise InvalidArgument(
-            "Every number must be finite.", field=field, remedy="Leave out what has no score."
-        )
+        raise InvalidArgument("Every number must be finite.", field=field, remedy="Leave out what has no score.")
     return x
 
 
@@ -194,9 +192,7 @@ def _check_pairs(first: Sequence[Hashable], second: Sequence[Hashable]) -> None:
         raise InvalidArgument("Both raters must rate the same items.", field="second", value=len(second))
 
 
-def _per_source(
-    x: NDArray[np.float64], sources: Sequence[Hashable]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _per_source(x: NDArray[np.float64], sources: Sequence[Hashable]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Sum and count per source, sorted, so that the order of the items does not matter."""
     rank = {source: i for i, source in enumerate(sorted(set(sources), key=str))}
     index = np.array([rank[source] for source in sources], dtype=np.int64)

@@ -26,9 +26,7 @@ OPERATIONS_WAITING = Gauge(
 )
 #: Since the last sign of progress of the operation at work that is silent for the longest time.
 OPERATIONS_SILENT_SECONDS = Gauge(
-    "medq_operations_silent_seconds",
-    "Longest time for which an operation at work has shown no progress.",
-    ["service"],
+    "medq_operations_silent_seconds", "Longest time for which an operation at work has shown no progress.", ["service"]
 )
 #: Events given to a handler: "done", or "failed" (they come again).
 EVENTS_HANDLED = Counter(
@@ -37,15 +35,11 @@ EVENTS_HANDLED = Counter(
     ["group", "type", "outcome"],
 )
 #: Events that went to `<topic>.dlq`.
-EVENTS_DEAD_LETTERED = Counter(
-    "medq_events_dead_lettered_total", "Events that a group gave up.", ["group", "type"]
-)
+EVENTS_DEAD_LETTERED = Counter("medq_events_dead_lettered_total", "Events that a group gave up.", ["group", "type"])
 #: Events that a group has yet to handle.
 EVENTS_LAG = Gauge("medq_events_lag_events", "Events that a group has not yet handled.", ["group"])
 #: Events in the outbox of this service.
-OUTBOX_WAITING = Gauge(
-    "medq_outbox_waiting_events", "Events that are committed and not yet published.", ["service"]
-)
+OUTBOX_WAITING = Gauge("medq_outbox_waiting_events", "Events that are committed and not yet published.", ["service"])
 
 
 def serve_metrics(port: int, host: str = "0.0.0.0") -> None:

@@ -26,9 +26,7 @@ TRACER = "medq"
 _TRACED = filters.negate(filters.any_of(filters.method_name("Wait"), filters.health_check()))
 
 
-def configure_tracing(
-    service: str, endpoint: str, processor: SpanProcessor | None = None
-) -> Callable[[], None]:
+def configure_tracing(service: str, endpoint: str, processor: SpanProcessor | None = None) -> Callable[[], None]:
     """Make spans in this process from now on; called once, in `main`, before channels and servers are made.
 
     Args:

@@ -142,8 +142,5 @@ def _caption(row: Row) -> Sample:
 
 def _conversation(sample: Sample) -> str:
     """One line of a LLaVA/ShareGPT file."""
-    turns = (
-        Turn(speaker="human", value=f"<image>\n{sample.question}"),
-        Turn(speaker="gpt", value=sample.answer),
-    )
+    turns = (Turn(speaker="human", value=f"<image>\n{sample.question}"), Turn(speaker="gpt", value=sample.answer))
     return to_json(Conversation(id=sample.sample_id, images=(sample.image,), conversations=turns))

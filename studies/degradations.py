@@ -110,10 +110,7 @@ def degrade(image: Image, modality: str, name: str, severity: str, rng: np.rando
     known = DEGRADATIONS.get(modality)
     if known is None:
         raise InvalidArgument(
-            "Unknown modality.",
-            field="modality",
-            value=modality,
-            remedy=f"Use one of {', '.join(DEGRADATIONS)}",
+            "Unknown modality.", field="modality", value=modality, remedy=f"Use one of {', '.join(DEGRADATIONS)}"
         )
     if name not in known:
         remedy = f"use one of {', '.join(known)}"

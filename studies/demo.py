@@ -44,14 +44,7 @@ LEFT_OUT = frozenset(
 def demo_plan(seed: int) -> StudyPlan:
     """The sizes of the demo's splits."""
     return StudyPlan(
-        n_base=1600,
-        n_pool=1000,
-        n_dev=200,
-        n_test=300,
-        n_replay=600,
-        seed=seed,
-        left_out=LEFT_OUT,
-        rare_ratio=0.2,
+        n_base=1600, n_pool=1000, n_dev=200, n_test=300, n_replay=600, seed=seed, left_out=LEFT_OUT, rare_ratio=0.2
     )
 
 

@@ -61,9 +61,7 @@ saw them. A gain measured here depends on how rare they are in the pool: state t
 """
 
 
-def write_study(
-    folder: Path, plan: StudyPlan, on_image: Callable[[int, int], None] | None = None
-) -> Mapping[str, Any]:
+def write_study(folder: Path, plan: StudyPlan, on_image: Callable[[int, int], None] | None = None) -> Mapping[str, Any]:
     """Write the study, or nothing where the same study is already there.
 
     Args:
@@ -112,12 +110,9 @@ def plan_findings(plan: StudyPlan, split: str) -> list[Finding]:
     """
     rng = np.random.default_rng([plan.seed, SPLITS.index(split)])
     n_weak, n_clean = plan.n_left_out(split), plan.n_clean(split)
-    turns = itertools.islice(
-        itertools.cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean
-    )
+    turns = itertools.islice(itertools.cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean)
     known = {
-        modality: itertools.cycle(_shuffled(_degraded(plan.known_cells(modality)), rng))
-        for modality in DEGRADATIONS
+        modality: itertools.cycle(_shuffled(_degraded(plan.known_cells(modality)), rng)) for modality in DEGRADATIONS
     }
     weak = itertools.cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
     clean = itertools.cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))

@@ -60,9 +60,7 @@ def draw_mri(rng: np.random.Generator, size: int) -> Image:
     image = paint(image, brain * np.exp(-((x / 0.015) ** 2)), fluid * 0.8 + 0.1)
     gap, height = rng.uniform(0.09, 0.15), rng.uniform(0.15, 0.27)
     for side in (-1.0, 1.0):
-        image = paint(
-            image, ellipse(y, x, -0.05, side * gap, height, rng.uniform(0.04, 0.08), side * 0.35), fluid
-        )
+        image = paint(image, ellipse(y, x, -0.05, side * gap, height, rng.uniform(0.04, 0.08), side * 0.35), fluid)
         deep = ellipse(y, x, 0.12, side * (gap + 0.14), 0.13, 0.08, side * 0.4)
         image = paint(image, deep, (grey + white) / 2)
     if rng.random() < 0.4:

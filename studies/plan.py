@@ -78,9 +78,7 @@ class StudyPlan:
         for name in ("rare_ratio", "weak_ratio", "clean_ratio"):
             if not 0.0 <= getattr(self, name) <= 1.0 - self.clean_ratio * (name != "clean_ratio"):
                 remedy = "a left-out and the clean part together are at most 1"
-                raise InvalidArgument(
-                    "A part of a whole.", field=name, value=getattr(self, name), remedy=remedy
-                )
+                raise InvalidArgument("A part of a whole.", field=name, value=getattr(self, name), remedy=remedy)
         self._check_left_out()
 
     @property
@@ -136,11 +134,7 @@ class StudyPlan:
             "n_cells": sum(len(names) - 1 for names in DEGRADATIONS.values()),
             "enrichment_of_test_over_pool": self.enrichment,
             "splits": {
-                split: {
-                    "n_images": count,
-                    "n_left_out": self.n_left_out(split),
-                    "n_clean": self.n_clean(split),
-                }
+                split: {"n_images": count, "n_left_out": self.n_left_out(split), "n_clean": self.n_clean(split)}
                 for split, count in self.sizes.items()
             },
         }

@@ -152,9 +152,7 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
     absent = _absent(finding, names) + ([] if finding.is_clean else [NONE])
     if len(absent) < N_CHOICES - 1:
         remedy = f"give at least {N_CHOICES - 1} besides the right one"
-        raise InvalidArgument(
-            "Too few options for a What question.", field="names", value=absent, remedy=remedy
-        )
+        raise InvalidArgument("Too few options for a What question.", field="names", value=absent, remedy=remedy)
     wrong = rng.choice(absent, size=N_CHOICES - 1, replace=False)
     phrases = PHRASES[finding.modality]
     shown = {finding.attribute, *map(str, wrong)}
@@ -173,9 +171,7 @@ def _absent(finding: Finding, names: Collection[str]) -> list[str]:
     known = DEGRADATIONS[finding.modality]
     absent = [name for name in known if name in names and name not in (NONE, finding.attribute)]
     if not absent:
-        raise InvalidArgument(
-            "Nothing to ask about that the image does not show.", field="names", value=sorted(names)
-        )
+        raise InvalidArgument("Nothing to ask about that the image does not show.", field="names", value=sorted(names))
     return absent
 
 

@@ -64,9 +64,7 @@ class Region:
         if self.n_parts == 2:
             pieces = np.array_split(image, 2, axis=0 if height >= width else 1)
         else:
-            pieces = [
-                half for row in np.array_split(image, 2, axis=0) for half in np.array_split(row, 2, axis=1)
-            ]
+            pieces = [half for row in np.array_split(image, 2, axis=0) for half in np.array_split(row, 2, axis=1)]
         return pieces[self.part]
 
 
@@ -112,9 +110,7 @@ def write_example(out: Path, sources: list[Source], size: int = 96, seed: int = 
         InvalidArgument: no source can be decoded.
     """
     if out.is_dir() and any(out.iterdir()):
-        raise AlreadyExists(
-            "The folder is not empty.", field="out", value=out.name, remedy="Choose a new folder"
-        )
+        raise AlreadyExists("The folder is not empty.", field="out", value=out.name, remedy="Choose a new folder")
     images, unusable = _decode(sources)
     usable = [source for source in sources if source.name in images]
     regions = deal(usable, seed)
@@ -141,9 +137,7 @@ def _decode(sources: list[Source]) -> tuple[dict[str, Image], dict[str, str]]:
             unusable[source.name] = error.message
     if not images:
         first = next(iter(unusable.values()), "none was given")
-        raise InvalidArgument(
-            f"No usable image: {first}", field="images", remedy="Give images that can be decoded"
-        )
+        raise InvalidArgument(f"No usable image: {first}", field="images", remedy="Give images that can be decoded")
     return images, unusable
 
 
@@ -184,9 +178,7 @@ def _view(region: Image, size: int, rng: np.random.Generator) -> Image:
 def _copy_dicom(out: Path, regions: list[Region], seed: int) -> list[Row]:
     """The pool's DICOM files as they came, where dev and test use no part of them; each is a clean image."""
     rows: list[Row] = []
-    for number, region in enumerate(
-        region for region in regions if region.source.is_dicom and region.n_parts < 4
-    ):
+    for number, region in enumerate(region for region in regions if region.source.is_dicom and region.n_parts < 4):
         image_path = f"pool/dicom-{number:03d}.dcm"
         shutil.copyfile(region.source.path, out / image_path)
         finding = Finding(region.source.modality, NONE, NONE)
@@ -217,9 +209,7 @@ def _describe(
         "n_sources": {modality: sum(s.modality == modality for s in sources) for modality in DEGRADATIONS},
         "splits_of_source": serves,
         "in_training_and_evaluation": sorted(
-            name
-            for name, splits in serves.items()
-            if {"pool", "replay"} & {*splits} and {"dev", "test"} & {*splits}
+            name for name, splits in serves.items() if {"pool", "replay"} & {*splits} and {"dev", "test"} & {*splits}
         ),
         "unusable": unusable,
     }

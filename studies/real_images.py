@@ -108,14 +108,7 @@ def read_image(source: Source) -> Image:
     remedy = "leave the file out, or convert it to PNG"
     try:
         pixels = _read_dicom(source.path) if source.is_dicom else _read_picture(source.path)
-    except (
-        OSError,
-        UnidentifiedImageError,
-        InvalidDicomError,
-        AttributeError,
-        ValueError,
-        RuntimeError,
-    ) as error:
+    except (OSError, UnidentifiedImageError, InvalidDicomError, AttributeError, ValueError, RuntimeError) as error:
         message = f"cannot decode the image: {error}"
         raise InvalidArgument(message, field="image", value=source.name, remedy=remedy) from error
     is_grey = pixels.ndim == 2

@@ -10,9 +10,7 @@ from typing import Any
 import yaml
 
 
-def write_run_file(
-    folder: Path, name: str, model: Path, settings: Mapping[str, Any], *, simulated_images: str
-) -> Path:
+def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, Any], *, simulated_images: str) -> Path:
     """Write `run.yaml` beside the TSVs of a study folder.
 
     Args:

@@ -72,7 +72,5 @@ def qdrant() -> Iterator[str]:
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """A test that asks for this runs on both."""
     is_sqlite = request.param == "sqlite"
-    with (
-        sqlite_database(tmp_path) if is_sqlite else postgres_database(request.getfixturevalue("postgres"))
-    ) as opened:
+    with sqlite_database(tmp_path) if is_sqlite else postgres_database(request.getfixturevalue("postgres")) as opened:
         yield opened

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from cli.access import Access
 from cli.commands.run import follow_to_report, show_report
 from cli.connection import connect
 from cli.follow import Watch
 from cli.options import Json, Out, RunId, Server
 from cli.output import shown_errors
-from cli.server_settings import server_credentials
 
 
 def demo(
@@ -30,6 +30,6 @@ def demo(
     with shown_errors(is_json):
         with Watch(is_quiet=is_json).shown() as watch:
             config = prepare(out / "study", seed, watch.count)
-        with connect(out, server, server_credentials()) as channels:
+        with connect(out, Access(server=server)) as channels:
             follow_to_report(channels, config, run_id, out, is_quiet=is_json)
         show_report(out, is_json)

@@ -9,12 +9,12 @@ import grpc
 import typer
 from msgspec import to_builtins
 
+from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
+from cli.options import Json, Out
 from cli.output import PARTIAL, console, print_json, print_table, score_text, shown_errors
-from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
@@ -24,19 +24,14 @@ from shared.rpc.channels import Channels
 
 
 def evaluate(
-    model: Annotated[
-        Path, typer.Option(exists=True, file_okay=False, help="A Hugging Face checkpoint folder.")
-    ],
+    model: Annotated[Path, typer.Option(exists=True, file_okay=False, help="A Hugging Face checkpoint folder.")],
     items: Annotated[Path, typer.Option(exists=True, dir_okay=False, help="A MedQ-Bench TSV.")],
     out: Out,
+    *,
     runs: Annotated[int, typer.Option(min=1, help="Answers per item; 1 is greedy, more are sampled.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampled answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
-    server: Server = "",
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    token_file: TokenFile = None,
+    access: Access,
     is_json: Json = False,
 ) -> None:
     """Answer each item and score it, with intervals by source; every answer goes to answers.jsonl."""
@@ -45,10 +40,7 @@ def evaluate(
         temperature=0.0 if runs == 1 else 1.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=seed
     )
     operation_id = f"evaluate/{key}/{runs}-{seed}-{max_new_tokens}"
-    with (
-        shown_errors(is_json),
-        connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
-    ):
+    with shown_errors(is_json), connect(out, access) as channels:
         request = evaluation_pb2.StartEvaluateRequest(
             operation_id=operation_id,
             arm="none",
@@ -102,9 +94,7 @@ def _show(out: Path, is_json: bool) -> None:
         for axis, groups in _axes(perception).items():
             rows += [(axis, name, score_text(score), score.n) for name, score in sorted(groups.items())]
         print_table("Accuracy [95 % interval by source]", ("axis", "value", "accuracy", "n"), rows)
-        console.print(
-            f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}"
-        )
+        console.print(f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}")
     if perception.overall.unscored:
         raise typer.Exit(PARTIAL)
 

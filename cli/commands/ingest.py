@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from msgspec import to_builtins
 
+from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
+from cli.options import Json, Out
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
-from cli.server_settings import server_credentials
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from shared.rows.encoding import from_lines
 from shared.rows.images import Input
@@ -22,26 +22,19 @@ from shared.rows.images import Input
 
 def ingest(
     source: Annotated[
-        Path,
-        typer.Argument(exists=True, help="A folder, or a CSV, TSV or Parquet with `image_path` or `image`."),
+        Path, typer.Argument(exists=True, help="A folder, or a CSV, TSV or Parquet with `image_path` or `image`.")
     ],
     out: Out,
+    *,
     split: Annotated[str, typer.Option(help="pool, dev, test or replay.")] = "pool",
     modality: Annotated[str, typer.Option(help="Modality where neither file nor manifest tells one.")] = "",
-    server: Server = "",
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    token_file: TokenFile = None,
+    access: Access,
     is_json: Json = False,
 ) -> None:
     """Decode, de-identify, hash, store and embed images; a file that cannot be read is one row of the report."""
     place = str(source.resolve())
     operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
-    with (
-        shown_errors(is_json),
-        connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels,
-    ):
+    with shown_errors(is_json), connect(out, access) as channels:
         request = embedding_pb2.StartIngestRequest(
             operation_id=operation_id, source_uri=place, split=split, default_modality=modality
         )

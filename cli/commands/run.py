@@ -10,11 +10,11 @@ import grpc
 import typer
 from msgspec import convert
 
+from cli.access import Access
 from cli.connection import connect
 from cli.follow import download, finish_run
-from cli.options import Json, Out, RunId, Server, TlsCa, TlsCert, TlsKey, TokenFile
+from cli.options import Json, Out, RunId
 from cli.output import console, print_json, print_table, score_text, shown_errors
-from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, InvalidArgument
 from shared.rows.evaluation import Score
@@ -23,18 +23,12 @@ from shared.rpc.channels import Channels
 
 def run(
     config: Annotated[
-        Path,
-        typer.Option(
-            "--config", exists=True, dir_okay=False, help="The YAML of the run: docs/configuration.md."
-        ),
+        Path, typer.Option("--config", exists=True, dir_okay=False, help="The YAML of the run: docs/configuration.md.")
     ],
     out: Out,
+    *,
     run_id: RunId = "run",
-    server: Server = "",
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    token_file: TokenFile = None,
+    access: Access,
     is_json: Json = False,
 ) -> None:
     """Run the loop: evaluate, explore, evolve, until the model stops improving.
@@ -42,7 +36,7 @@ def run(
     Killed at any moment, the same command goes on where it was. Another terminal sees how far it is with `medq status`.
     """
     with shown_errors(is_json):
-        with connect(out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file)) as channels:
+        with connect(out, access) as channels:
             follow_to_report(channels, config, run_id, out, is_quiet=is_json)
         show_report(out, is_json)
 

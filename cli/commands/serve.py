@@ -1,4 +1,4 @@
-"""`medq serve`: the six services in one process, until it is told to stop."""
+"""`medq serve`: the six services in one process, until a signal stops it."""
 
 from __future__ import annotations
 

@@ -6,32 +6,19 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 
+from cli.access import Access
 from cli.connection import connect
 from cli.follow import operation_of, run_title
-from cli.options import Json, Out, Server, TlsCa, TlsCert, TlsKey, TokenFile
+from cli.options import Json, Out
 from cli.output import print_json, print_table, shown_errors
-from cli.server_settings import server_credentials
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2
 from shared.rpc.channels import Channels
 
 
-def status(
-    out: Out,
-    server: Server = "",
-    tls_ca: TlsCa = None,
-    tls_cert: TlsCert = None,
-    tls_key: TlsKey = None,
-    token_file: TokenFile = None,
-    is_json: Json = False,
-) -> None:
-    """Show where each run stands, from any terminal, while another process works on the folder."""
-    with (
-        shown_errors(is_json),
-        connect(
-            out, server, server_credentials(tls_ca, tls_cert, tls_key, token_file), may_start=False
-        ) as channels,
-    ):
+def status(out: Out, *, access: Access, is_json: Json = False) -> None:
+    """Show where each run stands, from any terminal, whether or not a process works on the folder."""
+    with shown_errors(is_json), connect(out, access, may_start=False) as channels:
         stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
         runs = list(stub.ListRuns(controller_pb2.ListRunsRequest()).runs)
         work = {run.run_id: _operation(channels, run) for run in runs}
@@ -68,8 +55,5 @@ def _latest(run: controller_pb2.Run) -> str:
 
 
 def _as_json(run: controller_pb2.Run, operation: operations_pb2.Operation) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "preserving_proto_field_name": True,
-        "always_print_fields_with_no_presence": True,
-    }
+    options: dict[str, Any] = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
     return {**MessageToDict(run, **options), "operation": MessageToDict(operation, **options)}

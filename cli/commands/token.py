@@ -16,13 +16,8 @@ from shared.rpc.rights import Role
 
 def token(
     name: Annotated[str, typer.Argument(help="Who calls with it; the audit log names them so.")],
-    role: Annotated[
-        list[Role],
-        typer.Option(help="What they may do; several are possible."),
-    ],
-    token_file: Annotated[
-        Path, typer.Option(dir_okay=False, help="New file for the token, readable by you alone.")
-    ],
+    role: Annotated[list[Role], typer.Option(help="What they may do; several are possible.")],
+    token_file: Annotated[Path, typer.Option(dir_okay=False, help="New file for the token, readable by you alone.")],
     expires: Annotated[
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The last day on which it holds (UTC).")
     ] = None,

@@ -69,12 +69,8 @@ class Steps:
 def main() -> None:
     """Run the test."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--keep", action="store_true", help="leave node, servers and release as they are at the end"
-    )
-    parser.add_argument(
-        "--no-build", action="store_true", help="the images are built and in the node already"
-    )
+    parser.add_argument("--keep", action="store_true", help="leave node, servers and release as they are at the end")
+    parser.add_argument("--no-build", action="store_true", help="the images are built and in the node already")
     arguments = parser.parse_args()
     for number in (signal.SIGTERM, signal.SIGALRM):
         signal.signal(number, _stop)
@@ -204,9 +200,7 @@ def _differences(path: str, one: Any, other: Any) -> Iterator[str]:
 def _told(report: dict[str, Any]) -> str:
     told = []
     for name, arm in sorted(report["arms"].items()):
-        overall = [
-            entry["test"]["perception"]["overall"]["value"] for entry in arm["rounds"] if entry.get("test")
-        ]
+        overall = [entry["test"]["perception"]["overall"]["value"] for entry in arm["rounds"] if entry.get("test")]
         told.append(f"{name} " + ", ".join(f"{value:.3f}" for value in overall))
     return "test accuracy by round: " + "; ".join(told)
 

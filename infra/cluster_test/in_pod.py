@@ -25,16 +25,7 @@ def main() -> None:
             write_tiny_study(partial)  # type: ignore[name-defined]  # noqa: F821 - of the text before this one
             add_arms(partial / "run.yaml")
             partial.rename(study)
-    command = [
-        sys.executable,
-        "-m",
-        "cli.main",
-        "run",
-        "--config",
-        str(study / "run.yaml"),
-        "--out",
-        str(out),
-    ]
+    command = [sys.executable, "-m", "cli.main", "run", "--config", str(study / "run.yaml"), "--out", str(out)]
     command += ["--run-id", os.environ.get("RUN_ID", "undisturbed"), "--server", os.environ["MEDQ_SERVER"]]
     code = subprocess.run(command, check=False).returncode
     if (out / "report.json").exists():

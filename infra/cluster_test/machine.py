@@ -50,9 +50,7 @@ class Machine:
             "TAG": TAG,
         }
 
-    def call(
-        self, *command: str | Path, seconds: float = 600, text: str | None = None, is_shown: bool = False
-    ) -> str:
+    def call(self, *command: str | Path, seconds: float = 600, text: str | None = None, is_shown: bool = False) -> str:
         """Run a command to its end.
 
         Args:

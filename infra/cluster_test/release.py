@@ -64,11 +64,7 @@ class Release:
         """An empty namespace that enforces PodSecurity "restricted", with the secrets that the chart names."""
         self.remove()
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-        namespace = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": NAMESPACE, "labels": labels},
-        }
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         secrets = {
             "medq-postgresql": {"url": f"postgresql://medq@{HOST}:{POSTGRES_PORT}/medq"},
             "medq-s3": {"access-key": S3_USER, "secret-key": S3_PASSWORD},
@@ -140,9 +136,7 @@ class Release:
 
     def wait_ready(self) -> None:
         """Wait until all workloads are as the release says."""
-        names = self.kubectl(
-            "get", "deployments,statefulsets", "--selector", _OURS, "--output", "name"
-        ).split()
+        names = self.kubectl("get", "deployments,statefulsets", "--selector", _OURS, "--output", "name").split()
         for name in names:
             self.kubectl("rollout", "status", name, "--timeout", "300s", seconds=320)
 
@@ -165,9 +159,7 @@ class Release:
         kinds = [kind for kind in kinds if not kind.startswith("events")]
         names = ",".join([*kinds, "persistentvolumes"])
         left = json.loads(self.kubectl("get", names, "--selector", _OURS, "--output", "json"))["items"]
-        told = sorted(
-            f"{item['kind']}/{item['metadata']['name']}" for item in left if _namespace(item) == NAMESPACE
-        )
+        told = sorted(f"{item['kind']}/{item['metadata']['name']}" for item in left if _namespace(item) == NAMESPACE)
         if unsaid := [name for name in told if not _LEFT.fullmatch(name)]:
             raise CommandFailed(f"Left behind, and not said: {', '.join(unsaid)}")
         return told
@@ -203,9 +195,7 @@ class Release:
     def _pod(self, name: str, run_id: str) -> dict[str, Any]:
         """The pod of `helm test` under another name, for another run."""
         hooks = yaml.safe_load_all(self.helm("get", "hooks", RELEASE))
-        pod: dict[str, Any] = next(
-            hook for hook in hooks if hook["metadata"]["name"] == f"{RELEASE}-test-study"
-        )
+        pod: dict[str, Any] = next(hook for hook in hooks if hook["metadata"]["name"] == f"{RELEASE}-test-study")
         labels = pod["metadata"]["labels"] | dict([_RUN_LABEL.split("=")])
         pod["metadata"] = {"name": name, "labels": labels}
         pod["spec"]["containers"][0]["env"].append({"name": "RUN_ID", "value": run_id})

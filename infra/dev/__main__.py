@@ -20,9 +20,7 @@ def _say(text: str) -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", choices=("up", "down"))
     parser.add_argument("--folder", type=Path, default=Path("out/up"), help="logs, process ids, state")
     parser.add_argument("--name", default="medq-up", help="of database, bucket and topics")

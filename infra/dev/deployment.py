@@ -100,9 +100,7 @@ class Deployment:
     def _process(self, service: str, number: int) -> Process:
         name, address = f"{service}-{number}", self._address(service, number)
         s3 = urlsplit(self.servers.s3)
-        shards = (
-            {"evaluation_replicas": self.replicas.get("evaluation", 1)} if service == "controller" else {}
-        )
+        shards = {"evaluation_replicas": self.replicas.get("evaluation", 1)} if service == "controller" else {}
         environment = environment_of(
             REGISTRY[service].settings,
             listen=address,

@@ -58,9 +58,7 @@ def migrate(deployment: Deployment) -> None:
     ensure_database(deployment)
     environment = os.environ | environment_of(MigrateSettings, database_url=deployment.database_url)
     command = [sys.executable, "-m", "services.migrate"]
-    ended = subprocess.run(
-        command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
     if ended.returncode != 0:
         raise NotStartedError(f"The migrations failed:\n{_tail(ended.stderr)}")
 
@@ -72,9 +70,7 @@ def start(folder: Path, processes: Sequence[Process]) -> None:
         NotStartedError: One ended, or did not answer in time; the others go on.
     """
     wanted = {process.name: process for process in processes}
-    _stop(
-        folder, [name for name, told in _noted(folder).items() if not _is_as_wanted(wanted.get(name), told)]
-    )
+    _stop(folder, [name for name, told in _noted(folder).items() if not _is_as_wanted(wanted.get(name), told)])
     running = _noted(folder)
     started = {name: _start(folder, process) for name, process in wanted.items() if name not in running}
     for name, process in wanted.items():
@@ -167,8 +163,7 @@ def _signal(folder: Path, name: str, number: Signals) -> None:
 def _noted(folder: Path) -> dict[str, dict[str, Any]]:
     """What runs of what was started from a folder, by name."""
     found = {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))
-        for path in folder.glob(_note_of(folder, "*-*").name)
+        path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob(_note_of(folder, "*-*").name)
     }
     return {name: told for name, told in found.items() if _runs(told["pid"], told["module"])}
 

@@ -78,10 +78,7 @@ def _administer(deployment: Deployment) -> psycopg.Connection:
 def _remove_bucket(deployment: Deployment) -> None:
     s3 = urlsplit(deployment.servers.s3)
     client = Minio(
-        f"{s3.hostname}:{s3.port}",
-        access_key=s3.username,
-        secret_key=s3.password,
-        secure=s3.scheme == "https",
+        f"{s3.hostname}:{s3.port}", access_key=s3.username, secret_key=s3.password, secure=s3.scheme == "https"
     )
     bucket = deployment.name
     if not client.bucket_exists(bucket_name=bucket):

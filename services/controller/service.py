@@ -34,17 +34,13 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Where clients find the services, by name, itself among them.
     """
 
-    def __init__(
-        self, operations: Operations, collaborators: Collaborators, endpoints: Mapping[str, str]
-    ) -> None:
+    def __init__(self, operations: Operations, collaborators: Collaborators, endpoints: Mapping[str, str]) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._endpoints = endpoints
 
-    def ValidateRun(
-        self, request: pb.ValidateRunRequest, context: grpc.ServicerContext
-    ) -> pb.ValidateRunResponse:
+    def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
         configuration, problems = check(request.config_yaml, request.base_folder)
         return pb.ValidateRunResponse(
@@ -86,21 +82,15 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
         """See the proto."""
         report_uri = self._store.get(request.run_id).report_uri
-        return pb.GetReportResponse(
-            report_json=encode(self._reports.get(request.run_id)), report_uri=report_uri
-        )
+        return pb.GetReportResponse(report_json=encode(self._reports.get(request.run_id)), report_uri=report_uri)
 
-    def ReserveCosts(
-        self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext
-    ) -> pb.ReserveCostsResponse:
+    def ReserveCosts(self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext) -> pb.ReserveCostsResponse:
         """See the proto."""
         costs = _costs(request)
         unknown = self._ledger.reserve(request.run_id, costs, self._limits(request.run_id))
         return pb.ReserveCostsResponse(unknown_keys=unknown)
 
-    def SettleCosts(
-        self, request: pb.SettleCostsRequest, context: grpc.ServicerContext
-    ) -> pb.SettleCostsResponse:
+    def SettleCosts(self, request: pb.SettleCostsRequest, context: grpc.ServicerContext) -> pb.SettleCostsResponse:
         """See the proto."""
         self._ledger.settle(request.run_id, _costs(request))
         return pb.SettleCostsResponse()
@@ -108,18 +98,13 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
         """See the proto."""
         entries, following = self._ledger.entries(
-            request.run_id,
-            min(request.page_size or 1000, 1000),
-            read_page_token(request.page_token) or 0,
+            request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
         )
         return pb.ListCostsResponse(
-            entries=[_entry(entry) for entry in entries],
-            next_page_token="" if following is None else str(following),
+            entries=[_entry(entry) for entry in entries], next_page_token="" if following is None else str(following)
         )
 
-    def GetEndpoints(
-        self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext
-    ) -> pb.GetEndpointsResponse:
+    def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
         """See the proto."""
         return pb.GetEndpointsResponse(targets=self._endpoints)
 
@@ -156,10 +141,7 @@ def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
 def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:
     if not request.run_id or len(request.run_id) > 200:
         raise InvalidArgument(
-            "Costs belong to a run.",
-            field="run_id",
-            value=request.run_id,
-            remedy="Name it: 1 to 200 characters.",
+            "Costs belong to a run.", field="run_id", value=request.run_id, remedy="Name it: 1 to 200 characters."
         )
     if len(request.costs) > _MAX_COSTS:
         raise InvalidArgument(
@@ -168,9 +150,7 @@ def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost
             value=len(request.costs),
             remedy="Send several requests.",
         )
-    return [
-        Cost(**{name: getattr(cost, name) for name in Cost.__dataclass_fields__}) for cost in request.costs
-    ]
+    return [Cost(**{name: getattr(cost, name) for name in Cost.__dataclass_fields__}) for cost in request.costs]
 
 
 def _entry(entry: Entry) -> pb.LedgerEntry:

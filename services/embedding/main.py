@@ -17,11 +17,7 @@ from shared.rpc.server import Service
 
 
 def build(
-    settings: EmbeddingSettings,
-    channels: Channels,
-    bus: EventBus,
-    objects: ObjectStore,
-    encoder: Encoder | None = None,
+    settings: EmbeddingSettings, channels: Channels, bus: EventBus, objects: ObjectStore, encoder: Encoder | None = None
 ) -> Service:
     """The composition root.
 

@@ -111,11 +111,7 @@ class EmbeddingOperations:
         return path.replace(path.with_suffix(suffix))
 
     def _read_all(
-        self,
-        context: OperationContext,
-        request: pb.StartIngestRequest,
-        entries: Sequence[Entry],
-        facts: Facts,
+        self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
     ) -> None:
         done = self._store.names_done(request.operation_id)
         left = [entry for entry in entries if entry.name not in done]
@@ -164,9 +160,7 @@ class EmbeddingOperations:
             if self._store.without_vector(missing):
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
-    def _write(
-        self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]
-    ) -> str:
+    def _write(self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]) -> str:
         first: dict[str, InputRow] = {}
         report = []
         for entry, row in zip(entries, rows, strict=True):

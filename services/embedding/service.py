@@ -39,9 +39,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         self._operations = operations
         self._input_roots = input_roots
 
-    def StartIngest(
-        self, request: pb.StartIngestRequest, context: grpc.ServicerContext
-    ) -> pb.StartIngestResponse:
+    def StartIngest(self, request: pb.StartIngestRequest, context: grpc.ServicerContext) -> pb.StartIngestResponse:
         """See the proto."""
         require_text("source_uri", request.source_uri)
         if request.source_uri.startswith(SCHEME):
@@ -70,9 +68,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             )
         )
 
-    def EmbedTexts(
-        self, request: pb.EmbedTextsRequest, context: grpc.ServicerContext
-    ) -> pb.EmbedTextsResponse:
+    def EmbedTexts(self, request: pb.EmbedTextsRequest, context: grpc.ServicerContext) -> pb.EmbedTextsResponse:
         """See the proto."""
         if not 1 <= len(request.texts) <= MOST_TEXTS:
             remedy = f"Send 1..{MOST_TEXTS} texts a call."
@@ -81,14 +77,10 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             )
         vectors = self._encoder.embed_texts(list(request.texts))
         return pb.EmbedTextsResponse(
-            vectors=vectors.astype("<f4").tobytes(),
-            dimension=vectors.shape[1],
-            encoder_id=self._encoder.encoder_id,
+            vectors=vectors.astype("<f4").tobytes(), dimension=vectors.shape[1], encoder_id=self._encoder.encoder_id
         )
 
-    def GetEncoder(
-        self, request: pb.GetEncoderRequest, context: grpc.ServicerContext
-    ) -> pb.GetEncoderResponse:
+    def GetEncoder(self, request: pb.GetEncoderRequest, context: grpc.ServicerContext) -> pb.GetEncoderResponse:
         """See the proto."""
         return pb.GetEncoderResponse(encoder_id=self._encoder.encoder_id, dimension=self._encoder.dimension)
 
@@ -96,6 +88,4 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
 def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
         names = ", ".join(name for name in known if name)
-        raise InvalidArgument(
-            "This value is not known.", field=field, value=value, remedy=f"Use one of {names}."
-        )
+        raise InvalidArgument("This value is not known.", field=field, value=value, remedy=f"Use one of {names}.")

@@ -81,9 +81,7 @@ def main() -> None:
     serve("evaluation", EvaluationSettings(), build)
 
 
-def _model_server(
-    settings: EvaluationSettings, objects: ObjectStore, load_model: LoadModel | None
-) -> ModelServer:
+def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model: LoadModel | None) -> ModelServer:
     """Who answers."""
     if load_model is None and settings.vllm.base_url:
         from services.evaluation.adapters.vllm_model_server import vllm_model_server

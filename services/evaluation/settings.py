@@ -24,9 +24,7 @@ class VllmSection(Section):
         "", description="Deployment that is patched to serve another model; empty: someone else sees to that."
     )
     namespace: str = Field("", description="Namespace of the Deployment.")
-    kubeconfig: Path | None = Field(
-        None, description="How the cluster is reached; empty: as the pod's account."
-    )
+    kubeconfig: Path | None = Field(None, description="How the cluster is reached; empty: as the pod's account.")
     rollout_seconds: float = Field(1800.0, gt=0, description="How long a swap of the model may take.")
     drain_seconds: float = Field(
         120.0, ge=0, description="How long requests in flight may take before a swap is given up."
@@ -39,16 +37,10 @@ class EvaluationSettings(ServiceSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EVALUATION_", frozen=True, extra="forbid")
 
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where models run; auto: a GPU if any."
-    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto: a GPU if any.")
     batch_size: int = Field(64, ge=1, le=4096, description="Prompts that a model answers at a time.")
     batch_answers: int = Field(
         320, ge=1, le=100_000, description="Answers made and stored at a time; what a kill may cost."
     )
-    n_torch_threads: int = Field(
-        1, ge=1, le=256, description="CPU threads of a model; more are slow if shared."
-    )
-    vllm: VllmSection = Field(
-        default_factory=VllmSection, description="Models on an OpenAI-compatible server."
-    )
+    n_torch_threads: int = Field(1, ge=1, le=256, description="CPU threads of a model; more are slow if shared.")
+    vllm: VllmSection = Field(default_factory=VllmSection, description="Models on an OpenAI-compatible server.")

@@ -47,10 +47,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     operations = Operations(
         "oracle",
         engine,
-        {
-            pb.StartAnnotateRequest: work.annotate,
-            pb.StartImportKnownAnswersRequest: work.import_known_answers,
-        },
+        {pb.StartAnnotateRequest: work.annotate, pb.StartImportKnownAnswersRequest: work.import_known_answers},
         owner=settings.owner,
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,

@@ -88,9 +88,7 @@ class OracleOperations:
         self._make_oracle = make_oracle
         self._make_expert = make_expert
 
-    def import_known_answers(
-        self, context: OperationContext, request: pb.StartImportKnownAnswersRequest
-    ) -> str:
+    def import_known_answers(self, context: OperationContext, request: pb.StartImportKnownAnswersRequest) -> str:
         """Turn a benchmark about pool images into known answers."""
         context.check_cancelled()
         return datasets.import_known_answers(self._objects, request.benchmark_uri)
@@ -144,11 +142,7 @@ class OracleOperations:
         own = self._self_annotation.answers(work.context, work.request, questions)
         return {
             task.decision_id: annotation.routed_signals(
-                letter,
-                own[task.key].choice,
-                own[task.key].token_logprobs,
-                policy.tau_entropy,
-                policy.tau_agreement,
+                letter, own[task.key].choice, own[task.key].token_logprobs, policy.tau_entropy, policy.tau_agreement
             )
             for task, letter in referred
         }

@@ -61,8 +61,7 @@ class OracleStore:
         with reader(self._engine).connect() as connection:
             rows = connection.execute(sa.select(_OUTCOMES).where(mine)).all()
         return {
-            row.key: StoredOutcome(row.key, msgspec.json.decode(row.body, type=Outcome), row.is_settled)
-            for row in rows
+            row.key: StoredOutcome(row.key, msgspec.json.decode(row.body, type=Outcome), row.is_settled) for row in rows
         }
 
     @insist

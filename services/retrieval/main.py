@@ -29,10 +29,7 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
     operations = Operations(
         "retrieval",
         engine,
-        {
-            pb.StartIndexImagesRequest: work.index_images,
-            pb.StartSelectSamplesRequest: work.select_samples,
-        },
+        {pb.StartIndexImagesRequest: work.index_images, pb.StartSelectSamplesRequest: work.select_samples},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )

@@ -58,9 +58,7 @@ class RetrievalOperations:
         batch_size: Images that are put into the index at once.
     """
 
-    def __init__(
-        self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, batch_size: int
-    ) -> None:
+    def __init__(self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, batch_size: int) -> None:
         self._index = index
         self._objects = objects
         self._store = store
@@ -82,9 +80,7 @@ class RetrievalOperations:
         eligible, excluded = self._exclude(pool, request)
         context.progress(0, 3, "steps", "searching the pool")
         is_random = STRATEGIES[request.strategy] is Strategy.RANDOM
-        failures = (
-            read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
-        )
+        failures = read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
         matches: dict[str, Match] = {}
         if not is_random:
             matches = self._search(context, request, failures, eligible)
@@ -164,19 +160,11 @@ class RetrievalOperations:
         return eligible, dict(excluded)
 
     def _publish(
-        self,
-        request: pb.StartSelectSamplesRequest,
-        samples: Sequence[Sample],
-        reason: str,
-        excluded: Mapping[str, int],
+        self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], reason: str, excluded: Mapping[str, int]
     ) -> str:
         strategy = STRATEGIES[request.strategy].value
         selection = Selection(
-            strategy=strategy,
-            requested=request.budget,
-            selected=len(samples),
-            reason=reason,
-            excluded=dict(excluded),
+            strategy=strategy, requested=request.budget, selected=len(samples), reason=reason, excluded=dict(excluded)
         )
         return publish(
             self._objects,

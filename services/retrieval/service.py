@@ -53,10 +53,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         if request.strategy not in STRATEGIES:
             names = ", ".join(STRATEGIES.values())
             raise InvalidArgument(
-                "The strategy must be set.",
-                field="strategy",
-                value=request.strategy,
-                remedy=f"Use one of {names}.",
+                "The strategy must be set.", field="strategy", value=request.strategy, remedy=f"Use one of {names}."
             )
         if request.failures_uri or request.strategy != pb.STRATEGY_RANDOM:
             require_uri("failures_uri", request.failures_uri)
@@ -80,9 +77,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         vector = np.array(request.vector, dtype=np.float32)
         if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
-            raise InvalidArgument(
-                "The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy
-            )
+            raise InvalidArgument("The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy)
         with SEARCH_SECONDS.labels("interactive").time():
             hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
         return pb.SearchSimilarResponse(
@@ -97,9 +92,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
             ]
         )
 
-    def CheckLeakage(
-        self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext
-    ) -> pb.CheckLeakageResponse:
+    def CheckLeakage(self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext) -> pb.CheckLeakageResponse:
         """See the proto."""
         _require_some("image_set_uris", request.image_set_uris)
         _require_uris("guard_uris", request.guard_uris)
@@ -109,15 +102,11 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         asked = set(request.image_ids) or known
         if len(asked) > MOST_IDS:
             remedy = f"Ask for {MOST_IDS} at a time."
-            raise InvalidArgument(
-                "These are too many ids.", field="image_ids", value=len(asked), remedy=remedy
-            )
+            raise InvalidArgument("These are too many ids.", field="image_ids", value=len(asked), remedy=remedy)
         unknown = sorted(asked - known)
         if unknown:
             remedy = "Name the image set that describes it."
-            raise NotFound(
-                "An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy
-            )
+            raise NotFound("An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy)
         candidates = records(image for image in images if image.image_id in asked)
         guards = records(self._read(request.guard_uris))
         leaks = find_leaks(candidates, guards, phash_distance=request.phash_distance)

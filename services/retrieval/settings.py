@@ -14,9 +14,7 @@ from shared.settings import Section, ServiceSettings
 class QdrantSection(Section):
     """The vector index on a Qdrant server or cluster."""
 
-    url: str = Field(
-        "", description="http(s)://host:port of the gRPC port; empty: an index in the state folder."
-    )
+    url: str = Field("", description="http(s)://host:port of the gRPC port; empty: an index in the state folder.")
     api_key: SecretStr = Field(SecretStr(""), description="API key; sent in the clear where the URL is http.")
     ca_file: Path | None = Field(None, description="Authority that signed the server's certificate (PEM).")
     collection: str = Field("medq", min_length=1, description="Collection; made with the first vectors.")
@@ -26,9 +24,7 @@ class QdrantSection(Section):
         0, ge=0, description="Replicas that must have written before a write counts; 0: more than half."
     )
     is_quantized: bool = Field(True, description="Walk the graph over one byte a number, then score exactly.")
-    are_vectors_on_disk: bool = Field(
-        False, description="Keep the vectors themselves on disk, not in memory."
-    )
+    are_vectors_on_disk: bool = Field(False, description="Keep the vectors themselves on disk, not in memory.")
     timeout_seconds: int = Field(60, ge=1, description="Deadline of a call, its retries included.")
     green_seconds: float = Field(
         3600.0, gt=0, description="How long the server may take to build its graphs after many upserts."

@@ -30,9 +30,7 @@ class SelectionStore:
     def used_by_others(self, run_id: str, arm: str, operation_id: str) -> set[str]:
         """The images that other operations selected for this arm; what this one wrote before a restart does not count."""
         query = sa.select(_SELECTIONS.c.image_id).where(
-            (_SELECTIONS.c.run_id == run_id)
-            & (_SELECTIONS.c.arm == arm)
-            & (_SELECTIONS.c.operation_id != operation_id)
+            (_SELECTIONS.c.run_id == run_id) & (_SELECTIONS.c.arm == arm) & (_SELECTIONS.c.operation_id != operation_id)
         )
         with reader(self._engine).connect() as connection:
             return set(connection.execute(query).scalars())

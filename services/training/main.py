@@ -63,9 +63,7 @@ def build(
     return Service(
         name="training",
         full_name="medq.training.v1.TrainingService",
-        register=partial(
-            pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, settings.input_roots)
-        ),
+        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, settings.input_roots)),
         operations=operations,
         outbox=OUTBOX,
         engine=engine,
@@ -80,9 +78,7 @@ def _launcher(settings: TrainingSettings, objects: ObjectStore) -> TrainingLaunc
         from services.training.adapters.kubernetes_launcher import kubernetes_launcher
 
         return kubernetes_launcher(settings)
-    return SubprocessLauncher(
-        objects, settings.state_folder, JobProcess(), settings.device, settings.n_torch_threads
-    )
+    return SubprocessLauncher(objects, settings.state_folder, JobProcess(), settings.device, settings.n_torch_threads)
 
 
 def main() -> None:

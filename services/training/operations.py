@@ -108,10 +108,7 @@ class TrainingOperations:
         )
 
     def _tell(
-        self,
-        context: OperationContext,
-        request: pb.StartBuildDatasetRequest | pb.StartTrainRequest,
-        fact: Message,
+        self, context: OperationContext, request: pb.StartBuildDatasetRequest | pb.StartTrainRequest, fact: Message
     ) -> None:
         """Have an event published; the operation makes it unique."""
         event = event_of(

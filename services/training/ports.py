@@ -14,10 +14,7 @@ class TrainingLauncher(Protocol):
     """Runs a fine-tuning job somewhere."""
 
     def run(
-        self,
-        job: TrainingJob,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, job: TrainingJob, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> str:
         """Run the job to its end, or go on with it where it was stopped or is still running.
 
@@ -41,10 +38,7 @@ class TrainingProcess(Protocol):
     """Runs a job whose inputs lie in folders of this machine."""
 
     def run(
-        self,
-        spec_path: Path,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, spec_path: Path, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> None:
         """Run the job to its end, or go on from its newest checkpoint.
 

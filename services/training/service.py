@@ -52,9 +52,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         for field in ("image_set_uris", "guard_uris"):
             uris = getattr(request, field)
             if not uris:
-                raise InvalidArgument(
-                    "The leakage gate needs it.", field=field, remedy="Name at least one image set."
-                )
+                raise InvalidArgument("The leakage gate needs it.", field=field, remedy="Name at least one image set.")
             for uri in uris:
                 require_uri(field, uri)
         require_round(request.round)
@@ -64,9 +62,7 @@ class Training(pb_grpc.TrainingServiceServicer):
             require_between("tfidf_threshold", request.tfidf_threshold, math.nextafter(0, 1), 1)
         return pb.StartBuildDatasetResponse(operation_id=self._operations.start(request))
 
-    def StartTrain(
-        self, request: pb.StartTrainRequest, context: grpc.ServicerContext
-    ) -> pb.StartTrainResponse:
+    def StartTrain(self, request: pb.StartTrainRequest, context: grpc.ServicerContext) -> pb.StartTrainResponse:
         """See the proto."""
         require_uri("model_uri", request.model_uri)
         require_uri("dataset_uri", request.dataset_uri)
@@ -74,10 +70,7 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_between("epochs", request.epochs, 1, _MAX_EPOCHS)
         if request.epochs != int(request.epochs):
             raise InvalidArgument(
-                "Only whole passes over the data.",
-                field="epochs",
-                value=request.epochs,
-                remedy="Choose 1, 2, 3, ...",
+                "Only whole passes over the data.", field="epochs", value=request.epochs, remedy="Choose 1, 2, 3, ..."
             )
         require_between("batch_size", request.batch_size, 1, _MAX_BATCH)
         require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)

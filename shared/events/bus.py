@@ -128,9 +128,7 @@ class EventBus(Protocol):
             batch_size: The most events a handler gets at once, at least 1.
         """
 
-    def subscribe(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> Subscription:
+    def subscribe(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> Subscription:
         """Join a group with a thread that polls until it is closed; arguments as in `consumer`."""
 
     def close(self) -> None:

@@ -58,9 +58,7 @@ class KafkaEventBus:
         prefix = self._settings.topic_prefix
         self._publisher.publish([Message(prefix + event.type, event) for event in events])
 
-    def consumer(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> KafkaBusConsumer:
+    def consumer(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> KafkaBusConsumer:
         """Join a group at the first poll; see the port."""
         check_membership(group, handlers, batch_size)
         consumer = KafkaBusConsumer(
@@ -69,9 +67,7 @@ class KafkaEventBus:
         self._open.append(consumer)
         return consumer
 
-    def subscribe(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> PollingSubscription:
+    def subscribe(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> PollingSubscription:
         """Join a group with a thread; see the port."""
         subscription = PollingSubscription(self.consumer(group, handlers, batch_size), group)
         self._open.append(subscription)

@@ -137,14 +137,11 @@ def reaching(settings: KafkaSection) -> Iterator[None]:
         ) from None
     except (MessageSizeTooLargeError, RecordListTooLargeError):
         raise InvalidArgument(
-            "An event is larger than the Kafka cluster takes.",
-            remedy="Put the data into an object and send its URI.",
+            "An event is larger than the Kafka cluster takes.", remedy="Put the data into an object and send its URI."
         ) from None
     except KafkaConfigurationError:
         raise InvalidArgument(
-            "The client refuses these Kafka settings.",
-            field="kafka",
-            remedy="Check the fields of the section.",
+            "The client refuses these Kafka settings.", field="kafka", remedy="Check the fields of the section."
         ) from None
     except InvalidReplicationFactorError:
         raise FailedPrecondition(

@@ -169,12 +169,7 @@ class KafkaBusConsumer:
             letter = replace(entry.event, attributes={**entry.event.attributes, **why})
             self._publisher.publish([Message(topic, letter)])
             EVENTS_DEAD_LETTERED.labels(self._group, batch.topic).inc()
-            _log.error(
-                "event_dead_lettered",
-                group=self._group,
-                event_ids=[entry.event.id],
-                reason=entry.reason,
-            )
+            _log.error("event_dead_lettered", group=self._group, event_ids=[entry.event.id], reason=entry.reason)
 
     def _commit(self) -> bool:
         """Commit what is done; False where that failed: then nothing new is begun until it succeeds."""

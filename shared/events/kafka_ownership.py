@@ -65,9 +65,7 @@ class Ownership(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the li
         client = self._client
         for partition in sorted(self._unopened):
             committed = client.committed(partition, timeout_ms=milliseconds(self._settings.call_seconds))
-            self.backlogs[partition] = Backlog(
-                partition.topic.removeprefix(self._settings.topic_prefix), committed
-            )
+            self.backlogs[partition] = Backlog(partition.topic.removeprefix(self._settings.topic_prefix), committed)
             if committed is not None:
                 client.seek(partition, max(0, committed - DUPLICATE_WINDOW))
             client.resume(partition)
@@ -76,9 +74,7 @@ class Ownership(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the li
     def throttle(self, *, is_busy: bool) -> None:
         """Pause the partitions that are read far enough ahead, or all while a handler works."""
         for partition in self._client.assignment() & self.backlogs.keys():
-            change = (
-                self._client.pause if is_busy or self.backlogs[partition].is_full else self._client.resume
-            )
+            change = self._client.pause if is_busy or self.backlogs[partition].is_full else self._client.resume
             change(partition)
 
     def offsets(self) -> dict[TopicPartition, OffsetAndMetadata]:

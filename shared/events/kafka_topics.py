@@ -79,10 +79,7 @@ class KafkaTopics:
             self._client = None
 
     def _make(self, admin: KafkaAdminClient, topics: set[str]) -> None:
-        shape = {
-            "num_partitions": self._settings.partitions,
-            "replication_factor": self._settings.replication,
-        }
+        shape = {"num_partitions": self._settings.partitions, "replication_factor": self._settings.replication}
         for topic in sorted(topics):
             try:
                 admin.create_topics({topic: shape})

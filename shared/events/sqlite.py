@@ -19,14 +19,7 @@ from shared.background import Bell
 from shared.database import create_engine, sqlite_url
 from shared.events.bus import DEAD_LETTER_SUFFIX, BatchHandler, Event, check_membership
 from shared.events.cloudevents import decode, encode
-from shared.events.failure import (
-    MAX_LOSSES,
-    is_at_fault,
-    is_given_up,
-    letter_attributes,
-    pause_seconds,
-    reason_of,
-)
+from shared.events.failure import MAX_LOSSES, is_at_fault, is_given_up, letter_attributes, pause_seconds, reason_of
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
 from shared.events.subscription import PollingSubscription
@@ -57,23 +50,17 @@ class SqliteEventBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         """Append events to their topics; see the port."""
-        self._log.append(
-            [Record(event.type, event.id, event.key, encode(event), event.data) for event in events]
-        )
+        self._log.append([Record(event.type, event.id, event.key, encode(event), event.data) for event in events])
         self._bell.ring()
 
-    def consumer(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> SqliteConsumer:
+    def consumer(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> SqliteConsumer:
         """Join a group; see the port."""
         check_membership(group, handlers, batch_size)
         consumer = SqliteConsumer(self._log, self._bell, group, handlers, batch_size)
         self._open.append(consumer)
         return consumer
 
-    def subscribe(
-        self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32
-    ) -> PollingSubscription:
+    def subscribe(self, group: str, handlers: Mapping[str, BatchHandler], batch_size: int = 32) -> PollingSubscription:
         """Join a group with a thread; see the port."""
         subscription = PollingSubscription(self.consumer(group, handlers, batch_size), group)
         self._open.append(subscription)

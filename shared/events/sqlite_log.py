@@ -86,11 +86,7 @@ class SqliteLog:
             )
             # Where it still has an owner, that one neither committed nor failed it.
             lost = sa.case((pending.c.owner != "", 1), else_=0)
-            change = {
-                "owner": delivery.owner,
-                "available_at": self._lease(),
-                "losses": pending.c.losses + lost,
-            }
+            change = {"owner": delivery.owner, "available_at": self._lease(), "losses": pending.c.losses + lost}
             connection.execute(sa.update(pending).where(*_rows_of(delivery)).values(change))
         return delivery
 
@@ -134,9 +130,7 @@ class SqliteLog:
     def _lease(self) -> float:
         return self._clock() + self._lease_seconds
 
-    def _admitted(
-        self, connection: Connection, group: str, topics: Sequence[str], limit: int
-    ) -> Sequence[Any]:
+    def _admitted(self, connection: Connection, group: str, topics: Sequence[str], limit: int) -> Sequence[Any]:
         """What may be taken, at most `limit`; new events are admitted where it would be fewer."""
         ready = self._available(group, topics, limit)
         rows = connection.execute(ready).all()
@@ -157,9 +151,7 @@ class SqliteLog:
             earlier.c.offset < pending.c.offset,
             earlier.c.available_at > now,
         )
-        ready = sa.select(pending).where(
-            *_of_group(pending, group, topics), pending.c.available_at <= now, ~blocked
-        )
+        ready = sa.select(pending).where(*_of_group(pending, group, topics), pending.c.available_at <= now, ~blocked)
         return ready.order_by(pending.c.offset).limit(limit)
 
     def _has_work(self, connection: Connection, group: str, topics: Sequence[str]) -> bool:
@@ -169,26 +161,21 @@ class SqliteLog:
 
 
 def _append(connection: Connection, records: Sequence[Record]) -> None:
-    rows = [
-        {**vars(record), "headers": json.dumps(dict(record.headers), sort_keys=True)} for record in records
-    ]
+    rows = [{**vars(record), "headers": json.dumps(dict(record.headers), sort_keys=True)} for record in records]
     connection.execute(insert(events).on_conflict_do_nothing(), rows)
 
 
 def _read(connection: Connection, offsets: Sequence[int]) -> list[Record]:
     found = sa.select(events).where(events.c.offset.in_(offsets)).order_by(events.c.offset)
     return [
-        Record(row.topic, row.event_id, row.key, json.loads(row.headers), row.data)
-        for row in connection.execute(found)
+        Record(row.topic, row.event_id, row.key, json.loads(row.headers), row.data) for row in connection.execute(found)
     ]
 
 
 def _admit(connection: Connection, group: str, topics: Sequence[str], limit: int) -> bool:
     """Move the next events behind the group's cursors into `pending`; False where there were none."""
     queries = _new(connection, group, topics, events.c.offset, events.c.topic, events.c.key)
-    found = [
-        row for query in queries for row in connection.execute(query.order_by(events.c.offset).limit(limit))
-    ]
+    found = [row for query in queries for row in connection.execute(query.order_by(events.c.offset).limit(limit))]
     new = sorted(found, key=lambda row: row.offset)[:limit]
     if not new:
         return False
@@ -205,8 +192,7 @@ def _new(connection: Connection, group: str, topics: Sequence[str], *columns: An
     found = connection.execute(sa.select(cursors).where(*_of_group(cursors, group, topics))).all()
     offsets = {row.topic: row.offset for row in found}
     return [
-        sa.select(*columns).where(events.c.topic == topic, events.c.offset > offsets.get(topic, 0))
-        for topic in topics
+        sa.select(*columns).where(events.c.topic == topic, events.c.offset > offsets.get(topic, 0)) for topic in topics
     ]
 
 

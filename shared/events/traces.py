@@ -32,9 +32,7 @@ def handling(group: str, events: Sequence[Event]) -> Iterator[None]:
     if not is_tracing():
         yield
         return
-    contexts = [
-        trace.get_current_span(extract(dict(event.attributes))).get_span_context() for event in events
-    ]
+    contexts = [trace.get_current_span(extract(dict(event.attributes))).get_span_context() for event in events]
     made_in = {(context.trace_id, context.span_id): context for context in contexts if context.is_valid}
     links = [Link(context) for context in made_in.values()]
     only = extract(dict(events[0].attributes)) if len(links) == 1 else None

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from shared.errors import DataLoss, InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
-from shared.rows.encoding import from_json, from_lines, to_json
+from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
 from shared.version import VERSION
@@ -201,10 +201,7 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
         path = folder / name
         if not path.is_file() or path.stat().st_size != entry.bytes:
             raise DataLoss(
-                "A cached file was changed.",
-                field="uri",
-                value=uri,
-                remedy="Delete the dataset's cache folder.",
+                "A cached file was changed.", field="uri", value=uri, remedy="Delete the dataset's cache folder."
             )
     return folder
 
@@ -212,16 +209,14 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
 def iterate_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> Iterator[RowT]:
     """The rows of this type that a dataset holds, one at a time: a million of them in bounded memory.
 
+    A damaged file is noticed after its last row: act on what came when all of it has come.
+
     Raises:
         InvalidArgument: The dataset is of another kind than such rows are in, or a line does not fit them.
         NotFound, DataLoss, FailedPrecondition: As `read_manifest`.
     """
     kind, name = place_of(row)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / name
-        objects.fetch(_file_uri(objects, uri, name, kind), path)
-        with path.open("rb") as lines:
-            yield from from_lines(lines, row, name)
+    yield from from_lines(lines_of(objects.chunks(_file_uri(objects, uri, name, kind))), row, name)
 
 
 def read_rows(objects: ObjectStore, uri: str, row: type[RowT]) -> list[RowT]:
@@ -241,9 +236,7 @@ def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
         data = io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name)))
         array: NDArray[Any] = np.load(data, allow_pickle=False)
     except (ValueError, EOFError):
-        raise InvalidArgument(
-            "The file is not an array of plain numbers.", field="name", value=name
-        ) from None
+        raise InvalidArgument("The file is not an array of plain numbers.", field="name", value=name) from None
     return array
 
 
@@ -272,9 +265,7 @@ def _rename_folder(partial: Path, folder: Path) -> None:
 def _check_name(name: str) -> None:
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
-        raise InvalidArgument(
-            "A dataset's file names are relative and stay inside it.", field="name", value=name
-        )
+        raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)
 
 
 def _count_rows(path: Path) -> int | None:

@@ -49,10 +49,7 @@ class FolderObjectStore:
                 source.seek(0)
                 if not self._holds(digest, size) and self._store(digest, _chunks(source)) != digest:
                     raise Conflict(
-                        "The file changed while it was read.",
-                        field="path",
-                        value=path.name,
-                        remedy="Put it again.",
+                        "The file changed while it was read.", field="path", value=path.name, remedy="Put it again."
                     )
         except (FileNotFoundError, IsADirectoryError):
             raise NotFound("No such file.", field="path", value=path.name) from None
@@ -67,11 +64,15 @@ class FolderObjectStore:
 
     def read_bytes(self, uri: str) -> bytes:
         """Return an object's content, verified; see the port."""
-        return b"".join(verified(self._stored(uri), uri))
+        return b"".join(self.chunks(uri))
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        """An object's content in pieces; see the port."""
+        return verified(self._stored(uri), uri)
 
     def fetch(self, uri: str, destination: Path) -> None:
         """Copy an object into a file, streamed; see the port."""
-        write_whole(destination, verified(self._stored(uri), uri))
+        write_whole(destination, self.chunks(uri))
 
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""

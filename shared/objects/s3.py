@@ -71,11 +71,15 @@ class S3ObjectStore:
 
     def read_bytes(self, uri: str) -> bytes:
         """Return an object's content, verified; see the port."""
-        return b"".join(verified(self._chunks(uri), uri))
+        return b"".join(self.chunks(uri))
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        """An object's content in pieces; see the port."""
+        return verified(self._chunks(uri), uri)
 
     def fetch(self, uri: str, destination: Path) -> None:
         """Copy an object into a file, streamed; see the port."""
-        write_whole(destination, verified(self._chunks(uri), uri))
+        write_whole(destination, self.chunks(uri))
 
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""
@@ -167,10 +171,7 @@ class S3ObjectStore:
     def _require_progress(self, deadline: float, n_received: int) -> None:
         if time.monotonic() > deadline + n_received / _LEAST_BYTES_A_SECOND:
             raise Unavailable(
-                "The object store is too slow.",
-                field="s3.endpoint",
-                value=self._settings.endpoint,
-                remedy="Try again.",
+                "The object store is too slow.", field="s3.endpoint", value=self._settings.endpoint, remedy="Try again."
             )
 
 

@@ -67,9 +67,7 @@ def _refusal(code: str, settings: S3Section) -> MedqError:
 
 def _silence(error: Exception, settings: S3Section) -> MedqError:
     """The error for an endpoint that gave no answer, or none that can be used."""
-    if isinstance(error, SSLError) or (
-        isinstance(error, MaxRetryError) and isinstance(error.reason, SSLError)
-    ):
+    if isinstance(error, SSLError) or (isinstance(error, MaxRetryError) and isinstance(error.reason, SSLError)):
         return FailedPrecondition(
             "TLS with the object store failed.",
             field="s3.endpoint",

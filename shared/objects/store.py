@@ -6,6 +6,7 @@ Writing the same bytes twice is the same object and no error. Nothing is ever ch
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class ObjectStore(Protocol):
             NotFound: there is no such object.
             DataLoss: the stored bytes do not match the digest.
         """
+
+    def chunks(self, uri: str) -> Iterator[bytes]:
+        """An object's content in pieces, for objects of any size; raises as `read_bytes`, DataLoss after the last piece."""
 
     def fetch(self, uri: str, destination: Path) -> None:
         """Copy an object into a file, streamed; the file appears whole and verified, or not at all.

@@ -19,10 +19,7 @@ def verified(chunks: Iterable[bytes], uri: str) -> Iterator[bytes]:
         yield chunk
     if digest.hexdigest() != digest_of(uri):
         raise DataLoss(
-            "The stored object does not match its digest.",
-            field="uri",
-            value=uri,
-            remedy="Restore it from a backup.",
+            "The stored object does not match its digest.", field="uri", value=uri, remedy="Restore it from a backup."
         )
 
 

@@ -6,19 +6,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from shared.rows.fields import (
-    Count,
-    ImageId,
-    Label,
-    Letter,
-    ObjectUri,
-    Options,
-    Row,
-    Seconds,
-    Share,
-    SourceId,
-    Usd,
-)
+from shared.rows.fields import Count, ImageId, Label, Letter, ObjectUri, Options, Row, Seconds, Share, SourceId, Usd
 
 Nats = Annotated[float, Meta(ge=0)]
 Route = Literal["self", "reference", "expert", "review", "audit"]
@@ -61,9 +49,7 @@ class Generation(Row):
 class Decision(Row):
     """One question about one image, whose answer was adopted, and why (Eq. 3 of the paper)."""
 
-    decision_id: Annotated[
-        str, Meta(description="from arm, round, sample and question, 32 hex digits", min_length=1)
-    ]
+    decision_id: Annotated[str, Meta(description="from arm, round, sample and question, 32 hex digits", min_length=1)]
     sample_id: str
     image_id: ImageId
     image_uri: ObjectUri
@@ -78,9 +64,7 @@ class Decision(Row):
     scope: Label
     route: Annotated[
         Route,
-        Meta(
-            description="whose answer it is; `review`: cold start; `audit`: reviewed although no expert was asked"
-        ),
+        Meta(description="whose answer it is; `review`: cold start; `audit`: reviewed although no expert was asked"),
     ]
     audited_route: Annotated[str, Meta(description='the route that was audited; "" where none was')]
     answer: Annotated[
@@ -91,9 +75,7 @@ class Decision(Row):
     ]
     reference_answer: Annotated[Letter, Meta(description="the oracle's")]
     expert_action: Annotated[str, Meta(description='`accept`, `edit` or `reject`; "" where no expert saw it')]
-    entropy: Annotated[
-        Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")
-    ]
+    entropy: Annotated[Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")]
     agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no letter")]
     simulated: Annotated[bool, Meta(description="the oracle or the expert is simulated")]
 
@@ -136,16 +118,10 @@ class Summary(Row):
     n_decisions: Annotated[int, Meta(ge=0, description="decisions with an answer")]
     routes: dict[str, Count]
     expert_actions: dict[str, Count]
-    review_share: Annotated[
-        Share | None, Meta(description="of the decided questions; null where there are none")
-    ]
+    review_share: Annotated[Share | None, Meta(description="of the decided questions; null where there are none")]
     residual_error: ResidualError
     unanswered: Annotated[dict[str, Count], Meta(description="by reason")]
     account: Annotated[dict[str, Account], Meta(description="by kind of call: `oracle`, `expert`")]
-    stopped: Annotated[
-        dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')
-    ]
-    policy: Annotated[
-        dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")
-    ]
+    stopped: Annotated[dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')]
+    policy: Annotated[dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")]
     simulated: bool

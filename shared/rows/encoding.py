@@ -41,10 +41,19 @@ def from_lines(lines: Iterable[bytes], row: type[RowT], name: str) -> Iterator[R
     decode = _decoder(row).decode
     for number, line in enumerate(lines, 1):
         try:
-            if line.strip():
-                yield decode(line)
+            yield decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            _decode(line, row, f"Line {number} of {name} does not fit its schema")
+            if line.strip():
+                _decode(line, row, f"Line {number} of {name} does not fit its schema")
+
+
+def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a file that comes in pieces."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines
+    yield rest
 
 
 def encode_json(value: Any, indent: int | None = None) -> str:

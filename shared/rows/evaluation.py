@@ -59,12 +59,8 @@ class Extractors(Row):
     """How replies were read."""
 
     used: Annotated[str, Meta(description="`strict` or `official`")]
-    official: Annotated[
-        Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")
-    ]
-    disagreement: Annotated[
-        Score, Meta(description="share of replies that the two readings take differently")
-    ]
+    official: Annotated[Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")]
+    disagreement: Annotated[Score, Meta(description="share of replies that the two readings take differently")]
 
 
 class Scores(Row):

@@ -17,9 +17,7 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
 Split = Literal["pool", "dev", "test", "replay"]
 Modality = Literal["mri", "ct", "endoscopy", "fundus", "histopathology", "unknown"]
-ImageId = Annotated[
-    str, Meta(description="sha256 of the stored pixels, 64 hex digits", min_length=64, max_length=64)
-]
+ImageId = Annotated[str, Meta(description="sha256 of the stored pixels, 64 hex digits", min_length=64, max_length=64)]
 ObjectUri = Annotated[str, Meta(description="`sha256:` and 64 hex digits", min_length=71, max_length=71)]
 SourceId = Annotated[
     str, Meta(description="patient, phantom or acquisition: the unit that intervals resample", min_length=1)

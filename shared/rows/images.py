@@ -18,8 +18,7 @@ class Window(Row, kw_only=False):
     """Which grey levels of the file became 0..255; limits in the values of the file after rescale, none for `lut`."""
 
     function: Annotated[
-        WindowFunction,
-        Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range"),
+        WindowFunction, Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range")
     ]
     center: float | None = None
     width: float | None = None
@@ -30,9 +29,7 @@ class Image(Row):
 
     image_id: ImageId
     image_uri: ObjectUri
-    phash: Annotated[
-        str, Meta(description="64-bit perceptual hash, 16 hex digits", min_length=16, max_length=16)
-    ]
+    phash: Annotated[str, Meta(description="64-bit perceptual hash, 16 hex digits", min_length=16, max_length=16)]
     width: Pixels
     height: Pixels
     window: Window | None
@@ -48,9 +45,7 @@ class Input(Row):
     """What became of one input of an ingest."""
 
     name: Annotated[str, Meta(description="file name, or the index of the manifest's row")]
-    image_path: Annotated[
-        str, Meta(description='relative to the source; "" where the manifest held the pixels')
-    ]
+    image_path: Annotated[str, Meta(description='relative to the source; "" where the manifest held the pixels')]
     image_id: Annotated[str, Meta(description='the stored image; "" where nothing was stored', max_length=64)]
     status: Status
     reason: Annotated[str, Meta(description='why it was not taken in, or a remark; "" for none')]

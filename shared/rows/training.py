@@ -8,9 +8,7 @@ from msgspec import Meta, field
 
 from shared.rows.fields import Count, ImageId, Label, ObjectUri, Row, SourceId
 
-SampleKind = Annotated[
-    Literal["new", "replay"], Meta(description="from a decision, or replayed against forgetting")
-]
+SampleKind = Annotated[Literal["new", "replay"], Meta(description="from a decision, or replayed against forgetting")]
 TrainingSampleId = Annotated[str, Meta(description="unique in the dataset", min_length=1)]
 
 

@@ -47,9 +47,7 @@ class AuthorizationInterceptor(Interceptor):
         self._audit = get_audit_logger(service)
 
     def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Any],
-        handler_call_details: grpc.HandlerCallDetails,
+        self, continuation: Callable[[grpc.HandlerCallDetails], Any], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Wrap the handler of a method; an unknown method stays as it is."""
         handler, method = continuation(handler_call_details), handler_call_details.method
@@ -72,20 +70,13 @@ class AuthorizationInterceptor(Interceptor):
             caller = self._authenticator.identify(context.invocation_metadata(), names)
             _check(caller, method)
         except MedqError as error:
-            self._note(
-                caller, method, request, context, decision="denied", reason=error.reason, why=error.message
-            )
+            self._note(caller, method, request, context, decision="denied", reason=error.reason, why=error.message)
             raise
         if is_audited(method):
             self._note(caller, method, request, context, decision="allowed")
 
     def _note(
-        self,
-        caller: Caller | None,
-        method: str,
-        request: Any,
-        context: grpc.ServicerContext,
-        **decided: str,
+        self, caller: Caller | None, method: str, request: Any, context: grpc.ServicerContext, **decided: str
     ) -> None:
         who = {"caller": caller.name, "known_by": caller.known_by} if caller else {"caller": ""}
         self._audit.info("call", method=method, peer=context.peer(), **who, **_ids(request), **decided)

@@ -56,12 +56,7 @@ class BearerToken(_Interceptors):
         """See `grpc.UnaryUnaryClientInterceptor`; the other three shapes do the same."""
         metadata = [*(details.metadata or ()), (AUTHORIZATION, SCHEME + self._token.get())]
         with_token = _Details(
-            details.method,
-            details.timeout,
-            metadata,
-            details.credentials,
-            details.wait_for_ready,
-            details.compression,
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression
         )
         return continuation(with_token, request)
 

@@ -100,13 +100,8 @@ def _pair(tls: TlsSection) -> tuple[bytes, bytes]:
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     if tls.certificate_file is None or tls.key_file is None:
-        raise InvalidArgument(
-            "A certificate needs its key.", field="tls.key_file", remedy="Set both, or neither."
-        )
-    chain, key = (
-        read_file(tls.certificate_file, "tls.certificate_file"),
-        read_file(tls.key_file, "tls.key_file"),
-    )
+        raise InvalidArgument("A certificate needs its key.", field="tls.key_file", remedy="Set both, or neither.")
+    chain, key = (read_file(tls.certificate_file, "tls.certificate_file"), read_file(tls.key_file, "tls.key_file"))
     try:
         own = x509.load_pem_x509_certificates(chain)[0].public_key()
         fits = own == load_pem_private_key(key, password=None).public_key()

@@ -58,9 +58,7 @@ class ErrorInterceptor(Interceptor):
         self._log = get_logger(service)
 
     def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Any],
-        handler_call_details: grpc.HandlerCallDetails,
+        self, continuation: Callable[[grpc.HandlerCallDetails], Any], handler_call_details: grpc.HandlerCallDetails
     ) -> Any:
         """Wrap the handler of a method; an unknown method stays as it is."""
         handler: Any = continuation(handler_call_details)
@@ -68,9 +66,7 @@ class ErrorInterceptor(Interceptor):
             return None
         method = handler_call_details.method
         return rewrapped(
-            handler,
-            lambda inner: self._unary(inner, method),
-            lambda inner: self._streaming(inner, method),
+            handler, lambda inner: self._unary(inner, method), lambda inner: self._streaming(inner, method)
         )
 
     def _unary(self, inner: Callable[..., Any], method: str) -> Callable[..., Any]:
@@ -110,9 +106,7 @@ class ErrorInterceptor(Interceptor):
     def _observe(self, began: float, context: Any, method: str) -> None:
         code = context.code() or grpc.StatusCode.OK
         name = code.name if isinstance(code, grpc.StatusCode) else _code_name(code)
-        RPC_SECONDS.labels(self._service, method.rsplit("/", 1)[-1], name).observe(
-            time.perf_counter() - began
-        )
+        RPC_SECONDS.labels(self._service, method.rsplit("/", 1)[-1], name).observe(time.perf_counter() - began)
 
 
 def _code_name(number: int) -> str:

@@ -68,9 +68,7 @@ class KeysOfIssuer:
         InvalidArgument: The issuer is no such URL.
     """
 
-    def __init__(
-        self, issuer: str, ca_file: Path | None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, issuer: str, ca_file: Path | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._issuer = issuer
         self._place = _place_of(issuer)
         self._ssl = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
@@ -96,9 +94,7 @@ class KeysOfIssuer:
                 self._lock.release()
         key = self._keys.get(kid)
         if key is None and self._got_at < self._asked_at:
-            raise Unavailable(
-                "The keys of the tokens' issuer cannot be had.", remedy="Try again in a minute."
-            )
+            raise Unavailable("The keys of the tokens' issuer cannot be had.", remedy="Try again in a minute.")
         return key
 
     def _ask(self) -> None:

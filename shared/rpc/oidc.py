@@ -18,10 +18,7 @@ _REQUIRED = ["exp", "iss", "aud", "sub"]
 _REASONS: Mapping[type[jwt.PyJWTError], tuple[str, str]] = {
     jwt.ExpiredSignatureError: ("The token has expired.", "Get a new one from the issuer."),
     jwt.ImmatureSignatureError: ("The token does not hold yet.", "Compare the clocks of issuer and server."),
-    jwt.InvalidAudienceError: (
-        "The token is for another audience.",
-        "Ask the issuer for one for this server.",
-    ),
+    jwt.InvalidAudienceError: ("The token is for another audience.", "Ask the issuer for one for this server."),
     jwt.InvalidIssuerError: ("The token is of another issuer.", "This server trusts one issuer."),
     jwt.MissingRequiredClaimError: ("The token lacks a claim.", f"It must have {', '.join(_REQUIRED)}."),
 }
@@ -41,9 +38,7 @@ class JwtVerifier:
     def __init__(self, auth: AuthSection) -> None:
         self._auth = auth
         self._keys = (
-            KeysOfFile(auth.jwks_file)
-            if auth.jwks_file
-            else KeysOfIssuer(auth.oidc_issuer, auth.issuer_ca_file)
+            KeysOfFile(auth.jwks_file) if auth.jwks_file else KeysOfIssuer(auth.oidc_issuer, auth.issuer_ca_file)
         )
 
     def verify(self, token: str) -> Caller:

@@ -31,11 +31,7 @@ _STATES = {
     rows.FAILED: pb.OPERATION_STATE_FAILED,
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
 }
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-)
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
 
 
@@ -53,9 +49,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         self._objects = objects
         self._waiters = threading.BoundedSemaphore(max_waiters)
 
-    def GetOperation(
-        self, request: pb.GetOperationRequest, context: grpc.ServicerContext
-    ) -> pb.GetOperationResponse:
+    def GetOperation(self, request: pb.GetOperationRequest, context: grpc.ServicerContext) -> pb.GetOperationResponse:
         """See the proto."""
         return pb.GetOperationResponse(operation=to_message(self._operations.get(request.operation_id)))
 
@@ -68,9 +62,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         try:
             context.add_callback(self._operations.notify)
             seconds = min(request.wait.seconds + request.wait.nanos / 1e9, MAX_WAIT_SECONDS)
-            found = self._operations.wait(
-                request.operation_id, request.seen_revision, seconds, context.is_active
-            )
+            found = self._operations.wait(request.operation_id, request.seen_revision, seconds, context.is_active)
         finally:
             self._waiters.release()
         return pb.WaitOperationResponse(operation=to_message(found))
@@ -86,9 +78,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
     ) -> Iterator[pb.DownloadDatasetResponse]:
         """See the proto."""
         if self._objects is None:
-            raise FailedPrecondition(
-                "This service keeps no datasets.", remedy="Ask the service that made it."
-            )
+            raise FailedPrecondition("This service keeps no datasets.", remedy="Ask the service that made it.")
         require_uri("uri", request.uri)
         files = read_manifest(self._objects, request.uri).files
         for name in request.file_names or sorted(files):
@@ -189,7 +179,5 @@ def _succeeded(operation: pb.Operation) -> pb.Operation:
         raise Cancelled("The operation was called off.", field="operation_id", value=operation.operation_id)
     if operation.state == pb.OPERATION_STATE_FAILED:
         failure = operation.failure
-        raise decode_error(
-            {"reason": failure.reason, "message": failure.message, "metadata": failure.metadata}
-        )
+        raise decode_error({"reason": failure.reason, "message": failure.message, "metadata": failure.metadata})
     return operation

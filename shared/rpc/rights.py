@@ -88,15 +88,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartMineFailures": _WORK,
         "StartGenerate": _WORK,
     },
-    "medq.oracle.v1.OracleService": {
-        "StartAnnotate": _WORK,
-        "StartImportKnownAnswers": _WORK,
-    },
-    "medq.training.v1.TrainingService": {
-        "StartImportModel": _WORK,
-        "StartBuildDataset": _WORK,
-        "StartTrain": _WORK,
-    },
+    "medq.oracle.v1.OracleService": {"StartAnnotate": _WORK, "StartImportKnownAnswers": _WORK},
+    "medq.training.v1.TrainingService": {"StartImportModel": _WORK, "StartBuildDataset": _WORK, "StartTrain": _WORK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},
 }
 

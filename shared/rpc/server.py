@@ -104,9 +104,7 @@ class RunningServer:
             self._drainer = OutboxDrainer(service.outbox, service.engine, self._bus)
         if service.handlers:
             self._subscription = self._bus.subscribe(service.name, observed(service.name, service.handlers))
-        self._watch = Watch(
-            service.name, service.operations, service.outbox, service.engine, self._subscription
-        )
+        self._watch = Watch(service.name, service.operations, service.outbox, service.engine, self._subscription)
         self._server.start()
         self._health_server.start()
         self._set_health(health_pb2.HealthCheckResponse.SERVING)
@@ -161,11 +159,7 @@ def _interceptors(name: str, settings: ServiceSettings) -> list[Any]:
     """What lies around each call, the outermost first: the trace sees all of it, errors become statuses, then it is decided
     whether the call may happen.
     """
-    return [
-        *tracing_interceptors(),
-        ErrorInterceptor(name),
-        *authorization_interceptors(name, settings.auth),
-    ]
+    return [*tracing_interceptors(), ErrorInterceptor(name), *authorization_interceptors(name, settings.auth)]
 
 
 def _warn_of_exposure(log: FilteringBoundLogger, settings: ServiceSettings) -> None:
@@ -201,9 +195,6 @@ def _bind(server: grpc.Server, target: str, credentials: grpc.ServerCredentials 
             port = server.add_secure_port(target, credentials)
     except RuntimeError as error:
         raise FailedPrecondition(
-            "The address cannot be bound.",
-            field="listen",
-            value=target,
-            remedy="Is it taken? Choose another.",
+            "The address cannot be bound.", field="listen", value=target, remedy="Is it taken? Choose another."
         ) from error
     return target if path != target else f"{target.rsplit(':', 1)[0]}:{port}"

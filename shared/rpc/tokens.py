@@ -95,12 +95,7 @@ def entry_text(name: str, token: str, roles: list[Role], expires: date | None = 
         ValidationError: The name or a role is not of the form.
     """
     entry = Entry.model_validate(
-        {
-            "name": name,
-            "sha256": hashlib.sha256(token.encode()).hexdigest(),
-            "roles": roles,
-            "expires": expires,
-        }
+        {"name": name, "sha256": hashlib.sha256(token.encode()).hexdigest(), "roles": roles, "expires": expires}
     )
     lines: dict[str, object] = {
         "name": entry.name,
@@ -115,9 +110,7 @@ def entry_text(name: str, token: str, roles: list[Role], expires: date | None = 
 
 def _load(path: Path) -> dict[str, Entry]:
     try:
-        entries = TypeAdapter(list[Entry]).validate_python(
-            yaml.safe_load(read_file(path, "auth.tokens_file")) or []
-        )
+        entries = TypeAdapter(list[Entry]).validate_python(yaml.safe_load(read_file(path, "auth.tokens_file")) or [])
     except (yaml.YAMLError, UnicodeDecodeError):
         raise _bad(path, "it is not YAML") from None
     except ValidationError as error:

@@ -13,13 +13,7 @@ from shared.events.bus import BatchHandler, Event, Subscription
 from shared.events.outbox import Outbox
 from shared.events.traces import handling
 from shared.operations import Operations
-from shared.telemetry import (
-    EVENTS_HANDLED,
-    EVENTS_LAG,
-    OPERATIONS_SILENT_SECONDS,
-    OPERATIONS_WAITING,
-    OUTBOX_WAITING,
-)
+from shared.telemetry import EVENTS_HANDLED, EVENTS_LAG, OPERATIONS_SILENT_SECONDS, OPERATIONS_WAITING, OUTBOX_WAITING
 
 PERIOD_SECONDS = 10.0
 

@@ -21,15 +21,10 @@ from services.training.settings import KubernetesSection, TrainingSettings
 from shared.settings import S3Section
 from tests.support.kubernetes_node import real_api, restricted_namespace
 
-JOB = TrainingJob(
-    key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64, batch_size=8
-)
+JOB = TrainingJob(key="ab" * 32, model_uri="sha256:" + "0" * 64, dataset_uri="sha256:" + "1" * 64, batch_size=8)
 FORMS = {
     "one_process": {},
-    "gpus": {
-        "gpus": 8,
-        "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
-    },
+    "gpus": {"gpus": 8, "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]},
     "nodes": {"gpus": 8, "nodes": 4, "node_selector": {"gpu": "h200"}},
     "secrets": {
         "env_from_secrets": ["s3"],
@@ -54,12 +49,8 @@ def namespace(api: client.ApiClient) -> Iterator[str]:
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 @pytest.mark.parametrize("form", FORMS)
-def test_api_server_takes_the_job_and_admits_its_pods(
-    api: client.ApiClient, namespace: str, form: str
-) -> None:
-    section = KubernetesSection.model_validate(
-        {"namespace": namespace, "image": "medq-training:1"} | FORMS[form]
-    )
+def test_api_server_takes_the_job_and_admits_its_pods(api: client.ApiClient, namespace: str, form: str) -> None:
+    section = KubernetesSection.model_validate({"namespace": namespace, "image": "medq-training:1"} | FORMS[form])
     settings = TrainingSettings(kubernetes=section, s3=S3Section(endpoint="https://s3:9000"))
     job = job_manifest(JOB, 1, "sha256:" + "2" * 64, namespace, settings)
     batch: Any = client.BatchV1Api(api)
@@ -87,9 +78,7 @@ def test_api_server_takes_the_documented_model_server_and_admits_its_pods(
     core.create_namespaced_service(namespace, service, **strict)
     pod = {"metadata": {"name": "vllm"}, "spec": deployment["spec"]["template"]["spec"]}
     core.create_namespaced_pod(namespace, pod, **strict)
-    made = apps.create_namespaced_deployment(
-        namespace, deployment | {"spec": deployment["spec"] | {"replicas": 0}}
-    )
+    made = apps.create_namespaced_deployment(namespace, deployment | {"spec": deployment["spec"] | {"replicas": 0}})
     section = VllmSection(deployment=made.metadata.name, namespace=namespace)
     ModelDeployment(api, section).serve(JOB.model_uri)
     template = apps.read_namespaced_deployment("vllm", namespace).spec.template

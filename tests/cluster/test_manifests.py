@@ -37,12 +37,7 @@ VARIANTS = {
     "hospital": ("values-hospital.yaml", "--set", "test.command={python}"),
     "hospital scaled by CPU": (
         *("values-hospital.yaml", "--set", "embedding.autoscaling.keda.enabled=false"),
-        *(
-            "--set",
-            "evaluation.autoscaling.enabled=true",
-            "--set",
-            "evaluation.settings.vllm.deployment=vllm",
-        ),
+        *("--set", "evaluation.autoscaling.enabled=true", "--set", "evaluation.settings.vllm.deployment=vllm"),
     ),
 }
 
@@ -51,13 +46,7 @@ def kubectl(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str
     """Talk to the cluster."""
     environment = {**os.environ, "KUBECONFIG": os.environ["MEDQ_TEST_KUBECONFIG"]}
     return subprocess.run(
-        ["kubectl", *arguments],
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env=environment,
+        ["kubectl", *arguments], input=given, capture_output=True, text=True, timeout=120, check=False, env=environment
     )
 
 
@@ -98,9 +87,7 @@ def test_the_api_server_accepts_every_manifest(variant: str, namespace: str) -> 
     values, *arguments = VARIANTS[variant]
     documents = chart.overlay(values, *arguments)
     wanted = of_api_server(documents, namespace)
-    answer = kubectl(
-        "apply", "--dry-run=server", "--validate=strict", "--filename", "-", given=json.dumps(wanted)
-    )
+    answer = kubectl("apply", "--dry-run=server", "--validate=strict", "--filename", "-", given=json.dumps(wanted))
     assert answer.returncode == 0, answer.stderr
     accepted = [line for line in answer.stdout.splitlines() if "server dry run" in line]
     assert len(accepted) == len(wanted["items"])
@@ -116,12 +103,7 @@ def test_a_namespace_that_enforces_restricted_admits_every_pod(variant: str, nam
         # Who makes the pod would have made its account.
         spec = {**pod["spec"], "serviceAccountName": "default", "automountServiceAccountToken": False}
         items.append(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": name, "namespace": namespace},
-                "spec": spec,
-            }
+            {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
         )
     answer = kubectl(
         "create",

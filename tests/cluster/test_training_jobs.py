@@ -57,16 +57,12 @@ class Node:
             "env_from_secrets": ["s3"],
         }
         return kubernetes_launcher(
-            TrainingSettings(
-                device="cpu", s3=self.s3, kubernetes=KubernetesSection.model_validate(section | changes)
-            )
+            TrainingSettings(device="cpu", s3=self.s3, kubernetes=KubernetesSection.model_validate(section | changes))
         )
 
     def wait_for_checkpoint(self) -> None:
         """Wait until a checkpoint is noted on a Job."""
-        for event in watch.Watch().stream(
-            self.batch.list_namespaced_job, self.namespace, timeout_seconds=300
-        ):
+        for event in watch.Watch().stream(self.batch.list_namespaced_job, self.namespace, timeout_seconds=300):
             if event["object"].metadata.annotations["medq.io/checkpoint"]:
                 return
         raise AssertionError("no checkpoint was noted")
@@ -108,14 +104,10 @@ def node(tmp_path: Path) -> Iterator[Node]:
             yield found
 
 
-def test_deleted_pod_is_gone_on_from_and_the_model_is_that_of_a_child_process(
-    node: Node, tmp_path: Path
-) -> None:
+def test_deleted_pod_is_gone_on_from_and_the_model_is_that_of_a_child_process(node: Node, tmp_path: Path) -> None:
     steps: list[int] = []
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(
-            node.launcher().run, node.job, lambda step: steps.append(step.step), lambda: False
-        )
+        running = pool.submit(node.launcher().run, node.job, lambda step: steps.append(step.step), lambda: False)
         node.wait_for_checkpoint()
         node.core.delete_namespaced_pod(node.pods()[0], node.namespace, grace_period_seconds=0)
         uri = running.result(600)

@@ -67,11 +67,7 @@ def _environment(copy: Path, **more: str) -> dict[str, str]:
 def test_a_service_from_the_template_serves(copy: Path) -> None:
     add_service("triage", copy)
     subprocess.run(
-        [sys.executable, "-m", "infra.protos"],
-        cwd=copy,
-        env=_environment(copy),
-        check=True,
-        capture_output=True,
+        [sys.executable, "-m", "infra.protos"], cwd=copy, env=_environment(copy), check=True, capture_output=True
     )
     _add_kind(copy)
     target = "127.0.0.1:0"

@@ -79,7 +79,5 @@ def test_what_is_no_postgresql_is_refused(url: str) -> None:
 
 def test_the_command_loads_no_models_and_no_cluster_libraries() -> None:
     program = f"import sys, services.migrate; print(sorted({HEAVY!r} & set(sys.modules)))"
-    ended = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
-    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout.strip() == "[]"

@@ -72,10 +72,14 @@ def test_the_report_is_that_of_a_run_that_nobody_disturbed(chains: Chains, turn:
     assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
 
 
+def test_the_status_of_a_killed_run_is_where_it_was_killed(chains: Chains):
+    status = chains["outside"].result().status
+    assert (status["state"], status["arm"], status["step"]) == ("stopped", ARM, "train")
+    assert "goes on" in status["message"]
+
+
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_decisions_and_costs_are_there_once(
-    chains: Chains, calm: Remembered, pool: ProcessPoolExecutor, schedule: str
-):
+def test_decisions_and_costs_are_there_once(chains: Chains, calm: Remembered, pool: ProcessPoolExecutor, schedule: str):
     chain = chains[schedule].result()
     after = remembered(chain.out, pool)
     assert after.decisions == calm.decisions
@@ -91,6 +95,4 @@ def test_decisions_and_costs_are_there_once(
     assert {cost.key: cost for cost in settled if cost.kind != "compute"} == calm_calls
     in_flight = [entry for entry in others if entry.cost.kind != "compute"]
     assert len(in_flight) <= MAX_IN_FLIGHT * chain.n_kills
-    assert in_flight or schedule != "costs", (
-        "no kill met a call in flight, so this shows nothing: draw other moments"
-    )
+    assert in_flight or schedule != "costs", "no kill met a call in flight, so this shows nothing: draw other moments"

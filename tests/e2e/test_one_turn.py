@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
 import pytest
 
-from tests.support.finished_run import ARM, MEDQ, OneTurn, read_answers
+from tests.support.finished_run import ARM, OneTurn, read_answers
 from tests.support.medq_processes import Ended
 from tests.support.tiny_study import N_ROUNDS, write_config
 
 pytestmark = pytest.mark.timeout(240)
 
 ANSWER_KEYS = {
-    *(
-        "arm",
-        "round",
-        "seed",
-        "item_id",
-        "source_id",
-        "modality",
-        "question_type",
-        "attribute",
-        "severity",
-        "scope",
-    ),
+    *("arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope"),
     *("run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum"),
 }
 AXES = ("modality", "question_type", "attribute", "severity", "scope")
@@ -60,13 +48,9 @@ def test_the_first_round_is_the_base_model_and_both_trainings_follow(turn: OneTu
     for one in arm["rounds"][:-1]:
         for step in ("failures", "selection", "annotation", "dataset", "training"):
             assert one[step], f"round {one['round']} has no {step}"
-    imported = next(
-        step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "import_model"
-    )
+    imported = next(step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "import_model")
     trained = [step["uri"] for step in turn.report["measured"]["steps"] if step["step"] == "train"]
-    models = [
-        {row["model"] for row in read_answers(turn.out) if row["round"] == number} for number in range(3)
-    ]
+    models = [{row["model"] for row in read_answers(turn.out) if row["round"] == number} for number in range(3)]
     assert models == [{imported}, {trained[0]}, {trained[1]}]
 
 
@@ -129,9 +113,7 @@ def test_the_same_command_again_changes_nothing(turn: OneTurn, study: Path, medq
     assert {name: (turn.out / name).read_bytes() for name in before} == before
 
 
-def test_another_configuration_in_the_same_folder_is_refused(
-    turn: OneTurn, study: Path, medq: Callable[..., Ended]
-):
+def test_another_configuration_in_the_same_folder_is_refused(turn: OneTurn, study: Path, medq: Callable[..., Ended]):
     other = write_config(study / "other.yaml", seed=8)
     refused = medq("run", "--config", other, "--out", turn.out, "--json")
     told = json.loads(refused.out)["error"]
@@ -140,10 +122,23 @@ def test_another_configuration_in_the_same_folder_is_refused(
     assert medq("report", "--out", turn.out, "--json").code == 0
 
 
-def test_status_of_a_folder_that_nobody_works_on_says_what_to_do(turn: OneTurn):
-    asked = subprocess.run(
-        [MEDQ, "status", "--out", turn.out, "--json"], capture_output=True, text=True, check=False
-    )
-    told = json.loads(asked.stdout)["error"]
-    assert (asked.returncode, told["reason"]) == (1, "FAILED_PRECONDITION")
-    assert "medq run" in told["remedy"]
+def test_status_of_a_folder_that_nobody_works_on_says_how_the_run_ended(turn: OneTurn, medq: Callable[..., Ended]):
+    asked = medq("status", "--out", turn.out, "--json")
+    (run,) = json.loads(asked.out)["runs"]
+    assert (asked.code, run["state"], run["message"]) == (0, "succeeded", f"{ARM}: rounds")
+    assert {(score["round"], score["split"]) for score in run["scores"]} >= {(0, "test"), (N_ROUNDS, "test")}
+
+
+def test_a_report_that_was_deleted_is_fetched_again(turn: OneTurn, medq: Callable[..., Ended]):
+    before = (turn.out / "report.json").read_bytes()
+    (turn.out / "report.json").unlink()
+    assert medq("report", "--out", turn.out, "--json").code == 0
+    assert (turn.out / "report.json").read_bytes() == before
+
+
+def test_status_of_a_folder_without_a_run_says_what_to_do(tmp_path: Path, medq: Callable[..., Ended]):
+    asked = medq("status", "--out", tmp_path / "new", "--json")
+    error = json.loads(asked.out)["error"]
+    assert (asked.code, error["reason"], error["value"]) == (1, "FAILED_PRECONDITION", "new")
+    assert "medq run" in error["remedy"]
+    assert not (tmp_path / "new").exists()

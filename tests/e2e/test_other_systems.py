@@ -58,17 +58,8 @@ def _check_audit(site: Site) -> None:
     done = Counter((line["caller"], str(line["method"]).split("/")[2], line["decision"]) for line in lines)
     assert done["the reader", "StartRun", "denied"] == 1
     assert done["the operator", "StartRun", "allowed"] == 1
-    by_services = {
-        method for caller, method, decision in done if (caller, decision) == ("the service", "allowed")
-    }
-    steps = (
-        "StartIngest",
-        "StartEvaluate",
-        "StartMineFailures",
-        "StartSelectSamples",
-        "StartAnnotate",
-        "StartTrain",
-    )
+    by_services = {method for caller, method, decision in done if (caller, decision) == ("the service", "allowed")}
+    steps = ("StartIngest", "StartEvaluate", "StartMineFailures", "StartSelectSamples", "StartAnnotate", "StartTrain")
     assert by_services >= {*steps, "StartGenerate", "ReserveCosts", "SettleCosts"}
     assert not [line for line in lines if line["decision"] == "denied" and line["caller"] != "the reader"]
     log = site.log.read_text()

@@ -44,9 +44,7 @@ class Up:
 
     def command(self, verb: str, *more: str, **environment: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "infra.dev", verb, *self.options, *more]
-        return subprocess.run(
-            command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-        )
+        return subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=False)
 
     def start(self, **environment: str) -> subprocess.CompletedProcess[str]:
         replicas = [f"--{name}={number}" for name, number in REPLICAS.items()]
@@ -116,9 +114,7 @@ def test_images_and_a_model_are_taken_in_by_the_server_as_embedded(
         assert (there / name).read_bytes() == (here / name).read_bytes(), name
 
 
-def test_what_has_gone_is_started_again_and_what_does_not_start_shows_the_end_of_its_log(
-    out: Path, services: Up
-):
+def test_what_has_gone_is_started_again_and_what_does_not_start_shows_the_end_of_its_log(out: Path, services: Up):
     before = services.pids()
     os.kill(before["oracle-1"] or 0, signal.SIGKILL)
     failed = services.start(MEDQ_ORACLE_THREADS="none")

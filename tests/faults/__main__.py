@@ -19,24 +19,21 @@ from tests.faults.world import Backends, World
 from tests.support.finished_run import ask
 from tests.support.tiny_study import write_tiny_study
 
-_HEAD = f"{'case':<24} {'seconds':>8} {'harms':>6} {'repeats':>8} {'survived':>9} {'lost':>5} {'doubled':>8} {'unknown':>8}"
+_HEAD = (
+    f"{'case':<24} {'seconds':>8} {'harms':>6} {'repeats':>8} {'survived':>9} {'lost':>5} {'doubled':>8} {'unknown':>8}"
+)
 
 
 def main() -> int:
     """Run the cases, print the table; 1 where a case did not survive."""
     arguments = _arguments()
-    with (
-        tempfile.TemporaryDirectory(prefix="medq-faults-") as name,
-        small_disk(Path(name) / "disk") as is_small,
-    ):
+    with tempfile.TemporaryDirectory(prefix="medq-faults-") as name, small_disk(Path(name) / "disk") as is_small:
         folder = Path(name)
         (folder / "disk" / "s3").mkdir()
         cases = all_cases(folder / "disk" / "s3", is_small)
         if not is_small:
             _print("full_store is left out: it needs the right to mount a small file system")
-        chosen = {
-            name: make for name, make in cases.items() if not arguments.cases or name in arguments.cases
-        }
+        chosen = {name: make for name, make in cases.items() if not arguments.cases or name in arguments.cases}
         _print("the study and the base model ...")
         (folder / "study").mkdir()
         write_tiny_study(folder / "study")
@@ -62,19 +59,12 @@ def _run_all(arguments: argparse.Namespace, cases: dict[str, Make], backends: Ba
             _print(_line(verdict))
     survived = sum(not verdict.problems for verdict in verdicts)
     lost, doubled = (sum(getattr(verdict, part) for verdict in verdicts) for part in ("n_lost", "n_doubled"))
-    _print(
-        f"cases {len(verdicts)}, survived {survived}, lost {lost}, doubled {doubled} (seed {arguments.seed})"
-    )
+    _print(f"cases {len(verdicts)}, survived {survived}, lost {lost}, doubled {doubled} (seed {arguments.seed})")
     return 0 if survived == len(verdicts) else 1
 
 
 def _one(
-    name: str,
-    make: Make,
-    arguments: argparse.Namespace,
-    backends: Backends,
-    folder: Path,
-    calm: CalmRun | None,
+    name: str, make: Make, arguments: argparse.Namespace, backends: Backends, folder: Path, calm: CalmRun | None
 ) -> Verdict | CalmRun:
     began = time.monotonic()
     try:

@@ -209,9 +209,7 @@ def small_disk(folder: Path, megabytes: int = 1024) -> Iterator[bool]:
     """Mount a small file system in memory at a folder; False where that is not allowed here."""
     folder.mkdir(parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder],
-        capture_output=True,
-        check=False,
+        ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder], capture_output=True, check=False
     )
     try:
         yield mounted.returncode == 0

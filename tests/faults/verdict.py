@@ -43,9 +43,7 @@ class Calm:
     remembered: Remembered
 
 
-def judge(
-    case: str, seconds: float, n_harms: int, n_kills: int, run: Run, left: Remembered, calm: Calm
-) -> Verdict:
+def judge(case: str, seconds: float, n_harms: int, n_kills: int, run: Run, left: Remembered, calm: Calm) -> Verdict:
     """Hold a run that ended, and what the services remember of it, against the undisturbed one."""
     problems = [] if n_harms else ["no harm was done: another seed chooses another step"]
     if lasting(run.out) != lasting(calm.run.out):
@@ -69,6 +67,4 @@ def judge(
 
 
 def _decision_ids(remembered: Remembered) -> Counter[str]:
-    return Counter(
-        str(json.loads(line)["decision_id"]) for text in remembered.decisions for line in text.splitlines()
-    )
+    return Counter(str(json.loads(line)["decision_id"]) for text in remembered.decisions for line in text.splitlines())

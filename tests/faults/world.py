@@ -67,8 +67,7 @@ class Backends:
     def database(self, name: str) -> str:
         """Make a database; its URL by way of the wire."""
         direct = sa.create_engine(
-            f"postgresql+psycopg://medq@127.0.0.1:{self.ports['postgres']}/postgres",
-            isolation_level="AUTOCOMMIT",
+            f"postgresql+psycopg://medq@127.0.0.1:{self.ports['postgres']}/postgres", isolation_level="AUTOCOMMIT"
         )
         with direct.connect() as connection:
             connection.execute(sa.text(f"create database {name}"))
@@ -142,9 +141,7 @@ class World:
             listen=self.targets[service],
             targets=self.targets,
             database_url=self.database_url,
-            kafka=KafkaSection(
-                bootstrap=wires["kafka"].address, topic_prefix=self.topic_prefix, session_seconds=6
-            ),
+            kafka=KafkaSection(bootstrap=wires["kafka"].address, topic_prefix=self.topic_prefix, session_seconds=6),
             s3=S3Section(
                 endpoint=f"http://{wires['s3'].address}",
                 bucket=self.name.replace("_", "-"),

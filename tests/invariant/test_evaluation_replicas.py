@@ -44,9 +44,7 @@ class Folder:
         self.table.write_text("\n".join(["index\tquestion\tA\tB\tanswer", *rows]) + "\n", encoding="utf-8")
 
     @contextmanager
-    def replica(
-        self, name: str, **environment: str
-    ) -> Iterator[tuple[subprocess.Popen[bytes], grpc.Channel]]:
+    def replica(self, name: str, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], grpc.Channel]]:
         target = f"unix:{self.folder}/{name}.sock"
         own = environment_of(
             EvaluationSettings,
@@ -80,9 +78,7 @@ class Folder:
         EvaluationServiceStub(channel).StartImportBenchmark(request)
         return await_operation(channel, "dev").result_uri
 
-    def start(
-        self, channel: grpc.Channel, benchmark: str, operation_id: str, n_shards: int = 0, shard: int = 0
-    ) -> str:
+    def start(self, channel: grpc.Channel, benchmark: str, operation_id: str, n_shards: int = 0, shard: int = 0) -> str:
         request = pb.StartEvaluateRequest(
             operation_id=operation_id, run_id="r", arm="full", model_uri=self.model, benchmark_uri=benchmark, n_runs=2,
             sampling=pb.Sampling(temperature=1, top_p=1, max_new_tokens=8, seed=5), extractor=pb.EXTRACTOR_STRICT,
@@ -112,9 +108,7 @@ def test_a_shard_of_a_killed_replica_is_taken_over_and_the_evaluation_is_the_sam
             until((path / "hangs").exists)
             with folder.replica("two") as (_, channel):
                 folder.start(channel_of_one, benchmark, "whole.1", n_shards=2, shard=1)
-                assert (
-                    await_operation(channel, "whole.1").attempts == 1
-                )  # asked of one that is busy, done by the other
+                assert await_operation(channel, "whole.1").attempts == 1  # asked of one that is busy, done by the other
                 assert is_running(channel, "whole.0")
                 one.kill()
                 assert await_operation(channel, "whole.0").attempts == 2

@@ -84,9 +84,7 @@ def test_stopped_and_resumed_training_gives_the_same_bytes(
     assert _files(spec.result_folder) == _files(undisturbed.result_folder)
 
 
-def test_checkpoint_that_was_cut_off_is_not_used(
-    data: Path, tmp_path: Path, undisturbed: TrainingSpec
-) -> None:
+def test_checkpoint_that_was_cut_off_is_not_used(data: Path, tmp_path: Path, undisturbed: TrainingSpec) -> None:
     spec = _spec(data, tmp_path)
     with pytest.raises(_Interrupted):
         finetune(spec, [_StopAt(5)])
@@ -120,11 +118,7 @@ def test_accumulated_step_equals_one_large_batch(data: Path, tmp_path: Path, red
     curves = []
     for size, accumulation in ((4, 1), (1, 4)):
         spec = _spec(
-            data,
-            tmp_path / str(size),
-            batch_size=size,
-            gradient_accumulation=accumulation,
-            loss_reduction=reduction,
+            data, tmp_path / str(size), batch_size=size, gradient_accumulation=accumulation, loss_reduction=reduction
         )
         finetune(spec)
         report = json.loads((spec.result_folder / "training.json").read_text())

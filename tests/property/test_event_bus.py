@@ -110,10 +110,6 @@ class Redelivery(RuleBasedStateMachine):
 
 
 Redelivery.TestCase.settings = settings(
-    max_examples=25,
-    stateful_step_count=20,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
+    max_examples=25, stateful_step_count=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 TestRedelivery = Redelivery.TestCase

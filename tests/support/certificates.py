@@ -32,9 +32,7 @@ class Authority:
         encoded = (
             certificate.public_bytes(serialization.Encoding.PEM),
             key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             ),
         )
         for path, content in zip(paths, encoded, strict=True):

@@ -187,14 +187,7 @@ class FakeCluster:
             self.processes[pod].end()
 
     def _set_state(self, pod: str, state: Object) -> None:
-        status = {
-            "name": "training",
-            "image": "",
-            "imageID": "",
-            "ready": False,
-            "restartCount": 0,
-            "state": state,
-        }
+        status = {"name": "training", "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": state}
         self.objects["pods", pod]["status"] = {"containerStatuses": [status]}
 
     def _log(self, pod: str, query: Mapping[str, str]) -> str:

@@ -49,14 +49,7 @@ def put_image_set(objects, levels, dimension=4):
         image_id = uri.removeprefix("sha256:")
         modality, source_id = "ct" if level < 128 else "mri", f"s{number}"
         images.append(
-            build(
-                ImageRow,
-                image_id=image_id,
-                image_uri=uri,
-                modality=modality,
-                source_id=source_id,
-                split="dev",
-            )
+            build(ImageRow, image_id=image_id, image_uri=uri, modality=modality, source_id=source_id, split="dev")
         )
         inputs.append(build(Input, name=str(number), image_path="", image_id=image_id))
     inputs.append(
@@ -72,9 +65,7 @@ def put_image_set(objects, levels, dimension=4):
     )
     images.sort(key=lambda image: image.image_id)
     vectors = np.stack([hashed_unit_vector(image.image_id, dimension) for image in images])
-    return put_dataset(
-        objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors}
-    )
+    return put_dataset(objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors})
 
 
 def put_model(objects, name="model"):

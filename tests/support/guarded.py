@@ -98,9 +98,7 @@ def _answers(answer: object) -> None:
         list(answer)
 
 
-def code_of(
-    channel: grpc.Channel, method: str, metadata: tuple[tuple[str, str], ...] = ()
-) -> grpc.StatusCode:
+def code_of(channel: grpc.Channel, method: str, metadata: tuple[tuple[str, str], ...] = ()) -> grpc.StatusCode:
     """The status with which a unary call of an empty request ends."""
     try:
         channel.unary_unary(method)(b"", metadata=metadata, timeout=20)

@@ -46,17 +46,13 @@ class Issuer:
         self._keys[kid] = (algorithm, key)
         if is_published:
             made_by = jwt.algorithms.ECAlgorithm if algorithm == "ES256" else jwt.algorithms.RSAAlgorithm
-            self.published.append(
-                {**made_by.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig"}
-            )
+            self.published.append({**made_by.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig"})
         return key
 
     def jwks(self) -> str:
         return json.dumps({"keys": self.published})
 
-    def token(
-        self, kid: str, *, seconds: float = 300, headers: dict[str, str] | None = None, **claims
-    ) -> str:
+    def token(self, kid: str, *, seconds: float = 300, headers: dict[str, str] | None = None, **claims) -> str:
         """A JWT that expires in so many seconds; a claim that is None is left out."""
         algorithm, key = self._keys[kid]
         now = datetime.now(UTC)
@@ -82,9 +78,7 @@ def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterato
             if issuer.is_away:
                 self.send_error(503)
             elif self.path == "/realm/.well-known/openid-configuration":
-                self._answer(
-                    json.dumps({"issuer": issuer.url, "jwks_uri": issuer.keys_at or issuer.url + "/keys"})
-                )
+                self._answer(json.dumps({"issuer": issuer.url, "jwks_uri": issuer.keys_at or issuer.url + "/keys"}))
             elif issuer.redirect_to:
                 self.send_response(302)
                 self.send_header("Location", issuer.redirect_to)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import select
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -34,11 +36,13 @@ class Chain:
         out: The folder that they worked on.
         n_kills: How many were killed.
         boundaries: Where, if that was chosen.
+        status: What `medq status --json` said of the run while it lay there killed, if it was asked.
     """
 
     out: Path
     n_kills: int
     boundaries: tuple[str, ...] = ()
+    status: dict[str, Any] | None = None
 
 
 def kill_at_boundaries(config: Path, folder: Path, share: int, n_shares: int) -> Chain:
@@ -70,7 +74,9 @@ def kill_from_outside(config: Path, folder: Path) -> Chain:
         assert process.wait() == KILLED
         assert select.select([exit_of_training], [], [], 30)[0], "the training outlived its parent"
         os.close(exit_of_training)
-    return _to_the_end(config, folder, 1)
+    asked = run_medq("status", "--out", folder / "out", "--json")
+    (status,) = json.loads(asked.out)["runs"]
+    return replace(_to_the_end(config, folder, 1), status=status)
 
 
 def _command(config: Path, folder: Path) -> list[object]:

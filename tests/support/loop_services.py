@@ -120,9 +120,7 @@ class LoopServices(*_BASES):
             self.failed.setdefault(operation_id, self.failing.get(step))
             told = {"remedy": "Mend it.", "field": self.failing_field}
             failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
-            return pb.Operation(
-                operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure
-            )
+            return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
             attempts=1, result_uri=self._make(step, self.requests[operation_id]),
@@ -253,9 +251,6 @@ def put_image(objects):
 def score(rows):
     """The score of answer rows."""
     found = bootstrap_mean(
-        [row.correct for row in rows],
-        [row.source_id for row in rows],
-        np.random.default_rng(0),
-        n_resamples=50,
+        [row.correct for row in rows], [row.source_id for row in rows], np.random.default_rng(0), n_resamples=50
     )
     return Score(value=found.value, low=found.low, high=found.high, n=found.n, unscored=0)

@@ -24,10 +24,7 @@ class OwnServer:
 
     def __init__(self, name: str, folder: Path) -> None:
         self._name = name
-        self._env = {
-            f"MEDQ_{name.upper()}_PORT": str(free_port(range(_N_PORTS[name]))),
-            "MEDQ_DEV_RUN": str(folder),
-        }
+        self._env = {f"MEDQ_{name.upper()}_PORT": str(free_port(range(_N_PORTS[name]))), "MEDQ_DEV_RUN": str(folder)}
         self.endpoint = address_of(name, self._do("up"))
 
     def up(self) -> None:

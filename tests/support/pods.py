@@ -56,9 +56,7 @@ class PodProcess:
                 self._lines.append((time.monotonic(), line.decode()))
 
 
-def environment(
-    container: dict[str, Any], index: int, secrets: Mapping[tuple[str, str], str]
-) -> dict[str, str]:
+def environment(container: dict[str, Any], index: int, secrets: Mapping[tuple[str, str], str]) -> dict[str, str]:
     """The variables of a container: plain ones, keys of secrets, and the index of the pod in its Job."""
     values = {}
     for variable in container["env"]:
@@ -71,11 +69,7 @@ def environment(
 
 
 def start_pod(
-    container: dict[str, Any],
-    image: Path,
-    volumes: Path,
-    variables: Mapping[str, str],
-    meeting: tuple[str, str],
+    container: dict[str, Any], image: Path, volumes: Path, variables: Mapping[str, str], meeting: tuple[str, str]
 ) -> PodProcess:
     """Run a container's command in its image's folder.
 

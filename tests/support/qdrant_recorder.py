@@ -54,9 +54,7 @@ class _Noted(grpc.ServerInterceptor):
                 context.abort(failures.pop(0), "on purpose")
             return handler.unary_unary(request, context)
 
-        return grpc.unary_unary_rpc_method_handler(
-            answer, handler.request_deserializer, handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(answer, handler.request_deserializer, handler.response_serializer)
 
 
 class _Collections(qdrant.CollectionsServicer):
@@ -88,17 +86,12 @@ class _Collections(qdrant.CollectionsServicer):
             params=params,
             hnsw_config=qdrant.HnswConfigDiff(m=16, ef_construct=100, full_scan_threshold=10_000),
             optimizer_config=qdrant.OptimizersConfigDiff(
-                deleted_threshold=0.2,
-                vacuum_min_vector_number=1000,
-                default_segment_number=0,
-                flush_interval_sec=5,
+                deleted_threshold=0.2, vacuum_min_vector_number=1000, default_segment_number=0, flush_interval_sec=5
             ),
             wal_config=qdrant.WalConfigDiff(wal_capacity_mb=32, wal_segments_ahead=0),
             metadata=made.metadata,
         )
-        info = qdrant.CollectionInfo(
-            status=status, optimizer_status=qdrant.OptimizerStatus(ok=True), config=config
-        )
+        info = qdrant.CollectionInfo(status=status, optimizer_status=qdrant.OptimizerStatus(ok=True), config=config)
         return qdrant.GetCollectionInfoResponse(result=info)
 
 
@@ -163,9 +156,7 @@ def _done() -> Any:
 
 
 @contextmanager
-def qdrant_recorder(
-    port: int = 0, credentials: grpc.ServerCredentials | None = None
-) -> Iterator[tuple[str, Calls]]:
+def qdrant_recorder(port: int = 0, credentials: grpc.ServerCredentials | None = None) -> Iterator[tuple[str, Calls]]:
     """host:port of a recorder and its calls; with credentials it speaks TLS."""
     calls = Calls()
     server = grpc.server(ThreadPoolExecutor(4), interceptors=[_Noted(calls)])

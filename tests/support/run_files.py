@@ -24,12 +24,7 @@ def write_run_files(folder: Path, **changes) -> str:
     content = {
         "name": "small",
         "rounds": 2,
-        "data": {
-            "pool": "pool",
-            "pool_answers": "pool_answers.tsv",
-            "dev": "dev.tsv",
-            "test": "test.tsv",
-        },
+        "data": {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"},
         "model": "model",
         "evaluate": {"runs": 2},
         **changes,

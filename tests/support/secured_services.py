@@ -63,11 +63,7 @@ def write_site(folder: Path) -> Site:
     targets = {name: f"127.0.0.1:{port}" for port, name in enumerate(SERVICES, first)}
     overrides = {
         "targets": targets,
-        "tls": {
-            "certificate_file": str(certificate),
-            "key_file": str(key),
-            "ca_file": str(authority.ca_file),
-        },
+        "tls": {"certificate_file": str(certificate), "key_file": str(key), "ca_file": str(authority.ca_file)},
         "auth": {"tokens_file": str(callers), "token_file": str(tokens["service"])},
     }
     (folder / "site.json").write_text(json.dumps(overrides), encoding="utf-8")

@@ -148,10 +148,7 @@ class TcpProxy:
 
 @contextmanager
 def tcp_proxy(
-    target: str,
-    *,
-    on_connection: Callable[[], None] | None = None,
-    certificate: tuple[Path, Path] | None = None,
+    target: str, *, on_connection: Callable[[], None] | None = None, certificate: tuple[Path, Path] | None = None
 ) -> Iterator[TcpProxy]:
     """A proxy for the time of a block.
 

@@ -23,17 +23,10 @@ def put_inputs(objects: ObjectStore, folder: Path) -> tuple[str, str]:
     rng = np.random.default_rng(0)
     rows = []
     for i in range(N_SAMPLES):
-        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(
-            folder / "dataset" / f"{i}.png"
-        )
-        turns = [
-            {"from": "human", "value": "<image>\nIs this image dark?"},
-            {"from": "gpt", "value": "AB"[i % 2]},
-        ]
+        Image.fromarray(rng.integers(0, 255, (32, 32, 3), dtype=np.uint8)).save(folder / "dataset" / f"{i}.png")
+        turns = [{"from": "human", "value": "<image>\nIs this image dark?"}, {"from": "gpt", "value": "AB"[i % 2]}]
         rows.append({"id": f"s{i}", "images": [f"{i}.png"], "conversations": turns})
     (folder / "dataset" / "train.jsonl").write_text("\n".join(json.dumps(row) for row in rows))
     model = store_model(objects, folder / "base", folder / "staging", parents=[], configuration={}, seed=0)
-    dataset = write_dataset(
-        objects, "dataset", folder / "dataset", counts={}, parents=[], configuration={}, seed=0
-    )
+    dataset = write_dataset(objects, "dataset", folder / "dataset", counts={}, parents=[], configuration={}, seed=0)
     return model, dataset

@@ -114,11 +114,7 @@ class Rollout:
         template = {"metadata": {"annotations": {"medq.io/model": model_uri}}, "spec": spec}
         self.deployment: Object = {
             "metadata": {"name": DEPLOYMENT, "generation": 1},
-            "spec": {
-                "replicas": 1,
-                "selector": {"matchLabels": {"app": "vllm"}},
-                "template": template,
-            },
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "vllm"}}, "template": template},
             "status": {},
         }
         self.cluster = cluster
@@ -146,10 +142,7 @@ class Rollout:
     def _observe(self) -> None:
         """The controller has seen it: the old pod is ending, and no longer counted."""
         generation = self.deployment["metadata"]["generation"]
-        self.deployment["status"] = {
-            "observedGeneration": generation,
-            "replicas": 0 if not self.is_stuck else 1,
-        }
+        self.deployment["status"] = {"observedGeneration": generation, "replicas": 0 if not self.is_stuck else 1}
         if self.is_stuck:
             self.deployment["status"]["updatedReplicas"] = 1
             given_up = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}

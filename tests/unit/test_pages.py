@@ -53,9 +53,7 @@ def test_targets_of_make_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_modules_that_python_is_to_run_exist(page):
-    named = re.findall(
-        r"python -m ((?:infra|studies|services|benchmarks|cli|tests)\.[a-z_.]*[a-z_])", text_of(page)
-    )
+    named = re.findall(r"python -m ((?:infra|studies|services|benchmarks|cli|tests)\.[a-z_.]*[a-z_])", text_of(page))
     places = [ROOT / module.replace(".", "/") for module in named if not module.endswith(".triage")]
     assert [place for place in places if not (place.with_suffix(".py").exists() or place.is_dir())] == []
 

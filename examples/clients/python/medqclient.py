@@ -75,9 +75,7 @@ def run(given: argparse.Namespace) -> int:
             print("run", each.run_id, each.state)  # noqa: T201
         endpoints = controller.GetEndpoints(controller_pb2.GetEndpointsRequest(), timeout=30).targets
     with grpc.secure_channel(endpoints["embedding"], credentials) as channel:
-        request = embedding_pb2.StartIngestRequest(
-            operation_id=given.id, source_uri=given.source, split=given.split
-        )
+        request = embedding_pb2.StartIngestRequest(operation_id=given.id, source_uri=given.source, split=given.split)
         embedding_pb2_grpc.EmbeddingServiceStub(channel).StartIngest(request, timeout=30)
         return wait(operations_pb2_grpc.OperationsServiceStub(channel), given.id)
 

@@ -37,9 +37,7 @@ class SoleController:
         FailedPrecondition: Another controller is still there.
     """
 
-    def __init__(
-        self, url: str, on_lost: Callable[[], None], patience_seconds: float = PATIENCE_SECONDS
-    ) -> None:
+    def __init__(self, url: str, on_lost: Callable[[], None], patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._mark = f"medq-controller-{uuid4().hex[:12]}"  # how this process knows its own sessions
         self._engine = create_engine(url, schema="controller").execution_options(isolation_level="AUTOCOMMIT")
         self._on_lost = on_lost
@@ -77,9 +75,7 @@ class SoleController:
                 return connection
             # The server may not know yet that an earlier session of this process has gone.
             is_ours = "application_name = :mark AND pid <> pg_backend_pid()"
-            statement = sa.text(
-                f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {is_ours}"
-            )
+            statement = sa.text(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {is_ours}")
             was_ours = bool(connection.execute(statement, {"mark": self._mark}).all())
         except BaseException:
             connection.invalidate()

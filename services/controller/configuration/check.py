@@ -12,22 +12,13 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.controller.configuration.models import ArmSection, RunConfiguration
-from services.controller.configuration.paths import (
-    Problem,
-    can_exist,
-    impossible_paths,
-    path_problems,
-    relative_paths,
-)
+from services.controller.configuration.paths import Problem, can_exist, impossible_paths, path_problems, relative_paths
 from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
 
 _PAGE = "docs/configuration.md lists every key with its range."
-_SHAPES = {
-    "model_type": "Input should be keys and values.",
-    "tuple_type": "Input should be a list.",
-}
+_SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
 def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, list[Problem]]:
@@ -83,9 +74,7 @@ def resolve(config_yaml: str, base_folder: str) -> RunConfiguration:
     """
     configuration, problems = parse(config_yaml)
     if configuration is None:
-        raise InvalidArgument(
-            "The configuration cannot run.", field=problems[0].field, remedy=problems[0].remedy
-        )
+        raise InvalidArgument("The configuration cannot run.", field=problems[0].field, remedy=problems[0].remedy)
     return _resolved(configuration, Path(base_folder))
 
 
@@ -110,9 +99,7 @@ def _problem(detail: ErrorDetails) -> Problem:
     field = ".".join(location)
     if detail["type"] == "extra_forbidden":
         known = list(_model_at(location[:-1]).model_fields)
-        return Problem(
-            field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}."
-        )
+        return Problem(field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}.")
     if detail["type"] == "missing":
         return Problem(field, "This key is required.", _description(location) or _PAGE)
     if detail["type"] == "literal_error":

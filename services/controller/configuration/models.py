@@ -7,15 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
@@ -49,12 +41,8 @@ class DataSection(Section):
     pool_answers: PathText = Field(
         description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
     )
-    dev: PathText = Field(
-        description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop."
-    )
-    test: PathText = Field(
-        description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop."
-    )
+    dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
+    test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
     replay: str | None = Field(
         None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
     )
@@ -76,18 +64,14 @@ class ArmSection(Section):
     questions: Questions | None = Field(
         None, description="Ours: which questions are asked in this arm; null as in `annotate`."
     )
-    quality_assurance: bool | None = Field(
-        None, description="Ours: quality assurance in this arm; null as in `build`."
-    )
+    quality_assurance: bool | None = Field(None, description="Ours: quality assurance in this arm; null as in `build`.")
 
 
 class EvaluateSection(Section):
     """How the model is asked on dev; on test it answers once, greedily."""
 
     runs: int = Field(5, ge=1, le=100, description="Paper: R, answers per dev item.")
-    temperature: float = Field(
-        1.0, ge=0, le=10, description="Ours: sampling temperature on dev; 0 is greedy."
-    )
+    temperature: float = Field(1.0, ge=0, le=10, description="Ours: sampling temperature on dev; 0 is greedy.")
     top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
     max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
     extractor: Extractor = Field(
@@ -104,9 +88,7 @@ class EvaluateSection(Section):
 class MineSection(Section):
     """Failures and prototypes, Eq. (1)."""
 
-    gamma: float = Field(
-        0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it."
-    )
+    gamma: float = Field(0.6, ge=0, lt=1, description="Paper: gamma; a failure has an error rate strictly above it.")
     visual_weight: Share = Field(0.5, description="Ours: weight of the visual part in the joint feature.")
     max_clusters: int = Field(
         64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
@@ -118,9 +100,7 @@ class SelectSection(Section):
 
     budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
     tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
-    alpha: float = Field(
-        1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha."
-    )
+    alpha: float = Field(1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha.")
 
 
 class AnnotateSection(Section):
@@ -134,12 +114,8 @@ class AnnotateSection(Section):
     questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
     questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
-    simulated_oracle_accuracy: Share = Field(
-        0.8, description="Ours: chance that the simulated oracle answers right."
-    )
-    simulated_expert_accuracy: Share = Field(
-        0.97, description="Ours: chance that the simulated expert answers right."
-    )
+    simulated_oracle_accuracy: Share = Field(0.8, description="Ours: chance that the simulated oracle answers right.")
+    simulated_expert_accuracy: Share = Field(0.97, description="Ours: chance that the simulated expert answers right.")
 
 
 class BuildSection(Section):
@@ -163,25 +139,14 @@ class BuildSection(Section):
 class TrainSection(Section):
     """Full-parameter fine-tuning, Eq. (4): `batch_size * gradient_accumulation` samples a step on any number of devices."""
 
-    learning_rate: float = Field(
-        2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule."
-    )
+    learning_rate: float = Field(2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule.")
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
-    batch_size: int = Field(
-        16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device."
-    )
+    batch_size: int = Field(16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device.")
     gradient_accumulation: int = Field(
-        1,
-        ge=1,
-        le=65_536,
-        description="Ours: forward passes of a step, shared by the devices.",
+        1, ge=1, le=65_536, description="Ours: forward passes of a step, shared by the devices."
     )
-    loss: Loss = Field(
-        "token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed."
-    )
-    warmup_ratio: float = Field(
-        0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate."
-    )
+    loss: Loss = Field("token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed.")
+    warmup_ratio: float = Field(0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate.")
     weight_decay: float = Field(0.0, ge=0, le=1, description="Ours: decoupled weight decay.")
     max_length: int = Field(
         0, ge=0, le=10_000_000, description="Ours: longest sample in tokens; 0 is the model's own limit."
@@ -192,15 +157,11 @@ class StopSection(Section):
     """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
 
     min_gain: Share = Field(0.005, description="Ours: least gain on dev that is worth another round.")
-    patience: int = Field(
-        1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops."
-    )
+    patience: int = Field(1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops.")
     modality_allowance: Share = Field(
         0.1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
     )
-    max_usd: float | None = Field(
-        None, ge=0, description="Ours: US dollars for the whole run; null: no limit."
-    )
+    max_usd: float | None = Field(None, ge=0, description="Ours: US dollars for the whole run; null: no limit.")
     max_expert_hours: float | None = Field(
         None, ge=0, description="Ours: hours of expert time for the whole run; null: no limit."
     )
@@ -218,9 +179,7 @@ class RunConfiguration(Section):
 
     name: str = Field(pattern=_NAME, description="Ours: names the run in its report.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Ours: from which every draw of the run is derived.")
-    rounds: int = Field(
-        2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus."
-    )
+    rounds: int = Field(2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus.")
     data: DataSection
     model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
     arms: tuple[Arm, ...] = Field(

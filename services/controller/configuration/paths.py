@@ -80,9 +80,7 @@ def _pool_problems(path: Path) -> Iterator[Problem]:
         yield Problem("data.pool", f"There is no {path}.", "Name a folder of images or a manifest.")
     elif path.suffix.lower() not in _MANIFESTS:
         yield Problem(
-            "data.pool",
-            f"{path.name} is no manifest.",
-            f"Name a folder or a file of {', '.join(_MANIFESTS)}.",
+            "data.pool", f"{path.name} is no manifest.", f"Name a folder or a file of {', '.join(_MANIFESTS)}."
         )
 
 

@@ -51,9 +51,7 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
     )
 
 
-def _gain(
-    first: Mapping[str, _Item], second: Mapping[str, _Item], items: Sequence[str], seed: int
-) -> Interval:
+def _gain(first: Mapping[str, _Item], second: Mapping[str, _Item], items: Sequence[str], seed: int) -> Interval:
     return paired_bootstrap(
         [first[item].score for item in items],
         [second[item].score for item in items],

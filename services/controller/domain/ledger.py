@@ -67,17 +67,12 @@ def require_valid(costs: Iterable[Cost]) -> None:
     seen: set[str] = set()
     for cost in costs:
         if not cost.key or len(cost.key) > 300:
-            raise InvalidArgument(
-                "A cost needs a key of 1 to 300 characters.", field="costs.key", value=cost.key
-            )
+            raise InvalidArgument("A cost needs a key of 1 to 300 characters.", field="costs.key", value=cost.key)
         if cost.key in seen:
             raise InvalidArgument("A key may stand once in a request.", field="costs.key", value=cost.key)
         if cost.kind not in KINDS:
             raise InvalidArgument(
-                "Unknown kind of cost.",
-                field="costs.kind",
-                value=cost.kind,
-                remedy=f"One of {', '.join(KINDS)}.",
+                "Unknown kind of cost.", field="costs.kind", value=cost.kind, remedy=f"One of {', '.join(KINDS)}."
             )
         for name in _FIGURES:
             figure = getattr(cost, name)

@@ -104,8 +104,7 @@ class Calls:
             MedqError: The typed failure of the first that failed.
         """
         begun = self.remember(
-            f"start {step}",
-            lambda: {name: self._start(name, start, request) for name, request in requests.items()},
+            f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
         self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun))
 
@@ -158,9 +157,7 @@ class Calls:
 
         channel = self.collaborators.channels[service]
         try:
-            done = await_operation(
-                channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
-            )
+            done = await_operation(channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS)
         except MedqError:
             self._settle(find(channel, operation_id))
             raise

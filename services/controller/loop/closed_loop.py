@@ -55,7 +55,5 @@ def run(collaborators: Collaborators, run_id: str, durable: Durable) -> StepOutc
     except MedqError as error:
         failure = encode_error(error)
     message = str(failure["message"]) if failure else ""
-    published = calls.remember(
-        "publish_report", lambda: {"uri": collaborators.reports.publish(run_id, message)}
-    )
+    published = calls.remember("publish_report", lambda: {"uri": collaborators.reports.publish(run_id, message)})
     return {"report_uri": published["uri"], "failure": failure}

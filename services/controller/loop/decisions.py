@@ -67,8 +67,7 @@ def _gains(calls: Calls, configuration: RunConfiguration) -> Gains | None:
         if (result.arm, result.step) == (calls.arm, "evaluate_dev")
     }
     before, after = (
-        read_rows(calls.collaborators.objects, uris[number], Answer)
-        for number in (calls.round - 1, calls.round)
+        read_rows(calls.collaborators.objects, uris[number], Answer) for number in (calls.round - 1, calls.round)
     )
     return paired_gains(before, after, seed=derive_seed(configuration.seed, calls.arm, calls.round, "decide"))
 

@@ -40,16 +40,12 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 
     def benchmark(split: str, items: str, images: str) -> str:
-        request = evaluation_pb2.StartImportBenchmarkRequest(
-            items_uri=items, image_set_uri=images, split=split
-        )
+        request = evaluation_pb2.StartImportBenchmarkRequest(items_uri=items, image_set_uri=images, split=split)
         return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
-    known = oracle_pb2.StartImportKnownAnswersRequest(
-        benchmark_uri=benchmark("pool", data.pool_answers, pool)
-    )
+    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=benchmark("pool", data.pool_answers, pool))
     model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)
     index = retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool)
     inputs = Inputs(

@@ -55,9 +55,7 @@ class Steps:
     def evaluate_dev(self) -> str:
         """The model answers dev R times, sampled; its failures and the stop rule come from here."""
         section = self.configuration.evaluate
-        return self._evaluate(
-            "evaluate_dev", self.inputs.dev, section.runs, section.temperature, section.top_p
-        )
+        return self._evaluate("evaluate_dev", self.inputs.dev, section.runs, section.temperature, section.top_p)
 
     def evaluate_test(self) -> str:
         """The model answers test once, greedily; this decides nothing."""
@@ -135,9 +133,7 @@ class Steps:
     def build_dataset(self, decisions: str) -> str:
         """Quality assurance, leakage gate, replay: an immutable dataset version."""
         section, inputs = self.configuration.build, self.inputs
-        has_assurance = (
-            section.quality_assurance if self.arm.quality_assurance is None else self.arm.quality_assurance
-        )
+        has_assurance = section.quality_assurance if self.arm.quality_assurance is None else self.arm.quality_assurance
         request = training_pb2.StartBuildDatasetRequest(
             run_id=self.calls.run_id,
             arm=self.arm.name,

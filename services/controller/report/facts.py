@@ -32,9 +32,7 @@ def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[Ar
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
         facts = [_round(objects, number, own) for number in rounds]
         arms.append(
-            ArmFacts(
-                arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts
-            )
+            ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
         )
     return arms
 

@@ -56,9 +56,7 @@ class Reports:
             {
                 "report.json": encode(report),
                 "report.html": render(report, self._objects),
-                "answers.jsonl": (
-                    row for uri in evaluations for row in iterate_rows(self._objects, uri, Answer)
-                ),
+                "answers.jsonl": (row for uri in evaluations for row in iterate_rows(self._objects, uri, Answer)),
             },
             counts={"evaluations": len(evaluations)},
             parents=sorted(set(evaluations)),

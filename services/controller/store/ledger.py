@@ -40,17 +40,13 @@ _TABLE = sa.Table(
 )
 _BATCH = 500
 _DOLLARS = Counter(
-    "medq_controller_spent_dollars_total",
-    "Dollars that were settled in the ledger, simulated ones included.",
-    ["kind"],
+    "medq_controller_spent_dollars_total", "Dollars that were settled in the ledger, simulated ones included.", ["kind"]
 )
 _EXPERT_SECONDS = Counter(
     "medq_controller_expert_seconds_total",
     "Active seconds of experts that were settled in the ledger, simulated ones included.",
 )
-_UNKNOWN_COSTS = Counter(
-    "medq_controller_unknown_costs_total", "Reservations whose outcome a kill made unknown."
-)
+_UNKNOWN_COSTS = Counter("medq_controller_unknown_costs_total", "Reservations whose outcome a kill made unknown.")
 
 
 class Ledger:
@@ -84,9 +80,7 @@ class Ledger:
             require_within(limits, usd, expert_seconds, *more)
             reopened = [latest[cost.key] for cost in new if cost.key in latest]
             for row in reopened:
-                connection.execute(
-                    sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=UNKNOWN)
-                )
+                connection.execute(sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=UNKNOWN))
             attempts = {key: row.attempt for key, row in latest.items()}
             rows = [
                 {"run_id": run_id, "attempt": attempts.get(cost.key, 0) + 1, "state": RESERVED, **vars(cost)}
@@ -123,9 +117,7 @@ class Ledger:
                         "The key was settled before at other figures.", field="costs.key", value=cost.key
                     )
                 connection.execute(
-                    sa.update(_TABLE)
-                    .where(_TABLE.c.sequence == row.sequence)
-                    .values(state=SETTLED, **vars(cost))
+                    sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=SETTLED, **vars(cost))
                 )
         for cost in new:
             _DOLLARS.labels(cost.kind).inc(cost.usd)

@@ -143,24 +143,16 @@ class RunStore:
         """
         found = self.find(run_id)
         if found is None:
-            raise NotFound(
-                "No such run here.", field="run_id", value=run_id, remedy="ListRuns shows what there is."
-            )
+            raise NotFound("No such run here.", field="run_id", value=run_id, remedy="ListRuns shows what there is.")
         return found
 
-    def move(
-        self, run_id: str, arm: str, round_number: int, step: str, operation_id: str, service: str
-    ) -> None:
+    def move(self, run_id: str, arm: str, round_number: int, step: str, operation_id: str, service: str) -> None:
         """Note where a run stands; an empty operation id stands for between two operations."""
-        self._update(
-            run_id, arm=arm, round=round_number, step=step, operation_id=operation_id, service=service
-        )
+        self._update(run_id, arm=arm, round=round_number, step=step, operation_id=operation_id, service=service)
 
     def end(self, run_id: str, message: str, failure: str, report_uri: str) -> None:
         """Note how a run ended."""
-        self._update(
-            run_id, message=message, failure=failure, report_uri=report_uri, operation_id="", service=""
-        )
+        self._update(run_id, message=message, failure=failure, report_uri=report_uri, operation_id="", service="")
 
     def ask_retry(self, run_id: str) -> None:
         """Note that a run which has ended shall go on; how it had ended is forgotten."""

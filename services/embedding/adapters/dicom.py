@@ -34,11 +34,7 @@ from shared.rows.images import Window, WindowFunction
 from shared.rows.vocabulary import UNKNOWN
 
 MAGIC, MAGIC_OFFSET = b"DICM", 128
-_WINDOWS: dict[str, WindowFunction] = {
-    "LINEAR": "linear",
-    "LINEAR_EXACT": "linear_exact",
-    "SIGMOID": "sigmoid",
-}
+_WINDOWS: dict[str, WindowFunction] = {"LINEAR": "linear", "LINEAR_EXACT": "linear_exact", "SIGMOID": "sigmoid"}
 _MODALITIES = {"CT": "ct", "MR": "mri", "OP": "fundus", "ES": "endoscopy", "SM": "histopathology"}
 #: Devices that write text into the picture: without the tag they are not trusted.
 _WRITING_MODALITIES = frozenset({"US", "IVUS", "SC", "OT"})
@@ -74,9 +70,7 @@ def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
     except MedqError:
         raise
     except Exception as error:  # a broken file may raise nearly anything in a decoder
-        raise InvalidArgument(
-            "The DICOM file is damaged or cut short.", remedy="Copy or export it again."
-        ) from error
+        raise InvalidArgument("The DICOM file is damaged or cut short.", remedy="Copy or export it again.") from error
 
 
 def burned_in_reason(dataset: pydicom.Dataset) -> str:
@@ -99,8 +93,7 @@ def _check(dataset: pydicom.Dataset) -> None:
         raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
     if int(dataset.get("NumberOfFrames", None) or 1) > 1:
         raise InvalidArgument(
-            "The DICOM file holds several frames.",
-            remedy="Export the frames that matter as single-frame files.",
+            "The DICOM file holds several frames.", remedy="Export the frames that matter as single-frame files."
         )
     syntax = dataset.file_meta.TransferSyntaxUID
     try:

@@ -39,9 +39,7 @@ def decode_raster(data: bytes) -> DecodedImage:
     except Image.DecompressionBombError:
         raise _too_large() from None
     except Exception as error:  # a broken file may raise nearly anything in a decoder
-        raise InvalidArgument(
-            "The image file is damaged or cut short.", remedy="Copy or export it again."
-        ) from error
+        raise InvalidArgument("The image file is damaged or cut short.", remedy="Copy or export it again.") from error
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:

@@ -43,9 +43,7 @@ def list_entries(source: Path) -> list[Entry]:
         entries = _from_rows(_read_rows(source), source.parent)
     if not entries:
         remedy = "Put PNG, JPEG, TIFF or DICOM files there, or name another source."
-        raise FailedPrecondition(
-            "The source names no image.", field="source_uri", value=source.name, remedy=remedy
-        )
+        raise FailedPrecondition("The source names no image.", field="source_uri", value=source.name, remedy=remedy)
     return entries
 
 
@@ -88,11 +86,7 @@ def _read_rows(path: Path) -> list[dict[str, Any]]:
             table = pd.read_parquet(path)
         else:
             table = pd.read_csv(
-                path,
-                sep="\t" if suffix == ".tsv" else ",",
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
+                path, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False, encoding="utf-8-sig"
             )
     except Exception as error:  # the parsers raise errors of many kinds
         remedy = "Is it the kind of file that its name says?"

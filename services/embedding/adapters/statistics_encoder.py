@@ -71,9 +71,7 @@ class StatisticsEncoder:
         """See the port."""
         for text in texts:
             if not text.strip():
-                raise InvalidArgument(
-                    "A text needs a sign.", field="texts", value=text, remedy="Leave it out."
-                )
+                raise InvalidArgument("A text needs a sign.", field="texts", value=text, remedy="Leave it out.")
         if not texts:
             return np.zeros((0, _TEXT_DIMENSION), dtype=np.float32)
         return _unit_rows(self._words.transform(texts).toarray())

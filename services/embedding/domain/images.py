@@ -86,9 +86,7 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.uint
     center, width = window.center, window.width
     least = 1.0 if window.function == "linear" else 0.0
     if center is None or width is None or width < least or width == 0:
-        raise InvalidArgument(
-            "This is not a window.", field="width", value=width, remedy="Use a width of 1 or more."
-        )
+        raise InvalidArgument("This is not a window.", field="width", value=width, remedy="Use a width of 1 or more.")
     if window.function == "linear":
         scaled = (values - (center - 0.5)) / max(width - 1.0, 1e-12) + 0.5
     elif window.function == "linear_exact":
@@ -97,9 +95,7 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.uint
         scaled = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0)))
     else:
         remedy = "Use linear, linear_exact or sigmoid"
-        raise InvalidArgument(
-            "There is no such window.", field="function", value=window.function, remedy=remedy
-        )
+        raise InvalidArgument("There is no such window.", field="function", value=window.function, remedy=remedy)
     return to_bytes(scaled)
 
 

@@ -32,9 +32,7 @@ def image_statistics(pixels: NDArray[np.uint8]) -> Array:
         InvalidArgument: another shape or type, or too small.
     """
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
-        raise InvalidArgument(
-            "This is not an image of (h, w, 1 or 3) bytes.", field="pixels", value=pixels.shape
-        )
+        raise InvalidArgument("This is not an image of (h, w, 1 or 3) bytes.", field="pixels", value=pixels.shape)
     check_size(pixels)
     full = pixels.astype(np.float64) / 255.0
     image = reduce_size(full)
@@ -132,14 +130,9 @@ def background(grey: Array) -> Array:
     """(6,) level and unrest of the corners and the darkest fifth: noise, ghosts and wraps show in the void."""
     side_y, side_x = max(4, grey.shape[0] // 8), max(4, grey.shape[1] // 8)
     corners = np.stack(
-        [
-            part[:, :side_x]
-            for part in (grey[:side_y], grey[-side_y:], grey[:side_y, ::-1], grey[-side_y:, ::-1])
-        ]
+        [part[:, :side_x] for part in (grey[:side_y], grey[-side_y:], grey[:side_y, ::-1], grey[-side_y:, ::-1])]
     )
-    spread = np.sqrt(
-        np.maximum(ndimage.uniform_filter((grey - ndimage.uniform_filter(grey, 3)) ** 2, 3), 0.0)
-    )
+    spread = np.sqrt(np.maximum(ndimage.uniform_filter((grey - ndimage.uniform_filter(grey, 3)) ** 2, 3), 0.0))
     is_dark = grey <= np.quantile(grey, 0.2)
     means = corners.mean(axis=(1, 2))
     levels = [means.mean(), means.max() - means.min(), corners.std(axis=(1, 2)).mean()]

@@ -54,10 +54,7 @@ def upgrade() -> None:
         sa.Column("source_id", sa.Text(), nullable=False),
         sa.Column("patient", sa.Text(), nullable=False),
         sa.Column("session", sa.Text(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["image_id"],
-            ["images.image_id"],
-        ),
+        sa.ForeignKeyConstraint(["image_id"], ["images.image_id"]),
         sa.PrimaryKeyConstraint("image_id", "split"),
     )
     op.create_table(
@@ -67,9 +64,6 @@ def upgrade() -> None:
         sa.Column("vector", sa.LargeBinary(), nullable=True),
         sa.Column("owner", sa.Text(), nullable=False),
         sa.Column("claimed_until", sa.Float(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["image_id"],
-            ["images.image_id"],
-        ),
+        sa.ForeignKeyConstraint(["image_id"], ["images.image_id"]),
         sa.PrimaryKeyConstraint("image_id", "encoder_id"),
     )

@@ -10,17 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.embedding.store.tables import (
-    IMAGES,
-    INPUTS,
-    MEMBERS,
-    OUTBOX,
-    STORED,
-    VECTORS,
-    ImageRow,
-    InputRow,
-    Member,
-)
+from services.embedding.store.tables import IMAGES, INPUTS, MEMBERS, OUTBOX, STORED, VECTORS, ImageRow, InputRow, Member
 from shared.database import insert_new, reader
 from shared.events.bus import Event
 
@@ -41,9 +31,7 @@ class Store:
         clock: Seconds, for claims; the same for every worker.
     """
 
-    def __init__(
-        self, engine: sa.Engine, encoder_id: str, owner: str, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, engine: sa.Engine, encoder_id: str, owner: str, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._encoder_id = encoder_id
         self._owner = owner
@@ -120,9 +108,7 @@ class Store:
             mine = VECTORS.c.image_id.in_(image_ids) & (VECTORS.c.encoder_id == self._encoder_id)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
 
-    def put_vectors(
-        self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent
-    ) -> None:
+    def put_vectors(self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
         with self._engine.begin() as connection:
             connection.execute(
@@ -132,9 +118,7 @@ class Store:
                 .values(vector=sa.bindparam("body")),
                 [
                     {"of": image_id, "body": np.ascontiguousarray(vector, dtype="<f4").tobytes()}
-                    for image_id, vector in sorted(
-                        zip(image_ids, vectors, strict=True), key=lambda pair: pair[0]
-                    )
+                    for image_id, vector in sorted(zip(image_ids, vectors, strict=True), key=lambda pair: pair[0])
                 ],
             )
             query = sa.select(MEMBERS).where(MEMBERS.c.image_id.in_(image_ids))
@@ -146,9 +130,7 @@ class Store:
         have: set[str] = set()
         for part in _parts(sorted(image_ids)):
             with reader(self._engine).connect() as connection:
-                have.update(
-                    connection.execute(sa.select(VECTORS.c.image_id).where(self._has_vector(part))).scalars()
-                )
+                have.update(connection.execute(sa.select(VECTORS.c.image_id).where(self._has_vector(part))).scalars())
         return sorted(set(image_ids) - have)
 
     def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
@@ -184,9 +166,7 @@ class Store:
         """
         new = insert_new(connection, MEMBERS, [asdict(member) for member in members])
         query = sa.select(MEMBERS).where(MEMBERS.c.image_id.in_({member.image_id for member in members}))
-        known = {
-            _key(member): member for member in (Member(**row._mapping) for row in connection.execute(query))
-        }
+        known = {_key(member): member for member in (Member(**row._mapping) for row in connection.execute(query))}
         changed = []
         for member in members:
             if known[_key(member)] != member:
@@ -199,9 +179,7 @@ class Store:
             changed.append(member)
         return changed
 
-    def _announce(
-        self, connection: sa.Connection, members: Sequence[Member], embedded: EmbeddedEvent
-    ) -> None:
+    def _announce(self, connection: sa.Connection, members: Sequence[Member], embedded: EmbeddedEvent) -> None:
         # The lock on a vector's row orders this against a worker that stores it at the same moment.
         query = (
             sa.select(IMAGES, VECTORS.c.vector)
@@ -218,11 +196,7 @@ class Store:
         told = [(member, *found[member.image_id]) for member in members]
         OUTBOX.add(
             connection,
-            *(
-                embedded(ImageRow(**image), member, vector)
-                for member, vector, image in told
-                if vector is not None
-            ),
+            *(embedded(ImageRow(**image), member, vector) for member, vector, image in told if vector is not None),
         )
 
 

@@ -39,6 +39,4 @@ class Facts:
 
     def _event(self, message: Message, image: ImageRow) -> Event:
         unique = (self._encoder_id, message.SerializeToString(deterministic=True).hex())
-        return event_of(
-            message, unique, key=image.image_id, run_id=self._run_id, operation_id=self._operation_id
-        )
+        return event_of(message, unique, key=image.image_id, run_id=self._run_id, operation_id=self._operation_id)

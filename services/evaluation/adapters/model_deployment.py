@@ -41,10 +41,7 @@ class ModelDeployment:
         template = deployment.spec.template
         if (template.metadata.annotations or {}).get(ANNOTATION) == model_uri:
             return
-        groups = {
-            "initContainers": template.spec.init_containers or [],
-            "containers": template.spec.containers,
-        }
+        groups = {"initContainers": template.spec.init_containers or [], "containers": template.spec.containers}
         value = {"name": VARIABLE, "value": model_uri}
         patched = {
             group: [{"name": container.name, "env": [value]} for container in containers if _takes(container)]
@@ -61,9 +58,7 @@ class ModelDeployment:
         annotations = {"annotations": {ANNOTATION: model_uri}}
         body = {"spec": {"template": {"metadata": annotations, "spec": spec}}}
         with typed_errors(f"deployment {self._name}"):
-            self._apps.patch_namespaced_deployment(
-                self._name, self._namespace, body, _request_timeout=REQUEST_SECONDS
-            )
+            self._apps.patch_namespaced_deployment(self._name, self._namespace, body, _request_timeout=REQUEST_SECONDS)
 
     def is_rolled_out(self, model_uri: str) -> bool:
         """Whether every pod serves the model and is ready, and none of another model is left.
@@ -100,9 +95,7 @@ class ModelDeployment:
 
     def _read(self) -> Any:
         with typed_errors(f"deployment {self._name}"):
-            return self._apps.read_namespaced_deployment(
-                self._name, self._namespace, _request_timeout=REQUEST_SECONDS
-            )
+            return self._apps.read_namespaced_deployment(self._name, self._namespace, _request_timeout=REQUEST_SECONDS)
 
     def _pods(self, deployment: Any) -> list[Any]:
         labels = deployment.spec.selector.match_labels or {}

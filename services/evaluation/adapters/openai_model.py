@@ -106,10 +106,7 @@ class OpenAIServer:
         urls = {key: _data_url(image) for key, image in images.items()}
         pool = ThreadPoolExecutor(self._section.concurrency, thread_name_prefix="openai")
         try:
-            futures = [
-                pool.submit(self._answer, model, prompt, urls[id(prompt.image)], sampling)
-                for prompt in prompts
-            ]
+            futures = [pool.submit(self._answer, model, prompt, urls[id(prompt.image)], sampling) for prompt in prompts]
             return [future.result() for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)

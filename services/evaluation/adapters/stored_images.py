@@ -23,8 +23,5 @@ def read_image(objects: ObjectStore, image_uri: str) -> NDArray[np.uint8]:
             return np.asarray(image.convert("RGB"))
     except (UnidentifiedImageError, OSError):
         raise DataLoss(
-            "The stored object is not an image.",
-            field="image_uri",
-            value=image_uri,
-            remedy="Ingest the image again.",
+            "The stored object is not an image.", field="image_uri", value=image_uri, remedy="Ingest the image again."
         ) from None

@@ -85,9 +85,7 @@ class TransformersModel:
         inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
         n_runs, length = len(groups[0]), inputs["input_ids"].shape[1]
         cache = self._prefill(inputs, n_runs)
-        sampler = KeyedSampler(
-            [(prompt.item_id, prompt.run) for prompt in chain.from_iterable(groups)], sampling
-        )
+        sampler = KeyedSampler([(prompt.item_id, prompt.run) for prompt in chain.from_iterable(groups)], sampling)
         sequences = self._model.generate(
             input_ids=inputs["input_ids"].repeat_interleave(n_runs, dim=0),
             attention_mask=inputs["attention_mask"].repeat_interleave(n_runs, dim=0),
@@ -203,9 +201,7 @@ def _resolve(device: Device) -> torch.device:
     has_gpu = torch.cuda.is_available()
     if device == "cuda" and not has_gpu:
         remedy = "Use `cpu` or `auto`."
-        raise InvalidArgument(
-            "A GPU was asked for, torch sees none.", field="device", value=device, remedy=remedy
-        )
+        raise InvalidArgument("A GPU was asked for, torch sees none.", field="device", value=device, remedy=remedy)
     return torch.device("cuda" if has_gpu and device != "cpu" else "cpu")
 
 

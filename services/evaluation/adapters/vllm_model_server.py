@@ -33,11 +33,7 @@ class VllmModelServer:
     """
 
     def __init__(
-        self,
-        objects: ObjectStore,
-        server: OpenAIServer,
-        deployment: ModelDeployment | None,
-        section: VllmSection,
+        self, objects: ObjectStore, server: OpenAIServer, deployment: ModelDeployment | None, section: VllmSection
     ) -> None:
         self._objects = objects
         self._server = server
@@ -143,11 +139,7 @@ class VllmModelServer:
             )
 
     def _holds(
-        self,
-        condition: Callable[[], bool],
-        seconds: float,
-        pause: Callable[[float], object],
-        check: Callable[[], None],
+        self, condition: Callable[[], bool], seconds: float, pause: Callable[[float], object], check: Callable[[], None]
     ) -> bool:
         """Look now and then, and at once where the pause is cut short, whether a condition comes to hold."""
         deadline = time.monotonic() + seconds

@@ -17,12 +17,7 @@ from shared.rows.vocabulary import UNKNOWN, label_of, modality_label
 REQUIRED_COLUMNS = ("index", "question", "answer")
 LETTERS = "ABCDE"
 _NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
-_ALIASES = {
-    "yes_or_no": "yes_no",
-    "yesno": "yes_no",
-    "no_degradation": "none",
-    "general_medical": "general",
-}
+_ALIASES = {"yes_or_no": "yes_no", "yesno": "yes_no", "no_degradation": "none", "general_medical": "general"}
 _QUESTION_TYPES = ("yes_no", "what", "how")
 _QUALITY_LADDER = frozenset({"good", "usable", "reject"})
 

@@ -59,9 +59,7 @@ def cluster_failures(
     Source: section 2.2 of the paper; Muellner 2013 (fastcluster); Rousseeuw 1987 (silhouette).
     """
     if max_clusters < 2:
-        raise InvalidArgument(
-            "At least two clusters must be tried.", field="max_clusters", value=max_clusters
-        )
+        raise InvalidArgument("At least two clusters must be tried.", field="max_clusters", value=max_clusters)
     if max_linked < 20:
         raise InvalidArgument("At least twenty points must be linked.", field="max_linked", value=max_linked)
     n = len(features)
@@ -77,9 +75,7 @@ def cluster_failures(
     return Clustering(_numbered(cuts[best]), best, silhouettes)
 
 
-def _groups(
-    x: NDArray[np.float64], n_groups: int, seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _groups(x: NDArray[np.float64], n_groups: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(n,) group 0 .. m-1 of each point, m <= n_groups, none empty; and (m, d) the unit mean of each."""
     kmeans = MiniBatchKMeans(n_clusters=n_groups, random_state=seed, n_init=1, batch_size=8192)
     _, groups = np.unique(kmeans.fit_predict(x.astype(np.float32)), return_inverse=True)

@@ -48,9 +48,7 @@ def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> 
     return Fraction(scored.count(False), len(scored)) > Fraction(gamma).limit_denominator(10_000)
 
 
-def capability_error_rates(
-    items: Iterable[tuple[Sequence[str], bool | None]],
-) -> tuple[CapabilityErrorRate, ...]:
+def capability_error_rates(items: Iterable[tuple[Sequence[str], bool | None]]) -> tuple[CapabilityErrorRate, ...]:
     """Eq. 1: e_k = |{b in B : c_k(b) = 1}| / |{s in D_dev : c_k(s) = 1}|.
 
     An UNSCORED item is in neither count (it is not known to be a failure, and calling it a success would lower e_k);

@@ -46,13 +46,8 @@ def joint_features(
     Source: section 2.2 ("combines its visual content and question-answer information"); the form is ours.
     """
     if len(visual) != len(text):
-        raise InvalidArgument(
-            "Each failure has one image and one text vector.", field="text", value=len(text)
-        )
+        raise InvalidArgument("Each failure has one image and one text vector.", field="text", value=len(text))
     if not 0 <= visual_weight <= 1:
         raise InvalidArgument("A weight lies in [0, 1].", field="visual_weight", value=visual_weight)
-    parts = (
-        np.sqrt(visual_weight) * unit_rows(visual, "visual"),
-        np.sqrt(1 - visual_weight) * unit_rows(text, "text"),
-    )
+    parts = (np.sqrt(visual_weight) * unit_rows(visual, "visual"), np.sqrt(1 - visual_weight) * unit_rows(text, "text"))
     return np.concatenate(parts, axis=1).astype(np.float32)

@@ -18,10 +18,7 @@ _INGEST_AGAIN = "make the image set from this table, or from the folder that its
 
 
 def join_images(
-    rows: Sequence[Mapping[str, str]],
-    images: Sequence[Image],
-    inputs: Sequence[Input],
-    split: Split,
+    rows: Sequence[Mapping[str, str]], images: Sequence[Image], inputs: Sequence[Input], split: Split
 ) -> tuple[list[Item], list[Rejection]]:
     """Make items of the rows of a table.
 

@@ -33,9 +33,7 @@ class Outcome:
         return failure_text(self.item.question, self.item.options, wrong)
 
 
-def outcomes_of(
-    items: Sequence[Item], answers: Iterable[Answer], *, gamma: float, n_runs: int
-) -> list[Outcome]:
+def outcomes_of(items: Sequence[Item], answers: Iterable[Answer], *, gamma: float, n_runs: int) -> list[Outcome]:
     """The outcome of every item, sorted by item_id; `gamma` and `n_runs` as for `is_failure`."""
     given: dict[str, list[Answer]] = {item.item_id: [] for item in items}
     for answer in sorted(answers, key=lambda answer: (answer.item_id, answer.run)):
@@ -50,9 +48,7 @@ def outcomes_of(
 
 def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) -> list[Failure]:
     """The row of each failure; each is a member of one prototype."""
-    prototype_of = {
-        member: prototype.prototype_id for prototype in prototypes for member in prototype.members
-    }
+    prototype_of = {member: prototype.prototype_id for prototype in prototypes for member in prototype.members}
     return [
         Failure(
             item_id=outcome.item.item_id,

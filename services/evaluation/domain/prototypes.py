@@ -18,9 +18,7 @@ _CANCELLED = 1e-6  # norm of a mean of unit vectors below which it has no direct
 
 
 def prototypes(
-    clustering: Clustering,
-    visual: NDArray[np.floating],
-    items: Sequence[Item],
+    clustering: Clustering, visual: NDArray[np.floating], items: Sequence[Item]
 ) -> tuple[list[PrototypeRow], NDArray[np.float32]]:
     """One prototype p_j for each cluster: its members, its capability profile and p_j^vis, the visual part of its centroid.
 

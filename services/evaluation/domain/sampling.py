@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from shared.errors import InvalidArgument
 
 
-def keyed_gumbel(
-    seed: int, item_id: str, run: int, position: int, vocabulary_size: int
-) -> NDArray[np.float32]:
+def keyed_gumbel(seed: int, item_id: str, run: int, position: int, vocabulary_size: int) -> NDArray[np.float32]:
     """Standard Gumbel noise for one token position.
 
     Args:

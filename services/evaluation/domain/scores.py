@@ -87,9 +87,7 @@ def _perception(answers: Sequence[Answer], seed: int, n_resamples: int) -> Perce
     )
 
 
-def _score(
-    values: Sequence[bool], answers: Sequence[Answer], unscored: int, seed: int, n_resamples: int
-) -> Score:
+def _score(values: Sequence[bool], answers: Sequence[Answer], unscored: int, seed: int, n_resamples: int) -> Score:
     sources = [answer.source_id for answer in answers]
     interval = bootstrap_mean(values, sources, np.random.default_rng(seed), n_resamples=n_resamples)
     return Score(value=interval.value, low=interval.low, high=interval.high, n=interval.n, unscored=unscored)

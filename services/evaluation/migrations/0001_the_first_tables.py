@@ -25,7 +25,5 @@ def upgrade() -> None:
         sa.Column("run", sa.Integer(), nullable=False),
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("token_logprobs", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint(
-            "model_digest", "sampling_digest", "item_id", "image_id", "prompt_digest", "run"
-        ),
+        sa.PrimaryKeyConstraint("model_digest", "sampling_digest", "item_id", "image_id", "prompt_digest", "run"),
     )

@@ -19,8 +19,7 @@ from shared.objects.store import digest_of
 from shared.operations import OperationContext
 
 _ANSWERS = Counter(
-    "medq_evaluation_answers_total",
-    "Answers that a model gave; those found in the store are not counted.",
+    "medq_evaluation_answers_total", "Answers that a model gave; those found in the store are not counted."
 )
 Answers = dict[tuple[str, int], Generation]
 #: The first number that is taken, and of how many each one that follows: whole work is (0, 1).
@@ -56,9 +55,7 @@ class Answering:
         batch_answers: Answers that are made and stored at a time, at least 1; all runs of a question stay together.
     """
 
-    def __init__(
-        self, read_image: ReadImage, store: AnswerStore, models: ModelServer, batch_answers: int
-    ) -> None:
+    def __init__(self, read_image: ReadImage, store: AnswerStore, models: ModelServer, batch_answers: int) -> None:
         self._read_image = read_image
         self._store = store
         self._models = models

@@ -14,9 +14,7 @@ from services.evaluation.work.answering import Answers
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Scores
 
-_SCORES = Counter(
-    "medq_evaluation_scores_total", "Answers that were judged, scored or UNSCORED.", ["outcome"]
-)
+_SCORES = Counter("medq_evaluation_scores_total", "Answers that were judged, scored or UNSCORED.", ["outcome"])
 Extract = Callable[[str, Mapping[str, str]], str | None]
 _EXTRACTORS: dict[int, tuple[str, Extract]] = {
     pb.EXTRACTOR_STRICT: ("strict", strict_choice),
@@ -24,9 +22,7 @@ _EXTRACTORS: dict[int, tuple[str, Extract]] = {
 }
 
 
-def judge(
-    request: pb.StartEvaluateRequest, items: Sequence[Item], replies: Answers
-) -> tuple[list[Answer], Scores]:
+def judge(request: pb.StartEvaluateRequest, items: Sequence[Item], replies: Answers) -> tuple[list[Answer], Scores]:
     """Every reply as a row, by item and run, and their scores."""
     extractor, extract = _EXTRACTORS[request.extractor]
     answers = [
@@ -41,9 +37,7 @@ def judge(
     return answers, perception_scores(answers, options, extractor, seed=request.sampling.seed)
 
 
-def _answer(
-    request: pb.StartEvaluateRequest, item: Item, run: int, reply: Generation, extract: Extract
-) -> Answer:
+def _answer(request: pb.StartEvaluateRequest, item: Item, run: int, reply: Generation, extract: Extract) -> Answer:
     choice = extract(reply.text, item.options)
     return Answer(
         arm=request.arm,

@@ -97,11 +97,7 @@ def cold_start_signals(reference: str) -> Signals:
 
 
 def routed_signals(
-    reference: str,
-    choice: str | None,
-    token_logprobs: tuple[float, ...],
-    tau_entropy: float,
-    tau_agreement: float,
+    reference: str, choice: str | None, token_logprobs: tuple[float, ...], tau_entropy: float, tau_agreement: float
 ) -> Signals:
     """Later rounds (section 2.3, t > 0): H^traj of Eq. (3), delta^ann, and the route they lead to.
 
@@ -120,9 +116,7 @@ def routed_signals(
     return Signals(reference, choice, entropy, agreement, found)
 
 
-def decision_row(
-    task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool
-) -> Decision:
+def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:
     """A decision as it is stored.
 
     Args:

@@ -95,9 +95,7 @@ def capability_driven(
     return tuple(template for _, _, template in ranked[:n])
 
 
-def seed_rule(
-    candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator
-) -> tuple[QuestionTemplate, ...]:
+def seed_rule(candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator) -> tuple[QuestionTemplate, ...]:
     """N questions at random, whatever the image was drawn for: the arm that capability-driven questions are compared with.
 
     Args:
@@ -111,9 +109,7 @@ def seed_rule(
     return tuple(_shuffled(candidates, n, rng)[:n])
 
 
-def _shuffled(
-    candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator
-) -> list[QuestionTemplate]:
+def _shuffled(candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator) -> list[QuestionTemplate]:
     if n < 0:
         raise InvalidArgument("A number of questions is not negative.", field="n", value=n)
     return [candidates[i] for i in rng.permutation(len(candidates)).tolist()]

@@ -39,15 +39,10 @@ def trajectory_entropy(token_logprobs: ArrayLike) -> float:
     if logprobs.ndim != 1 or len(logprobs) == 0:
         remedy = "Ask the model for the log-probabilities of its answer."
         raise InvalidArgument(
-            "One or more log-probabilities are needed.",
-            field="token_logprobs",
-            value=logprobs.shape,
-            remedy=remedy,
+            "One or more log-probabilities are needed.", field="token_logprobs", value=logprobs.shape, remedy=remedy
         )
     if np.isnan(logprobs).any() or (logprobs > 1e-4).any():
-        raise InvalidArgument(
-            "A log-probability is at most 0.", field="token_logprobs", value=float(logprobs.max())
-        )
+        raise InvalidArgument("A log-probability is at most 0.", field="token_logprobs", value=float(logprobs.max()))
     return float(-np.minimum(logprobs, 0).mean()) + 0.0
 
 

@@ -82,9 +82,7 @@ def publish_decisions(
     accepted = [row for row in decided if row.answer is not None]
     unanswered = [*undecided, *(_rejected(row) for row in decided if row.answer is None)]
     unanswered.sort(key=lambda row: (row.sample_id, row.question, row.reason))
-    policy = MessageToDict(
-        request.policy, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    policy = MessageToDict(request.policy, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     summary = summarise(
         decided,
         unanswered,

@@ -75,9 +75,7 @@ class OutsideCalls:
         self._store = store
         self._ledger = ledger
 
-    def run(
-        self, book: CallBook, calls: Sequence[OutsideCall], progress: Callable[[int], None]
-    ) -> CallResults:
+    def run(self, book: CallBook, calls: Sequence[OutsideCall], progress: Callable[[int], None]) -> CallResults:
         """Make the calls that have no stored outcome.
 
         Args:

@@ -78,8 +78,6 @@ class SelfAnnotation:
                 operation_id=operation_id,
                 model_uri=request.model_uri,
                 questions_uri=questions_uri,
-                sampling=pb.Sampling(
-                    temperature=0.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=request.seed
-                ),
+                sampling=pb.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=request.seed),
             )
         )

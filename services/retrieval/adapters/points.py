@@ -54,9 +54,7 @@ class Space:
         """InvalidArgument for a vector of another dimension."""
         if dimension != self.dimension:
             remedy = f"Embed with {self.encoder_id}, which gives {self.dimension}."
-            raise InvalidArgument(
-                "The index has another dimension.", field="vector", value=dimension, remedy=remedy
-            )
+            raise InvalidArgument("The index has another dimension.", field="vector", value=dimension, remedy=remedy)
 
 
 def require_unit_rows(images: Sequence[IndexedImage], vectors: Vectors) -> None:

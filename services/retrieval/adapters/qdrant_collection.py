@@ -98,9 +98,7 @@ class QdrantCollection:
                     value=self._settings.collection,
                     remedy="See the log of the Qdrant server; large collections need a longer index.green_seconds",
                 )
-            if (
-                status == models.CollectionStatus.GREY
-            ):  # after a restart it optimizes only once something changes
+            if status == models.CollectionStatus.GREY:  # after a restart it optimizes only once something changes
                 self._client.update_collection(
                     self._settings.collection, optimizers_config=models.OptimizersConfigDiff()
                 )

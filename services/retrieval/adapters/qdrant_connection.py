@@ -44,10 +44,7 @@ def connect(settings: QdrantSection) -> QdrantClient:
     parts = urlsplit(settings.url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
         raise InvalidArgument(
-            "Not a Qdrant server.",
-            field="index.url",
-            value=settings.url,
-            remedy="http(s)://host:port of its gRPC port",
+            "Not a Qdrant server.", field="index.url", value=settings.url, remedy="http(s)://host:port of its gRPC port"
         )
     options: dict[str, str | int | bytes] = {
         "grpc.service_config": _SERVICE_CONFIG,
@@ -97,11 +94,7 @@ def _typed(code: grpc.StatusCode, settings: QdrantSection) -> Exception:
         )
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return _busy(settings)
-    if code in (
-        grpc.StatusCode.NOT_FOUND,
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.FAILED_PRECONDITION,
-    ):
+    if code in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION):
         return FailedPrecondition(
             f"The vector index refused the request ({code.name}).",
             field="index.collection",

@@ -77,9 +77,7 @@ class QdrantServerIndex:
         with typed_errors(self._settings):
             if self._collection.space() is not None:
                 for part in parts(sorted(missing)):
-                    found = self._client.retrieve(
-                        self._name, part, with_payload=False, consistency=self._consistency
-                    )
+                    found = self._client.retrieve(self._name, part, with_payload=False, consistency=self._consistency)
                     for record in found:
                         missing.pop(str(record.id), None)
         return set(missing.values())
@@ -92,11 +90,7 @@ class QdrantServerIndex:
                 return []
             space.require_dimension(prototypes.shape[1])
             above = self._all_above(prototypes, tau - SCORE_MARGIN, split)
-            found = (
-                (j, (point.payload or {})["image_id"], point.score)
-                for j in sorted(above)
-                for point in above[j]
-            )
+            found = ((j, (point.payload or {})["image_id"], point.score) for j in sorted(above) for point in above[j])
             return neighbourhood(found, tau)
 
     def search(self, vector: Vectors, limit: int, *, modality: str = "", split: str = "") -> list[Hit]:
@@ -123,11 +117,7 @@ class QdrantServerIndex:
             if self._collection.space() is None:
                 return {}
             facet = self._client.facet(
-                self._name,
-                "split",
-                limit=MOST_SPLITS,
-                exact=True,
-                consistency=self._consistency,
+                self._name, "split", limit=MOST_SPLITS, exact=True, consistency=self._consistency
             )
         return {str(hit.value): hit.count for hit in sorted(facet.hits, key=lambda hit: str(hit.value))}
 
@@ -141,9 +131,7 @@ class QdrantServerIndex:
         """See the port."""
         self._client.close()
 
-    def _all_above(
-        self, vectors: Vectors, threshold: float, split: str
-    ) -> dict[int, list[models.ScoredPoint]]:
+    def _all_above(self, vectors: Vectors, threshold: float, split: str) -> dict[int, list[models.ScoredPoint]]:
         """Every image of the split above a threshold, by exact search: row of `vectors` to points.
 
         The server sorts as many places as it is asked for before it applies the threshold, so few are asked for first. A
@@ -181,8 +169,6 @@ def _exact_query(vector: Vectors, limit: int, threshold: float, split: str) -> m
 def _filter(**fields: str) -> models.Filter | None:
     """Conditions on the fields that are not empty; None where all are."""
     conditions: list[models.Condition] = [
-        models.FieldCondition(key=name, match=models.MatchValue(value=value))
-        for name, value in fields.items()
-        if value
+        models.FieldCondition(key=name, match=models.MatchValue(value=value)) for name, value in fields.items() if value
     ]
     return models.Filter(must=conditions) if conditions else None

@@ -72,9 +72,7 @@ def capability_weights(error_rates: Mapping[str, float], alpha: float) -> dict[s
     for capability, rate in error_rates.items():
         if not 0 <= rate <= 1:
             raise InvalidArgument("An error rate lies in [0, 1].", field=capability, value=rate)
-    highest = (
-        max(error_rates.values(), default=0.0) or 1.0
-    )  # taken out, so that no power vanishes in the last bits
+    highest = max(error_rates.values(), default=0.0) or 1.0  # taken out, so that no power vanishes in the last bits
     powers = {name: (float(error_rates[name]) / highest) ** alpha for name in sorted(error_rates)}
     total = sum(powers.values())
     return {capability: power / total for capability, power in powers.items()} if total > 0 else {}
@@ -115,14 +113,10 @@ def draw_samples(
         raise InvalidArgument("A budget is not negative.", field="budget", value=budget)
     ids = candidates.image_ids
     if any(first >= second for first, second in pairwise(ids)):
-        raise InvalidArgument(
-            "Candidates are sorted by image id, each once.", field="image_ids", value=len(ids)
-        )
+        raise InvalidArgument("Candidates are sorted by image id, each once.", field="image_ids", value=len(ids))
     if strategy is Strategy.RANDOM:
         rows = np.sort(rng.permutation(len(ids))[:budget])
-        return Draw(
-            rows, ("",) * len(rows), _reason(len(rows), budget, "the pool has no more eligible images")
-        )
+        return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, "the pool has no more eligible images"))
     names = sorted(error_rates)
     weights = capability_weights(error_rates, 0.0 if strategy is Strategy.UNIFORM_CAPABILITY else alpha)
     shares = _shares(candidates.prototype, profiles, [weights.get(name, 0.0) for name in names], names)
@@ -132,18 +126,13 @@ def draw_samples(
     order = np.argsort(-keys[eligible] / image_weights[eligible], kind="stable")
     rows = np.sort(eligible[order[:budget]])
     threshold = rng.random(len(ids))[rows, None] * image_weights[rows, None]
-    chosen = np.minimum(
-        (np.cumsum(shares[rows], axis=1) <= threshold).sum(axis=1), _last_positive(shares[rows])
-    )
+    chosen = np.minimum((np.cumsum(shares[rows], axis=1) <= threshold).sum(axis=1), _last_positive(shares[rows]))
     why = "no more images were found for a capability that fails" if weights else "no capability fails"
     return Draw(rows, tuple(names[k] for k in chosen), _reason(len(rows), budget, why))
 
 
 def _shares(
-    prototype: NDArray[np.int64],
-    profiles: Sequence[Mapping[str, float]],
-    weights: list[float],
-    names: list[str],
+    prototype: NDArray[np.int64], profiles: Sequence[Mapping[str, float]], weights: list[float], names: list[str]
 ) -> NDArray[np.float64]:
     """(n, K) w_k c_k(i) / sum_j c_k(j); 0 where no candidate has the capability."""
     table = np.array([[profile.get(name, 0.0) for name in names] for profile in profiles], dtype=np.float64)

@@ -67,10 +67,7 @@ class JobProcess:
         self._workers = workers
 
     def run(
-        self,
-        spec_path: Path,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, spec_path: Path, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> None:
         """Run the job; see `TrainingProcess.run`. The log goes to `log.txt` in the job's output folder."""
         spec = read_spec(spec_path)
@@ -81,9 +78,7 @@ class JobProcess:
         with log_path.open("ab") as log, spec.progress_file.open("rb") as progress:
             progress.seek(0, os.SEEK_END)
             command, environment = self._command(spec_path), self._environment()
-            with subprocess.Popen(
-                command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log
-            ) as process:
+            with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log) as process:
                 try:
                     _follow(process, progress, on_progress, is_cancelled)
                 finally:
@@ -125,9 +120,7 @@ def _follow(
     has_ended = False
     while not has_ended:
         if is_cancelled():
-            raise Cancelled(
-                "The training was called off.", remedy="Start it again: it goes on from its checkpoint."
-            )
+            raise Cancelled("The training was called off.", remedy="Start it again: it goes on from its checkpoint.")
         try:
             process.wait(timeout=POLL_SECONDS)
             has_ended = True

@@ -82,9 +82,7 @@ class TrainingJobs:
         """The latest Job of a training, if there is one."""
         with typed_errors(f"jobs of {key_label(key)}"):
             found = self._batch.list_namespaced_job(
-                self._namespace,
-                label_selector=f"{KEY_LABEL}={key_label(key)}",
-                _request_timeout=REQUEST_SECONDS,
+                self._namespace, label_selector=f"{KEY_LABEL}={key_label(key)}", _request_timeout=REQUEST_SECONDS
             )
         return max(map(_attempt, found.items), key=lambda attempt: attempt.number, default=None)
 
@@ -122,9 +120,7 @@ class TrainingJobs:
         body = {"metadata": {"annotations": {annotation: value}}}
         try:
             with typed_errors(f"job {name}"):
-                self._batch.patch_namespaced_job(
-                    name, self._namespace, body, _request_timeout=REQUEST_SECONDS
-                )
+                self._batch.patch_namespaced_job(name, self._namespace, body, _request_timeout=REQUEST_SECONDS)
         except NotFound:
             pass
 
@@ -147,14 +143,10 @@ class TrainingJobs:
         name = attempt.name
         with typed_errors(f"pods of job {name}"):
             found = self._core.list_namespaced_pod(
-                self._namespace,
-                label_selector=f"batch.kubernetes.io/job-name={name}",
-                _request_timeout=REQUEST_SECONDS,
+                self._namespace, label_selector=f"batch.kubernetes.io/job-name={name}", _request_timeout=REQUEST_SECONDS
             )
         own = [
-            pod
-            for pod in found.items
-            if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}
+            pod for pod in found.items if attempt.uid in {owner.uid for owner in pod.metadata.owner_references or []}
         ]
         return [_pod_state(pod) for pod in sorted(own, key=_index)]
 

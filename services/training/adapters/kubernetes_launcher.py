@@ -34,10 +34,7 @@ class KubernetesLauncher:
         self._section = section
 
     def run(
-        self,
-        job: TrainingJob,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, job: TrainingJob, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> str:
         """Run the job, or follow the Job that runs it already; see `TrainingLauncher.run`.
 

@@ -62,12 +62,7 @@ def service_manifest(job_name: str, job_uid: str, namespace: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {
-            "name": job_name,
-            "namespace": namespace,
-            "labels": _COMPONENT,
-            "ownerReferences": [owner],
-        },
+        "metadata": {"name": job_name, "namespace": namespace, "labels": _COMPONENT, "ownerReferences": [owner]},
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": True,  # they meet before they are ready

@@ -17,12 +17,7 @@ from dataclasses import asdict
 from services.training.adapters.job_process import JobProcess, Workers
 from services.training.adapters.subprocess_launcher import SubprocessLauncher
 from services.training.job.log import TrainingProgress, tell
-from services.training.job.model_files import (
-    checkpoint_step,
-    fetch_checkpoint,
-    newest_checkpoint,
-    store_checkpoint,
-)
+from services.training.job.model_files import checkpoint_step, fetch_checkpoint, newest_checkpoint, store_checkpoint
 from services.training.job.spec import TrainingJob, TrainingSpec
 from services.training.settings import TrainingSettings
 from shared.errors import MedqError, encode_error

@@ -141,12 +141,7 @@ class JobWatch:
     def _raise_own_failure(self) -> None:
         """Raise what a Job failed of by itself; one whose pods were taken from it has none, and `why` says so."""
         logs = {pod.name: self._jobs.log(pod.name, tail_lines=TAIL_LINES) for pod in self._pods}
-        errors = [
-            decode_error(content)
-            for log in logs.values()
-            for kind, content in messages(log)
-            if kind == "error"
-        ]
+        errors = [decode_error(content) for log in logs.values() for kind, content in messages(log) if kind == "error"]
         for error in sorted(errors, key=lambda error: error.reason in _PASSING):
             if error.reason not in _PASSING:
                 raise error

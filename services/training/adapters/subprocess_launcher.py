@@ -45,10 +45,7 @@ class SubprocessLauncher:
         self._n_threads = n_threads
 
     def run(
-        self,
-        job: TrainingJob,
-        on_progress: Callable[[TrainingProgress], None],
-        is_cancelled: Callable[[], bool],
+        self, job: TrainingJob, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
     ) -> str:
         """Run the job; see `TrainingLauncher.run`. Its checkpoints go once the result is stored."""
         spec = self.spec(job)

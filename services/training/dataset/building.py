@@ -12,13 +12,7 @@ from medq.retrieval.v1 import retrieval_pb2
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.files import lay_out
-from services.training.domain.samples import (
-    TrainingSample,
-    draw_replay,
-    from_decision,
-    from_replay,
-    in_training_order,
-)
+from services.training.domain.samples import TrainingSample, draw_replay, from_decision, from_replay, in_training_order
 from services.training.domain.sieve import Sieve
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import iterate_rows, read_rows, write_dataset
@@ -135,11 +129,7 @@ class DatasetBuilder:
             for done, (image_name, uri) in enumerate(sorted(images.items())):
                 progress(done, len(images), "images", "")
                 self._objects.fetch(uri, folder / image_name)
-            provenance: dict[str, Any] = {
-                "parents": parents,
-                "configuration": configuration,
-                "seed": request.seed,
-            }
+            provenance: dict[str, Any] = {"parents": parents, "configuration": configuration, "seed": request.seed}
             lay_out(folder, samples, dropped, provenance)
             return write_dataset(self._objects, "dataset", folder, counts=counts, **provenance)
 

@@ -23,11 +23,7 @@ TRAIN_FILE = "train.jsonl"
 PARQUET_FILE = "data/train-00000-of-00001.parquet"
 _ROWS_PER_GROUP = 256
 _TEXT = {"dtype": "string", "_type": "Value"}
-_FEATURES = {
-    "id": _TEXT,
-    "image": {"_type": "Image"},
-    "conversations": [{"from": _TEXT, "value": _TEXT}],
-}
+_FEATURES = {"id": _TEXT, "image": {"_type": "Image"}, "conversations": [{"from": _TEXT, "value": _TEXT}]}
 _SCHEMA = pa.schema(
     [
         ("id", pa.string()),
@@ -41,21 +37,13 @@ _DATASET_INFO = {
         "file_name": TRAIN_FILE,
         "formatting": "sharegpt",
         "columns": {"messages": "conversations", "images": "images"},
-        "tags": {
-            "role_tag": "from",
-            "content_tag": "value",
-            "user_tag": "human",
-            "assistant_tag": "gpt",
-        },
+        "tags": {"role_tag": "from", "content_tag": "value", "user_tag": "human", "assistant_tag": "gpt"},
     }
 }
 
 
 def lay_out(
-    folder: Path,
-    samples: Sequence[TrainingSample],
-    dropped: Sequence[Dropped],
-    provenance: Mapping[str, Any],
+    folder: Path, samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]
 ) -> None:
     """Write everything but the images, which must be in `folder` under their names already.
 
@@ -90,9 +78,7 @@ def _parquet_row(folder: Path, sample: TrainingSample) -> dict[str, Any]:
     return {"id": sample.sample_id, "image": image, "conversations": turns}
 
 
-def _card(
-    samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]
-) -> str:
+def _card(samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provenance: Mapping[str, Any]) -> str:
     """A dataset card in Markdown, with the header that dataset hubs read."""
     origins = [sample.lineage for sample in samples]
     n_simulated = sum(origin.simulated is True for origin in origins)

@@ -35,9 +35,7 @@ def perceptual_duplicates(phashes: Sequence[str], *, distance: int) -> NDArray[n
     return keep_first(parse_hashes(phashes), distance)
 
 
-def tfidf_near_duplicates(
-    texts: Sequence[str], groups: Sequence[str], *, threshold: float
-) -> NDArray[np.int64]:
+def tfidf_near_duplicates(texts: Sequence[str], groups: Sequence[str], *, threshold: float) -> NDArray[np.int64]:
     """Near-equal texts of one group, by the cosine of their TF-IDF vectors.
 
     What is compared with what is the caller's choice, by group. Multiple-choice questions come from templates: those about
@@ -93,9 +91,6 @@ def _keep_first_rows(vectors: csr_matrix, threshold: float) -> list[int]:
 def _first_equal(texts: Sequence[str], groups: Sequence[str]) -> NDArray[np.int64]:
     first: dict[tuple[str, str], int] = {}
     return np.array(
-        [
-            first.setdefault((group, text.strip()), i)
-            for i, (text, group) in enumerate(zip(texts, groups, strict=True))
-        ],
+        [first.setdefault((group, text.strip()), i) for i, (text, group) in enumerate(zip(texts, groups, strict=True))],
         dtype=np.int64,
     )

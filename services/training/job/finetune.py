@@ -48,9 +48,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     set_seed(spec.seed)
     require_checkpoint(spec.model_folder)
     samples = read_samples(spec.train_file)
-    processor: Any = AutoProcessor.from_pretrained(
-        spec.model_folder, local_files_only=True, trust_remote_code=False
-    )
+    processor: Any = AutoProcessor.from_pretrained(spec.model_folder, local_files_only=True, trust_remote_code=False)
     encoder = SampleEncoder(processor, spec.image_folder)
     longest = encoder.check_lengths(samples, spec.max_length)
     checkpoint = last_checkpoint(spec.checkpoints_folder)
@@ -82,9 +80,7 @@ def load_trainable(folder: Path) -> Any:
     frozen = [name for name, parameter in model.named_parameters() if not parameter.requires_grad]
     if frozen:
         remedy = "Use a checkpoint whose model has no frozen part: training is of all parameters."
-        raise FailedPrecondition(
-            "The model has frozen parameters.", field="model", value=frozen[:3], remedy=remedy
-        )
+        raise FailedPrecondition("The model has frozen parameters.", field="model", value=frozen[:3], remedy=remedy)
     model.config.use_cache = False
     return model
 
@@ -98,11 +94,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def save_result(
-    spec: TrainingSpec,
-    trainer: SftTrainer,
-    processor: Any,
-    weights: dict[str, torch.Tensor],
-    counts: dict[str, int],
+    spec: TrainingSpec, trainer: SftTrainer, processor: Any, weights: dict[str, torch.Tensor], counts: dict[str, int]
 ) -> None:
     """Write model, processor and `training.json`, then give the folder its name at once."""
     partial = spec.result_folder.with_suffix(".partial")
@@ -116,9 +108,7 @@ def save_result(
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
         n_trainable=sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
         n_steps=trainer.state.global_step,
-        loss_curve=tuple(
-            curve_point(entry, entry["step"]) for entry in trainer.state.log_history if "loss" in entry
-        ),
+        loss_curve=tuple(curve_point(entry, entry["step"]) for entry in trainer.state.log_history if "loss" in entry),
         settings=spec.settings,
     )
     (partial / "training.json").write_text(to_json(report, 1), encoding="utf-8")

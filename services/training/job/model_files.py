@@ -16,14 +16,7 @@ from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import ObjectStore, uri_of
 
 #: What a trainer leaves beside a model and no one needs who uses it.
-_TRAINER_FILES = (
-    "optimizer*",
-    "scheduler*",
-    "rng_state*",
-    "scaler*",
-    "trainer_state.json",
-    "training_args.bin",
-)
+_TRAINER_FILES = ("optimizer*", "scheduler*", "rng_state*", "scaler*", "trainer_state.json", "training_args.bin")
 CHECKPOINT = "checkpoint"
 COMPLETE = "complete"
 """Marker that is written into a checkpoint after everything else; a folder without it was cut off."""

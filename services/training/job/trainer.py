@@ -37,14 +37,10 @@ class SftTrainer(Trainer):  # type: ignore[misc]
             super()._load_from_checkpoint(resume_from_checkpoint, model)
 
 
-def build_trainer(
-    spec: TrainingSpec, model: Any, encoder: SampleEncoder, samples: Sequence[Sample]
-) -> SftTrainer:
+def build_trainer(spec: TrainingSpec, model: Any, encoder: SampleEncoder, samples: Sequence[Sample]) -> SftTrainer:
     """The `transformers` trainer with equation (4) as its loss."""
 
-    def loss(
-        outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None) -> torch.Tensor:
         return sft_loss(outputs.logits, labels, spec.loss_reduction, num_items_in_batch)
 
     trainer = SftTrainer(
@@ -118,9 +114,7 @@ class ProgressWriter(TrainerCallback):  # type: ignore[misc]
             return
         if not math.isfinite(logs["loss"]) or not math.isfinite(logs.get("grad_norm", 0.0)):
             remedy = "Lower the learning rate, or look for broken samples."
-            raise FailedPrecondition(
-                "The training diverged.", field="step", value=state.global_step, remedy=remedy
-            )
+            raise FailedPrecondition("The training diverged.", field="step", value=state.global_step, remedy=remedy)
         line = {
             **msgspec.to_builtins(curve_point(logs, state.global_step)),
             "n_steps": state.max_steps,

@@ -159,8 +159,7 @@ def test_the_loop_asks_as_the_paper_says(house):
     assert (dev.n_runs, dev.sampling.temperature, dev.sampling.seed) == (2, 1.0, 5)
     assert (test.n_runs, test.sampling.temperature) == (1, 0.0)
     assert (
-        asked["r1/failure_driven/0/select_samples"].guard_uris
-        == asked["r1/failure_driven/0/build_dataset"].guard_uris
+        asked["r1/failure_driven/0/select_samples"].guard_uris == asked["r1/failure_driven/0/build_dataset"].guard_uris
     )
     assert "r1/failure_driven/1/mine_failures" not in asked
     assert dev.model_uri != train.model_uri
@@ -201,9 +200,7 @@ def test_an_evaluation_over_replicas_is_asked_in_shards_and_then_as_one(house):
             assert shard == whole
     with house.controller() as channel:
         request = pb.StartRunRequest(
-            run_id="r2",
-            config_yaml=write_run_files(house.folder / "same", rounds=1),
-            base_folder=str(house.files),
+            run_id="r2", config_yaml=write_run_files(house.folder / "same", rounds=1), base_folder=str(house.files)
         )
         controller_stub(channel).StartRun(request)
         await_operation(channel, "r2")
@@ -407,9 +404,7 @@ def test_a_configuration_with_problems_spends_nothing(house):
         stub = controller_stub(channel)
         config = write_run_files(house.files, mine={"gama": 0.5}, rounds=-1)
         found = stub.ValidateRun(pb.ValidateRunRequest(config_yaml=config, base_folder=str(house.files)))
-        assert {problem.field: problem.remedy for problem in found.problems}[
-            "mine.gama"
-        ] == "Did you mean `gamma`?"
+        assert {problem.field: problem.remedy for problem in found.problems}["mine.gama"] == "Did you mean `gamma`?"
         assert not found.effective_yaml
         request = pb.StartRunRequest(run_id="r1", config_yaml=config, base_folder=str(house.files))
         refused = error_of(stub.StartRun, request)
@@ -476,9 +471,7 @@ def test_wrong_costs_are_refused(house):
         assert error_of(stub.ReserveCosts, nameless).field == "run_id"
         lunch = pb.ReserveCostsRequest(run_id="r", costs=[pb.Cost(key="a", kind="lunch")])
         assert error_of(stub.ReserveCosts, lunch).field == "costs.kind"
-        many = pb.ReserveCostsRequest(
-            run_id="r", costs=[pb.Cost(key=str(n), kind="oracle") for n in range(1001)]
-        )
+        many = pb.ReserveCostsRequest(run_id="r", costs=[pb.Cost(key=str(n), kind="oracle") for n in range(1001)])
         assert error_of(stub.ReserveCosts, many).field == "costs"
         early = pb.SettleCostsRequest(run_id="r", costs=[pb.Cost(key="a", kind="oracle")])
         assert isinstance(error_of(stub.SettleCosts, early), FailedPrecondition)

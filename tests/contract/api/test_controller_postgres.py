@@ -63,9 +63,7 @@ class House:
 
     def start(self, channel: Any, run_id: str) -> None:
         config = write_run_files(self.folder / "files")
-        request = pb.StartRunRequest(
-            run_id=run_id, config_yaml=config, base_folder=str(self.folder / "files")
-        )
+        request = pb.StartRunRequest(run_id=run_id, config_yaml=config, base_folder=str(self.folder / "files"))
         ControllerServiceStub(channel).StartRun(request)
 
     def close(self) -> None:
@@ -111,9 +109,7 @@ class Server:
 
     def locks(self, *, granted: bool) -> int:
         """How many sessions have, or wait for, a lock of a name in this database."""
-        statement = (
-            "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database WHERE locktype = 'advisory'"
-        )
+        statement = "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database WHERE locktype = 'advisory'"
         mine = "AND datname = current_database() AND granted = :granted"
         with self.engine.connect() as connection:
             return int(connection.execute(sa.text(f"{statement} {mine}"), {"granted": granted}).scalar_one())

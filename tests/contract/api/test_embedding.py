@@ -41,9 +41,7 @@ class Server:
     objects: FolderObjectStore
     folder: Path
 
-    def ingest(
-        self, source: Path | str, operation_id: str = "ingest", split: str = "pool", **rest: str
-    ) -> str:
+    def ingest(self, source: Path | str, operation_id: str = "ingest", split: str = "pool", **rest: str) -> str:
         uri = source if isinstance(source, str) else str(source)
         request = pb.StartIngestRequest(operation_id=operation_id, source_uri=uri, split=split, **rest)
         self.stub.StartIngest(request)
@@ -66,10 +64,7 @@ class Server:
 def server() -> Iterator[Server]:
     with short_folder() as folder:
         settings = EmbeddingSettings(state_folder=folder, listen=f"unix:{folder}/e.sock", batch_size=4)
-        bus, objects = (
-            SqliteEventBus(folder / "events.sqlite"),
-            FolderObjectStore(folder / "objects", synced=False),
-        )
+        bus, objects = (SqliteEventBus(folder / "events.sqlite"), FolderObjectStore(folder / "objects", synced=False))
         with Channels({}) as channels:
             service = build(settings, channels, bus, objects)
             with running(service, bus, settings) as channel:
@@ -83,9 +78,7 @@ def refused(server: Server, request: pb.StartIngestRequest) -> MedqError:
     return from_rpc_error(caught.value)
 
 
-def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(
-    server: Server, tmp_path: Path
-) -> None:
+def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(server: Server, tmp_path: Path) -> None:
     uri = server.ingest(write_pool(tmp_path / "pool", 6))
     rows = read_rows(server.objects, uri, Image)
     vectors = read_array(server.objects, uri, "vectors.npy")
@@ -107,8 +100,7 @@ def test_the_same_source_gives_the_same_uri_and_new_facts_come_once(server: Serv
     assert server.ingest(folder, "two") == first
     assert server.ingest(folder, "dev", split="dev") != first
     embedded = [
-        events_pb2.ImageEmbedded.FromString(e.data)
-        for e in server.events(topic_of(events_pb2.ImageEmbedded), 10)
+        events_pb2.ImageEmbedded.FromString(e.data) for e in server.events(topic_of(events_pb2.ImageEmbedded), 10)
     ]
     assert sorted(event.split for event in embedded) == ["dev"] * 5 + ["pool"] * 5
     assert len(server.events(topic_of(events_pb2.ImageIngested), 5)) == 5
@@ -138,9 +130,7 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
         "cut.dcm": "failed", "cut.png": "failed", "empty.png": "failed", "film.dcm": "failed", "scan": "stored",
         "text.png": "failed", "tiny.png": "failed",
     }  # fmt: skip
-    assert all(
-        row.reason and row.remedy for row in report.values() if row.status in ("failed", "quarantined")
-    )
+    assert all(row.reason and row.remedy for row in report.values() if row.status in ("failed", "quarantined"))
 
 
 def test_no_identifier_of_a_dicom_file_is_kept_anywhere(server: Server, tmp_path: Path) -> None:
@@ -163,29 +153,15 @@ def test_a_benchmark_table_has_one_row_for_each_of_its_rows_by_index(server: Ser
     content = base64.b64encode(png(picture(7))).decode()
     table = pd.DataFrame(
         [
-            {
-                "index": "10",
-                "image_path": "images/000.png",
-                "image": "",
-                "modality": "MRI",
-                "patient_id": "p1",
-            },
-            {
-                "index": "11",
-                "image_path": "images/000.png",
-                "image": "",
-                "modality": "MRI",
-                "patient_id": "p1",
-            },
+            {"index": "10", "image_path": "images/000.png", "image": "", "modality": "MRI", "patient_id": "p1"},
+            {"index": "11", "image_path": "images/000.png", "image": "", "modality": "MRI", "patient_id": "p1"},
             {"index": "12", "image_path": "", "image": content, "modality": "Sonar", "patient_id": ""},
             {"index": "13", "image_path": "", "image": "12", "modality": "CT", "patient_id": ""},
             {"index": "14", "image_path": "../secret.png", "image": "", "modality": "", "patient_id": ""},
             {"index": "15", "image_path": "images/none.png", "image": "", "modality": "", "patient_id": ""},
         ]
     )
-    table.assign(question="q", A="Yes", B="No", answer="A").to_csv(
-        tmp_path / "dev.tsv", sep="\t", index=False
-    )
+    table.assign(question="q", A="Yes", B="No", answer="A").to_csv(tmp_path / "dev.tsv", sep="\t", index=False)
     uri = server.ingest(tmp_path / "dev.tsv", split="dev", default_modality="ct")
     report, rows = server.report(uri), read_rows(server.objects, uri, Image)
     assert [(name, row.status) for name, row in report.items()] == [
@@ -237,12 +213,8 @@ def test_a_manifest_without_the_column_names_those_it_has(server: Server, tmp_pa
         ({"operation_id": ""}, "operation_id"),
     ],
 )
-def test_a_wrong_request_is_refused_with_its_field(
-    server: Server, changed: dict[str, str], field: str
-) -> None:
-    request = pb.StartIngestRequest(
-        **{"operation_id": "x", "source_uri": "/pool", "split": "pool", **changed}
-    )
+def test_a_wrong_request_is_refused_with_its_field(server: Server, changed: dict[str, str], field: str) -> None:
+    request = pb.StartIngestRequest(**{"operation_id": "x", "source_uri": "/pool", "split": "pool", **changed})
     error = refused(server, request)
     assert isinstance(error, InvalidArgument)
     assert (error.field, bool(error.remedy)) == (field, True)

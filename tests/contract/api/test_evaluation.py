@@ -175,12 +175,7 @@ def test_an_import_keeps_what_is_an_item_and_reports_the_rest(world):
 @pytest.mark.parametrize(
     ("header", "rows", "error", "text"),
     [
-        (
-            "index\tquestion\tA\tB\n",
-            ["0\tq\tx\ty"],
-            InvalidArgument,
-            "no column answer; its columns are index",
-        ),
+        ("index\tquestion\tA\tB\n", ["0\tq\tx\ty"], InvalidArgument, "no column answer; its columns are index"),
         (TABLE, ["0\tq\tx\ty\t\tA\t\t", "0\tq\tx\ty\t\tA\t\t"], InvalidArgument, "more than once: 0"),
         (TABLE, ["9\tq\tx\ty\t\tA\t\t"], FailedPrecondition, "No row of the table is an item"),
         (TABLE, [], FailedPrecondition, "it is empty"),
@@ -327,9 +322,7 @@ def test_shards_share_the_batches_and_the_whole_asks_for_nothing_more(world):
             assert finish(channel, stub.StartEvaluate(request)) == uri
 
 
-@pytest.mark.parametrize(
-    ("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")]
-)
+@pytest.mark.parametrize(("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")])
 def test_a_shard_that_is_none_is_refused(world, n_shards, shard, field):
     with world.serving() as (stub, _):
         request = evaluate_request(world, world.image_set, n_shards=n_shards, shard=shard)
@@ -399,12 +392,7 @@ def test_unscored_items_are_no_failures(world):
         dev = benchmark(world, stub, channel)
         evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
-    assert read_manifest(world.objects, uri).counts == {
-        "failures": 0,
-        "items": 6,
-        "prototypes": 0,
-        "unscored": 6,
-    }
+    assert read_manifest(world.objects, uri).counts == {"failures": 0, "items": 6, "prototypes": 0, "unscored": 6}
 
 
 def test_mining_refuses_datasets_that_do_not_belong_together(world):
@@ -417,10 +405,7 @@ def test_mining_refuses_datasets_that_do_not_belong_together(world):
             finish(channel, stub.StartMineFailures(mine_request(world, evaluation, other, "m1")))
         images = put_image_set(world.objects, (1, 2))
         with pytest.raises(InvalidArgument, match="not that of the benchmark"):
-            finish(
-                channel,
-                stub.StartMineFailures(mine_request(world, evaluation, dev, "m2", image_set_uri=images)),
-            )
+            finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev, "m2", image_set_uri=images)))
         with pytest.raises(InvalidArgument, match="kind 'evaluation'"):
             finish(channel, stub.StartMineFailures(mine_request(world, dev, dev, "m3")))
 
@@ -484,10 +469,7 @@ def test_other_wrong_requests_are_refused_at_once(world):
             (stub.StartMineFailures, mine_request(world, some, some, max_clusters=1)),
             (stub.StartMineFailures, mine_request(world, some, some, visual_weight=1.5)),
             (stub.StartMineFailures, mine_request(world, some, some, n_runs=0)),
-            (
-                stub.StartGenerate,
-                pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri=some),
-            ),
+            (stub.StartGenerate, pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri=some)),
             (stub.StartGenerate, pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri="")),
         ]
         for call, request in calls:

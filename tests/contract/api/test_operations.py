@@ -15,15 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
-from shared.errors import (
-    AlreadyExists,
-    BudgetExhausted,
-    Cancelled,
-    InvalidArgument,
-    MedqError,
-    NotFound,
-    Unavailable,
-)
+from shared.errors import AlreadyExists, BudgetExhausted, Cancelled, InvalidArgument, MedqError, NotFound, Unavailable
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
@@ -59,9 +51,7 @@ class Part:
         self, function: Function, owner: str = "one", lease_seconds: float = 30.0, n_workers: int = 2
     ) -> Operations:
         functions: Mapping[Any, Any] = {StartImportModelRequest: function, StartTrainRequest: _nothing}
-        return Operations(
-            "part", self.engine, functions, owner=owner, lease_seconds=lease_seconds, n_workers=n_workers
-        )
+        return Operations("part", self.engine, functions, owner=owner, lease_seconds=lease_seconds, n_workers=n_workers)
 
 
 @pytest.fixture
@@ -78,11 +68,7 @@ def served(part: Part) -> Iterator[Callable[[Function], Any]]:
     def serve(function: Function) -> Any:
         operations = part.operations(function)
         service = Service(
-            "part",
-            "medq.operations.v1.OperationsService",
-            lambda _: None,
-            operations,
-            objects=part.objects,
+            "part", "medq.operations.v1.OperationsService", lambda _: None, operations, objects=part.objects
         )
         settings = ServiceSettings(
             state_folder=part.folder, listen=f"unix:{part.folder}/p.sock", drain_seconds=0.2, threads=4
@@ -382,9 +368,7 @@ def test_a_result_is_downloaded_as_it_was_written(part: Part, served: Callable[[
         folder.mkdir(exist_ok=True)
         (folder / "rows.jsonl").write_text("".join(f'{{"n": {n}}}\n' for n in range(3)))
         (folder / "large.bin").write_bytes(b"x" * 600_000)
-        return write_dataset(
-            part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0
-        )
+        return write_dataset(part.objects, "checkpoint", folder, counts={}, parents=[], configuration={}, seed=0)
 
     operations, server = served(work)
     with server as channel:

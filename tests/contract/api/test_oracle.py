@@ -50,9 +50,7 @@ class House:
                 yield channel
 
     def known_answers(self, channel):
-        request = pb.StartImportKnownAnswersRequest(
-            operation_id="known", benchmark_uri=self.world.benchmark_uri
-        )
+        request = pb.StartImportKnownAnswersRequest(operation_id="known", benchmark_uri=self.world.benchmark_uri)
         OracleServiceStub(channel).StartImportKnownAnswers(request)
         return await_operation(channel, "known").result_uri
 
@@ -160,9 +158,7 @@ def test_an_audit_of_everything_finds_what_the_oracle_got_wrong(house):
         known = house.known_answers(channel)
         request = house.request(known, is_cold_start=False, audit_share=1.0, simulated_oracle_accuracy=0.0)
         rows, _, summary = house.annotate(channel, request)
-    assert {(row.route, row.audited_route, row.expert_action) for row in rows} == {
-        ("audit", "reference", "edit")
-    }
+    assert {(row.route, row.audited_route, row.expert_action) for row in rows} == {("audit", "reference", "edit")}
     error = summary.residual_error
     assert (error.value, error.n, error.n_wrong, error.population) == (1.0, 8, 8, 0)
     assert error.low == pytest.approx(0.025 ** (1 / 8))
@@ -294,9 +290,7 @@ def test_the_operation_is_listed_and_another_request_of_its_id_refused(house):
 def test_after_a_restart_every_effect_is_single(house, fail_after):
     with house.server() as channel:
         known = house.known_answers(channel)
-        undisturbed, _, summary = house.annotate(
-            channel, house.request(known, operation_id="first", run_id="first")
-        )
+        undisturbed, _, summary = house.annotate(channel, house.request(known, operation_id="first", run_id="first"))
         ledger = house.neighbours
         ledger.reserved.clear()
         ledger.settled.clear()

@@ -48,9 +48,7 @@ class Server:
     objects: FolderObjectStore
     folder: Path
 
-    def image_set(
-        self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), **fields: str
-    ) -> str:
+    def image_set(self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), **fields: str) -> str:
         """Images with the given numbers; those of `near` look along axis 0, the others along axis 1."""
         said = {"patient": "", "session": "", "split": split}
         rows = []
@@ -65,12 +63,10 @@ class Server:
         rates = {"attribute:noise": 0.9, "attribute:motion": 0.1}
         files = {
             "prototypes.jsonl": [
-                row(PrototypeRow, prototype_id=f"p{j}", profile={capability: 1.0})
-                for j, capability in enumerate(rates)
+                row(PrototypeRow, prototype_id=f"p{j}", profile={capability: 1.0}) for j, capability in enumerate(rates)
             ],
             "capabilities.jsonl": [
-                row(CapabilityErrorRate, capability=capability, error_rate=rate)
-                for capability, rate in rates.items()
+                row(CapabilityErrorRate, capability=capability, error_rate=rate) for capability, rate in rates.items()
             ],
             "prototypes.npy": np.eye(D, dtype=np.float32)[:2],
         }
@@ -104,10 +100,7 @@ def vector_of(i: int, axis: int) -> NDArray[np.float32]:
 def server() -> Iterator[Server]:
     with short_folder() as folder:
         settings = RetrievalSettings(state_folder=folder, listen=f"unix:{folder}/r.sock", batch_size=8)
-        bus, objects = (
-            SqliteEventBus(folder / "events.sqlite"),
-            FolderObjectStore(folder / "objects", synced=False),
-        )
+        bus, objects = (SqliteEventBus(folder / "events.sqlite"), FolderObjectStore(folder / "objects", synced=False))
         with Channels({}) as channels:
             service = build(settings, channels, bus, objects)
             with running(service, bus, settings) as channel:
@@ -137,12 +130,7 @@ def test_indexing_an_image_set_twice_holds_each_image_once(server: Server) -> No
 def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
     vector = vector_of(1, 0)
     message = events_pb2.ImageEmbedded(
-        image_id=f"{1:064x}",
-        split="pool",
-        encoder_id="e",
-        vector=vector.tobytes(),
-        modality="mri",
-        phash="0" * 16,
+        image_id=f"{1:064x}", split="pool", encoder_id="e", vector=vector.tobytes(), modality="mri", phash="0" * 16
     )
     event = Event(
         "1",
@@ -156,9 +144,7 @@ def test_an_embedded_image_is_indexed_by_its_event(server: Server) -> None:
     pause, deadline = threading.Event(), time.monotonic() + 20
     while not server.stub.GetPool(pb.GetPoolRequest()).n_images and time.monotonic() < deadline:
         pause.wait(0.02)
-    found = server.stub.SearchSimilar(
-        pb.SearchSimilarRequest(vector=vector.tolist(), limit=3, modality="mri")
-    )
+    found = server.stub.SearchSimilar(pb.SearchSimilarRequest(vector=vector.tolist(), limit=3, modality="mri"))
     assert [image.image_id for image in found.images] == [message.image_id]
     assert found.images[0].similarity == pytest.approx(1.0, abs=1e-5)
 
@@ -224,27 +210,20 @@ def test_an_answer_about_as_many_images_as_may_be_asked_for_fits_into_a_message(
 def test_only_images_of_the_named_sets_and_of_the_pool_split_are_drawn(server: Server) -> None:
     other = server.image_set(range(20, 40), near=range(20, 40))
     server.select("other", pool_uris=[other])
-    mixed = [
-        server.image_set(range(5), near=range(5)),
-        server.image_set(range(5, 9), "replay", near=range(5, 9)),
-    ]
+    mixed = [server.image_set(range(5), near=range(5)), server.image_set(range(5, 9), "replay", near=range(5, 9))]
     samples, _ = server.select("mine", pool_uris=mixed, budget=50, run_id="another")
     assert ids(samples) == list(range(5))
 
 
 def test_a_random_draw_needs_no_failures_and_names_no_capability(server: Server) -> None:
     pool = server.image_set(range(40))
-    samples, selection = server.select(
-        pool_uris=[pool], strategy=pb.STRATEGY_RANDOM, failures_uri="", budget=7
-    )
+    samples, selection = server.select(pool_uris=[pool], strategy=pb.STRATEGY_RANDOM, failures_uri="", budget=7)
     assert len(samples) == 7
     assert selection.strategy == "random"
     assert {(s.prototype_id, s.similarity, s.capability) for s in samples} == {("", None, "")}
 
 
-def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(
-    server: Server, database: Database
-) -> None:
+def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(server: Server, database: Database) -> None:
     """A restart runs the function from its beginning: here it is run again by hand, on the same tables."""
     from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
     from services.retrieval.operations import RetrievalOperations
@@ -307,9 +286,7 @@ def test_a_dataset_of_another_kind_ends_the_operation(server: Server) -> None:
         ({"pool_uris": []}, "pool_uris"),
     ],
 )
-def test_a_wrong_selection_is_refused_with_its_field(
-    server: Server, changed: dict[str, Any], field: str
-) -> None:
+def test_a_wrong_selection_is_refused_with_its_field(server: Server, changed: dict[str, Any], field: str) -> None:
     request = server.request(**{"pool_uris": ["sha256:" + "0" * 64], **changed})
     error = refused(server.stub.StartSelectSamples, request)
     assert isinstance(error, InvalidArgument)
@@ -318,10 +295,7 @@ def test_a_wrong_selection_is_refused_with_its_field(
 
 def test_wrong_searches_and_checks_are_refused(server: Server) -> None:
     uri = server.image_set(range(3))
-    assert (
-        refused(server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=[1.0] * D, limit=5)).field
-        == "vector"
-    )
+    assert refused(server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=[1.0] * D, limit=5)).field == "vector"
     unit = vector_of(0, 0).tolist()
     assert refused(server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=unit, limit=0)).field == "limit"
     assert refused(server.stub.CheckLeakage, pb.CheckLeakageRequest()).field == "image_set_uris"

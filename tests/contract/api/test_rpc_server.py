@@ -83,11 +83,7 @@ def _call(channel: grpc.Channel, shape: str, request: bytes) -> list[bytes]:
 
 
 SHAPES = ["UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream"]
-TOLD: list[tuple[bytes, type[MedqError]]] = [
-    (b"typed", NotFound),
-    (b"untyped", Internal),
-    (b"database", Unavailable),
-]
+TOLD: list[tuple[bytes, type[MedqError]]] = [(b"typed", NotFound), (b"untyped", Internal), (b"database", Unavailable)]
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -176,10 +172,7 @@ def test_a_service_without_an_address_is_named() -> None:
 
 
 def test_a_service_that_does_not_answer_is_told_with_a_remedy(tmp_path: Path) -> None:
-    with (
-        grpc.insecure_channel(f"unix:{tmp_path}/nobody.sock") as channel,
-        pytest.raises(grpc.RpcError) as caught,
-    ):
+    with grpc.insecure_channel(f"unix:{tmp_path}/nobody.sock") as channel, pytest.raises(grpc.RpcError) as caught:
         health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
     error = from_rpc_error(caught.value)
     assert isinstance(error, Unavailable)

@@ -297,9 +297,7 @@ def test_replay_is_drawn_by_the_seed_checked_for_leaks_and_traced(house):
     replay_uri = house.replay()
     with house.server() as channel:
         uri = house.build(channel, replay_uri=replay_uri, replay_ratio=0.5)
-        again = house.build(
-            channel, operation_id="again", run_id="x", replay_uri=replay_uri, replay_ratio=0.5
-        )
+        again = house.build(channel, operation_id="again", run_id="x", replay_uri=replay_uri, replay_ratio=0.5)
         house.gate.leaks = {house.image_uris[3].removeprefix("sha256:"): "session"}
         without = house.build(channel, operation_id="leak", replay_uri=replay_uri, replay_ratio=0.5)
     replayed = [row for row in read_rows(house.objects, uri, Lineage) if row.kind == "replay"]
@@ -320,9 +318,7 @@ def test_the_seed_decides_on_the_order_alone(house):
         orders = [
             [
                 row.id
-                for row in read_rows(
-                    house.objects, house.build(channel, operation_id=f"b{s}", seed=s), Conversation
-                )
+                for row in read_rows(house.objects, house.build(channel, operation_id=f"b{s}", seed=s), Conversation)
             ]
             for s in range(6)
         ]
@@ -534,11 +530,7 @@ def test_a_bad_field_is_refused_at_once_by_name(house):
             setattr(request, name, value)
             calls.append((stub.StartTrain, request, name))
         calls += [
-            (
-                stub.StartImportModel,
-                pb.StartImportModelRequest(operation_id="i", folder_uri=uri),
-                "folder_uri",
-            )
+            (stub.StartImportModel, pb.StartImportModelRequest(operation_id="i", folder_uri=uri), "folder_uri")
             for uri in ("", "s3://bucket/model", "file://host/model")
         ]
         for call, request, name in calls:

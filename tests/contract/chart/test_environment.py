@@ -20,12 +20,7 @@ _SECRETS = {"DATABASE_URL": "postgresql://medq@db/medq", "HASH_KEY": "a-key-of-s
 _FULL = (
     *("--set", "auth.serviceTokenSecret=medq-token", "--set", "telemetry.otlpEndpoint=otel:4317"),
     *("--set", "auth.oidc.caSecret=hospital-ca", "--set", "evaluation.settings.vllm.deployment=vllm"),
-    *(
-        "--set",
-        "evaluation.settings.vllm.base_url=http://vllm:8000/v1",
-        "--set",
-        "embedding.settings.batch_size=1000",
-    ),
+    *("--set", "evaluation.settings.vllm.base_url=http://vllm:8000/v1", "--set", "embedding.settings.batch_size=1000"),
     *(
         "--set",
         "evaluation.secretSettings.vllm\\.api_key.name=vllm",
@@ -137,10 +132,6 @@ def test_no_secret_is_written_into_a_manifest(overlay: str) -> None:
 def test_the_generated_parts_of_the_chart_are_current() -> None:
     root = chart.ROOT
     result = subprocess.run(
-        [sys.executable, "-m", "infra.chart", "--check"],
-        cwd=root,
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "infra.chart", "--check"], cwd=root, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr

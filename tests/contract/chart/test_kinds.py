@@ -21,21 +21,11 @@ def kinds(documents: tuple[chart.Manifest, ...]) -> Counter[str]:
 def test_the_lab_has_the_kinds_that_every_cluster_knows() -> None:
     found = kinds(chart.overlay("values-lab.yaml"))
     assert set(found) == {
-        *(
-            "ServiceAccount",
-            "Service",
-            "Deployment",
-            "StatefulSet",
-            "PodDisruptionBudget",
-            "PersistentVolumeClaim",
-        ),
+        *("ServiceAccount", "Service", "Deployment", "StatefulSet", "PodDisruptionBudget", "PersistentVolumeClaim"),
         *("NetworkPolicy", "Role", "RoleBinding", "ConfigMap", "Job", "Pod"),
     }
     assert (
-        found["Deployment"] + found["StatefulSet"]
-        == found["Service"]
-        == found["PodDisruptionBudget"]
-        == len(SERVICES)
+        found["Deployment"] + found["StatefulSet"] == found["Service"] == found["PodDisruptionBudget"] == len(SERVICES)
     )
 
 
@@ -66,18 +56,14 @@ def test_no_two_manifests_are_the_same_thing(overlay: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_service_is_probed_on_its_health_port_by_grpc(service: str) -> None:
-    (container,) = dict(chart.pods(chart.overlay("values-hospital.yaml")))[f"medq-{service}"]["spec"][
-        "containers"
-    ]
+    (container,) = dict(chart.pods(chart.overlay("values-hospital.yaml")))[f"medq-{service}"]["spec"]["containers"]
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[probe]["grpc"] == HEALTH
 
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_has_more_time_to_end_than_it_drains(service: str) -> None:
-    grace = dict(chart.pods(chart.overlay("values.yaml")))[f"medq-{service}"]["spec"][
-        "terminationGracePeriodSeconds"
-    ]
+    grace = dict(chart.pods(chart.overlay("values.yaml")))[f"medq-{service}"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > REGISTRY[service].settings.model_fields["drain_seconds"].default
 
 
@@ -103,10 +89,7 @@ def test_with_a_qdrant_server_retrieval_keeps_nothing_and_may_have_replicas() ->
     retrieval = chart.find(documents, "StatefulSet", "medq-retrieval")["spec"]
     assert retrieval["replicas"] == 3
     assert not chart.of_kind(documents, "PersistentVolumeClaim")
-    assert (
-        chart.environment(documents, "retrieval")["MEDQ_RETRIEVAL_INDEX__URL"]["value"]
-        == "http://qdrant:6334"
-    )
+    assert chart.environment(documents, "retrieval")["MEDQ_RETRIEVAL_INDEX__URL"]["value"] == "http://qdrant:6334"
 
 
 def test_on_a_disk_of_the_node_each_claim_has_its_volume() -> None:
@@ -114,8 +97,7 @@ def test_on_a_disk_of_the_node_each_claim_has_its_volume() -> None:
         "values-lab.yaml", "--set", "storage.hostPath=/var/lib/medq", "--set", "data.hostPath=/srv/images"
     )
     volumes = {
-        document["metadata"]["name"]: document["spec"]
-        for document in chart.of_kind(documents, "PersistentVolume")
+        document["metadata"]["name"]: document["spec"] for document in chart.of_kind(documents, "PersistentVolume")
     }
     paths = {name: volume["local"]["path"] for name, volume in volumes.items()}
     assert paths == {
@@ -141,11 +123,7 @@ def test_the_migration_comes_before_everything_and_runs_on_the_database_alone() 
 
 def test_workers_scale_by_cpu_and_then_have_no_fixed_number() -> None:
     documents = chart.overlay(
-        "values-lab.yaml",
-        "--set",
-        "embedding.autoscaling.enabled=true",
-        "--set",
-        "evaluation.autoscaling.enabled=true",
+        "values-lab.yaml", "--set", "embedding.autoscaling.enabled=true", "--set", "evaluation.autoscaling.enabled=true"
     )
     for name in ("medq-embedding", "medq-evaluation"):
         scaler = chart.find(documents, "HorizontalPodAutoscaler", name)["spec"]
@@ -163,10 +141,7 @@ def test_an_ingress_leads_to_the_grpc_port_by_host_name() -> None:
     ingress = chart.find(documents, "Ingress", "medq-controller")["spec"]
     (rule,) = ingress["rules"]
     assert rule["host"] == "controller.medq.hospital.example"
-    assert rule["http"]["paths"][0]["backend"]["service"] == {
-        "name": "medq-controller",
-        "port": {"name": "grpc"},
-    }
+    assert rule["http"]["paths"][0]["backend"]["service"] == {"name": "medq-controller", "port": {"name": "grpc"}}
     assert ingress["tls"] == [{"hosts": [rule["host"]], "secretName": "medq-ingress-tls"}]
 
 

@@ -63,11 +63,7 @@ def code_calls(service: str) -> set[str]:
 def _names(service: str) -> Iterator[str]:
     for path in (chart.ROOT / "services" / service).rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if (
-                isinstance(node, ast.Subscript)
-                and isinstance(node.slice, ast.Constant)
-                and _is_channels(node.value)
-            ):
+            if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant) and _is_channels(node.value):
                 yield str(node.slice.value)
             elif isinstance(node, ast.Attribute | ast.Name):
                 name = node.attr if isinstance(node, ast.Attribute) else node.id
@@ -86,9 +82,7 @@ def test_the_code_makes_the_calls_that_are_listed(service: str) -> None:
 
 @pytest.mark.parametrize("overlay", chart.OVERLAYS)
 @pytest.mark.parametrize("service", SERVICES)
-def test_a_service_may_call_those_that_it_calls_and_be_called_by_its_callers(
-    service: str, overlay: str
-) -> None:
+def test_a_service_may_call_those_that_it_calls_and_be_called_by_its_callers(service: str, overlay: str) -> None:
     documents = chart.overlay(overlay)
     spec = policy(documents, service)
     called = {name: ports for name, ports in components(spec["egress"], "to").items() if name in SERVICES}
@@ -164,13 +158,9 @@ def test_bundled_servers_are_reached_by_those_who_use_them_alone() -> None:
     assert set(components(policy(documents, "qdrant")["ingress"], "from")) == {"retrieval"}
     for name in ("s3", "qdrant"):
         assert not policy(documents, name).get("egress")
-    kafka = chart.find(documents, "Kafka", "medq-kafka")["spec"]["kafka"]["listeners"][0][
-        "networkPolicyPeers"
-    ]
+    kafka = chart.find(documents, "Kafka", "medq-kafka")["spec"]["kafka"]["listeners"][0]["networkPolicyPeers"]
     users = {
-        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"]
-        for peer in kafka
-        if "podSelector" in peer
+        peer["podSelector"]["matchLabels"]["app.kubernetes.io/component"] for peer in kafka if "podSelector" in peer
     }
     assert users == set(SERVICES) - {"evaluation"}
 

@@ -65,10 +65,7 @@ def test_strimzi_makes_the_topics_and_the_user_that_services_need() -> None:
     assert password == {"name": user["metadata"]["name"], "key": "password"}  # the operator's Secret
     (pool,) = chart.of_kind(documents, "KafkaNodePool")
     assert set(pool["spec"]["roles"]) == {"controller", "broker"}
-    assert (
-        cluster["spec"]["kafka"]["listeners"][0]["authentication"]["type"]
-        == user["spec"]["authentication"]["type"]
-    )
+    assert cluster["spec"]["kafka"]["listeners"][0]["authentication"]["type"] == user["spec"]["authentication"]["type"]
 
 
 def test_one_broker_asks_for_no_second_replica() -> None:
@@ -87,8 +84,7 @@ def test_prometheus_scrapes_the_six_services_by_the_port_of_their_metrics() -> N
         document
         for document in chart.of_kind(documents, "Service")
         if selector["matchLabels"].items() <= document["metadata"]["labels"].items()
-        and document["metadata"]["labels"]["app.kubernetes.io/component"]
-        in selector["matchExpressions"][0]["values"]
+        and document["metadata"]["labels"]["app.kubernetes.io/component"] in selector["matchExpressions"][0]["values"]
     ]
     assert len(selected) == len(SERVICES)
     for service in selected:

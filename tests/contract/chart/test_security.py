@@ -10,27 +10,14 @@ import pytest
 from shared.settings import SERVICES
 from tests.support import chart
 
-_VOLUMES = {
-    "configMap",
-    "emptyDir",
-    "persistentVolumeClaim",
-    "projected",
-    "secret",
-}  # of what "restricted" allows
+_VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}  # of what "restricted" allows
 _CALL = re.compile(r"_(batch|core|apps)\.(create|read|list|patch|replace|delete)_namespaced_(\w+)\(")
 _GROUPS = {"batch": "batch", "core": "", "apps": "apps"}
 VARIANTS = [
     *((name, ()) for name in chart.OVERLAYS),
     (
         "values-lab.yaml",
-        (
-            "--set",
-            "test.command={python}",
-            "--set",
-            "data.hostPath=/srv/medq",
-            "--set",
-            "qdrant.enabled=true",
-        ),
+        ("--set", "test.command={python}", "--set", "data.hostPath=/srv/medq", "--set", "qdrant.enabled=true"),
     ),
     ("values-hospital.yaml", ("--set", "test.command={python}", "--set", "security.runAsUser=null")),
 ]

@@ -58,11 +58,7 @@ def test_a_value_that_means_nothing_is_refused_by_name(value: str, complaint: st
         (["tls.mutual=true"], "needs tls.existingSecret"),
         (["ingress.enabled=true"], "needs ingress.domain"),
         (
-            [
-                "kafka.enabled=false",
-                "externalKafka.bootstrap=k:9092",
-                "externalKafka.securityProtocol=SASL_SSL",
-            ],
+            ["kafka.enabled=false", "externalKafka.bootstrap=k:9092", "externalKafka.securityProtocol=SASL_SSL"],
             "needs externalKafka.username and externalKafka.existingSecret",
         ),
     ],

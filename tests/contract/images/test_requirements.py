@@ -84,9 +84,7 @@ def _installed(name: str) -> set[str]:
 
 def _names(requirements: str) -> set[str]:
     return {
-        _normal(found)
-        for found in re.findall(r"^([A-Za-z0-9._-]+)", requirements, re.MULTILINE)
-        if found[0] != "-"
+        _normal(found) for found in re.findall(r"^([A-Za-z0-9._-]+)", requirements, re.MULTILINE) if found[0] != "-"
     }
 
 

@@ -142,9 +142,7 @@ def test_a_killed_process_loses_its_events_to_another(settings: KafkaSection, bu
 
 
 def test_a_backlog_larger_than_what_is_read_ahead_is_worked_off(settings: KafkaSection) -> None:
-    bus = KafkaEventBus(
-        settings.model_copy(update={"partitions": 4, "session_seconds": 10.0, "handler_seconds": 30.0})
-    )
+    bus = KafkaEventBus(settings.model_copy(update={"partitions": 4, "session_seconds": 10.0, "handler_seconds": 30.0}))
     for start in range(0, 8 * READ_AHEAD, 500):
         bus.publish(spread(500, start))
     n_handled = 0

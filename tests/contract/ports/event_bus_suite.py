@@ -22,12 +22,7 @@ class Killed(BaseException):
 
 
 def fact(name: str, key: str = "", **changes: Any) -> Event:
-    fields: dict[str, Any] = {
-        "type": TOPIC,
-        "source": "medq/test",
-        "data": name.encode(),
-        "time": datetime.now(UTC),
-    }
+    fields: dict[str, Any] = {"type": TOPIC, "source": "medq/test", "data": name.encode(), "time": datetime.now(UTC)}
     return Event(id=name, key=key, **(fields | changes))
 
 
@@ -179,13 +174,7 @@ class EventBusSuite(ABC):
         letters = Recorder()
         self.read(bus, "operators", letters, topic=TOPIC + ".dlq")
         (letter,) = letters.batches[0]
-        assert (letter.id, letter.type, letter.key, letter.data, letter.run_id) == (
-            "bad",
-            TOPIC,
-            "k",
-            b"bad",
-            "run",
-        )
+        assert (letter.id, letter.type, letter.key, letter.data, letter.run_id) == ("bad", TOPIC, "k", b"bad", "run")
         assert letter.attributes["deadlettergroup"] == "group"
         assert letter.attributes["deadletterreason"] == "InvalidArgument: no such image (image_uri='x')"
 
@@ -206,9 +195,7 @@ class EventBusSuite(ABC):
         for _ in range(MAX_ATTEMPTS):
             self.pass_pause()
             self.drain(consumer)
-        assert [[event.id for event in batch] for batch in recorder.batches if len(batch) > 1] == [
-            ["1", "bad", "2"]
-        ]
+        assert [[event.id for event in batch] for batch in recorder.batches if len(batch) > 1] == [["1", "bad", "2"]]
         assert recorder.ids.count("1") == recorder.ids.count("2") == 2
         letters = Recorder()
         self.read(bus, "operators", letters, topic=TOPIC + ".dlq")
@@ -310,10 +297,6 @@ class EventBusSuite(ABC):
         assert not thread.is_alive()
 
     def test_a_consumer_needs_a_group_a_handler_and_a_batch(self, bus: EventBus) -> None:
-        for group, handlers, size in (
-            ("", {TOPIC: Recorder()}, 1),
-            ("g", {}, 1),
-            ("g", {TOPIC: Recorder()}, 0),
-        ):
+        for group, handlers, size in (("", {TOPIC: Recorder()}, 1), ("g", {}, 1), ("g", {TOPIC: Recorder()}, 0)):
             with pytest.raises(InvalidArgument):
                 bus.consumer(group, handlers, size)

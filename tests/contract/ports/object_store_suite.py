@@ -58,8 +58,7 @@ class ObjectStoreSuite(ABC):
             store.put_file(tmp_path / "nothing")
 
     @pytest.mark.parametrize(
-        "uri",
-        ["", "sha256:", "sha256:" + "A" * 64, "md5:" + "0" * 64, "0" * 64, ABSENT + "\n", "sha256:../../etc"],
+        "uri", ["", "sha256:", "sha256:" + "A" * 64, "md5:" + "0" * 64, "0" * 64, ABSENT + "\n", "sha256:../../etc"]
     )
     def test_a_malformed_uri_is_invalid(self, store: ObjectStore, tmp_path: Path, uri: str) -> None:
         for read in (store.read_bytes, store.exists, lambda uri: store.fetch(uri, tmp_path / "copy")):

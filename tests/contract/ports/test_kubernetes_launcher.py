@@ -190,9 +190,7 @@ def test_cancelled_job_is_deleted_with_its_pods(house: House) -> None:
 
 
 def test_typed_error_of_the_job_is_raised_and_a_retry_begins_a_new_job(house: House) -> None:
-    house.program(
-        "tell('error', reason='INVALID_ARGUMENT', message='too long', field='id', value='s7'); sys.exit(1)"
-    )
+    house.program("tell('error', reason='INVALID_ARGUMENT', message='too long', field='id', value='s7'); sys.exit(1)")
     with pytest.raises(InvalidArgument, match="too long") as caught:
         house.run().result(50)
     assert (caught.value.field, caught.value.value) == ("id", "s7")

@@ -32,23 +32,12 @@ def opened(address: str, **settings: object) -> QdrantServerIndex:
     return QdrantServerIndex(connect(section), section)
 
 
-def test_the_collection_and_its_payload_indexes_are_there_before_the_first_point(
-    recorder: tuple[str, Calls],
-) -> None:
+def test_the_collection_and_its_payload_indexes_are_there_before_the_first_point(recorder: tuple[str, Calls]) -> None:
     address, calls = recorder
-    index = opened(
-        address, collection="pool", shards=3, replication=3, write_consistency=2, are_vectors_on_disk=True
-    )
+    index = opened(address, collection="pool", shards=3, replication=3, write_consistency=2, are_vectors_on_disk=True)
     filled(index, 5, 0)
-    writes = [
-        name for name in calls.names() if name.rpartition("/")[2] in {"Create", "CreateFieldIndex", "Upsert"}
-    ]
-    assert writes == [
-        "Collections/Create",
-        "Points/CreateFieldIndex",
-        "Points/CreateFieldIndex",
-        "Points/Upsert",
-    ]
+    writes = [name for name in calls.names() if name.rpartition("/")[2] in {"Create", "CreateFieldIndex", "Upsert"}]
+    assert writes == ["Collections/Create", "Points/CreateFieldIndex", "Points/CreateFieldIndex", "Points/Upsert"]
     (made,) = calls.of("Collections/Create")
     assert (made.collection_name, made.shard_number, made.replication_factor) == ("pool", 3, 3)
     assert made.write_consistency_factor == 2
@@ -137,9 +126,7 @@ def test_eq_2_is_asked_exactly_in_one_batch_and_a_full_answer_again(recorder: tu
     index.close()
 
 
-def test_a_person_looks_around_by_the_graph_with_filters_and_exact_scores(
-    recorder: tuple[str, Calls],
-) -> None:
+def test_a_person_looks_around_by_the_graph_with_filters_and_exact_scores(recorder: tuple[str, Calls]) -> None:
     address, calls = recorder
     index = opened(address)
     _, vectors = filled(index, 9, 0)
@@ -148,10 +135,7 @@ def test_a_person_looks_around_by_the_graph_with_filters_and_exact_scores(
     assert not asked.params.exact
     assert asked.params.hnsw_ef >= 100
     assert asked.params.quantization.rescore
-    assert {one.field.key: one.field.match.keyword for one in asked.filter.must} == {
-        "split": "pool",
-        "modality": "ct",
-    }
+    assert {one.field.key: one.field.match.keyword for one in asked.filter.must} == {"split": "pool", "modality": "ct"}
     assert asked.limit == 4
     index.close()
 

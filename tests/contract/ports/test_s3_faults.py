@@ -125,9 +125,7 @@ def test_a_silent_connection_is_given_up(settings: S3Section, proxy: TcpProxy, n
         through(proxy, settings, timeout_seconds=0.2, retries=1).read_bytes(uri)
 
 
-def test_a_connection_that_is_never_silent_but_far_too_slow_is_given_up(
-    settings: S3Section, proxy: TcpProxy
-) -> None:
+def test_a_connection_that_is_never_silent_but_far_too_slow_is_given_up(settings: S3Section, proxy: TcpProxy) -> None:
     uri, _ = stored(settings)
     proxy.slow_down(0.1, n_bytes=500)
     with pytest.raises(Unavailable, match="too slow"):
@@ -149,9 +147,7 @@ def test_an_upload_survives_a_cut_connection(settings: S3Section, proxy: TcpProx
     assert S3ObjectStore(settings).read_bytes(uri) == path.read_bytes()
 
 
-def test_a_server_killed_in_the_middle_of_a_read_and_up_again_costs_nothing(
-    own_s3: OwnServer, tmp_path: Path
-) -> None:
+def test_a_server_killed_in_the_middle_of_a_read_and_up_again_costs_nothing(own_s3: OwnServer, tmp_path: Path) -> None:
     settings = section_of(own_s3.endpoint)
     uri, data = stored(settings)
     with tcp_proxy(address_of(own_s3.endpoint)) as proxy, ThreadPoolExecutor(1) as thread:
@@ -197,9 +193,7 @@ def test_a_missing_bucket_that_may_not_be_made_says_what_to_do(clerk: S3Section)
         S3ObjectStore(clerk).put_bytes(b"x")
 
 
-def test_the_rights_that_the_remedy_names_are_enough(
-    clerk: S3Section, own_s3: OwnServer, tmp_path: Path
-) -> None:
+def test_the_rights_that_the_remedy_names_are_enough(clerk: S3Section, own_s3: OwnServer, tmp_path: Path) -> None:
     client_of(section_of(own_s3.endpoint)).make_bucket(clerk.bucket)
     path = tmp_path / "file"
     path.write_bytes(os.urandom(PART + 1))

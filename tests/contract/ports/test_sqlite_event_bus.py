@@ -103,6 +103,4 @@ class TestSqliteEventBus(EventBusSuite):
             self.pass_pause()
             self.drain(*consumers)
         self.read(bus, "operators", letters := Recorder(), topic=TOPIC + ".dlq")
-        assert sorted(
-            event.attributes["deadlettergroup"] for batch in letters.batches for event in batch
-        ) == ["a", "b"]
+        assert sorted(event.attributes["deadlettergroup"] for batch in letters.batches for event in batch) == ["a", "b"]

@@ -44,10 +44,7 @@ def test_pod_that_is_killed_ends_with_the_model_of_an_undisturbed_child_process(
         checkpoint_every=4,
     )
     cluster = FakeCluster({"training": REPOSITORY}, tmp_path / "pods")
-    cluster.secrets = {
-        ("s3", "user"): section.access_key,
-        ("s3", "password"): section.secret_key.get_secret_value(),
-    }
+    cluster.secrets = {("s3", "user"): section.access_key, ("s3", "password"): section.secret_key.get_secret_value()}
     names = {"MEDQ_TRAINING_S3__ACCESS_KEY": "s3/user", "MEDQ_TRAINING_S3__SECRET_KEY": "s3/password"}
     steps: list[int] = []
 
@@ -63,11 +60,7 @@ def test_pod_that_is_killed_ends_with_the_model_of_an_undisturbed_child_process(
             device="cpu",
             s3=section,
             kubernetes=KubernetesSection(
-                namespace="medq",
-                image="training",
-                kubeconfig=kubeconfig,
-                poll_seconds=0.05,
-                env_from_secret_keys=names,
+                namespace="medq", image="training", kubeconfig=kubeconfig, poll_seconds=0.05, env_from_secret_keys=names
             ),
         )
         running = pool.submit(kubernetes_launcher(settings).run, job, show, lambda: False)

@@ -59,12 +59,7 @@ def test_new_model_is_rolled_out_before_its_first_prompt_is_asked(house: House) 
     server = house.server()
     for uri in (house.first, house.second, house.second, house.first):
         server.generate(uri, [PROMPT], Sampling(0), go_on)
-    assert [body["model"] for body in house.vllm.asked] == [
-        house.first,
-        house.second,
-        house.second,
-        house.first,
-    ]
+    assert [body["model"] for body in house.vllm.asked] == [house.first, house.second, house.second, house.first]
     assert house.rollout.models == [house.second, house.first]
     spec = house.rollout.deployment["spec"]["template"]["spec"]
     for container in (spec["initContainers"][0], spec["containers"][0]):
@@ -160,9 +155,7 @@ def test_without_a_deployment_the_model_must_be_served_already(house: House) -> 
         server.generate(house.second, [PROMPT], Sampling(0), go_on)
 
 
-def test_init_container_fetches_a_model_once_and_the_current_one_follows(
-    house: House, tmp_path: Path
-) -> None:
+def test_init_container_fetches_a_model_once_and_the_current_one_follows(house: House, tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     first = fetch_model(house.objects, house.first, folder)

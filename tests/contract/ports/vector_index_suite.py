@@ -26,9 +26,7 @@ def images_of(n: int, split: str = "pool", modality: str = "ct") -> list[Indexed
     return [IndexedImage(i, split, modality, i[:16], f"s-{i[:4]}", "", "", f"sha256:{i}") for i in ids]
 
 
-def filled(
-    index: VectorIndex, n: int, seed: int, d: int = 24
-) -> tuple[list[IndexedImage], NDArray[np.float32]]:
+def filled(index: VectorIndex, n: int, seed: int, d: int = 24) -> tuple[list[IndexedImage], NDArray[np.float32]]:
     rng = np.random.default_rng(seed)
     vectors = unit_rows(rng.standard_normal((n, d)) + 1.5 * rng.standard_normal(d))
     images = images_of(n)
@@ -72,15 +70,11 @@ class VectorIndexSuite(ABC):
     def test_only_the_split_is_searched(self, index: VectorIndex) -> None:
         images, vectors = filled(index, 30, 0)
         index.upsert(ENCODER, [replace(image, split="dev") for image in images[:7]], vectors[:7])
-        assert {m.image_id for m in index.find_near(vectors[:1], -0.99, "dev")} == {
-            i.image_id for i in images[:7]
-        }
+        assert {m.image_id for m in index.find_near(vectors[:1], -0.99, "dev")} == {i.image_id for i in images[:7]}
         assert index.count_by_split() == {"dev": 7, "pool": 30}
         assert index.missing([i.image_id for i in images], "dev") == {i.image_id for i in images[7:]}
 
-    def test_the_same_upsert_again_changes_nothing_and_a_new_description_replaces(
-        self, index: VectorIndex
-    ) -> None:
+    def test_the_same_upsert_again_changes_nothing_and_a_new_description_replaces(self, index: VectorIndex) -> None:
         images, vectors = filled(index, 10, 0)
         index.upsert(ENCODER, images, vectors)
         index.upsert(ENCODER, [replace(images[0], modality="mri")], vectors[:1])
@@ -96,9 +90,7 @@ class VectorIndexSuite(ABC):
         assert len({hit.image.image_id for hit in hits}) == 5
         assert [h.similarity for h in hits] == sorted((h.similarity for h in hits), reverse=True)
         assert {hit.image.modality for hit in index.search(vectors[0], 50, modality="mri")} == {"mri"}
-        assert [hit.image for hit in index.search(vectors[0], 9, split="dev")] == [
-            replace(images[0], split="dev")
-        ]
+        assert [hit.image for hit in index.search(vectors[0], 9, split="dev")] == [replace(images[0], split="dev")]
 
     def test_an_empty_index_finds_nothing(self, index: VectorIndex) -> None:
         query = np.array([1, 0], dtype=np.float32)

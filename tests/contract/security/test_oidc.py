@@ -89,9 +89,7 @@ def test_a_token_without_a_signature_is_refused(channel: grpc.Channel, issuer: I
     assert not _is_taken(channel, f"{header}.{body}.")
 
 
-def test_a_token_signed_with_the_public_key_as_a_password_is_refused(
-    channel: grpc.Channel, issuer: Issuer
-) -> None:
+def test_a_token_signed_with_the_public_key_as_a_password_is_refused(channel: grpc.Channel, issuer: Issuer) -> None:
     import hashlib
     import hmac
 
@@ -131,9 +129,7 @@ def test_roles_of_the_token_decide_and_its_subject_is_audited(tmp_path: Path, is
                 grpc.StatusCode.PERMISSION_DENIED
             )
         token = issuer.token("ec", roles=["operator"])
-        assert (
-            code_of(channel, START, (("authorization", f"Bearer {token}"),)) is grpc.StatusCode.UNIMPLEMENTED
-        )
+        assert code_of(channel, START, (("authorization", f"Bearer {token}"),)) is grpc.StatusCode.UNIMPLEMENTED
         lines = audit_lines(log)
     assert [(line["caller"], line["known_by"]) for line in lines] == 5 * [("dr-who", "jwt")]
     assert lines[-1]["decision"] == "allowed"
@@ -141,9 +137,7 @@ def test_roles_of_the_token_decide_and_its_subject_is_audited(tmp_path: Path, is
 
 
 def test_roles_are_found_where_the_setting_says() -> None:
-    assert roles_in({"realm_access": {"roles": ["admin", "offline_access"]}}, "realm_access.roles") == {
-        "admin"
-    }
+    assert roles_in({"realm_access": {"roles": ["admin", "offline_access"]}}, "realm_access.roles") == {"admin"}
     assert roles_in({"https://x.test/roles": ["reader"]}, "https://x.test/roles") == {"reader"}
     assert roles_in({"scope": "openid operator"}, "scope") == {"operator"}
     for claims in ({}, {"roles": None}, {"roles": 3}, {"roles": {"admin": True}}, {"roles": "administrator"}):
@@ -156,10 +150,7 @@ def test_static_tokens_and_jwts_hold_beside_each_other(tmp_path: Path, issuer: I
     callers = tmp_path / "callers.yaml"
     static = add_caller(callers, "script", "reader")
     auth = AuthSection(oidc_issuer=issuer.url, jwks_file=keys, tokens_file=callers)
-    with (
-        guarded_server(tmp_path / "state", auth=auth) as server,
-        Channels({"guarded": server.target}) as channels,
-    ):
+    with guarded_server(tmp_path / "state", auth=auth) as server, Channels({"guarded": server.target}) as channels:
         assert _is_taken(channels["guarded"], static)
         assert _is_taken(channels["guarded"], issuer.token("rsa"))
 

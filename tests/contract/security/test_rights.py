@@ -63,9 +63,7 @@ def test_a_server_lets_each_role_call_what_the_table_says(
 ANSWERED = {"/medq.operations.v1.OperationsService/ListOperations"}
 
 
-def test_a_method_without_a_right_is_denied_to_everybody(
-    channel: grpc.Channel, tokens: dict[str, str]
-) -> None:
+def test_a_method_without_a_right_is_denied_to_everybody(channel: grpc.Channel, tokens: dict[str, str]) -> None:
     for role in Role:
         error = call(channel, "/test.New/Thing", tokens[role])
         assert isinstance(error, PermissionDenied)
@@ -83,9 +81,7 @@ def test_health_is_open_and_reflection_is_not(channel: grpc.Channel, tokens: dic
     answer = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
     assert answer.status == health_pb2.HealthCheckResponse.SERVING
     assert isinstance(call(channel, REFLECTION, shape="stream_stream"), Unauthenticated)
-    asked = channel.stream_stream(REFLECTION)(
-        iter([]), metadata=(("authorization", f"Bearer {tokens[Role.READER]}"),)
-    )
+    asked = channel.stream_stream(REFLECTION)(iter([]), metadata=(("authorization", f"Bearer {tokens[Role.READER]}"),))
     assert list(asked) == []
 
 

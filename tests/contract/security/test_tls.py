@@ -60,9 +60,7 @@ def _code(target: str, credentials: Credentials | None = None) -> grpc.StatusCod
 def _serial(target: str) -> int:
     """The serial number of the certificate that a server shows to a new connection."""
     host, port = target.rsplit(":", 1)
-    return x509.load_pem_x509_certificate(
-        ssl.get_server_certificate((host, int(port))).encode()
-    ).serial_number
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate((host, int(port))).encode()).serial_number
 
 
 def _serial_of(path: Path) -> int:
@@ -90,10 +88,7 @@ def test_health_stays_plaintext_for_probes(server_tls: TlsSection, tmp_path: Pat
 
 
 def test_unix_sockets_stay_without_tls(authority: Authority, server_tls: TlsSection) -> None:
-    with (
-        short_folder() as folder,
-        guarded_server(folder, tls=server_tls, listen=f"unix:{folder}/s.sock") as server,
-    ):
+    with short_folder() as folder, guarded_server(folder, tls=server_tls, listen=f"unix:{folder}/s.sock") as server:
         assert _code(server.target, _credentials(authority)) is grpc.StatusCode.OK
         assert _code(server.target) is grpc.StatusCode.OK
 
@@ -115,9 +110,7 @@ def test_mutual_tls_refuses_callers_without_a_certificate_of_its_authority(
 def test_a_certificate_names_its_caller_and_a_token_goes_before_it(
     authority: Authority, mutual: TlsSection, tmp_path: Path
 ) -> None:
-    callers = replace(
-        tmp_path / "callers.yaml", "- {name: training, certificate: medq-training, roles: [reader]}\n"
-    )
+    callers = replace(tmp_path / "callers.yaml", "- {name: training, certificate: medq-training, roles: [reader]}\n")
     operator = add_caller(callers, "dr who", "operator")
     with (
         audited() as log,
@@ -171,9 +164,7 @@ def test_a_server_trusts_the_callers_of_a_new_authority_and_no_longer_those_of_t
 
 
 @pytest.fixture
-def rotating(
-    authority: Authority, mutual: TlsSection, tmp_path: Path
-) -> Iterator[tuple[Channels, TlsSection, str]]:
+def rotating(authority: Authority, mutual: TlsSection, tmp_path: Path) -> Iterator[tuple[Channels, TlsSection, str]]:
     """Channels of a service whose own certificate has expired, and the server that it calls."""
     certificate, key = authority.issue("caller", expired=True)
     own = TlsSection(certificate_file=certificate, key_file=key, ca_file=authority.ca_file)
@@ -241,10 +232,7 @@ def test_tls_that_cannot_work_stops_the_server(
     authority.issue("other")
     (tmp_path / "text").write_text("no PEM")
     paths = {name: tmp_path / file if file else None for name, file in changes.items()}
-    with (
-        pytest.raises(cls, match=told),
-        guarded_server(tmp_path / "state", tls=mutual.model_copy(update=paths)),
-    ):
+    with pytest.raises(cls, match=told), guarded_server(tmp_path / "state", tls=mutual.model_copy(update=paths)):
         pass
 
 
@@ -259,10 +247,7 @@ def test_a_server_says_what_it_leaves_open_to_the_network(server_tls: TlsSection
     told = []
     for number, settings in enumerate(open_settings):
         for listen in ("0.0.0.0:0", "127.0.0.1:0"):
-            with (
-                audited("WARNING") as log,
-                guarded_server(tmp_path / f"{number}{listen}", listen=listen, **settings),
-            ):
+            with audited("WARNING") as log, guarded_server(tmp_path / f"{number}{listen}", listen=listen, **settings):
                 pass
             told.append({json.loads(line)["event"] for line in log.getvalue().splitlines()})
     everything = {"open_to_everybody", "calls_in_plaintext"}

@@ -14,15 +14,7 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, Unauthenticated
 from shared.rpc.channels import Channels, Credentials
 from shared.settings import AuthSection
-from tests.support.guarded import (
-    add_caller,
-    audit_lines,
-    audited,
-    call,
-    code_of,
-    guarded_server,
-    replace,
-)
+from tests.support.guarded import add_caller, audit_lines, audited, call, code_of, guarded_server, replace
 
 LIST = "/medq.operations.v1.OperationsService/ListOperations"
 GET = "/medq.operations.v1.OperationsService/GetOperation"
@@ -96,9 +88,7 @@ def test_an_expired_entry_is_refused(channel: grpc.Channel, callers: Path) -> No
     assert code_of(channel, LIST, (("authorization", f"Bearer {lasting}"),)) is grpc.StatusCode.OK
 
 
-def test_a_token_holds_as_soon_as_it_is_listed_and_no_longer(
-    channel: grpc.Channel, callers: Path, reader: str
-) -> None:
+def test_a_token_holds_as_soon_as_it_is_listed_and_no_longer(channel: grpc.Channel, callers: Path, reader: str) -> None:
     later = add_caller(callers, "later", "reader")
     assert isinstance(call(channel, GET, later), NotFound)
     replace(callers, "[]")
@@ -128,10 +118,7 @@ def test_a_broken_list_keeps_those_that_were_known(channel: grpc.Channel, caller
 )
 def test_a_list_of_another_form_stops_the_server(tmp_path: Path, content: str, told: str) -> None:
     file = replace(tmp_path / "bad.yaml", content)
-    with (
-        pytest.raises(FailedPrecondition, match=told) as caught,
-        guarded_server(tmp_path, auth={"tokens_file": file}),
-    ):
+    with pytest.raises(FailedPrecondition, match=told) as caught, guarded_server(tmp_path, auth={"tokens_file": file}):
         pass
     assert "secret" not in str(caught.value)
 
@@ -188,9 +175,7 @@ def test_a_token_goes_to_no_other_machine_without_tls(tmp_path: Path) -> None:
         assert channels["far"]
 
 
-def test_what_is_denied_and_what_changes_something_is_audited(
-    callers: Path, reader: str, tmp_path: Path
-) -> None:
+def test_what_is_denied_and_what_changes_something_is_audited(callers: Path, reader: str, tmp_path: Path) -> None:
     operator = add_caller(callers, "dr operator", "operator")
     with (
         audited() as log,

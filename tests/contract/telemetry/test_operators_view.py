@@ -43,11 +43,7 @@ def _panels() -> list[dict[str, str]]:
 
 
 def test_alerts_and_panels_ask_for_declared_metrics() -> None:
-    asked = {
-        name
-        for part in (*_rules(), *_panels())
-        for name in _METRIC.findall(re.sub(r'"[^"]*"', "", part["expr"]))
-    }
+    asked = {name for part in (*_rules(), *_panels()) for name in _METRIC.findall(re.sub(r'"[^"]*"', "", part["expr"]))}
     assert asked <= _series()
 
 
@@ -67,9 +63,7 @@ def test_labels_in_alerts_and_panels_are_declared() -> None:
 
 def test_methods_in_alerts_and_panels_are_calls() -> None:
     protos = (ROOT / "protos").rglob("*.proto")
-    calls = {
-        name for path in protos for name in re.findall(r"\brpc (\w+)\(", path.read_text(encoding="utf-8"))
-    }
+    calls = {name for path in protos for name in re.findall(r"\brpc (\w+)\(", path.read_text(encoding="utf-8"))}
     for part in (*_rules(), *_panels()):
         assert set(re.findall(r'method[!=~]+"(\w+)"', part["expr"])) <= calls, part["expr"]
 
@@ -93,7 +87,5 @@ def test_promtool_finds_the_alerts_right(command: list[str]) -> None:
     promtool = shutil.which("promtool")
     if promtool is None:
         pytest.skip("promtool is not installed (Debian: prometheus)")
-    done = subprocess.run(
-        [promtool, *command], cwd=TELEMETRY, capture_output=True, text=True, timeout=50, check=False
-    )
+    done = subprocess.run([promtool, *command], cwd=TELEMETRY, capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -13,14 +13,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PAGE = " ".join((ROOT / "docs" / "runbook.md").read_text(encoding="utf-8").split())
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 #: What the page quotes of log lines, operations and dead letters, beside events.
-FIELDS = {
-    "ce_deadlettergroup",
-    "ce_deadletterreason",
-    "max_in_flight",
-    "operation_id",
-    "run_id",
-    "trace_id",
-}
+FIELDS = {"ce_deadlettergroup", "ce_deadletterreason", "max_in_flight", "operation_id", "run_id", "trace_id"}
 
 
 def _nodes() -> Iterator[ast.AST]:

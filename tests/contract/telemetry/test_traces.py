@@ -69,17 +69,13 @@ def ingest_in_a_process(folder: Path, environment: dict[str, str], collector: Co
     with (
         (folder / "log").open("w") as log,
         subprocess.Popen(
-            [sys.executable, "-m", "services.embedding"],
-            env={**os.environ, **settings, **environment},
-            stderr=log,
+            [sys.executable, "-m", "services.embedding"], env={**os.environ, **settings, **environment}, stderr=log
         ) as process,
     ):
         try:
             with Channels({"embedding": target}) as channels:
                 EmbeddingServiceStub(channels["embedding"]).StartIngest(
-                    pb.StartIngestRequest(
-                        operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"
-                    ),
+                    pb.StartIngestRequest(operation_id="i", source_uri=str(pool), split="pool", run_id="run-1"),
                     metadata=(("traceparent", f"00-{TRACE}-{PARENT}-01"),),
                     timeout=60,
                 )

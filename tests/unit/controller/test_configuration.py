@@ -24,11 +24,7 @@ def problems(tmp_path):
 def test_defaults_are_the_papers(tmp_path):
     configuration, problems = check(write_run_files(tmp_path / "a", evaluate={}), str(tmp_path / "a"))
     assert not problems
-    assert (configuration.evaluate.runs, configuration.mine.gamma, configuration.select.tau_sim) == (
-        5,
-        0.6,
-        0.75,
-    )
+    assert (configuration.evaluate.runs, configuration.mine.gamma, configuration.select.tau_sim) == (5, 0.6, 0.75)
     assert (configuration.select.budget, configuration.train.learning_rate, configuration.train.epochs) == (
         2000,
         2e-5,
@@ -96,9 +92,7 @@ def test_two_arms_of_one_name_are_refused(problems):
 
 
 def test_a_truth_value_is_no_number(problems):
-    found = problems(
-        rounds=True, mine={"gamma": False}, stop={"max_usd": True}, build={"quality_assurance": False}
-    )
+    found = problems(rounds=True, mine={"gamma": False}, stop={"max_usd": True}, build={"quality_assurance": False})
     assert found.keys() == {"rounds", "mine.gamma", "stop.max_usd"}
 
 
@@ -177,12 +171,8 @@ def test_a_pool_may_be_a_manifest_but_not_any_file(tmp_path):
     config = yaml.safe_load(write_run_files(tmp_path / "a"))
     for name in ("pool.csv", "pool.txt"):
         (tmp_path / "a" / name).write_text("path\n")
-    assert not check(
-        yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.csv"}}), str(tmp_path / "a")
-    )[1]
-    found = check(
-        yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.txt"}}), str(tmp_path / "a")
-    )[1]
+    assert not check(yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.csv"}}), str(tmp_path / "a"))[1]
+    found = check(yaml.safe_dump(config | {"data": config["data"] | {"pool": "pool.txt"}}), str(tmp_path / "a"))[1]
     assert [problem.field for problem in found] == ["data.pool"]
 
 

@@ -22,9 +22,7 @@ SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").
 
 def configuration():
     data = {"pool": "/p", "pool_answers": "/a", "dev": "/d", "test": "/t"}
-    return RunConfiguration(name="n", data=data, model="/m", arms=["failure_driven", "random"]).model_dump(
-        mode="json"
-    )
+    return RunConfiguration(name="n", data=data, model="/m", arms=["failure_driven", "random"]).model_dump(mode="json")
 
 
 def scores(value):

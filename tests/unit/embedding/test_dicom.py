@@ -34,9 +34,7 @@ def test_without_a_window_the_range_of_the_pixels_is_taken_and_noted() -> None:
 def test_rescale_comes_before_the_window() -> None:
     image = decoded(RescaleSlope=2, RescaleIntercept=-1000, WindowCenter=40, WindowWidth=400)
     assert image.window == Window("linear", 40.0, 400.0)
-    np.testing.assert_array_equal(
-        image.pixels, apply_window(VALUES * 2.0 - 1000, Window("linear", 40.0, 400.0))
-    )
+    np.testing.assert_array_equal(image.pixels, apply_window(VALUES * 2.0 - 1000, Window("linear", 40.0, 400.0)))
 
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
@@ -136,9 +134,7 @@ def test_a_compression_without_decoder_is_named_with_a_remedy() -> None:
     assert "Decompress" in caught.value.remedy
 
 
-@pytest.mark.parametrize(
-    ("center", "width"), [("nan", "400"), ("inf", "400"), ("100", "inf"), ("100", "nan")]
-)
+@pytest.mark.parametrize(("center", "width"), [("nan", "400"), ("inf", "400"), ("100", "inf"), ("100", "nan")])
 def test_a_window_that_is_no_number_is_not_applied(center: str, width: str) -> None:
     image = decoded(WindowCenter=float(center), WindowWidth=float(width))
     assert image.window == Window("minmax", 511.5, 1023.0)
@@ -146,9 +142,7 @@ def test_a_window_that_is_no_number_is_not_applied(center: str, width: str) -> N
 
 @pytest.mark.parametrize(("slope", "intercept"), [("nan", 0), ("inf", 0), (3e305, -1e308)])
 @pytest.mark.parametrize("window", [{}, {"WindowCenter": 40, "WindowWidth": 400}])
-def test_a_rescale_that_gives_no_numbers_is_refused(
-    slope: str, intercept: float, window: dict[str, int]
-) -> None:
+def test_a_rescale_that_gives_no_numbers_is_refused(slope: str, intercept: float, window: dict[str, int]) -> None:
     with pytest.raises(InvalidArgument) as refused:
         decoded(RescaleSlope=float(slope), RescaleIntercept=float(intercept), **window)
     assert refused.value.message == "The rescale of the DICOM file gives no numbers."

@@ -83,9 +83,7 @@ def test_a_file_of_several_pages_is_refused() -> None:
         decode_raster(data)
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"plain text", b"GIF89a", encode_png(picture(0))[:-60], b"\x89PNG\r\n\x1a\n"]
-)
+@pytest.mark.parametrize("data", [b"", b"plain text", b"GIF89a", encode_png(picture(0))[:-60], b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_whole_image_is_refused_with_a_remedy(data: bytes) -> None:
     with pytest.raises(InvalidArgument) as caught:
         decode_image(data, b"key")

@@ -25,21 +25,13 @@ def test_each_kind_of_manifest_says_the_same(tmp_path: Path, suffix: str) -> Non
     else:
         table.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
     first, second = list_entries(path)
-    assert (first.name, first.path, first.modality, first.licence) == (
-        "x.png",
-        tmp_path / "x.png",
-        "CT",
-        "CC0",
-    )
+    assert (first.name, first.path, first.modality, first.licence) == ("x.png", tmp_path / "x.png", "CT", "CC0")
     assert (second.name, second.modality) == ("y/z.png", "")
 
 
 def test_a_path_may_stand_in_several_rows_and_an_index_may_not(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image_path\nx.png\nx.png\n")
-    assert [(e.name, e.fault) for e in list_entries(tmp_path / "a.csv")] == [
-        ("x.png", ""),
-        ("x.png (row 2)", ""),
-    ]
+    assert [(e.name, e.fault) for e in list_entries(tmp_path / "a.csv")] == [("x.png", ""), ("x.png (row 2)", "")]
     (tmp_path / "b.tsv").write_text("index\timage_path\n1\tx.png\n1\ty.png\n")
     assert [bool(e.fault) for e in list_entries(tmp_path / "b.tsv")] == [False, True]
 

@@ -60,11 +60,7 @@ def test_grey_saved_as_colour_embeds_alike(encoder: StatisticsEncoder) -> None:
 
 
 def test_large_and_flat_images_embed_to_finite_rows(encoder: StatisticsEncoder) -> None:
-    images = [
-        np.zeros((16, 16, 1), np.uint8),
-        np.full((700, 300, 3), 255, np.uint8),
-        np.zeros((16, 999, 1), np.uint8),
-    ]
+    images = [np.zeros((16, 16, 1), np.uint8), np.full((700, 300, 3), 255, np.uint8), np.zeros((16, 999, 1), np.uint8)]
     assert np.isfinite(encoder.embed_images(images)).all()
 
 

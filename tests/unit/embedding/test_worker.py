@@ -58,9 +58,7 @@ class Bench:
         return Store(self.engine, "told", owner)
 
     def worker(self, owner: str, on_batch: Callable[[int], object]) -> EmbeddingWorker:
-        return EmbeddingWorker(
-            self.store(owner), self.objects, FileFormats(), ToldEncoder(on_batch), claim_size=2
-        )
+        return EmbeddingWorker(self.store(owner), self.objects, FileFormats(), ToldEncoder(on_batch), claim_size=2)
 
 
 def test_two_workers_embed_beside_each_other_and_no_image_twice(tmp_path: Path, database: Database) -> None:
@@ -84,9 +82,7 @@ def _wait_at(barriers: Iterator[threading.Barrier], _: int) -> None:
         barrier.wait(30)
 
 
-def test_threads_of_one_process_give_the_encoder_one_batch_at_a_time(
-    tmp_path: Path, database: Database
-) -> None:
+def test_threads_of_one_process_give_the_encoder_one_batch_at_a_time(tmp_path: Path, database: Database) -> None:
     bench = Bench(tmp_path, database)
     lock, is_overtaken = threading.Lock(), []
 

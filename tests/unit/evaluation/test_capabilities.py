@@ -4,9 +4,7 @@ from tests.support.rows import build
 
 
 def test_each_axis_with_a_value_is_one_label():
-    item = build(
-        Item, modality="mri", question_type="what", attribute="motion", severity="mild", scope="general"
-    )
+    item = build(Item, modality="mri", question_type="what", attribute="motion", severity="mild", scope="general")
     assert capability_labels(item) == (
         "modality:mri",
         "question_type:what",

@@ -14,9 +14,7 @@ def unit(x: np.ndarray) -> np.ndarray:
 def planted(n_clusters: int, n_each: int, d: int = 16, spread: float = 0.15, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     centres = unit(rng.normal(size=(n_clusters, d)))
-    return unit(
-        np.repeat(centres, n_each, axis=0) + spread * rng.normal(size=(n_clusters * n_each, d)) / np.sqrt(d)
-    )
+    return unit(np.repeat(centres, n_each, axis=0) + spread * rng.normal(size=(n_clusters * n_each, d)) / np.sqrt(d))
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -27,9 +25,7 @@ def test_every_silhouette_is_scikit_learns_on_its_own_average_linkage(seed):
     for k, value in ours.silhouettes.items():
         labels = AgglomerativeClustering(n_clusters=k, metric="cosine", linkage="average").fit_predict(x)
         assert value == pytest.approx(silhouette_score(x, labels, metric="cosine"), abs=1e-6)
-    best = AgglomerativeClustering(
-        n_clusters=ours.n_clusters, metric="cosine", linkage="average"
-    ).fit_predict(x)
+    best = AgglomerativeClustering(n_clusters=ours.n_clusters, metric="cosine", linkage="average").fit_predict(x)
     assert adjusted_rand_score(ours.labels, best) == 1
     assert ours.n_clusters == max(ours.silhouettes, key=ours.silhouettes.get)
 

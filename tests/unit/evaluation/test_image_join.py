@@ -12,16 +12,12 @@ def image(name):
 def report(name, image="", status="stored", reason="", remedy="", path=None):
     path = path or (name if name.endswith(".png") else "")
     known = image_id(image) if image else ""
-    return build(
-        Input, name=name, image_path=path, image_id=known, status=status, reason=reason, remedy=remedy
-    )
+    return build(Input, name=name, image_path=path, image_id=known, status=status, reason=reason, remedy=remedy)
 
 
 def test_rows_find_their_images_by_index_and_come_out_sorted():
     rows = [{**ROW, "index": "2"}, {**ROW, "index": "1"}]
-    items, rejections = join_images(
-        rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev"
-    )
+    items, rejections = join_images(rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev")
     assert [(item.item_id, item.image_id) for item in items] == [("1", image_id("aa")), ("2", image_id("aa"))]
     assert rejections == []
 
@@ -41,9 +37,7 @@ def test_an_index_never_stands_for_a_path():
 
 
 def test_one_folder_is_never_taken_for_another():
-    rows = [
-        {**ROW, "index": str(i), "image_path": f"{folder}/1.png"} for i, folder in enumerate(["x", "y", "x"])
-    ]
+    rows = [{**ROW, "index": str(i), "image_path": f"{folder}/1.png"} for i, folder in enumerate(["x", "y", "x"])]
     items, rejections = join_images(rows, [image("aa")], [report("1.png", "aa")], "dev")
     assert [item.item_id for item in items] == ["0", "2"]
     assert [row.name for row in rejections] == ["1"]

@@ -30,9 +30,7 @@ def test_a_model_is_loaded_once_and_swapped_when_another_is_asked_for(objects, t
 
     server = InProcessModelServer(objects, tmp_path / "cache", load)
     first, second = put_model(objects, "first"), put_model(objects, "second")
-    texts = [
-        server.generate(uri, [PROMPT], Sampling(0), go_on)[0].text for uri in (first, first, second, first)
-    ]
+    texts = [server.generate(uri, [PROMPT], Sampling(0), go_on)[0].text for uri in (first, first, second, first)]
     assert [f"sha256:{text}" for text in texts] == [first, first, second, first]
     assert loaded == [texts[0], texts[2], texts[3]]
 
@@ -70,9 +68,7 @@ def test_one_generation_runs_at_a_time(objects, tmp_path):
     model = Counting()
     server = InProcessModelServer(objects, tmp_path / "cache", lambda folder: model)
     uri = put_model(objects)
-    threads = [
-        threading.Thread(target=server.generate, args=(uri, [PROMPT], Sampling(0), go_on)) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=server.generate, args=(uri, [PROMPT], Sampling(0), go_on)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

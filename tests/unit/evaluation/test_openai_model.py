@@ -60,12 +60,9 @@ def test_passing_errors_are_retried(vllm: FakeVllm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"),
-    [(503, Unavailable), (400, InvalidArgument), (401, PermissionDenied), (404, NotFound)],
+    ("status", "kind"), [(503, Unavailable), (400, InvalidArgument), (401, PermissionDenied), (404, NotFound)]
 )
-def test_refusal_is_a_typed_error_without_the_servers_words(
-    vllm: FakeVllm, status: int, kind: type[Exception]
-) -> None:
+def test_refusal_is_a_typed_error_without_the_servers_words(vllm: FakeVllm, status: int, kind: type[Exception]) -> None:
     vllm.failures = [status]
     with pytest.raises(kind, match=str(status)) as caught:
         OpenAIModel(_server(vllm, retries=0), "model").generate(_prompts(1), Sampling(0))

@@ -49,9 +49,7 @@ def answers(model: TransformersModel, prompts: list[Prompt]) -> list[Generation]
     return model.generate(prompts, SAMPLING)
 
 
-def test_answers_do_not_depend_on_the_batch(
-    folder: Path, prompts: list[Prompt], answers: list[Generation]
-) -> None:
+def test_answers_do_not_depend_on_the_batch(folder: Path, prompts: list[Prompt], answers: list[Generation]) -> None:
     alone = TransformersModel(folder, "cpu", batch_size=1).generate(prompts, SAMPLING)
     assert [answer.text for answer in alone] == [answer.text for answer in answers]
     for one, other in zip(alone, answers, strict=True):
@@ -83,9 +81,7 @@ def test_logprobs_are_those_of_the_unmodified_model(
     answer = model.generate([prompt], Sampling(5, temperature, 0.9, 4))[0]
     reference = AutoModelForImageTextToText.from_pretrained(folder).eval().requires_grad_(False)
     processor = AutoProcessor.from_pretrained(folder)
-    inputs = processor(
-        text=[user_prompt(processor, prompt.text)], images=[[prompt.image]], return_tensors="pt"
-    )
+    inputs = processor(text=[user_prompt(processor, prompt.text)], images=[[prompt.image]], return_tensors="pt")
     tokens: list[int] = []
     for logprob in answer.token_logprobs:
         logits = reference(**inputs).logits[0, -1].log_softmax(-1)
@@ -117,9 +113,7 @@ def test_incomplete_folder_is_refused_before_loading(tmp_path: Path) -> None:
         TransformersModel(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "sampling", [Sampling(0, -1.0), Sampling(0, 1.0, 0.0), Sampling(0, max_new_tokens=0)]
-)
+@pytest.mark.parametrize("sampling", [Sampling(0, -1.0), Sampling(0, 1.0, 0.0), Sampling(0, max_new_tokens=0)])
 def test_sampling_out_of_range_is_invalid(model: TransformersModel, sampling: Sampling) -> None:
     with pytest.raises(InvalidArgument):
         model.generate([], sampling)

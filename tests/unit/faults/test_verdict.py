@@ -35,9 +35,7 @@ def calm(tmp_path: Path) -> Calm:
     return Calm(left_in(tmp_path / "calm"), Remembered([decisions("a", "b")], [entry("1"), entry("2")]))
 
 
-def verdict(
-    tmp_path: Path, calm: Calm, remembered: Remembered, accuracy: float = 0.5, n_kills: int = 1
-) -> Verdict:
+def verdict(tmp_path: Path, calm: Calm, remembered: Remembered, accuracy: float = 0.5, n_kills: int = 1) -> Verdict:
     run = left_in(tmp_path / "harmed", accuracy)
     return judge("case", 1.0, 1, n_kills, run, remembered, calm)
 

@@ -17,9 +17,7 @@ def test_reports_that_differ_only_in_what_was_measured_are_equal():
 
 
 def test_another_figure_is_named_by_its_path():
-    with pytest.raises(
-        CommandFailed, match=r"failure_driven.rounds\[0\].test.perception.overall.value: 0.5 and 0.25"
-    ):
+    with pytest.raises(CommandFailed, match=r"failure_driven.rounds\[0\].test.perception.overall.value: 0.5 and 0.25"):
         _compared(_report(0.5, 1.0), _report(0.25, 1.0))
 
 

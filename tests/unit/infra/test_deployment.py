@@ -7,9 +7,7 @@ from pathlib import Path
 from infra.dev.deployment import FIRST_PORT, MOST_REPLICAS, REPLICATED, Deployment, Process, Servers
 from shared.settings import SERVICES
 
-SERVERS = Servers(
-    "127.0.0.1:9092", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other"
-)
+SERVERS = Servers("127.0.0.1:9092", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other")
 
 
 def processes(**replicas: int) -> Mapping[str, Process]:

@@ -15,9 +15,7 @@ PAGES = sorted(
     for pattern in ("*.md", "docs/**/*.md", "services/*/README.md", "charts/*/README.md")
     for path in ROOT.glob(pattern)
 )
-_SERVERS = Servers(
-    "127.0.0.1:9092", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other"
-)
+_SERVERS = Servers("127.0.0.1:9092", "http://key:secret@127.0.0.1:9000", "postgresql://user@127.0.0.1:5432/other")
 _NAMED = (
     r"^\| (?P<service>[a-z]+) \| (?P<port>\d{5}) \|",
     r"MEDQ_(?P<service>[A-Z]+)_LISTEN=127\.0\.0\.1:(?P<port>\d+)",
@@ -43,9 +41,7 @@ def exposed() -> list[int]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_port_beside_the_name_of_a_service_is_its_own(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    found = {
-        (m["service"].lower(), int(m["port"])) for named in _NAMED for m in re.finditer(named, text, re.M)
-    }
+    found = {(m["service"].lower(), int(m["port"])) for named in _NAMED for m in re.finditer(named, text, re.M)}
     of_operations = {port for service, port in found if service == "operations"}
     known = ports()
     assert {(name, port) for name, port in found if name != "operations"} <= {

@@ -35,9 +35,7 @@ TASK = make_task("arm", 1, SAMPLE, TEMPLATE)
         ("A", (), REFERENCE),
     ],
 )
-def test_a_later_round_routes_by_the_paper_and_takes_an_unreadable_answer_for_uncertain(
-    choice, logprobs, route
-):
+def test_a_later_round_routes_by_the_paper_and_takes_an_unreadable_answer_for_uncertain(choice, logprobs, route):
     found = routed_signals("A", choice, logprobs, tau_entropy=0.5, tau_agreement=0.5)
     assert found.route == route
     assert found.entropy == (pytest.approx(-sum(logprobs) / len(logprobs)) if logprobs else None)

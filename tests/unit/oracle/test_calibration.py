@@ -15,9 +15,7 @@ def slow_reference(h: np.ndarray, wrong: np.ndarray, target: float) -> float:
     for value, after in zip(distinct, [*distinct[1:], math.inf], strict=True):
         adopted = h <= value
         limit = (
-            stats.binomtest(int(wrong[adopted].sum()), int(adopted.sum()), alternative="less")
-            .proportion_ci(0.95)
-            .high
+            stats.binomtest(int(wrong[adopted].sum()), int(adopted.sum()), alternative="less").proportion_ci(0.95).high
         )
         if limit <= target:
             best = (value + after) / 2
@@ -40,10 +38,7 @@ def test_too_few_samples_adopt_nothing_however_right_they_are():
     assert calibrate_entropy_threshold(np.arange(58), np.zeros(58), target_error_rate=0.05) == Calibration(
         0.0, 58, 0, 0, None
     )
-    assert (
-        calibrate_entropy_threshold(np.arange(59), np.zeros(59), target_error_rate=0.05).tau_entropy
-        == math.inf
-    )
+    assert calibrate_entropy_threshold(np.arange(59), np.zeros(59), target_error_rate=0.05).tau_entropy == math.inf
     assert calibrate_entropy_threshold([], [], target_error_rate=0.05) == Calibration(0.0, 0, 0, 0, None)
 
 
@@ -63,8 +58,7 @@ def test_infinite_entropies_are_not_adopted():
 
 
 @pytest.mark.parametrize(
-    ("h", "wrong", "target"),
-    [([1.0], [], 0.1), ([-1.0], [True], 0.1), ([math.nan], [True], 0.1), ([1.0], [True], 0.0)],
+    ("h", "wrong", "target"), [([1.0], [], 0.1), ([-1.0], [True], 0.1), ([math.nan], [True], 0.1), ([1.0], [True], 0.0)]
 )
 def test_input_that_cannot_work_is_refused(h, wrong, target):
     with pytest.raises(InvalidArgument):

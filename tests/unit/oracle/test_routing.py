@@ -94,9 +94,7 @@ def test_quality_level_is_the_one_a_description_closes_with():
     assert quality_level(GHOSTS) == "usable"
     assert quality_level("Overall, the quality of this image is [Good].") == "good"
     assert (
-        quality_level(
-            "Some say the quality of the image is good; overall the quality of this image is **reject**"
-        )
+        quality_level("Some say the quality of the image is good; overall the quality of this image is **reject**")
         == "reject"
     )
     assert quality_level("A good image.") is None

@@ -19,12 +19,7 @@ def embedded(image_id: str, encoder_id: str = "e", modality: str = "ct", split: 
         image_id=image_id, split=split, encoder_id=encoder_id, vector=vector.tobytes(), modality=modality
     )
     return Event(
-        image_id,
-        topic_of(events_pb2.ImageEmbedded),
-        "test",
-        image_id,
-        message.SerializeToString(),
-        datetime.now(UTC),
+        image_id, topic_of(events_pb2.ImageEmbedded), "test", image_id, message.SerializeToString(), datetime.now(UTC)
     )
 
 
@@ -49,6 +44,4 @@ def test_a_selection_counts_for_other_operations_of_its_arm_alone(database: Data
     store.record("op-1", "run", "arm", 1, ["c"])
     assert store.used_by_others("run", "arm", "op-2") == {"a", "b", "c"}
     assert store.used_by_others("run", "arm", "op-1") == {"a", "b"}
-    assert (
-        store.used_by_others("run", "other", "op-2") == store.used_by_others("else", "arm", "op-2") == set()
-    )
+    assert store.used_by_others("run", "other", "op-2") == store.used_by_others("else", "arm", "op-2") == set()

@@ -42,10 +42,7 @@ def test_leaks_are_those_of_comparing_each_with_each_in_the_order_of_candidates(
     def records(prefix: str, n: int) -> list[ImageRecord]:
         return [
             ImageRecord(
-                f"{prefix}{i}",
-                f"{rng.integers(2**9) << 20:016x}",
-                rng.choice(["", f"p{rng.integers(90)}"]),
-                "",
+                f"{prefix}{i}", f"{rng.integers(2**9) << 20:016x}", rng.choice(["", f"p{rng.integers(90)}"]), ""
             )
             for i in range(n)
         ]
@@ -66,10 +63,7 @@ def test_leaks_are_those_of_comparing_each_with_each_in_the_order_of_candidates(
 def test_many_blank_images_are_all_found():
     blank = [ImageRecord(f"c{i}", "0" * 16, "", "") for i in range(5000)]
     assert (
-        len(
-            find_leaks(blank, [ImageRecord(f"g{i}", "0" * 16, "", "") for i in range(5000)], phash_distance=4)
-        )
-        == 5000
+        len(find_leaks(blank, [ImageRecord(f"g{i}", "0" * 16, "", "") for i in range(5000)], phash_distance=4)) == 5000
     )
 
 

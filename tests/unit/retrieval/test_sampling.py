@@ -36,9 +36,7 @@ def test_nothing_that_fails_has_no_weights():
     assert capability_weights({}, 1.0) == {}
 
 
-@pytest.mark.parametrize(
-    ("rates", "alpha"), [({"a": 1.2}, 1.0), ({"a": float("nan")}, 1.0), ({"a": 0.5}, -1.0)]
-)
+@pytest.mark.parametrize(("rates", "alpha"), [({"a": 1.2}, 1.0), ({"a": float("nan")}, 1.0), ({"a": 0.5}, -1.0)])
 def test_impossible_rates_and_exponents_are_refused(rates, alpha):
     with pytest.raises(InvalidArgument):
         capability_weights(rates, alpha)
@@ -143,7 +141,4 @@ def test_negative_budget_and_unsorted_ids_are_refused():
 
 
 def test_a_large_exponent_of_small_rates_still_weighs() -> None:
-    assert capability_weights({"a": 1e-4, "b": 2e-4}, 100.0) == {
-        "a": pytest.approx(0.5**100),
-        "b": pytest.approx(1.0),
-    }
+    assert capability_weights({"a": 1e-4, "b": 2e-4}, 100.0) == {"a": pytest.approx(0.5**100), "b": pytest.approx(1.0)}

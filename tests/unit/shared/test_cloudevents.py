@@ -8,9 +8,7 @@ from shared.events.cloudevents import decode, encode
 
 TYPE = "medq.embedding.image-ingested.v1"
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-EVENT = Event(
-    id="1", type=TYPE, source="medq/embedding", key="image", data=b"m", time=TIME, run_id="run", round=2
-)
+EVENT = Event(id="1", type=TYPE, source="medq/embedding", key="image", data=b"m", time=TIME, run_id="run", round=2)
 
 
 def test_the_headers_are_those_of_cloudevents_binary_mode() -> None:

@@ -44,12 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write(store: FolderObjectStore, folder: Path, **changes: Any) -> str:
-    options: dict[str, Any] = {
-        "counts": {"rows": 2},
-        "parents": [],
-        "configuration": {"tau": 0.75},
-        "seed": 7,
-    }
+    options: dict[str, Any] = {"counts": {"rows": 2}, "parents": [], "configuration": {"tau": 0.75}, "seed": 7}
     return write_dataset(store, "image-set", folder, **(options | changes))
 
 
@@ -104,9 +99,7 @@ def test_an_object_that_is_no_manifest_is_refused(store: FolderObjectStore, data
 
 @pytest.mark.parametrize("name", ["../out", "/etc/passwd", "a/../b", "", "a//b", "a\\b", "./a"])
 def test_names_that_leave_the_folder_are_refused(store: FolderObjectStore, tmp_path: Path, name: str) -> None:
-    uri = manifest_with(
-        store, files={name: {"sha256": digest_of(store.put_bytes(b"x")), "bytes": 1, "rows": None}}
-    )
+    uri = manifest_with(store, files={name: {"sha256": digest_of(store.put_bytes(b"x")), "bytes": 1, "rows": None}})
     with pytest.raises(InvalidArgument, match="stay inside"):
         materialize(store, uri, tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -129,9 +122,7 @@ def test_a_parent_that_is_no_uri_is_refused(store: FolderObjectStore, folder: Pa
         write(store, folder, parents=["yesterday's"])
 
 
-def test_a_materialized_dataset_is_whole_and_used_again(
-    store: FolderObjectStore, folder: Path, tmp_path: Path
-) -> None:
+def test_a_materialized_dataset_is_whole_and_used_again(store: FolderObjectStore, folder: Path, tmp_path: Path) -> None:
     uri = write(store, folder)
     local = materialize(store, uri, tmp_path / "cache")
     found = sorted(path.relative_to(local).as_posix() for path in local.rglob("*") if path.is_file())
@@ -222,9 +213,7 @@ def test_rows_of_a_later_version_are_refused_with_the_way_out(store: FolderObjec
     record = json.loads(store.read_bytes(write(store, folder)))
     later = record | {"schema_version": 2, "what_comes_with_it": True}
     uri = store.put_bytes(json.dumps(later).encode())
-    with pytest.raises(
-        FailedPrecondition, match="image-set version 2; this release reads up to version 1"
-    ) as e:
+    with pytest.raises(FailedPrecondition, match="image-set version 2; this release reads up to version 1") as e:
         list(iterate_rows(store, uri, Image))
     assert "Update" in e.value.remedy
 

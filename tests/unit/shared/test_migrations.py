@@ -31,9 +31,7 @@ def differences(connection: sa.Connection, schema: Schema) -> list[object]:
 
 
 @schemas
-def test_the_migrations_of_a_service_make_the_tables_that_its_code_knows(
-    schema: Schema, database: Database
-) -> None:
+def test_the_migrations_of_a_service_make_the_tables_that_its_code_knows(schema: Schema, database: Database) -> None:
     with database.engine().begin() as connection:
         schema.upgrade(connection)
         assert differences(connection, schema) == []

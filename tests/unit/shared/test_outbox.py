@@ -30,9 +30,7 @@ class Service:
     def decide(self, name: str) -> None:
         with self.engine.begin() as connection:
             connection.execute(DECISIONS.insert(), {"id": name})
-            event = Event(
-                id=name, type=TOPIC, source="medq/oracle", key="k", data=b"m", time=datetime.now(UTC)
-            )
+            event = Event(id=name, type=TOPIC, source="medq/oracle", key="k", data=b"m", time=datetime.now(UTC))
             OUTBOX.add(connection, event)
 
     def published(self, group: str) -> list[str]:
@@ -75,9 +73,7 @@ def test_what_is_rolled_back_is_not_published(service: Service) -> None:
     assert service.published("group") == ["1"]
 
 
-def test_dying_between_publishing_and_forgetting_publishes_no_event_twice(
-    service: Service, tmp_path: Path
-) -> None:
+def test_dying_between_publishing_and_forgetting_publishes_no_event_twice(service: Service, tmp_path: Path) -> None:
     service.decide("1")
     forgetful = ForgetfulBus(tmp_path / "events.db")
     with pytest.raises(Unavailable):
@@ -101,9 +97,7 @@ class WatchedBus(SqliteEventBus):
         super().publish(events)
 
 
-def test_while_one_process_publishes_another_does_not(
-    service: Service, database: Database, tmp_path: Path
-) -> None:
+def test_while_one_process_publishes_another_does_not(service: Service, database: Database, tmp_path: Path) -> None:
     another = database.engine(METADATA)
     bus = WatchedBus(tmp_path / "events.db", lambda: OUTBOX.drain(another, service.bus))
     for n in range(150):

@@ -4,14 +4,7 @@ from scipy import stats
 from sklearn.metrics import cohen_kappa_score
 
 from shared.errors import InvalidArgument
-from shared.statistics import (
-    Interval,
-    bootstrap_mean,
-    cohen_kappa,
-    paired_bootstrap,
-    quadratic_kappa,
-    t_interval,
-)
+from shared.statistics import Interval, bootstrap_mean, cohen_kappa, paired_bootstrap, quadratic_kappa, t_interval
 
 
 def rng(seed: int = 0) -> np.random.Generator:

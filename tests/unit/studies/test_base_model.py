@@ -23,10 +23,7 @@ def trained(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_question_and_one_caption_an_image_are_trained_on(study: Path, trained: Path) -> None:
-    rows = [
-        json.loads(line)
-        for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()
-    ]
+    rows = [json.loads(line) for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()]
     captions = [row for row in rows if row["id"].startswith("caption-")]
     assert len({row["images"][0] for row in captions}) == len(captions) == 10
     assert len(rows) == 40
@@ -34,10 +31,7 @@ def test_every_question_and_one_caption_an_image_are_trained_on(study: Path, tra
 
 
 def test_answers_are_the_letters_of_the_study(study: Path, trained: Path) -> None:
-    rows = [
-        json.loads(line)
-        for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()
-    ]
+    rows = [json.loads(line) for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()]
     answers = {row["conversations"][1]["value"] for row in rows if not row["id"].startswith("caption-")}
     assert answers <= set("ABCD")
 

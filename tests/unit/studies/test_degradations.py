@@ -35,9 +35,7 @@ def test_severe_is_farther_from_the_clean_image_than_mild(modality: str, name: s
 
 @pytest.mark.parametrize(("modality", "name"), CELLS)
 @pytest.mark.parametrize("shape", [(64, 64), (53, 87)])
-def test_a_degradation_is_pure_and_stays_in_the_unit_range(
-    modality: str, name: str, shape: tuple[int, int]
-) -> None:
+def test_a_degradation_is_pure_and_stays_in_the_unit_range(modality: str, name: str, shape: tuple[int, int]) -> None:
     channels = () if modality in GREY_MODALITIES else (3,)
     image = np.random.default_rng(0).random((*shape, *channels))
     before = image.copy()
@@ -100,9 +98,7 @@ def test_motion_moves_the_object_along_the_phase_encoding_only() -> None:
 def test_the_projector_agrees_with_scikit_image() -> None:
     image = np.pad(make_phantom("ct", 0, 64), 16)
     angles = np.linspace(0.0, np.pi, 12, endpoint=False)
-    ours = project(
-        image, -angles
-    )  # scikit-image turns the object, about a point half a pixel from our centre
+    ours = project(image, -angles)  # scikit-image turns the object, about a point half a pixel from our centre
     theirs = radon(image, np.degrees(angles), circle=True).T
     np.testing.assert_allclose(ours.sum(axis=1), image.sum(), rtol=1e-9)
     offset = (ours.shape[1] - theirs.shape[1]) // 2
@@ -147,8 +143,7 @@ def test_an_unknown_cell_is_refused(modality: str, name: str, severity: str) -> 
 
 
 @pytest.mark.parametrize(
-    "image",
-    [np.zeros((64, 64, 3)), np.zeros((64, 64, 4)), np.full((64, 64), 200.0), np.full((64, 64), np.nan)],
+    "image", [np.zeros((64, 64, 3)), np.zeros((64, 64, 4)), np.full((64, 64), 200.0), np.full((64, 64), np.nan)]
 )
 def test_an_image_that_ct_physics_would_get_wrong_is_refused(image: np.ndarray) -> None:
     with pytest.raises(InvalidArgument):

@@ -35,9 +35,7 @@ def test_the_answer_is_what_is_known_of_the_image(finding: Finding) -> None:
         what = ask_what(finding, set(DEGRADATIONS[finding.modality]), rng)
         assert right_option(yes) == "Yes"
         assert yes.text == (
-            "Is this image free of visible degradation?"
-            if finding.is_clean
-            else f"Does this image show {shown}?"
+            "Is this image free of visible degradation?" if finding.is_clean else f"Does this image show {shown}?"
         )
         assert right_option(no) == "No"
         assert no.text != yes.text
@@ -78,9 +76,7 @@ def test_only_the_allowed_names_are_asked_about() -> None:
     allowed = {"motion", "noise", "inhomogeneity"}
     texts = set()
     for _ in range(50):
-        texts |= set(ask_what(finding, allowed, rng).options) | {
-            ask_yes_no(finding, False, allowed, rng).text
-        }
+        texts |= set(ask_what(finding, allowed, rng).options) | {ask_yes_no(finding, False, allowed, rng).text}
     assert not any("aliasing" in text or "void" in text for text in texts)
 
 
@@ -92,8 +88,7 @@ def test_too_few_wrong_options_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "parts",
-    [("pet", "noise", "mild"), ("ct", "bubbles", "mild"), ("ct", "noise", NONE), ("ct", NONE, "mild")],
+    "parts", [("pet", "noise", "mild"), ("ct", "bubbles", "mild"), ("ct", "noise", NONE), ("ct", NONE, "mild")]
 )
 def test_a_finding_that_cannot_be_is_refused(parts: tuple[str, str, str]) -> None:
     with pytest.raises(InvalidArgument):

@@ -111,13 +111,7 @@ def test_no_patient_serves_training_and_evaluation(n_patients: int) -> None:
 def test_a_users_folder_is_read_with_one_patient_per_sub_folder(tmp_path: Path) -> None:
     folder = save_phantoms(tmp_path / "mine", 3)
     save_phantoms(folder / "anna", 2)
-    assert [source.patient for source in folder_sources(folder, "mri")] == [
-        "anna",
-        "anna",
-        "scan0",
-        "scan1",
-        "scan2",
-    ]
+    assert [source.patient for source in folder_sources(folder, "mri")] == ["anna", "anna", "scan0", "scan1", "scan2"]
 
 
 def test_a_users_folder_becomes_a_study_and_broken_files_are_named(tmp_path: Path) -> None:

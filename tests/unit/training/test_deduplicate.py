@@ -6,20 +6,7 @@ from services.training.domain import deduplicate
 from services.training.domain.deduplicate import perceptual_duplicates, tfidf_near_duplicates
 from shared.errors import InvalidArgument
 
-WORDS = [
-    "motion",
-    "ghost",
-    "noise",
-    "streak",
-    "blur",
-    "slice",
-    "image",
-    "dark",
-    "bright",
-    "severe",
-    "mild",
-    "metal",
-]
+WORDS = ["motion", "ghost", "noise", "streak", "blur", "slice", "image", "dark", "bright", "severe", "mild", "metal"]
 
 
 def sentences(n: int, seed: int, n_words: int = 5) -> list[str]:
@@ -32,22 +19,14 @@ def slow_reference(texts: list[str], groups: list[str], threshold: float) -> lis
     keeper: list[int] = []
     for i in range(len(texts)):
         near = [
-            j
-            for j in range(i)
-            if keeper[j] == j and groups[j] == groups[i] and vectors[i] @ vectors[j] >= threshold
+            j for j in range(i) if keeper[j] == j and groups[j] == groups[i] and vectors[i] @ vectors[j] >= threshold
         ]
         keeper.append(min(near, default=i))
     return keeper
 
 
 def test_near_equal_pictures_are_kept_once_the_first_of_them():
-    hashes = [
-        "00000000000000f0",
-        "ffffffffffffffff",
-        "00000000000000f1",
-        "fffffffffffffffe",
-        "0000000000ffffff",
-    ]
+    hashes = ["00000000000000f0", "ffffffffffffffff", "00000000000000f1", "fffffffffffffffe", "0000000000ffffff"]
     assert perceptual_duplicates(hashes, distance=2).tolist() == [0, 1, 0, 1, 4]
     assert perceptual_duplicates(hashes, distance=0).tolist() == [0, 1, 2, 3, 4]
 
@@ -66,23 +45,20 @@ def test_more_texts_than_a_block_are_compared_across_blocks():
     n = deduplicate._BLOCK + 50
     texts = [f"word{i} other{i}" for i in range(n)]
     texts[-1] = texts[3]
-    assert np.flatnonzero(tfidf_near_duplicates(texts, [""] * n, threshold=0.9) != np.arange(n)).tolist() == [
-        n - 1
-    ]
+    assert np.flatnonzero(tfidf_near_duplicates(texts, [""] * n, threshold=0.9) != np.arange(n)).tolist() == [n - 1]
 
 
 def test_template_questions_about_different_images_are_no_duplicates():
     text = "Is there motion? Yes"
-    assert tfidf_near_duplicates(
-        [text, text, text], ["image-1", "image-2", "image-1"], threshold=0.9
-    ).tolist() == [0, 1, 0]
+    assert tfidf_near_duplicates([text, text, text], ["image-1", "image-2", "image-1"], threshold=0.9).tolist() == [
+        0,
+        1,
+        0,
+    ]
 
 
 def test_word_order_and_case_do_not_hide_a_duplicate():
-    assert tfidf_near_duplicates(["Motion ghosts", "ghosts, MOTION"], ["", ""], threshold=0.99).tolist() == [
-        0,
-        0,
-    ]
+    assert tfidf_near_duplicates(["Motion ghosts", "ghosts, MOTION"], ["", ""], threshold=0.99).tolist() == [0, 0]
 
 
 def test_texts_without_words_repeat_only_their_equals():

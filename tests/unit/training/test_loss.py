@@ -34,8 +34,7 @@ def test_token_mean_is_cross_entropy_over_answer_tokens() -> None:
 def test_sample_sum_averages_the_sums_of_samples() -> None:
     logits, labels = _uneven_batch()
     sums = [
-        functional.cross_entropy(logits[i, :-1], labels[i, 1:], reduction="sum", ignore_index=IGNORED)
-        for i in range(3)
+        functional.cross_entropy(logits[i, :-1], labels[i, 1:], reduction="sum", ignore_index=IGNORED) for i in range(3)
     ]
     torch.testing.assert_close(sft_loss(logits, labels, "sample_sum"), torch.stack(sums).mean())
 

@@ -5,12 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.training.domain.conversations import sample_of
-from services.training.domain.samples import (
-    TrainingSample,
-    conversation,
-    draw_replay,
-    in_training_order,
-)
+from services.training.domain.samples import TrainingSample, conversation, draw_replay, in_training_order
 from shared.prompts import multiple_choice_prompt
 from shared.rows.training import Lineage
 from tests.support.rows import build

@@ -220,7 +220,9 @@ class Run(_message.Message):
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
-    """"pending", "running", "succeeded", "failed" or "cancelled"."""
+    """"pending", "running", "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no process works on it,
+    which `medq status` finds in a folder that nobody owns.
+    """
     arm: _builtins.str
     """The arm at work."""
     round: _builtins.int
@@ -232,7 +234,7 @@ class Run(_message.Message):
     service: _builtins.str
     """The service of that operation."""
     message: _builtins.str
-    """One line on why it ended; empty while it runs."""
+    """One line on why it ended or stopped; empty while it runs."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundScore]:
         """Perception accuracy on the test split by arm and round, as far as known."""
