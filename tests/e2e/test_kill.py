@@ -15,7 +15,7 @@ from tests.support.kill_points import kill_after, kill_at_cost
 from tests.support.killing import Chain, kill_at_boundaries, kill_at_random, kill_from_outside
 from tests.support.tiny_study import MAX_IN_FLIGHT
 
-pytestmark = pytest.mark.timeout(500)
+pytestmark = pytest.mark.timeout(900)
 N_SHARES = 3
 SCHEDULES = (*(f"share {share}" for share in range(N_SHARES)), "random", "costs", "outside")
 Chains = dict[str, Future[Chain]]

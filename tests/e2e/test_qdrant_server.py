@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from tests.support.finished_run import OneTurn, lasting
-from tests.support.medq_processes import run_medq
+from tests.support.medq_processes import run_medq, set_environment
 
 
 @pytest.mark.timeout(240)
@@ -23,9 +23,8 @@ def test_the_report_is_that_of_a_run_with_its_index_in_process(
         "COLLECTION": f"medq-{uuid4().hex}",
         "API_KEY": os.environ.get("MEDQ_TEST_QDRANT_API_KEY", ""),
     }
-    there = functools.partial(
-        os.environ.update, {f"MEDQ_RETRIEVAL_INDEX__{name}": value for name, value in names.items()}
-    )
+    variables = {f"MEDQ_RETRIEVAL_INDEX__{name}": value for name, value in names.items()}
+    there = functools.partial(set_environment, variables)
     command = ("run", "--config", study / "run.yaml", "--out", tmp_path / "out")
     ended = pool.submit(run_medq, *command, prepare=there).result()
     assert ended.code == 0, ended.err

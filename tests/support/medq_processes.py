@@ -63,6 +63,11 @@ def run_medq(*arguments: object, prepare: Callable[[], None] | None = None) -> E
         return Ended(code, *(path.read_text(encoding="utf-8") for path in streams))
 
 
+def set_environment(variables: dict[str, str]) -> None:
+    """A `prepare` of a command that finds these variables."""
+    os.environ.update(variables)
+
+
 @contextmanager
 def medq_at_work(pool: ProcessPoolExecutor, *arguments: object) -> Iterator[None]:
     """A command that goes on until it is told to end, which it has at the end of the block; what it writes is dropped."""
