@@ -16,7 +16,6 @@ from typing import Any
 
 import msgspec
 
-from infra.row_examples import EXAMPLES
 from shared.rows.encoding import to_json
 from shared.rows.fields import Row
 from shared.rows.kinds import KINDS, File
@@ -205,6 +204,8 @@ def _first_line(row: type[Row]) -> str:
 
 
 def _example(row: type[Row], name: str) -> str:
+    from infra.row_examples import EXAMPLES  # here, so that a break is told before an example that has the field fails
+
     return to_json(EXAMPLES[row], None if name.endswith(".jsonl") else 1)
 
 
