@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -38,17 +40,51 @@ def read_table(path: Path) -> list[dict[str, str]]:
             encoding="utf-8-sig",
             usecols=lambda column: column not in _IMAGE_COLUMNS,
         )
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError):
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise InvalidArgument(
-            "The table cannot be read.",
+            f"The table cannot be read: {_what_is_wrong(path, error)}.",
             field="items_uri",
             value=path,
             remedy="Save it as tab-separated UTF-8 text with a header line.",
         ) from None
+    frame = frame.fillna("")  # a row with fewer fields than the header
+    _refuse_repeated_column(path)
     _require_columns(frame, path)
     _refuse_repeated_index(frame["index"].str.strip(), path)
     rows: list[dict[str, str]] = frame.to_dict("records")
     return rows
+
+
+def _what_is_wrong(path: Path, error: Exception) -> str:
+    """The line and what is wrong in it, as far as that is known; nothing of what the line holds."""
+    if isinstance(error, UnicodeDecodeError):
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    line.decode()
+                except UnicodeDecodeError:
+                    return f"line {number} is not UTF-8"
+    row = re.search(r"inside string starting at row (\d+)", str(error))
+    if row:
+        return f"a quotation mark is opened in line {int(row.group(1)) + 1} and never closed"
+    fields = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
+    if fields:
+        return f"line {fields.group(2)} has {fields.group(3)} fields, the header has {fields.group(1)}"
+    return "it is empty" if isinstance(error, pd.errors.EmptyDataError) else "it is no table"
+
+
+def _refuse_repeated_column(path: Path) -> None:
+    with path.open(encoding="utf-8-sig") as lines:
+        header = next(lines, "").rstrip("\r\n").split("," if path.suffix.lower() == ".csv" else "\t")
+    counts = Counter(name.strip().strip('"') for name in header)
+    repeated = sorted(name for name, count in counts.items() if count > 1 and name)
+    if repeated:
+        raise InvalidArgument(
+            f"The table has the column {', '.join(repeated)[:200]} more than once.",
+            field="items_uri",
+            value=path,
+            remedy="Keep one of them.",
+        )
 
 
 def _require_columns(frame: pd.DataFrame, path: Path) -> None:

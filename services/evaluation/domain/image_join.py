@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from services.evaluation.domain.benchmark import cell, item_of
+from services.evaluation.domain.benchmark import cell, item_of, nearest
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
+from shared.rows.vocabulary import SPLITS
 
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
@@ -95,7 +96,9 @@ def _plain_path(path: str) -> str:
 
 def _of_another_split(index: str, declared: str, split: str) -> Rejection:
     reason = f"the row belongs to the split {declared!r}, {split!r} is imported"
-    return _rejection(index, reason, "import that split apart, or correct the column `split`")
+    meant = nearest(declared.lower(), SPLITS)
+    remedy = f"write {meant}" if meant else "import that split apart, or correct the column `split`"
+    return _rejection(index, reason, remedy)
 
 
 def _without_image(index: str, failed: Input | None) -> Rejection:

@@ -68,6 +68,44 @@ def test_a_row_that_is_no_item_has_a_reason_and_a_remedy(change):
     assert refused.remedy
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"question": "Is it\0sharp?"}, "NUL"),
+        ({"A": "yes ", "B": "Yes", "answer": "B"}, "alike"),
+        ({"question": "x" * 1_000_000}, "too long"),
+        ({"B": "x" * 1_000_000}, "too long"),
+        ({"modality": "histopatology"}, "misspelt"),
+    ],
+)
+def test_a_row_that_would_mislead_or_burden_the_model_is_refused_and_not_quoted(change, reason):
+    refused = item_of({**ROW, **change}, IMAGE, "dev")
+    assert isinstance(refused, Rejection)
+    assert reason in refused.reason
+    assert len(refused.reason + refused.remedy) < 100
+
+
+def test_a_misspelt_modality_comes_with_the_right_one():
+    refused = item_of({**ROW, "modality": "Fundos"}, IMAGE, "dev")
+    assert isinstance(refused, Rejection)
+    assert refused.remedy == "write fundus"
+
+
+@pytest.mark.parametrize("modality", ["OCT", "fMRI", "PET-CT", "ultrasound", "MR", "Histology"])
+def test_a_modality_of_its_own_is_no_misspelling(modality):
+    assert isinstance(item_of({**ROW, "modality": modality}, IMAGE, "dev"), Item)
+
+
+def test_the_columns_of_published_tables_fill_attribute_and_severity():
+    row = {**ROW, "degradation_type": "Motion artefact", "degradation_severity": "Mild"}
+    item = item_of(row, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert (item.attribute, item.severity) == ("motion_artefact", "mild")
+    ours = item_of({**row, "attribute": "noise"}, IMAGE, "dev")
+    assert isinstance(ours, Item)
+    assert ours.attribute == "noise"
+
+
 def test_labels_become_one_spelling():
     row = {**ROW, "severity": "No degradation", "scope": "Modality-specific", "question_type": "Yes-or-No"}
     item = item_of(row, IMAGE, "dev")

@@ -56,3 +56,29 @@ def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_p
     path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\ta\tb\tA\t\n2\tq\ta\tb\tB\t\n")
     with pytest.raises(InvalidArgument, match="more fields than the header"):
         read_table(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"index\tquestion\tanswer\n1\tq\tA\n2\t\xff\tA\n", "line 3 is not UTF-8"),
+        ('index\tquestion\tanswer\n1\tq\tA\n2\t"open\tA\n3\tq\tA\n', "opened in line 3 and never closed"),
+        ("", "it is empty"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_its_line_and_not_quoted(tmp_path, content, what):
+    with pytest.raises(InvalidArgument, match=what) as caught:
+        read_table(table(tmp_path, content))
+    assert "open\t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "separator"), [("items.tsv", "\t"), ("items.csv", ",")])
+def test_two_columns_of_one_name_are_refused(tmp_path, name, separator):
+    header = separator.join(["index", "question", "answer", "answer"])
+    with pytest.raises(InvalidArgument, match="column answer more than once"):
+        read_table(table(tmp_path, f"{header}\n", name))
+
+
+def test_a_row_with_too_few_fields_has_empty_ones(tmp_path):
+    path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\n2\tq\tx\ty\tA\n")
+    assert read_table(path)[0] == {"index": "1", "question": "q", "A": "", "B": "", "answer": ""}

@@ -77,3 +77,9 @@ def test_a_table_of_one_split_is_taken_as_the_split_that_was_asked_for():
     rows = [{**ROW, "index": "1", "split": "validation"}]
     (item,), _ = join_images(rows, [image("aa")], [report("1", "aa")], "dev")
     assert item.split == "dev"
+
+
+def test_a_misspelt_split_comes_with_the_right_one():
+    rows = [{**ROW, "index": "1", "split": "dev"}, {**ROW, "index": "2", "split": "tset"}]
+    _, rejections = join_images(rows, [image("aa")], [report("1", "aa"), report("2", "aa")], "dev")
+    assert [(row.name, row.remedy) for row in rejections] == [("2", "write test")]
