@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import OUTAGES
 from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable, encode_error
+from shared.limits import OPERATION_ID
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.status import typed
@@ -40,7 +41,7 @@ REREAD_SECONDS = 0.25
 #: An operation that an outage of the database interrupts begins again, but not for ever.
 MAX_ATTEMPTS = 100
 #: Form of an operation's id, and of every id that a log may show.
-ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
+ID = re.compile(OPERATION_ID)
 
 
 class _Interrupted(Exception):

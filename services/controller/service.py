@@ -17,11 +17,11 @@ from services.controller.loop.decisions import limits_of
 from services.controller.report.reports import encode
 from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
+from shared.limits import RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 
-_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MAX_COSTS = 1000
 
 
@@ -50,7 +50,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:
         """See the proto."""
-        if not _RUN_ID.fullmatch(request.run_id):
+        if not re.fullmatch(RUN_ID, request.run_id):
             raise InvalidArgument(
                 "A run needs an id.",
                 field="run_id",

@@ -12,6 +12,7 @@ from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
 from services.training.operations import REDUCTIONS
 from shared.errors import InvalidArgument
+from shared.limits import MOST_IN_A_BATCH
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
@@ -19,7 +20,6 @@ from shared.rpc.checks import require_between, require_round, require_uri
 
 #: numpy seeds with 32 bits.
 _MAX_SEED = 2**32 - 1
-_MAX_BATCH = 65_536
 _MAX_EPOCHS = 10_000
 
 
@@ -72,8 +72,8 @@ class Training(pb_grpc.TrainingServiceServicer):
             raise InvalidArgument(
                 "Only whole passes over the data.", field="epochs", value=request.epochs, remedy="Choose 1, 2, 3, ..."
             )
-        require_between("batch_size", request.batch_size, 1, _MAX_BATCH)
-        require_between("gradient_accumulation", request.gradient_accumulation, 1, _MAX_BATCH)
+        require_between("batch_size", request.batch_size, 1, MOST_IN_A_BATCH)
+        require_between("gradient_accumulation", request.gradient_accumulation, 1, MOST_IN_A_BATCH)
         require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)
         require_between("weight_decay", request.weight_decay, 0, 1)
         require_round(request.round)

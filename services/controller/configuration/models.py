@@ -11,10 +11,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from pydantic_core import PydanticCustomError
 
 from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
+from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
-
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$"
-
 
 PathText = Annotated[str, Field(min_length=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -59,7 +57,7 @@ class DataSection(Section):
 class ArmSection(Section):
     """One way to choose training data; each arm starts from the same model. A bare strategy names an arm after itself."""
 
-    name: str = Field(pattern=_NAME, description="Ours: names the arm in the report.")
+    name: str = Field(pattern=f"^{NAME}$", description="Ours: names the arm in the report.")
     strategy: Strategy = Field("failure_driven", description="Paper: how images are drawn from the pool.")
     questions: Questions | None = Field(
         None, description="Ours: which questions are asked in this arm; null as in `annotate`."
@@ -141,9 +139,11 @@ class TrainSection(Section):
 
     learning_rate: float = Field(2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule.")
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
-    batch_size: int = Field(16, ge=1, le=65_536, description="Ours: most samples of one forward pass on a device.")
+    batch_size: int = Field(
+        16, ge=1, le=MOST_IN_A_BATCH, description="Ours: most samples of one forward pass on a device."
+    )
     gradient_accumulation: int = Field(
-        1, ge=1, le=65_536, description="Ours: forward passes of a step, shared by the devices."
+        1, ge=1, le=MOST_IN_A_BATCH, description="Ours: forward passes of a step, shared by the devices."
     )
     loss: Loss = Field("token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed.")
     warmup_ratio: float = Field(0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate.")
@@ -177,7 +177,7 @@ Arm = Annotated[ArmSection, BeforeValidator(_named_after_strategy)]
 class RunConfiguration(Section):
     """The whole file."""
 
-    name: str = Field(pattern=_NAME, description="Ours: names the run in its report.")
+    name: str = Field(pattern=f"^{NAME}$", description="Ours: names the run in its report.")
     seed: int = Field(0, ge=0, le=2**31 - 1, description="Ours: from which every draw of the run is derived.")
     rounds: int = Field(2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus.")
     data: DataSection

@@ -1,0 +1,17 @@
+"""Limits that stand in several places: the form of names and ids that callers choose, and the largest batch."""
+
+from __future__ import annotations
+
+
+def name_pattern(longest: int, also: str = "") -> str:
+    """A regular expression for names: a letter or digit, then letters, digits, ".", "_", "-" and what else is allowed."""
+    return f"[A-Za-z0-9][A-Za-z0-9._{also}-]{{0,{longest - 1}}}"
+
+
+#: Of a run and of an arm, as the file of a run names them.
+NAME = name_pattern(40)
+RUN_ID = name_pattern(100)
+#: `<run>/<arm>/<round>/<step>`.
+OPERATION_ID = name_pattern(200, "/")
+#: Samples of one forward pass, and forward passes of one step.
+MOST_IN_A_BATCH = 65_536
