@@ -232,14 +232,15 @@ def main() -> None:
             + "\n"
         )
         raise SystemExit(1)
-    stale = [path for path, text in _files().items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
+    files = _files()
+    stale = [path for path, text in files.items() if not path.is_file() or path.read_text(encoding="utf-8") != text]
     if is_check and stale:
         names = "\n  ".join(str(path.relative_to(ROOT)) for path in stale)
         sys.stderr.write(f"made from shared/rows and stale, run `make schemas`:\n  {names}\n")
         raise SystemExit(1)
     for path in stale:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_files()[path], encoding="utf-8")
+        path.write_text(files[path], encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,12 +48,16 @@ def from_lines(lines: Iterable[bytes], row: type[RowT], name: str) -> Iterator[R
 
 
 def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The lines of a file that comes in pieces."""
-    rest = b""
+    """The lines of a file that comes in pieces; a line may be longer than a piece."""
+    begun: list[bytes] = []
     for chunk in chunks:
-        *lines, rest = (rest + chunk).split(b"\n")
-        yield from lines
-    yield rest
+        first, *others = chunk.split(b"\n")
+        begun.append(first)
+        if others:
+            yield b"".join(begun)
+            yield from others[:-1]
+            begun = [others[-1]]
+    yield b"".join(begun)
 
 
 def encode_json(value: Any, indent: int | None = None) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
-from collections import Counter
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -48,8 +49,8 @@ def read_table(path: Path) -> list[dict[str, str]]:
             remedy="Save it as tab-separated UTF-8 text with a header line.",
         ) from None
     frame = frame.fillna("")  # a row with fewer fields than the header
-    _refuse_repeated_column(path)
     _require_columns(frame, path)
+    _refuse_shape(path)
     _refuse_repeated_index(frame["index"].str.strip(), path)
     rows: list[dict[str, str]] = frame.to_dict("records")
     return rows
@@ -73,18 +74,25 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
     return "it is empty" if isinstance(error, pd.errors.EmptyDataError) else "it is no table"
 
 
-def _refuse_repeated_column(path: Path) -> None:
-    with path.open(encoding="utf-8-sig") as lines:
-        header = next(lines, "").rstrip("\r\n").split("," if path.suffix.lower() == ".csv" else "\t")
-    counts = Counter(name.strip().strip('"') for name in header)
-    repeated = sorted(name for name, count in counts.items() if count > 1 and name)
-    if repeated:
-        raise InvalidArgument(
-            f"The table has the column {', '.join(repeated)[:200]} more than once.",
-            field="items_uri",
-            value=path,
-            remedy="Keep one of them.",
+def _refuse_shape(path: Path) -> None:
+    """Refuse two columns of one name, and a row that is longer than the header: pandas renames the one and cuts the other."""
+    csv.field_size_limit(sys.maxsize)  # a cell may hold a picture
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        rows = csv.reader(lines, delimiter="," if path.suffix.lower() == ".csv" else "\t")
+        header = next(rows, [])
+        too_long = [number for number, row in enumerate(rows, 2) if len(row) > len(header)]
+    named = [name for name in header if name]
+    if len(set(named)) < len(named):
+        what, remedy = (
+            "Two columns of the table have one name.",
+            "Keep one of them; each name stands once, `answer` too.",
         )
+    elif too_long:
+        what = f"{len(too_long)} rows have more fields than the header, the first is row {too_long[0]}."
+        remedy = "Name every column, also an empty one at the end, and quote a text that holds the separator."
+    else:
+        return
+    raise InvalidArgument(what, field="items_uri", value=path, remedy=remedy)
 
 
 def _require_columns(frame: pd.DataFrame, path: Path) -> None:

@@ -75,10 +75,17 @@ def test_what_cannot_be_read_is_named_by_its_line_and_not_quoted(tmp_path, conte
 @pytest.mark.parametrize(("name", "separator"), [("items.tsv", "\t"), ("items.csv", ",")])
 def test_two_columns_of_one_name_are_refused(tmp_path, name, separator):
     header = separator.join(["index", "question", "answer", "answer"])
-    with pytest.raises(InvalidArgument, match="column answer more than once"):
+    with pytest.raises(InvalidArgument, match="Two columns of the table have one name"):
         read_table(table(tmp_path, f"{header}\n", name))
 
 
 def test_a_row_with_too_few_fields_has_empty_ones(tmp_path):
     path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\n2\tq\tx\ty\tA\n")
     assert read_table(path)[0] == {"index": "1", "question": "q", "A": "", "B": "", "answer": ""}
+
+
+def test_one_row_that_is_longer_than_the_header_is_refused_by_its_number(tmp_path):
+    path = table(tmp_path, "index\tquestion\tanswer\n1\tq\tA\n2\tq\tA\tlost\n")
+    with pytest.raises(InvalidArgument, match="the first is row 3") as caught:
+        read_table(path)
+    assert "lost" not in str(caught.value)

@@ -15,7 +15,7 @@ from infra.row_schemas import SCHEMAS, all_breaks, breaks, schema_of, schemas
 from shared.errors import InvalidArgument
 from shared.rows.annotation import Generation
 from shared.rows.benchmark import Item
-from shared.rows.encoding import from_json, from_lines, to_json
+from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.evaluation import Answer
 from shared.rows.fields import Row
 from shared.rows.images import Input
@@ -85,6 +85,13 @@ def test_what_is_not_json_is_named_by_its_line() -> None:
     lines = [to_json(build(Input)).encode(), b"{", b"\xff"]
     with pytest.raises(InvalidArgument, match=r"Line 2 of report\.jsonl .*not JSON"):
         list(from_lines(lines, Input, "report.jsonl"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_lines_are_the_same_however_a_file_is_cut(size: int) -> None:
+    content = b"one\n\na longer line\n\nlast"
+    pieces = [content[i : i + size] for i in range(0, len(content), size)]
+    assert list(lines_of(pieces)) == content.split(b"\n")
 
 
 def test_a_conversation_has_the_keys_of_sharegpt() -> None:
