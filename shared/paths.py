@@ -8,6 +8,9 @@ from urllib.parse import unquote, urlsplit
 
 from shared.errors import InvalidArgument, PermissionDenied
 
+#: What to do about a path outside the roots.
+OUTSIDE_REMEDY = "Put it into one of the folders of the setting `input_roots`, or have that setting changed."
+
 
 def local_path(uri: str, field: str, roots: Sequence[Path] = ()) -> Path:
     """The path that `file:///...` or an absolute path names.
@@ -25,10 +28,9 @@ def local_path(uri: str, field: str, roots: Sequence[Path] = ()) -> Path:
     if path is None:
         remedy = "Give file:///folder or an absolute path of the server."
         raise InvalidArgument("This is no local path.", field=field, value=uri, remedy=remedy)
-    if roots and not _lies_in(path, roots):
-        remedy = "Put it into one of the folders of the setting `input_roots`, or have that setting changed."
+    if not lies_in(path, roots):
         raise PermissionDenied(
-            "The path lies outside the folders that may be read.", field=field, value=uri, remedy=remedy
+            "The path lies outside the folders that may be read.", field=field, value=uri, remedy=OUTSIDE_REMEDY
         )
     return path
 
@@ -45,8 +47,9 @@ def _path_of(uri: str) -> Path | None:
     return Path(uri) if uri.startswith("/") and "\0" not in uri else None
 
 
-def _lies_in(path: Path, roots: Sequence[Path]) -> bool:
+def lies_in(path: Path, roots: Sequence[Path]) -> bool:
+    """Whether a path lies in one of the folders, links followed; where there are none, it does."""
     try:
-        return any(path.resolve().is_relative_to(root.resolve()) for root in roots)
+        return not roots or any(path.resolve().is_relative_to(root.resolve()) for root in roots)
     except (OSError, RuntimeError):  # a loop of links
         return False

@@ -107,9 +107,6 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
 
     state_folder: Path = Field(Path("medq-state"), description="Folder for databases, objects and the event log.")
-    input_roots: tuple[Path, ...] = Field(
-        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
-    )
     listen: str = Field("127.0.0.1:0", description="gRPC target to serve on: host:port or unix:/path.")
     health_listen: str = Field("", description="gRPC target of the health service; empty: next to `listen`.")
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics; 0 serves none.")
@@ -138,6 +135,14 @@ class ServiceSettings(BaseSettings):
     auth: AuthSection = Field(default_factory=AuthSection, description="Callers and their rights.")
     otlp_endpoint: str = Field(
         "", description="host:port that traces are sent to by OTLP over gRPC; empty: none are made."
+    )
+
+
+class InputSettings(ServiceSettings):
+    """What a service needs that reads files whose paths callers name."""
+
+    input_roots: tuple[Path, ...] = Field(
+        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
     )
 
 

@@ -52,7 +52,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints)
+    servicer = Controller(operations, collaborators, endpoints, settings.input_roots)
 
     def close() -> None:
         workflows.close()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import grpc
 
@@ -32,17 +33,25 @@ class Controller(pb_grpc.ControllerServiceServicer):
         operations: The runs as operations.
         collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
+        input_roots: Folders in which the paths of a run must lie; none: anywhere.
     """
 
-    def __init__(self, operations: Operations, collaborators: Collaborators, endpoints: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        collaborators: Collaborators,
+        endpoints: Mapping[str, str],
+        input_roots: Sequence[Path] = (),
+    ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._endpoints = endpoints
+        self._input_roots = input_roots
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
-        configuration, problems = check(request.config_yaml, request.base_folder)
+        configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots)
         return pb.ValidateRunResponse(
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
@@ -58,7 +67,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
                 remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
             )
         if self._store.find(request.run_id) is None:  # one that goes on has been checked before
-            require(request.config_yaml, request.base_folder)
+            require(request.config_yaml, request.base_folder, self._input_roots)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
             self._store.ask_retry(run_id)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.settings import InputSettings
 
 
-class EmbeddingSettings(ServiceSettings):
+class EmbeddingSettings(InputSettings):
     """What embedding needs beside what every service does."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EMBEDDING_", frozen=True, extra="forbid")

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import Section, ServiceSettings
+from shared.settings import InputSettings, Section
 
 
 class VllmSection(Section):
@@ -32,7 +32,7 @@ class VllmSection(Section):
     poll_seconds: float = Field(2.0, gt=0, description="Time between two looks at a rollout.")
 
 
-class EvaluationSettings(ServiceSettings):
+class EvaluationSettings(InputSettings):
     """`MEDQ_EVALUATION_<FIELD>`."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EVALUATION_", frozen=True, extra="forbid")

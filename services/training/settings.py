@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import Section, ServiceSettings
+from shared.settings import InputSettings, Section
 
 
 class KubernetesSection(Section):
@@ -56,7 +56,7 @@ class KubernetesSection(Section):
     poll_seconds: float = Field(2.0, gt=0, description="Time between two looks at a job and its log.")
 
 
-class TrainingSettings(ServiceSettings):
+class TrainingSettings(InputSettings):
     """What the training service needs to run; environment names begin with `MEDQ_TRAINING_`."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_TRAINING_", frozen=True, extra="forbid")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from services.controller.configuration.models import ArmSection, RunConfiguration
-from services.controller.configuration.paths import Problem, can_exist, impossible_paths, path_problems, relative_paths
+from services.controller.configuration.paths import (
+    Problem,
+    can_exist,
+    impossible_paths,
+    path_problems,
+    paths_outside,
+    relative_paths,
+)
 from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
@@ -21,12 +29,15 @@ _PAGE = "docs/configuration.md lists every key with its range."
 _SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
-def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, list[Problem]]:
+def check(
+    config_yaml: str, base_folder: str, roots: Sequence[Path] = ()
+) -> tuple[RunConfiguration | None, list[Problem]]:
     """Read a configuration.
 
     Args:
         config_yaml: The text of the file.
         base_folder: Relative paths in it start here; not needed where there are none.
+        roots: Folders in which its paths must lie; none: anywhere.
 
     Returns: The configuration with absolute paths, or None, and everything that is wrong with it (empty when it can run).
     """
@@ -45,17 +56,17 @@ def check(config_yaml: str, base_folder: str) -> tuple[RunConfiguration | None, 
     if problems:
         return None, problems
     resolved = _resolved(configuration, base)
-    problems = list(path_problems(resolved))
+    problems = paths_outside(resolved, roots) or list(path_problems(resolved))
     return (None if problems else resolved), problems
 
 
-def require(config_yaml: str, base_folder: str) -> RunConfiguration:
+def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ()) -> RunConfiguration:
     """The configuration, or one error that names every problem.
 
     Raises:
         InvalidArgument: It cannot run; `field` is that of the first problem.
     """
-    configuration, problems = check(config_yaml, base_folder)
+    configuration, problems = check(config_yaml, base_folder, roots)
     if configuration is None:
         listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems)
         raise InvalidArgument(

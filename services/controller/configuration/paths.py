@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
+from shared.paths import OUTSIDE_REMEDY, lies_in
 
 _COLUMNS = ("index", "question", "answer")
 _IMAGE_COLUMNS = ("image", "image_path")
@@ -32,6 +33,15 @@ def impossible_paths(configuration: RunConfiguration, base: Path) -> list[Proble
         Problem(field, "No file can have this path.", "Give the path of a file or folder.")
         for field, path in _paths(configuration)
         if not can_exist(base / path)
+    ]
+
+
+def paths_outside(configuration: RunConfiguration, roots: Sequence[Path]) -> list[Problem]:
+    """The absolute paths that lie in none of the folders that may be read; nothing in them is looked at."""
+    return [
+        Problem(field, "It lies outside the folders that may be read.", OUTSIDE_REMEDY)
+        for field, path in _paths(configuration)
+        if not lies_in(Path(path), roots)
     ]
 
 

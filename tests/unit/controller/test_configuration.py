@@ -189,3 +189,12 @@ def test_the_effective_file_reads_back_to_the_same_configuration(tmp_path):
 
 def test_the_page_in_docs_is_current():
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_paths_outside_the_roots_are_problems_and_not_looked_at(tmp_path):
+    config = write_run_files(tmp_path / "a")
+    configuration, found = check(config, str(tmp_path / "a"), (tmp_path / "elsewhere",))
+    assert configuration is None
+    assert {"data.pool", "data.dev", "model"} <= {problem.field for problem in found}
+    assert all("outside" in problem.message and "input_roots" in problem.remedy for problem in found)
+    assert check(config, str(tmp_path / "a"), (tmp_path,))[1] == []
