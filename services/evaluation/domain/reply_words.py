@@ -1,0 +1,128 @@
+"""The words by which people name, affirm, refuse and take back an option, in six languages.
+
+English, German, French and Spanish words stand alone; Chinese and Japanese ones stand against each other. Patterns are
+lower-case and are searched in lower-cased text. In `reply_text`, options stand as one sign each, so a word that is the
+text of an option ("No", "None", "Reject") is never one of these.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+def _words(latin: str, cjk: str) -> str:
+    """A pattern for one of these words; lists are split at "|", a blank is any blank."""
+    return rf"(?:(?<!\w)(?:{latin})(?!\w)|{cjk})".replace(" ", r"\s+")
+
+
+_NOUNS = _words(
+    "answer|ans|option|choice|solution|response|selection|pick|letter|best (?:fit|match)"
+    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa",
+    "答案|选项|正解|正答|答え|回答|選択肢|解答",
+)
+_ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
+_COPULAS = _words(
+    "is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应"
+)
+_VERBS = _words(
+    "choose|pick|select|say|answer|guess|conclude|prefer|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
+    "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
+    "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría",
+    "选择?|選択は|选的?是",
+)
+#: May stand between a cue and the option, or beside an option that stands alone.
+FILLER = _words(
+    "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may|might|will|can|also"
+    "|so|and|then|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps|possibly|certainly|i|i'd|i'm|i'll"
+    "|think|believe|say|meant|actually|wait|only|sure|either|both|to be|image|shows|show"
+    "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option|lettre|du|de la|un|une"
+    "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de|entonces|sería|zu sehen"
+    "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
+    "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|だと思います|だと思う|だ|と思います|これは|は",
+)
+_AFFIRMING = _words(
+    "correct|right|best|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
+    "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
+    "正确|对|正解|正し|を選|適切",
+)
+_POSSIBLE = _words("possible|plausible|also|too|could|might|may|möglich|aussi|posible|también", "可能|かもしれ")
+_AFTER_VERBS = _words(
+    "is|are|would be|must be|seems|looks|best|fits|describes|matches|explains|makes|ist|wäre|est|serait|es|sería|wählen|could|may"
+    "|might|too|also",
+    "选?项?是?(?=正确|对|可能)|が|を選|も",
+)
+#: Text before an option that states it as the answer.
+STATES = re.compile(
+    rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL
+)
+#: Text after an option that states it as the answer, or as one that may be.
+STATES_AFTER = re.compile(rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\W*(?:wählen|を選|が?正解|选?项?正确)", re.DOTALL)
+POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
+ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
+_JOINERS = _words("and|or|as well as|und|oder|als auch|et|ou|ou bien|y|o", "和|或者?|与|および|または|と|か|も|でも")
+#: Between two options that are named together.
+JOINS = re.compile(
+    rf"[\s(]*(?:[,、]\s*{_JOINERS}?|{_JOINERS})[\s,]*"
+    rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能|是')}\s*)*"
+)
+#: Behind an option that stands at the end of its clause.
+FILLER_AFTER = re.compile(rf"\W*(?:{_words('please|probably|definitely|clearly|i think|i believe|here|it is|then', '选项|项|番|です|だ|だと思います|と思います|を?選びます')}\W*)*")
+#: Behind a list of options, not a new clause.
+LIST_GOES_ON = re.compile(rf"\s*(?:[,.;!?)\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
+#: Before an option that is only named.
+NAMES = re.compile(rf"{_words('options?|choice|opción|letter', '选项|選択肢')}\W*$")
+#: Before an option's text that says what the image is or shows.
+PREDICATE = re.compile(
+    rf"{_words('is|are|be|shows?|seems|looks?|like|appears|see|rate|ist|zeigt|est|montre|es|muestra', '是|为|は')}\W*(?:{FILLER}\W*)*$"
+)
+#: An option's text that no other sentence holds by chance.
+PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
+
+_NOT_BEFORE = (
+    "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out|eliminate|dismiss|reject"
+    "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree|mistake|nobody|impossible"
+    "|wrong|incorrect|false|least|[a-z]+n't"
+    "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall"
+    "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
+)
+_NOT_BEFORE_CJK = "不|非|排除|除了?|没|既不|并非|无"
+#: Negation that reaches the options after it in its clause.
+DENIES = re.compile(_words(_NOT_BEFORE, _NOT_BEFORE_CJK))
+#: The same, at the very end of what stands between two options: it belongs to the second.
+DENIES_NEXT = re.compile(_words(_NOT_BEFORE, "不是|不|非") + r"\W*$")
+#: Negation that reaches back to the option before it in its clause.
+DENIES_BEFORE = re.compile(
+    _words(
+        _NOT_BEFORE + "|unlikely|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        "|incorrecte|incorrect[ao]|fals[ao]|exclu",
+        _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
+    )
+)
+#: An interjection is no negation.
+INTERJECTION = re.compile(_words("no|nein|non|wait|hmm|oh|oops|sorry", "不|いや") + r"\W*")
+#: What is taken back, supposed or asked is not affirmed.
+SUPPOSED = re.compile(_words("thought|at first|initially|first answer|was going to|although|though [a-z]+ is|tempting|earlier|second choice", "一开始|最初は"))
+#: What follows one of these replaces what stood before.
+CORRECTS = re.compile(
+    _words(
+        "wait|actually|correction|on second thought|on reflection|sorry|oops|meant|scratch that|correct myself|change my answer|final"
+        "|instead|i now|no|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich|sondern|endgültige?|non|en fait|pardon"
+        "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
+        "等等|更正|不对|因此|综上|いや|訂正|最終|したがって",
+    )
+)
+#: Phrases whose words mislead, and what they mean.
+IDIOMS = (
+    (re.compile(r"(?i)\b(?:any|every)(?:thing)? but\b|\ball but\b|\bnothing else than\b"), "except"),
+    (re.compile(r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"), "surely"),
+    (re.compile(r"(?i)\btodo menos\b"), "excepto"),
+)
+_CONNECTIVES = _words(
+    "but|because|since|as|so|therefore|thus|hence|whereas|while|for|due to|given|and(?= the| it| i| this| my)"
+    "|aber|sondern|weil|da|denn|daher|mais|car|donc|parce que|sino|pero|porque|así que|ya que|por lo tanto",
+    "因为|所以|因此|但是?|而是|故|ので|から|したがって|そのため",
+)
+#: Where the reach of "not ..., C" ends.
+SENTENCE = re.compile(rf"[.!?;\n]+|{_CONNECTIVES}")
+#: Where a clause ends, and with it the reach of a negation.
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+")
