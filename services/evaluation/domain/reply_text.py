@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from services.evaluation.domain.reply_words import IDIOMS
+from services.evaluation.domain.reply_words import IDIOMS, JOINS
 
 _SIGNS = str.maketrans(
     {"’": "'", "‘": "'", "`": "", "。": ". ", "、": ",", "→": ":", "«": '"', "»": '"', "【": "[", "】": "]"}
@@ -22,6 +22,7 @@ _FIELDS = (
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(r"[(\[\"{<]+\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]+|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)")
+_TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _DEGREES = re.compile(r"°\s*[CF]\b|\b(?:vitamin|hepatitis|figure|fig\.|panel|type)\s+[A-Z]\b", re.IGNORECASE)
 _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
@@ -30,17 +31,20 @@ _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 def plain(text: str) -> str:
     """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
     text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
-    text = _STRUCK.sub("", text).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
+    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
     return re.sub(r":\s*\n\s*", ": ", _DEGREES.sub("", text)).strip()
 
 
 def last_field(text: str) -> tuple[str, str] | None:
     r"""The text before the last answer field (`<answer>`, `\boxed{}`, JSON `"answer"`), and its content; None without one."""
-    fields = [found for pattern in _FIELDS for found in pattern.finditer(text)]
+    fields = sorted((found for pattern in _FIELDS for found in pattern.finditer(text)), key=lambda found: found.start())
     if not fields:
         return None
-    last = max(fields, key=lambda found: found.start())
-    return text[: last.start()], last["value"]
+    last = fields.pop()
+    start, value = last.start(), last["value"]
+    while fields and JOINS.fullmatch(between := text[fields[-1].end() : start]):
+        start, value = fields[-1].start(), fields.pop()["value"] + between + value
+    return text[:start], value
 
 
 def last_part(boundary: re.Pattern[str], text: str) -> str:

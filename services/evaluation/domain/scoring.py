@@ -24,12 +24,14 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
+from itertools import pairwise
 
 from services.evaluation.domain import reply_words as words
 from services.evaluation.domain.reply_text import last_field, last_part, marked, plain
 
 _MENTION = re.compile(
-    r"\(([A-Z?])\)|⟦(\w)⟧|(?<![\w'/°.-])([A-HJ-Z]|[a-hj-z](?=\s*(?:[.,;:!?)]|$)))(?![\w'°/-]|\.\w)"
+    r"\(([A-Z?])\)|⟦(\w)⟧|(?<![\w'/°.-])([A-HJ-Zbcd]|[efgh](?=\s*(?:[.,;:!?)]|$))|a(?=\s*[.,;:!?)])|(?<=: )a$)"
+    r"(?![\w'°/+-]|\.\w)"
 )
 
 
@@ -38,7 +40,8 @@ class _Rank(IntEnum):
 
     STATED = 1
     ALONE = 2
-    NAMED = 3
+    POSSIBLE = 3
+    NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -101,15 +104,25 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
 
 
 def _chosen(reply: str, options: Mapping[str, str]) -> frozenset[str]:
-    """The options of the highest rank that occurs, without those that a correction replaces."""
-    ranked = list(_ranked(reply, options))
+    """The options of the highest rank that occurs, and those then said to be possible too."""
+    ranked = _corrected(list(_ranked(reply, options)), reply)
     highest = min((rank for rank, _ in ranked), default=None)
-    best = [mention for rank, mention in ranked if rank is highest]
-    for i in range(len(best) - 1, 0, -1):
-        if words.CORRECTS.search(reply[best[i - 1].end : best[i].start].lower()):
-            best = best[i:]
-            break
-    return frozenset[str]().union(*(mention.letters for mention in best))
+    if words.REFUSES.search(reply.lower()) and highest is not _Rank.STATED:
+        return frozenset()
+    chosen: frozenset[str] = frozenset()
+    for rank, mention in ranked:
+        if rank is highest or (chosen and rank is _Rank.POSSIBLE):
+            chosen |= mention.letters
+    return chosen
+
+
+def _corrected(ranked: list[tuple[_Rank, _Mention]], reply: str) -> list[tuple[_Rank, _Mention]]:
+    """Without what stands before the last correction that an answer follows."""
+    answers = [i for i, (rank, _) in enumerate(ranked) if rank <= _Rank.ALONE]
+    for before, after in reversed(list(pairwise(answers))):
+        if words.CORRECTS.search(reply[ranked[before][1].end : ranked[after][1].start].lower()):
+            return ranked[after:]
+    return ranked
 
 
 def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Mention]]:
@@ -119,15 +132,30 @@ def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Me
     starts = [*(mention.start for mention in mentions[1:]), len(reply)]
     for mention, previous, following in zip(mentions, ends, starts, strict=False):
         before, behind = reply[previous : mention.start].lower(), reply[mention.end : following].lower()
-        after = words.CLAUSE.split(behind, 1)[0]
-        is_asked = behind[len(after) :].startswith("?")
-        if following < len(reply) and after == behind:
-            after = words.DENIES_NEXT.sub("", after)
-        if is_asked or not _is_affirmed(last_part(words.CLAUSE, before), after):
+        if previous and words.OF_THE_ONE_BEFORE.search(before):
+            before = ""
+        clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
+        is_asked = behind.startswith(words.CLAUSE.split(behind, 1)[0] + "?")
+        if is_asked or words.DENIED.match(behind) or not _is_affirmed(clause, after):
             continue
-        rank = _rank(mention, last_part(words.CLAUSE, before), after, options)
-        if rank and not (rank is _Rank.ALONE and _denies(last_part(words.SENTENCE, before))):
+        rank = _rank(mention, clause, after, options)
+        if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
             yield rank, mention
+
+
+def _after(behind: str, is_followed: bool) -> str:
+    """The rest of a mention's clause; a mention that follows in it is kept as a word, "not" before that one is not."""
+    after = words.CLAUSE.split(behind, 1)[0]
+    if not is_followed or after != behind:
+        return after
+    own = words.DENIES_NEXT.sub("", after)
+    return own if own != after else after + " option"
+
+
+def _reach(before: str, is_second: bool) -> str:
+    """How far back "not" reaches to an option alone in its clause: "not, in my view, C". What tells of the option before is left out."""
+    sentence = last_part(words.SENTENCE, before)
+    return sentence.partition(",")[2] if is_second and sentence == before else sentence
 
 
 def _mentions(reply: str) -> Iterator[_Mention]:
@@ -147,7 +175,7 @@ def _mentions(reply: str) -> Iterator[_Mention]:
 
 def _is_joined(between: str, after: str) -> bool:
     """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
-    is_list = between.strip() != "," or bool(words.LIST_GOES_ON.match(after))
+    is_list = between.strip() not in (",", ";") or bool(words.LIST_GOES_ON.match(after))
     return is_list and bool(words.JOINS.fullmatch(between))
 
 
@@ -172,7 +200,7 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
     if words.ONLY_FILLER.fullmatch(before.rpartition(":")[2]) and (
         is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
     ):
-        return _Rank.ALONE
+        return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
     is_phrase = mention.is_text and all(words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys())
     is_predicate = mention.is_text and is_last and words.PREDICATE.search(before)
     is_named = mention.is_wrapped or words.NAMES.search(before)
