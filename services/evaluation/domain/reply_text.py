@@ -16,12 +16,16 @@ _SIGNS = str.maketrans(
 _THOUGHT = re.compile(r"(?is)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
 _STRUCK = re.compile(r"~~.*?~~")
 _FIELDS = (
-    re.compile(r"""(?is)["']\w*(?:answer|choice|option|prediction|response|letter|答案)\w*["']\s*:\s*(["'])(?P<value>.*?)\1"""),
+    re.compile(
+        r"""(?is)["']\w*(?:answer|choice|option|prediction|response|letter|答案)\w*["']\s*:\s*(["'])(?P<value>.*?)\1"""
+    ),
     re.compile(r"(?is)[<\[]\s*(?:\w*_)?answer\s*[>\]](?P<value>.*?)[<\[]\s*/(?:\w*_)?answer\s*[>\]]"),
     re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
-_WRAPPED_LETTER = re.compile(r"[(\[\"{<]+\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]+|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)")
+_WRAPPED_LETTER = re.compile(
+    r"[(\[\"{<]+\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]+|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+)
 _TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _DEGREES = re.compile(r"°\s*[CF]\b|\b(?:vitamin|hepatitis|figure|fig\.|panel|type)\s+[A-Z]\b", re.IGNORECASE)
@@ -77,7 +81,9 @@ def marked(text: str, options: Mapping[str, str]) -> str:
 
 def _join_letter_and_text(text: str) -> str:
     """`C - ⟦C⟧`, `(C) ⟦C⟧` and `⟦C⟧ (C)` become `(C)`; two that differ become `(?)`."""
-    text = re.sub(r"(?<![\w'°-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text)
+    text = re.sub(
+        r"(?<![\w'°-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
+    )
     return re.sub(r"⟦(\w)⟧\s*\((?:option\s+)?([A-Z])\)", _together, text)
 
 

@@ -21,11 +21,9 @@ _NOUNS = _words(
     "答案|选项|正解|正答|答え|回答|選択肢|解答",
 )
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
-_COPULAS = _words(
-    "is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应"
-)
+_COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
+    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
     "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría",
     "选择?|選択は|选的?是",
@@ -33,7 +31,7 @@ _VERBS = _words(
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
     "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may|might|will|can|also"
-    "|so|and|or|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps|possibly|certainly|i|i'd|i'm|i'll"
+    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps|possibly|certainly|i|i'd|i'm|i'll"
     "|think|believe|say|meant|rather|mainly|mostly|primarily|obviously|simply|just|alternatively|actually|wait|only|sure|either|both|to be|image|shows|show"
     "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option|lettre|du|de la|un|une"
     "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de|entonces|sería|zu sehen"
@@ -41,33 +39,41 @@ FILLER = _words(
     "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|だと思います|だと思う|だ|と思います|これは|は",
 )
 _AFFIRMING = _words(
-    "correct|right|best|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
+    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
     "正确|对|正解|正し|を選|適切",
 )
-_POSSIBLE = _words("possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|möglich|aussi|posible|también", "可能|かもしれ")
+_POSSIBLE = _words(
+    "possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|möglich|aussi|posible|también",
+    "可能|かもしれ",
+)
 _AFTER_VERBS = _words(
     "is|are|would be|must be|seems|looks|best|fits|describes|matches|explains|makes|ist|wäre|est|serait|es|sería|wählen|could|may"
     "|might|too|also",
     "选?项?是?(?=正确|对|可能)|が|を選|も",
 )
 #: Text before an option that states it as the answer.
-STATES = re.compile(
-    rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL
-)
+STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
-STATES_AFTER = re.compile(rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\W*(?:wählen|を選|が?正解|选?项?正确)", re.DOTALL)
+STATES_AFTER = re.compile(
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\W*(?:wählen|を選|が?正解|选?项?正确)", re.DOTALL
+)
 POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
-_JOINERS = _words("and|or|as well as|und|oder|als auch|et|ou|ou bien|y|o", "和|或者?|与|および|または|と|か|も|でも")
+_JOINERS = _words(
+    "and|or|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
+    "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
+)
 #: Between two options that are named together.
 JOINS = re.compile(
     rf"[\s(]*(?:[,;]\s*{_JOINERS}?|{_JOINERS})[\s,]*"
-    rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能|是')}\s*)*"
+    rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 #: Behind an option that stands at the end of its clause.
-FILLER_AFTER = re.compile(rf"\W*(?:{_words('and|please|probably|definitely|clearly|i think|i believe|here|it is|then', '选项|项|番|です|だ|だと思います|と思います|を?選びます')}\W*)*")
+FILLER_AFTER = re.compile(
+    rf"\W*(?:{_words('and|please|probably|definitely|clearly|i think|i believe|here|it is|then', '选项|项|番|です|だ|だと思います|と思います|を?選びます')}\W*)*"
+)
 #: Behind a list of options, not a new clause.
 LIST_GOES_ON = re.compile(rf"\s*(?:[,.;!?)\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
 #: Before an option that is only named.
@@ -94,7 +100,8 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE, "不是|不|非") + r"\W*$")
 #: Negation that reaches back to the option before it in its clause.
 DENIES_BEFORE = re.compile(
     _words(
-        _NOT_BEFORE + "|unlikely|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        _NOT_BEFORE
+        + "|unlikely|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclu",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
@@ -102,16 +109,26 @@ DENIES_BEFORE = re.compile(
 #: An interjection is no negation.
 INTERJECTION = re.compile(_words("no|nein|non|wait|hmm|oh|oops|sorry", "不|いや") + r"\W*")
 #: A denial behind a pause: "C - no."
-DENIED = re.compile(rf"(?:,|\s[-–—]+)\s*{_words('no|no way|wrong|incorrect|false|nein|falsch|non|faux|falso', '错|不')}\s*(?:[.,;!?\n]|$)")
+DENIED = re.compile(
+    rf"(?:,|\s[-–—]+)\s*{_words('no|no way|wrong|incorrect|false|nein|falsch|non|faux|falso', '错|不')}\s*(?:[.,;!?\n]|$)"
+)
 #: Text before an option that belongs to the option before: "B is wrong and C is right".
-OF_THE_ONE_BEFORE = re.compile(rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$", re.DOTALL)
+OF_THE_ONE_BEFORE = re.compile(
+    rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",
+    re.DOTALL,
+)
 #: A reply that gives none; only an answer stated beside it counts.
 REFUSES = re.compile(
     r"(?:can't|cannot|can not|unable to|not able to|won't) (?:answer|help|assist|determine|tell|judge|assess|view|decide|say|provide)"
     r"|need (?:the|an|to see the) image|i (?:don't|do not) know"
 )
 #: What is taken back, supposed or asked is not affirmed.
-SUPPOSED = re.compile(_words("thought|at first|initially|first answer|was going to|although|though [a-z]+ is|tempting|earlier|second choice", "一开始|最初は"))
+SUPPOSED = re.compile(
+    _words(
+        "thought|at first|initially|first answer|was going to|although|though [a-z]+ is|tempting|earlier|second choice",
+        "一开始|最初は",
+    )
+)
 #: What follows one of these replaces what stood before.
 CORRECTS = re.compile(
     _words(
@@ -124,7 +141,12 @@ CORRECTS = re.compile(
 #: Phrases whose words mislead, and what they mean.
 IDIOMS = (
     (re.compile(r"(?i)\b(?:any|every)(?:thing)? but\b|\ball but\b|\bnothing else than\b"), "except"),
-    (re.compile(r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"), "surely"),
+    (
+        re.compile(
+            r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"
+        ),
+        "surely",
+    ),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
     (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),

@@ -134,9 +134,11 @@ def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Me
         before, behind = reply[previous : mention.start].lower(), reply[mention.end : following].lower()
         if previous and words.OF_THE_ONE_BEFORE.search(before):
             before = ""
+        elif previous and last_part(words.CLAUSE, before) == before:
+            before = f"other {before}"
         clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
         is_asked = behind.startswith(words.CLAUSE.split(behind, 1)[0] + "?")
-        if is_asked or words.DENIED.match(behind) or not _is_affirmed(clause, after):
+        if is_asked or words.DENIED.match(reply[mention.end :].lower()) or not _is_affirmed(clause, after):
             continue
         rank = _rank(mention, clause, after, options)
         if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
@@ -149,7 +151,7 @@ def _after(behind: str, is_followed: bool) -> str:
     if not is_followed or after != behind:
         return after
     own = words.DENIES_NEXT.sub("", after)
-    return own if own != after else after + " option"
+    return own if own != after else after + " other"
 
 
 def _reach(before: str, is_second: bool) -> str:
@@ -175,7 +177,7 @@ def _mentions(reply: str) -> Iterator[_Mention]:
 
 def _is_joined(between: str, after: str) -> bool:
     """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
-    is_list = between.strip() not in (",", ";") or bool(words.LIST_GOES_ON.match(after))
+    is_list = not between.strip().startswith((",", ";")) or bool(words.LIST_GOES_ON.match(after))
     return is_list and bool(words.JOINS.fullmatch(between))
 
 
@@ -186,10 +188,10 @@ def _is_affirmed(before: str, after: str) -> bool:
 
 
 def _denies(clause: str) -> bool:
-    """Whether words before an option deny it. "No," alone is an interjection."""
-    return any(
-        words.DENIES.search(part) and not words.INTERJECTION.fullmatch(part.strip()) for part in re.split(r"[,.]", clause)
-    )
+    """Whether words before an option deny it. "No," and its like before a comma are interjections."""
+    *earlier, last = re.split(r"[,.]|\s-\s", clause)
+    parts = [part for part in earlier if not words.INTERJECTION.fullmatch(part.strip())]
+    return any(words.DENIES.search(part) for part in [*parts, last])
 
 
 def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]) -> _Rank | None:
@@ -201,7 +203,9 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
         is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
     ):
         return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
-    is_phrase = mention.is_text and all(words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys())
+    is_phrase = mention.is_text and all(
+        words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys()
+    )
     is_predicate = mention.is_text and is_last and words.PREDICATE.search(before)
     is_named = mention.is_wrapped or words.NAMES.search(before)
     return _Rank.NAMED if is_phrase or is_predicate or is_named else None
