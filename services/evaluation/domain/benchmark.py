@@ -36,15 +36,10 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
     name = cell(row, "index")
     options = options_of(row)
     letters = answer_letters(cell(row, "answer"), options)
-    refusals = (
-        (not cell(row, "question"), "the question is empty", "write the question"),
-        (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
-        (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
-        (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
-    )
-    for is_refused, reason, remedy in refusals:
-        if is_refused:
-            return Rejection(name=name, reason=reason, remedy=remedy)
+    no_question = None if cell(row, "question") else ("the question is empty", "write the question")
+    refusal = no_question or refusal_of(options, letters)
+    if refusal:
+        return Rejection(name=name, reason=refusal[0], remedy=refusal[1])
     modality_of_row = modality_label(cell(row, "modality")) or UNKNOWN
     return Item(
         item_id=name,
@@ -96,6 +91,16 @@ def answer_letters(answer: str, options: Mapping[str, str]) -> set[str]:
     if number:
         meant |= {LETTERS[int(number.group(1))]} & set(options)
     return meant
+
+
+def refusal_of(options: Mapping[str, str], letters: set[str]) -> tuple[str, str] | None:
+    """Why these options and the letters that the answer can mean are no item, and the remedy; None where they are one."""
+    refusals = (
+        (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
+        (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
+        (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
+    )
+    return next(((reason, remedy) for is_refused, reason, remedy in refusals if is_refused), None)
 
 
 def question_type_of(declared: str, question: str, options: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ _FIELDS = (
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]+\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]+|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+    r"[(\[\"{<]\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
 )
 _TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
@@ -70,6 +70,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
     if keys:
         pattern = "|".join(_pattern(key) for key in keys)
+        text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
         text = re.sub(pattern, lambda found: f"⟦{letters[_key(found.group())]}⟧", text, flags=re.IGNORECASE)
         text = re.sub(r'["(\[]\s*(⟦\w⟧)\s*\.?\s*["\])]', r" \1", text)
     text = _join_letter_and_text(text)

@@ -1,4 +1,4 @@
-"""Which option a reply chooses: the leaderboard's reading and a correct one.
+r"""Which option a reply chooses: the leaderboard's reading and a correct one.
 
 Two readings of the same text, kept apart on purpose. `official_choice` is comparable with published
 MedQ-Bench figures, its faults included; `strict_choice` gives an option only where the reply names exactly
@@ -6,14 +6,16 @@ one. It knows nothing of models, runs or scores.
 
 The rules of `strict_choice`, in their order:
 
-0. Thoughts (`<think>`) and markup go. Where the reply has answer fields (`<answer>`, `\\boxed{}`, JSON `"answer"`), the last
-   one is the reply. An option's text counts as its letter; a letter with its own text is one mention, with another's none.
-1. A letter is a mention where no word, unit or abbreviation contains it. "B or C" is one mention of two options.
-2. A mention is dropped if its clause denies it ("not C", "C is wrong", "anything but C"), asks, or only supposes it.
-3. Each mention has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in its clause
-   ("C.", "It is C.", "So C"); *named* (in brackets, as "option C", or by a text of several words). Other letters count not at all.
-4. The highest rank that occurs decides. Within it, what stands after a correction ("no wait", "sorry", "therefore") replaces what
-   stood before. If one option remains, it is the choice; if several remain, there is none.
+0. Thoughts (`<think>`) and markup go. Of answer fields (`<answer>`, `\boxed{}`, JSON `"answer"`), the last one is the
+   reply. An option's text counts as its letter. A letter with its own text is one mention; with another's, it names none.
+1. A letter is a mention where it is no part of a word, unit or abbreviation. "B or C" is one mention of two options.
+2. A mention is dropped whose clause denies it ("not C", "C is wrong", "anything but C"), asks ("C?") or only supposes it
+   ("at first I thought B").
+3. What stands after a correction ("no wait", "sorry", "therefore") replaces what stood before.
+4. Each mention has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in its clause
+   ("C.", "It is C."); *possible* ("it may be C"); *named* (in brackets, as "option C", or by its text in a sentence). Any
+   other letter is no mention. The highest rank that occurs decides; what is then said to be possible too counts with it.
+5. If one option remains, it is the choice. If several remain, or the reply refuses to answer, there is none.
 
 What these do not cover is None, never guessed. The words are in `reply_words`, the markup in `reply_text`.
 """
@@ -155,7 +157,7 @@ def _after(behind: str, is_followed: bool) -> str:
 
 
 def _reach(before: str, is_second: bool) -> str:
-    """How far back "not" reaches to an option alone in its clause: "not, in my view, C". What tells of the option before is left out."""
+    """How far back "not" reaches to an option alone in its clause: "not, in my view, C"; no farther than the option before."""
     sentence = last_part(words.SENTENCE, before)
     return sentence.partition(",")[2] if is_second and sentence == before else sentence
 
