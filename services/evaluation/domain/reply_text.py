@@ -24,7 +24,7 @@ _FIELDS = (
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]\s*([A-Za-z])\s*[.:]?\s*[)\]\"}>]|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
 )
 _TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"

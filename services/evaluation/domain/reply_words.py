@@ -30,11 +30,16 @@ _VERBS = _words(
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
-    "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may|might|will|can|also"
-    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps|possibly|certainly|i|i'd|i'm|i'll"
-    "|think|believe|say|meant|rather|mainly|mostly|primarily|obviously|simply|just|alternatively|actually|wait|only|sure|either|both|to be|image|shows|show"
-    "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option|lettre|du|de la|un|une"
-    "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de|entonces|sería|zu sehen"
+    "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
+    "|might|will|can|also"
+    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps"
+    "|possibly|certainly|i|i'd|i'm|i'll"
+    "|think|believe|say|meant|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
+    "|actually|wait|only|sure|either|both|to be|image|shows|show"
+    "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option"
+    "|lettre|du|de la|un|une"
+    "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de"
+    "|entonces|sería|zu sehen"
     "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
     "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|だと思います|だと思う|だ|と思います|これは|は",
 )
@@ -48,7 +53,8 @@ _POSSIBLE = _words(
     "可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|best|fits|describes|matches|explains|makes|ist|wäre|est|serait|es|sería|wählen|could|may"
+    "is|are|would be|must be|seems|looks|best|fits|describes|matches|explains|makes|ist|wäre|est|serait"
+    "|es|sería|wählen|could|may"
     "|might|too|also",
     "选?项?是?(?=正确|对|可能)|が|を選|も",
 )
@@ -70,24 +76,35 @@ JOINS = re.compile(
     rf"[\s(]*(?:[,;]\s*{_JOINERS}?|{_JOINERS})[\s,]*"
     rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
+_AFTERTHOUGHT = _words(
+    "and|please|probably|definitely|clearly|i think|i believe|here|it is|then",
+    "选项|项|番|です|だ|だと思います|と思います|を?選びます",
+)
+_SHOWS = _words(
+    "is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems"
+    "|looks?|like|appears|see|rate|ist|zeigt|est|montre|es|muestra",
+    "是|为|は",
+)
 #: Behind an option that stands at the end of its clause.
 FILLER_AFTER = re.compile(
-    rf"\W*(?:{_words('and|please|probably|definitely|clearly|i think|i believe|here|it is|then', '选项|项|番|です|だ|だと思います|と思います|を?選びます')}\W*)*"
+    rf"\W*(?:{_AFTERTHOUGHT}\W*)*"
 )
 #: Behind a list of options, not a new clause.
-LIST_GOES_ON = re.compile(rf"\s*(?:[,.;!?)\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
+LIST_GOES_ON = re.compile(rf"\s*(?:[],.;!?)}\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
 #: Before an option that is only named.
 NAMES = re.compile(rf"{_words('options?|choice|opción|letter', '选项|選択肢')}\W*$")
 #: Before an option's text that says what the image is or shows.
 PREDICATE = re.compile(
-    rf"{_words('is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems|looks?|like|appears|see|rate|ist|zeigt|est|montre|es|muestra', '是|为|は')}\W*(?:{FILLER}\W*)*$"
+    rf"{_SHOWS}\W*(?:{FILLER}\W*)*$"
 )
 #: An option's text that no other sentence holds by chance.
 PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 
 _NOT_BEFORE = (
-    "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out|eliminate|dismiss|reject"
-    "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree|mistake|nobody|impossible|fail to|lacks?|absence of"
+    "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
+    "|eliminate|dismiss|reject"
+    "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
+    "|mistake|nobody|impossible|fail to|lacks?|absence of"
     "|wrong|incorrect|false|least|[a-z]+n't"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
@@ -119,7 +136,8 @@ OF_THE_ONE_BEFORE = re.compile(
 )
 #: A reply that gives none; only an answer stated beside it counts.
 REFUSES = re.compile(
-    r"(?:can't|cannot|can not|unable to|not able to|won't) (?:answer|help|assist|determine|tell|judge|assess|view|decide|say|provide)"
+    r"(?:can't|cannot|can not|unable to|not able to|won't) "
+    r"(?:answer|help|assist|determine|tell|judge|assess|view|decide|say|provide)"
     r"|need (?:the|an|to see the) image|i (?:don't|do not) know"
 )
 #: What is taken back, supposed or asked is not affirmed.
@@ -132,8 +150,10 @@ SUPPOSED = re.compile(
 #: What follows one of these replaces what stood before.
 CORRECTS = re.compile(
     _words(
-        "wait|actually|correction|edit|reconsider|rethink|recheck|look again|on second thought|on reflection|sorry|oops|meant|scratch that|correct myself|change my answer|final"
-        "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich|sondern|endgültige?|non|en fait|pardon"
+        "wait|actually|correction|edit|reconsider|rethink|recheck|look again|on second thought|on reflection"
+        "|sorry|oops|meant|scratch that|correct myself|change my answer|final"
+        "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
+        "|sondern|endgültige?|non|en fait|pardon"
         "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
         "等等|更正|不对|因此|综上|いや|訂正|最終|したがって",
     )

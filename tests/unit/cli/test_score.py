@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,8 +28,10 @@ TABLE = (
 def test_a_scored_copy_stands_beside_the_table(tmp_path: Path) -> None:
     file = tmp_path / "replies.tsv"
     file.write_text(TABLE, encoding="utf-8")
-    ended = CliRunner().invoke(app, ["score", str(file), "--json"])
-    assert ended.exit_code == 3  # a part could not be scored
+    command = [sys.executable, "-m", "cli.main", "score", str(file), "--json"]
+    ended = subprocess.run(command, check=False, capture_output=True, timeout=120)
+    assert ended.returncode == 3  # a part could not be scored
+    assert json.loads(ended.stdout)["n"] == 3
     with (tmp_path / "replies.scored.tsv").open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     added = ("official_choice", "official_correct", "strict_choice", "strict_correct")
