@@ -23,7 +23,8 @@ _NOUNS = _words(
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
+    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)"
+    "|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
     "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría",
     "选择?|選択は|选的?是",
@@ -86,17 +87,13 @@ _SHOWS = _words(
     "是|为|は",
 )
 #: Behind an option that stands at the end of its clause.
-FILLER_AFTER = re.compile(
-    rf"\W*(?:{_AFTERTHOUGHT}\W*)*"
-)
+FILLER_AFTER = re.compile(rf"\W*(?:{_AFTERTHOUGHT}\W*)*")
 #: Behind a list of options, not a new clause.
-LIST_GOES_ON = re.compile(rf"\s*(?:[],.;!?)}\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
+LIST_GOES_ON = re.compile(rf"\s*(?:[],.;!?)}}\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
 #: Before an option that is only named.
 NAMES = re.compile(rf"{_words('options?|choice|opción|letter', '选项|選択肢')}\W*$")
 #: Before an option's text that says what the image is or shows.
-PREDICATE = re.compile(
-    rf"{_SHOWS}\W*(?:{FILLER}\W*)*$"
-)
+PREDICATE = re.compile(rf"{_SHOWS}\W*(?:{FILLER}\W*)*$")
 #: An option's text that no other sentence holds by chance.
 PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 
