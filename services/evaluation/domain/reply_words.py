@@ -16,9 +16,9 @@ def _words(latin: str, cjk: str) -> str:
 
 
 _NOUNS = _words(
-    "answer|ans|option|choice|solution|response|selection|pick|letter|vote|guess|verdict|best (?:fit|match)"
+    "answer|ans|option|choice|solution|response|selection|pick|letter|vote|guess|verdict|conclusion|best (?:fit|match)"
     "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa",
-    "答案|选项|正解|正答|答え|回答|選択肢|解答",
+    "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答",
 )
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
@@ -33,9 +33,9 @@ _VERBS = _words(
 FILLER = _words(
     "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
     "|might|will|can|also"
-    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|likely|maybe|perhaps"
+    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|most|likely|fairly|quite|pretty|very|maybe|perhaps"
     "|possibly|certainly|i|i'd|i'm|i'll"
-    "|think|believe|say|meant|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
+    "|think|believe|say|meant|mean|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
     "|actually|wait|only|sure|either|both|to be|image|shows|show"
     "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option"
     "|lettre|du|de la|un|une"
@@ -54,7 +54,7 @@ _POSSIBLE = _words(
     "可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|best|fits|describes|matches|explains|makes|ist|wäre|est|serait"
+    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|ist|wäre|est|serait"
     "|es|sería|wählen|could|may"
     "|might|too|also",
     "选?项?是?(?=正确|对|可能)|が|を選|も",
@@ -63,13 +63,14 @@ _AFTER_VERBS = _words(
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\W*(?:wählen|を選|が?正解|选?项?正确)", re.DOTALL
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|を選|が?正解|选?项?正确)",
+    re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
-    "and|or|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
+    "and|or|plus|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
     "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
@@ -78,7 +79,7 @@ JOINS = re.compile(
     rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 _AFTERTHOUGHT = _words(
-    "and|please|probably|definitely|clearly|i think|i believe|here|it is|then",
+    "and|please|for sure|probably|definitely|clearly|i think|i believe|here|it is|then",
     "选项|项|番|です|だ|だと思います|と思います|を?選びます",
 )
 _SHOWS = _words(
@@ -101,7 +102,7 @@ _NOT_BEFORE = (
     "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
     "|eliminate|dismiss|reject"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
-    "|mistake|nobody|impossible|fail to|lacks?|absence of"
+    "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
     "|wrong|incorrect|false|least|[a-z]+n't"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
@@ -122,10 +123,9 @@ DENIES_BEFORE = re.compile(
 )
 #: An interjection is no negation.
 INTERJECTION = re.compile(_words("no|nein|non|wait|hmm|oh|oops|sorry", "不|いや") + r"\W*")
-#: A denial behind a pause: "C - no."
-DENIED = re.compile(
-    rf"(?:,|\s[-–—]+)\s*{_words('no|no way|wrong|incorrect|false|nein|falsch|non|faux|falso', '错|不')}\s*(?:[.,;!?\n]|$)"
-)
+_REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
+#: A denial behind a pause: "C - no.", "C, certainly not."
+DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
 #: Text before an option that belongs to the option before: "B is wrong and C is right".
 OF_THE_ONE_BEFORE = re.compile(
     rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",
@@ -148,7 +148,7 @@ SUPPOSED = re.compile(
 CORRECTS = re.compile(
     _words(
         "wait|actually|correction|edit|reconsider|rethink|recheck|look again|on second thought|on reflection"
-        "|sorry|oops|meant|scratch that|correct myself|change my answer|final"
+        "|sorry|oops|meant|mean|scratch that|correct myself|change my answer|final"
         "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
         "|sondern|endgültige?|non|en fait|pardon"
         "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
@@ -157,7 +157,10 @@ CORRECTS = re.compile(
 )
 #: Phrases whose words mislead, and what they mean.
 IDIOMS = (
-    (re.compile(r"(?i)\b(?:any|every)(?:thing)? but\b|\ball but\b|\bnothing else than\b"), "except"),
+    (
+        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
+        "except",
+    ),
     (
         re.compile(
             r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"
@@ -167,10 +170,11 @@ IDIOMS = (
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
     (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),
+    (re.compile(r"(?i)\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)"), "is possible too"),
     (re.compile(r"(?i)\btodo menos\b"), "excepto"),
 )
 _CONNECTIVES = _words(
-    "but|because|since|as|so|therefore|thus|hence|whereas|while|for|due to|given|and(?= the| it| i| this| my)"
+    "but|because|since|as|so|therefore|thus|hence|whereas|while|due to|given|and(?= the| it| i| this| my)"
     "|aber|sondern|weil|da|denn|daher|mais|car|donc|parce que|sino|pero|porque|así que|ya que|por lo tanto",
     "因为|所以|因此|但是?|而是|故|ので|から|したがって|そのため",
 )

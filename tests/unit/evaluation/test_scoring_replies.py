@@ -1,7 +1,7 @@
 """Replies whose meaning is beyond debate, by category and language; outcomes derived by hand.
 
 `templates.jsonl` is each wording with each option, `worded.jsonl` worded one by one; `held_out.jsonl` was worded before the
-rules and kept out of their making.
+rules and kept out of their making; `hard.jsonl` was worded against the rules.
 """
 
 import json
@@ -12,7 +12,7 @@ from services.evaluation.domain.scoring import strict_choice
 
 REPLIES = Path(__file__).parents[2] / "data" / "replies"
 OPTIONS = json.loads((REPLIES / "options.json").read_text(encoding="utf-8"))
-SILENT = {"negation", "two_letters", "refusal", "empty", "held_negation", "held_two", "held_refusal"}
+SILENT = {"negation", "two_letters", "refusal", "empty", "held_negation", "held_two", "held_refusal", "hard_silent"}
 
 
 def read(name):
@@ -37,7 +37,8 @@ def disagreements(rows):
     return "\n".join(lines)
 
 
-ROWS = read("templates") + read("worded") + read("held_out")
+WORDED = read("worded") + read("held_out") + read("hard")
+ROWS = read("templates") + WORDED
 
 
 def agreement(rows):
@@ -52,7 +53,7 @@ def test_there_are_enough_replies():
 
 def test_english_replies_give_the_letter_that_was_meant():
     english = [row for row in ROWS if row["language"] == "en"]
-    worded = [row for row in read("worded") + read("held_out") if row["language"] == "en"]
+    worded = [row for row in WORDED if row["language"] == "en"]
     assert agreement(english) >= 0.97, disagreements(english)
     assert agreement(worded) >= 0.97, disagreements(worded)
 
