@@ -98,5 +98,7 @@ def _key(text: str) -> str:
 
 def _pattern(key: str) -> str:
     text = r"\s+".join(re.escape(word) for word in key.split())
+    if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
+        return text + r"(?!\w|\()"
     start = r"(?<![\w-])" if key[0].isascii() else ""
     return start + text + (r"(?![\w-])" if key[-1].isascii() else "")

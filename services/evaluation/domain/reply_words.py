@@ -17,7 +17,7 @@ def _words(latin: str, cjk: str) -> str:
 
 _NOUNS = _words(
     "answer|ans|option|choice|solution|response|selection|pick|letter|vote|guess|verdict|conclusion|best (?:fit|match)"
-    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa",
+    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa|letra",
     "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答",
 )
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
@@ -26,7 +26,7 @@ _VERBS = _words(
     "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)"
     "|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
-    "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría",
+    "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría|me quedo con",
     "选择?|選択は|选的?是",
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
@@ -42,7 +42,7 @@ FILLER = _words(
     "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de"
     "|entonces|sería|zu sehen"
     "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
-    "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|だと思います|だと思う|だ|と思います|これは|は",
+    "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
 )
 _AFFIRMING = _words(
     "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
@@ -63,7 +63,7 @@ _AFTER_VERBS = _words(
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
@@ -80,11 +80,11 @@ JOINS = re.compile(
 )
 _AFTERTHOUGHT = _words(
     "and|please|for sure|probably|definitely|clearly|i think|i believe|here|it is|then",
-    "选项|项|番|です|だ|だと思います|と思います|を?選びます",
+    "选项|项|番|です|でしょう|だ|だと考えます|だと思います|と思います|を?選びます",
 )
 _SHOWS = _words(
     "is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems"
-    "|looks?|like|appears|see|rate|ist|zeigt|est|montre|es|muestra",
+    "|looks?|like|appears|see|sieht man|handelt sich um|on voit|se observa|rate|ist|zeigt|est|montre|es|muestra",
     "是|为|は",
 )
 #: Behind an option that stands at the end of its clause.
