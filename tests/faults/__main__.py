@@ -33,6 +33,10 @@ def main() -> int:
         cases = all_cases(folder / "disk" / "s3", is_small)
         if not is_small:
             _print("full_store is left out: it needs the right to mount a small file system")
+        unknown = sorted(set(arguments.cases) - cases.keys())
+        if unknown:
+            _print(f"no such case: {', '.join(unknown)}; there are {', '.join(cases)}")
+            return 2
         chosen = {name: make for name, make in cases.items() if not arguments.cases or name in arguments.cases}
         _print("the study and the base model ...")
         (folder / "study").mkdir()

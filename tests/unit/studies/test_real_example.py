@@ -168,4 +168,4 @@ def test_the_command_fails_with_the_remedy(tmp_path: Path, capsys: pytest.Captur
     with pytest.raises(typer.Exit) as caught:
         main(tmp_path / "out", images=tmp_path / "nowhere", modality="mri")
     assert caught.value.exit_code == 2
-    assert "give a folder of images" in capsys.readouterr().err
+    assert "Give a folder of images" in capsys.readouterr().err

@@ -29,11 +29,7 @@ def build(settings: CLASSSettings, channels: Channels, bus: EventBus, objects: O
     engine = open_database(settings, SCHEMA)
     work = CLASSOperations(objects)
     operations = Operations(
-        "NAME",
-        engine,
-        {pb.StartCountRequest: work.count},
-        owner=settings.owner,
-        lease_seconds=settings.lease_seconds,
+        "NAME", engine, {pb.StartCountRequest: work.count}, owner=settings.owner, lease_seconds=settings.lease_seconds
     )
     servicer = CLASS(operations)
     return Service(

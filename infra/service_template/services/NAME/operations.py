@@ -30,10 +30,5 @@ class CLASSOperations:
             context.progress(done, len(request.texts), "texts")
             rows.append(CLASSCount(position=done, n_words=n_words(text)))
         return publish(
-            self._objects,
-            "NAME",
-            {"counts.jsonl": rows},
-            counts={"texts": len(rows)},
-            parents=[],
-            configuration={},
+            self._objects, "NAME", {"counts.jsonl": rows}, counts={"texts": len(rows)}, parents=[], configuration={}
         )

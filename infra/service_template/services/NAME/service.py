@@ -21,16 +21,12 @@ class CLASS(pb_grpc.CLASSServiceServicer):
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
 
-    def CountWords(
-        self, request: pb.CountWordsRequest, context: grpc.ServicerContext
-    ) -> pb.CountWordsResponse:
+    def CountWords(self, request: pb.CountWordsRequest, context: grpc.ServicerContext) -> pb.CountWordsResponse:
         """See the proto."""
         if not request.text:
             raise InvalidArgument("A text is needed.", field="text", remedy="Send at least one word.")
         return pb.CountWordsResponse(n_words=n_words(request.text))
 
-    def StartCount(
-        self, request: pb.StartCountRequest, context: grpc.ServicerContext
-    ) -> pb.StartCountResponse:
+    def StartCount(self, request: pb.StartCountRequest, context: grpc.ServicerContext) -> pb.StartCountResponse:
         """See the proto."""
         return pb.StartCountResponse(operation_id=self._operations.start(request))
