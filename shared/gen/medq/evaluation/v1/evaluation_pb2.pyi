@@ -27,7 +27,7 @@ class _ExtractorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Extractor.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     EXTRACTOR_UNSPECIFIED: _Extractor.ValueType  # 0
     EXTRACTOR_STRICT: _Extractor.ValueType  # 1
-    """A letter or the exact text of an option; "a", the article, never counts."""
+    """The option that the writer meant, by the rules that the service's page lists."""
     EXTRACTOR_OFFICIAL: _Extractor.ValueType  # 2
     """Bug-compatible with the published evaluator."""
 
@@ -36,7 +36,7 @@ class Extractor(_Extractor, metaclass=_ExtractorEnumTypeWrapper):
 
 EXTRACTOR_UNSPECIFIED: Extractor.ValueType  # 0
 EXTRACTOR_STRICT: Extractor.ValueType  # 1
-"""A letter or the exact text of an option; "a", the article, never counts."""
+"""The option that the writer meant, by the rules that the service's page lists."""
 EXTRACTOR_OFFICIAL: Extractor.ValueType  # 2
 """Bug-compatible with the published evaluator."""
 Global___Extractor: _TypeAlias = Extractor  # noqa: Y015
@@ -444,7 +444,7 @@ class ScoredReply(_message.Message):
     official_choice: _builtins.str
     """The letter that the published evaluator reads; empty where it reads none, which it counts as wrong."""
     strict_choice: _builtins.str
-    """The letter that the writer meant; empty where it is UNSCORED."""
+    """The letter that the writer meant; empty where it is UNSCORED (nothing, or more than one)."""
     def __init__(
         self,
         *,
