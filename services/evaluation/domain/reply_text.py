@@ -9,7 +9,22 @@ from collections.abc import Mapping
 from services.evaluation.domain.reply_words import IDIOMS, JOINS
 
 _SIGNS = str.maketrans(
-    {"’": "'", "‘": "'", "`": "", "。": ". ", "、": ",", "→": ":", "«": '"', "»": '"', "【": "[", "】": "]"}
+    {
+        "’": "'",
+        "‘": "'",
+        "`": "",
+        "。": ". ",
+        "、": ",",
+        "→": ":",
+        "≠": " not ",
+        "✗": " wrong",
+        "✘": " wrong",
+        "❌": " wrong",
+        "«": '"',
+        "»": '"',
+        "【": "[",
+        "】": "]",
+    }
     | dict.fromkeys("“”„「」『』", '"')
     | dict.fromkeys("*#$⟦⟧", "")
 )

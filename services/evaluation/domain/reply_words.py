@@ -33,7 +33,7 @@ _VERBS = _words(
 FILLER = _words(
     "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
     "|might|will|can|also"
-    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|most|likely|fairly|quite|pretty|very|maybe|perhaps"
+    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|most|likely|am|convinced|fairly|quite|pretty|very|maybe|perhaps"
     "|possibly|certainly|i|i'd|i'm|i'll"
     "|think|believe|say|meant|mean|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
     "|actually|wait|only|sure|either|both|to be|image|shows|show"
@@ -70,7 +70,7 @@ POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
-    "and|or|plus|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
+    "and|or|or else|plus|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
     "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
@@ -122,10 +122,10 @@ DENIES_BEFORE = re.compile(
     )
 )
 #: An interjection is no negation.
-INTERJECTION = re.compile(_words("no|nein|non|wait|hmm|oh|oops|sorry", "不|いや") + r"\W*")
+INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry', '不|いや')}\W*)+")
 _REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
 #: A denial behind a pause: "C - no.", "C, certainly not."
-DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
+DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
 #: Text before an option that belongs to the option before: "B is wrong and C is right".
 OF_THE_ONE_BEFORE = re.compile(
     rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",

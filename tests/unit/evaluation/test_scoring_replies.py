@@ -1,7 +1,7 @@
 """Replies whose meaning is beyond debate, by category and language; outcomes derived by hand.
 
 `templates.jsonl` is each wording with each option, `worded.jsonl` worded one by one; `held_out.jsonl` was worded before the
-rules and kept out of their making; `hard.jsonl` was worded against the rules.
+rules and not read until they stood; `hard.jsonl` was worded against them.
 """
 
 import json
