@@ -15,6 +15,7 @@ from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.report import report
 from cli.commands.run import run
+from cli.commands.score import score
 from cli.commands.serve import serve
 from cli.commands.status import status
 from cli.commands.token import token
@@ -31,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, evaluate, ingest, serve, token):
+for command in (demo, run, status, report, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 
 

@@ -14,7 +14,7 @@ from shared.rows.annotation import (
 )
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores
-from shared.rows.failures import CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
+from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input, Window
 from shared.rows.selection import Sample, Selection
@@ -100,17 +100,20 @@ EXAMPLES: dict[type[Row], Row] = {
             item_id="17",
             error_rate=0.8,
             n_scored=5,
-            capabilities=("modality:ct", "attribute:metal_artifact"),
+            capabilities=("modality:ct+attribute:metal_artifact", "modality:ct", "attribute:metal_artifact"),
             prototype_id="p000",
         ),
-        CapabilityErrorRate(capability="modality:ct", n_failures=3, n_items=12, n_unscored=0, error_rate=0.25),
+        CapabilityErrorRate(
+            capability="modality:ct+attribute:metal_artifact", n_failures=3, n_items=12, n_unscored=0, error_rate=0.25
+        ),
         PrototypeRow(
             prototype_id="p000",
             members=("17",),
             image_ids=(_ID,),
-            profile={"modality:ct": 1.0, "attribute:metal_artifact": 1.0},
+            profile={"modality:ct+attribute:metal_artifact": 1.0},
             size=1,
         ),
+        Anchor(image_id=_ID, is_failure=True, capabilities={"modality:ct+attribute:metal_artifact": 1}),
         ClusteringRow(n_clusters=2, silhouettes={"2": 0.31, "3": 0.28}),
         Sample(
             sample_id="0cc175b9c0f1b6a831c399e269772661",
@@ -120,7 +123,7 @@ EXAMPLES: dict[type[Row], Row] = {
             source_id=_HASH,
             prototype_id="p000",
             similarity=0.912345,
-            capability="attribute:metal_artifact",
+            capability="modality:ct+attribute:metal_artifact",
         ),
         Selection(strategy="failure_driven", requested=500, selected=500, reason="", excluded={"leak_patient": 3}),
         KnownAnswer(
@@ -145,7 +148,7 @@ EXAMPLES: dict[type[Row], Row] = {
             image_uri=_URI,
             modality="ct",
             source_id=_HASH,
-            capability="attribute:metal_artifact",
+            capability="modality:ct+attribute:metal_artifact",
             prototype_id="p000",
             question=_QUESTION,
             options=_OPTIONS,
@@ -200,7 +203,7 @@ EXAMPLES: dict[type[Row], Row] = {
             decision_id="92eb5ffee6ae2fec3ad71c777531578f",
             sample_id="0cc175b9c0f1b6a831c399e269772661",
             prototype_id="p000",
-            capability="attribute:metal_artifact",
+            capability="modality:ct+attribute:metal_artifact",
             route="self",
             simulated=True,
         ),

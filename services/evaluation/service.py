@@ -6,12 +6,15 @@ import grpc
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from services.evaluation.domain.benchmark import answer_letters, options_of, refusal_of
+from services.evaluation.domain.scoring import official_choice, strict_choice
 from shared.errors import InvalidArgument
 from shared.operations import Operations
 from shared.rows.vocabulary import SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
 
 _MOST_SHARDS = 1000
+_MOST_REPLIES = 10_000
 
 
 class Evaluation(pb_grpc.EvaluationServiceServicer):
@@ -92,6 +95,24 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_uri("questions_uri", request.questions_uri)
         _check_sampling(request.sampling)
         return pb.StartGenerateResponse(operation_id=self._operations.start(request))
+
+    def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:
+        """See the proto."""
+        require_between("replies", len(request.replies), 0, _MOST_REPLIES)
+        return pb.ScoreRepliesResponse(replies=[_scored(reply) for reply in request.replies])
+
+
+def _scored(reply: pb.StoredReply) -> pb.ScoredReply:
+    options = options_of(reply.options)
+    letters = answer_letters(reply.answer.strip(), options)
+    refusal = refusal_of(options, letters)
+    if refusal:
+        return pb.ScoredReply(refusal=refusal[0])
+    return pb.ScoredReply(
+        answer=letters.pop(),
+        official_choice=official_choice(reply.prediction, options) or "",
+        strict_choice=strict_choice(reply.prediction, options) or "",
+    )
 
 
 def _check_sampling(sampling: pb.Sampling) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.rows.fields import Count, Label, Letter, ObjectUri, Row, Share, SourceId, Split
+from shared.rows.fields import Count, Label, Letter, ObjectUri, Row, Share, SourceId, Split, written
 
 
 class Answer(Row):
@@ -29,9 +29,12 @@ class Answer(Row):
     gold: Letter
     choice: Annotated[Letter | None, Meta(description="the letter that was read; null where none can be")]
     scored: bool
-    correct: Annotated[bool | None, Meta(description="null where the reply is UNSCORED")]
+    correct: Annotated[bool | None, Meta(description="null where no option was read")]
     tokens: Annotated[int, Meta(ge=0, description="tokens of the reply, the end token included")]
     logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens, nats")]
+    evaluated: Annotated[
+        bool, Meta(description="false only for our own failure: an image lost, a judge that was down; then UNSCORED")
+    ] = written(True)
 
 
 class Score(Row):

@@ -6,9 +6,14 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.rows.fields import Count, ImageId, Row, Share
+from shared.rows.fields import Count, ImageId, Row, Share, written
 
-CapabilityName = Annotated[str, Meta(description="`axis:value`, such as `modality:mri`", min_length=3)]
+CapabilityName = Annotated[
+    str,
+    Meta(
+        description="`axis:value`, or a cell: several joined by `+`, as `modality:mri+attribute:motion`", min_length=3
+    ),
+]
 PrototypeId = Annotated[str, Meta(description="`p000` is the largest cluster", min_length=1)]
 
 
@@ -31,6 +36,22 @@ class CapabilityErrorRate(Row):
     n_unscored: Annotated[int, Meta(ge=0, description="items of this capability that are UNSCORED")]
     error_rate: Annotated[
         Share | None, Meta(description="e_k = n_failures / n_items; null where every item is UNSCORED")
+    ]
+    is_drawn_for: Annotated[
+        bool, Meta(description="a cell, which images are drawn for; false: an axis that is only reported")
+    ] = written(True)
+
+
+class Anchor(Row):
+    """A development image that was evaluated; its vector is the same row of `anchors.npy`."""
+
+    image_id: ImageId
+    is_failure: Annotated[
+        bool | None, Meta(description="some item about it is a failure; false: none is; null: all are UNSCORED")
+    ]
+    capabilities: Annotated[
+        dict[CapabilityName, Count],
+        Meta(description="cell to the number of failed items about it; empty where none failed"),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, dataclass_transform
+from typing import Annotated, Any, Literal, dataclass_transform
 
 from msgspec import Meta, Struct, field
 
@@ -13,6 +13,11 @@ class Row(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
     A field with a default is optional: it is left out where it has that value. A reader passes over fields that it does not know.
     """
+
+
+def written(value: Any) -> Any:
+    """The default of a field that came later: old rows without it are read as this value, new rows always have it."""
+    return field(default_factory=lambda: value)
 
 
 Split = Literal["pool", "dev", "test", "replay"]

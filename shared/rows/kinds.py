@@ -13,7 +13,7 @@ from shared.errors import FailedPrecondition, InvalidArgument
 from shared.rows.annotation import Decision, Generation, KnownAnswer, Question, Summary, Unanswered
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.evaluation import Answer, Scores
-from shared.rows.failures import CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
+from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input
 from shared.rows.selection import Sample, Selection
@@ -70,6 +70,8 @@ KINDS: Mapping[str, Kind] = {
         "capabilities.jsonl": File(CapabilityErrorRate, ("retrieval", "controller")),
         "prototypes.jsonl": File(PrototypeRow, ("retrieval", "controller")),
         "prototypes.npy": File("(p, d) float32 of unit norm, row by row with `prototypes.jsonl`", ("retrieval",)),
+        "anchors.jsonl": File(Anchor, ("retrieval",)),
+        "anchors.npy": File("(a, d) float32 of unit norm, row by row with `anchors.jsonl`", ("retrieval",)),
         "clustering.json": File(ClusteringRow),
     }),
     "selection": Kind("retrieval", "Which pool images were drawn.", {

@@ -83,6 +83,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartSelectSamples": _WORK,
     },
     "medq.evaluation.v1.EvaluationService": {
+        "ScoreReplies": _READ,
         "StartImportBenchmark": _WORK,
         "StartEvaluate": _WORK,
         "StartMineFailures": _WORK,

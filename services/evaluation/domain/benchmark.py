@@ -49,15 +49,12 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         (any("\0" in text for text in row.values()), "the row holds a NUL byte", "save the table as UTF-8 text again"),
         (not cell(row, "question"), "the question is empty", "write the question"),
         (max(map(len, texts)) > MOST_CHARACTERS, "a text is too long", f"keep it below {MOST_CHARACTERS} characters"),
-        (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
-        (len({text.casefold() for text in options.values()}) < len(options), "two options are alike", "reword one"),
         (bool(meant), "the modality is misspelt", f"write {meant}"),
-        (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
-        (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
     )
-    for is_refused, reason, remedy in refusals:
-        if is_refused:
-            return Rejection(name=name, reason=reason, remedy=remedy)
+    of_row = next(((reason, remedy) for is_refused, reason, remedy in refusals if is_refused), None)
+    refusal = of_row or refusal_of(options, letters)
+    if refusal:
+        return Rejection(name=name, reason=refusal[0], remedy=refusal[1])
     return Item(
         item_id=name,
         image_id=image.image_id,
@@ -113,6 +110,17 @@ def answer_letters(answer: str, options: Mapping[str, str]) -> set[str]:
     if number:
         meant |= {LETTERS[int(number.group(1))]} & set(options)
     return meant
+
+
+def refusal_of(options: Mapping[str, str], letters: set[str]) -> tuple[str, str] | None:
+    """Why these options and the letters that the answer can mean are no item, and the remedy; None where they are one."""
+    refusals = (
+        (len(options) < 2, "fewer than two options", "fill at least the columns A and B"),
+        (len({text.casefold() for text in options.values()}) < len(options), "two options are alike", "reword one"),
+        (not letters, "the answer is not among the options", "give a letter, 0-4, or an option's exact text"),
+        (len(letters) > 1, "the answer can be read as more than one option", "give the letter"),
+    )
+    return next(((reason, remedy) for is_refused, reason, remedy in refusals if is_refused), None)
 
 
 def question_type_of(declared: str, question: str, options: Mapping[str, str]) -> str:

@@ -1,31 +1,68 @@
-"""Which option a reply chooses: the leaderboard's reading and a correct one.
+r"""Which option a reply chooses: the leaderboard's reading and a correct one.
 
 Two readings of the same text, kept apart on purpose. `official_choice` is comparable with published
 MedQ-Bench figures, its faults included; `strict_choice` gives an option only where the reply names exactly
 one. It knows nothing of models, runs or scores.
+
+The rules of `strict_choice`, in their order:
+
+0. Thoughts (`<think>`) and markup go. Of answer fields (`<answer>`, `\boxed{}`, JSON `"answer"`), the last one is the
+   reply. An option's text counts as its letter. A letter with its own text is one mention; with another's, it names none.
+1. A letter is a mention where it is no part of a word, unit or abbreviation. "B or C" is one mention of two options.
+2. A mention is dropped whose clause denies it ("not C", "C is wrong", "anything but C"), asks ("C?") or only supposes it
+   ("at first I thought B").
+3. What stands after a correction ("no wait", "sorry", "therefore") replaces what stood before.
+4. Each mention has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in its clause
+   ("C.", "It is C."); *possible* ("it may be C"); *named* (in brackets, as "option C", or by its text in a sentence). Any
+   other letter is no mention. The highest rank that occurs decides; what is then said to be possible too counts with it.
+5. If one option remains, it is the choice. If several remain, or the reply refuses to answer, there is none.
+
+What these do not cover is None, never guessed. The words are in `reply_words`, the markup in `reply_text`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from itertools import pairwise
 
-_WRAPPING = " \t\r\n*_`\"'“”‘’"
-_APART = r"(?![A-Za-z0-9'’/-])"  # the letter is no part of a word, unit or abbreviation
-_END = r"(?=\s*(?:[.,;:!?)\]\n*]|$))"  # what follows a letter that is no article
-_CUE_WORDS = r"(?i:\b(?:answer|option|choice|choose|select|pick)(?:\s+(?:is|would\s+be|should\s+be|option))?\s*[:=]?\s*"
-_WHOLE_LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\].:,;!]*")
-_LEADING_LETTER = re.compile(r"[(\[]?([A-Za-z])\s*[)\].:](?![A-Za-z])\s*")
-_NAMING = (
-    re.compile(_CUE_WORDS + r"(?:option\s+)?)[(\[*]{0,2}([A-Z])" + _APART + r"(?!\s+[A-Z]{2})"),
-    re.compile(_CUE_WORDS + r"(?:option\s+)?)[(\[*]{0,2}([a-z])" + _APART + _END),
-    re.compile(r"(?<![A-Za-z0-9'’/(\[.-])[*]{0,2}([A-Z])" + _APART + _END),  # standing before punctuation
-    # Of "A or B" both are named.
-    re.compile(r"(?<![A-Za-z0-9'’/-])([A-Z])(?=\s+(?:and|or)\s+[A-Z]" + _APART + ")"),
-    re.compile(r"[(\[]([A-Z])[)\]]"),
-    re.compile(r"(?<![A-Za-z0-9'’/-])([A-Z])\s+is\s+(?:the\s+)?(?:correct|right|best|answer)\b"),
+from services.evaluation.domain import reply_words as words
+from services.evaluation.domain.reply_text import last_field, last_part, marked, plain
+
+_MENTION = re.compile(
+    r"\(([A-Z?])\)|⟦(\w)⟧|(?<![\w'/°.-])([A-HJ-Zbcd]|[efgh](?=\s*(?:[.,;:!?)]|$))|a(?=\s*[.,;:!?)])|(?<=: )a$)"
+    r"(?![\w'°/+-]|\.\w)"
 )
-_CUE_BEFORE_TEXT = re.compile(r"(?s)^.*?" + _CUE_WORDS + ")")
+
+
+class _Rank(IntEnum):
+    """How clearly an option is meant as the answer."""
+
+    STATED = 1
+    ALONE = 2
+    POSSIBLE = 3
+    NAMED = 4
+
+
+@dataclass(frozen=True)
+class _Mention:
+    """Options named in one breath, as in "B or C", and where in the reply.
+
+    Attributes:
+        letters: Upper-case; "?" for a letter with another option's text.
+        is_text: Whether the first is an option's text and not a letter.
+        is_wrapped: Whether the first stands in brackets.
+        start: Offset of the first character.
+        end: Offset behind the last.
+    """
+
+    letters: frozenset[str]
+    is_text: bool
+    is_wrapped: bool
+    start: int
+    end: int
 
 
 def official_choice(text: str, options: Mapping[str, str]) -> str | None:
@@ -48,13 +85,7 @@ def official_choice(text: str, options: Mapping[str, str]) -> str | None:
 
 
 def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
-    """The one option that the reply names, or None (UNSCORED).
-
-    A reply names an option by its letter (alone, leading with a delimiter as in "B)", after "answer", "option" or
-    "choice", in brackets, before "is correct", or standing before punctuation or the end) or by its exact text
-    (alone, leading before punctuation, or after "the answer is"), whatever the case. A letter followed by a word is
-    an article or part of the sentence and does not count without such a cue. Naming two options, or a letter that
-    is no option, names none.
+    """The one option that the reply means, by the rules above, or None (UNSCORED).
 
     Args:
         text: The reply.
@@ -62,44 +93,121 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
 
     Returns: A key of `options`, or None.
     """
-    reply = text.strip(_WRAPPING)
-    whole = _WHOLE_LETTER.fullmatch(reply)
-    named = {whole.group(1).upper()} if whole else _named_by_letter(reply) | _named_by_text(reply, options)
-    if len(named) != 1:
-        return None
-    letter = named.pop()
-    return letter if letter in options else None
+    reply = plain(text)
+    field = last_field(reply)
+    if field:
+        if _denies(last_part(words.CLAUSE, marked(field[0], options).lower())):
+            return None
+        reply = field[1]
+    reply = marked(reply, options)
+    whole = re.fullmatch(r"[^\w?]*([A-Za-z])[^\w?]*", reply)
+    letters = {whole[1].upper()} if whole else _chosen(reply, options)
+    return next(iter(letters)) if len(letters) == 1 and letters <= options.keys() else None
 
 
-def _named_by_letter(reply: str) -> set[str]:
-    """Letters that the reply offers as its answer, upper-cased; not all need be options."""
-    leading = _LEADING_LETTER.match(reply)
-    named = {leading.group(1).upper()} if leading else set()
-    for pattern in _NAMING:
-        named |= {found.upper() for found in pattern.findall(reply)}
-    return named
+def _chosen(reply: str, options: Mapping[str, str]) -> frozenset[str]:
+    """The options of the highest rank that occurs, and those then said to be possible too."""
+    ranked = _corrected(list(_ranked(reply, options)), reply)
+    highest = min((rank for rank, _ in ranked), default=None)
+    if words.REFUSES.search(reply.lower()) and highest is not _Rank.STATED:
+        return frozenset()
+    chosen: frozenset[str] = frozenset()
+    for rank, mention in ranked:
+        if rank is highest or (chosen and rank is _Rank.POSSIBLE):
+            chosen |= mention.letters
+    return chosen
 
 
-def _named_by_text(reply: str, options: Mapping[str, str]) -> set[str]:
-    """Options whose text is the reply, leads it, or follows its letter ("B Noise") or "the answer is"."""
-    starts = {reply, _LEADING_LETTER.sub("", reply, count=1), _CUE_BEFORE_TEXT.sub("", reply, count=1)}
-    starts |= {_LEADING_LETTER.sub("", start, count=1) for start in starts}
-    whole = _plain(reply)
-    named = {letter for letter, option in options.items() if whole == _plain(f"{letter} {option}")}
-    for start in starts:
-        plain = _plain(start)
-        led = {letter: _plain(option) for letter, option in options.items() if _leads(_plain(option), plain)}
-        longest = max(map(len, led.values()), default=0)
-        named |= {letter for letter, option in led.items() if len(option) == longest}
-    return named
+def _corrected(ranked: list[tuple[_Rank, _Mention]], reply: str) -> list[tuple[_Rank, _Mention]]:
+    """Without what stands before the last correction that an answer follows."""
+    answers = [i for i, (rank, _) in enumerate(ranked) if rank <= _Rank.ALONE]
+    for before, after in reversed(list(pairwise(answers))):
+        if words.CORRECTS.search(reply[ranked[before][1].end : ranked[after][1].start].lower()):
+            return ranked[after:]
+    return ranked
 
 
-def _leads(option: str, reply: str) -> bool:
-    """Whether the reply is the option's text, or goes on after it with punctuation."""
-    follows = reply[len(option) : len(option) + 1]
-    return bool(option) and reply.startswith(option) and follows in ("", ".", ",", ";", ":", "!")
+def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Mention]]:
+    """The mentions that are affirmed and have a rank, in their order."""
+    mentions = list(_mentions(reply))
+    ends = [0, *(mention.end for mention in mentions)]
+    starts = [*(mention.start for mention in mentions[1:]), len(reply)]
+    for mention, previous, following in zip(mentions, ends, starts, strict=False):
+        before, behind = reply[previous : mention.start].lower(), reply[mention.end : following].lower()
+        if previous and words.OF_THE_ONE_BEFORE.search(before):
+            before = ""
+        elif previous and last_part(words.CLAUSE, before) == before:
+            before = f"other {before}"
+        clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
+        is_asked = behind.startswith(words.CLAUSE.split(behind, 1)[0] + "?")
+        if is_asked or words.DENIED.match(reply[mention.end :].lower()) or not _is_affirmed(clause, after):
+            continue
+        rank = _rank(mention, clause, after, options)
+        if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
+            yield rank, mention
 
 
-def _plain(text: str) -> str:
-    """Case-folded, single-spaced, without wrapping marks and closing punctuation."""
-    return " ".join(text.casefold().split()).strip(_WRAPPING + ".,;:!?")
+def _after(behind: str, is_followed: bool) -> str:
+    """The rest of a mention's clause; a mention that follows in it is kept as a word, "not" before that one is not."""
+    after = words.CLAUSE.split(behind, 1)[0]
+    if not is_followed or after != behind:
+        return after
+    own = words.DENIES_NEXT.sub("", after)
+    return own if own != after else after + " other"
+
+
+def _reach(before: str, is_second: bool) -> str:
+    """How far back "not" reaches to an option alone in its clause: "not, in my view, C"; no farther than the option before."""
+    sentence = last_part(words.SENTENCE, before)
+    return sentence.partition(",")[2] if is_second and sentence == before else sentence
+
+
+def _mentions(reply: str) -> Iterator[_Mention]:
+    """Each place where options stand; those that "and", "or" or commas join are one."""
+    joined: _Mention | None = None
+    for found in _MENTION.finditer(reply):
+        letter = (found[1] or found[2] or found[3]).upper()
+        if joined and _is_joined(reply[joined.end : found.start()].lower(), reply[found.end() :].lower()):
+            joined = replace(joined, letters=joined.letters | {letter}, end=found.end())
+            continue
+        if joined:
+            yield joined
+        joined = _Mention(frozenset(letter), bool(found[2]), bool(found[1]), found.start(), found.end())
+    if joined:
+        yield joined
+
+
+def _is_joined(between: str, after: str) -> bool:
+    """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
+    is_list = not between.strip().startswith((",", ";")) or bool(words.LIST_GOES_ON.match(after))
+    return is_list and bool(words.JOINS.fullmatch(between))
+
+
+def _is_affirmed(before: str, after: str) -> bool:
+    """Whether the clause of a mention neither denies nor merely supposes it."""
+    is_supposed = words.SUPPOSED.search(before) or words.SUPPOSED.search(after)
+    return not (is_supposed or _denies(before) or words.DENIES_BEFORE.search(after))
+
+
+def _denies(clause: str) -> bool:
+    """Whether words before an option deny it. "No," and its like before a comma are interjections."""
+    *earlier, last = re.split(r"[,.]|\s-\s", clause)
+    parts = [part for part in earlier if not words.INTERJECTION.fullmatch(part.strip())]
+    return any(words.DENIES.search(part) for part in [*parts, last])
+
+
+def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]) -> _Rank | None:
+    """How clearly the clause means the mention; None where it may be an article or part of the description."""
+    is_last = bool(words.FILLER_AFTER.fullmatch(after))
+    if words.STATES_AFTER.search(after) or (words.STATES.search(before) and (is_last or not mention.is_text)):
+        return _Rank.STATED
+    if words.ONLY_FILLER.fullmatch(before.rpartition(":")[2]) and (
+        is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
+    ):
+        return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
+    is_phrase = mention.is_text and all(
+        words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys()
+    )
+    is_predicate = mention.is_text and is_last and words.PREDICATE.search(before)
+    is_named = mention.is_wrapped or words.NAMES.search(before)
+    return _Rank.NAMED if is_phrase or is_predicate or is_named else None

@@ -512,6 +512,24 @@ def test_an_evaluation_that_is_called_off_keeps_its_answers(world):
     assert sorted(world.model.asked) == [("4", 0), ("4", 1), ("5", 0), ("5", 1)]
 
 
+def test_stored_replies_are_read_in_both_ways_and_in_order(world):
+    options = {"A": "Noise", "B": "Motion", "C": ""}
+    replies = [
+        pb.StoredReply(options=options, answer="B", prediction="A blurred image, so B"),
+        pb.StoredReply(options=options, answer="noise", prediction="Noise"),
+        pb.StoredReply(options=options, answer="C", prediction="C"),
+        pb.StoredReply(options={"A": "Noise"}, answer="A", prediction="A"),
+    ]
+    with world.serving() as (stub, _):
+        scored = stub.ScoreReplies(pb.ScoreRepliesRequest(replies=replies)).replies
+    assert [(reply.answer, reply.official_choice, reply.strict_choice, reply.refusal) for reply in scored] == [
+        ("B", "A", "B", ""),
+        ("A", "", "A", ""),
+        ("", "", "", "the answer is not among the options"),
+        ("", "", "", "fewer than two options"),
+    ]
+
+
 def test_what_is_no_model_answers_nothing(world):
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)

@@ -71,6 +71,7 @@ def test_official_reading_goes_to_e_where_there_is_an_option_e():
         ("The answer is A because of the ghosts", "A"),
         ("I would pick b.", "B"),
         ("B\n\nThe image is noisy.", "B"),
+        ("Option A is wrong. B.", "B"),
     ],
 )
 def test_strict_reading_finds_the_one_option_named(reply, letter):
@@ -96,7 +97,6 @@ def test_strict_reading_finds_the_one_option_named(reply, letter):
         "This B-mode image is unclear",
         "The image shows noise everywhere",
         "The answer is a matter of taste",
-        "Option A is wrong. B.",
     ],
 )
 def test_strict_reading_leaves_the_rest_unscored(reply):

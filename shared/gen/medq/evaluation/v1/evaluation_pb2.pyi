@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -25,7 +27,7 @@ class _ExtractorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Extractor.V
     DESCRIPTOR: _descriptor.EnumDescriptor
     EXTRACTOR_UNSPECIFIED: _Extractor.ValueType  # 0
     EXTRACTOR_STRICT: _Extractor.ValueType  # 1
-    """A letter or the exact text of an option; "a", the article, never counts."""
+    """The option that the writer meant, by the rules that the service's page lists."""
     EXTRACTOR_OFFICIAL: _Extractor.ValueType  # 2
     """Bug-compatible with the published evaluator."""
 
@@ -34,7 +36,7 @@ class Extractor(_Extractor, metaclass=_ExtractorEnumTypeWrapper):
 
 EXTRACTOR_UNSPECIFIED: Extractor.ValueType  # 0
 EXTRACTOR_STRICT: Extractor.ValueType  # 1
-"""A letter or the exact text of an option; "a", the article, never counts."""
+"""The option that the writer meant, by the rules that the service's page lists."""
 EXTRACTOR_OFFICIAL: Extractor.ValueType  # 2
 """Bug-compatible with the published evaluator."""
 Global___Extractor: _TypeAlias = Extractor  # noqa: Y015
@@ -348,3 +350,137 @@ class StartGenerateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartGenerateResponse: _TypeAlias = StartGenerateResponse  # noqa: Y015
+
+@_typing.final
+class StoredReply(_message.Message):
+    """A reply that some model gave, and the item it was given to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OptionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    PREDICTION_FIELD_NUMBER: _builtins.int
+    answer: _builtins.str
+    """The right one: its letter, its number from 0, or its exact text."""
+    prediction: _builtins.str
+    """What the model wrote."""
+    @_builtins.property
+    def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Letter, A to E, to text; empty texts are no options."""
+
+    def __init__(
+        self,
+        *,
+        options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        answer: _builtins.str = ...,
+        prediction: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "options", b"options", "prediction", b"prediction"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoredReply: _TypeAlias = StoredReply  # noqa: Y015
+
+@_typing.final
+class ScoreRepliesRequest(_message.Message):
+    """Replies to read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredReply]:
+        """At most 10,000, and in a message of at most 4 MiB."""
+
+    def __init__(
+        self,
+        *,
+        replies: _abc.Iterable[Global___StoredReply] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replies", b"replies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreRepliesRequest: _TypeAlias = ScoreRepliesRequest  # noqa: Y015
+
+@_typing.final
+class ScoredReply(_message.Message):
+    """How a reply is read."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REFUSAL_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    OFFICIAL_CHOICE_FIELD_NUMBER: _builtins.int
+    STRICT_CHOICE_FIELD_NUMBER: _builtins.int
+    refusal: _builtins.str
+    """Why it cannot be scored; empty where it can. The other fields are empty where it cannot."""
+    answer: _builtins.str
+    """The letter of the right option."""
+    official_choice: _builtins.str
+    """The letter that the published evaluator reads; empty where it reads none, which it counts as wrong."""
+    strict_choice: _builtins.str
+    """The letter that the writer meant; empty where it is UNSCORED (nothing, or more than one)."""
+    def __init__(
+        self,
+        *,
+        refusal: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        official_choice: _builtins.str = ...,
+        strict_choice: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "official_choice", b"official_choice", "refusal", b"refusal", "strict_choice", b"strict_choice"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoredReply: _TypeAlias = ScoredReply  # noqa: Y015
+
+@_typing.final
+class ScoreRepliesResponse(_message.Message):
+    """One for each reply, in their order."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLIES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___ScoredReply]:
+        """The replies as read."""
+
+    def __init__(
+        self,
+        *,
+        replies: _abc.Iterable[Global___ScoredReply] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["replies", b"replies"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScoreRepliesResponse: _TypeAlias = ScoreRepliesResponse  # noqa: Y015

@@ -55,6 +55,11 @@ class EvaluationServiceStub:
                 request_serializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateRequest.SerializeToString,
                 response_deserializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateResponse.FromString,
                 _registered_method=True)
+        self.ScoreReplies = channel.unary_unary(
+                '/medq.evaluation.v1.EvaluationService/ScoreReplies',
+                request_serializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesRequest.SerializeToString,
+                response_deserializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesResponse.FromString,
+                _registered_method=True)
 
 
 class EvaluationServiceServicer:
@@ -89,6 +94,13 @@ class EvaluationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScoreReplies(self, request, context):
+        """Reads stored replies, in both ways, and changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EvaluationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +123,11 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.StartGenerate,
                     request_deserializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateRequest.FromString,
                     response_serializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateResponse.SerializeToString,
+            ),
+            'ScoreReplies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScoreReplies,
+                    request_deserializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesRequest.FromString,
+                    response_serializer=medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +239,33 @@ class EvaluationService:
             '/medq.evaluation.v1.EvaluationService/StartGenerate',
             medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateRequest.SerializeToString,
             medq_dot_evaluation_dot_v1_dot_evaluation__pb2.StartGenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScoreReplies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.evaluation.v1.EvaluationService/ScoreReplies',
+            medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesRequest.SerializeToString,
+            medq_dot_evaluation_dot_v1_dot_evaluation__pb2.ScoreRepliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,8 @@ class EvaluationServiceStub:
     """Failures, Eq. (1), and prototypes from an evaluation. Long."""
     StartGenerate: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.StartGenerateRequest, _evaluation_pb2.StartGenerateResponse]
     """The model answers free questions greedily, with token log-probabilities. Long."""
+    ScoreReplies: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.ScoreRepliesRequest, _evaluation_pb2.ScoreRepliesResponse]
+    """Reads stored replies, in both ways, and changes nothing."""
 
 @_typing.type_check_only
 class EvaluationServiceAsyncStub(EvaluationServiceStub):
@@ -55,6 +57,8 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
     """Failures, Eq. (1), and prototypes from an evaluation. Long."""
     StartGenerate: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.StartGenerateRequest, _evaluation_pb2.StartGenerateResponse]  # type: ignore[assignment]
     """The model answers free questions greedily, with token log-probabilities. Long."""
+    ScoreReplies: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.ScoreRepliesRequest, _evaluation_pb2.ScoreRepliesResponse]  # type: ignore[assignment]
+    """Reads stored replies, in both ways, and changes nothing."""
 
 class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
     """The model under evolution: it answers, is scored, and its failures are mined."""
@@ -90,5 +94,13 @@ class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_evaluation_pb2.StartGenerateResponse, _abc.Awaitable[_evaluation_pb2.StartGenerateResponse]]:
         """The model answers free questions greedily, with token log-probabilities. Long."""
+
+    @_abc_1.abstractmethod
+    def ScoreReplies(
+        self,
+        request: _evaluation_pb2.ScoreRepliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_evaluation_pb2.ScoreRepliesResponse, _abc.Awaitable[_evaluation_pb2.ScoreRepliesResponse]]:
+        """Reads stored replies, in both ways, and changes nothing."""
 
 def add_EvaluationServiceServicer_to_server(servicer: EvaluationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,175 @@
+"""`medq score`: read stored replies as the leaderboard does and as their writers meant them."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+
+from cli.access import Access
+from cli.connection import connect
+from cli.options import Json
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
+from shared.errors import InvalidArgument
+
+UNSCORED = "UNSCORED"
+_COLUMNS = ("index", "question", "A", "B", "answer", "prediction")
+_ADDED = ("official_choice", "official_correct", "strict_choice", "strict_correct")
+_LETTERS = "ABCDE"
+_MOST_REPLIES, _MOST_BYTES = 5000, 2**20
+_TOO_LONG = "the row is longer than 1 MiB"
+
+
+def score(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="A TSV or CSV with index, question, A to E, answer, prediction."
+        ),
+    ],
+    *,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", dir_okay=False, help="Where the scored copy goes; else NAME.scored.tsv beside it."),
+    ] = None,
+    access: Access,
+    is_json: Json = False,
+) -> None:
+    """Score stored replies in both ways; the copy has the choices, and whether they are right."""
+    target = out or file.with_suffix(".scored.tsv")
+    with shown_errors(is_json):
+        columns, rows = _read(file)
+        with TemporaryDirectory(prefix="medq-") as folder, connect(Path(folder), access) as channels:
+            scored = _scored(pb_grpc.EvaluationServiceStub(channels["evaluation"]), rows)
+        _write(target, [*columns, *(name for name in _ADDED if name not in columns)], rows, scored)
+    summary = summarised(scored)
+    if is_json:
+        print_json({**summary, "out": str(target)})
+    else:
+        _show(summary, target)
+    if summary["not_scored"] or summary["strict"]["coverage"] not in (None, 1.0):
+        raise typer.Exit(PARTIAL)
+
+
+def summarised(scored: Sequence[pb.ScoredReply]) -> dict[str, Any]:
+    """Counts and shares of scored replies; a share of nothing is None.
+
+    Returns: `n` of the replies that can be scored, `not_scored` by reason, `disagree` (the share whose two choices differ),
+        and for `official` and `strict`: `accuracy` over all n, `accuracy_of_readable`, and `coverage` (the share with a choice).
+    """
+    replies = [reply for reply in scored if not reply.refusal]
+
+    def reading(choices: list[str]) -> dict[str, float | None]:
+        right = sum(choice == reply.answer for choice, reply in zip(choices, replies, strict=True))
+        readable = sum(map(bool, choices))
+        return {
+            "accuracy": _share(right, len(replies)),
+            "accuracy_of_readable": _share(right, readable),
+            "coverage": _share(readable, len(replies)),
+        }
+
+    return {
+        "n": len(replies),
+        "not_scored": dict(Counter(reply.refusal for reply in scored if reply.refusal)),
+        "official": reading([reply.official_choice for reply in replies]),
+        "strict": reading([reply.strict_choice for reply in replies]),
+        "disagree": _share(sum(reply.official_choice != reply.strict_choice for reply in replies), len(replies)),
+    }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """The columns of a table and its rows as text; a row that is too short is filled with empty cells."""
+    csv.field_size_limit(sys.maxsize)
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            delimiter = "," if file.suffix.lower() == ".csv" else "\t"
+            table = csv.DictReader(lines, delimiter=delimiter, restkey="", restval="")
+            columns = list(table.fieldnames or ())
+            rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        remedy = "Save it as UTF-8 text, separated by tabs, or by commas if its name ends in .csv."
+        raise InvalidArgument(f"The table cannot be read: {error}.", field="FILE", value=file, remedy=remedy) from None
+    missing = [name for name in _COLUMNS if name not in columns]
+    if missing:
+        remedy = f"Name the columns {', '.join(_COLUMNS)}; C, D and E where there are such options."
+        message = f"The table has no column {', '.join(missing)}."
+        raise InvalidArgument(message, field="FILE", value=file, remedy=remedy)
+    wide = next((number for number, row in enumerate(rows, start=1) if "" in row and "" not in columns), None)
+    if wide:
+        remedy = "Put quotes around cells that hold a separator or a line break."
+        raise InvalidArgument(f"Row {wide} has more fields than the header.", field="FILE", value=file, remedy=remedy)
+    return columns, rows
+
+
+def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[dict[str, str]]) -> list[pb.ScoredReply]:
+    """What the service says of each row, in their order."""
+    scored: list[pb.ScoredReply] = []
+    for batch in _batches(rows):
+        answered = iter(stub.ScoreReplies(pb.ScoreRepliesRequest(replies=[reply for reply in batch if reply])).replies)
+        scored += [next(answered) if reply else pb.ScoredReply(refusal=_TOO_LONG) for reply in batch]
+    return scored
+
+
+def _batches(rows: Sequence[dict[str, str]]) -> Iterator[list[pb.StoredReply | None]]:
+    """Requests of about 1 MiB, 2 MiB at most; None for a row that is longer."""
+    batch: list[pb.StoredReply | None] = []
+    size = 0
+    for row in rows:
+        options = {letter: row[letter] for letter in _LETTERS if letter in row}
+        reply = pb.StoredReply(options=options, answer=row["answer"], prediction=row["prediction"])
+        is_long = reply.ByteSize() > _MOST_BYTES
+        batch.append(None if is_long else reply)
+        size += 0 if is_long else reply.ByteSize() + 8
+        if size > _MOST_BYTES or len(batch) == _MOST_REPLIES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _write(
+    target: Path, columns: Sequence[str], rows: Sequence[dict[str, str]], scored: Sequence[pb.ScoredReply]
+) -> None:
+    """The rows with the four columns; a row that cannot be scored is UNSCORED in each."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.open("w", encoding="utf-8", newline="") as lines:
+        delimiter = "," if target.suffix.lower() == ".csv" else "\t"
+        table = csv.DictWriter(lines, columns, delimiter=delimiter, lineterminator="\n")
+        table.writeheader()
+        for row, reply in zip(rows, scored, strict=True):
+            table.writerow({**row, **dict(zip(_ADDED, _cells(reply), strict=True))})
+
+
+def _cells(reply: pb.ScoredReply) -> tuple[str | int, ...]:
+    """Choice and correctness, official and strict; the published evaluator counts what it cannot read as wrong."""
+    if reply.refusal:
+        return (UNSCORED,) * 4
+    strict = int(reply.strict_choice == reply.answer) if reply.strict_choice else UNSCORED
+    official = int(reply.official_choice == reply.answer)
+    return reply.official_choice or UNSCORED, official, reply.strict_choice or UNSCORED, strict
+
+
+def _show(summary: dict[str, Any], target: Path) -> None:
+    names = ("accuracy", "accuracy_of_readable", "coverage")
+    rows = [(way, *(_text(summary[way][name]) for name in names)) for way in ("official", "strict")]
+    print_table(f"{summary['n']} replies", ("reading", "accuracy of all", "of the readable", "coverage"), rows)
+    console.print(f"The two readings differ on {_text(summary['disagree'])} of the replies.")
+    for reason, count in sorted(summary["not_scored"].items()):
+        console.print(f"Not scored: {count} ({reason}).")
+    console.print(f"Every reply: {target}")
+
+
+def _text(share: float | None) -> str:
+    return UNSCORED if share is None else f"{share:.3f}"

@@ -1,0 +1,119 @@
+"""A reply made plain: thoughts, markup and wrappers away, each option's text one sign."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from services.evaluation.domain.reply_words import IDIOMS, JOINS
+
+_SIGNS = str.maketrans(
+    {
+        "’": "'",
+        "‘": "'",
+        "`": "",
+        "。": ". ",
+        "、": ",",
+        "→": ":",
+        "≠": " not ",
+        "✗": " wrong",
+        "✘": " wrong",
+        "❌": " wrong",
+        "«": '"',
+        "»": '"',
+        "【": "[",
+        "】": "]",
+    }
+    | dict.fromkeys("“”„「」『』", '"')
+    | dict.fromkeys("*#$⟦⟧", "")
+)
+_THOUGHT = re.compile(r"(?is)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
+_STRUCK = re.compile(r"~~.*?~~")
+_FIELDS = (
+    re.compile(
+        r"""(?is)["']\w*(?:answer|choice|option|prediction|response|letter|答案)\w*["']\s*:\s*(["'])(?P<value>.*?)\1"""
+    ),
+    re.compile(r"(?is)[<\[]\s*(?:\w*_)?answer\s*[>\]](?P<value>.*?)[<\[]\s*/(?:\w*_)?answer\s*[>\]]"),
+    re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
+)
+_LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
+_WRAPPED_LETTER = re.compile(
+    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+)
+_TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
+_CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
+_DEGREES = re.compile(r"°\s*[CF]\b|\b(?:vitamin|hepatitis|figure|fig\.|panel|type)\s+[A-Z]\b", re.IGNORECASE)
+_EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
+
+
+def plain(text: str) -> str:
+    """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
+    text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
+    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
+    return re.sub(r":\s*\n\s*", ": ", _DEGREES.sub("", text)).strip()
+
+
+def last_field(text: str) -> tuple[str, str] | None:
+    r"""The text before the last answer field (`<answer>`, `\boxed{}`, JSON `"answer"`), and its content; None without one."""
+    fields = sorted((found for pattern in _FIELDS for found in pattern.finditer(text)), key=lambda found: found.start())
+    if not fields:
+        return None
+    last = fields.pop()
+    start, value = last.start(), last["value"]
+    while fields and JOINS.fullmatch(between := text[fields[-1].end() : start]):
+        start, value = fields[-1].start(), fields.pop()["value"] + between + value
+    return text[:start], value
+
+
+def last_part(boundary: re.Pattern[str], text: str) -> str:
+    """What stands behind the last boundary; the whole text without one."""
+    found = list(boundary.finditer(text))
+    return text[found[-1].end() :] if found else text
+
+
+def marked(text: str, options: Mapping[str, str]) -> str:
+    """A plain text in which the text of option C stands as ⟦C⟧, and a letter in brackets, or with its text, as (C).
+
+    A letter with the text of another option stands as (?). Texts that two options share stay as they are.
+    """
+    text = _LATEX.sub(lambda found: found[1] or "", text)
+    text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2] or found[3]).upper()})", text)
+    text = _EITHER.sub(r"\1 or ", text)
+    letters = {_key(option): letter for letter, option in options.items()}
+    shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
+    keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
+    if keys:
+        pattern = "|".join(_pattern(key) for key in keys)
+        text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
+        text = re.sub(pattern, lambda found: f"⟦{letters[_key(found.group())]}⟧", text, flags=re.IGNORECASE)
+        text = re.sub(r'["(\[]\s*(⟦\w⟧)\s*\.?\s*["\])]', r" \1", text)
+    text = _join_letter_and_text(text)
+    text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
+    for idiom, meaning in IDIOMS:
+        text = idiom.sub(meaning, text)
+    return text
+
+
+def _join_letter_and_text(text: str) -> str:
+    """`C - ⟦C⟧`, `(C) ⟦C⟧` and `⟦C⟧ (C)` become `(C)`; two that differ become `(?)`."""
+    text = re.sub(
+        r"(?<![\w'°-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
+    )
+    return re.sub(r"⟦(\w)⟧\s*\((?:option\s+)?([A-Z])\)", _together, text)
+
+
+def _together(found: re.Match[str]) -> str:
+    return f"({found[1].upper() if found[1].upper() == found[2] else '?'})"
+
+
+def _key(text: str) -> str:
+    return " ".join(plain(text).casefold().split()).strip(" .,;:!?\"'")
+
+
+def _pattern(key: str) -> str:
+    text = r"\s+".join(re.escape(word) for word in key.split())
+    if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
+        return text + r"(?!\w|\()"
+    start = r"(?<![\w-])" if key[0].isascii() else ""
+    return start + text + (r"(?![\w-])" if key[-1].isascii() else "")
