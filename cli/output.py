@@ -1,7 +1,9 @@
 """What a person or a program sees: tables and progress on standard error or a terminal, data on standard output.
 
-Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be scored; 4 a service
-does not answer; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was lost: a file, a row or a stored reply could not be
+taken in, a question could not be answered, or an answer could not be evaluated; 4 a service does not answer; 130 interrupted.
+What is left out on purpose (a repeated picture, a row of another split, an excluded leak, what quality assurance or an expert
+takes out, what the budget does not cover) is told and leaves the code at 0.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from msgspec import convert
 from cli.access import Access
 from cli.connection import connect
 from cli.follow import download, finish_run
+from cli.left_out import InputLosses, fetch_names, losses_of, show_losses
 from cli.options import Json, Out, RunId
-from cli.output import console, print_json, print_table, score_text, shown_errors
+from cli.output import PARTIAL, console, print_json, print_table, score_text, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, InvalidArgument
 from shared.rows.evaluation import Score
@@ -49,10 +50,15 @@ def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, i
     """
     controller = channels["controller"]
     start_run(controller, config, run_id)
+    told = InputLosses(controller, run_id)
+    has_ended = False
     try:
-        finish_run(channels, run_id, is_quiet)
+        finish_run(channels, run_id, is_quiet, look=told.look)
+        has_ended = True
     finally:
         fetch_report(controller, run_id, out)
+        if not has_ended and not is_quiet:
+            show_losses(_read_report(out / "report.json"), out)
 
 
 def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
@@ -67,6 +73,7 @@ def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
         download(controller, answer.report_uri, out)
     else:
         (out / "report.json").write_text(answer.report_json, encoding="utf-8")
+    fetch_names(controller, _read_report(out / "report.json"), out)
     return bool(answer.report_uri)
 
 
@@ -108,7 +115,7 @@ def read_config(config: Path) -> str:
 
 
 def show_report(out: Path, is_json: bool) -> None:
-    """Show the scores of `report.json` in a folder, or print the whole of it.
+    """Show the scores and losses of `report.json` in a folder, or print the whole of it; ends with 3 where a part was lost.
 
     Raises:
         DataLoss: It is no report.
@@ -116,7 +123,13 @@ def show_report(out: Path, is_json: bool) -> None:
     report = _read_report(out / "report.json")
     if is_json:
         print_json(report)
-        return
+    else:
+        _show(report, out)
+    if losses_of(report)["is_partial"]:
+        raise typer.Exit(PARTIAL)
+
+
+def _show(report: dict[str, Any], out: Path) -> None:
     rows = [
         (name, entry["round"], *(_overall(entry, split) for split in ("dev", "test")))
         for name, arm in sorted(report["arms"].items())
@@ -127,6 +140,7 @@ def show_report(out: Path, is_json: bool) -> None:
         console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
+    show_losses(report, out)
     console.print(f"Report: {out / 'report.html'}")
 
 

@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from shared.rows.fields import Count, ImageId, Label, Letter, ObjectUri, Options, Row, Seconds, Share, SourceId, Usd
 
+#: The reason of a question without an answer that is as it should be.
+REJECTED_BY_EXPERT = "the expert rejected it"
 Nats = Annotated[float, Meta(ge=0)]
 Route = Literal["self", "reference", "expert", "review", "audit"]
 

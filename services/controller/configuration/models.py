@@ -49,6 +49,10 @@ class DataSection(Section):
         max_length=300,
         description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
     )
+    max_lost_share: Share = Field(
+        0.1,
+        description="Ours: a set that lost a larger share of its images or rows ends the run before anything is spent.",
+    )
     modality: Modality = Field(
         "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
     )

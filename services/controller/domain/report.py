@@ -13,6 +13,8 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from services.controller.domain.losses import losses
+from shared.left_out import SetFacts
 from shared.rows.annotation import Decision, Summary
 from shared.rows.evaluation import Scores
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
@@ -33,6 +35,7 @@ class RoundFacts:
 
     Attributes:
         round: From 0; the model after so many trainings.
+        not_evaluated: Split to the answers that we could not evaluate.
         failure_counts, dataset_counts: `counts` of the manifests.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
@@ -40,6 +43,7 @@ class RoundFacts:
     round: int
     dev: Scores | None = None
     test: Scores | None = None
+    not_evaluated: Mapping[str, int] = field(default_factory=dict)
     capabilities: Sequence[CapabilityErrorRate] = ()
     prototypes: Sequence[PrototypeRow] = ()
     failure_counts: Mapping[str, int] | None = None
@@ -63,13 +67,14 @@ class ArmFacts:
     rounds: Sequence[RoundFacts] = field(default_factory=tuple)
 
 
-def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> Json:
+def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json, sets: Sequence[SetFacts] = ()) -> Json:
     """The report.
 
     Args:
         configuration: The effective one; its paths move to `measured`.
         arms: In the order of the configuration.
         measured: Every time, cost, path and URI.
+        sets: What was brought in.
     """
     settings, paths = _split_paths(configuration)
     return {
@@ -78,6 +83,7 @@ def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> J
         "config": settings,
         "simulated": _simulated(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),
+        "losses": losses(sets, arms),
         "arms": {arm.name: _arm(arm) for arm in arms},
         "measured": {**measured, "paths": paths},
     }

@@ -10,8 +10,11 @@ from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
 from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.losses import require_kept
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls
+from services.controller.ports import StepOutcome
+from services.controller.report.facts import sets_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,11 @@ class Inputs:
 
 
 def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
-    """Bring in the pool, the benchmarks, the known answers and the model; put the pool into the index."""
+    """Bring in the pool, the benchmarks, the known answers and the model; put the pool into the index.
+
+    Raises:
+        FailedPrecondition: A set lost more than `data.max_lost_share`.
+    """
     data = configuration.data
 
     def ingest(split: str, source: str) -> str:
@@ -45,19 +52,28 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
-    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=benchmark("pool", data.pool_answers, pool))
+    answers = benchmark("pool", data.pool_answers, pool)
+    dev_items, test_items = benchmark("dev", data.dev, dev), benchmark("test", data.test, test)
+    replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
+    calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
+    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=answers)
     model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)
-    index = retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool)
     inputs = Inputs(
         pool=pool,
         dev_images=dev,
-        dev=benchmark("dev", data.dev, dev),
+        dev=dev_items,
         test_images=test,
-        test=benchmark("test", data.test, test),
+        test=test_items,
         replay_images=replay,
-        replay=benchmark("replay", data.replay, replay) if data.replay else "",
+        replay=replay_items,
         known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri,
         model=calls.operate("import_model", ask.IMPORT_MODEL, model).uri,
     )
-    calls.operate("index_images", ask.INDEX_IMAGES, index)
+    calls.operate("index_images", ask.INDEX_IMAGES, retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool))
     return inputs
+
+
+def _check(calls: Calls, max_lost_share: float) -> StepOutcome:
+    """End the run where a set lost too much, before a model is asked or an image is annotated."""
+    require_kept(sets_of(calls.collaborators.store.results(calls.run_id)), max_lost_share)
+    return {}

@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from msgspec import convert
+
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.report import ArmFacts, RoundFacts
 from services.controller.store.runs import Result, RunRow
+from shared.left_out import SetFacts
 from shared.objects.dataset import read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Decision, Summary
@@ -35,6 +38,11 @@ def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[Ar
             ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
         )
     return arms
+
+
+def sets_of(results: list[Result]) -> list[SetFacts]:
+    """What was brought in, in the order in which it was."""
+    return [convert(result.detail["left_out"], SetFacts) for result in results if "left_out" in result.detail]
 
 
 def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
@@ -81,6 +89,11 @@ def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFac
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
+        not_evaluated={
+            step.removeprefix("evaluate_"): by_step[step].detail.get("not_evaluated", 0)
+            for step in _EVALUATIONS
+            if step in by_step
+        },
         capabilities=rows("mine_failures", CapabilityErrorRate),
         prototypes=rows("mine_failures", PrototypeRow),
         failure_counts=counts("mine_failures"),

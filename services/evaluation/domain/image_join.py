@@ -47,7 +47,7 @@ def join_images(
             line = f"line {number + 2}"  # the header is line 1
             rejections.append(_rejection(line, "the index is empty", "give the row an index of its own"))
         elif is_mixed and cell(row, "split").lower() != split:
-            rejections.append(_of_another_split(index, cell(row, "split"), split))
+            rejections.append(_of_another_split(index, cell(row, "split")))
         elif image is None:
             rejections.append(_without_image(index, failed.get(key)))
         else:
@@ -94,11 +94,12 @@ def _plain_path(path: str) -> str:
     return path.replace("\\", "/").removeprefix("./")
 
 
-def _of_another_split(index: str, declared: str, split: str) -> Rejection:
-    reason = f"the row belongs to the split {declared!r}, {split!r} is imported"
+def _of_another_split(index: str, declared: str) -> Rejection:
     meant = nearest(declared.lower(), SPLITS)
-    remedy = f"write {meant}" if meant else "import that split apart, or correct the column `split`"
-    return _rejection(index, reason, remedy)
+    if meant:
+        return _rejection(index, "the split is misspelt", f"write {meant}")
+    reason, remedy = "the row belongs to another split", "import that split apart, or correct the column `split`"
+    return Rejection(name=index, reason=reason, remedy=remedy, is_of_another_split=True)
 
 
 def _without_image(index: str, failed: Input | None) -> Rejection:
