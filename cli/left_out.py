@@ -54,9 +54,9 @@ def loss_lines(losses: Json) -> Iterator[str]:
 def show_losses(report: Json, out: Path) -> None:
     """Tell a person all lines of a report, and where the names are."""
     for line in loss_lines(losses_of(report)):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     if (out / NAMES).is_dir():
-        console.print(f"Which they are: {out / NAMES}")
+        console.print(f"Which they are: {out / NAMES}", soft_wrap=True)
 
 
 def fetch_names(controller: grpc.Channel, report: Json, out: Path) -> None:
@@ -82,7 +82,7 @@ def show_lost_items(channel: grpc.Channel, image_set: str, benchmark: str, out: 
         lost = _fetch_lost(channel, uri, "items", unit, out)
         is_any = is_any or bool(lost)
         for left in () if is_quiet else facts_of("items", unit, lost).left_out:
-            console.print(_lost_line("items", f"{left.n} {unit}", vars(left)))
+            console.print(_lost_line("items", f"{left.n} {unit}", vars(left)), soft_wrap=True)
     return is_any
 
 
@@ -111,7 +111,7 @@ class InputLosses:
         for line in loss_lines({**losses, "entries": inputs}):
             if line not in self._told:
                 self._told.add(line)
-                console.print(line)
+                console.print(line, soft_wrap=True)
 
 
 def _fetch_lost(channel: grpc.Channel, uri: str, name: str, unit: str, out: Path) -> list[Input | Rejection]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from shared.rows.benchmark import Rejection
-from shared.rows.images import Input
+from shared.rows.images import OTHER_FILE, SAME_FILE, Input
 
 DUPLICATE, OTHER_SPLIT, REJECTED = "duplicate", "other_split", "rejected"
 #: What was left out on purpose; all else is a loss.
@@ -92,12 +92,12 @@ def is_lost(row: Input | Rejection) -> bool:
 
 
 def _why(row: Input | Rejection) -> _Why | None:
-    """Outcome, reason and remedy of what is in no set; None for a stored image."""
+    """Outcome, reason and remedy of what is in no set; None for a stored image, also where several rows name its file."""
     if isinstance(row, Rejection):
         return (OTHER_SPLIT, row.reason, "") if row.is_of_another_split else (REJECTED, row.reason, row.remedy)
-    if row.status == DUPLICATE:
-        return DUPLICATE, "the same picture as another input", ""
-    return None if row.status == "stored" else (row.status, row.reason, row.remedy)
+    if row.status == "stored" or (row.status == DUPLICATE and row.reason.startswith(SAME_FILE)):
+        return None
+    return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (row.status, row.reason, row.remedy)
 
 
 def _by_reason(counts: Counter[_Why]) -> tuple[LeftOut, ...]:

@@ -11,6 +11,8 @@ from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Spli
 KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
 Pixels = Annotated[int, Meta(ge=1, description="pixels")]
 WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
+#: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
+SAME_FILE, OTHER_FILE = "the same file again", "another file holds the same picture"
 Status = Literal["stored", "duplicate", "quarantined", "failed"]
 
 

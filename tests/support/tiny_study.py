@@ -18,8 +18,6 @@ def write_tiny_study(folder: Path) -> None:
 
     plan = StudyPlan(n_base=32, n_pool=30, n_dev=10, n_test=8, n_replay=4, size=64, seed=7, rare_ratio=0.3)
     write_study(folder, plan)
-    # One bad file among the good ones: a row of the report, and the rest goes on.
-    (folder / "pool" / "notes.png").write_text("This is no picture.", encoding="utf-8")
     model = pretrain_base(folder, folder / "base-model", BaseTraining(epochs=4, batch_size=16, seed=7))
     write_config(folder / "run.yaml", model=str(model.relative_to(folder)))
 

@@ -1,6 +1,6 @@
 from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost
 from shared.rows.benchmark import Rejection
-from shared.rows.images import Input
+from shared.rows.images import OTHER_FILE, SAME_FILE, Input
 from tests.support.rows import build
 
 
@@ -13,13 +13,18 @@ def rejection(reason, is_of_another_split=False):
 
 
 def test_inputs_are_counted_by_outcome_and_reason():
-    rows = [*inputs("stored", 6, "a remark"), *inputs("failed", 3, "no image", "save it again"), *inputs("duplicate", 1)]
+    rows = [
+        *inputs("stored", 6, "a remark"),
+        *inputs("failed", 3, "no image", "save it again"),
+        *inputs("duplicate", 1),
+    ]
+    rows += inputs("duplicate", 10, SAME_FILE)
     facts = facts_of("pool", "images", rows)
     assert facts.left_out == (
         LeftOut("failed", "no image", "save it again", 3),
-        LeftOut("duplicate", "the same picture as another input", "", 1),
+        LeftOut("duplicate", OTHER_FILE, "", 1),
     )
-    assert (facts.n, facts.lost, facts.lost_share) == (10, 3, 0.3)
+    assert (facts.n, facts.lost, facts.lost_share) == (20, 3, 0.15)
 
 
 def test_quarantined_is_lost_and_a_duplicate_is_not():
