@@ -22,6 +22,8 @@ TABLE = (
     "3\tWhat?\tNoise\tMotion\tRing\tA\tNoise\n"
     "4\tWhat?\tNoise\tMotion\tRing\tBlur\tB\n"
     "5\tWhat?\tNoise\t\t\tA\tA\n"
+    "6\tWhat?\tNoise\n"
+    "7\tWhat?\tNoise\tMotion\tRing\tB\tB\tmore\n"
 )
 
 
@@ -31,7 +33,9 @@ def test_a_scored_copy_stands_beside_the_table(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cli.main", "score", str(file), "--json"]
     ended = subprocess.run(command, check=False, capture_output=True, timeout=120)
     assert ended.returncode == 3  # a part could not be scored
-    assert json.loads(ended.stdout)["n"] == 3
+    told = json.loads(ended.stdout)
+    assert told["n"] == 3
+    assert told["not_scored"].keys() >= {"the row has 3 of 7 fields", "the row has 8 fields, the header has 7"}
     with (tmp_path / "replies.scored.tsv").open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     added = ("official_choice", "official_correct", "strict_choice", "strict_correct")
@@ -39,8 +43,7 @@ def test_a_scored_copy_stands_beside_the_table(tmp_path: Path) -> None:
         ("B", "1", "B", "1"),
         ("UNSCORED", "0", "UNSCORED", "UNSCORED"),
         ("UNSCORED", "0", "A", "1"),
-        ("UNSCORED",) * 4,
-        ("UNSCORED",) * 4,
+        *[("UNSCORED",) * 4] * 4,
     ]
     assert rows[0]["prediction"] == "The answer is B."
 
@@ -68,7 +71,16 @@ def test_shares_of_nothing_are_none() -> None:
     assert summarised([])["strict"] == {"accuracy": None, "accuracy_of_readable": None, "coverage": None}
 
 
-@pytest.mark.parametrize("text", ["index\tquestion\tA\tB\tanswer\n", TABLE + "6\tq\tA\tB\tC\tA\tx\ty\n", "\xff", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "index\tquestion\tA\tB\tanswer\n",
+        "\xff",
+        "",
+        TABLE + '6\t"open\tA\tB\tC\tA\tx\n',
+        TABLE.replace("C\t", "A\t", 1),
+    ],
+)
 def test_a_table_that_cannot_be_used_is_wrong_input(tmp_path: Path, text: str) -> None:
     file = tmp_path / "replies.tsv"
     file.write_text(text, encoding="latin-1")
