@@ -105,8 +105,12 @@ class InputLosses:
         """Ask for the report where the run has come to another step, up to the first of an arm; all inputs are in then."""
         if self._is_over or run.step in ("", self._step):
             return
+        try:
+            report = json.loads(self._stub.GetReport(self._request).report_json)
+        except grpc.RpcError:  # it is asked again; at the end all is told anyway
+            return
         self._step, self._is_over = run.step, run.arm != _SHARED_ARM
-        losses = losses_of(json.loads(self._stub.GetReport(self._request).report_json))
+        losses = losses_of(report)
         inputs = [entry for entry in losses["entries"] if entry["arm"] is None]
         for line in loss_lines({**losses, "entries": inputs}):
             if line not in self._told:

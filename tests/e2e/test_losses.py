@@ -95,6 +95,7 @@ def test_a_set_that_lost_too_much_ends_the_run_before_anything_is_spent(
 
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["measured"]["failure"] == error["message"]
+    assert "Too much was lost" in (out / "report.html").read_text(encoding="utf-8")
     assert {one["name"] for one in report["losses"]["sets"] if one["lost"]} == {"pool", "pool_answers", "test"}
     assert {step["step"].split("_")[0] for step in report["measured"]["steps"]} == {"ingest", "import"}
     assert "import_model" not in {step["step"] for step in report["measured"]["steps"]}
