@@ -77,10 +77,7 @@ class Extractors(Row):
     used: Annotated[str, Meta(description="`strict` or `official`")]
     official: Annotated[Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")]
     disagreement: Annotated[
-        Score,
-        Meta(
-            description="share of replies that the two readings take differently; every reply can be compared, so its coverage is 1"
-        ),
+        Score, Meta(description="share of replies that the two readings take differently; all can be compared")
     ]
 
 

@@ -1,7 +1,8 @@
 """Every dataset kind on one screen: its version, who writes it, its files, and who reads each.
 
-A new optional field keeps the version of a kind. A removed, retyped or newly required one raises it, and so does a field that says
-something else than before. Readers refuse a version above theirs, and a file that says something else since a later one. `python -m infra.row_schemas` holds this by the files in `schemas/`.
+A new optional field keeps the version of a kind. A removed, retyped or newly required one raises it, and so does one that comes
+to say something else. Readers refuse a version above theirs, and a file that says something else since a later one.
+`python -m infra.row_schemas` holds this by the files in `schemas/`.
 """
 
 from __future__ import annotations

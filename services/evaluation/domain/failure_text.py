@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-
 #: What a model says in whose reply no option can be read.
 _NO_OPTION = "no option"
 
