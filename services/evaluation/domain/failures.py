@@ -17,8 +17,8 @@ def error_rate(correct: Sequence[bool | None]) -> float:
     """The share of wrong answers in [0, 1] among an item's evaluated runs.
 
     Args:
-        correct: One entry a run, of which at least one was evaluated: right, wrong (as is a reply that cannot be read), or None where
-            we could not evaluate it.
+        correct: One entry a run: right, wrong (as is a reply that cannot be read), or None where we could not evaluate it. One at
+            least is not None.
     """
     evaluated = [outcome for outcome in correct if outcome is not None]
     return evaluated.count(False) / len(evaluated)
