@@ -20,7 +20,7 @@ from shared.rows.selection import Selection
 from shared.rows.training import Dropped, Training
 
 Json = dict[str, Any]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
 #: The keys of the section `data` that are paths.

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def configuration():
 
 
 def scores(value):
-    overall = Score(value=value, low=value, high=value, n=4, unscored=1)
+    overall = Score(value=value, low=value, high=value, n=4, unscored=1, scored=1.0, coverage=0.625)
     return build(Scores, perception=replace(build(Scores).perception, overall=overall))
 
 
@@ -116,6 +117,19 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert "<b>" not in page
     assert not any(f'{name}="http' in page for name in ("src", "href"))
     assert "plateau" in page
+
+
+def test_the_page_says_how_much_was_readable_and_why_a_round_is_not_promoted(tmp_path):
+    facts = full_round("0" * 64)
+    lost = [{"modality": "ct", "loss": None, "allowance": 0.03}, {"modality": "mri", "loss": 0.5, "allowance": 0.03}]
+    decision = {**facts.decision, "is_promoted": False, "regressions": lost}
+    arms = [ArmFacts("a", "random", "seed_rule", "regression", [dataclasses.replace(facts, decision=decision)])]
+    report = assemble(configuration(), arms, MEASURED)
+    jsonschema.validate(report, SCHEMA)
+    page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
+    assert "62.5 %" in page
+    assert "ct could be evaluated before, and could not now." in page
+    assert "mri lost 50.0 %, and may lose 3.0 %." in page
 
 
 def test_the_page_of_a_run_that_has_just_begun_can_be_shown(tmp_path):
