@@ -138,7 +138,10 @@ def _show(report: dict[str, Any], out: Path) -> None:
     for name, arm in sorted(report["arms"].items()):
         console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
     if n_unscored := _n_unscored(report):
-        console.print(f"UNSCORED: {n_unscored} answers could not be evaluated; no figure counts them.")
+        console.print(
+            f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
+            "The report names each with its reason."
+        )
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
     console.print(f"Report: {out / 'report.html'}")
