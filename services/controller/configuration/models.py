@@ -96,7 +96,6 @@ class MineSection(Section):
     )
     axes: tuple[Axis, ...] = Field(
         ("modality", "attribute"),
-        min_length=1,
         description="Ours: axes whose values make the cells that images are drawn for, the broadest first.",
     )
     min_cell_items: int = Field(
@@ -105,9 +104,9 @@ class MineSection(Section):
 
     @field_validator("axes")
     @classmethod
-    def _axes_differ(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
-        if len(set(axes)) < len(axes):
-            raise _problem("An axis stands there twice", "Name each axis once.")
+    def _some_axes_each_once(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
+        if not axes or len(set(axes)) < len(axes):
+            raise _problem("There is no axis, or one stands there twice", "Name at least one axis, and each once.")
         return axes
 
 
