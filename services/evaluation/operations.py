@@ -17,11 +17,10 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.anchors import anchors
 from services.evaluation.domain.capabilities import cells
 from services.evaluation.domain.clustering import cluster_failures
-from services.evaluation.domain.failures import capability_error_rates
 from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.image_join import join_images
 from services.evaluation.domain.merging import merge_small
-from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_of
+from services.evaluation.domain.outcomes import Outcome, capability_rows, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
@@ -37,10 +36,12 @@ from shared.prompts import multiple_choice_prompt
 from shared.rows import annotation
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.evaluation import Answer
-from shared.rows.failures import CapabilityErrorRate, ClusteringRow
+from shared.rows.failures import ClusteringRow
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
+
+_HOW_TO_MINE = ("gamma", "visual_weight", "max_clusters", "n_runs", "min_cell_items", "min_prototype_size")
 
 
 class EvaluationOperations:
@@ -167,7 +168,7 @@ class EvaluationOperations:
         )
 
     def mine_failures(self, context: OperationContext, request: pb.StartMineFailuresRequest) -> str:
-        """Make a dataset `failures`: failures, e_k (Eq. 1) and prototypes. Without a failure it has no prototype.
+        """Make a dataset `failures`: failures, e_k (Eq. 1), prototypes, anchors. Without a failure it has no prototype.
 
         Raises:
             NotFound: one of the datasets is not there.
@@ -181,21 +182,19 @@ class EvaluationOperations:
         features = joint_features(visual, text, request.visual_weight)
         clustering = cluster_failures(features, max_clusters=request.max_clusters)
         merged = merge_small(clustering, features, request.min_prototype_size)
-        cells_failed = [outcome.cell for outcome in failed]
-        found, centroids = prototypes(merged, visual, [outcome.item for outcome in failed], cells_failed)
+        found, centroids = prototypes(merged, visual, [one.item for one in failed], [one.cell for one in failed])
         evaluated = anchors(outcomes)
+        evaluated_ids = [anchor.image_id for anchor in evaluated]
         return publish(
             self._objects,
             "failures",
             {
                 "failures.jsonl": failure_rows(failed, found),
-                "capabilities.jsonl": _error_rates(outcomes),
+                "capabilities.jsonl": capability_rows(outcomes),
                 "prototypes.jsonl": found,
                 "prototypes.npy": centroids,
                 "anchors.jsonl": evaluated,
-                "anchors.npy": image_vectors(
-                    self._objects, request.image_set_uri, [anchor.image_id for anchor in evaluated]
-                ),
+                "anchors.npy": image_vectors(self._objects, request.image_set_uri, evaluated_ids),
                 "clustering.json": ClusteringRow(
                     n_clusters=clustering.n_clusters,
                     silhouettes={str(k): value for k, value in clustering.silhouettes.items()},
@@ -209,15 +208,7 @@ class EvaluationOperations:
                 "merged": clustering.n_clusters - merged.n_clusters,
             },
             parents=[request.evaluation_uri, request.benchmark_uri, request.image_set_uri],
-            configuration={
-                "gamma": request.gamma,
-                "visual_weight": request.visual_weight,
-                "max_clusters": request.max_clusters,
-                "n_runs": request.n_runs,
-                "axes": list(request.axes),
-                "min_cell_items": request.min_cell_items,
-                "min_prototype_size": request.min_prototype_size,
-            },
+            configuration={name: getattr(request, name) for name in _HOW_TO_MINE} | {"axes": list(request.axes)},
         )
 
     def _outcomes(self, request: pb.StartMineFailuresRequest) -> list[Outcome]:
@@ -233,13 +224,6 @@ class EvaluationOperations:
         answers = read_rows(self._objects, request.evaluation_uri, Answer)
         cell_of = cells(items, request.axes, request.min_cell_items)
         return outcomes_of(items, answers, cell_of, gamma=request.gamma, n_runs=request.n_runs)
-
-
-def _error_rates(outcomes: Sequence[Outcome]) -> list[CapabilityErrorRate]:
-    """Eq. (1) of the cells, which images are drawn for, then of every single label, which is only reported."""
-    drawn_for = capability_error_rates(((outcome.cell,), outcome.is_failure) for outcome in outcomes)
-    labels = ((outcome.labels, outcome.is_failure) for outcome in outcomes)
-    return [*drawn_for, *capability_error_rates(labels, is_drawn_for=False)]
 
 
 def _sampling_of(message: pb.Sampling) -> Sampling:

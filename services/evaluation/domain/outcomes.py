@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from services.evaluation.domain.capabilities import capability_labels
 from services.evaluation.domain.failure_text import failure_text
-from services.evaluation.domain.failures import error_rate, is_failure
+from services.evaluation.domain.failures import capability_error_rates, error_rate, is_failure
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
-from shared.rows.failures import Failure, PrototypeRow
+from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,13 @@ def outcomes_of(
         failed = is_failure([answer.correct for answer in runs], gamma=gamma, n_runs=n_runs)
         outcomes.append(Outcome(item, runs, failed, cell_of[item.item_id]))
     return outcomes
+
+
+def capability_rows(outcomes: Sequence[Outcome]) -> list[CapabilityErrorRate]:
+    """Eq. (1) of the cells, which images are drawn for, then of every single label, which is only reported."""
+    drawn_for = capability_error_rates(((outcome.cell,), outcome.is_failure) for outcome in outcomes)
+    labels = ((outcome.labels, outcome.is_failure) for outcome in outcomes)
+    return [*drawn_for, *capability_error_rates(labels, is_drawn_for=False)]
 
 
 def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) -> list[Failure]:
