@@ -154,7 +154,7 @@ def _silhouette(distances: NDArray[np.float64], sizes: NDArray[np.float64], own:
 
 
 def numbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same partition, clusters numbered from 0 in order of first member."""
+    """The same partition (n,), its clusters numbered from 0 in order of first member."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
     return rank[inverse].astype(np.int64)
