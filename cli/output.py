@@ -52,6 +52,11 @@ def score_text(score: Score) -> str:
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if has_limits else f"{score.value:.3f}"
 
 
+def coverage_text(score: Score) -> str:
+    """The share of replies that could be read: `70.0 %`."""
+    return "-" if score.coverage is None else f"{100 * score.coverage:.1f} %"
+
+
 @contextmanager
 def shown_errors(is_json: bool) -> Iterator[None]:
     """Turn a typed error into a message with its remedy and an exit code; nothing else is caught."""

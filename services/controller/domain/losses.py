@@ -21,10 +21,6 @@ if TYPE_CHECKING:
     from services.controller.domain.report import ArmFacts, RoundFacts
 
 Json = dict[str, Any]
-_NOT_EVALUATED = (
-    "the answer could not be evaluated: its image was lost, or a judge did not answer",
-    "Look into the log of `evaluation`; a new run asks again.",
-)
 
 
 def losses(sets: Sequence[SetFacts], arms: Iterable[ArmFacts]) -> Json:
@@ -102,9 +98,9 @@ def _of_round(arm: str, facts: RoundFacts) -> Iterator[Json]:
                     "outcome": outcome, "reason": reason, "remedy": remedy, "n": n,
                 }  # fmt: skip
 
-    reason, remedy = _NOT_EVALUATED
-    for split, n in facts.not_evaluated.items():
-        yield from entries(split, "answers", "not_evaluated", {reason: n}, remedy=remedy)
+    for split, rows in facts.unscored.items():
+        for (reason, remedy), n in sorted(Counter((row.reason, row.remedy) for row in rows).items()):
+            yield from entries(split, "answers", "not_evaluated", {reason: n}, remedy=remedy)
     if facts.selection:
         excluded = facts.selection.excluded
         yield from entries("selection", "images", "excluded", excluded, choices=excluded)

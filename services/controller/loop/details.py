@@ -11,7 +11,7 @@ from shared.left_out import facts_of
 from shared.objects.dataset import iterate_rows, read_manifest, read_object
 from shared.objects.store import ObjectStore
 from shared.rows.benchmark import Rejection
-from shared.rows.evaluation import Answer, Scores
+from shared.rows.evaluation import Scores
 from shared.rows.images import Input
 
 #: The key of the configuration behind the step that imports questions about the pool.
@@ -21,7 +21,7 @@ _POOL_ANSWERS = {"import_pool": "pool_answers"}
 def detail_of(objects: ObjectStore, step: str, uri: str) -> StepOutcome:
     """What is kept of the dataset of a step.
 
-    Returns: `rows` of each of its files; of an evaluation `overall` and `not_evaluated`, of what was brought in `left_out`.
+    Returns: `rows` of each of its files; of an evaluation `overall`, of what was brought in `left_out`.
     """
     if not uri:
         return {"rows": {}}
@@ -36,5 +36,4 @@ def detail_of(objects: ObjectStore, step: str, uri: str) -> StepOutcome:
         detail["left_out"] = asdict(facts_of(name, "rows", iterate_rows(objects, uri, Rejection), n_items))
     elif manifest.kind == "evaluation":
         detail["overall"] = to_builtins(read_object(objects, uri, Scores).perception.overall)
-        detail["not_evaluated"] = sum(not answer.evaluated for answer in iterate_rows(objects, uri, Answer))
     return detail

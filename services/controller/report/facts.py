@@ -15,7 +15,7 @@ from shared.left_out import SetFacts
 from shared.objects.dataset import read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Decision, Summary
-from shared.rows.evaluation import Scores
+from shared.rows.evaluation import Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.selection import Selection
@@ -89,11 +89,7 @@ def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFac
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
-        not_evaluated={
-            step.removeprefix("evaluate_"): by_step[step].detail.get("not_evaluated", 0)
-            for step in _EVALUATIONS
-            if step in by_step
-        },
+        unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in _EVALUATIONS},
         capabilities=rows("mine_failures", CapabilityErrorRate),
         prototypes=rows("mine_failures", PrototypeRow),
         failure_counts=counts("mine_failures"),

@@ -5,6 +5,7 @@ from services.controller.domain.report import ArmFacts, RoundFacts
 from shared.errors import FailedPrecondition
 from shared.left_out import LeftOut, SetFacts
 from shared.rows.annotation import Summary
+from shared.rows.evaluation import Unscored
 from shared.rows.selection import Selection
 from shared.rows.training import Dropped
 from tests.support.rows import build
@@ -36,7 +37,7 @@ def test_what_is_left_out_on_purpose_makes_no_run_partial():
         selection=build(Selection, excluded={"leak_sha256": 1, "used_before": 0}),
         summary=summary,
         dropped=[build(Dropped, reason="near-duplicate image")] * 2,
-        not_evaluated={"dev": 0},
+        unscored={"dev": []},
     )
     block = losses([SetFacts("pool", "images", 4, (LeftOut("duplicate", "", "", 2),))], [facts])
     assert not block["is_partial"]
@@ -49,7 +50,7 @@ def test_what_is_left_out_on_purpose_makes_no_run_partial():
 @pytest.mark.parametrize(
     "facts",
     [
-        {"not_evaluated": {"dev": 0, "test": 4}},
+        {"unscored": {"dev": [], "test": [build(Unscored)] * 4}},
         {"summary": build(Summary, unanswered={"the oracle does not know the question": 1}, stopped={"oracle": ""})},
     ],
 )
