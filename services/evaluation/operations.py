@@ -20,9 +20,9 @@ from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.image_join import join_images
 from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
-from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
+from services.evaluation.work.generations import generation_row
 from services.evaluation.work.judging import judge
 from services.evaluation.work.vectors import failure_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
@@ -144,20 +144,16 @@ class EvaluationOperations:
         queries = [Query(row.question_id, row.image_uri, _prompt(row)) for row in questions]
         replies = self._answering.answer(context, request.model_uri, queries, 1, sampling)
         generations = [
-            annotation.Generation(
-                question_id=question_id,
-                answer=reply.text,
-                choice=strict_choice(reply.text, options[question_id]),
-                token_logprobs=reply.token_logprobs,
-            )
+            generation_row(question_id, options[question_id], reply)
             for (question_id, _), reply in sorted(replies.items())
         ]
         n_unscored = sum(row.choice is None for row in generations)
+        n_faulty = sum(bool(row.logprobs_fault) for row in generations)
         return publish(
             self._objects,
             "generations",
             {"generations.jsonl": generations},
-            counts={"questions": len(generations), "unscored": n_unscored},
+            counts={"questions": len(generations), "unscored": n_unscored, "faulty_logprobs": n_faulty},
             parents=[request.model_uri, request.questions_uri],
             configuration={"sampling": asdict(sampling)},
             seed=sampling.seed,

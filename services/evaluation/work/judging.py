@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import Counter
@@ -59,5 +60,5 @@ def _answer(request: pb.StartEvaluateRequest, item: Item, run: int, reply: Gener
         scored=choice is not None,
         correct=None if choice is None else choice == item.answer,
         tokens=reply.n_tokens,
-        logprob_sum=sum(reply.token_logprobs),
+        logprob_sum=sum(filter(math.isfinite, reply.token_logprobs)),
     )
