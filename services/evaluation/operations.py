@@ -20,10 +20,14 @@ from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.image_join import join_images
 from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
-from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
+<<<<<<< HEAD
 from services.evaluation.work.judging import judge, unscored_rows
+=======
+from services.evaluation.work.generations import generation_row
+from services.evaluation.work.judging import judge
+>>>>>>> routing
 from services.evaluation.work.vectors import failure_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
@@ -152,6 +156,7 @@ class EvaluationOperations:
         if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
             raise replies.lost[min(replies.lost)]
         generations = [
+<<<<<<< HEAD
             annotation.Generation(
                 question_id=question_id,
                 answer=reply.text,
@@ -159,13 +164,18 @@ class EvaluationOperations:
                 token_logprobs=reply.token_logprobs,
             )
             for (question_id, _), reply in sorted(replies.answers.items())
+=======
+            generation_row(question_id, options[question_id], reply)
+            for (question_id, _), reply in sorted(replies.items())
+>>>>>>> routing
         ]
         n_unscored = sum(row.choice is None for row in generations)
+        n_faulty = sum(bool(row.logprobs_fault) for row in generations)
         return publish(
             self._objects,
             "generations",
             {"generations.jsonl": generations},
-            counts={"questions": len(generations), "unscored": n_unscored},
+            counts={"questions": len(generations), "unscored": n_unscored, "faulty_logprobs": n_faulty},
             parents=[request.model_uri, request.questions_uri],
             configuration={"sampling": asdict(sampling)},
             seed=sampling.seed,

@@ -58,12 +58,16 @@ class Generation:
         text: The answer without special tokens, stripped of white space at both ends.
         token_logprobs: (n_tokens,) natural logarithms of the probability of each generated token under the
             unmodified model, whatever the sampling was; the end token is included where it was generated.
+            A number that the model did not give is NaN.
         n_tokens: Number of generated tokens, the end token included.
+        token_ends: (n_tokens,) offset in `text` behind each token, ascending; that of the token before where a token adds
+            nothing to the text, as an end token. Empty where it is not known.
     """
 
     text: str
     token_logprobs: tuple[float, ...]
     n_tokens: int
+    token_ends: tuple[int, ...] = ()
 
 
 class VisionLanguageModel(Protocol):

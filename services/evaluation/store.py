@@ -24,6 +24,7 @@ _ANSWERS = sa.Table(
     sa.Column("run", sa.Integer, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),  # as JSON: a model may say NUL, which PostgreSQL refuses
     sa.Column("token_logprobs", sa.Text, nullable=False),
+    sa.Column("token_ends", sa.Text),  # NULL in what an older release stored
 )
 
 
@@ -65,7 +66,8 @@ class AnswerStore:
         for row in rows:
             logprobs = tuple(json.loads(row.token_logprobs))
             key = AnswerKey(row.item_id, row.image_id, row.prompt_digest, row.run)
-            answers[key] = Generation(json.loads(row.text), logprobs, len(logprobs))
+            ends = tuple(json.loads(row.token_ends or "[]"))
+            answers[key] = Generation(json.loads(row.text), logprobs, len(logprobs), ends)
         return answers
 
     def save(self, model_digest: str, sampling_digest: str, answers: Mapping[AnswerKey, Generation]) -> None:
@@ -80,6 +82,7 @@ class AnswerStore:
                 "run": key.run,
                 "text": json.dumps(answer.text),
                 "token_logprobs": json.dumps(answer.token_logprobs),
+                "token_ends": json.dumps(answer.token_ends),
             }
             for key, answer in sorted(answers.items())  # two writers take their locks in the same order
         ]

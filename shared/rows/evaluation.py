@@ -31,7 +31,7 @@ class Answer(Row):
     scored: Annotated[bool, Meta(description="a letter was read; an evaluated reply without one counts as wrong")]
     correct: Annotated[bool | None, Meta(description="null where no letter was read")]
     tokens: Annotated[int, Meta(ge=0, description="tokens of the reply, the end token included")]
-    logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens, nats")]
+    logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens that have a finite one, nats")]
     evaluated: Annotated[
         bool, Meta(description="false only for our own failure: an image lost, a judge that was down; then UNSCORED")
     ] = written(True)

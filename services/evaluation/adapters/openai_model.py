@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import io
+import math
 import ssl
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import accumulate
 from typing import Any
 
 import httpx2
@@ -21,6 +23,7 @@ import openai
 from numpy.typing import NDArray
 from PIL import Image
 
+from services.evaluation.domain.answer_tokens import token_ends
 from services.evaluation.domain.sampling import keyed_seed
 from services.evaluation.ports import Generation, Prompt, Sampling
 from services.evaluation.settings import VllmSection
@@ -100,6 +103,7 @@ class OpenAIServer:
 
         Raises:
             NotFound: no such model is served.
+            FailedPrecondition: none of several answers has probabilities.
             MedqError: a request failed, and again after the retries.
         """
         images = {id(prompt.image): prompt.image for prompt in prompts}
@@ -107,9 +111,14 @@ class OpenAIServer:
         pool = ThreadPoolExecutor(self._section.concurrency, thread_name_prefix="openai")
         try:
             futures = [pool.submit(self._answer, model, prompt, urls[id(prompt.image)], sampling) for prompt in prompts]
-            return [future.result() for future in futures]
+            answers = [future.result() for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
+        # One answer without probabilities costs that answer; a batch without any is how the server is set up.
+        if len(answers) > 1 and not any(answer.token_logprobs for answer in answers):
+            remedy = "Serve the model with logprobs."
+            raise FailedPrecondition("The model server gave no probabilities.", field="model", remedy=remedy)
+        return answers
 
     def close(self) -> None:
         """Close the connections."""
@@ -130,14 +139,14 @@ class OpenAIServer:
                 seed=keyed_seed(sampling.seed, prompt.item_id, prompt.run),
                 logprobs=True,
             )
-        if not answer.choices or answer.choices[0].logprobs is None:
-            remedy = "Serve the model with logprobs."
-            raise FailedPrecondition("The model server gave no probabilities.", field="model", remedy=remedy)
+        if not answer.choices:
+            raise FailedPrecondition("The model server gave no answer.", field="model", remedy="Look at its log.")
         choice = answer.choices[0]
         tokens = choice.logprobs.content or [] if choice.logprobs else []
-        logprobs = tuple(float(token.logprob) for token in tokens)
+        logprobs = tuple(math.nan if token.logprob is None else float(token.logprob) for token in tokens)
         n_tokens = answer.usage.completion_tokens if answer.usage else len(logprobs)
-        return Generation((choice.message.content or "").strip(), logprobs, n_tokens)
+        text = (choice.message.content or "").strip()
+        return Generation(text, logprobs, n_tokens, token_ends(_prefixes(tokens), text))
 
 
 class OpenAIModel:
@@ -167,6 +176,12 @@ def _typed_errors() -> Iterator[None]:
         status = getattr(error, "status_code", "")
         message = f"The model server refused: {status}." if status else "The model server does not answer."
         raise kind(message, field="vllm.base_url", remedy=remedy) from error
+
+
+def _prefixes(tokens: Sequence[Any]) -> list[str]:
+    """The text of the first 1, 2, .. tokens, each given as bytes, or as text where the server has no bytes."""
+    parts = (bytes(token.bytes) if token.bytes else token.token.encode() for token in tokens)
+    return [prefix.decode(errors="ignore") for prefix in accumulate(parts)]
 
 
 def _data_url(image: NDArray[np.uint8]) -> str:

@@ -22,6 +22,7 @@ from transformers import (
     LogitsProcessorList,
 )
 
+from services.evaluation.domain.answer_tokens import token_ends
 from services.evaluation.domain.sampling import keyed_gumbel
 from services.evaluation.ports import Generation, Prompt, Sampling
 from shared.checkpoints import require_checkpoint, user_prompt
@@ -112,8 +113,12 @@ class TransformersModel:
         """Cut at the first end token, which counts."""
         ends = [i for i, token in enumerate(tokens) if token in self._end_tokens]
         n_tokens = ends[0] + 1 if ends else len(tokens)
-        text = self._processor.tokenizer.decode(tokens[:n_tokens], skip_special_tokens=True)
-        return Generation(text.strip(), tuple(logprobs[:n_tokens]), n_tokens)
+        prefixes = [self._text(tokens[:n]) for n in range(1, n_tokens + 1)]
+        text = prefixes[-1].strip()
+        return Generation(text, tuple(logprobs[:n_tokens]), n_tokens, token_ends(prefixes, text))
+
+    def _text(self, tokens: list[int]) -> str:
+        return str(self._processor.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def _padding_token(self) -> int:
         """What fills a finished answer until the batch is done."""

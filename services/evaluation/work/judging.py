@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import Counter
@@ -84,7 +85,7 @@ def _answer(
         scored=choice is not None,
         correct=None if choice is None else choice == item.answer,
         tokens=reply.n_tokens,
-        logprob_sum=sum(reply.token_logprobs),
+        logprob_sum=sum(filter(math.isfinite, reply.token_logprobs)),
         evaluated=given is not None,
     )
 

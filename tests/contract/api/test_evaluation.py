@@ -541,8 +541,14 @@ def test_generations_carry_the_log_probability_of_each_token(world):
             )  # fmt: skip
             uri = finish(channel, stub.StartGenerate(request))
     assert world.rows(uri, Generation) == [
-        Generation(question_id="q1", answer="B", choice="B", token_logprobs=(-0.5,)),
-        Generation(question_id="q2", answer="It is blurred.", choice=None, token_logprobs=(-0.5,) * 14),
+        Generation(question_id="q1", answer="B", choice="B", token_logprobs=(-0.5,), answer_logprobs=(-0.5,)),
+        Generation(
+            question_id="q2",
+            answer="It is blurred.",
+            choice=None,
+            token_logprobs=(-0.5,) * 14,
+            answer_logprobs=(-0.5,) * 14,
+        ),
     ]
     assert len(world.model.asked) == 2
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,8 +13,8 @@ from services.evaluation.adapters.openai_model import OpenAIModel, OpenAIServer
 from services.evaluation.domain.sampling import keyed_seed
 from services.evaluation.ports import Prompt, Sampling
 from services.evaluation.settings import VllmSection
-from shared.errors import DeadlineExceeded, InvalidArgument, NotFound, PermissionDenied, Unavailable
-from tests.support.vllm import FakeVllm, served_vllm
+from shared.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unavailable
+from tests.support.vllm import FakeVllm, served_vllm, token
 
 IMAGE = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 
@@ -85,3 +86,32 @@ def test_server_that_is_away_is_unavailable() -> None:
     with pytest.raises(Unavailable):
         OpenAIServer(section).models()
     assert OpenAIServer(section).n_requests() == 0
+
+
+@pytest.mark.parametrize("is_bytes", [True, False])
+def test_each_token_ends_where_its_text_does_and_the_end_token_adds_none(vllm: FakeVllm, is_bytes: bool) -> None:
+    tokens = [token(text, is_bytes=is_bytes) for text in (" ", "é", " C", ".", "<|im_end|>")]
+    vllm.replies = [(" é C.", tokens)]
+    (answer,) = OpenAIModel(_server(vllm), "model").generate(_prompts(1), Sampling(0))
+    assert answer.text == "é C."
+    assert answer.token_ends == (0, 1, 3, 4, 4)
+
+
+def test_tokens_that_do_not_spell_the_reply_have_no_known_ends(vllm: FakeVllm) -> None:
+    vllm.replies = [("The answer", [token("thought"), token("The")])]
+    (answer,) = OpenAIModel(_server(vllm), "model").generate(_prompts(1), Sampling(0))
+    assert answer.token_ends == ()
+
+
+def test_missing_log_probabilities_cost_one_answer_and_not_the_batch(vllm: FakeVllm) -> None:
+    vllm.replies = [("C", None), ("C", [token("C", None)])]
+    answers = OpenAIModel(_server(vllm, concurrency=1), "model").generate(_prompts(3), Sampling(0))
+    assert answers[0].token_logprobs == ()
+    assert [math.isnan(logprob) for logprob in answers[1].token_logprobs] == [True]
+    assert answers[2].token_logprobs == (-0.5, -0.5)
+
+
+def test_a_server_that_never_gives_log_probabilities_is_told_to(vllm: FakeVllm) -> None:
+    vllm.replies = [("C", None)] * 2
+    with pytest.raises(FailedPrecondition, match="no probabilities"):
+        OpenAIModel(_server(vllm), "model").generate(_prompts(2), Sampling(0))

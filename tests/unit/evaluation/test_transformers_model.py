@@ -96,12 +96,20 @@ def test_logprobs_are_those_of_the_unmodified_model(
     assert answer.text == processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
 
+def test_tokens_end_where_their_text_does(answers: list[Generation]) -> None:
+    for answer in answers:
+        assert len(answer.token_ends) == answer.n_tokens
+        assert list(answer.token_ends) == sorted(answer.token_ends)
+        assert answer.token_ends[-1] == len(answer.text)
+
+
 def test_end_token_ends_the_answer_and_counts(folder: Path, prompts: list[Prompt], tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     every_token = list(range(len(AutoProcessor.from_pretrained(folder).tokenizer)))
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": every_token}))
     answer = TransformersModel(tmp_path, "cpu").generate(prompts[:1], SAMPLING)[0]
     assert answer.n_tokens == len(answer.token_logprobs) == 1
+    assert answer.token_ends == (len(answer.text),)
 
 
 def test_no_prompts_give_no_answers(model: TransformersModel) -> None:
