@@ -22,12 +22,8 @@ from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_
 from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
-<<<<<<< HEAD
-from services.evaluation.work.judging import judge, unscored_rows
-=======
 from services.evaluation.work.generations import generation_row
-from services.evaluation.work.judging import judge
->>>>>>> routing
+from services.evaluation.work.judging import judge, unscored_rows
 from services.evaluation.work.vectors import failure_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
@@ -156,18 +152,8 @@ class EvaluationOperations:
         if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
             raise replies.lost[min(replies.lost)]
         generations = [
-<<<<<<< HEAD
-            annotation.Generation(
-                question_id=question_id,
-                answer=reply.text,
-                choice=strict_choice(reply.text, options[question_id]),
-                token_logprobs=reply.token_logprobs,
-            )
-            for (question_id, _), reply in sorted(replies.answers.items())
-=======
             generation_row(question_id, options[question_id], reply)
-            for (question_id, _), reply in sorted(replies.items())
->>>>>>> routing
+            for (question_id, _), reply in sorted(replies.answers.items())
         ]
         n_unscored = sum(row.choice is None for row in generations)
         n_faulty = sum(bool(row.logprobs_fault) for row in generations)
