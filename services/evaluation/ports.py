@@ -25,12 +25,14 @@ class Prompt:
         run: Number of the run, from 0.
         image: (height, width, 3) uint8, RGB.
         text: The question as asked, options included; no chat format and no image placeholder.
+        candidates: Where there are any, the answer is one of these, drawn by how likely the model finds each as a whole.
     """
 
     item_id: str
     run: int
     image: NDArray[np.uint8]
     text: str
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class VisionLanguageModel(Protocol):
     """A model that answers questions about images."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """Answer each prompt, in order.
+        """Answer each prompt, in order; all have candidates, or none has.
 
         An answer depends on its prompt and on (seed, item_id, run), neither on the other prompts nor on their order.
         """
@@ -102,7 +104,8 @@ class ModelServer(Protocol):
             NotFound: there is no such object.
             InvalidArgument: it is no model, its checkpoint is incomplete, or a sampling setting is out of range.
             DataLoss: a stored file does not match its digest.
-            FailedPrecondition, Unavailable, DeadlineExceeded: the model cannot be served, or not in time.
+            FailedPrecondition, Unavailable, DeadlineExceeded: the model cannot be served, or not in time, or gives no
+                log-probabilities of candidates.
         """
         ...
 
