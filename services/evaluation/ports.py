@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -79,6 +79,25 @@ class VisionLanguageModel(Protocol):
         """Answer each prompt, in order; all have candidates, or none has.
 
         An answer depends on its prompt and on (seed, item_id, run), neither on the other prompts nor on their order.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """Says which option a reply means.
+
+    Attributes:
+        name: Of the model that judges.
+    """
+
+    name: str
+
+    def choose(self, question: str, options: Mapping[str, str], reply: str) -> str | None:
+        """The letter that the reply means, a key of `options`; None where it means none, or the judge cannot tell.
+
+        Raises:
+            Unavailable, DeadlineExceeded, BudgetExhausted: the judge does not answer now.
+            MedqError: it will not.
         """
         ...
 

@@ -201,7 +201,7 @@ class ForcedAnswers(LogitsProcessor):  # type: ignore[misc]
 
     def __init__(self, answers: Sequence[Sequence[int]]) -> None:
         self.length = max(len(answer) for answer in answers)
-        self._columns = torch.tensor([[*answer, *answer[-1:] * (self.length - len(answer))] for answer in answers]).T
+        self._columns = torch.tensor([[*answer, *[answer[-1]] * (self.length - len(answer))] for answer in answers]).T
         self.logprobs: list[torch.Tensor] = []
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

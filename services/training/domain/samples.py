@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
-from shared.prompts import multiple_choice_prompt
+from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.training import Conversation, Lineage, Turn
@@ -88,10 +88,14 @@ def from_replay(row: Item) -> TrainingSample:
     return TrainingSample(lineage, row.question, row.options, row.answer)
 
 
-def conversation(sample: TrainingSample) -> Conversation:
-    """The row of `train.jsonl`: one image, `<image>` once, the question as evaluation asks it, the letter."""
-    question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options)}"
-    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=sample.answer or ""))
+def conversation(sample: TrainingSample, form: AnswerForm = LETTER) -> Conversation:
+    """The row of `train.jsonl`: one image, `<image>` once, the question as evaluation asks it in this form, the right reply.
+
+    Raises: KeyError: the sample has a defect: its answer is no option.
+    """
+    question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options, form)}"
+    reply = multiple_choice_reply(sample.options, sample.answer or "", form)
+    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=reply))
     return Conversation(id=sample.sample_id, images=(sample.image_name,), conversations=turns)
 
 
