@@ -16,9 +16,12 @@ from cli.follow import download, finish_run
 from cli.options import Json, Out, RunId
 from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DataLoss, InvalidArgument
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
 from shared.rows.evaluation import Score
 from shared.rpc.channels import Channels
+
+#: `schema_version` of `report.json`.
+_REPORT_VERSION = 2
 
 
 def run(
@@ -112,6 +115,7 @@ def show_report(out: Path, is_json: bool) -> None:
 
     Raises:
         DataLoss: It is no report.
+        FailedPrecondition: It is that of another release.
     """
     report = _read_report(out / "report.json")
     if is_json:
@@ -134,7 +138,10 @@ def _show(report: dict[str, Any], out: Path) -> None:
     for name, arm in sorted(report["arms"].items()):
         console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
     if n_unscored := _n_unscored(report):
-        console.print(f"UNSCORED: {n_unscored} answers could not be evaluated; no figure counts them.")
+        console.print(
+            f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
+            "The report names each with its reason."
+        )
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
     console.print(f"Report: {out / 'report.html'}")
@@ -148,6 +155,13 @@ def _read_report(path: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or "arms" not in report:
         remedy = "Delete it, and repeat the command that made it, which writes it again."
         raise DataLoss("The file is not a report.", field="out", value=path.name, remedy=remedy)
+    if report.get("schema_version") != _REPORT_VERSION:
+        raise FailedPrecondition(
+            "The report is of another release, whose figures mean something else.",
+            field="schema_version",
+            value=report.get("schema_version"),
+            remedy="Read report.html beside it, or run again in another folder.",
+        )
     return report
 
 
