@@ -8,7 +8,7 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.domain.benchmark import answer_letters, options_of, refusal_of
 from services.evaluation.domain.scoring import official_choice, strict_choice
-from services.evaluation.work.reading import EXTRACTORS, FORMS
+from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
 from shared.operations import Operations
 from shared.rows.vocabulary import SPLITS
@@ -66,7 +66,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.extractor,
                 remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
             )
-        _check_reading(request.extractor, request.answer_form)
+        way_of(request)
         require_between("n_shards", request.n_shards, 0, _MOST_SHARDS)
         require_between("shard", request.shard, 0, max(1, request.n_shards) - 1)
         return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
@@ -96,7 +96,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_uri("model_uri", request.model_uri)
         require_uri("questions_uri", request.questions_uri)
         _check_sampling(request.sampling)
-        _check_reading(request.extractor, request.answer_form)
+        way_of(request)
         return pb.StartGenerateResponse(operation_id=self._operations.start(request))
 
     def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:
@@ -116,15 +116,6 @@ def _scored(reply: pb.StoredReply) -> pb.ScoredReply:
         official_choice=official_choice(reply.prediction, options) or "",
         strict_choice=strict_choice(reply.prediction, options) or "",
     )
-
-
-def _check_reading(extractor: int, form: int) -> None:
-    """Refuse a way of reading, or a form of answer, that this release does not know."""
-    for field, value, known in (("extractor", extractor, EXTRACTORS), ("answer_form", form, FORMS)):
-        if value not in known:
-            raise InvalidArgument(
-                "There is no such value.", field=field, value=value, remedy="Choose one that the proto names."
-            )
 
 
 def _check_sampling(sampling: pb.Sampling) -> None:

@@ -12,7 +12,7 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.scores import perception_scores
 from services.evaluation.ports import Generation
 from services.evaluation.work.answering import Replies, Run
-from services.evaluation.work.reading import EXTRACTORS, FORMS, Asked, Reading, ReplyReader
+from services.evaluation.work.reading import Asked, Reading, ReplyReader, way_of
 from shared.errors import FailedPrecondition, MedqError
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Scores, Unscored
@@ -38,7 +38,7 @@ def judge(
     """
     if replies.lost and not replies.answers:
         raise _nothing_evaluated(len(items), replies, request.benchmark_uri)
-    extractor, form = EXTRACTORS[request.extractor], FORMS[request.answer_form]
+    extractor, form = way_of(request)
     item_of = {item.item_id: item for item in items}
     keys = sorted(replies.answers)
     asked = [Asked(item_of[key[0]].question, item_of[key[0]].options, replies.answers[key].text) for key in keys]

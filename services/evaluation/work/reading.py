@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import cast
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.scoring import official_choice, strict_choice
@@ -15,21 +16,21 @@ from services.evaluation.store import VerdictStore
 from shared.errors import BudgetExhausted, DeadlineExceeded, FailedPrecondition, MedqError, Unavailable
 from shared.prompts import LETTER, AnswerForm, multiple_choice_reply
 from shared.rows.fields import Options
-from shared.rpc.choices import choices
+from shared.rpc.choices import name_of
 
-#: The name of each way of reading; that of none is strict.
-EXTRACTORS: Mapping[int, str] = {0: "strict", **{n: name for name, n in choices(pb.Extractor.DESCRIPTOR).items()}}
-#: The name of each form of answer; that of none is a letter.
-FORMS: Mapping[int, AnswerForm] = {
-    pb.ANSWER_FORM_UNSPECIFIED: LETTER,
-    pb.ANSWER_FORM_LETTER: LETTER,
-    pb.ANSWER_FORM_TEXT: "text",
-    pb.ANSWER_FORM_OPEN: "open",
-}
 #: Errors of a judge that pass; others end the operation.
 _PASSING = (Unavailable, DeadlineExceeded, BudgetExhausted)
 #: Replies that a judge is asked about at a time.
 _AT_A_TIME = 64
+
+
+def way_of(request: pb.StartEvaluateRequest | pb.StartGenerateRequest) -> tuple[str, AnswerForm]:
+    """How replies are read (strict where nothing is said), and in which form questions are put (letters).
+
+    Raises: InvalidArgument: there is no such way or form.
+    """
+    extractor = name_of(pb.Extractor.DESCRIPTOR, request.extractor, "strict")
+    return extractor, cast(AnswerForm, name_of(pb.AnswerForm.DESCRIPTOR, request.answer_form, LETTER))
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class ReplyReader:
 
         Args:
             replies: Questions with options, and the replies.
-            extractor: A value of `EXTRACTORS`.
+            extractor: The name of an `Extractor`.
             form: How the questions were put.
             progress: Told how many replies of how many a judge was asked about; what it raises ends the work.
 
