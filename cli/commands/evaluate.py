@@ -8,14 +8,13 @@ from typing import Annotated
 
 import grpc
 import typer
-from click import Choice
 from msgspec import to_builtins
 
 from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out
+from cli.options import Json, Out, one_of
 from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
@@ -41,14 +40,16 @@ def evaluate(
     extractor: Annotated[
         str,
         typer.Option(
-            click_type=Choice(list(EXTRACTORS)),
+            parser=one_of(EXTRACTORS),
+            metavar="|".join(EXTRACTORS),
             help="How replies are read: by rules, as the leaderboard does, the likeliest option, or with a judge model.",
         ),
     ] = "strict",
     answer_form: Annotated[
         str,
         typer.Option(
-            click_type=Choice(list(ANSWER_FORMS)),
+            parser=one_of(ANSWER_FORMS),
+            metavar="|".join(ANSWER_FORMS),
             help="How questions are put: with options, answered by letter or by text; or open, the question alone.",
         ),
     ] = "letter",
