@@ -65,6 +65,16 @@ def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
     return [result.uri for result in found]
 
 
+def promoted_scores(objects: ObjectStore, results: Iterable[Result], arm: str) -> dict[int, Scores]:
+    """The scores on dev of the rounds of an arm that were promoted."""
+    own = {(result.round, result.step): result for result in results if result.arm == arm}
+    return {
+        number: read_object(objects, own[number, "evaluate_dev"].uri, Scores)
+        for (number, step), result in own.items()
+        if step == "decide" and result.detail["is_promoted"]
+    }
+
+
 def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFacts:
     by_step = {result.step: result for result in results if result.round == number}
 
