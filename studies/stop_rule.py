@@ -8,6 +8,8 @@ prints the tables of `docs/stopping.md`: simulated answers, judged by the produc
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,7 +93,9 @@ def _answered(able: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.f
 def play(world: World, repetitions: int, seed: int = 0) -> Outcome:
     """Two rounds of a world, again and again, judged by the rule with its default settings."""
     first = second = unclear = 0
-    detectable, correlation, changed = [], [], []
+    detectable: list[float] = []
+    correlation: list[float] = []
+    changed: list[float] = []
     limits = {"minimum_gain": _RULE.min_gain, "excluded_gain": _RULE.excluded_gain}
     for number in range(repetitions):
         rng = np.random.default_rng([seed, number])
@@ -101,7 +105,7 @@ def play(world: World, repetitions: int, seed: int = 0) -> Outcome:
         first, second = first + stops[0], second + any(stops)
         unclear += verdict_on(gains[0], **limits) == "unclear"
         detectable.append(measured_detectable_gain(gains[0]) or np.nan)
-        correlation.append(within_source_correlation(scores[1] - scores[0], sources.tolist()))
+        correlation.append(within_source_correlation(scores[1] - scores[0], sources.tolist()) or 0.0)
         changed.append(float(np.mean((scores[0] >= 0.5) != (scores[1] >= 0.5))))
     shares = (first / repetitions, second / repetitions, unclear / repetitions)
     return Outcome(*shares, float(np.mean(detectable)), float(np.mean(correlation)), float(np.mean(changed)))
@@ -147,25 +151,38 @@ WORLDS = (
 )
 
 
+def rule_table(repetitions: int) -> Iterator[str]:
+    """The first table of the page, line by line."""
+    yield (
+        "| items / sources | baseline | items that change | correlation | stops within two rounds at gain 0 "
+        "| false stop at 3 points, in a round | within two | unclear at gain 0 | detectable, expected / measured |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for world in WORLDS:
+        none, three = play(world, repetitions), play(replace(world, gain=_RULE.excluded_gain), repetitions, 1)
+        yield (
+            f"| {world.n_items} / {world.n_sources} | {world.baseline} | {none.changed:.0%} | {none.correlation:.2f} "
+            f"| {none.stopped_second:.0%} | {three.stopped_first:.1%} | {three.stopped_second:.1%} | {none.unclear:.0%} "
+            f"| {100 * expected(world):.1f} / {100 * none.detectable:.1f} points |"
+        )
+
+
+def coverage_table(repetitions: int) -> Iterator[str]:
+    """The second."""
+    yield "| sources | accuracy 0.4 | 0.7 | 0.9 |"
+    yield "|---|---|---|---|"
+    for n_sources in (3, 5, 8, 10, 20, 30, 60):
+        shares = " | ".join(f"{coverage(n_sources, truth, repetitions):.1%}" for truth in (0.4, 0.7, 0.9))
+        yield f"| {n_sources} | {shares} |"
+
+
 def main() -> None:
+    """Print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repetitions", type=int, default=300)
     repetitions = parser.parse_args().repetitions
-    print("| items / sources | baseline | answers that change | correlation | stops within two rounds at gain 0 "
-          "| false stop at 3 points, in one round | within two | unclear at gain 0 | detectable, before / measured |")  # fmt: skip
-    print("|---|---|---|---|---|---|---|---|---|")
-    for world in WORLDS:
-        none, three = play(world, repetitions), play(replace(world, gain=_RULE.excluded_gain), repetitions, 1)
-        print(
-            f"| {world.n_items} / {world.n_sources} | {world.baseline} | {none.changed:.0%} | {none.correlation:.2f} "
-            f"| {none.stopped_second:.0%} | {three.stopped_first:.1%} | {three.stopped_second:.1%} | {none.unclear:.0%} "
-            f"| {100 * expected(world):.1f} / {100 * none.detectable:.1f} points |",
-            flush=True,
-        )
-    print("\n| sources | accuracy 0.4 | 0.7 | 0.9 |\n|---|---|---|---|")
-    for n_sources in (3, 5, 8, 10, 20, 30, 60):
-        shares = " | ".join(f"{coverage(n_sources, truth, 4 * repetitions):.1%}" for truth in (0.4, 0.7, 0.9))
-        print(f"| {n_sources} | {shares} |", flush=True)
+    for line in (*rule_table(repetitions), "", *coverage_table(4 * repetitions)):
+        sys.stdout.write(line + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from services.controller.domain.plateau import ONE_SIDE
-from shared.statistics import Interval
+from shared.statistics import FEW_SOURCES, Interval
 
 #: Before a gain is measured: the variance of an item's change that is more than chance (ten items of a hundred turn over) ...
 ASSUMED_CHANGE = 0.10
@@ -21,7 +21,7 @@ ASSUMED_CORRELATION = 0.10
 _STOPS_WITHIN_TWO = 0.1324
 
 
-def expected_detectable_gain(sizes: Sequence[int], n_runs: int) -> float | None:
+def expected_detectable_gain(sizes: Sequence[float], n_runs: int) -> float | None:
     """The smallest gain that a set of items can tell from none, before anything is measured.
 
     Items change with variance `ASSUMED_CHANGE + 2 * ASSUMED_NOISE / n_runs`, correlated within a source by `ASSUMED_CORRELATION`.
@@ -30,8 +30,8 @@ def expected_detectable_gain(sizes: Sequence[int], n_runs: int) -> float | None:
         sizes: Items of each source, each at least 1.
         n_runs: Answers per item, at least 1.
 
-    Returns: The gain (in the unit of the scores) that `is_plateau` misses in at most 5 % of rounds as its `excluded_gain`, while it
-        stops within two rounds in 80 % where there is none; None with fewer than two sources.
+    Returns: The gain, in the unit of the scores: as the `excluded_gain` of `is_plateau` it is missed in at most 5 % of rounds,
+        while an arm that gains nothing stops within two rounds in 80 %. None with fewer than two sources.
     """
     if len(sizes) < 2:
         return None
@@ -41,6 +41,29 @@ def expected_detectable_gain(sizes: Sequence[int], n_runs: int) -> float | None:
     error = float(np.sqrt((ASSUMED_CHANGE + 2 * ASSUMED_NOISE / n_runs) * effect / n))
     t = float(stats.t.ppf(0.975, len(sizes) - 1))
     return (ONE_SIDE * t + _STOPS_WITHIN_TWO) * error
+
+
+def detection_note(sizes: Sequence[float], n_runs: int, excluded_gain: float) -> str:
+    """The same in words, for the person who starts the run.
+
+    Args:
+        sizes: As for `expected_detectable_gain`.
+        n_runs: Likewise.
+        excluded_gain: The gain that the stop rule must not miss.
+    """
+    gain = expected_detectable_gain(sizes, n_runs)
+    text = f"The dev set has {round(sum(sizes))} items of {len(sizes)} sources, {n_runs} answers each."
+    if gain is None:
+        return f"{text} One source says nothing about others: no gain can be told from chance, and no plateau will be seen."
+    text += f" It can tell a gain of about {100 * gain:.1f} points a round from none."
+    if gain > excluded_gain:
+        text += (
+            f" That is more than the {100 * excluded_gain:.1f} points of stop.excluded_gain: an arm that gains nothing may "
+            "go on to its last round. More sources help most."
+        )
+    if len(sizes) < FEW_SOURCES:
+        text += f" Fewer than {FEW_SOURCES} sources: every interval is wide and rests on few patients or acquisitions."
+    return text
 
 
 def measured_detectable_gain(gain: Interval) -> float | None:

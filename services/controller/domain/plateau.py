@@ -43,9 +43,9 @@ def is_plateau(
 ) -> bool:
     """Whether each of the last `patience` rounds was a plateau, by `verdict_on`.
 
-    Its two errors, with a patience of 1: at a true gain of `excluded_gain` an arm stops falsely in at most 5 % of rounds, whatever
-    the set of items (up to the error of the interval). At a true gain of 0 it stops within two rounds in at least 80 % where the
-    standard error of the gain is at most 0.56 of `excluded_gain`. `docs/stopping.md` has the simulation.
+    Its two errors, with a patience of 1: at a true gain of `excluded_gain` an arm stops falsely in at most 5 % of rounds,
+    whatever the set of items (up to the error of the interval). At a true gain of 0 it stops within two rounds in at least 80 %
+    where the standard error of the gain is at most 0.56 of `excluded_gain`. `docs/stopping.md` has the simulation.
 
     Args:
         gains: Gain of each round over the one before it, oldest first; the first round has none before it.
