@@ -172,12 +172,6 @@ class StopSection(Section):
         None, ge=0, description="Ours: hours of expert time for the whole run; null: no limit."
     )
 
-    @model_validator(mode="after")
-    def _gains_are_in_order(self) -> StopSection:
-        if self.excluded_gain <= self.min_gain:
-            raise _problem("It is not above stop.min_gain", "Raise it, or lower stop.min_gain.", "stop.excluded_gain")
-        return self
-
 
 def _named_after_strategy(value: object) -> object:
     return {"name": value, "strategy": value} if isinstance(value, str) else value

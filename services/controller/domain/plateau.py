@@ -24,7 +24,7 @@ def verdict_on(gain: Interval, *, minimum_gain: float, excluded_gain: float) -> 
     Args:
         gain: Paired gain over the round before on the same development items, with its 95 % interval.
         minimum_gain: Smallest worthwhile gain, in the unit of the scores (0..1).
-        excluded_gain: A gain that must not be missed, above the minimum.
+        excluded_gain: A gain that must not be missed.
 
     Returns: "worthwhile": the estimate is above the minimum; "plateau": it is not, and with one-sided 95 % confidence the true
         gain is below `excluded_gain`; "unclear": it is not, and this set of items cannot exclude that gain.
