@@ -1,7 +1,7 @@
 """What a person or a program sees: tables and progress on standard error or a terminal, data on standard output.
 
-Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be scored; 4 a service
-does not answer; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be evaluated; 4 a
+service does not answer; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -61,6 +61,11 @@ def interval_text(interval: Mapping[str, Any] | None, sign: str = "") -> str:
     if low is None or high is None:
         return f"{value:{sign}.3f}{few}"
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]{few}"
+
+
+def coverage_text(score: Score) -> str:
+    """The share of replies that could be read: `70.0 %`."""
+    return "-" if score.coverage is None else f"{100 * score.coverage:.1f} %"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from shared.errors import DataLoss
+from shared.errors import DataLoss, NotFound
 from shared.objects.store import ObjectStore
 
 
@@ -21,6 +21,13 @@ def read_image(objects: ObjectStore, image_uri: str) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(objects.read_bytes(image_uri))) as image:
             return np.asarray(image.convert("RGB"))
+    except NotFound as error:
+        raise NotFound(
+            "The image is not in the object store.",
+            field="image_uri",
+            value=image_uri,
+            remedy=error.remedy or "Ingest the image again.",
+        ) from None
     except (
         UnidentifiedImageError,
         Image.DecompressionBombError,

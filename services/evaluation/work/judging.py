@@ -16,7 +16,11 @@ from shared.errors import FailedPrecondition, MedqError
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Scores, Unscored
 
-_SCORES = Counter("medq_evaluation_scores_total", "Answers by what became of them.", ["outcome"])
+_SCORES = Counter(
+    "medq_evaluation_scores_total",
+    "Answers that are readable (scored), unreadable (wrong), or unscored (we could not evaluate them).",
+    ["outcome"],
+)
 _REMEDY = "Ingest the image again, then evaluate again: only what is missing is asked."
 Extract = Callable[[str, Mapping[str, str]], str | None]
 _EXTRACTORS: dict[int, tuple[str, Extract]] = {

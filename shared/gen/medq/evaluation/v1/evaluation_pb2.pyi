@@ -248,7 +248,7 @@ class StartMineFailuresRequest(_message.Message):
     max_clusters: _builtins.int
     """Largest number of clusters tried, >= 2."""
     n_runs: _builtins.int
-    """R of the evaluation: an item with fewer than half of them scored is UNSCORED."""
+    """R of the evaluation: an item with fewer than half of them evaluated is UNSCORED."""
     def __init__(
         self,
         *,
