@@ -20,7 +20,7 @@ def report(seed, *over_base, promoted=1, versus=0.1, **settings):
     arm = {"rounds": rounds, "promoted": {"round": promoted, "dev": None, "test": None}}
     against = {"arm": "a", "other": "b", "round": 1, "gain": gain(versus)}
     config = {"name": f"n{seed}", "seed": seed, "select": {"budget": 5}, **settings}
-    return {"config": config, "arms": {"a": arm}, "comparisons": [against]}
+    return {"schema_version": 2, "config": config, "arms": {"a": arm}, "comparisons": [against]}
 
 
 def test_the_mean_over_seeds_has_students_interval():
