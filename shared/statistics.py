@@ -18,7 +18,7 @@ from shared.errors import InvalidArgument
 #: Below so many sources an interval says little, and whoever shows it says so.
 FEW_SOURCES = 10
 #: From so many sources on the bootstrap keeps its word; below, its intervals are too narrow (`studies/stop_rule.py`).
-BOOTSTRAP_SOURCES = 30
+BOOTSTRAP_SOURCES = 50
 _CELLS_PER_BLOCK = 2_000_000  # drawn source indices held at once: 16 MB
 
 
@@ -51,7 +51,7 @@ def bootstrap_mean(
 ) -> Interval:
     """The mean over items with an interval that takes sources, not items, as independent.
 
-    From 30 sources on, the percentile bootstrap: a resample draws as many sources as there are, with replacement, and
+    From 50 sources on, the percentile bootstrap: a resample draws as many sources as there are, with replacement, and
     takes every item of each; its mean is the sum over the drawn items divided by their number. Below, Student's t on the
     jackknife over sources (for values that are bool Wilson's form of it, which stays within 0..1), because the bootstrap
     is too narrow there. One source says nothing about others, so it has a value and no interval.

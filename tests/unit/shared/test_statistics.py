@@ -23,9 +23,9 @@ def test_one_item_per_source_gives_the_ordinary_bootstrap_of_scipy():
 
 def test_unequal_sources_give_scipys_bootstrap_of_the_ratio_of_source_sums():
     draw = rng(4)
-    sizes = draw.integers(1, 9, size=40)
-    sources = np.repeat(np.arange(40), sizes)
-    values = (draw.random(len(sources)) < np.repeat(draw.random(40), sizes)).astype(float)
+    sizes = draw.integers(1, 9, size=60)
+    sources = np.repeat(np.arange(60), sizes)
+    values = (draw.random(len(sources)) < np.repeat(draw.random(60), sizes)).astype(float)
     sums = np.bincount(sources, weights=values)
     ours = bootstrap_mean(values, sources.tolist(), rng(5), n_resamples=20_000)
     theirs = stats.bootstrap(
