@@ -140,10 +140,7 @@ def _show(report: dict[str, Any], out: Path) -> None:
     console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
     _show_gains(report)
     for name, arm in sorted(report["arms"].items()):
-        console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
-        if arm.get("promoted"):
-            uri = report["measured"]["promoted_models"].get(name, "")
-            console.print(f"  Its best promoted model: round {arm['promoted']['round']} {uri}".rstrip())
+        _show_end(report, name, arm)
     if n_unscored := _n_unscored(report):
         console.print(
             f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
@@ -152,6 +149,20 @@ def _show(report: dict[str, Any], out: Path) -> None:
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
     console.print(f"Report: {out / 'report.html'}")
+
+
+def _show_end(report: dict[str, Any], name: str, arm: dict[str, Any]) -> None:
+    """Why an arm stopped, which model comes out, and where its dev set could not tell a gain from none."""
+    console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
+    if arm.get("promoted"):
+        uri = report["measured"]["promoted_models"].get(name, "")
+        console.print(f"  Its best promoted model: round {arm['promoted']['round']} {uri}".rstrip())
+    decided = [(facts["round"], facts["decision"]) for facts in arm["rounds"] if facts.get("decision")]
+    unclear = [str(number) for number, decision in decided if decision["verdict"] == "unclear"]
+    if unclear:
+        console.print(
+            f"  Round {', '.join(unclear)}: the dev set cannot tell whether anything was gained; it is too small."
+        )
 
 
 def _show_gains(report: dict[str, Any]) -> None:
