@@ -47,29 +47,38 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
     over_best = evaluations.gains_over_best(earlier)
     lost = _regressions(over_best, stop)
     history = [*_earlier_gains(calls, results), gains.overall] if gains else []
-    limits = {"minimum_gain": stop.min_gain, "excluded_gain": stop.excluded_gain}
     if any(one.loss is not None for one in lost):
         reason = "regression"
-    elif is_plateau(history, patience=stop.patience, **limits):
+    elif is_plateau(history, **_limits(stop), patience=stop.patience):
         reason = "plateau"
     elif is_spent(limits_of(stop), *calls.collaborators.ledger.committed(calls.run_id)):
         reason = "budget"
     else:
         reason = "rounds" if calls.round >= configuration.rounds else ""
-    gained = asdict(gains) if gains else {"overall": None, "by_modality": {}, "correlation": None}
     outcome: StepOutcome = {
         "reason": reason,
         "is_promoted": not lost,
-        "gain": gained["overall"],
-        "gains_by_modality": gained["by_modality"],
-        "correlation": gained["correlation"],
-        "verdict": verdict_on(gains.overall, **limits) if gains else None,
-        "detectable_gain": measured_detectable_gain(gains.overall) if gains else None,
+        **_gained(gains, stop),
         "over_best": {name: {"round": best, "gain": asdict(gain)} for name, (best, gain) in over_best.items()},
         "regressions": [asdict(one) for one in lost],
     }
     calls.collaborators.store.record(calls.run_id, Result(calls.arm, calls.round, "decide", detail=outcome))
     return outcome
+
+
+def _limits(stop: StopSection) -> dict[str, float]:
+    return {"minimum_gain": stop.min_gain, "excluded_gain": stop.excluded_gain}
+
+
+def _gained(gains: Gains | None, stop: StopSection) -> StepOutcome:
+    """What a round gained over the one before, and what that says; nothing for the base model."""
+    return {
+        "gain": asdict(gains.overall) if gains else None,
+        "gains_by_modality": {name: asdict(gain) for name, gain in gains.by_modality.items()} if gains else {},
+        "correlation": gains.correlation if gains else None,
+        "verdict": verdict_on(gains.overall, **_limits(stop)) if gains else None,
+        "detectable_gain": measured_detectable_gain(gains.overall) if gains else None,
+    }
 
 
 class _Evaluations:
