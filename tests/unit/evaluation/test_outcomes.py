@@ -16,7 +16,7 @@ LOST = {**UNREADABLE, "evaluated": False}
 def outcome(*runs):
     """Of one item with these five runs, gamma 0.6."""
     answers = [build(Answer, run=run, **said) for run, said in enumerate(runs)]
-    (found,) = outcomes_of([build(Item)], answers, gamma=0.6, n_runs=5)
+    (found,) = outcomes_of([build(Item)], answers, {build(Item).item_id: "modality:ct"}, gamma=0.6, n_runs=5)
     return found
 
 
