@@ -136,9 +136,7 @@ def _interval(score: Json | None) -> str:
     if score is None or score["value"] is None:
         return "–"
     n_sources = score.get("n_sources")
-    few = (
-        f" ({n_sources} source{'s' if n_sources > 1 else ''}: too few)" if n_sources and n_sources < FEW_SOURCES else ""
-    )
+    few = f" (few sources: {n_sources})" if n_sources and n_sources < FEW_SOURCES else ""
     if score["low"] is None:
         return _percent(score["value"]) + few
     return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]{few}"

@@ -179,7 +179,7 @@ def test_report_and_page_say_what_the_dev_set_can_tell_and_what_was_gained_on_te
     assert "8 items of 4 sources, 5 answers each" in report["dev_set"]["note"]
     assert report["arms"]["a"]["rounds"][1]["test_gain"]["over_base"]["value"] == 0.1
     page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
-    assert "10.0 % [5.0, 15.0] (3 sources: too few)" in page
+    assert "10.0 % [5.0, 15.0] (few sources: 3)" in page
     assert "Fewer than 10 sources" in page
     assert "sha256:x" in page
 
