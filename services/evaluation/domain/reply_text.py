@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from services.evaluation.domain.reply_words import IDIOMS, JOINS
+from services.evaluation.domain.reply_words import IDIOMS, JOINS, YES_AND_NO
 
 _SIGNS = str.maketrans(
     {
@@ -26,24 +26,27 @@ _SIGNS = str.maketrans(
         "】": "]",
     }
     | dict.fromkeys("“”„「」『』", '"')
-    | dict.fromkeys("*#$⟦⟧", "")
+    | dict.fromkeys("*$⟦⟧", "")
 )
 _THOUGHT = re.compile(r"(?is)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
 _STRUCK = re.compile(r"~~.*?~~")
 _FIELDS = (
     re.compile(
-        r"""(?is)["']\w*(?:answer|choice|option|prediction|response|letter|答案)\w*["']\s*:\s*(["'])(?P<value>.*?)\1"""
+        r"""(?is)["']\w{0,20}(?:answer|choice|option|prediction|response|letter|答案)\w{0,20}["']\s*:\s*(["'])(?P<value>.*?)\1"""
     ),
-    re.compile(r"(?is)[<\[]\s*(?:\w*_)?answer\s*[>\]](?P<value>.*?)[<\[]\s*/(?:\w*_)?answer\s*[>\]]"),
+    re.compile(r"(?is)[<\[]\s*(?:\w{1,20}_)?(?:answer|choice)\s*[>\]](?P<value>[^<\[]*)[<\[]\s*/\w{1,30}\s*[>\]]"),
     re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
     r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
 )
-_TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
+_TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+", re.MULTILINE)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
-_DEGREES = re.compile(r"°\s*[CF]\b|\b(?:vitamin|hepatitis|figure|fig\.|panel|type)\s+[A-Z]\b", re.IGNORECASE)
+_NO_LETTER = re.compile(
+    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|dr\.|prof\.)\s+[A-Z]\b"
+    r"|\b(?-i:[A-Z])\.?\s?(?:difficile|coli|aureus|albicans|elegans)\b"
+)
 _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 
 
@@ -51,7 +54,7 @@ def plain(text: str) -> str:
     """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
     text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
     text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
-    return re.sub(r":\s*\n\s*", ": ", _DEGREES.sub("", text)).strip()
+    return re.sub(r":\s*\n\s*", ": ", _NO_LETTER.sub("", text)).strip()
 
 
 def last_field(text: str) -> tuple[str, str] | None:
@@ -83,6 +86,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     letters = {_key(option): letter for letter, option in options.items()}
     shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
+    text = _yes_or_no(text, letters)
     if keys:
         pattern = "|".join(_pattern(key) for key in keys)
         text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
@@ -95,10 +99,18 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     return text
 
 
+def _yes_or_no(text: str, letters: Mapping[str, str]) -> str:
+    """A reply that begins with yes or no, followed by a pause, in which this is the one option that begins so."""
+    head = re.match(r"[^\w⟦]*(\w+)\s*(?=[^\w\s'-]|\s[-–—]|$)", text)
+    forms = next((forms for forms in YES_AND_NO if head and head[1].casefold() in forms), frozenset())
+    meant = [letter for key, letter in letters.items() if re.split(r"[,.;:!]", key)[0] in forms]
+    return text[: head.start(1)] + f"⟦{meant[0]}⟧" + text[head.end(1) :] if head and len(meant) == 1 else text
+
+
 def _join_letter_and_text(text: str) -> str:
     """`C - ⟦C⟧`, `(C) ⟦C⟧` and `⟦C⟧ (C)` become `(C)`; two that differ become `(?)`."""
     text = re.sub(
-        r"(?<![\w'°-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
+        r"(?<![\w'°.-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
     )
     return re.sub(r"⟦(\w)⟧\s*\((?:option\s+)?([A-Z])\)", _together, text)
 
@@ -115,5 +127,7 @@ def _pattern(key: str) -> str:
     text = r"\s+".join(re.escape(word) for word in key.split())
     if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
         return text + r"(?!\w|\()"
+    if key == "none":
+        text += r"(?!\s+of\b)"
     start = r"(?<![\w-])" if key[0].isascii() else ""
     return start + text + (r"(?![\w-])" if key[-1].isascii() else "")

@@ -17,21 +17,27 @@ def _words(latin: str, cjk: str) -> str:
 
 _NOUNS = _words(
     "answer|ans|option|choice|solution|response|selection|pick|letter|vote|guess|verdict|conclusion|best (?:fit|match)"
-    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa|letra",
-    "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答",
+    "|decision|(?:correct|right|best|only) (?:one|statement)"
+    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa|letra"
+    "|correct[aeo]|bonne",
+    "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答|最[^，,是]{1,6}的|最も[^、,は]{1,6}のは",
 )
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
     "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)"
-    "|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
+    "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
     "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría|me quedo con",
-    "选择?|選択は|选的?是",
+    "选择?了?|選択は|选的?是",
+)
+_ADVERBS = (
+    "[a-z]+ly|[a-z]+(?:mente|ément|amment|ement)|am ehesten|am wahrscheinlichsten|wahrscheinlich|vermutlich|sicher"
+    "|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|sin duda|más bien"
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
-    "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
+    f"{_ADVERBS}|one|has|have|to|option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
     "|might|will|can|also"
     "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|most|likely|am|convinced|fairly|quite|pretty|very|maybe|perhaps"
     "|possibly|certainly|i|i'd|i'm|i'll"
@@ -42,40 +48,41 @@ FILLER = _words(
     "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de"
     "|entonces|sería|zu sehen"
     "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
-    "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
+    "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
 )
 _AFFIRMING = _words(
-    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
+    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better"
+    "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am besten|zu|nahe"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
-    "正确|对|正解|正し|を選|適切",
+    "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
 )
 _POSSIBLE = _words(
-    "possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|möglich|aussi|posible|también",
+    "possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
     "可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|ist|wäre|est|serait"
+    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|ist|passt|trifft|wäre|est|serait"
     "|es|sería|wählen|could|may"
     "|might|too|also",
-    "选?项?是?(?=正确|对|可能)|が|を選|も",
+    "选?项?是?(?=最|正确|对|可能)|が|を選|も",
 )
 #: Text before an option that states it as the answer.
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|as|just as)\b).*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
-    "and|or|or else|plus|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
+    "and|or|or else|plus|alternatively|as well as|(?:together |along )?with|und|oder|als auch|et|ou|ou bien|y|o",
     "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
 JOINS = re.compile(
-    rf"[\s(]*(?:[,;]\s*{_JOINERS}?|{_JOINERS})[\s,]*"
+    rf"[\s(]*(?:,\s*{_JOINERS}?|{_JOINERS})[\s,]*"
     rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 _AFTERTHOUGHT = _words(
@@ -86,6 +93,25 @@ _SHOWS = _words(
     "is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems"
     "|looks?|like|appears|see|sieht man|handelt sich um|on voit|se observa|rate|ist|zeigt|est|montre|es|muestra",
     "是|为|は",
+)
+#: Text before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
+LEADS = re.compile(
+    _words(
+        "is|be|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]{3,}(?:[^sui]s|ing|ly)"
+        "|für|zu|auf|von|ist|bleibt|passt|nur|die|bei|pour|à|de|par|est|reste|la|l'|con|por|para|a|es|queda",
+        "[是为選选はがで]|もと",
+    )
+    + r"[\s(\"':]*$"
+)
+#: Text behind an option that does not make it part of another word's meaning, as in "noise level" or "good question".
+GOES_ON = re.compile(
+    r"\W*$|\s*[^\w\s'-]|\s*"
+    + _words(
+        "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which|is|are|was|and|or"
+        "|as|best|most|more|than|(?:image|scan|picture|slice|quality)s?"
+        "|im|in|am|an|auf|bei|mit|um|durch|ist|zu|am|dans|sur|près|autour|avec|à|en|cerca|alrededor|con|sobre|por|de|es|est",
+        "[\u3040-\u30ff\u4e00-\u9fff]",
+    )
 )
 #: Behind an option that stands at the end of its clause.
 FILLER_AFTER = re.compile(rf"\W*(?:{_AFTERTHOUGHT}\W*)*")
@@ -100,11 +126,11 @@ PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 
 _NOT_BEFORE = (
     "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
-    "|eliminate|dismiss|reject"
+    "|eliminat(?:e|ing)|dismiss|reject|contradicts?|against|refutes?"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
     "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
-    "|wrong|incorrect|false|least|[a-z]+n't"
-    "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall"
+    "|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|over|than|(?:elimination|exclusion) of|mistaken for|confused with"
+    "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls|ausschluss von"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
 )
 _NOT_BEFORE_CJK = "不|非|排除|除了?|没|既不|并非|无"
@@ -116,13 +142,13 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE, "不是|不|非") + r"\W*$")
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        + "|unlikely|absent|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclu",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
 )
 #: An interjection is no negation.
-INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry', '不|いや')}\W*)+")
+INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really', '不对?|不是|いや')}\W*)+")
 _REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
 #: A denial behind a pause: "C - no.", "C, certainly not."
 DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
@@ -135,19 +161,20 @@ OF_THE_ONE_BEFORE = re.compile(
 REFUSES = re.compile(
     r"(?:can't|cannot|can not|unable to|not able to|won't) "
     r"(?:answer|help|assist|determine|tell|judge|assess|view|decide|say|provide)"
-    r"|need (?:the|an|to see the) image|i (?:don't|do not) know"
+    r"|need (?:the|an|to see the) image|\bno image(?=\W*$| (?:was|is|has|provided|attached))|(?:hard|difficult|impossible) to (?:say|tell)|i (?:don't|do not) know"
 )
 #: What is taken back, supposed or asked is not affirmed.
 SUPPOSED = re.compile(
     _words(
-        "thought|at first|initially|first answer|was going to|although|though [a-z]+ is|tempting|earlier|second choice",
+        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning"
+        "|previously|earlier|looked for|check(?:ed)? for|although|though [a-z]+ is|tempting|earlier|second choice",
         "一开始|最初は",
     )
 )
 #: What follows one of these replaces what stood before.
 CORRECTS = re.compile(
     _words(
-        "wait|actually|correction|edit|reconsider|rethink|recheck|look again|on second thought|on reflection"
+        "wait|actually|correction|edit|reconsider|rethink|recheck|check again|hold on|look(?:ing)? again|on second thought|on reflection"
         "|sorry|oops|meant|mean|scratch that|correct myself|change my answer|final"
         "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
         "|sondern|endgültige?|non|en fait|pardon"
@@ -181,4 +208,11 @@ _CONNECTIVES = _words(
 #: Where the reach of "not ..., C" ends.
 SENTENCE = re.compile(rf"[.!?;\n]+|{_CONNECTIVES}")
 #: Where a clause ends, and with it the reach of a negation.
-CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+")
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s)")
+#: An answer that turns a question into a statement.
+YES = re.compile(rf"\?+\s*{_words('yes|ja|oui|sí', '是的|はい')}")
+#: How people say yes and how they say no; a reply may use another form, or language, than the option.
+YES_AND_NO = (
+    frozenset("yes yeah yep yup ja oui sí si 是 是的 对 有 はい".split()),
+    frozenset("no nope nein non 否 不是 没有 无 いいえ".split()),
+)

@@ -33,8 +33,10 @@ from services.evaluation.domain.reply_text import last_field, last_part, marked,
 
 _MENTION = re.compile(
     r"\(([A-Z?])\)|⟦(\w)⟧|(?<![\w'/°.-])([A-HJ-Zbcd]|[efgh](?=\s*(?:[.,;:!?)]|$))|a(?=\s*[.,;:!?)])|(?<=: )a$)"
-    r"(?![\w'°/+-]|\.\w)"
+    r"(?![\w'°/+#-]|\.\w)"
 )
+
+_REACH = 400  # characters beside a mention that are looked at, so that reading takes time in proportion to the reply
 
 
 class _Rank(IntEnum):
@@ -99,21 +101,22 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
         if _denies(last_part(words.CLAUSE, marked(field[0], options).lower())):
             return None
         reply = field[1]
+    refuses = bool(words.REFUSES.search(reply.lower()))
     reply = marked(reply, options)
-    whole = re.fullmatch(r"[^\w?]*([A-Za-z])[^\w?]*", reply)
-    letters = {whole[1].upper()} if whole else _chosen(reply, options)
+    whole = re.fullmatch(r"[\s.,:;!?\"'()\[\]{}<>|_=>-]*([A-Za-z])[\s.,:;!?\"'()\[\]{}<>|_-]*", reply)
+    letters = {whole[1].upper()} if whole else _chosen(reply, options, refuses)
     return next(iter(letters)) if len(letters) == 1 and letters <= options.keys() else None
 
 
-def _chosen(reply: str, options: Mapping[str, str]) -> frozenset[str]:
+def _chosen(reply: str, options: Mapping[str, str], refuses: bool) -> frozenset[str]:
     """The options of the highest rank that occurs, and those then said to be possible too."""
     ranked = _corrected(list(_ranked(reply, options)), reply)
     highest = min((rank for rank, _ in ranked), default=None)
-    if words.REFUSES.search(reply.lower()) and highest is not _Rank.STATED:
+    if refuses and highest is not _Rank.STATED:
         return frozenset()
     chosen: frozenset[str] = frozenset()
     for rank, mention in ranked:
-        if rank is highest or (chosen and rank is _Rank.POSSIBLE):
+        if rank is highest or (chosen and rank in (_Rank.ALONE, _Rank.POSSIBLE)):
             chosen |= mention.letters
     return chosen
 
@@ -133,14 +136,16 @@ def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Me
     ends = [0, *(mention.end for mention in mentions)]
     starts = [*(mention.start for mention in mentions[1:]), len(reply)]
     for mention, previous, following in zip(mentions, ends, starts, strict=False):
-        before, behind = reply[previous : mention.start].lower(), reply[mention.end : following].lower()
+        before = reply[max(previous, mention.start - _REACH) : mention.start].lower()
+        behind = reply[mention.end : min(following, mention.end + _REACH)].lower()
         if previous and words.OF_THE_ONE_BEFORE.search(before):
             before = ""
         elif previous and last_part(words.CLAUSE, before) == before:
             before = f"other {before}"
         clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
-        is_asked = behind.startswith(words.CLAUSE.split(behind, 1)[0] + "?")
-        if is_asked or words.DENIED.match(reply[mention.end :].lower()) or not _is_affirmed(clause, after):
+        rest = behind[len(words.CLAUSE.split(behind, 1)[0]) :]
+        is_asked = rest.startswith("?") and not words.YES.match(rest)
+        if is_asked or words.DENIED.match(reply[mention.end : mention.end + _REACH].lower()) or not _is_affirmed(clause, after):
             continue
         rank = _rank(mention, clause, after, options)
         if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
@@ -167,7 +172,7 @@ def _mentions(reply: str) -> Iterator[_Mention]:
     joined: _Mention | None = None
     for found in _MENTION.finditer(reply):
         letter = (found[1] or found[2] or found[3]).upper()
-        if joined and _is_joined(reply[joined.end : found.start()].lower(), reply[found.end() :].lower()):
+        if joined and _is_joined(reply[joined.end : found.start()].lower(), reply[found.end() : found.end() + _REACH].lower()):
             joined = replace(joined, letters=joined.letters | {letter}, end=found.end())
             continue
         if joined:
@@ -205,9 +210,9 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
         is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
     ):
         return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
-    is_phrase = mention.is_text and all(
-        words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys()
-    )
-    is_predicate = mention.is_text and is_last and words.PREDICATE.search(before)
-    is_named = mention.is_wrapped or words.NAMES.search(before)
-    return _Rank.NAMED if is_phrase or is_predicate or is_named else None
+    if not (mention.is_wrapped or words.NAMES.search(before)):
+        if mention.is_text:
+            is_phrase = all(words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys())
+            return _Rank.NAMED if is_phrase or words.GOES_ON.match(after) else None
+        return _Rank.NAMED if words.LEADS.search(before) and words.GOES_ON.match(after) else None
+    return _Rank.NAMED

@@ -72,6 +72,8 @@ def test_official_reading_goes_to_e_where_there_is_an_option_e():
         ("I would pick b.", "B"),
         ("B\n\nThe image is noisy.", "B"),
         ("Option A is wrong. B.", "B"),
+        ("The image shows noise everywhere", "B"),
+        ("C?", "C"),
     ],
 )
 def test_strict_reading_finds_the_one_option_named(reply, letter):
@@ -95,7 +97,6 @@ def test_strict_reading_finds_the_one_option_named(reply, letter):
         "The answer is E.",
         "I cannot tell.",
         "This B-mode image is unclear",
-        "The image shows noise everywhere",
         "The answer is a matter of taste",
     ],
 )
