@@ -44,8 +44,8 @@ _WRAPPED_LETTER = re.compile(
 _TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+", re.MULTILINE)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
-    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|dr\.|prof\.)\s+[A-Z]\b"
-    r"|\b(?-i:[A-Z])\.?\s?(?:difficile|coli|aureus|albicans|elegans)\b"
+    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)\s+[A-Z]\b"
+    r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
 _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 

@@ -25,7 +25,7 @@ _NOUNS = _words(
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)"
+    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|answer|guess|conclude|prefer|leav(?:es|ing)"
     "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
     "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría|me quedo con",
@@ -33,7 +33,7 @@ _VERBS = _words(
 )
 _ADVERBS = (
     "[a-z]+ly|[a-z]+(?:mente|ément|amment|ement)|am ehesten|am wahrscheinlichsten|wahrscheinlich|vermutlich|sicher"
-    "|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|sin duda|más bien"
+    "|in fact|indeed|after all|then|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|sin duda|más bien"
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
@@ -51,7 +51,7 @@ FILLER = _words(
     "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
 )
 _AFFIRMING = _words(
-    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better"
+    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
     "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am besten|zu|nahe"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
     "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
@@ -70,15 +70,15 @@ _AFTER_VERBS = _words(
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|as|just as)\b).*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|possible too)\b).*?{_AFFIRMING}|^\s*fits?\W*$|^\W*yes\b|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
-    "and|or|or else|plus|alternatively|as well as|(?:together |along )?with|und|oder|als auch|et|ou|ou bien|y|o",
-    "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
+    "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along )?with|und|oder|als auch|et|ou|ou bien|y|o",
+    "[/|+&–-]|和|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
 JOINS = re.compile(
@@ -86,7 +86,7 @@ JOINS = re.compile(
     rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 _AFTERTHOUGHT = _words(
-    "and|please|for sure|probably|definitely|clearly|i think|i believe|here|it is|then",
+    "and|please|for (?:sure|certain)|[a-z]+ly|of course|i (?:guess|suppose)|i think|i believe|here|it is|then",
     "选项|项|番|です|でしょう|だ|だと考えます|だと思います|と思います|を?選びます",
 )
 _SHOWS = _words(
@@ -98,10 +98,21 @@ _SHOWS = _words(
 LEADS = re.compile(
     _words(
         "is|be|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]{3,}(?:[^sui]s|ing|ly)"
+        "|mean|indicate|suggest|show|support|imply|favou?r|match|fit"
         "|für|zu|auf|von|ist|bleibt|passt|nur|die|bei|pour|à|de|par|est|reste|la|l'|con|por|para|a|es|queda",
         "[是为選选はがで]|もと",
     )
     + r"[\s(\"':]*$"
+)
+#: Text behind an option that is the subject of a sentence: "C explains the void". No "would show", which says what is not.
+SUBJECT_OF = re.compile(
+    r"\s*"
+    + _words(
+        "is|was|has|remains|(?!shows|needs|requires|means|refers|looks|lens|gas|bias|series)[a-z]{3,}[^sui]s(?! image)"
+        "|ist|bleibt|passt|erklärt|entspricht|beschreibt|zeigt|stimmt|trifft|est|explique|correspond|convient|décrit|reste"
+        "|es|explica|corresponde|describe|encaja|queda|parece",
+        "[最更是符很]|が|に",
+    )
 )
 #: Text behind an option that does not make it part of another word's meaning, as in "noise level" or "good question".
 GOES_ON = re.compile(
@@ -109,6 +120,7 @@ GOES_ON = re.compile(
     + _words(
         "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which|is|are|was|and|or"
         "|as|best|most|more|than|(?:image|scan|picture|slice|quality)s?"
+        "|can|has|dominates|affects|degrades|appears|covers|causes|obscures|remains|prevails"
         "|im|in|am|an|auf|bei|mit|um|durch|ist|zu|am|dans|sur|près|autour|avec|à|en|cerca|alrededor|con|sobre|por|de|es|est",
         "[\u3040-\u30ff\u4e00-\u9fff]",
     )
@@ -126,29 +138,29 @@ PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 
 _NOT_BEFORE = (
     "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
-    "|eliminat(?:e|ing)|dismiss|reject|contradicts?|against|refutes?"
+    "|eliminat(?:e|ing)|dismiss|reject|contradict(?:s|ed)?|against|refutes?"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
     "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
-    "|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|over|than|(?:elimination|exclusion) of|mistaken for|confused with"
+    "|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls|ausschluss von"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
 )
 _NOT_BEFORE_CJK = "不|非|排除|除了?|没|既不|并非|无"
 #: Negation that reaches the options after it in its clause.
-DENIES = re.compile(_words(_NOT_BEFORE, _NOT_BEFORE_CJK))
+DENIES = re.compile(_words(_NOT_BEFORE + "|over|than|als|au lieu de", _NOT_BEFORE_CJK))
 #: The same, at the very end of what stands between two options: it belongs to the second.
-DENIES_NEXT = re.compile(_words(_NOT_BEFORE, "不是|不|非") + r"\W*$")
+DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非") + r"\W*$")
 #: Negation that reaches back to the option before it in its clause.
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|absent|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
-        "|incorrecte|incorrect[ao]|fals[ao]|exclu",
+        + "|unlikely|absent|less|fails?|little|nonsense|distractor|implausible|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        "|incorrecte|incorrect[ao]|fals[ao]|exclue?|descartad[ao]s?",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
 )
 #: An interjection is no negation.
-INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really', '不对?|不是|いや')}\W*)+")
+INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not', '不对?|不是|いや')}\W*)+")
 _REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
 #: A denial behind a pause: "C - no.", "C, certainly not."
 DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
@@ -166,7 +178,7 @@ REFUSES = re.compile(
 #: What is taken back, supposed or asked is not affirmed.
 SUPPOSED = re.compile(
     _words(
-        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning"
+        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning|i first|(?:some|one|others|many) (?:would|might|may|could)|if you|who(?:ever)? says"
         "|previously|earlier|looked for|check(?:ed)? for|although|though [a-z]+ is|tempting|earlier|second choice",
         "一开始|最初は",
     )
@@ -185,7 +197,7 @@ CORRECTS = re.compile(
 #: Phrases whose words mislead, and what they mean.
 IDIOMS = (
     (
-        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
+        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: of (?:them|these|those))?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
         "except",
     ),
     (
@@ -198,6 +210,7 @@ IDIOMS = (
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
     (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),
     (re.compile(r"(?i)\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)"), "is possible too"),
+    (re.compile(r"(?i)\b(?:just )?as (?:likely|plausible|probable|good)\b"), "possible too"),
     (re.compile(r"(?i)\btodo menos\b"), "excepto"),
 )
 _CONNECTIVES = _words(

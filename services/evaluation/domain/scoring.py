@@ -214,5 +214,7 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
         if mention.is_text:
             is_phrase = all(words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys())
             return _Rank.NAMED if is_phrase or words.GOES_ON.match(after) else None
-        return _Rank.NAMED if words.LEADS.search(before) and words.GOES_ON.match(after) else None
+        is_subject = words.ONLY_FILLER.fullmatch(before) and words.SUBJECT_OF.match(after)
+        is_object = words.LEADS.search(before) and words.GOES_ON.match(after)
+        return _Rank.NAMED if is_subject or is_object else None
     return _Rank.NAMED
