@@ -41,7 +41,7 @@ _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
     r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
 )
-_TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+", re.MULTILINE)
+_TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+|^\s{0,9}\d{1,2}[.)](?=\s)", re.MULTILINE)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
     r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)\s+[A-Z]\b"
@@ -64,9 +64,13 @@ def last_field(text: str) -> tuple[str, str] | None:
         return None
     last = fields.pop()
     start, value = last.start(), last["value"]
-    while fields and JOINS.fullmatch(between := text[fields[-1].end() : start]):
+    while fields and fields[-1].end() <= start and _belongs(between := text[fields[-1].end() : start]):
         start, value = fields[-1].start(), fields.pop()["value"] + between + value
     return text[:start], value
+
+
+def _belongs(between: str) -> bool:
+    return not between.strip() or bool(JOINS.fullmatch(between))
 
 
 def last_part(boundary: re.Pattern[str], text: str) -> str:

@@ -22,18 +22,18 @@ _NOUNS = _words(
     "|correct[aeo]|bonne",
     "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答|最[^，,是]{1,6}的|最も[^、,は]{1,6}のは",
 )
-_ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
+_ANSWER_NOUNS = _words("answer|ans|response|antwort|lösung|solución|letra|lettre|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|answer|guess|conclude|prefer|leav(?:es|ing)"
-    "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
+    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|answer|guess|conclude|prefer|leav(?:es|ing)"
+    "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
-    "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría|me quedo con",
+    "|sélectionne|choisis|prends|réponds|elijo|escojo|elegiría|selecciono|diría|me quedo con",
     "选择?了?|選択は|选的?是",
 )
 _ADVERBS = (
     "[a-z]+ly|[a-z]+(?:mente|ément|amment|ement)|am ehesten|am wahrscheinlichsten|wahrscheinlich|vermutlich|sicher"
-    "|in fact|indeed|after all|then|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|sin duda|más bien"
+    "|in fact|indeed|in all likelihood|now|after all|then|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|más bien|somit|folglich|demnach|deshalb|deswegen|schon|doch|jetzt|nun|ainsi|après réflexion"
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
@@ -43,16 +43,16 @@ FILLER = _words(
     "|possibly|certainly|i|i'd|i'm|i'll"
     "|think|believe|say|meant|mean|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
     "|actually|wait|only|sure|either|both|to be|image|shows|show"
-    "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option"
+    "|es|ist|muss|wird|dürfte|sollte|doit être|ce|ça|cela|debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|así|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option"
     "|lettre|du|de la|un|une"
     "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de"
     "|entonces|sería|zu sehen"
     "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
-    "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
+    "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|だ|これは|は|后来|确定",
 )
 _AFFIRMING = _words(
-    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
-    "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am besten|zu|nahe"
+    "correct|right|best|sense|the (?:only )?one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
+    "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|(?:la|le|lo) (?:más|plus) [a-zé]+|beste"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
     "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
 )
@@ -61,10 +61,10 @@ _POSSIBLE = _words(
     "可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|ist|passt|trifft|wäre|est|serait"
+    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
     "|es|sería|wählen|could|may"
     "|might|too|also",
-    "选?项?是?(?=最|正确|对|可能)|が|を選|も",
+    "选?项?是?(?=最|更|正确|对|可能|符合|合适)|が|を選|も",
 )
 #: Text before an option that states it as the answer.
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
@@ -78,16 +78,16 @@ POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}"
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
     "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along )?with|und|oder|als auch|et|ou|ou bien|y|o",
-    "[/|+&–-]|和|或者?|与|および|または|と|か|も|でも",
+    "bzw\\.?|[/|+&]|和|もしくは|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
 JOINS = re.compile(
-    rf"[\s(]*(?:,\s*{_JOINERS}?|{_JOINERS})[\s,]*"
+    rf"[\s(–-]*(?:,\s*{_JOINERS}?|{_JOINERS})[\s,]*"
     rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 _AFTERTHOUGHT = _words(
-    "and|please|for (?:sure|certain)|[a-z]+ly|of course|i (?:guess|suppose)|i think|i believe|here|it is|then",
-    "选项|项|番|です|でしょう|だ|だと考えます|だと思います|と思います|を?選びます",
+    "and|please|sein|schon|for (?:sure|certain)|[a-z]+ly|of course|i (?:guess|suppose)|i think|i believe|here|it is|then",
+    "选项|项|番|です|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|而|を?選びます",
 )
 _SHOWS = _words(
     "is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems"
@@ -97,33 +97,39 @@ _SHOWS = _words(
 #: Text before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS = re.compile(
     _words(
-        "is|be|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]{3,}(?:[^sui]s|ing|ly)"
-        "|mean|indicate|suggest|show|support|imply|favou?r|match|fit"
+        "is|be|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]+ly|namely|indique|muestra|entspricht|auf"
+        "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
+        "|suggesting|indicating|supporting|leaving|choosing"
         "|für|zu|auf|von|ist|bleibt|passt|nur|die|bei|pour|à|de|par|est|reste|la|l'|con|por|para|a|es|queda",
-        "[是为選选はがで]|もと",
+        "[是为選选はがで]|もと|符合",
     )
     + r"[\s(\"':]*$"
 )
-#: Text behind an option that is the subject of a sentence: "C explains the void". No "would show", which says what is not.
+#: Text behind an option that is the subject of a sentence: "C explains the void". Not "C would show": that is no claim.
 SUBJECT_OF = re.compile(
     r"\s*"
     + _words(
-        "is|was|has|remains|(?!shows|needs|requires|means|refers|looks|lens|gas|bias|series)[a-z]{3,}[^sui]s(?! image)"
-        "|ist|bleibt|passt|erklärt|entspricht|beschreibt|zeigt|stimmt|trifft|est|explique|correspond|convient|décrit|reste"
-        "|es|explica|corresponde|describe|encaja|queda|parece",
-        "[最更是符很]|が|に",
+        "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|seem|look"
+        "|appear|sound|stand|get|hit)s|(?:is|was) (?:supported|preferred|what|left|favou?red|confirmed|chosen|indicated)"
+        "|bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft|explique|correspond|convient|décrit|reste"
+        "|explica|corresponde|describe|encaja|queda|parece",
+        "[最更符很]|が|に",
     )
 )
 #: Text behind an option that does not make it part of another word's meaning, as in "noise level" or "good question".
 GOES_ON = re.compile(
     r"\W*$|\s*[^\w\s'-]|\s*"
     + _words(
-        "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which|is|are|was|and|or"
-        "|as|best|most|more|than|(?:image|scan|picture|slice|quality)s?"
+        "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which|is|are|was|and|or|it"
+        "|as|best|most|more|than"
         "|can|has|dominates|affects|degrades|appears|covers|causes|obscures|remains|prevails"
-        "|im|in|am|an|auf|bei|mit|um|durch|ist|zu|am|dans|sur|près|autour|avec|à|en|cerca|alrededor|con|sobre|por|de|es|est",
+        "|hin|vor|zu sehen|zu erkennen|sichtbar|erkennbar|vorhanden|gestört|betroffen|beeinträchtigt|im|in|am|an|auf|bei|mit|um|durch|ist|zu|am|dans|sur|près|autour|avec|à|en|cerca|alrededor|con|sobre|por|de|es|est",
         "[\u3040-\u30ff\u4e00-\u9fff]",
     )
+)
+#: A noun of the trade behind an option that is an adjective: "mild noise".
+NOUN = re.compile(
+    r"\s*(?:image|scan|picture|slice|quality|artifact|artefact|noise|motion|blur|blurring|degradation|ghosting)s?\b"
 )
 #: Behind an option that stands at the end of its clause.
 FILLER_AFTER = re.compile(rf"\W*(?:{_AFTERTHOUGHT}\W*)*")
@@ -141,11 +147,11 @@ _NOT_BEFORE = (
     "|eliminat(?:e|ing)|dismiss|reject|contradict(?:s|ed)?|against|refutes?"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
     "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
-    "|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
+    "|refuse|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls|ausschluss von"
-    "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
+    "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]|sans|sin|nichts"
 )
-_NOT_BEFORE_CJK = "不|非|排除|除了?|没|既不|并非|无"
+_NOT_BEFORE_CJK = "不|非|未|排除|除了?|没|既不|并非|无"
 #: Negation that reaches the options after it in its clause.
 DENIES = re.compile(_words(_NOT_BEFORE + "|over|than|als|au lieu de", _NOT_BEFORE_CJK))
 #: The same, at the very end of what stands between two options: it belongs to the second.
@@ -154,14 +160,14 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非"
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|absent|less|fails?|little|nonsense|distractor|implausible|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        + "|unlikely|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclue?|descartad[ao]s?",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
 )
 #: An interjection is no negation.
-INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not', '不对?|不是|いや')}\W*)+")
-_REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
+INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not', '不对?|不是|いや|いえ')}\W*)+")
+_REFUTES = _words("no|not(?: (?:present|visible|seen|there|found|true|right|correct|likely|possible|convincing|supported))?|absent|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
 #: A denial behind a pause: "C - no.", "C, certainly not."
 DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
 #: Text before an option that belongs to the option before: "B is wrong and C is right".
@@ -178,7 +184,7 @@ REFUSES = re.compile(
 #: What is taken back, supposed or asked is not affirmed.
 SUPPOSED = re.compile(
     _words(
-        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning|i first|(?:some|one|others|many) (?:would|might|may|could)|if you|who(?:ever)? says"
+        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning|i first|originally|considered|(?:some|others|many) (?:would|might|may|could)|one (?:might|may|could)|if you|who(?:ever)? says"
         "|previously|earlier|looked for|check(?:ed)? for|although|though [a-z]+ is|tempting|earlier|second choice",
         "一开始|最初は",
     )
@@ -186,12 +192,12 @@ SUPPOSED = re.compile(
 #: What follows one of these replaces what stood before.
 CORRECTS = re.compile(
     _words(
-        "wait|actually|correction|edit|reconsider|rethink|recheck|check again|hold on|look(?:ing)? again|on second thought|on reflection"
+        "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|check again|hold on|look(?:ing)? again|on second thought|on reflection"
         "|sorry|oops|meant|mean|scratch that|correct myself|change my answer|final"
         "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
         "|sondern|endgültige?|non|en fait|pardon"
         "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
-        "等等|更正|不对|因此|综上|いや|訂正|最終|したがって",
+        "等等|更正|不对|因此|综上|いや|いえ|訂正|最終|したがって",
     )
 )
 #: Phrases whose words mislead, and what they mean.
@@ -202,14 +208,16 @@ IDIOMS = (
     ),
     (
         re.compile(
-            r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"
+            r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bsans (?:aucun )?doute\b|\bsin duda\b|\bnot only\b"
         ),
         "surely",
     ),
+    (re.compile(r"(?i)\bstands out\b"), "fits"),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
     (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),
     (re.compile(r"(?i)\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)"), "is possible too"),
+    (re.compile(r"(?i)\b(?:(?:is|are) )?(?:just )?as (?:likely|plausible|probable|good) as\b"), "or"),
     (re.compile(r"(?i)\b(?:just )?as (?:likely|plausible|probable|good)\b"), "possible too"),
     (re.compile(r"(?i)\btodo menos\b"), "excepto"),
 )

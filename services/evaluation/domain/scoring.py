@@ -44,8 +44,8 @@ class _Rank(IntEnum):
 
     STATED = 1
     ALONE = 2
-    POSSIBLE = 3
-    NAMED = 4
+    NAMED = 3
+    POSSIBLE = 4
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
         reply = field[1]
     refuses = bool(words.REFUSES.search(reply.lower()))
     reply = marked(reply, options)
-    whole = re.fullmatch(r"[\s.,:;!?\"'()\[\]{}<>|_=>-]*([A-Za-z])[\s.,:;!?\"'()\[\]{}<>|_-]*", reply)
+    whole = re.fullmatch(r"[\s.,:;!?\"'()\[\]{}<>|_=>-]*([A-Za-z])[\s.,:;!?\"'()\[\]{}<>|_/-]*", reply)
     letters = {whole[1].upper()} if whole else _chosen(reply, options, refuses)
     return next(iter(letters)) if len(letters) == 1 and letters <= options.keys() else None
 
@@ -132,7 +132,7 @@ def _corrected(ranked: list[tuple[_Rank, _Mention]], reply: str) -> list[tuple[_
 
 def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Mention]]:
     """The mentions that are affirmed and have a rank, in their order."""
-    mentions = list(_mentions(reply))
+    mentions = [mention for mention in _mentions(reply) if len(mention.letters) < max(3, len(options))]
     ends = [0, *(mention.end for mention in mentions)]
     starts = [*(mention.start for mention in mentions[1:]), len(reply)]
     for mention, previous, following in zip(mentions, ends, starts, strict=False):
@@ -145,7 +145,8 @@ def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Me
         clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
         rest = behind[len(words.CLAUSE.split(behind, 1)[0]) :]
         is_asked = rest.startswith("?") and not words.YES.match(rest)
-        if is_asked or words.DENIED.match(reply[mention.end : mention.end + _REACH].lower()) or not _is_affirmed(clause, after):
+        says_no = mention.is_text and all(_is_yes_or_no(options[letter]) for letter in mention.letters & options.keys())
+        if is_asked or not says_no and words.DENIED.match(reply[mention.end : mention.end + _REACH].lower()) or not _is_affirmed(clause, after):
             continue
         rank = _rank(mention, clause, after, options)
         if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
@@ -210,11 +211,21 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
         is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
     ):
         return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
-    if not (mention.is_wrapped or words.NAMES.search(before)):
-        if mention.is_text:
-            is_phrase = all(words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys())
-            return _Rank.NAMED if is_phrase or words.GOES_ON.match(after) else None
+    return _Rank.NAMED if _is_named(mention, before, after, options) else None
+
+
+def _is_named(mention: _Mention, before: str, after: str, options: Mapping[str, str]) -> bool:
+    """Whether a mention in a longer clause means the option: subject or object, in brackets, or a text that fits no other word."""
+    if mention.is_wrapped or words.NAMES.search(before):
+        return True
+    goes_on = bool(words.GOES_ON.match(after))
+    if not mention.is_text:
         is_subject = words.ONLY_FILLER.fullmatch(before) and words.SUBJECT_OF.match(after)
-        is_object = words.LEADS.search(before) and words.GOES_ON.match(after)
-        return _Rank.NAMED if is_subject or is_object else None
-    return _Rank.NAMED
+        return bool(is_subject or (goes_on and words.LEADS.search(before)))
+    texts = [options[letter] for letter in mention.letters & options.keys()]
+    is_phrase = all(map(words.PHRASE.search, texts))
+    return is_phrase or goes_on or (not any(map(_is_yes_or_no, texts)) and bool(words.NOUN.match(after)))
+
+
+def _is_yes_or_no(text: str) -> bool:
+    return any(text.casefold() in forms for forms in words.YES_AND_NO)
