@@ -53,7 +53,7 @@ _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 def plain(text: str) -> str:
     """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
     text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
-    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
+    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("=>", ":").replace("and/or", "or")
     return re.sub(r":\s*\n\s*", ": ", _NO_LETTER.sub("", text)).strip()
 
 

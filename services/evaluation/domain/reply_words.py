@@ -33,7 +33,7 @@ _VERBS = _words(
 )
 _ADVERBS = (
     "[a-z]+ly|[a-z]+(?:mente|ément|amment|ement)|am ehesten|am wahrscheinlichsten|wahrscheinlich|vermutlich|sicher"
-    "|in fact|indeed|in all likelihood|now|after all|then|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|más bien|somit|folglich|demnach|deshalb|deswegen|schon|doch|jetzt|nun|ainsi|après réflexion"
+    "|in fact|indeed|in (?:all likelihood|my opinion|my view)|now|after all|then|offensichtlich|eindeutig|klar|höchstwahrscheinlich|sans doute|plutôt|más bien|somit|folglich|demnach|deshalb|deswegen|schon|doch|jetzt|nun|ainsi|après réflexion"
 )
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLER = _words(
@@ -51,14 +51,14 @@ FILLER = _words(
     "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|だ|これは|は|后来|确定",
 )
 _AFFIRMING = _words(
-    "correct|right|best|sense|the (?:only )?one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
+    "correct|right|best|sense|the (?:only )?one|winner|closest|match|guess|(?:best )?fit|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
     "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|(?:la|le|lo) (?:más|plus) [a-zé]+|beste"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
     "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
 )
 _POSSIBLE = _words(
-    "possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
-    "可能|かもしれ",
+    "possible|possibly|plausible|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
+    "(?<![很最])可能|かもしれ",
 )
 _AFTER_VERBS = _words(
     "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
@@ -70,14 +70,14 @@ _AFTER_VERBS = _words(
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|possible too)\b).*?{_AFFIRMING}|^\s*fits?\W*$|^\W*yes\b|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|possible too)\b).*?{_AFFIRMING}|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|^\W*yes\b|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
 POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
 ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
 _JOINERS = _words(
-    "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along )?with|und|oder|als auch|et|ou|ou bien|y|o",
+    "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along |in combination |combined )?with|und|oder|als auch|et|ou|ou bien|y|o",
     "bzw\\.?|[/|+&]|和|もしくは|或者?|与|および|または|と|か|も|でも",
 )
 #: Between two options that are named together.
@@ -97,7 +97,7 @@ _SHOWS = _words(
 #: Text before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS = re.compile(
     _words(
-        "is|be|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]+ly|namely|indique|muestra|entspricht|auf"
+        "is|be|clear|it|it's|that's|c'est|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]+ly|namely|indique|muestra|entspricht|auf"
         "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
         "|suggesting|indicating|supporting|leaving|choosing"
         "|für|zu|auf|von|ist|bleibt|passt|nur|die|bei|pour|à|de|par|est|reste|la|l'|con|por|para|a|es|queda",
@@ -110,7 +110,7 @@ SUBJECT_OF = re.compile(
     r"\s*"
     + _words(
         "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|seem|look"
-        "|appear|sound|stand|get|hit)s|(?:is|was) (?:supported|preferred|what|left|favou?red|confirmed|chosen|indicated)"
+        "|appear|sound|stand|get|hit)s|(?:is|was|can be) (?:clearly )?(?:seen|visible|present|evident|supported|preferred|what|left|favou?red|confirmed|chosen|indicated)"
         "|bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft|explique|correspond|convient|décrit|reste"
         "|explica|corresponde|describe|encaja|queda|parece",
         "[最更符很]|が|に",
@@ -146,7 +146,7 @@ _NOT_BEFORE = (
     "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
     "|eliminat(?:e|ing)|dismiss|reject|contradict(?:s|ed)?|against|refutes?"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
-    "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
+    "|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from|save for|besides|ruled out|eliminated|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of(?: any)?(?=\\W*$)"
     "|refuse|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls|ausschluss von"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]|sans|sin|nichts"
@@ -160,7 +160,7 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非"
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        + "|unlikely|or(?=\\W*$)|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclue?|descartad[ao]s?",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
@@ -212,6 +212,8 @@ IDIOMS = (
         ),
         "surely",
     ),
+    (re.compile(r"(?i)\b(is|be|are) (?:therefore|thus|hence)\b"), r"\1"),
+    (re.compile(r"(?i)\b(initially|originally|at first),"), r"\1"),
     (re.compile(r"(?i)\bstands out\b"), "fits"),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
@@ -229,7 +231,7 @@ _CONNECTIVES = _words(
 #: Where the reach of "not ..., C" ends.
 SENTENCE = re.compile(rf"[.!?;\n]+|{_CONNECTIVES}")
 #: Where a clause ends, and with it the reach of a negation.
-CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s)")
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s|$)")
 #: An answer that turns a question into a statement.
 YES = re.compile(rf"\?+\s*{_words('yes|ja|oui|sí', '是的|はい')}")
 #: How people say yes and how they say no; a reply may use another form, or language, than the option.

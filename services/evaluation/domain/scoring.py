@@ -112,7 +112,7 @@ def _chosen(reply: str, options: Mapping[str, str], refuses: bool) -> frozenset[
     """The options of the highest rank that occurs, and those then said to be possible too."""
     ranked = _corrected(list(_ranked(reply, options)), reply)
     highest = min((rank for rank, _ in ranked), default=None)
-    if refuses and highest is not _Rank.STATED:
+    if highest is _Rank.POSSIBLE or refuses and highest is not _Rank.STATED:
         return frozenset()
     chosen: frozenset[str] = frozenset()
     for rank, mention in ranked:
@@ -173,7 +173,7 @@ def _mentions(reply: str) -> Iterator[_Mention]:
     joined: _Mention | None = None
     for found in _MENTION.finditer(reply):
         letter = (found[1] or found[2] or found[3]).upper()
-        if joined and _is_joined(reply[joined.end : found.start()].lower(), reply[found.end() : found.end() + _REACH].lower()):
+        if joined and _is_joined(joined, reply[joined.end : found.start()].lower(), reply[found.end() : found.end() + _REACH].lower()):
             joined = replace(joined, letters=joined.letters | {letter}, end=found.end())
             continue
         if joined:
@@ -183,9 +183,10 @@ def _mentions(reply: str) -> Iterator[_Mention]:
         yield joined
 
 
-def _is_joined(between: str, after: str) -> bool:
+def _is_joined(joined: _Mention, between: str, after: str) -> bool:
     """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
-    is_list = not between.strip().startswith((",", ";")) or bool(words.LIST_GOES_ON.match(after))
+    pause = between.strip()
+    is_list = not pause.startswith(",") or (len(joined.letters) > 1 and pause != ",") or bool(words.LIST_GOES_ON.match(after))
     return is_list and bool(words.JOINS.fullmatch(between))
 
 
@@ -220,7 +221,7 @@ def _is_named(mention: _Mention, before: str, after: str, options: Mapping[str, 
         return True
     goes_on = bool(words.GOES_ON.match(after))
     if not mention.is_text:
-        is_subject = words.ONLY_FILLER.fullmatch(before) and words.SUBJECT_OF.match(after)
+        is_subject = words.ONLY_FILLER.fullmatch(before.rpartition(" only ")[2]) and words.SUBJECT_OF.match(after)
         return bool(is_subject or (goes_on and words.LEADS.search(before)))
     texts = [options[letter] for letter in mention.letters & options.keys()]
     is_phrase = all(map(words.PHRASE.search, texts))
