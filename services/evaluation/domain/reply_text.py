@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 from services.evaluation.domain.reply_words import IDIOMS, JOINS, YES_AND_NO
 
+#: What is read of a reply without its thoughts; so no reply takes long.
+MOST_CHARACTERS = 10_000
 _SIGNS = str.maketrans(
     {
         "’": "'",
@@ -51,9 +53,16 @@ _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 
 
 def plain(text: str) -> str:
-    """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
+    """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English.
+
+    Of a text that is still longer than `MOST_CHARACTERS`, both ends are kept: answers stand there.
+    """
     text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
-    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("=>", ":").replace("and/or", "or")
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[: MOST_CHARACTERS // 2]}\n...\n{text[-MOST_CHARACTERS // 2 :]}"
+    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS)
+    for sign, meaning in (("->", ":"), ("=>", ":"), ("and/or", "or")):
+        text = text.replace(sign, meaning)
     return re.sub(r":\s*\n\s*", ": ", _NO_LETTER.sub("", text)).strip()
 
 

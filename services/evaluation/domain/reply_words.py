@@ -57,7 +57,7 @@ _AFFIRMING = _words(
     "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
 )
 _POSSIBLE = _words(
-    "possible|possibly|plausible|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
+    "possible|possibly|plausible|less (?:likely|probable)|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
     "(?<![很最])可能|かもしれ",
 )
 _AFTER_VERBS = _words(
@@ -160,7 +160,7 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非"
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|or(?=\\W*$)|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        + "|unlikely|or(?=\\W*(?:other)?$)|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclue?|descartad[ao]s?",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
@@ -217,7 +217,7 @@ IDIOMS = (
     (re.compile(r"(?i)\bstands out\b"), "fits"),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
-    (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),
+    (re.compile(r"(?i)\bso (?:is|could be)\b|\bbut also\b"), "maybe"),
     (re.compile(r"(?i)\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)"), "is possible too"),
     (re.compile(r"(?i)\b(?:(?:is|are) )?(?:just )?as (?:likely|plausible|probable|good) as\b"), "or"),
     (re.compile(r"(?i)\b(?:just )?as (?:likely|plausible|probable|good)\b"), "possible too"),
