@@ -25,7 +25,7 @@ _NOUNS = _words(
 _ANSWER_NOUNS = _words("answer|ans|response|antwort|lösung|solución|letra|lettre|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
 _COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|answer|guess|conclude|prefer|leav(?:es|ing)"
+    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)"
     "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|settle on"
     "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
     "|sélectionne|choisis|prends|réponds|elijo|escojo|elegiría|selecciono|diría|me quedo con",
@@ -61,7 +61,7 @@ _POSSIBLE = _words(
     "(?<![很最])可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
+    "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
     "|es|sería|wählen|could|may"
     "|might|too|also",
     "选?项?是?(?=最|更|正确|对|可能|符合|合适)|が|を選|も",
@@ -109,7 +109,7 @@ LEADS = re.compile(
 SUBJECT_OF = re.compile(
     r"\s*"
     + _words(
-        "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|seem|look"
+        "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|suit|characterize|follow|hold|work|depict|illustrate|identifie|satisfie|meet|seem|look"
         "|appear|sound|stand|get|hit)s|(?:is|was|can be) (?:clearly )?(?:seen|visible|present|evident|supported|preferred|what|left|favou?red|confirmed|chosen|indicated)"
         "|bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft|explique|correspond|convient|décrit|reste"
         "|explica|corresponde|describe|encaja|queda|parece",
@@ -160,7 +160,9 @@ DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非"
 DENIES_BEFORE = re.compile(
     _words(
         _NOT_BEFORE
-        + "|unlikely|or(?=\\W*(?:other)?$)|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
+        + r"|(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|in(?:valid|accurate|appropriate|applicable|adequate)"
+        "|irrelevant|mis(?:leading|taken|guided)|dis(?:proved|proven|carded|qualified|regarded)|doubtful|questionable|erroneous|absurd|ridiculous"
+        "|dropped|struck|omitted|or(?=\\W*(?:other)?$)|absent|less|fails?|little|nonsense|distractor|implausible|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|worst|poor) (?:choice|answer|option)|weak(?:er|est)?|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
         "|incorrecte|incorrect[ao]|fals[ao]|exclue?|descartad[ao]s?",
         _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
     )
@@ -193,7 +195,7 @@ SUPPOSED = re.compile(
 CORRECTS = re.compile(
     _words(
         "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|check again|hold on|look(?:ing)? again|on second thought|on reflection"
-        "|sorry|oops|meant|mean|scratch that|correct myself|change my answer|final"
+        "|sorry|oops|meant|mean|overall|in summary|ultimately|all in all|in the end|scratch that|correct myself|change my answer|final"
         "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
         "|sondern|endgültige?|non|en fait|pardon"
         "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
@@ -214,6 +216,7 @@ IDIOMS = (
     ),
     (re.compile(r"(?i)\b(is|be|are) (?:therefore|thus|hence)\b"), r"\1"),
     (re.compile(r"(?i)\b(initially|originally|at first),"), r"\1"),
+    (re.compile(r"(?i)\bas (?=the (?:best|most)|being |(?:most )?(?:correct|right)\b)"), ""),
     (re.compile(r"(?i)\bstands out\b"), "fits"),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),

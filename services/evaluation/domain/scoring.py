@@ -123,9 +123,10 @@ def _chosen(reply: str, options: Mapping[str, str], refuses: bool) -> frozenset[
 
 def _corrected(ranked: list[tuple[_Rank, _Mention]], reply: str) -> list[tuple[_Rank, _Mention]]:
     """Without what stands before the last correction that an answer follows."""
-    answers = [i for i, (rank, _) in enumerate(ranked) if rank <= _Rank.ALONE]
+    answers = [i for i, (rank, _) in enumerate(ranked) if rank <= _Rank.NAMED]
     for before, after in reversed(list(pairwise(answers))):
-        if words.CORRECTS.search(reply[ranked[before][1].end : ranked[after][1].start].lower()):
+        is_as_clear = ranked[after][0] <= max(ranked[before][0], _Rank.ALONE)
+        if is_as_clear and words.CORRECTS.search(reply[ranked[before][1].end : ranked[after][1].start].lower()):
             return ranked[after:]
     return ranked
 
