@@ -19,6 +19,7 @@ _SIGNS = str.maketrans(
         "、": ",",
         "→": ":",
         "≠": " not ",
+        "¬": " not ",
         "✗": " wrong",
         "✘": " wrong",
         "❌": " wrong",
@@ -46,7 +47,7 @@ _WRAPPED_LETTER = re.compile(
 _TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+|^\s{0,9}\d{1,2}[.)](?=\s)", re.MULTILINE)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
-    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)\s+[A-Z]\b"
+    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
     r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
 _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
@@ -61,7 +62,7 @@ def plain(text: str) -> str:
     if len(text) > MOST_CHARACTERS:
         text = f"{text[: MOST_CHARACTERS // 2]}\n...\n{text[-MOST_CHARACTERS // 2 :]}"
     text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS)
-    for sign, meaning in (("->", ":"), ("=>", ":"), ("and/or", "or")):
+    for sign, meaning in (("->", ":"), ("=>", ":"), ("and/or", "or"), ("!=", " not ")):
         text = text.replace(sign, meaning)
     return re.sub(r":\s*\n\s*", ": ", _NO_LETTER.sub("", text)).strip()
 

@@ -22,8 +22,8 @@ _NOUNS = _words(
     "|correct[aeo]|bonne",
     "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答|最[^，,是]{1,6}的|最も[^、,は]{1,6}のは",
 )
-_ANSWER_NOUNS = _words("answer|ans|response|antwort|lösung|solución|letra|lettre|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
-_COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
+_ANSWER_NOUNS = _words("answer|ans|response|solution|antwort|lösung|solución|letra|lettre|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
+_COPULAS = _words("is|are|be|remains|seems|appears|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
 _VERBS = _words(
     "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)"
     "|change my answer to|decided? (?:on|for)|settled on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|settle on"
@@ -51,17 +51,17 @@ FILLER = _words(
     "应该|很|最|おそらく|たぶん|多分|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|だ|これは|は|后来|确定",
 )
 _AFFIRMING = _words(
-    "correct|right|best|sense|the (?:only )?one|winner|closest|match|guess|(?:best )?fit|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
+    "correct|right|best|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|better|(?:more|most) [a-z]+"
     "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)|am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|(?:la|le|lo) (?:más|plus) [a-zé]+|beste"
     "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
     "正确|对|合适|符合|接近|正解|正し|を選|適切|近い|高い|合って",
 )
 _POSSIBLE = _words(
-    "possible|possibly|plausible|less (?:likely|probable)|too|could|might|may|maybe|perhaps|alternatively|equally|möglich|aussi|posible|también",
+    "possible|possibly|plausible|less (?:likely|probable)|too|could|might|may|maybe|perhaps|alternatively|otherwise|equally|möglich|aussi|posible|también",
     "(?<![很最])可能|かもしれ",
 )
 _AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
+    "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|strikes|comes|would|should|must|to be|ist|passt|trifft|wäre|est|serait"
     "|es|sería|wählen|could|may"
     "|might|too|also",
     "选?项?是?(?=最|更|正确|对|可能|符合|合适)|が|を選|も",
@@ -70,7 +70,7 @@ _AFTER_VERBS = _words(
 STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
 #: Text after an option that states it as the answer, or as one that may be.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|possible too)\b).*?{_AFFIRMING}|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|^\W*yes\b|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}(?!\s+(?:equally|possible too)\b).*?{_AFFIRMING}|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|^\s*fits?\b(?:\W*$| (?:well|best|and\b))|^\W*yes\b|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
 POSSIBLE = re.compile(_POSSIBLE)
@@ -83,10 +83,10 @@ _JOINERS = _words(
 #: Between two options that are named together.
 JOINS = re.compile(
     rf"[\s(–-]*(?:,\s*{_JOINERS}?|{_JOINERS})[\s,]*"
-    rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
+    rf"(?:{_words('either|alternatively|otherwise|with|for|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
 )
 _AFTERTHOUGHT = _words(
-    "and|please|sein|schon|for (?:sure|certain)|[a-z]+ly|of course|i (?:guess|suppose)|i think|i believe|here|it is|then",
+    "and|please|sein|schon|for (?:sure|certain)|alone|only|[a-z]+ly|of course|i (?:guess|suppose)|i think|i believe|here|it is|then",
     "选项|项|番|です|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|而|を?選びます",
 )
 _SHOWS = _words(
@@ -103,7 +103,7 @@ LEADS = re.compile(
         "|für|zu|auf|von|ist|bleibt|passt|nur|die|bei|pour|à|de|par|est|reste|la|l'|con|por|para|a|es|queda",
         "[是为選选はがで]|もと|符合",
     )
-    + r"[\s(\"':]*$"
+    + r"[\s(\"':]*$|^\W*(?:i|we|i'(?:d|ll|m|ve)|ich|je|yo)\s(?:[^\W\d]+\s+){1,4}$"
 )
 #: Text behind an option that is the subject of a sentence: "C explains the void". Not "C would show": that is no claim.
 SUBJECT_OF = re.compile(
@@ -147,7 +147,7 @@ _NOT_BEFORE = (
     "|eliminat(?:e|ing)|dismiss|reject|contradict(?:s|ed)?|against|refutes?"
     "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
     "|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from|save for|besides|ruled out|eliminated|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of(?: any)?(?=\\W*$)"
-    "|refuse|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
+    "|refuse|little|drop(?:ped)?|cross(?:ed)? out|strike(?: out)?|struck|ignored?|omit|scratch|delete|remove|doubts|dismissed|rejected|discarded|excluded|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with"
     "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls|ausschluss von"
     "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]|sans|sin|nichts"
 )
@@ -156,6 +156,8 @@ _NOT_BEFORE_CJK = "不|非|未|排除|除了?|没|既不|并非|无"
 DENIES = re.compile(_words(_NOT_BEFORE + "|over|than|als|au lieu de", _NOT_BEFORE_CJK))
 #: The same, at the very end of what stands between two options: it belongs to the second.
 DENIES_NEXT = re.compile(_words(_NOT_BEFORE + "|over|than|als", "不是|不|非") + r"\W*$")
+#: The same before a pause: "not, in my view, C".
+DENIES_AHEAD = re.compile(rf"{_words('not|never|except|without|unlike|nicht|niemals|außer|pas|jamais|sauf|nunca|excepto|salvo', '不是|非')}\s*(?:,(?=[^,]*,\s*$)|$)")
 #: Negation that reaches back to the option before it in its clause.
 DENIES_BEFORE = re.compile(
     _words(
@@ -171,10 +173,10 @@ DENIES_BEFORE = re.compile(
 INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not', '不对?|不是|いや|いえ')}\W*)+")
 _REFUTES = _words("no|not(?: (?:present|visible|seen|there|found|true|right|correct|likely|possible|convincing|supported))?|absent|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
 #: A denial behind a pause: "C - no.", "C, certainly not."
-DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
+DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+|\s?\()\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?)\n]|$)")
 #: Text before an option that belongs to the option before: "B is wrong and C is right".
 OF_THE_ONE_BEFORE = re.compile(
-    rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",
+    rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems|fits|matches).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",
     re.DOTALL,
 )
 #: A reply that gives none; only an answer stated beside it counts.
@@ -186,7 +188,7 @@ REFUSES = re.compile(
 #: What is taken back, supposed or asked is not affirmed.
 SUPPOSED = re.compile(
     _words(
-        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:would|'d) have said|was leaning|i first|originally|considered|(?:some|others|many) (?:would|might|may|could)|one (?:might|may|could)|if you|who(?:ever)? says"
+        "thought|at first|initially|first (?:answer|impression)|at first glance|was going to|(?:i'd|would) have(?! to)|first (?:say|think|choose)|was leaning|i first|originally|considered|(?:some|others|many) (?:would|might|may|could)|one (?:might|may|could)|if you|who(?:ever)? says"
         "|previously|earlier|looked for|check(?:ed)? for|although|though [a-z]+ is|tempting|earlier|second choice",
         "一开始|最初は",
     )
@@ -205,7 +207,7 @@ CORRECTS = re.compile(
 #: Phrases whose words mislead, and what they mean.
 IDIOMS = (
     (
-        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: of (?:them|these|those))?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
+        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: else)?(?: of (?:them|these|those))?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
         "except",
     ),
     (
@@ -218,6 +220,7 @@ IDIOMS = (
     (re.compile(r"(?i)\b(initially|originally|at first),"), r"\1"),
     (re.compile(r"(?i)\bas (?=the (?:best|most)|being |(?:most )?(?:correct|right)\b)"), ""),
     (re.compile(r"(?i)\bstands out\b"), "fits"),
+    (re.compile(r"(?i)\band nothing else\b"), "only"),
     (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
     (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
     (re.compile(r"(?i)\bso (?:is|could be)\b|\bbut also\b"), "maybe"),
@@ -227,14 +230,14 @@ IDIOMS = (
     (re.compile(r"(?i)\btodo menos\b"), "excepto"),
 )
 _CONNECTIVES = _words(
-    "but|because|since|as|so|therefore|thus|hence|whereas|while|due to|given|and(?= the| it| i| this| my)"
+    "but|because|since|as|so|therefore|thus|hence|whereas|while|due to|owing to|given|and(?= the| it| i| this| my)"
     "|aber|sondern|weil|da|denn|daher|mais|car|donc|parce que|sino|pero|porque|así que|ya que|por lo tanto",
     "因为|所以|因此|但是?|而是|故|ので|から|したがって|そのため",
 )
 #: Where the reach of "not ..., C" ends.
 SENTENCE = re.compile(rf"[.!?;\n]+|{_CONNECTIVES}")
 #: Where a clause ends, and with it the reach of a negation.
-CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s|$)")
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\s)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s|$)")
 #: An answer that turns a question into a statement.
 YES = re.compile(rf"\?+\s*{_words('yes|ja|oui|sí', '是的|はい')}")
 #: How people say yes and how they say no; a reply may use another form, or language, than the option.
@@ -242,3 +245,5 @@ YES_AND_NO = (
     frozenset("yes yeah yep yup ja oui sí si 是 是的 对 有 はい".split()),
     frozenset("no nope nein non 否 不是 没有 无 いいえ".split()),
 )
+#: Behind an option of which only is said what it would look like.
+WOULD = re.compile(r"\W*(?:would|could|should|might)\b")

@@ -150,7 +150,7 @@ def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Me
         if is_asked or not says_no and words.DENIED.match(reply[mention.end : mention.end + _REACH].lower()) or not _is_affirmed(clause, after):
             continue
         rank = _rank(mention, clause, after, options)
-        if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
+        if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and words.DENIES_AHEAD.search(_reach(before, previous > 0))):
             yield rank, mention
 
 
@@ -218,6 +218,8 @@ def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]
 
 def _is_named(mention: _Mention, before: str, after: str, options: Mapping[str, str]) -> bool:
     """Whether a mention in a longer clause means the option: subject or object, in brackets, or a text that fits no other word."""
+    if words.WOULD.match(after):
+        return False
     if mention.is_wrapped or words.NAMES.search(before):
         return True
     goes_on = bool(words.GOES_ON.match(after))
