@@ -6,7 +6,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-from services.evaluation.domain.reply_words import IDIOMS, JOINS, YES_AND_NO
+from services.evaluation.domain.reply_lexicon import YES_AND_NO
+from services.evaluation.domain.reply_words import IDIOMS, JOINS
 
 #: What is read of a reply without its thoughts; so no reply takes long.
 MOST_CHARACTERS = 10_000
@@ -97,6 +98,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     text = _LATEX.sub(lambda found: found[1] or "", text)
     text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2] or found[3]).upper()})", text)
     text = _EITHER.sub(r"\1 or ", text)
+    text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
     letters = {_key(option): letter for letter, option in options.items()}
     shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
@@ -105,9 +107,9 @@ def marked(text: str, options: Mapping[str, str]) -> str:
         pattern = "|".join(_pattern(key) for key in keys)
         text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
         text = re.sub(pattern, lambda found: f"⟦{letters[_key(found.group())]}⟧", text, flags=re.IGNORECASE)
+        text = re.sub(r'(?<!\w)([A-Za-z])\s?["(\[]\s?⟦(\w)⟧\s?["\])]', _together, text)
         text = re.sub(r'["(\[]\s*(⟦\w⟧)\s*\.?\s*["\])]', r" \1", text)
     text = _join_letter_and_text(text)
-    text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
     for idiom, meaning in IDIOMS:
         text = idiom.sub(meaning, text)
     return text
@@ -140,7 +142,7 @@ def _key(text: str) -> str:
 def _pattern(key: str) -> str:
     text = r"\s+".join(re.escape(word) for word in key.split())
     if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
-        return text + r"(?!\w|\()"
+        return text + r"(?!\s?\w|\s?\()"
     if key == "none":
         text += r"(?!\s+of\b)"
     start = r"(?<![\w-])" if key[0].isascii() else ""

@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from itertools import pairwise
 
+from services.evaluation.domain import reply_lexicon as lexicon
 from services.evaluation.domain import reply_words as words
 from services.evaluation.domain.reply_text import last_field, last_part, marked, plain
 
@@ -186,6 +187,8 @@ def _mentions(reply: str) -> Iterator[_Mention]:
 
 def _is_joined(joined: _Mention, between: str, after: str) -> bool:
     """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
+    if between == ",":
+        return True
     pause = between.strip()
     is_list = not pause.startswith(",") or (len(joined.letters) > 1 and pause != ",") or bool(words.LIST_GOES_ON.match(after))
     return is_list and bool(words.JOINS.fullmatch(between))
@@ -228,8 +231,8 @@ def _is_named(mention: _Mention, before: str, after: str, options: Mapping[str, 
         return bool(is_subject or (goes_on and words.LEADS.search(before)))
     texts = [options[letter] for letter in mention.letters & options.keys()]
     is_phrase = all(map(words.PHRASE.search, texts))
-    return is_phrase or goes_on or (not any(map(_is_yes_or_no, texts)) and bool(words.NOUN.match(after)))
+    return is_phrase or goes_on or (not any(map(_is_yes_or_no, texts)) and bool(words.TRADE_NOUN.match(after)))
 
 
 def _is_yes_or_no(text: str) -> bool:
-    return any(text.casefold() in forms for forms in words.YES_AND_NO)
+    return any(text.casefold() in forms for forms in lexicon.YES_AND_NO)
