@@ -22,8 +22,8 @@ NOUNS: Words = {
     "en": "option|choice|selection|pick|letter|vote|guess|verdict|conclusion|decision|best (?:fit|match)"
     "|(?:correct|right|best|only) (?:one|statement)",
     "de": "option|wahl|alternative|richtig|korrekt",
-    "fr": "choix|correcte|bonne|proposition",
-    "es": "opción|elección|alternativa|correct[ao]",
+    "fr": "(?:la|le) plus [^\\W\\d]+|choix|correcte|bonne|proposition",
+    "es": "(?:la|el|lo) más [^\\W\\d]+|opción|elección|alternativa|correct[ao]",
     "zh": "正确的|选项|最[^,是]{1,6}的",
     "ja": "選択肢|最も[^,は]{1,6}のは",
 }
@@ -40,7 +40,7 @@ CHOOSES: Words = {
     "en": "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend"
     "|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to"
     "|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
-    "de": "wähle|nehme|tippe auf|sage|entscheide mich für|würde",
+    "de": "wähle|nehme|tippe[n]? auf|sage|entscheide mich für|würde",
     "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]|prends|réponds",
     "es": "elijo|elegir(?:ía)?|escojo|selecciono|marco|diría|me quedo con",
     "zh": "选择?了?|选的?是",
@@ -50,8 +50,8 @@ CHOOSES: Words = {
 ADVERBS: Words = {
     "en": "[a-z]+ly|in fact|indeed|in (?:all likelihood|my opinion|my view)|now|after all|then|so|therefore|thus|hence|most"
     "|fairly|quite|pretty|very|maybe|perhaps|rather|just|only|either|both|though",
-    "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig|ganz|klar"
-    "|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht|eventuell"
+    "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig|ganz"
+    "|klar|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht|eventuell"
     "|meines erachtens|meiner meinung nach|nach meiner einschätzung",
     "fr": r"[^\W\d]+(?:ément|[ae]mment|ement)|sans doute|plutôt|ainsi|après réflexion|donc|bien|peut-être",
     "es": r"[^\W\d]+mente|más bien|así|entonces|quizás|tal vez",
@@ -61,21 +61,23 @@ ADVERBS: Words = {
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLERS: Words = {
     "en": "one|has|have|to|option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
-    "|might|will|can|also|and|or|likely|am|convinced|i|i'd|i'm|i'll|think|believe|say|meant|mean|alternatively|wait|sure"
+    "|might|will|can|also|and|or|likely|am|convinced|i|i'd|i'm|i'll|think|believe|say|meant|mean|alternatively|wait|otherwise|sure"
     "|image|shows?|possible|plausible",
-    "de": "es|ist|muss|wird|kann|dürfte|sollte|handelt sich um|die|der|das|ein|eine|ich|denke|glaube|zeigt|bild|zu sehen",
+    "de": "es|ist|muss|wird|kann|wäre|dürfte|sollte|handelt sich um|die|der|das|ein|eine|ich|denke|glaube|zeigt|bild|zu sehen",
     "fr": "doit être|ce|soit|serait|ça|cela|c'est|la|le|l'|l'option|lettre|du|de la|un|une|je pense|que|montre|il s'agit"
     "|d'un|d'une|est",
     "es": "debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|el|una|es|creo|imagen|muestra|opción|se trata de|sería",
     "zh": "是|为|我|认为|觉得|选项|项|这|图像|显示|选",
-    "ja": "番|図像|です|でした|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|だ|これは|は",
+    "ja": "番|図像|です|でした|でしょう|だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|だ|これは|は",
 }
 #: May stand behind an option at the end of its clause.
 AFTERTHOUGHTS: Words = {
-    "en": "and|please|for (?:sure|certain)|alone|only|[a-z]+ly|of course|i (?:guess|suppose|think|believe)|here|it is|then",
-    "de": "sein|schon",
+    "en": "and|or|please|for (?:sure|certain)|alone|only|[a-z]+ly|of course|i (?:guess|suppose|think|believe)|here|it is|then",
+    "de": "sein|schon|und",
+    "fr": "et|non",
+    "es": "y",
     "zh": "选项|项|而",
-    "ja": "番|です|でした|でしょう|だ?と(?:考え|思|判断|推測|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
+    "ja": "番|です|でした|でしょう|だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
 }
 #: Says of an option that it is the answer.
 AFFIRMING: Words = {
@@ -99,8 +101,8 @@ AFTER_VERBS: Words = {
     "ja": "が|を選|も",
 }
 POSSIBLE: Words = {
-    "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps|alternatively|otherwise"
-    "|equally",
+    "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps|alternatively"
+    "|otherwise|equally",
     "de": "möglich",
     "fr": "aussi",
     "es": "posible|también",
@@ -131,8 +133,8 @@ LEADS: Words = {
     "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
     "|suggesting|indicating|supporting|leaving|choosing",
     "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht",
-    "fr": "c'est|soit|pour|à|de|par|est|reste|que|la|l'|indique",
-    "es": "con|por|para|a|es|queda|muestra|indica",
+    "fr": "c'est|soit|pour|à|de|par|est|reste|que|la|l'|indique(?:nt)?|suggère(?:nt)?|évoque",
+    "es": "con|por|para|a|es|queda|muestra|indican?|sugieren?",
     "zh": "[是为選选]|符合|属于|剩下?",
     "ja": "[はがで]|もと",
 }
@@ -152,8 +154,8 @@ SUBJECT_OF: Words = {
 GOES_ON: Words = {
     "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which"
     "|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures|remains",
-    "de": "hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen|beeinträchtigt|im|in|am|an|auf"
-    "|bei|mit|um|durch|ist",
+    "de": "hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen|beeinträchtigt|im|in|am|an"
+    "|auf|bei|mit|um|durch|ist",
     "fr": "dans|sur|près|autour|avec|à|en|est",
     "es": "cerca|alrededor|con|sobre|por|de|en|es",
     "ja": "[\u3040-\u30ff\u4e00-\u9fff]",
@@ -180,12 +182,20 @@ DENIES_BEFORE: Words = {
     "en": "(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|implausible|irrelevant"
     "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)|dis(?:proved|proven|qualified|regarded)"
     "|doubtful|questionable|erroneous|absurd|ridiculous|nonsense|distractor|omitted|absent|less|fails?|out|weak(?:er|est)?"
-    r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)|or(?=\W*(?:other)?$)",
+    r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)",
     "de": "falsch|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
     "fr": "faux|fausse|incorrecte?|erronée?|impossible|éliminée?|absente?",
     "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|imposible|mal|ausente",
     "zh": "错",
     "ja": "誤|ない|なく|じゃな|ません|違|間違|以外|除",
+}
+#: Before a pause, denies nothing.
+INTERJECTIONS: Words = {
+    "en": "no|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not",
+    "de": "nein",
+    "fr": "non",
+    "zh": "不对?|不是",
+    "ja": "いや|いえ|いいえ",
 }
 #: What follows replaces what stood before.
 CORRECTS: Words = {
@@ -220,6 +230,6 @@ CONNECTIVES: Words = {
 }
 #: How people say yes and how they say no; a reply may use another form, or language, than the option.
 YES_AND_NO = (
-    frozenset("yes yeah yep yup ja oui sí si 是 是的 对 有 はい".split()),
-    frozenset("no nope nein non 否 不是 没有 无 いいえ".split()),
+    frozenset(["yes", "yeah", "yep", "yup", "ja", "oui", "sí", "si", "是", "是的", "对", "有", "はい"]),
+    frozenset(["no", "nope", "nein", "non", "否", "不", "不是", "没有", "无", "いいえ"]),
 )

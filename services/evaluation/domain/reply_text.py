@@ -45,17 +45,23 @@ _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
     r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
 )
-_TAG = re.compile(r"(?i)</?(?!\w*_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>|^#+|^\s{0,9}\d{1,2}[.)](?=\s)", re.MULTILINE)
+_TAG = re.compile(
+    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
+    r"|^#+|^\s{0,9}\d{1,2}[.)](?=\s)",
+    re.MULTILINE,
+)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
-    r"(?i)(?:°|\bdegrees?)\s*[CF]\b|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
+    r"(?i)(?:°|\bdegrees?)\s*[CF]\b"
+    r"|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)"
+    r"\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
     r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
 _EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
 
 
 def plain(text: str) -> str:
-    """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English.
+    """NFKC, without thoughts, struck text and markdown; quotes, stops and brackets as in English.
 
     Of a text that is still longer than `MOST_CHARACTERS`, both ends are kept: answers stand there.
     """
@@ -65,7 +71,7 @@ def plain(text: str) -> str:
     text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS)
     for sign, meaning in (("->", ":"), ("=>", ":"), ("and/or", "or"), ("!=", " not ")):
         text = text.replace(sign, meaning)
-    return re.sub(r":\s*\n\s*", ": ", _NO_LETTER.sub("", text)).strip()
+    return re.sub(r":\s*\n\s*", ": ", text).strip()
 
 
 def last_field(text: str) -> tuple[str, str] | None:
@@ -109,7 +115,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
         text = re.sub(pattern, lambda found: f"⟦{letters[_key(found.group())]}⟧", text, flags=re.IGNORECASE)
         text = re.sub(r'(?<!\w)([A-Za-z])\s?["(\[]\s?⟦(\w)⟧\s?["\])]', _together, text)
         text = re.sub(r'["(\[]\s*(⟦\w⟧)\s*\.?\s*["\])]', r" \1", text)
-    text = _join_letter_and_text(text)
+    text = _join_letter_and_text(_NO_LETTER.sub("", text))
     for idiom, meaning in IDIOMS:
         text = idiom.sub(meaning, text)
     return text

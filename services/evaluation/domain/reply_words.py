@@ -52,9 +52,7 @@ ONLY_FILLER = re.compile(rf"\W*(?:{_FILLER}\W*)*")
 FILLER_AFTER = re.compile(rf"\W*(?:{_any(lexicon.AFTERTHOUGHTS)}\W*)*(?:\([^()⟦]*\)?\W*)?")
 #: Beside an option that a sentence names.
 NAMES = re.compile(rf"{_any({'en': 'options?|choice|opción|letter', 'zh': '选项', 'ja': '選択肢'})}\W*$")
-LEADS = re.compile(
-    rf"{_any(lexicon.LEADS)}[\s(\"':]*$|^\W*(?:i|we|i'(?:d|ll|m|ve)|ich|je|yo)\s(?:[^\W\d]+\s+){{1,4}}$"
-)
+LEADS = re.compile(rf"{_any(lexicon.LEADS)}[\s(\"':]*$|^\W*(?:i|we|i'(?:d|ll|m|ve)|ich|je|yo)\s(?:[^\W\d]+\s+){{1,4}}$")
 SUBJECT_OF = re.compile(rf"\s*{_any(lexicon.SUBJECT_OF)}")
 GOES_ON = re.compile(rf"\W*$|\s*[^\w\s'-]|\s*{_any(lexicon.GOES_ON)}")
 WOULD = re.compile(r"\W*(?:would|could|should|might)\b")
@@ -79,9 +77,7 @@ DENIES_AHEAD = re.compile(
     rf"{_latin('not|never|except|without|unlike|nicht|niemals|außer|pas|jamais|sauf|nunca|excepto|salvo')}"
     r"\s*(?:,(?=[^,]*,\s*$)|$)"
 )
-DENIES_NEXT = re.compile(
-    _any({**lexicon.DENIES, "zh": "不是|不选?|非"}, lexicon.DENIES_AFTER) + r"\W*$"
-)
+DENIES_NEXT = re.compile(_any({**lexicon.DENIES, "zh": "不是|不选?|非"}, lexicon.DENIES_AFTER) + r"\W*$")
 #: Of what stands before it in the clause; behind a pause, "C - no.", "C, certainly not."
 DENIES_BEFORE = re.compile(_any(lexicon.DENIES, lexicon.DENIES_BEFORE))
 DENIED = re.compile(
@@ -96,9 +92,7 @@ DENIED = re.compile(
     + r"\s*(?:[.,;!?)\n]|$)|\s*,\s*(?:do|does|is|are)(?: not|n't)\b"
 )
 #: "No," and its like before a pause deny nothing.
-INTERJECTION = re.compile(
-    rf"(?:{_any({'en': 'no|nein|non|wait|hmm|oh|oops|sorry|not at all|not really|[a-z]+ly not|of course not', 'zh': '不对?|不是', 'ja': 'いや|いえ|いいえ'})}\W*)+"
-)
+INTERJECTION = re.compile(rf"(?:{_any(lexicon.INTERJECTIONS)}\W*)+")
 SUPPOSED = re.compile(_any(lexicon.SUPPOSES))
 CORRECTS = re.compile(_any(lexicon.CORRECTS))
 #: A reply that gives none; only an answer stated beside it counts.
@@ -119,17 +113,21 @@ IDIOMS = tuple(
     (re.compile(phrase, re.IGNORECASE), meaning)
     for phrase, meaning in (
         (
-            r"\b(?:any|every|all)(?:thing)?(?: else)?(?: of (?:them|these|those))?(?: (?:answer|option|choice)s?)? but\b"
-            r"|\bnothing else than\b|\btodo menos\b",
+            r"\b(?:any|every|all)(?:thing)?(?: else)?(?: of (?:them|these))?(?: (?:answer|option|choice)s?)? but\b",
             "except",
         ),
-        (r"\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b", "surely"),
+        (r"\bnothing else than\b|\btodo menos\b", "except"),
+        (
+            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b",
+            "surely",
+        ),
         (r"\bsans (?:aucun )?doute\b|\bsin duda\b|毫无疑问|間違いなく", "surely "),
         (r"で間違いありません", "です"),
         (r"すみません", "sorry"),
         (r"\b(is|be|are) (?:therefore|thus|hence)\b", r"\1"),
         (r"\b(initially|originally|at first),", r"\1"),
         (r"\bas (?=the (?:best|most)|being |(?:most )?(?:correct|right)\b)", ""),
+        (r"(?<!\w)!(?=[a-h]\b)", "not "),
         (r"\bstands out\b", "fits"),
         (r"\band nothing else\b", "only"),
         (r"\bto be (?=⟦\w⟧,)", "frankly "),

@@ -123,7 +123,7 @@ def test_strict_reading_understands_yes_and_no(reply, letter):
     assert strict_choice(reply, YES_NO) == letter
 
 
-@pytest.mark.parametrize(("reply", "letter"), [("Reject", "C"), ("good", "A"), ("A good image", None)])
+@pytest.mark.parametrize(("reply", "letter"), [("Reject", "C"), ("good", "A"), ("A good image", "A")])
 def test_strict_reading_understands_levels(reply, letter):
     assert strict_choice(reply, HOW) == letter
 
