@@ -25,7 +25,8 @@ _COLUMNS = ("index", "question", "A", "B", "answer", "prediction")
 _ADDED = ("official_choice", "official_correct", "strict_choice", "strict_correct")
 _LETTERS = "ABCDE"
 _MOST_REPLIES, _MOST_BYTES = 5000, 2**20
-_TOO_LONG = "the row is longer than 1 MiB"
+_TOO_LONG, _TOO_SHORT = "the row is longer than 1 MiB", "the row has fewer fields than the header"
+_Row = dict[str, str | None]
 
 
 def score(
@@ -43,7 +44,10 @@ def score(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Score stored replies in both ways; the copy has the choices, and whether they are right."""
+    """Score stored replies in both ways; the copy has the choices, and whether they are right.
+
+    A reply that cannot be read counts as wrong in the accuracy. Rows that cannot be scored end the command with exit code 3.
+    """
     target = out or file.with_suffix(".scored.tsv")
     with shown_errors(is_json):
         columns, rows = _read(file)
@@ -55,7 +59,7 @@ def score(
         print_json({**summary, "out": str(target)})
     else:
         _show(summary, target)
-    if summary["not_scored"] or summary["strict"]["coverage"] not in (None, 1.0):
+    if summary["not_scored"]:
         raise typer.Exit(PARTIAL)
 
 
@@ -89,13 +93,13 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns of a table and its rows as text; a row that is too short is filled with empty cells."""
+def _read(file: Path) -> tuple[list[str], list[_Row]]:
+    """The columns of a table and its rows as text; cells that a row lacks are None."""
     csv.field_size_limit(sys.maxsize)
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             delimiter = "," if file.suffix.lower() == ".csv" else "\t"
-            table = csv.DictReader(lines, delimiter=delimiter, restkey="", restval="")
+            table = csv.DictReader(lines, delimiter=delimiter, restkey="")
             columns = list(table.fieldnames or ())
             rows = list(table)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -106,6 +110,10 @@ def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
         remedy = f"Name the columns {', '.join(_COLUMNS)}; C, D and E where there are such options."
         message = f"The table has no column {', '.join(missing)}."
         raise InvalidArgument(message, field="FILE", value=file, remedy=remedy)
+    twice = [name for name, count in Counter(columns).items() if count > 1]
+    if twice:
+        remedy = "Give each column a name of its own."
+        raise InvalidArgument(f"The table has two columns {twice[0]}.", field="FILE", value=file, remedy=remedy)
     wide = next((number for number, row in enumerate(rows, start=1) if "" in row and "" not in columns), None)
     if wide:
         remedy = "Put quotes around cells that hold a separator or a line break."
@@ -113,25 +121,23 @@ def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
     return columns, rows
 
 
-def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[dict[str, str]]) -> list[pb.ScoredReply]:
+def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[_Row]) -> list[pb.ScoredReply]:
     """What the service says of each row, in their order."""
     scored: list[pb.ScoredReply] = []
     for batch in _batches(rows):
-        answered = iter(stub.ScoreReplies(pb.ScoreRepliesRequest(replies=[reply for reply in batch if reply])).replies)
-        scored += [next(answered) if reply else pb.ScoredReply(refusal=_TOO_LONG) for reply in batch]
+        asked = pb.ScoreRepliesRequest(replies=[reply for reply in batch if isinstance(reply, pb.StoredReply)])
+        answered = iter(stub.ScoreReplies(asked).replies)
+        scored += [pb.ScoredReply(refusal=reply) if isinstance(reply, str) else next(answered) for reply in batch]
     return scored
 
 
-def _batches(rows: Sequence[dict[str, str]]) -> Iterator[list[pb.StoredReply | None]]:
-    """Requests of about 1 MiB, 2 MiB at most; None for a row that is longer."""
-    batch: list[pb.StoredReply | None] = []
+def _batches(rows: Sequence[_Row]) -> Iterator[list[pb.StoredReply | str]]:
+    """Requests of about 1 MiB, 2 MiB at most; of a row that is not asked, the reason."""
+    batch: list[pb.StoredReply | str] = []
     size = 0
     for row in rows:
-        options = {letter: row[letter] for letter in _LETTERS if letter in row}
-        reply = pb.StoredReply(options=options, answer=row["answer"], prediction=row["prediction"])
-        is_long = reply.ByteSize() > _MOST_BYTES
-        batch.append(None if is_long else reply)
-        size += 0 if is_long else reply.ByteSize() + 8
+        batch.append(_stored(row))
+        size += 0 if isinstance(batch[-1], str) else batch[-1].ByteSize() + 8
         if size > _MOST_BYTES or len(batch) == _MOST_REPLIES:
             yield batch
             batch, size = [], 0
@@ -139,9 +145,17 @@ def _batches(rows: Sequence[dict[str, str]]) -> Iterator[list[pb.StoredReply | N
         yield batch
 
 
-def _write(
-    target: Path, columns: Sequence[str], rows: Sequence[dict[str, str]], scored: Sequence[pb.ScoredReply]
-) -> None:
+def _stored(row: _Row) -> pb.StoredReply | str:
+    """The row as the service takes it; else why it cannot be."""
+    cells = {name: cell for name, cell in row.items() if cell is not None}
+    if len(cells) < len(row):
+        return _TOO_SHORT
+    options = {letter: cells[letter] for letter in _LETTERS if letter in cells}
+    reply = pb.StoredReply(options=options, answer=cells["answer"], prediction=cells["prediction"])
+    return _TOO_LONG if reply.ByteSize() > _MOST_BYTES else reply
+
+
+def _write(target: Path, columns: Sequence[str], rows: Sequence[_Row], scored: Sequence[pb.ScoredReply]) -> None:
     """The rows with the four columns; a row that cannot be scored is UNSCORED in each."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as lines:
@@ -153,7 +167,7 @@ def _write(
 
 
 def _cells(reply: pb.ScoredReply) -> tuple[str | int, ...]:
-    """Choice and correctness, official and strict; the published evaluator counts what it cannot read as wrong."""
+    """Choice and correctness, official and strict; the published evaluator itself counts what it cannot read as wrong."""
     if reply.refusal:
         return (UNSCORED,) * 4
     strict = int(reply.strict_choice == reply.answer) if reply.strict_choice else UNSCORED
