@@ -21,7 +21,7 @@ ANSWERS: Words = {
 NOUNS: Words = {
     "en": "option|choice|selection|pick|letter|vote|guess|verdict|conclusion|decision|best (?:fit|match)"
     "|(?:correct|right|best|only) (?:one|statement)",
-    "de": "option|wahl|alternative|richtig|korrekt",
+    "de": "nummer|option|wahl|alternative|richtig|korrekt",
     "fr": "(?:la|le) plus [^\\W\\d]+|choix|correcte|bonne|proposition",
     "es": "(?:la|el|lo) más [^\\W\\d]+|opción|elección|alternativa|correct[ao]",
     "zh": "正确的|选项|最[^,是]{1,6}的",
@@ -29,21 +29,21 @@ NOUNS: Words = {
 }
 COPULAS: Words = {
     "en": "is|are|be|remains|seems|appears|=",
-    "de": "ist|sind|lautet|heißt|wäre|muss|dürfte",
-    "fr": "est|sont|serait|doit être",
-    "es": "es|son|sería|debe ser",
+    "de": "ist|sind|lautet|heißt|wäre|muss|müsste|sollte|dürfte",
+    "fr": "est|sont|serait|(?:doit|devrait) être",
+    "es": "es|son|sería|debe(?:ría)? ser",
     "zh": "是|为|选|应该|应",
     "ja": "は|選",
 }
 #: Verbs of which the option is the object.
 CHOOSES: Words = {
-    "en": "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend"
+    "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend"
     "|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to"
     "|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
-    "de": "wähle|nehme|tippe[n]? auf|sage|entscheide mich für|würde",
-    "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]|prends|réponds",
-    "es": "elijo|elegir(?:ía)?|escojo|selecciono|marco|diría|me quedo con",
-    "zh": "选择?了?|选的?是",
+    "de": "wähle|nehme|tippe[n]? auf|sage|(?:entscheide|habe) mich für|nur|würde",
+    "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]?|seule?|prends|réponds",
+    "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo|me inclino (?:por|hacia)|escojo|selecciono|marco|diría|me quedo con",
+    "zh": "选择?了?|选的?是|倾向于?|投",
     "ja": "選択は",
 }
 #: Adverbs and their like.
@@ -55,8 +55,8 @@ ADVERBS: Words = {
     "|meines erachtens|meiner meinung nach|nach meiner einschätzung",
     "fr": r"[^\W\d]+(?:ément|[ae]mment|ement)|sans doute|plutôt|ainsi|après réflexion|donc|bien|peut-être",
     "es": r"[^\W\d]+mente|más bien|así|entonces|quizás|tal vez",
-    "zh": "应该|很|最|可能|也|后来|确定|显然|明显|肯定|一定",
-    "ja": "おそらく|恐らく|たぶん|多分|きっと|明らかに|間違いなく|ゆえに|つまり|よって|従って",
+    "zh": "实际上|应该|很|最|可能|也|后来|确定|显然|明显|肯定|一定",
+    "ja": "もしかすると|ひょっとすると|おそらく|恐らく|たぶん|多分|きっと|明らかに|間違いなく|ゆえに|つまり|よって|従って",
 }
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLERS: Words = {
@@ -68,7 +68,7 @@ FILLERS: Words = {
     "|d'un|d'une|est",
     "es": "debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|el|una|es|creo|imagen|muestra|opción|se trata de|sería",
     "zh": "是|为|我|认为|觉得|选项|项|这|图像|显示|选",
-    "ja": "番|図像|です|でした|でしょう|だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|だ|これは|は",
+    "ja": "番|図像|です|でした|でしょう|か?だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|だ|これは|は",
 }
 #: May stand behind an option at the end of its clause.
 AFTERTHOUGHTS: Words = {
@@ -77,28 +77,28 @@ AFTERTHOUGHTS: Words = {
     "fr": "et|non",
     "es": "y",
     "zh": "选项|项|而",
-    "ja": "番|です|でした|でしょう|だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
+    "ja": "番|です|でした|でしょう|か?だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
 }
 #: Says of an option that it is the answer.
 AFFIRMING: Words = {
-    "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|answer|true"
+    "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|vote|answer|true"
     "|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|(?:more|most) [a-z]+|(?:my|the) (?:pick|choice)"
     "|(?:would|i|i'd|i'll) (?:choose|pick|select|say)",
-    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|antwort|möglichkeit",
+    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage|am nächsten|antwort|möglichkeit",
     "fr": r"(?:la|le) plus [^\W\d]+|meilleure?|correcte?|bonne|juste|exacte?|réponse",
-    "es": r"(?:la|lo) más [^\W\d]+|correct[ao]|respuesta|mejor",
-    "zh": "正确|对|合适|符合|接近|最好|最佳",
+    "es": r"(?:la|lo) más [^\W\d]+|correct[ao]|respuesta|mejor|buena",
+    "zh": "正确|对|合适|符合|接近|最好|最佳|最大|最高",
     "ja": "正解|正し|を選|適切|近い|高い|合って|妥当|最適|答え",
 }
 #: Between an option and what affirms it.
 AFTER_VERBS: Words = {
     "en": "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|strikes|comes|would"
     "|should|to be|could|may|might|too|also",
-    "de": "ist|passt|trifft|wäre|wählen|für",
+    "de": "ist|passt|trifft|wäre|dürfte|müsste|scheint|kommt|wählen|für",
     "fr": "est|serait|semble|(?:me )?paraît",
     "es": "es|sería|parece",
-    "zh": "选?项?是?(?=最|更|正确|对|可能|符合|合适|唯一)",
-    "ja": "が|を選|も",
+    "zh": "的可能性|选?项?是?(?=最|更|正确|对|可能|符合|合适|唯一)",
+    "ja": "(?:だけ)?が|を選|も",
 }
 POSSIBLE: Words = {
     "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps|alternatively"
@@ -107,14 +107,14 @@ POSSIBLE: Words = {
     "fr": "aussi",
     "es": "posible|también",
     "zh": "(?<![很最])可能",
-    "ja": "可能性|かもしれ",
+    "ja": "もしかすると|ひょっとすると|可能性|かもしれ",
 }
 #: Between two options that are named together.
 JOINERS: Words = {
     "en": "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along |in combination |combined )?with"
     r"|[/|+&]",
     "de": "und|oder|oder (?:aber|auch)|sowie|als auch|bzw\\.?",
-    "fr": "et|ou|soit|ou bien|ainsi que",
+    "fr": "et|ou|soit|que|ou bien|ainsi que",
     "es": "y|o|o bien|así como",
     "zh": "和|跟|及|或者?|与|还是|就是",
     "ja": "もしくは|あるいは|および|または|と|か|も|でも|・",
@@ -129,7 +129,7 @@ JOINED_BY_THE_WAY: Words = {
 }
 #: Before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS: Words = {
-    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|like|at|the|called|namely|[a-z]+ly"
+    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|the|called|namely|[a-z]+ly"
     "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
     "|suggesting|indicating|supporting|leaving|choosing",
     "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht",
@@ -142,11 +142,11 @@ LEADS: Words = {
 SUBJECT_OF: Words = {
     "en": "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|suit"
     "|characterize|follow|hold|work|depict|illustrate|identifie|satisfie|meet|seem|look|appear|sound|stand|get|hit)s"
-    "|(?:is|was|can be) (?:clearly )?"
+    "|is (?:the|my|what|where|all|consistent|in line|in agreement|compatible)|(?:is|was|can be) (?:clearly )?"
     "(?:seen|visible|present|evident|supported|preferred|what|left|favou?red|confirmed|chosen|indicated)",
-    "de": "bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft",
-    "fr": "explique|correspond|convient|décrit|reste",
-    "es": "explica|corresponde|describe|encaja|queda|parece",
+    "de": "ist (?:die|der|das|meine)|bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft",
+    "fr": "est (?:la|le|ce)|explique|correspond|convient|décrit|reste",
+    "es": "es (?:la|lo|el)|explica|corresponde|describe|encaja|queda|parece",
     "zh": "[最更符很]",
     "ja": "が|に",
 }
@@ -181,7 +181,7 @@ DENIES_AFTER: Words = {"en": "over|than", "de": "als", "fr": "au lieu de"}
 DENIES_BEFORE: Words = {
     "en": "(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|implausible|irrelevant"
     "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)|dis(?:proved|proven|qualified|regarded)"
-    "|doubtful|questionable|erroneous|absurd|ridiculous|nonsense|distractor|omitted|absent|less|fails?|out|weak(?:er|est)?"
+    "|doubtful|questionable|erroneous|absurd|ridiculous|nonsense|distractor|omitted|absent|less|fails?|out|off|weak(?:er|est)?"
     r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)",
     "de": "falsch|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
     "fr": "faux|fausse|incorrecte?|erronée?|impossible|éliminée?|absente?",
@@ -199,7 +199,7 @@ INTERJECTIONS: Words = {
 }
 #: What follows replaces what stood before.
 CORRECTS: Words = {
-    "en": "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|check again|hold on|look(?:ing)? again"
+    "en": "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|double-check|check again|hold on|look(?:ing)? again"
     "|on second thought|on reflection|sorry|oops|meant|mean|overall|in summary|ultimately|all in all|in the end|scratch that"
     "|correct myself|change my answer|final|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion",
     "de": "nein|doch|korrektur|eigentlich|sondern|endgültige?|daher",
@@ -211,12 +211,12 @@ CORRECTS: Words = {
 #: Says that what stands beside it is not, or no longer, the writer's view.
 SUPPOSES: Words = {
     "en": "thought|at first|initially|originally|previously|earlier|first (?:answer|impression|say|think|choose)|at first glance"
-    "|was going to|(?:i'd|would) have(?! to)|was leaning|i first|considered|(?:some|others|many) (?:would|might|may|could)"
+    "|was (?:going|about) to|(?:i'd|would) have(?! to)|was leaning|i first|considered|(?:some|others|many) (?:would|might|may|could)"
     "|one (?:might|may|could)|if you|who(?:ever)? says|looked for|check(?:ed)? for|although|tempting|second choice",
     "de": "zunächst|zuerst|erst|anfangs|ursprünglich",
     "fr": "d'abord|au début|initialement",
     "es": "primero|al principio|antes|inicialmente",
-    "zh": "一开始|起初|最初|之前|原以为",
+    "zh": "一开始|以为|起初|最初|之前|原以为",
     "ja": "最初は|はじめは",
 }
 #: Where a reason or another thought begins, and the reach of "not" ends.
