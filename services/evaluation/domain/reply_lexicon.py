@@ -129,12 +129,12 @@ JOINED_BY_THE_WAY: Words = {
 }
 #: Before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS: Words = {
-    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|the|called|namely|[a-z]+ly"
+    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|towards?|the|called|namely|[a-z]+ly"
     "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
     "|suggesting|indicating|supporting|leaving|choosing",
     "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht",
     "fr": "c'est|soit|pour|à|de|par|est|reste|que|la|l'|indique(?:nt)?|suggère(?:nt)?|évoque",
-    "es": "con|por|para|a|es|queda|muestra|indican?|sugieren?",
+    "es": "con|en|por|para|a|es|queda|muestra|indican?|sugieren?",
     "zh": "[是为選选]|符合|属于|剩下?",
     "ja": "[はがで]|もと",
 }
@@ -172,7 +172,7 @@ DENIES: Words = {
     "de": "nicht|nichts|kein|keine[nmrs]?|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls"
     "|ausschluss von|gegen|bis auf|ohne",
     "fr": r"pas|ni|jamais|sauf|aucune?|exclu[rst]e?|sans|rejette|doute|élimine|écarte|absence de(?=\W*$)",
-    "es": r"nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]|sin|excluyo|rechazo|dudo|ausencia de(?=\W*$)",
+    "es": r"nunca|excepto|salvo|menos|descarto|jamás|ning[uú]n[ao]?|sin|excluyo|rechazo|dudo|ausencia de(?=\W*$)",
     "zh": "不|非|未|排除|除了?|没|别|既不|无",
 }
 #: Denies the options behind it only.
@@ -183,9 +183,9 @@ DENIES_BEFORE: Words = {
     "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)|dis(?:proved|proven|qualified|regarded)"
     "|doubtful|questionable|erroneous|absurd|ridiculous|nonsense|distractor|omitted|absent|less|fails?|out|off|weak(?:er|est)?"
     r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)",
-    "de": "falsch|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
-    "fr": "faux|fausse|incorrecte?|erronée?|impossible|éliminée?|absente?",
-    "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|imposible|mal|ausente",
+    "de": "falsch[a-z]*|schlecht[a-z]*|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
+    "fr": "faux|fausses?|mauvaise?s?|incorrecte?|erronée?|impossible|éliminée?|absente?",
+    "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|equivocad[ao]s?|erróne[ao]s?|mal[ao]|imposible|mal|ausente",
     "zh": "错",
     "ja": "誤|ない|なく|じゃな|ません|違|間違|以外|除",
 }

@@ -148,7 +148,7 @@ def _key(text: str) -> str:
 def _pattern(key: str) -> str:
     text = r"\s+".join(re.escape(word) for word in key.split())
     if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
-        return text + r"(?!\s?\w|\s?\()"
+        return text + r"(?!\s?(?![或和])\w|\s?\()"
     if key == "none":
         text += r"(?!\s+of\b)"
     start = r"(?<![\w-])" if key[0].isascii() else ""

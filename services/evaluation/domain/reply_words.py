@@ -118,7 +118,7 @@ IDIOMS = tuple(
         ),
         (r"\bnothing else than\b|\btodo menos\b", "except"),
         (
-            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b",
+            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b|\bnone other than\b",
             "surely",
         ),
         (r"\bsans (?:aucun )?doute\b|\bsin duda\b|毫无疑问|間違いなく", "surely "),

@@ -83,11 +83,12 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
 
 def _last_word(mentions: list[tuple[Rank, Mention]], reply: str) -> list[tuple[Rank, Mention]]:
     """Without what stands before the last correction or conclusion that an answer as clear follows (rule 4)."""
-    answers = [i for i, (rank, _) in enumerate(mentions) if rank is not Rank.POSSIBLE]
-    for before, after in reversed(list(pairwise(answers))):
-        is_as_clear = mentions[after][0] <= max(mentions[before][0], Rank.ALONE)
-        if is_as_clear and words.CORRECTS.search(reply[mentions[before][1].end : mentions[after][1].start].lower()):
-            return mentions[after:]
+    for least in (Rank.ALONE, Rank.NAMED):
+        answers = [i for i, (rank, _) in enumerate(mentions) if rank <= least]
+        for before, after in reversed(list(pairwise(answers))):
+            is_as_clear = mentions[after][0] <= max(mentions[before][0], Rank.ALONE)
+            if is_as_clear and words.CORRECTS.search(reply[mentions[before][1].end : mentions[after][1].start].lower()):
+                return mentions[after:]
     return mentions
 
 
