@@ -37,12 +37,14 @@ COPULAS: Words = {
 }
 #: Verbs of which the option is the object.
 CHOOSES: Words = {
-    "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put|recommend"
+    "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put"
+    "|recommend"
     "|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to"
     "|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
     "de": "wähle|nehme|tippe[n]? auf|sage|(?:entscheide|habe) mich für|nur|würde",
     "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]?|seule?|prends|réponds",
-    "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo|me inclino (?:por|hacia)|escojo|selecciono|marco|diría|me quedo con",
+    "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo(?: puede ser)?|me inclino (?:por|hacia)|escojo|selecciono|marco|diría"
+    "|me quedo con",
     "zh": "选择?了?|选的?是|倾向于?|投",
     "ja": "選択は",
 }
@@ -50,7 +52,8 @@ CHOOSES: Words = {
 ADVERBS: Words = {
     "en": "[a-z]+ly|in fact|indeed|in (?:all likelihood|my opinion|my view)|now|after all|then|so|therefore|thus|hence|most"
     "|fairly|quite|pretty|very|maybe|perhaps|rather|just|only|either|both|though",
-    "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig|ganz"
+    "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig"
+    "|ganz"
     "|klar|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht|eventuell"
     "|meines erachtens|meiner meinung nach|nach meiner einschätzung",
     "fr": r"[^\W\d]+(?:ément|[ae]mment|ement)|sans doute|plutôt|ainsi|après réflexion|donc|bien|peut-être",
@@ -61,9 +64,11 @@ ADVERBS: Words = {
 #: May stand between a cue and the option, or beside an option that stands alone.
 FILLERS: Words = {
     "en": "one|has|have|to|option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
-    "|might|will|can|also|and|or|likely|am|convinced|i|i'd|i'm|i'll|think|believe|say|meant|mean|alternatively|wait|otherwise|sure"
+    "|might|will|can|also|and|or|likely|am|convinced|i|i'd|i'm|i'll|think|believe|say|meant|mean|alternatively|wait"
+    "|otherwise|sure"
     "|image|shows?|possible|plausible",
-    "de": "es|ist|muss|wird|kann|wäre|dürfte|sollte|handelt sich um|die|der|das|ein|eine|ich|denke|glaube|zeigt|bild|zu sehen",
+    "de": "es|ist|muss|wird|kann|wäre|dürfte|sollte|handelt sich um|die|der|das|ein|eine|ich|denke|glaube|zeigt|bild"
+    "|zu sehen",
     "fr": "doit être|ce|soit|serait|ça|cela|c'est|la|le|l'|l'option|lettre|du|de la|un|une|je pense|que|montre|il s'agit"
     "|d'un|d'une|est",
     "es": "debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|el|una|es|creo|imagen|muestra|opción|se trata de|sería",
@@ -72,19 +77,22 @@ FILLERS: Words = {
 }
 #: May stand behind an option at the end of its clause.
 AFTERTHOUGHTS: Words = {
-    "en": "and|or|please|for (?:sure|certain)|alone|only|[a-z]+ly|of course|i (?:guess|suppose|think|believe)|here|it is|then",
+    "en": "and|or|please|for (?:sure|certain)|alone|only|[a-z]+ly|of course|i (?:guess|suppose|think|believe)|here"
+    "|it (?:is|must be|has to be)|then|for me",
     "de": "sein|schon|und",
     "fr": "et|non",
     "es": "y",
     "zh": "选项|项|而",
-    "ja": "番|です|でした|でしょう|か?だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
+    "ja": "番|です|ね|でした|でしょう|か?だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|とな[ぁ-ん]+|だ|を?選びます|を選択します",
 }
 #: Says of an option that it is the answer.
 AFFIRMING: Words = {
-    "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|vote|answer|true"
+    "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|vote|answer"
+    "|true"
     "|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|(?:more|most) [a-z]+|(?:my|the) (?:pick|choice)"
     "|(?:would|i|i'd|i'll) (?:choose|pick|select|say)",
-    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage|am nächsten|antwort|möglichkeit",
+    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage"
+    "|am nächsten|antwort|möglichkeit",
     "fr": r"(?:la|le) plus [^\W\d]+|meilleure?|correcte?|bonne|juste|exacte?|réponse",
     "es": r"(?:la|lo) más [^\W\d]+|correct[ao]|respuesta|mejor|buena",
     "zh": "正确|对|合适|符合|接近|最好|最佳|最大|最高",
@@ -101,7 +109,8 @@ AFTER_VERBS: Words = {
     "ja": "(?:だけ)?が|を選|も",
 }
 POSSIBLE: Words = {
-    "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps|alternatively"
+    "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps"
+    "|alternatively"
     "|otherwise|equally",
     "de": "möglich",
     "fr": "aussi",
@@ -115,7 +124,7 @@ JOINERS: Words = {
     r"|[/|+&]",
     "de": "und|oder|oder (?:aber|auch)|sowie|als auch|bzw\\.?",
     "fr": "et|ou|soit|que|ou bien|ainsi que",
-    "es": "y|o|o bien|así como",
+    "es": "y|o|o bien|igual que|así como",
     "zh": "和|跟|及|或者?|与|还是|就是",
     "ja": "もしくは|あるいは|および|または|と|か|も|でも|・",
 }
@@ -129,10 +138,11 @@ JOINED_BY_THE_WAY: Words = {
 }
 #: Before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS: Words = {
-    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|towards?|the|called|namely|[a-z]+ly"
+    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|towards?"
+    "|the|called|namely|[a-z]+ly"
     "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
     "|suggesting|indicating|supporting|leaving|choosing",
-    "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht",
+    "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht|trifft|stimmt",
     "fr": "c'est|soit|pour|à|de|par|est|reste|que|la|l'|indique(?:nt)?|suggère(?:nt)?|évoque",
     "es": "con|en|por|para|a|es|queda|muestra|indican?|sugieren?",
     "zh": "[是为選选]|符合|属于|剩下?",
@@ -152,9 +162,12 @@ SUBJECT_OF: Words = {
 }
 #: Behind an option's text that means itself there; not so in "noise level" or "good question".
 GOES_ON: Words = {
-    "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that|which"
-    "|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures|remains",
-    "de": "hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen|beeinträchtigt|im|in|am|an"
+    "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that"
+    "|which"
+    "|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures"
+    "|remains",
+    "de": "sprechen|spricht|hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen"
+    "|beeinträchtigt|im|in|am|an"
     "|auf|bei|mit|um|durch|ist",
     "fr": "dans|sur|près|autour|avec|à|en|est",
     "es": "cerca|alrededor|con|sobre|por|de|en|es",
@@ -162,9 +175,11 @@ GOES_ON: Words = {
 }
 #: Denies the options behind it in its clause, and those before it.
 DENIES: Words = {
-    "en": "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out|eliminat(?:e|ing)"
+    "en": "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
+    "|eliminat(?:e|ing)"
     "|dismiss|reject|contradict(?:s|ed)?|against|refutes?|discard|avoid|doubts?|hardly|rather than|instead of|other than"
-    "|something else than|far from|disagree|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from|save for"
+    "|something else than|far from|disagree|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from"
+    "|save for"
     r"|besides|ruled out|eliminated|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?"
     r"|absence of(?: any)?(?=\W*$)|refuse|little|drop(?:ped)?|cross(?:ed)? out|strike(?: out)?|struck|ignored?|omit|scratch"
     "|delete|remove|dismissed|rejected|discarded|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing"
@@ -180,12 +195,15 @@ DENIES_AFTER: Words = {"en": "over|than", "de": "als", "fr": "au lieu de"}
 #: Denies the options before it only.
 DENIES_BEFORE: Words = {
     "en": "(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|implausible|irrelevant"
-    "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)|dis(?:proved|proven|qualified|regarded)"
-    "|doubtful|questionable|erroneous|absurd|ridiculous|nonsense|distractor|omitted|absent|less|fails?|out|off|weak(?:er|est)?"
+    "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)"
+    "|dis(?:proved|proven|qualified|regarded)"
+    "|doubtful|questionable|erroneous|absurd|ridiculous|far-fetched|nonsense|distractor|omitted|absent|less|fails?|out"
+    "|off|weak(?:er|est)?"
     r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)",
     "de": "falsch[a-z]*|schlecht[a-z]*|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
     "fr": "faux|fausses?|mauvaise?s?|incorrecte?|erronée?|impossible|éliminée?|absente?",
-    "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|equivocad[ao]s?|erróne[ao]s?|mal[ao]|imposible|mal|ausente",
+    "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|equivocad[ao]s?|erróne[ao]s?|mal[ao]|imposible|mal"
+    "|ausente",
     "zh": "错",
     "ja": "誤|ない|なく|じゃな|ません|違|間違|以外|除",
 }
@@ -199,8 +217,10 @@ INTERJECTIONS: Words = {
 }
 #: What follows replaces what stood before.
 CORRECTS: Words = {
-    "en": "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|double-check|check again|hold on|look(?:ing)? again"
-    "|on second thought|on reflection|sorry|oops|meant|mean|overall|in summary|ultimately|all in all|in the end|scratch that"
+    "en": "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|double-check|check again|hold on"
+    "|look(?:ing)? again"
+    "|on second thought|on reflection|sorry|oops|meant|mean|overall|in summary|ultimately|all in all|in the end"
+    "|scratch that"
     "|correct myself|change my answer|final|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion",
     "de": "nein|doch|korrektur|eigentlich|sondern|endgültige?|daher",
     "fr": "non|en fait|pardon|finale?|donc",
@@ -210,18 +230,21 @@ CORRECTS: Words = {
 }
 #: Says that what stands beside it is not, or no longer, the writer's view.
 SUPPOSES: Words = {
-    "en": "thought|at first|initially|originally|previously|earlier|first (?:answer|impression|say|think|choose)|at first glance"
-    "|was (?:going|about) to|(?:i'd|would) have(?! to)|was leaning|i first|considered|(?:some|others|many) (?:would|might|may|could)"
+    "en": "thought|at first|initially|originally|previously|earlier|first (?:answer|impression|pick|say|think|choose)"
+    "|at first glance"
+    "|was (?:going|about) to|(?:i'd|would) have(?! to)|was leaning|i first|considered"
+    "|(?:some|others|many) (?:would|might|may|could)"
     "|one (?:might|may|could)|if you|who(?:ever)? says|looked for|check(?:ed)? for|although|tempting|second choice",
     "de": "zunächst|zuerst|erst|anfangs|ursprünglich",
     "fr": "d'abord|au début|initialement",
     "es": "primero|al principio|antes|inicialmente",
-    "zh": "一开始|以为|起初|最初|之前|原以为",
+    "zh": "开始|以为|起初|最初|之前|原以为",
     "ja": "最初は|はじめは",
 }
 #: Where a reason or another thought begins, and the reach of "not" ends.
 CONNECTIVES: Words = {
-    "en": "but|because|since|as|so|therefore|thus|hence|whereas|while|due to|owing to|given|and(?= the| it| i| this| my)",
+    "en": "but|(?<!not\\s)(?:because|since|as|due to|owing to|given)|so|therefore|thus|hence|whereas|while"
+    "|and(?= the| it| i| this| my)",
     "de": "aber|sondern|weil|da|denn|daher",
     "fr": "mais|car|donc|parce que",
     "es": "sino|pero|porque|así que|ya que|por lo tanto",

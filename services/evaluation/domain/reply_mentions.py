@@ -171,7 +171,9 @@ def _is_named(mention: Mention, before: str, after: str, texts: list[str]) -> bo
         return True
     goes_on = bool(words.GOES_ON.match(after))
     if not mention.is_text:
-        is_subject = words.ONLY_FILLER.fullmatch(before.rpartition(" only ")[2]) and words.SUBJECT_OF.match(after)
+        is_subject = words.ONLY_FILLER.fullmatch(last_part(words.SUBJECT_AFTER, before)) and words.SUBJECT_OF.match(
+            after
+        )
         return bool(is_subject or (goes_on and words.LEADS.search(before)))
     is_phrase = all(map(words.PHRASE.search, texts))
     is_adjective = bool(words.TRADE_NOUN.match(after)) and not any(map(_is_yes_or_no, texts))

@@ -35,7 +35,8 @@ STATES = re.compile(
 #: Behind an option: states it as the answer.
 STATES_AFTER = re.compile(
     rf"^\W*(?:{_FILLER}\W*)?{_any(lexicon.AFTER_VERBS)}(?!\s+(?:equally|possible too)\b).*?{_any(lexicon.AFFIRMING)}"
-    r"|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|^\s*fits?\b(?:\W*$| (?:well|best|and\b))"
+    r"|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|\s*als (?:richtig|korrekt)\b"
+    r"|^\s*fits?\b(?:\W*$| (?:well|best|and\b))"
     r"|^\W*(?:yes\b|wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
@@ -54,6 +55,7 @@ FILLER_AFTER = re.compile(rf"\W*(?:{_any(lexicon.AFTERTHOUGHTS)}\W*)*(?:\([^()�
 NAMES = re.compile(rf"{_any({'en': 'options?|choice|opción|letter', 'zh': '选项', 'ja': '選択肢'})}\W*$")
 LEADS = re.compile(rf"{_any(lexicon.LEADS)}[\s(\"':]*$|^\W*(?:i|we|i'(?:d|ll|m|ve)|ich|je|yo)\s(?:[^\W\d]+\s+){{1,4}}$")
 SUBJECT_OF = re.compile(rf"\s*{_any(lexicon.SUBJECT_OF)}")
+SUBJECT_AFTER = re.compile(_latin("only|that|what|dass|que"))
 GOES_ON = re.compile(rf"\W*$|\s*[^\w\s'-]|\s*{_any(lexicon.GOES_ON)}")
 WOULD = re.compile(r"\W*(?:would|could|should|might)\b")
 #: An option's text that no other sentence holds by chance.
@@ -118,17 +120,18 @@ IDIOMS = tuple(
         ),
         (r"\bnothing else than\b|\btodo menos\b", "except"),
         (
-            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b|\bnone other than\b",
+            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b",
             "surely",
         ),
         (r"\bsans (?:aucun )?doute\b|\bsin duda\b|毫无疑问|間違いなく", "surely "),
-        (r"で間違いありません", "です"),
+        (r"(?:で間違い|しか|に違い)ありません", "です"),
         (r"すみません", "sorry"),
         (r"\b(is|be|are) (?:therefore|thus|hence)\b", r"\1"),
         (r"\b(initially|originally|at first),", r"\1"),
         (r"\bas (?=the (?:best|most)|being |(?:most )?(?:correct|right)\b)", ""),
         (r"(?<!\w)!(?=[a-h]\b)", "not "),
         (r"\bstands out\b", "fits"),
+        (r"\bnone other than\b", "surely"),
         (r"\band nothing else\b", "only"),
         (r"\bto be (?=⟦\w⟧,)", "frankly "),
         (r"^(⟦\w⟧) (?=(?:there|it|this|they) )", r"\1, "),
