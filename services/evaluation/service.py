@@ -8,13 +8,15 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.domain.benchmark import answer_letters, options_of, refusal_of
 from services.evaluation.domain.scoring import official_choice, strict_choice
+from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
 from shared.operations import Operations
-from shared.rows.vocabulary import SPLITS
+from shared.rows.vocabulary import AXES, SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
 
 _MOST_SHARDS = 1000
 _MOST_REPLIES = 10_000
+_MOST_ITEMS = 1_000_000
 
 
 class Evaluation(pb_grpc.EvaluationServiceServicer):
@@ -58,13 +60,14 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.n_runs,
                 remedy="Choose n_runs 1, or a temperature above 0.",
             )
-        if request.extractor not in (pb.EXTRACTOR_STRICT, pb.EXTRACTOR_OFFICIAL):
+        if not request.extractor:
             raise InvalidArgument(
                 "An extractor must be chosen.",
                 field="extractor",
                 value=request.extractor,
                 remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
             )
+        way_of(request)
         require_between("n_shards", request.n_shards, 0, _MOST_SHARDS)
         require_between("shard", request.shard, 0, max(1, request.n_shards) - 1)
         return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
@@ -85,6 +88,15 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_between("visual_weight", request.visual_weight, 0, 1)
         require_between("max_clusters", request.max_clusters, 2, 1000)
         require_between("n_runs", request.n_runs, 1, 100)
+        if not request.axes or len(set(request.axes)) < len(request.axes) or not set(request.axes) <= set(AXES):
+            raise InvalidArgument(
+                "The axes of capabilities are not known, or one stands there twice.",
+                field="axes",
+                value=", ".join(request.axes),
+                remedy=f"Name one or more of {', '.join(AXES)}, each once.",
+            )
+        require_between("min_cell_items", request.min_cell_items, 1, _MOST_ITEMS)
+        require_between("min_prototype_size", request.min_prototype_size, 1, _MOST_ITEMS)
         return pb.StartMineFailuresResponse(operation_id=self._operations.start(request))
 
     def StartGenerate(
@@ -94,6 +106,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_uri("model_uri", request.model_uri)
         require_uri("questions_uri", request.questions_uri)
         _check_sampling(request.sampling)
+        way_of(request)
         return pb.StartGenerateResponse(operation_id=self._operations.start(request))
 
     def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:

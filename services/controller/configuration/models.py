@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import AnswerForm, Axis, Extractor, Loss, Modality, Questions, Strategy
 from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
 
@@ -73,7 +73,14 @@ class EvaluateSection(Section):
     top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
     max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
     extractor: Extractor = Field(
-        "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
+        "strict",
+        description="Ours: how replies are read: strict by rules; official as the leaderboard, faults included; likelihood takes "
+        "the option that the model finds likeliest; judge asks a judge model where the rules read nothing.",
+    )
+    answer_form: AnswerForm = Field(
+        "letter",
+        description="Ours: how questions are put, in evaluation and training alike: letter and text show the options, "
+        "open does not; the answer is a letter, or an option's text.",
     )
 
     @model_validator(mode="after")
@@ -91,6 +98,23 @@ class MineSection(Section):
     max_clusters: int = Field(
         64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
     )
+    min_prototype_size: int = Field(
+        2, ge=1, le=1_000_000, description="Ours: a cluster of fewer failures is merged into the nearest prototype."
+    )
+    axes: tuple[Axis, ...] = Field(
+        ("modality", "attribute"),
+        description="Ours: axes whose values make the cells that images are drawn for, the broadest first.",
+    )
+    min_cell_items: int = Field(
+        10, ge=1, le=1_000_000, description="Ours: a cell of fewer dev items falls back to that without its last axis."
+    )
+
+    @field_validator("axes")
+    @classmethod
+    def _some_axes_each_once(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
+        if not axes or len(set(axes)) < len(axes):
+            raise _problem("There is no axis, or one stands there twice", "Name at least one axis, and each once.")
+        return axes
 
 
 class SelectSection(Section):
