@@ -120,7 +120,8 @@ POSSIBLE: Words = {
 }
 #: Between two options that are named together.
 JOINERS: Words = {
-    "en": "and|or|or else|then|plus|to|through|alternatively|as well as|(?:together |along |in combination |combined )?with"
+    "en": "and|or|or else|vs\\.?|versus|then|plus|to|through|alternatively|as well as"
+    "|(?:together |along |in combination |combined )?with"
     r"|[/|+&]",
     "de": "und|oder|oder (?:aber|auch)|sowie|als auch|bzw\\.?",
     "fr": "et|ou|soit|que|ou bien|ainsi que",
@@ -175,7 +176,8 @@ GOES_ON: Words = {
 }
 #: Denies the options behind it in its clause, and those before it.
 DENIES: Words = {
-    "en": "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
+    "en": "non(?=-)|not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rul(?:es?|ing) out"
+    "|skip|forget|nowhere|conflicts?|away|ruling out"
     "|eliminat(?:e|ing)"
     "|dismiss|reject|contradict(?:s|ed)?|against|refutes?|discard|avoid|doubts?|hardly|rather than|instead of|other than"
     "|something else than|far from|disagree|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from"
@@ -243,7 +245,7 @@ SUPPOSES: Words = {
 }
 #: Where a reason or another thought begins, and the reach of "not" ends.
 CONNECTIVES: Words = {
-    "en": "but|(?<!not\\s)(?:because|since|as|due to|owing to|given)|so|therefore|thus|hence|whereas|while"
+    "en": "but|(?<!not\\s)(?:because|since|as|due to|owing to|given|so)|therefore|thus|hence|whereas|while"
     "|and(?= the| it| i| this| my)",
     "de": "aber|sondern|weil|da|denn|daher",
     "fr": "mais|car|donc|parce que",

@@ -43,10 +43,10 @@ _FIELDS = (
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?<![^\W_])_+([A-Za-z])_+(?![^\W_])"
 )
 _TAG = re.compile(
-    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:[biup]|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
+    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[biup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
     r"|^#+|^\s{0,9}\d{1,2}[.)](?=\s)",
     re.MULTILINE,
 )
@@ -57,7 +57,7 @@ _NO_LETTER = re.compile(
     r"\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
     r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
-_EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
+_EITHER = re.compile(r"(?<![\w.])(\(?[A-H]\)?)(?:\s*[/|+&=]\s*|[-–])(?:options?\s)?(?=\(?[A-H](?![\w.]))")
 
 
 def plain(text: str) -> str:
@@ -132,7 +132,9 @@ def _yes_or_no(text: str, letters: Mapping[str, str]) -> str:
 def _join_letter_and_text(text: str) -> str:
     """`C - ⟦C⟧`, `(C) ⟦C⟧` and `⟦C⟧ (C)` become `(C)`; two that differ become `(?)`."""
     text = re.sub(
-        r"(?<![\w'°.-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
+        r"(?<![\w'°.-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*(?:[-–—]\s*)?|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧",
+        _together,
+        text,
     )
     return re.sub(r"⟦(\w)⟧\s*\((?:option\s+)?([A-Z])\)", _together, text)
 

@@ -79,7 +79,9 @@ DENIES_AHEAD = re.compile(
     rf"{_latin('not|never|except|without|unlike|nicht|niemals|außer|pas|jamais|sauf|nunca|excepto|salvo')}"
     r"\s*(?:,(?=[^,]*,\s*$)|$)"
 )
-DENIES_NEXT = re.compile(_any({**lexicon.DENIES, "zh": "不是|不选?|非"}, lexicon.DENIES_AFTER) + r"\W*$")
+DENIES_NEXT = re.compile(
+    _any({**lexicon.DENIES, "zh": "不是|不选?|非"}, lexicon.DENIES_AFTER) + r"(?:\s(?:option|answer|letter)s?)?\W*$"
+)
 #: Of what stands before it in the clause; behind a pause, "C - no.", "C, certainly not."
 DENIES_BEFORE = re.compile(_any(lexicon.DENIES, lexicon.DENIES_BEFORE))
 DENIED = re.compile(
