@@ -22,8 +22,8 @@ NOUNS: Words = {
     "en": "option|choice|selection|pick|letter|vote|guess|verdict|conclusion|decision|best (?:fit|match)"
     "|(?:correct|right|best|only) (?:one|statement)",
     "de": "nummer|option|wahl|alternative|richtig|korrekt",
-    "fr": "(?:la|le) plus [^\\W\\d]+|choix|correcte|bonne|proposition",
-    "es": "(?:la|el|lo) más [^\\W\\d]+|opción|elección|alternativa|correct[ao]",
+    "fr": r"(?:la|le) plus [^\W\d]+|choix|correcte|bonne|proposition",
+    "es": r"(?:la|el|lo) más [^\W\d]+|opción|elección|alternativa|correct[ao]",
     "zh": "正确的|选项|最[^,是]{1,6}的",
     "ja": "選択肢|最も[^,は]{1,6}のは",
 }
@@ -38,9 +38,9 @@ COPULAS: Words = {
 #: Verbs of which the option is the object.
 CHOOSES: Words = {
     "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put"
-    "|recommend"
-    "|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)|change my answer to"
-    "|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
+    "|recommend|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)"
+    "|change my answer to|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?"
+    "|lean(?:ing)? towards?",
     "de": "wähle|nehme|tippe[n]? auf|sage|(?:entscheide|habe) mich für|nur|würde",
     "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]?|seule?|prends|réponds",
     "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo(?: puede ser)?|me inclino (?:por|hacia)|escojo|selecciono|marco|diría"
@@ -53,9 +53,8 @@ ADVERBS: Words = {
     "en": "[a-z]+ly|in fact|indeed|in (?:all likelihood|my opinion|my view)|now|after all|then|so|therefore|thus|hence|most"
     "|fairly|quite|pretty|very|maybe|perhaps|rather|just|only|either|both|though",
     "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig"
-    "|ganz"
-    "|klar|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht|eventuell"
-    "|meines erachtens|meiner meinung nach|nach meiner einschätzung",
+    "|ganz|klar|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht"
+    "|eventuell|meines erachtens|meiner meinung nach|nach meiner einschätzung",
     "fr": r"[^\W\d]+(?:ément|[ae]mment|ement)|sans doute|plutôt|ainsi|après réflexion|donc|bien|peut-être",
     "es": r"[^\W\d]+mente|más bien|así|entonces|quizás|tal vez",
     "zh": "实际上|应该|很|最|可能|也|后来|确定|显然|明显|肯定|一定",
@@ -65,8 +64,7 @@ ADVERBS: Words = {
 FILLERS: Words = {
     "en": "one|has|have|to|option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
     "|might|will|can|also|and|or|likely|am|convinced|i|i'd|i'm|i'll|think|believe|say|meant|mean|alternatively|wait"
-    "|otherwise|sure"
-    "|image|shows?|possible|plausible",
+    "|otherwise|sure|image|shows?|possible|plausible",
     "de": "es|ist|muss|wird|kann|wäre|dürfte|sollte|handelt sich um|die|der|das|ein|eine|ich|denke|glaube|zeigt|bild"
     "|zu sehen",
     "fr": "doit être|ce|soit|serait|ça|cela|c'est|la|le|l'|l'option|lettre|du|de la|un|une|je pense|que|montre|il s'agit"
@@ -88,11 +86,10 @@ AFTERTHOUGHTS: Words = {
 #: Says of an option that it is the answer.
 AFFIRMING: Words = {
     "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|vote|answer"
-    "|true"
-    "|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|(?:more|most) [a-z]+|(?:my|the) (?:pick|choice)"
-    "|(?:would|i|i'd|i'll) (?:choose|pick|select|say)",
-    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage"
-    "|am nächsten|antwort|möglichkeit",
+    "|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|(?:more|most) [a-z]+"
+    "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)",
+    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage|am nächsten"
+    "|antwort|möglichkeit",
     "fr": r"(?:la|le) plus [^\W\d]+|meilleure?|correcte?|bonne|juste|exacte?|réponse",
     "es": r"(?:la|lo) más [^\W\d]+|correct[ao]|respuesta|mejor|buena",
     "zh": "正确|对|合适|符合|接近|最好|最佳|最大|最高",
@@ -109,9 +106,8 @@ AFTER_VERBS: Words = {
     "ja": "(?:だけ)?が|を選|も",
 }
 POSSIBLE: Words = {
-    "en": "possible|possibly|plausible|less (?:likely|probable)|too|(?<=\\w\\s)also|could|might|may|maybe|perhaps"
-    "|alternatively"
-    "|otherwise|equally",
+    "en": r"possible|possibly|plausible|less (?:likely|probable)|too|(?<=\w\s)also|could|might|may|maybe|perhaps"
+    "|alternatively|otherwise|equally",
     "de": "möglich",
     "fr": "aussi",
     "es": "posible|también",
@@ -120,10 +116,9 @@ POSSIBLE: Words = {
 }
 #: Between two options that are named together.
 JOINERS: Words = {
-    "en": "and|or|or else|vs\\.?|versus|then|plus|to|through|alternatively|as well as"
-    "|(?:together |along |in combination |combined )?with"
-    r"|[/|+&]",
-    "de": "und|oder|oder (?:aber|auch)|sowie|als auch|bzw\\.?",
+    "en": r"and|or|or else|vs\.?|versus|then|plus|to|through|alternatively|as well as"
+    "|(?:together |along |in combination |combined )?with|[/|+&]",
+    "de": r"und|oder|oder (?:aber|auch)|sowie|als auch|bzw\.?",
     "fr": "et|ou|soit|que|ou bien|ainsi que",
     "es": "y|o|o bien|igual que|así como",
     "zh": "和|跟|及|或者?|与|还是|就是",
@@ -139,9 +134,8 @@ JOINED_BY_THE_WAY: Words = {
 }
 #: Before an option that is the object of a sentence: "the grain points to B". No noun: "vitamin C", "type B".
 LEADS: Words = {
-    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|towards?"
-    "|the|called|namely|[a-z]+ly"
-    "|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
+    "en": "is|be|clear|it|it's|that's|are|was|to|with|for|as|by|on|of|than|(?:result|come|stem)s? from|like|at|towards?|the"
+    "|called|namely|[a-z]+ly|(?:mean|say|indicate|suggest|show|support|implie|favou?r|matche|fit|give)s?|match|imply"
     "|suggesting|indicating|supporting|leaving|choosing",
     "de": "für|zu|auf|von|um|nach|ist|bleibt|passt|nur|die|bei|entspricht|trifft|stimmt",
     "fr": "c'est|soit|pour|à|de|par|est|reste|que|la|l'|indique(?:nt)?|suggère(?:nt)?|évoque",
@@ -151,10 +145,11 @@ LEADS: Words = {
 }
 #: Behind an option that is the subject of a sentence: "C explains the void". Not "C would show": that is no claim.
 SUBJECT_OF: Words = {
-    "en": "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent|suit"
-    "|characterize|follow|hold|work|depict|illustrate|identifie|satisfie|meet|seem|look|appear|sound|stand|get|hit)s"
-    "|is (?:the|my|what|where|all|consistent|in line|in agreement|compatible)|(?:is|was|can be) (?:clearly )?"
-    "(?:seen|visible|present|evident|supported|preferred|what|left|favou?red|confirmed|chosen|indicated)",
+    "en": "(?:explain|matche|fit|describe|account|applie|remain|win|make|correspond|capture|agree|reflect|represent"
+    "|suit|characterize|follow|hold|work|depict|illustrate|identifie|satisfie|meet|seem|look|appear|sound|stand|get|hit)s"
+    "|is (?:the|my|what|where|all|consistent|in line|in agreement|compatible)"
+    "|(?:is|was|can be) (?:clearly )?(?:seen|visible|present|evident|supported"
+    "|preferred|what|left|favou?red|confirmed|chosen|indicated)",
     "de": "ist (?:die|der|das|meine)|bleibt|passt|erklärt|entspricht|beschreibt|stimmt|trifft",
     "fr": "est (?:la|le|ce)|explique|correspond|convient|décrit|reste",
     "es": "es (?:la|lo|el)|explica|corresponde|describe|encaja|queda|parece",
@@ -164,28 +159,23 @@ SUBJECT_OF: Words = {
 #: Behind an option's text that means itself there; not so in "noise level" or "good question".
 GOES_ON: Words = {
     "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that"
-    "|which"
-    "|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures"
+    "|which|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures"
     "|remains",
     "de": "sprechen|spricht|hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen"
-    "|beeinträchtigt|im|in|am|an"
-    "|auf|bei|mit|um|durch|ist",
+    "|beeinträchtigt|im|in|am|an|auf|bei|mit|um|durch|ist",
     "fr": "dans|sur|près|autour|avec|à|en|est",
     "es": "cerca|alrededor|con|sobre|por|de|en|es",
-    "ja": "[\u3040-\u30ff\u4e00-\u9fff]",
+    "ja": "[぀-ヿ一-鿿]",
 }
 #: Denies the options behind it in its clause, and those before it.
 DENIES: Words = {
-    "en": "non(?=-)|not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rul(?:es?|ing) out"
-    "|skip|forget|nowhere|conflicts?|away|ruling out"
-    "|eliminat(?:e|ing)"
-    "|dismiss|reject|contradict(?:s|ed)?|against|refutes?|discard|avoid|doubts?|hardly|rather than|instead of|other than"
-    "|something else than|far from|disagree|mistake|nobody|impossible|inconsistent|incompatible|aside from|apart from"
-    "|save for"
-    r"|besides|ruled out|eliminated|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?"
-    r"|absence of(?: any)?(?=\W*$)|refuse|little|drop(?:ped)?|cross(?:ed)? out|strike(?: out)?|struck|ignored?|omit|scratch"
-    "|delete|remove|dismissed|rejected|discarded|worst|wrong|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing"
-    "|(?:elimination|exclusion) of|mistaken for|confused with",
+    "en": "non(?=-)|not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rul(?:es?|ing) out|skip"
+    "|forget|nowhere|conflicts?|away|ruling out|eliminat(?:e|ing)|dismiss|reject|contradict(?:s|ed)?|against|refutes?"
+    "|discard|avoid|doubts?|hardly|rather than|instead of|other than|something else than|far from|disagree|mistake|nobody"
+    "|impossible|inconsistent|incompatible|aside from|apart from|save for|besides|ruled out|eliminated|unlikely|improbable"
+    r"|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of(?: any)?(?=\W*$)|refuse|little|drop(?:ped)?"
+    "|cross(?:ed)? out|strike(?: out)?|struck|ignored?|omit|scratch|delete|remove|dismissed|rejected|discarded|worst|wrong"
+    "|incorrect|false|least|[a-z]+n't|free (?:of|from)|nothing|(?:elimination|exclusion) of|mistaken for|confused with",
     "de": "nicht|nichts|kein|keine[nmrs]?|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall|keinesfalls"
     "|ausschluss von|gegen|bis auf|ohne",
     "fr": r"pas|ni|jamais|sauf|aucune?|exclu[rst]e?|sans|rejette|doute|élimine|écarte|absence de(?=\W*$)",
@@ -198,10 +188,9 @@ DENIES_AFTER: Words = {"en": "over|than", "de": "als", "fr": "au lieu de"}
 DENIES_BEFORE: Words = {
     "en": "(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|implausible|irrelevant"
     "|in(?:valid|accurate|appropriate|applicable|adequate)|mis(?:leading|taken|guided)"
-    "|dis(?:proved|proven|qualified|regarded)"
-    "|doubtful|questionable|erroneous|absurd|ridiculous|far-fetched|nonsense|distractor|omitted|absent|less|fails?|out"
-    "|off|weak(?:er|est)?"
-    r"|minimal|negligible|insignificant|low|normal|acceptable|(?:bad|poor) (?:choice|answer|option)",
+    "|dis(?:proved|proven|qualified|regarded)|doubtful|questionable|erroneous|absurd|ridiculous|far-fetched|nonsense"
+    "|distractor|omitted|absent|less|fails?|out|off|weak(?:er|est)?|minimal|negligible|insignificant|low|normal|acceptable"
+    "|(?:bad|poor) (?:choice|answer|option)",
     "de": "falsch[a-z]*|schlecht[a-z]*|ausgeschlossen|scheidet aus|fällt weg|unmöglich|unpassend|unwahrscheinlich",
     "fr": "faux|fausses?|mauvaise?s?|incorrecte?|erronée?|impossible|éliminée?|absente?",
     "es": "incorrect[ao]|fals[ao]|exclu[ií]d[ao]s?|descartad[ao]s?|equivocad[ao]s?|erróne[ao]s?|mal[ao]|imposible|mal"
@@ -220,10 +209,9 @@ INTERJECTIONS: Words = {
 #: What follows replaces what stood before.
 CORRECTS: Words = {
     "en": "wait|actually|or rather|correction|edit|reconsider|rethink|recheck|double-check|check again|hold on"
-    "|look(?:ing)? again"
-    "|on second thought|on reflection|sorry|oops|meant|mean|overall|in summary|ultimately|all in all|in the end"
-    "|scratch that"
-    "|correct myself|change my answer|final|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion",
+    "|look(?:ing)? again|on second thought|on reflection|sorry|oops|meant|mean|overall|in summary|ultimately|all in all"
+    "|in the end|scratch that|correct myself|change my answer|final|instead|i now|no(?=[,.]| wait)|therefore|thus|hence"
+    "|in conclusion",
     "de": "nein|doch|korrektur|eigentlich|sondern|endgültige?|daher",
     "fr": "non|en fait|pardon|finale?|donc",
     "es": "perdón|en realidad|sino|por lo tanto",
@@ -233,10 +221,9 @@ CORRECTS: Words = {
 #: Says that what stands beside it is not, or no longer, the writer's view.
 SUPPOSES: Words = {
     "en": "thought|at first|initially|originally|previously|earlier|first (?:answer|impression|pick|say|think|choose)"
-    "|at first glance"
-    "|was (?:going|about) to|(?:i'd|would) have(?! to)|was leaning|i first|considered"
-    "|(?:some|others|many) (?:would|might|may|could)"
-    "|one (?:might|may|could)|if you|who(?:ever)? says|looked for|check(?:ed)? for|although|tempting|second choice",
+    "|at first glance|was (?:going|about) to|(?:i'd|would) have(?! to)|was leaning|i first|considered"
+    "|(?:some|others|many) (?:would|might|may|could)|one (?:might|may|could)|if you|who(?:ever)? says|looked for"
+    "|check(?:ed)? for|although|tempting|second choice",
     "de": "zunächst|zuerst|erst|anfangs|ursprünglich",
     "fr": "d'abord|au début|initialement",
     "es": "primero|al principio|antes|inicialmente",
@@ -245,7 +232,7 @@ SUPPOSES: Words = {
 }
 #: Where a reason or another thought begins, and the reach of "not" ends.
 CONNECTIVES: Words = {
-    "en": "but|(?<!not\\s)(?:because|since|as|due to|owing to|given|so)|therefore|thus|hence|whereas|while"
+    "en": r"but|(?<!not\s)(?:because|since|as|due to|owing to|given|so)|therefore|thus|hence|whereas|while"
     "|and(?= the| it| i| this| my)",
     "de": "aber|sondern|weil|da|denn|daher",
     "fr": "mais|car|donc|parce que",
