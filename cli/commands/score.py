@@ -43,7 +43,10 @@ def score(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Score stored replies in both ways; the copy has the choices, and whether they are right."""
+    """Score stored replies in both ways; the copy has the choices, and whether they are right.
+
+    A reply that cannot be read counts as wrong in the accuracy. Rows that cannot be scored end the command with exit code 3.
+    """
     target = out or file.with_suffix(".scored.tsv")
     with shown_errors(is_json):
         columns, rows = _read(file)
@@ -55,7 +58,7 @@ def score(
         print_json({**summary, "out": str(target)})
     else:
         _show(summary, target)
-    if summary["not_scored"] or summary["strict"]["coverage"] not in (None, 1.0):
+    if summary["not_scored"]:
         raise typer.Exit(PARTIAL)
 
 
@@ -147,7 +150,7 @@ def _write(target: Path, columns: Sequence[str], rows: Sequence[TableRow], score
 
 
 def _cells(reply: pb.ScoredReply) -> tuple[str | int, ...]:
-    """Choice and correctness, official and strict; the published evaluator counts what it cannot read as wrong."""
+    """Choice and correctness, official and strict; the published evaluator itself counts what it cannot read as wrong."""
     if reply.refusal:
         return (UNSCORED,) * 4
     strict = int(reply.strict_choice == reply.answer) if reply.strict_choice else UNSCORED

@@ -35,6 +35,7 @@ def test_a_scored_copy_stands_beside_the_table(tmp_path: Path) -> None:
     assert ended.returncode == 3  # a part could not be scored
     told = json.loads(ended.stdout)
     assert told["n"] == 3
+    assert told["strict"] == {"accuracy": 2 / 3, "accuracy_of_readable": 1.0, "coverage": 2 / 3}
     assert told["not_scored"].keys() >= {"the row has 3 of 7 fields", "the row has 8 fields, the header has 7"}
     with (tmp_path / "replies.scored.tsv").open(encoding="utf-8") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
@@ -65,6 +66,35 @@ def test_shares_are_over_all_that_can_be_scored_and_over_the_readable() -> None:
         "strict": {"accuracy": 2 / 4, "accuracy_of_readable": 2 / 3, "coverage": 3 / 4},
         "disagree": 2 / 4,
     }
+
+
+def test_quoted_cells_a_byte_order_mark_and_an_option_e_are_read(tmp_path: Path) -> None:
+    file, out = tmp_path / "replies.csv", tmp_path / "scored" / "copy.csv"
+    rows = (
+        "\ufeffindex,question,A,B,C,D,E,answer,prediction\n"
+        '1,"Which, of these?",Noise,"Motion, severe",Ring,None,Blur,E,"The answer is ""E""."\n'
+        '2,q,Yes,No,,,,1,"Line one.\nNo"\n'
+        "3,q,Yes,No,,,,A,\n"
+    )
+    file.write_text(rows, encoding="utf-8")
+    ended = CliRunner().invoke(app, ["score", str(file), "--out", str(out)])
+    assert ended.exit_code == 0  # an empty prediction is scored: it is wrong
+    with out.open(encoding="utf-8", newline="") as lines:
+        scored = list(csv.DictReader(lines))
+    assert [(row["official_choice"], row["official_correct"]) for row in scored] == [
+        ("E", "1"),
+        *[("UNSCORED", "0")] * 2,
+    ]
+    assert [(row["strict_choice"], row["strict_correct"]) for row in scored] == [
+        ("E", "1"),
+        ("B", "1"),
+        ("UNSCORED",) * 2,
+    ]
+
+
+def test_official_accuracy_of_a_hundred_unreadable_replies_is_zero() -> None:
+    summary = summarised([pb.ScoredReply(answer="A", strict_choice="A")] * 100)
+    assert summary["official"] == {"accuracy": 0.0, "accuracy_of_readable": None, "coverage": 0.0}
 
 
 def test_shares_of_nothing_are_none() -> None:
