@@ -14,6 +14,8 @@ from typing import cast
 
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.evaluation.v1 import evaluation_pb2 as pb
+from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
+from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from services.evaluation.domain.clustering import cluster_failures
 from services.evaluation.domain.failures import capability_error_rates
 from services.evaluation.domain.features import joint_features
@@ -38,6 +40,9 @@ from shared.rows.failures import ClusteringRow
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
+from shared.rpc.leakage_gate import check_leakage
+
+_ONE_SET = "keep the patient, the source or the picture in one of the sets only"
 
 
 class EvaluationOperations:
@@ -46,7 +51,7 @@ class EvaluationOperations:
     Args:
         objects: Where datasets lie.
         answering: Answers of models.
-        channels: Where `embedding` is found.
+        channels: Where `embedding` and `retrieval` are found.
         read_table: Reads the table of a benchmark.
         input_roots: Folders in one of which a table must lie; none: anywhere.
     """
@@ -72,7 +77,8 @@ class EvaluationOperations:
             NotFound: no such table or image set.
             InvalidArgument: the table cannot be read, lacks a column, or repeats an index.
             PermissionDenied: the table lies outside the folders that may be read.
-            FailedPrecondition: no row is an item.
+            FailedPrecondition: no row is an item, or none of them is free of the guarded sets.
+            Unavailable: there are guarded sets, and retrieval does not answer.
         """
         path = local_path(request.items_uri, "items_uri", self._input_roots)
         table = self._read_table(path)
@@ -80,6 +86,8 @@ class EvaluationOperations:
         images = read_rows(self._objects, request.image_set_uri, Image)
         inputs = read_rows(self._objects, request.image_set_uri, Input)
         items, rejections = join_images(table, images, inputs, cast(Split, request.split))
+        items, leaking = self._guarded(request, items)
+        rejections = sorted([*rejections, *leaking], key=lambda row: row.name)
         if not items:
             raise _nothing_left(rejections, request.items_uri)
         return publish(
@@ -87,8 +95,13 @@ class EvaluationOperations:
             "benchmark",
             {"items.jsonl": items, "report.jsonl": rejections},
             counts={"items": len(items), "rejected": len(rejections)},
-            parents=[request.image_set_uri],
-            configuration={"split": request.split, "table_sha256": _sha256(path)},
+            parents=[request.image_set_uri, *request.guard_uris],
+            configuration={
+                "phash_distance": request.phash_distance,
+                "split": request.split,
+                "table_sha256": _sha256(path),
+                "twin_similarity": request.twin_similarity,
+            },
         )
 
     def evaluate(self, context: OperationContext, request: pb.StartEvaluateRequest) -> str:
@@ -206,6 +219,29 @@ class EvaluationOperations:
                 "n_runs": request.n_runs,
             },
         )
+
+    def _guarded(
+        self, request: pb.StartImportBenchmarkRequest, items: Sequence[Item]
+    ) -> tuple[list[Item], list[Rejection]]:
+        """The items whose images touch no guarded set, and the refusals of the others."""
+        if not request.guard_uris:
+            return list(items), []
+        question = CheckLeakageRequest(
+            image_set_uris=[request.image_set_uri],
+            guard_uris=request.guard_uris,
+            phash_distance=request.phash_distance,
+            twin_similarity=request.twin_similarity,
+        )
+        retrieval = RetrievalServiceStub(self._channels["retrieval"])
+        leaks = check_leakage(retrieval, question, (item.image_id for item in items))
+        refused = [
+            Rejection(
+                name=item.item_id, reason=f"leak: {leaks[item.image_id].reason} with a guarded set", remedy=_ONE_SET
+            )
+            for item in items
+            if item.image_id in leaks
+        ]
+        return [item for item in items if item.image_id not in leaks], refused
 
     def _outcomes(self, request: pb.StartMineFailuresRequest) -> list[Outcome]:
         evaluation = read_manifest(self._objects, request.evaluation_uri, "evaluation")

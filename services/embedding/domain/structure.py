@@ -44,7 +44,7 @@ def _band() -> NDArray[np.bool_]:
     """(64, 33) which coefficients count; of two that are each other's conjugate, one."""
     y, x = np.meshgrid(np.fft.fftfreq(SIDE) * SIDE, np.fft.rfftfreq(SIDE) * SIDE, indexing="ij")
     radius = np.hypot(y, x)
-    return (radius >= _LOWEST) & (radius <= _HIGHEST) & ((x > 0) | (y > 0))
+    return np.asarray((radius >= _LOWEST) & (radius <= _HIGHEST) & ((x > 0) | (y > 0)))
 
 
 _BAND = _band()

@@ -61,8 +61,8 @@ class Leak:
     guard_image_id: str
 
 
-#: What two images share, by reason; None where it is not known, and then it is not shared. A session is a name within its patient:
-#: `ses-01` stands in many patients, and says nothing where the patient is not known.
+#: What two images share, by reason; None where it is not known, and then it is not shared. A session is a name within its
+#: patient: many patients have a `ses-01`, which says nothing where the patient is not known.
 _KEYS: tuple[tuple[LeakReason, Callable[[ImageRecord], Hashable | None]], ...] = (
     (LeakReason.SAME_IMAGE, lambda record: record.image_id),
     (LeakReason.SAME_SESSION, lambda r: (r.patient, r.session) if r.patient and r.session else None),
@@ -102,8 +102,8 @@ def find_leaks(
     hashes, guarded = (parse_hashes([record.phash for record in records]) for records in (candidates, guards))
     nearest = {LeakReason.NEAR_DUPLICATE: nearest_within(hashes, guarded, phash_distance)[0].tolist()}
     if twin_similarity:
-        structures = ([record.structure for record in records] for records in (candidates, guards))
-        nearest[LeakReason.TWIN] = nearest_twins(*structures, twin_similarity).tolist()
+        structures, of_guards = ([record.structure for record in records] for records in (candidates, guards))
+        nearest[LeakReason.TWIN] = nearest_twins(structures, of_guards, twin_similarity).tolist()
     leaks = []
     for i, candidate in enumerate(candidates):
         matches = [(reason, first_guard[reason].get(key(candidate), "")) for reason, key in _KEYS]

@@ -135,9 +135,8 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
 
 def test_files_of_one_study_without_a_patient_are_of_one_source(server: Server, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    for number in range(2):
-        pixels = np.arange(1024, dtype=np.uint16).reshape(32, 32) + number
-        (tmp_path / "in" / f"{number}.dcm").write_bytes(dicom(pixels, PatientID=None))
+    for number, pixels in enumerate((np.arange(1024), np.arange(1024)[::-1])):
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(dicom(pixels.reshape(32, 32).astype(np.uint16), PatientID=None))
     rows = read_rows(server.objects, server.ingest(tmp_path / "in"), Image)
     assert {row.source_id for row in rows} == {rows[0].session} != {""}
     assert len({row.image_id for row in rows}) == 2
