@@ -14,19 +14,20 @@ from typing import cast
 
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.evaluation.v1 import evaluation_pb2 as pb
-from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
-from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
+from services.evaluation.domain.anchors import anchors
+from services.evaluation.domain.capabilities import cells
 from services.evaluation.domain.clustering import cluster_failures
-from services.evaluation.domain.failures import capability_error_rates
 from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.image_join import join_images
-from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_of
+from services.evaluation.domain.merging import merge_small
+from services.evaluation.domain.outcomes import Outcome, capability_rows, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
+from services.evaluation.work.guarding import refuse_leaks
 from services.evaluation.work.judging import judge
-from services.evaluation.work.vectors import failure_vectors
+from services.evaluation.work.vectors import failure_vectors, image_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
@@ -40,9 +41,8 @@ from shared.rows.failures import ClusteringRow
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
-from shared.rpc.leakage_gate import check_leakage
 
-_ONE_SET = "keep the patient, the source or the picture in one of the sets only"
+_HOW_TO_MINE = ("gamma", "visual_weight", "max_clusters", "n_runs", "min_cell_items", "min_prototype_size")
 
 
 class EvaluationOperations:
@@ -86,8 +86,10 @@ class EvaluationOperations:
         images = read_rows(self._objects, request.image_set_uri, Image)
         inputs = read_rows(self._objects, request.image_set_uri, Input)
         items, rejections = join_images(table, images, inputs, cast(Split, request.split))
-        items, leaking = self._guarded(request, items)
+        leaking = refuse_leaks(self._channels, request, items) if request.guard_uris else []
         rejections = sorted([*rejections, *leaking], key=lambda row: row.name)
+        refused = {row.name for row in leaking}
+        items = [item for item in items if item.item_id not in refused]
         if not items:
             raise _nothing_left(rejections, request.items_uri)
         return publish(
@@ -177,7 +179,7 @@ class EvaluationOperations:
         )
 
     def mine_failures(self, context: OperationContext, request: pb.StartMineFailuresRequest) -> str:
-        """Make a dataset `failures`: failures, e_k (Eq. 1) and prototypes. Without a failure it has no prototype.
+        """Make a dataset `failures`: failures, e_k (Eq. 1), prototypes, anchors. Without a failure it has no prototype.
 
         Raises:
             NotFound: one of the datasets is not there.
@@ -190,16 +192,20 @@ class EvaluationOperations:
         visual, text = failure_vectors(context, self._objects, embedding, request.image_set_uri, failed)
         features = joint_features(visual, text, request.visual_weight)
         clustering = cluster_failures(features, max_clusters=request.max_clusters)
-        rates = capability_error_rates((outcome.capabilities, outcome.is_failure) for outcome in outcomes)
-        found, centroids = prototypes(clustering, visual, [outcome.item for outcome in failed])
+        merged = merge_small(clustering, features, request.min_prototype_size)
+        found, centroids = prototypes(merged, visual, [one.item for one in failed], [one.cell for one in failed])
+        evaluated = anchors(outcomes)
+        evaluated_ids = [anchor.image_id for anchor in evaluated]
         return publish(
             self._objects,
             "failures",
             {
                 "failures.jsonl": failure_rows(failed, found),
-                "capabilities.jsonl": rates,
+                "capabilities.jsonl": capability_rows(outcomes),
                 "prototypes.jsonl": found,
                 "prototypes.npy": centroids,
+                "anchors.jsonl": evaluated,
+                "anchors.npy": image_vectors(self._objects, request.image_set_uri, evaluated_ids),
                 "clustering.json": ClusteringRow(
                     n_clusters=clustering.n_clusters,
                     silhouettes={str(k): value for k, value in clustering.silhouettes.items()},
@@ -210,38 +216,11 @@ class EvaluationOperations:
                 "failures": len(failed),
                 "unscored": sum(outcome.is_failure is None for outcome in outcomes),
                 "prototypes": len(found),
+                "merged": clustering.n_clusters - merged.n_clusters,
             },
             parents=[request.evaluation_uri, request.benchmark_uri, request.image_set_uri],
-            configuration={
-                "gamma": request.gamma,
-                "visual_weight": request.visual_weight,
-                "max_clusters": request.max_clusters,
-                "n_runs": request.n_runs,
-            },
+            configuration={name: getattr(request, name) for name in _HOW_TO_MINE} | {"axes": list(request.axes)},
         )
-
-    def _guarded(
-        self, request: pb.StartImportBenchmarkRequest, items: Sequence[Item]
-    ) -> tuple[list[Item], list[Rejection]]:
-        """The items whose images touch no guarded set, and the refusals of the others."""
-        if not request.guard_uris:
-            return list(items), []
-        question = CheckLeakageRequest(
-            image_set_uris=[request.image_set_uri],
-            guard_uris=request.guard_uris,
-            phash_distance=request.phash_distance,
-            twin_similarity=request.twin_similarity,
-        )
-        retrieval = RetrievalServiceStub(self._channels["retrieval"])
-        leaks = check_leakage(retrieval, question, (item.image_id for item in items))
-        refused = [
-            Rejection(
-                name=item.item_id, reason=f"leak: {leaks[item.image_id].reason} with a guarded set", remedy=_ONE_SET
-            )
-            for item in items
-            if item.image_id in leaks
-        ]
-        return [item for item in items if item.image_id not in leaks], refused
 
     def _outcomes(self, request: pb.StartMineFailuresRequest) -> list[Outcome]:
         evaluation = read_manifest(self._objects, request.evaluation_uri, "evaluation")
@@ -254,7 +233,8 @@ class EvaluationOperations:
             )
         items = read_rows(self._objects, request.benchmark_uri, Item)
         answers = read_rows(self._objects, request.evaluation_uri, Answer)
-        return outcomes_of(items, answers, gamma=request.gamma, n_runs=request.n_runs)
+        cell_of = cells(items, request.axes, request.min_cell_items)
+        return outcomes_of(items, answers, cell_of, gamma=request.gamma, n_runs=request.n_runs)
 
 
 def _sampling_of(message: pb.Sampling) -> Sampling:

@@ -1,0 +1,34 @@
+"""Keeps a benchmark apart from guarded sets, as dev from test: retrieval decides, and an error is never taken for "no leak"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medq.evaluation.v1.evaluation_pb2 import StartImportBenchmarkRequest
+from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
+from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
+from shared.rows.benchmark import Item, Rejection
+from shared.rpc.channels import Channels
+from shared.rpc.leakage_gate import check_leakage
+
+_REMEDY = "keep the patient, the source or the picture in one of the sets only"
+
+
+def refuse_leaks(channels: Channels, request: StartImportBenchmarkRequest, items: Sequence[Item]) -> list[Rejection]:
+    """The refusals of the items whose images touch a guarded set.
+
+    Raises:
+        grpc.RpcError: It could not be checked.
+    """
+    question = CheckLeakageRequest(
+        image_set_uris=[request.image_set_uri],
+        guard_uris=request.guard_uris,
+        phash_distance=request.phash_distance,
+        twin_similarity=request.twin_similarity,
+    )
+    leaks = check_leakage(RetrievalServiceStub(channels["retrieval"]), question, (item.image_id for item in items))
+    return [
+        Rejection(name=item.item_id, reason=f"leak: {leaks[item.image_id].reason} with a guarded set", remedy=_REMEDY)
+        for item in items
+        if item.image_id in leaks
+    ]
