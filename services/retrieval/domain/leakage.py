@@ -94,11 +94,7 @@ def find_leaks(
     Raises: InvalidArgument: a hash is malformed or missing, or the distance or the similarity is out of range.
     Cost: O(n + m) beside the exact Hamming join and, for twins, a product of (n, d) and (d, m) in blocks.
     """
-    first_guard: dict[LeakReason, dict[Hashable, str]] = {reason: {} for reason, _ in _KEYS}
-    for guard in guards:
-        for reason, key in _KEYS:
-            if (shared := key(guard)) is not None:
-                first_guard[reason].setdefault(shared, guard.image_id)
+    first_guard = _first_guards(guards)
     hashes, guarded = (parse_hashes([record.phash for record in records]) for records in (candidates, guards))
     nearest = {LeakReason.NEAR_DUPLICATE: nearest_within(hashes, guarded, phash_distance)[0].tolist()}
     if twin_similarity:
@@ -112,3 +108,13 @@ def find_leaks(
         if leak:
             leaks.append(Leak(candidate.image_id, *leak))
     return tuple(leaks)
+
+
+def _first_guards(guards: Sequence[ImageRecord]) -> dict[LeakReason, dict[Hashable, str]]:
+    """By reason and what is shared, the first guarded image that has it."""
+    first: dict[LeakReason, dict[Hashable, str]] = {reason: {} for reason, _ in _KEYS}
+    for guard in guards:
+        for reason, key in _KEYS:
+            if (shared := key(guard)) is not None:
+                first[reason].setdefault(shared, guard.image_id)
+    return first
