@@ -144,9 +144,7 @@ class EmbeddingOperations:
         uri = self._objects.put_bytes(self._formats.encode(decoded.pixels))
         height, width = decoded.pixels.shape[:2]
         window = msgspec.json.encode(decoded.window).decode()
-        phash, structure = (
-            hashed(decoded.pixels) for hashed in (self._formats.perceptual_hash, self._formats.structure_hash)
-        )
+        phash, structure = self._formats.perceptual_hash(decoded.pixels), self._formats.structure_hash(decoded.pixels)
         image_id = uri.removeprefix(SCHEME)
         image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality, structure)
         row = InputRow("", STORED, image_id, decoded.modality, "", decoded.patient, decoded.session)

@@ -25,7 +25,7 @@ from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
-from services.evaluation.work.guarding import refuse_leaks
+from services.evaluation.work.guarding import keep_apart
 from services.evaluation.work.judging import judge
 from services.evaluation.work.vectors import failure_vectors, image_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
@@ -86,10 +86,8 @@ class EvaluationOperations:
         images = read_rows(self._objects, request.image_set_uri, Image)
         inputs = read_rows(self._objects, request.image_set_uri, Input)
         items, rejections = join_images(table, images, inputs, cast(Split, request.split))
-        leaking = refuse_leaks(self._channels, request, items) if request.guard_uris else []
+        items, leaking = keep_apart(self._channels, request, items)
         rejections = sorted([*rejections, *leaking], key=lambda row: row.name)
-        refused = {row.name for row in leaking}
-        items = [item for item in items if item.item_id not in refused]
         if not items:
             raise _nothing_left(rejections, request.items_uri)
         return publish(

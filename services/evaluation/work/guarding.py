@@ -14,12 +14,16 @@ from shared.rpc.leakage_gate import check_leakage
 _REMEDY = "keep the patient, the source or the picture in one of the sets only"
 
 
-def refuse_leaks(channels: Channels, request: StartImportBenchmarkRequest, items: Sequence[Item]) -> list[Rejection]:
-    """The refusals of the items whose images touch a guarded set.
+def keep_apart(
+    channels: Channels, request: StartImportBenchmarkRequest, items: Sequence[Item]
+) -> tuple[list[Item], list[Rejection]]:
+    """The items whose images touch no guarded set, and the refusals of the others.
 
     Raises:
         grpc.RpcError: It could not be checked.
     """
+    if not request.guard_uris:
+        return list(items), []
     question = CheckLeakageRequest(
         image_set_uris=[request.image_set_uri],
         guard_uris=request.guard_uris,
@@ -27,8 +31,9 @@ def refuse_leaks(channels: Channels, request: StartImportBenchmarkRequest, items
         twin_similarity=request.twin_similarity,
     )
     leaks = check_leakage(RetrievalServiceStub(channels["retrieval"]), question, (item.image_id for item in items))
-    return [
+    refused = [
         Rejection(name=item.item_id, reason=f"leak: {leaks[item.image_id].reason} with a guarded set", remedy=_REMEDY)
         for item in items
         if item.image_id in leaks
     ]
+    return [item for item in items if item.image_id not in leaks], refused
