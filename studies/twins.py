@@ -26,7 +26,7 @@ from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.optics import to_bytes
 from studies.phantoms import make_phantom
 
-_FIRST_SOURCE, _FIRST_OTHER = 7_000_000, 8_000_000
+_FIRST_SOURCE, _FIRST_OTHER = 17_000_000, 18_000_000  # of no study, and not those by which the hash was chosen
 _CLEAN_RATIO = 0.25  # of the others, as in a study's pool
 
 
