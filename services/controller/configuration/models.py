@@ -143,7 +143,7 @@ class BuildSection(Section):
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
     twin_similarity: Share = Field(
-        0.58,
+        0.6,
         description="Ours: similarity of structure hashes from which on images are degraded twins; 0: not looked for.",
     )
     tfidf_threshold: float = Field(

@@ -67,7 +67,7 @@ class House:
         EmbeddingServiceStub(self.embedding).StartIngest(request)
         return await_operation(self.embedding, split).result_uri
 
-    def leaks(self, pool: Sequence[Row], test: Sequence[Row], twin_similarity: float = 0.58) -> dict[int, str]:
+    def leaks(self, pool: Sequence[Row], test: Sequence[Row], twin_similarity: float = 0.6) -> dict[int, str]:
         """Number of the pool's row to the reason."""
         pool_uri, test_uri = self.ingest("pool", pool), self.ingest("test", test)
         found = self.retrieval.CheckLeakage(
