@@ -141,7 +141,13 @@ EXAMPLES: dict[type[Row], Row] = {
             item_id="17",
         ),
         Question(question_id=f"{_ID}/9e107d9d372bb682", image_uri=_URI, question=_QUESTION, options=_OPTIONS),
-        Generation(question_id=f"{_ID}/9e107d9d372bb682", answer="C", choice="C", token_logprobs=(-0.125, -0.0625)),
+        Generation(
+            question_id=f"{_ID}/9e107d9d372bb682",
+            answer="C",
+            choice="C",
+            token_logprobs=(-0.125, -0.0625),
+            answer_logprobs=(-0.125,),
+        ),
         Decision(
             decision_id="92eb5ffee6ae2fec3ad71c777531578f",
             sample_id="0cc175b9c0f1b6a831c399e269772661",

@@ -31,7 +31,7 @@ class Answer(Row):
     scored: Annotated[bool, Meta(description="a letter was read; an evaluated reply without one counts as wrong")]
     correct: Annotated[bool | None, Meta(description="null where no letter was read")]
     tokens: Annotated[int, Meta(ge=0, description="tokens of the reply, the end token included")]
-    logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens, nats")]
+    logprob_sum: Annotated[float, Meta(description="sum over the reply's tokens that have a finite one, nats")]
     evaluated: Annotated[
         bool, Meta(description="false only for our own failure: an image lost, a judge that was down; then UNSCORED")
     ] = written(True)
@@ -74,11 +74,15 @@ class Perception(Row):
 class Extractors(Row):
     """How replies were read."""
 
-    used: Annotated[str, Meta(description="`strict` or `official`")]
+    used: Annotated[str, Meta(description="a name of `medq.evaluation.v1.Extractor`, in lower case")]
     official: Annotated[Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")]
     disagreement: Annotated[
         Score, Meta(description="share of replies that the two readings take differently; all can be compared")
     ]
+    judge: Annotated[
+        str, Meta(description='the model that said what replies mean which no rule reads; "" for none')
+    ] = written("")
+    n_judged: Annotated[int, Meta(ge=0, description="replies that the judge read")] = written(0)
 
 
 class Scores(Row):

@@ -31,7 +31,11 @@ class RuleModel:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
         self.asked += [(prompt.item_id, prompt.run) for prompt in prompts]
         texts = [self.rule(prompt, sampling) for prompt in prompts]
-        return [Generation(text, tuple(-0.5 for _ in text), len(text)) for text in texts]
+        return [self.say(text) for text in texts]
+
+    def say(self, text: str) -> Generation:
+        """A token for each letter, and no end token."""
+        return Generation(text, tuple(-0.5 for _ in text), len(text), tuple(range(1, len(text) + 1)))
 
 
 def put_image(objects, level):
