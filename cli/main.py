@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from cli.access import with_access
+from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, evaluate, score, ingest, serve, token):
+for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 
 

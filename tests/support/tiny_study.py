@@ -39,7 +39,7 @@ def write_config(path: Path, **changes: object) -> Path:
         "build": {"replay_ratio": 0.5},
         "train": {"learning_rate": 2e-4, "epochs": 1, "batch_size": 8},
         # Both rounds shall run, whatever so few questions say of them.
-        "stop": {"patience": 3, "modality_allowance": 1.0},
+        "stop": {"patience": 3, "overall_allowance": 1.0, "modality_allowance": 1.0},
         **changes,
     }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

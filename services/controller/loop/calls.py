@@ -33,8 +33,6 @@ from shared.rpc.operations import PATIENCE_SECONDS, await_operation, find, is_pa
 from shared.status import typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
-#: The arm of what all arms share.
-SHARED_ARM = "-"
 #: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
 _WAIT_SECONDS = 1.0
 #: How often a step begins again while the controller's own database is away: some ten minutes.

@@ -10,10 +10,11 @@ from __future__ import annotations
 from itertools import count
 
 from services.controller.configuration.models import RunConfiguration
-from services.controller.loop.calls import SHARED_ARM, Calls, Collaborators
+from services.controller.loop.calls import Calls, Collaborators
 from services.controller.loop.inputs import prepare
 from services.controller.loop.steps import Steps, until_stopped
 from services.controller.ports import Durable, StepOutcome
+from services.controller.store.runs import SHARED_ARM
 from shared.database import insist
 from shared.errors import MedqError, encode_error
 

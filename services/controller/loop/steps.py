@@ -15,7 +15,7 @@ from services.controller.configuration.models import ArmSection, RunConfiguratio
 from services.controller.domain.seeds import derive_seed
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls, Made
-from services.controller.loop.decisions import complete_round, decide
+from services.controller.loop.decisions import complete_round, decide, end_arm
 from services.controller.loop.inputs import Inputs
 from services.controller.loop.other_services import RequestT, Start
 from services.controller.loop.replicas import answer_in_shards
@@ -198,11 +198,11 @@ class Steps:
 
     def complete_round(self, model: str) -> None:
         """Tell the world that the round has ended with this model."""
-        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place(), ""))
+        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place()))
 
     def end_arm(self, reason: str) -> None:
-        """Note why the arm stopped, and tell the world."""
-        self.calls.remember("stop", lambda: complete_round(self.calls, self.model, self._place(), reason))
+        """Note why the arm stopped and which model comes out, and tell the world."""
+        self.calls.remember("stop", lambda: end_arm(self.calls, self._place(), reason))
 
     def _place(self) -> int:
         """The place of this round among all that the run may have, from 1."""
