@@ -144,9 +144,9 @@ class EmbeddingOperations:
         uri = self._objects.put_bytes(self._formats.encode(decoded.pixels))
         height, width = decoded.pixels.shape[:2]
         window = msgspec.json.encode(decoded.window).decode()
-        phash = self._formats.perceptual_hash(decoded.pixels)
+        phash, structure = self._formats.perceptual_hash(decoded.pixels), self._formats.structure_hash(decoded.pixels)
         image_id = uri.removeprefix(SCHEME)
-        image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality)
+        image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality, structure)
         row = InputRow("", STORED, image_id, decoded.modality, "", decoded.patient, decoded.session)
         return row, image
 
@@ -203,7 +203,8 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
         read,
         name=entry.name,
         modality=modality,
-        source_id=entry.source_id or patient or read.image_id,
+        # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
+        source_id=entry.source_id or patient or read.session or read.image_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,
@@ -240,6 +241,7 @@ def _image(image: ImageRow, row: InputRow) -> Image:
         session=row.session,
         split=cast(Split, row.split),
         licence=row.licence,
+        structure=image.structure,
     )
 
 

@@ -88,6 +88,9 @@ class ImageFormats(Protocol):
     def perceptual_hash(self, pixels: Pixels) -> str:
         """A 64-bit perceptual hash, 16 hex digits."""
 
+    def structure_hash(self, pixels: Pixels) -> str:
+        """A hash of coarse structure, 104 hex digits; `domain.structure`."""
+
 
 class Encoder(Protocol):
     """Turns images and texts into vectors. Frozen: never trained here. Safe to use from several threads."""

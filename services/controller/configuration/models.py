@@ -153,6 +153,10 @@ class BuildSection(Section):
         le=MAX_DISTANCE,
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
+    twin_similarity: Share = Field(
+        0.6,
+        description="Ours: similarity of structure hashes from which on images are degraded twins; 0: not looked for.",
+    )
     tfidf_threshold: float = Field(
         0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
     )

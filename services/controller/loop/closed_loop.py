@@ -28,9 +28,10 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
     inputs = prepare(calls, configuration)
     for arm in configuration.arms:
         model = inputs.model
+        earlier: tuple[str, ...] = ()
         with until_stopped():
             for round_number in count():
-                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model)
+                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model, earlier)
                 evaluation = at.evaluate_dev()
                 at.evaluate_test()
                 at.stop_if_done()
@@ -38,7 +39,7 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
                 samples = at.select_samples(failures)
                 decisions = at.annotate(samples)
                 dataset = at.build_dataset(decisions)
-                model = at.train(dataset)
+                model, earlier = at.train(dataset), (*earlier, dataset)
                 at.complete_round(model)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medq.embedding.v1 import embedding_pb2
@@ -46,14 +47,21 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         )
         return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 
-    def benchmark(split: str, items: str, images: str) -> str:
-        request = evaluation_pb2.StartImportBenchmarkRequest(items_uri=items, image_set_uri=images, split=split)
+    def benchmark(split: str, items: str, images: str, guards: Sequence[str] = ()) -> str:
+        request = evaluation_pb2.StartImportBenchmarkRequest(
+            items_uri=items,
+            image_set_uri=images,
+            split=split,
+            guard_uris=guards,
+            phash_distance=configuration.build.phash_distance,
+            twin_similarity=configuration.build.twin_similarity,
+        )
         return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
     answers = benchmark("pool", data.pool_answers, pool)
-    dev_items, test_items = benchmark("dev", data.dev, dev), benchmark("test", data.test, test)
+    dev_items, test_items = benchmark("dev", data.dev, dev, guards=[test]), benchmark("test", data.test, test)
     replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
     calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
     known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=answers)

@@ -44,13 +44,17 @@ def until_stopped() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Steps:
-    """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI."""
+    """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI.
+
+    `earlier` are the datasets that the arm was trained on before, the first one first.
+    """
 
     calls: Calls
     configuration: RunConfiguration
     arm: ArmSection
     inputs: Inputs
     model: str
+    earlier: tuple[str, ...] = ()
 
     def evaluate_dev(self) -> str:
         """The model answers dev R times, sampled; its failures and the stop rule come from here."""
@@ -95,6 +99,7 @@ class Steps:
             guard_uris=[self.inputs.dev_images, self.inputs.test_images],
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
+            twin_similarity=self.configuration.build.twin_similarity,
         )
         made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
@@ -152,6 +157,8 @@ class Steps:
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not has_assurance,
+            twin_similarity=section.twin_similarity,
+            earlier_uris=self.earlier,
             answer_form=self._answer_form,
         )
         try:

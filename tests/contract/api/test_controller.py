@@ -201,6 +201,29 @@ def test_the_loop_asks_as_the_paper_says(house):
     assert dev.model_uri != train.model_uri
 
 
+def test_dev_is_guarded_by_the_images_of_test_alone_and_rounds_by_both(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    dev, test, pool = (asked[f"r1/-/0/import_{split}"] for split in ("dev", "test", "pool"))
+    select = asked["r1/failure_driven/0/select_samples"]
+    assert list(dev.guard_uris) == [test.image_set_uri]
+    assert list(test.guard_uris) == list(pool.guard_uris) == []
+    assert list(select.guard_uris) == [dev.image_set_uri, test.image_set_uri]
+    assert {request.twin_similarity for request in (dev, select, asked["r1/failure_driven/0/build_dataset"])} == {0.6}
+
+
+def test_each_round_is_told_what_its_arm_was_trained_on_before(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=2)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    first, second = (asked[f"r1/failure_driven/{r}/build_dataset"] for r in range(2))
+    assert list(first.earlier_uris) == []
+    assert list(second.earlier_uris) == [asked["r1/failure_driven/0/train"].dataset_uri]
+
+
 @pytest.mark.parametrize("step", ["ingest_pool", "evaluate_test", "annotate", "train"])
 def test_a_run_that_was_interrupted_gives_the_report_of_one_that_was_not(step, house):
     with house.controller() as channel:
