@@ -11,6 +11,8 @@ def test_names_are_those_of_the_proto_without_the_enum_and_the_unspecified() -> 
     assert choices(evaluation_pb2.Extractor.DESCRIPTOR) == {
         "strict": evaluation_pb2.EXTRACTOR_STRICT,
         "official": evaluation_pb2.EXTRACTOR_OFFICIAL,
+        "likelihood": evaluation_pb2.EXTRACTOR_LIKELIHOOD,
+        "judge": evaluation_pb2.EXTRACTOR_JUDGE,
     }
     assert choices(oracle_pb2.QuestionMode.DESCRIPTOR)["seed_rule"] == oracle_pb2.QUESTION_MODE_SEED_RULE
     assert "failure_driven" in choices(retrieval_pb2.Strategy.DESCRIPTOR)
