@@ -100,6 +100,9 @@ class Decision(Row):
     entropy: Annotated[Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")]
     agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no letter")]
     simulated: Annotated[bool, Meta(description="the oracle or the expert is simulated")]
+    route_reason: Annotated[
+        str, Meta(description='why the expert was asked, where entropy and agreement could not decide; else ""')
+    ] = written("")
 
 
 class Unanswered(Row):
@@ -121,6 +124,19 @@ class ResidualError(Row):
     n: Annotated[int, Meta(ge=0, description="audited answers")]
     n_wrong: Annotated[int, Meta(ge=0, description="audited answers that the expert did not accept")]
     population: Annotated[int, Meta(ge=0, description="answers that no expert saw")]
+
+
+class Calibration(Row):
+    """A threshold tau_H that was fitted on reviews, and what it stands on."""
+
+    tau_entropy: Annotated[Nats, Meta(description="a model's answer is adopted strictly below; 0 adopts none")]
+    target_error_rate: Annotated[Share, Meta(description="most that may be wrong of what is adopted")]
+    n_reviewed: Annotated[int, Meta(ge=0, description="reviewed answers of the model that agreed with the reference")]
+    n_adopted: Annotated[int, Meta(ge=0, description="those of them below the threshold")]
+    n_wrong: Annotated[int, Meta(ge=0, description="those of these that the expert found wrong")]
+    upper_error_rate: Annotated[
+        Share | None, Meta(description="upper 95 % limit of n_wrong / n_adopted; null where nothing is adopted")
+    ]
 
 
 class Account(Row):
@@ -147,3 +163,9 @@ class Summary(Row):
     stopped: Annotated[dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')]
     policy: Annotated[dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")]
     simulated: bool
+    calibration: Annotated[
+        Calibration | None, Meta(description="how tau_H was fitted; null in a cold start, and where it is set")
+    ] = written(None)
+    route_reasons: Annotated[
+        dict[str, Count], Meta(description="questions that went to the expert for another reason than agreement")
+    ] = written({})

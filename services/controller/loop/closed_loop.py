@@ -27,6 +27,7 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
     inputs = prepare(calls, configuration)
     for arm in configuration.arms:
         model = inputs.model
+        annotated: list[str] = []
         with until_stopped():
             for round_number in count():
                 at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model)
@@ -35,7 +36,8 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
                 at.stop_if_done()
                 failures = at.mine_failures(evaluation)
                 samples = at.select_samples(failures)
-                decisions = at.annotate(samples)
+                decisions = at.annotate(samples, annotated)
+                annotated.append(decisions)
                 dataset = at.build_dataset(decisions)
                 model = at.train(dataset)
                 at.complete_round(model)

@@ -9,7 +9,7 @@ from typing import Any
 from services.oracle.domain.annotation import AUDIT
 from services.oracle.domain.audit import residual_error
 from services.oracle.domain.routing import REFERENCE, SELF
-from shared.rows.annotation import Account, Decision, ResidualError, Summary, Unanswered
+from shared.rows.annotation import Account, Calibration, Decision, ResidualError, Summary, Unanswered
 
 
 def summarise(
@@ -20,13 +20,14 @@ def summarise(
     stopped: Mapping[str, str],
     policy: Mapping[str, Any],
     is_simulated: bool,
+    calibration: Calibration | None = None,
 ) -> Summary:
     """Count decisions by route and review, and estimate the residual error by the audit.
 
     Args:
         decided: Decisions, the rejected ones (answer None) among them.
         unanswered: The questions without an answer.
-        account, stopped, policy, is_simulated: See `Summary`, which has them as they are.
+        account, stopped, policy, is_simulated, calibration: See `Summary`, which has them as they are.
     """
     return Summary(
         n_decided=len(decided),
@@ -40,6 +41,8 @@ def summarise(
         stopped=dict(stopped),
         policy=dict(policy),
         simulated=is_simulated,
+        calibration=calibration,
+        route_reasons=_counts(row.route_reason for row in decided if row.route_reason),
     )
 
 

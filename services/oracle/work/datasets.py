@@ -11,13 +11,14 @@ from google.protobuf.json_format import MessageToDict
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
 from services.oracle.domain.annotation import Task
+from services.oracle.domain.calibration import calibrate_entropy_threshold, reviews_of
 from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from services.oracle.domain.summary import summarise
 from services.oracle.work.outside_calls import CallResults
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import Account, Decision, KnownAnswer, Unanswered
+from shared.rows.annotation import Account, Calibration, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
 
@@ -61,12 +62,23 @@ def plan(
     return list(tasks.values()), without
 
 
+def fit_threshold(objects: ObjectStore, request: pb.StartAnnotateRequest) -> Calibration | None:
+    """Tau_H fitted on the reviews of the arm's earlier rounds; None in a cold start, and where it is set."""
+    policy = request.policy
+    if policy.is_cold_start or policy.target_error_rate == 0:
+        return None
+    rounds = [read_rows(objects, uri, Decision) for uri in request.calibration_uris]
+    entropies, was_wrong = reviews_of(rounds, policy.tau_agreement)
+    return calibrate_entropy_threshold(entropies, was_wrong, target_error_rate=policy.target_error_rate)
+
+
 def publish_decisions(
     objects: ObjectStore,
     request: pb.StartAnnotateRequest,
     decided: Sequence[Decision],
     undecided: Sequence[Unanswered],
     calls: Mapping[str, CallResults],
+    calibration: Calibration | None,
     is_simulated: bool,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.
@@ -77,6 +89,7 @@ def publish_decisions(
         decided: The appended decisions in the order of their ids, the rejected ones among them.
         undecided: What could not be decided.
         calls: What came of the calls of each kind.
+        calibration: How tau_H was fitted; None where it was not.
         is_simulated: Whether oracle or expert are simulated.
     """
     accepted = [row for row in decided if row.answer is not None]
@@ -90,14 +103,15 @@ def publish_decisions(
         stopped={kind: results.stopped for kind, results in calls.items()},
         policy=policy,
         is_simulated=is_simulated,
+        calibration=calibration,
     )
-    parents = [request.selection_uri, request.known_answers_uri, request.benchmark_uri]
+    parents = [request.selection_uri, request.known_answers_uri, request.benchmark_uri, request.model_uri]
     return publish(
         objects,
         "decisions",
         {"decisions.jsonl": accepted, "unanswered.jsonl": unanswered, "summary.json": summary},
         counts={"decisions": len(accepted), "unanswered": len(unanswered)},
-        parents=parents if request.policy.is_cold_start else [*parents, request.model_uri],
+        parents=[*parents, *request.calibration_uris],
         configuration={"arm": request.arm, "round": request.round, "policy": policy},
         seed=request.seed,
     )

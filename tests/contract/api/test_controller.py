@@ -154,7 +154,8 @@ def test_the_loop_asks_as_the_paper_says(house):
     annotate, train = asked["r1/failure_driven/0/annotate"], asked["r1/failure_driven/0/train"]
     dev, test = asked["r1/failure_driven/1/evaluate_dev"], asked["r1/failure_driven/1/evaluate_test"]
     assert annotate.policy.is_cold_start
-    assert annotate.policy.tau_entropy == 0.5
+    assert annotate.policy.target_error_rate == 0.1
+    assert annotate.calibration_uris == []
     assert (train.learning_rate, train.epochs) == (2e-5, 3)
     assert (dev.n_runs, dev.sampling.temperature, dev.sampling.seed) == (2, 1.0, 5)
     assert (test.n_runs, test.sampling.temperature) == (1, 0.0)
