@@ -116,7 +116,7 @@ class Unanswered(Row):
 
 
 class ResidualError(Row):
-    """The error left in what no expert saw, estimated by the audit, with its exact 95 % interval."""
+    """The error left in what no expert saw, estimated by the audit, with its 95 % interval, which counts sources."""
 
     value: Share | None
     low: Share | None
@@ -124,6 +124,21 @@ class ResidualError(Row):
     n: Annotated[int, Meta(ge=0, description="audited answers")]
     n_wrong: Annotated[int, Meta(ge=0, description="audited answers that the expert did not accept")]
     population: Annotated[int, Meta(ge=0, description="answers that no expert saw")]
+    n_sources: Annotated[int, Meta(ge=0, description="sources of the audited answers")] = 0
+
+
+class RouteShare(Row):
+    """What went one route: how much, how much of it an expert saw, and how often the expert found it wrong."""
+
+    n: Annotated[int, Meta(ge=0, description="decided questions, the audited ones among them")]
+    share: Annotated[Share, Meta(description="of all decided questions")]
+    review_share: Annotated[Share, Meta(description="of these, what an expert saw")]
+    error: Annotated[
+        ResidualError,
+        Meta(
+            description="of what was proposed; on the routes of the expert it was corrected, on the others it is left"
+        ),
+    ]
 
 
 class Calibration(Row):
@@ -166,6 +181,9 @@ class Summary(Row):
     calibration: Annotated[
         Calibration | None, Meta(description="how tau_H was fitted; null in a cold start, and where it is set")
     ] = written(None)
+    by_route: Annotated[
+        dict[str, RouteShare], Meta(description="`self`, `reference`, `expert`, `review`, an audited one under its own")
+    ] = written({})
     route_reasons: Annotated[
         dict[str, Count], Meta(description="questions that went to the expert for another reason than agreement")
     ] = written({})

@@ -225,7 +225,10 @@ def test_an_audit_of_everything_finds_what_the_oracle_got_wrong(house):
     assert {(row.route, row.audited_route, row.expert_action) for row in rows} == {("audit", "reference", "edit")}
     error = summary.residual_error
     assert (error.value, error.n, error.n_wrong, error.population) == (1.0, 8, 8, 0)
-    assert error.low == pytest.approx(0.025 ** (1 / 8))
+    assert error.n_sources == len({row.source_id for row in rows})
+    assert error.low == pytest.approx(0.025 ** (1 / error.n_sources))
+    assert summary.by_route["reference"].review_share == summary.by_route["reference"].share == 1.0
+    assert summary.by_route["reference"].error == error
 
 
 def test_what_nobody_knows_is_unanswered_and_never_guessed(house):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from services.oracle.domain.annotation import (
     AUDIT,
@@ -134,7 +135,27 @@ def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     assert found.unanswered == {"why": 2}
     assert found.route_reasons == {"a reason": 2}
     assert found.calibration is None
-    assert (error.value, error.n, error.n_wrong, error.population) == (0.25, 4, 1, 4)
+    assert (error.value, error.n, error.n_wrong, error.population, error.n_sources) == (0.25, 4, 1, 4, 1)
+
+
+def test_a_summary_says_by_route_how_much_was_seen_and_how_much_of_that_was_wrong():
+    def row(image, route, action):
+        task = make_task("arm", 1, replace(SAMPLE, image_id=f"{image:064x}", source_id=f"s{image}"), TEMPLATE)
+        review = (action, "A") if action else None
+        return decision_row(task, Signals("A", "A", 0.1, 1.0, route), review, is_simulated=True)
+
+    decided = [row(i, SELF, "accept" if i < 4 else "") for i in range(10)]
+    decided += [row(i, REFERENCE, "edit" if i < 1 else "") for i in range(6)]
+    decided += [row(i, EXPERT, "edit" if i < 2 else "accept") for i in range(4)]
+    found = summary(decided, []).by_route
+    assert [(route, one.n, one.share, one.review_share) for route, one in found.items()] == [
+        ("expert", 4, 0.2, 1.0),
+        ("reference", 6, 0.3, pytest.approx(1 / 6)),
+        ("self", 10, 0.5, 0.4),
+    ]
+    errors = {route: (one.error.value, one.error.n, one.error.population) for route, one in found.items()}
+    assert errors == {"expert": (0.5, 4, 0), "reference": (1.0, 1, 5), "self": (0.0, 4, 6)}
+    assert found["self"].error.high == pytest.approx(1 - 0.025 ** (1 / 4))
 
 
 def test_no_decision_has_no_shares():
