@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from google.protobuf.json_format import MessageToDict
@@ -42,21 +42,23 @@ def import_known_answers(objects: ObjectStore, benchmark_uri: str) -> str:
 
 
 def plan(
-    objects: ObjectStore, request: pb.StartAnnotateRequest, known: Iterable[KnownAnswer]
+    objects: ObjectStore, request: pb.StartAnnotateRequest, known: Sequence[KnownAnswer]
 ) -> tuple[list[Task], list[Unanswered]]:
     """Which questions are asked about which sample; no answer is looked at.
 
     Returns: The tasks in the order of the selection, and a row for each sample without a question.
     """
+    dev = read_rows(objects, request.benchmark_uri, Item)
     own = templates_by(lambda row: row.image_id, known)
-    templates = templates_by(lambda row: row.modality, read_rows(objects, request.benchmark_uri, Item))
+    templates = templates_by(lambda row: row.modality, dev)
+    attributes = {row.attribute for rows in (known, dev) for row in rows} - {"", "none"}
     tasks: dict[str, Task] = {}
     without: list[Unanswered] = []
     for sample in read_rows(objects, request.selection_uri, Sample):
         questions = own.get(sample.image_id) or templates.get(sample.modality) or []
         if not questions:
             without.append(annotation.unanswered_row(sample, "", {}, annotation.NO_QUESTION))
-        for candidate in _choose(request, sample, questions):
+        for candidate in _choose(request, sample, questions, attributes):
             task = annotation.make_task(request.arm, request.round, sample, candidate)
             tasks.setdefault(task.key, task)
     return list(tasks.values()), without
@@ -137,17 +139,20 @@ def _known_answer(item: Item) -> KnownAnswer:
 
 
 def _choose(
-    request: pb.StartAnnotateRequest, sample: Sample, questions: Sequence[Sequence[QuestionTemplate]]
+    request: pb.StartAnnotateRequest,
+    sample: Sample,
+    questions: Sequence[Sequence[QuestionTemplate]],
+    attributes: Collection[str],
 ) -> Sequence[QuestionTemplate]:
     """Up to `questions_per_image` of the questions, by the question mode; the draw is keyed by seed and sample."""
     n = request.policy.questions_per_image
+    if request.policy.question_mode == pb.QUESTION_MODE_SEED_RULE:
+        return seed_rule([labellings[0] for labellings in questions], n, request.seed)
     digest = hashlib.sha256(f"questions/{request.seed}/{sample.sample_id}".encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    if request.policy.question_mode == pb.QUESTION_MODE_SEED_RULE:
-        return seed_rule([labellings[0] for labellings in questions], n, rng)
     # Of a question that is labelled in several ways the labelling that fits best.
     fitting = [capability_driven(labellings, sample.capability, 1, rng)[0] for labellings in questions]
-    return capability_driven(fitting, sample.capability, n, rng)
+    return capability_driven(fitting, sample.capability, n, rng, attributes)
 
 
 def _rejected(row: Decision) -> Unanswered:
