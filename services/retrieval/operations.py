@@ -198,7 +198,7 @@ def read_failures(objects: ObjectStore, uri: str) -> Failures:
         read_array(objects, uri, "prototypes.npy").astype("<f4"),
         [row.prototype_id for row in prototypes],
         [row.profile for row in prototypes],
-        {row.capability: row.error_rate for row in rates if row.error_rate is not None},
+        {row.capability: row.error_rate for row in rates if row.is_drawn_for and row.error_rate is not None},
     )
 
 

@@ -17,6 +17,7 @@ from shared.errors import InvalidArgument
 from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
 from shared.rows.fields import Options
+from shared.rows.vocabulary import OTHER
 
 #: How near the words of a question are to an attribute, the nearest first.
 _NAMES_IN_TEXT, _NAMES_IN_OPTIONS, _NAMES_NONE, _NAMES_ANOTHER = range(4)
@@ -78,15 +79,16 @@ def capability_driven(
 ) -> tuple[QuestionTemplate, ...]:
     """The n questions that fit the capability best.
 
-    First those that carry its value on its axis, then those that carry no value on it, then the rest. Among equals a
-    question whose text names another attribute than the capability's comes last; each question type comes once before any
-    comes twice; of a type first what names the attribute in its text, then what names it among its options. Chance decides
+    First those that carry its value on every axis of it, then those that carry no value on one, on two and so on, then
+    those that carry another value. Among equals a question whose text names another attribute than the capability's comes
+    last; each question type comes once before any comes twice; of a type first what names the attribute in its text, then
+    what names it among its options; chance decides
     what remains.
 
     Args:
         candidates: Questions that can be asked about the image.
-        capability: `axis:value`, as "attribute:motion", several joined by "+"; a label on an axis that questions do not have
-            (severity), or "", fits every question alike.
+        capability: A cell, as "modality:mri+attribute:motion"; an axis that questions do not have (severity), the value
+            "other", and "" fit every question alike.
         n: How many, at least 0.
         rng: Draws among equals.
         attributes: All attributes that are known, so that one is told when a text names it.
@@ -151,7 +153,7 @@ def _require_number(n: int) -> None:
 def _closeness(template: QuestionTemplate, capability: str, attributes: Collection[str]) -> int:
     """How a question's words relate to the attribute of the capability; all alike where that has none."""
     wanted = dict(label.split(":", 1) for label in capability.split("+") if ":" in label).get("attribute", "")
-    if not wanted:
+    if wanted in ("", OTHER):
         return _NAMES_NONE
     if _names(template.question, wanted):
         return _NAMES_IN_TEXT
@@ -167,15 +169,19 @@ def _names(text: str, attribute: str) -> bool:
 
 
 def _misfit(template: QuestionTemplate, capability: str) -> int:
-    """0 where the template carries the capability, 1 where it carries no value on that axis, 2 where another."""
-    axis, _, value = capability.partition(":")
+    """0 where the template carries every value of the capability, 1 more for each axis on which it carries none.
+
+    Largest of all where it carries another value on one of the axes.
+    """
     own = {
         "question_type": template.question_type,
         "attribute": template.attribute,
         "scope": template.scope,
         "modality": template.modality,
-    }.get(axis, "")
-    own = "_".join(own.casefold().split())
-    if not own:
-        return 1
-    return 0 if own == value else 2
+    }
+    labels = [label.partition(":") for label in capability.split("+")]
+    wanted = {axis: value for axis, _, value in labels if value != OTHER}
+    found = {axis: "_".join(own.get(axis, "").casefold().split()) for axis in wanted}
+    if any(found[axis] and found[axis] != value for axis, value in wanted.items()):
+        return len(wanted) + 1
+    return sum(not value for value in found.values())
