@@ -97,11 +97,11 @@ class OracleOperations:
         """Have a selection annotated."""
         policy = request.policy
         rows = read_rows(self._objects, request.known_answers_uri, KnownAnswer)
-        tasks, without_question = datasets.plan(self._objects, request, rows)
+        planned = datasets.plan(self._objects, request, rows)
         known = KnownAnswers(rows)
         oracle = self._make_oracle(known, policy.simulated_oracle_accuracy, request.seed)
         expert = self._make_expert(known, policy.simulated_expert_accuracy, request.seed)
-        work = _Work(context, request, work_id(request), tasks, oracle, expert)
+        work = _Work(context, request, work_id(request), planned.tasks, oracle, expert)
         answers = self._ask_oracle(work)
         calibration = datasets.fit_threshold(self._objects, request)
         signals = self._route(work, answers.outcomes, calibration.tau_entropy if calibration else policy.tau_entropy)
@@ -110,8 +110,9 @@ class OracleOperations:
         return datasets.publish_decisions(
             self._objects,
             request,
+            planned,
             self._store.decisions(work.work_id),
-            [*without_question, *dropped],
+            dropped,
             {"oracle": answers, "expert": reviews},
             calibration,
             work.is_simulated,

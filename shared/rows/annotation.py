@@ -184,6 +184,9 @@ class Summary(Row):
     by_route: Annotated[
         dict[str, RouteShare], Meta(description="`self`, `reference`, `expert`, `review`, an audited one under its own")
     ] = written({})
+    n_without_choice: Annotated[
+        int, Meta(ge=0, description="images of which no more questions are known than are asked: each mode asks all")
+    ] = written(0)
     route_reasons: Annotated[
         dict[str, Count], Meta(description="questions that went to the expert for another reason than agreement")
     ] = written({})

@@ -151,6 +151,7 @@ def _annotation(facts: RoundFacts) -> Json | None:
         "residual_error": to_builtins(summary.residual_error),
         "by_route": to_builtins(summary.by_route),
         "route_reasons": summary.route_reasons,
+        "n_without_choice": summary.n_without_choice,
         "calibration": to_builtins(summary.calibration),
         "unanswered": summary.unanswered,
         "stopped": summary.stopped,

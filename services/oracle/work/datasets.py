@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.json_format import MessageToDict
@@ -41,27 +42,39 @@ def import_known_answers(objects: ObjectStore, benchmark_uri: str) -> str:
     )
 
 
-def plan(
-    objects: ObjectStore, request: pb.StartAnnotateRequest, known: Sequence[KnownAnswer]
-) -> tuple[list[Task], list[Unanswered]]:
-    """Which questions are asked about which sample; no answer is looked at.
+@dataclass(frozen=True)
+class Plan:
+    """Which questions are asked.
 
-    Returns: The tasks in the order of the selection, and a row for each sample without a question.
+    Attributes:
+        tasks: In the order of the selection.
+        unanswered: A row for each sample without a question.
+        n_without_choice: Samples of which no more questions are known than are asked.
     """
+
+    tasks: list[Task]
+    unanswered: list[Unanswered]
+    n_without_choice: int
+
+
+def plan(objects: ObjectStore, request: pb.StartAnnotateRequest, known: Sequence[KnownAnswer]) -> Plan:
+    """Which questions are asked about which sample; no answer is looked at."""
     dev = read_rows(objects, request.benchmark_uri, Item)
     own = templates_by(lambda row: row.image_id, known)
     templates = templates_by(lambda row: row.modality, dev)
     attributes = {row.attribute for rows in (known, dev) for row in rows} - {"", "none"}
     tasks: dict[str, Task] = {}
     without: list[Unanswered] = []
+    n_without_choice = 0
     for sample in read_rows(objects, request.selection_uri, Sample):
         questions = own.get(sample.image_id) or templates.get(sample.modality) or []
         if not questions:
             without.append(annotation.unanswered_row(sample, "", {}, annotation.NO_QUESTION))
+        n_without_choice += 0 < len(questions) <= request.policy.questions_per_image
         for candidate in _choose(request, sample, questions, attributes):
             task = annotation.make_task(request.arm, request.round, sample, candidate)
             tasks.setdefault(task.key, task)
-    return list(tasks.values()), without
+    return Plan(list(tasks.values()), without, n_without_choice)
 
 
 def fit_threshold(objects: ObjectStore, request: pb.StartAnnotateRequest) -> Calibration | None:
@@ -77,8 +90,9 @@ def fit_threshold(objects: ObjectStore, request: pb.StartAnnotateRequest) -> Cal
 def publish_decisions(
     objects: ObjectStore,
     request: pb.StartAnnotateRequest,
+    planned: Plan,
     decided: Sequence[Decision],
-    undecided: Sequence[Unanswered],
+    dropped: Sequence[Unanswered],
     calls: Mapping[str, CallResults],
     calibration: Calibration | None,
     is_simulated: bool,
@@ -88,14 +102,15 @@ def publish_decisions(
     Args:
         objects: Where to.
         request: What was asked.
+        planned: Which questions were to be asked.
         decided: The appended decisions in the order of their ids, the rejected ones among them.
-        undecided: What could not be decided.
+        dropped: Planned questions that could not be decided.
         calls: What came of the calls of each kind.
         calibration: How tau_H was fitted; None where it was not.
         is_simulated: Whether oracle or expert are simulated.
     """
     accepted = [row for row in decided if row.answer is not None]
-    unanswered = [*undecided, *(_rejected(row) for row in decided if row.answer is None)]
+    unanswered = [*planned.unanswered, *dropped, *(_rejected(row) for row in decided if row.answer is None)]
     unanswered.sort(key=lambda row: (row.sample_id, row.question, row.reason))
     policy = MessageToDict(request.policy, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     summary = summarise(
@@ -106,6 +121,7 @@ def publish_decisions(
         policy=policy,
         is_simulated=is_simulated,
         calibration=calibration,
+        n_without_choice=planned.n_without_choice,
     )
     parents = [request.selection_uri, request.known_answers_uri, request.benchmark_uri, request.model_uri]
     return publish(

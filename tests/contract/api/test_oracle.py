@@ -192,6 +192,13 @@ def test_the_seed_rule_asks_other_questions_too(house):
     assert {row.question_type for row in rows} - {"what"}
 
 
+@pytest.mark.parametrize(("n", "without_choice"), [(2, 0), (3, 4)])
+def test_a_summary_says_of_how_many_images_every_known_question_was_asked(house, n, without_choice):
+    with house.server() as channel:
+        _, _, summary = house.annotate(channel, house.request(house.known_answers(channel), questions_per_image=n))
+    assert summary.n_without_choice == without_choice
+
+
 def test_later_rounds_route_by_entropy_and_agreement(house):
     def answer(row):
         number = house.world.image_uris.index(row.image_uri)
