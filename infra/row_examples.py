@@ -15,7 +15,7 @@ from shared.rows.annotation import (
     Unanswered,
 )
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores
+from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input, Window
@@ -27,7 +27,8 @@ _URI = f"sha256:{_ID}"
 _HASH = "5d41402abc4b2a76b9719d911017c592"
 _QUESTION = "Which degradation does the image show?"
 _OPTIONS = {"A": "Noise", "B": "Motion", "C": "Metal artifact", "D": "None"}
-_SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0)
+_SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0, scored=0.857143, coverage=0.875)
+_NO_DIFFERENCE = Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0, scored=0.0, coverage=1.0)
 _AUDITED = ResidualError(value=0.0, low=0.0, high=0.975, n=1, n_wrong=0, population=7, n_sources=1)
 
 EXAMPLES: dict[type[Row], Row] = {
@@ -95,10 +96,9 @@ EXAMPLES: dict[type[Row], Row] = {
                 by_severity={"severe": _SCORE},
                 by_scope={"modality_specific": _SCORE},
             ),
-            extractors=Extractors(
-                used="strict", official=_SCORE, disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0)
-            ),
+            extractors=Extractors(used="strict", official=_SCORE, disagreement=_NO_DIFFERENCE),
         ),
+        Unscored(item_id="18", run=0, reason="The stored object is not an image.", remedy="Ingest the image again."),
         Failure(
             item_id="17",
             error_rate=0.8,

@@ -25,7 +25,7 @@ from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
 from services.evaluation.work.generations import generation_row
-from services.evaluation.work.judging import judge
+from services.evaluation.work.judging import judge, unscored_rows
 from services.evaluation.work.vectors import failure_vectors, image_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
@@ -102,6 +102,7 @@ class EvaluationOperations:
 
         Raises:
             NotFound, InvalidArgument, DataLoss: the benchmark or the model is not there, not one, or damaged.
+            FailedPrecondition: no item could be evaluated, since every image is lost.
         """
         items = read_rows(self._objects, request.benchmark_uri, Item)
         sampling = _sampling_of(request.sampling)
@@ -111,12 +112,17 @@ class EvaluationOperations:
         if request.n_shards > 1:
             return ""
         answers, scores = judge(request, items, replies)
-        n_unscored = sum(not answer.scored for answer in answers)
+        n_scored = sum(answer.scored for answer in answers)
         return publish(
             self._objects,
             "evaluation",
-            {"answers.jsonl": answers, "scores.json": scores},
-            counts={"answers": len(answers), "items": len(items), "unscored": n_unscored},
+            {"answers.jsonl": answers, "scores.json": scores, "unscored.jsonl": unscored_rows(replies.lost)},
+            counts={
+                "answers": len(answers),
+                "items": len(items),
+                "unreadable": len(answers) - n_scored - len(replies.lost),
+                "unscored": len(replies.lost),
+            },
             parents=[request.model_uri, request.benchmark_uri],
             configuration={
                 "arm": request.arm,
@@ -147,9 +153,11 @@ class EvaluationOperations:
         sampling = _sampling_of(request.sampling)
         queries = [Query(row.question_id, row.image_uri, _prompt(row)) for row in questions]
         replies = self._answering.answer(context, request.model_uri, queries, 1, sampling)
+        if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
+            raise replies.lost[min(replies.lost)]
         generations = [
             generation_row(question_id, options[question_id], reply)
-            for (question_id, _), reply in sorted(replies.items())
+            for (question_id, _), reply in sorted(replies.answers.items())
         ]
         n_unscored = sum(row.choice is None for row in generations)
         n_faulty = sum(bool(row.logprobs_fault) for row in generations)

@@ -45,6 +45,12 @@ def put_image(objects, level):
     return objects.put_bytes(buffer.getvalue())
 
 
+def object_file(folder, uri):
+    """Where the store of a state folder keeps an object."""
+    digest = uri.removeprefix("sha256:")
+    return folder / "objects" / "objects" / digest[:2] / digest
+
+
 def put_image_set(objects, levels, dimension=4):
     """An image set with one image a level, named by its place, and one that failed."""
     images, inputs = [], []

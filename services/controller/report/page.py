@@ -25,6 +25,7 @@ _ROUTES = {
     "expert": "the expert's: the model is sure and disagrees, or its reply cannot be used",
     "review": "the expert's: in the first round experts see all",
 }
+_UNSCORED_SHOWN = 50
 
 
 def render(report: Json, objects: ObjectStore) -> str:
@@ -49,10 +50,18 @@ def render(report: Json, objects: ObjectStore) -> str:
         report=report,
         curves={split: _curve(report, split) for split in ("test", "dev")},
         thumbnail=partial(_thumbnail, objects),
+        unscored=_unscored(report),
+        n_unscored=_UNSCORED_SHOWN,
         n_prototypes=_PROTOTYPES_PER_ROUND,
         n_images=_IMAGES_PER_PROTOTYPE,
         route_words=_ROUTES,
     )
+
+
+def _unscored(report: Json) -> list[tuple[str, int, Json]]:
+    """Arm, round and item of each thing that could not be evaluated."""
+    rounds = [(name, facts) for name, arm in report["arms"].items() for facts in arm["rounds"]]
+    return [(name, facts["round"], one) for name, facts in rounds for one in facts["unscored"]]
 
 
 def _curve(report: Json, split: str) -> str:

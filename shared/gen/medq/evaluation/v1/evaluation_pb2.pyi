@@ -251,7 +251,7 @@ class StartMineFailuresRequest(_message.Message):
     max_clusters: _builtins.int
     """Largest number of clusters tried, >= 2."""
     n_runs: _builtins.int
-    """R of the evaluation: an item with fewer than half of them scored is UNSCORED."""
+    """R of the evaluation: an item with fewer than half of them evaluated is UNSCORED."""
     min_cell_items: _builtins.int
     """A cell of fewer dev items falls back to that without its last axis, >= 1."""
     min_prototype_size: _builtins.int
