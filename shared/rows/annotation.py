@@ -113,6 +113,8 @@ class Unanswered(Row):
     question: Annotated[str, Meta(description='"" where no question is known')]
     options: Options
     reason: str
+    entropy: Annotated[Nats | None, Meta(description="H_traj of a question that the expert rejected")] = None
+    agreement: Annotated[Share | None, Meta(description="delta_ann of such a question")] = None
 
 
 class ResidualError(Row):

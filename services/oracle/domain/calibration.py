@@ -10,13 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from shared.errors import InvalidArgument
-from shared.rows.annotation import Calibration, Decision
+from shared.rows.annotation import Calibration, Decision, Unanswered
 
 #: Reviews that older rounds, of older models, are added up to.
 ENOUGH_REVIEWS: Final = 200
 
 
-def reviews_of(rounds: Sequence[Sequence[Decision]], tau_agreement: float) -> tuple[list[float], list[bool]]:
+def reviews_of(
+    rounds: Sequence[Sequence[Decision | Unanswered]], tau_agreement: float
+) -> tuple[list[float], list[bool]]:
     """What the fit of tau_H stands on: reviewed answers of the model that would be adopted but for their entropy.
 
     Those are the answers that agree with the reference. All of them were reviewed in a cold start; in a later round a random
@@ -24,21 +26,26 @@ def reviews_of(rounds: Sequence[Sequence[Decision]], tau_agreement: float) -> tu
     together: the newest speak of a model that is nearest to the one that is routed now.
 
     Args:
-        rounds: Decisions of the arm's earlier rounds, in their order. A question that the expert rejected is in none.
+        rounds: Decisions of the arm's earlier rounds, in their order, with the questions that the expert rejected.
         tau_agreement: tau_ann, 0..1.
 
-    Returns: (n,) entropies and (n,) whether the expert's answer is another than the model's.
+    Returns: (n,) entropies and (n,) whether the expert's answer is another than the model's, or none.
     """
-    found: list[Decision] = []
-    for decisions in reversed(rounds):
+    found: list[tuple[float, bool]] = []
+    for rows in reversed(rounds):
         if len(found) >= ENOUGH_REVIEWS:
             break
-        found += [row for row in decisions if row.expert_action and _is_adoptable(row, tau_agreement)]
-    return [row.entropy or 0.0 for row in found], [row.answer != row.self_answer for row in found]
+        found += [review for row in rows if (review := _review(row, tau_agreement))]
+    return [entropy for entropy, _ in found], [was_wrong for _, was_wrong in found]
 
 
-def _is_adoptable(row: Decision, tau_agreement: float) -> bool:
-    return row.entropy is not None and row.agreement is not None and row.agreement >= tau_agreement
+def _review(row: Decision | Unanswered, tau_agreement: float) -> tuple[float, bool] | None:
+    """Entropy and outcome of an answer that could be adopted; None of another, or of one that no expert saw."""
+    if row.entropy is None or row.agreement is None or row.agreement < tau_agreement:
+        return None
+    if isinstance(row, Unanswered):
+        return row.entropy, True
+    return (row.entropy, row.answer != row.self_answer) if row.expert_action else None
 
 
 def calibrate_entropy_threshold(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from google.protobuf.json_format import MessageToDict
+from msgspec.structs import replace
 
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
@@ -82,7 +83,9 @@ def fit_threshold(objects: ObjectStore, request: pb.StartAnnotateRequest) -> Cal
     policy = request.policy
     if policy.is_cold_start or policy.target_error_rate == 0:
         return None
-    rounds = [read_rows(objects, uri, Decision) for uri in request.calibration_uris]
+    rounds: list[list[Decision | Unanswered]] = [
+        [*read_rows(objects, uri, Decision), *read_rows(objects, uri, Unanswered)] for uri in request.calibration_uris
+    ]
     entropies, was_wrong = reviews_of(rounds, policy.tau_agreement)
     return calibrate_entropy_threshold(entropies, was_wrong, target_error_rate=policy.target_error_rate)
 
@@ -172,7 +175,8 @@ def _choose(
 
 
 def _rejected(row: Decision) -> Unanswered:
-    return annotation.unanswered_row(row, row.question, row.options, annotation.REJECTED)
+    rejected = annotation.unanswered_row(row, row.question, row.options, annotation.REJECTED)
+    return replace(rejected, entropy=row.entropy, agreement=row.agreement)
 
 
 def _account(results: CallResults) -> Account:

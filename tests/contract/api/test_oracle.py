@@ -138,7 +138,7 @@ def test_a_later_round_fits_the_threshold_on_the_reviews_of_the_earlier_ones(hou
         )
         for i in range(80)
     ]  # fmt: skip
-    earlier = put_rows(house.objects, "decisions", decisions=reviews)
+    earlier = put_rows(house.objects, "decisions", decisions=reviews, unanswered=[])
     logprobs = iter([-0.1, -0.3, -0.6, -0.6] * 2)
     house.neighbours.answer = lambda row: ("A", next(logprobs))
     with house.server() as channel:

@@ -6,7 +6,7 @@ from scipy import stats
 
 from services.oracle.domain.calibration import ENOUGH_REVIEWS, calibrate_entropy_threshold, reviews_of
 from shared.errors import InvalidArgument
-from shared.rows.annotation import Decision
+from shared.rows.annotation import Decision, Unanswered
 from tests.support.rows import build
 
 
@@ -78,8 +78,11 @@ def test_what_could_not_be_adopted_whatever_its_entropy_is_not_fitted_on():
         decision(None),
         decision(action="", route="self"),
         decision(0.3, route="audit"),
+        build(Unanswered, entropy=0.4, agreement=1.0),
+        build(Unanswered, entropy=0.4, agreement=0.0),
+        build(Unanswered, entropy=None, agreement=None),
     ]
-    assert reviews_of([rows], 0.5) == ([0.2, 0.3], [True, False])
+    assert reviews_of([rows], 0.5) == ([0.2, 0.3, 0.4], [True, False, True])
 
 
 def test_reviews_of_the_newest_rounds_come_first_until_there_are_enough():
