@@ -196,6 +196,7 @@ EXAMPLES: dict[type[Row], Row] = {
             calibration=Calibration(
                 tau_entropy=0.1875,
                 target_error_rate=0.1,
+                is_met=True,
                 n_reviewed=210,
                 n_adopted=80,
                 n_wrong=2,

@@ -148,6 +148,7 @@ class Calibration(Row):
 
     tau_entropy: Annotated[Nats, Meta(description="a model's answer is adopted strictly below; 0 adopts none")]
     target_error_rate: Annotated[Share, Meta(description="most that may be wrong of what is adopted")]
+    is_met: Annotated[bool, Meta(description="the upper limit meets it; else this threshold has the lowest limit")]
     n_reviewed: Annotated[int, Meta(ge=0, description="reviewed answers of the model that agreed with the reference")]
     n_adopted: Annotated[int, Meta(ge=0, description="those of them below the threshold")]
     n_wrong: Annotated[int, Meta(ge=0, description="those of these that the expert found wrong")]

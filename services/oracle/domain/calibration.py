@@ -58,6 +58,10 @@ def calibrate_entropy_threshold(
     entropy (`reviews_of`), or the rate is of something else. The limit is corrected neither for the number of
     thresholds looked at nor for several questions about one image: the random audit checks what was adopted.
 
+    Where no threshold meets the target, as with too few samples (fewer than 29 without an error at a target of 10 %, 59 at
+    5 %), it is the one with the lowest limit, and `is_met` is false. What is adopted agrees with the reference, so a lower
+    threshold would adopt the same answers as the reference's, and ask the expert about fewer of the others.
+
     Args:
         entropies: (n,) H^traj of reviewed samples, at least 0.
         was_wrong: (n,) whether the expert found the model's annotation wrong.
@@ -65,11 +69,35 @@ def calibrate_entropy_threshold(
         confidence: Of the upper limit, in (0, 1).
 
     Returns: The threshold, midway to the next entropy; just above the largest where even all samples meet the target,
-        for nothing is known beyond; 0 where no threshold meets it, as with too few samples (fewer than 29 without an
-        error at a target of 10 %, 59 at 5 %).
+        for nothing is known beyond; 0 without samples, and where the limit is 1 everywhere.
     Raises: InvalidArgument: lengths or numbers out of range.
     Cost: O(n log n).   Source: Clopper & Pearson 1934.
     """
+    h, wrong = _checked(entropies, was_wrong, target_error_rate, confidence)
+    order = np.argsort(h, kind="stable")
+    sorted_h = h[order]
+    n_wrong = np.cumsum(wrong[order].astype(np.int64))
+    upper = _upper_limits(n_wrong, np.arange(1, len(h) + 1), confidence)
+    upper[: len(h) - 1][sorted_h[1:] == sorted_h[:-1]] = 1.0  # alike samples are adopted together
+    allowed = np.flatnonzero(upper <= target_error_rate)
+    if not len(h) or upper.min() == 1:
+        return Calibration(
+            tau_entropy=0.0, target_error_rate=target_error_rate, is_met=False, n_reviewed=len(h), n_adopted=0,
+            n_wrong=0, upper_error_rate=None,
+        )  # fmt: skip
+    last = int(allowed[-1]) if len(allowed) else int(np.argmin(upper))
+    tau = float(np.nextafter(sorted_h[last], np.inf))
+    if last + 1 < len(h) and np.isfinite(sorted_h[last + 1]):
+        tau = max(tau, float(sorted_h[last : last + 2].mean()))
+    return Calibration(
+        tau_entropy=tau, target_error_rate=target_error_rate, is_met=len(allowed) > 0, n_reviewed=len(h),
+        n_adopted=last + 1, n_wrong=int(n_wrong[last]), upper_error_rate=float(upper[last]),
+    )  # fmt: skip
+
+
+def _checked(
+    entropies: ArrayLike, was_wrong: ArrayLike, target_error_rate: float, confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     h, wrong = np.asarray(entropies, dtype=np.float64), np.asarray(was_wrong, dtype=bool)
     if h.ndim != 1 or h.shape != wrong.shape:
         raise InvalidArgument(
@@ -80,26 +108,7 @@ def calibrate_entropy_threshold(
     for field, value in (("target_error_rate", target_error_rate), ("confidence", confidence)):
         if not 0 < value < 1:
             raise InvalidArgument("A share between 0 and 1 is needed.", field=field, value=value)
-    order = np.argsort(h, kind="stable")
-    sorted_h = h[order]
-    adopted = np.arange(1, len(h) + 1)
-    n_wrong = np.cumsum(wrong[order])
-    upper = _upper_limits(n_wrong, adopted, confidence)
-    is_cut = np.append(sorted_h[1:] > sorted_h[:-1], True)[: len(h)]
-    allowed = np.flatnonzero(is_cut & (upper <= target_error_rate))
-    if len(allowed) == 0:
-        return Calibration(
-            tau_entropy=0.0, target_error_rate=target_error_rate, n_reviewed=len(h), n_adopted=0, n_wrong=0,
-            upper_error_rate=None,
-        )  # fmt: skip
-    last = int(allowed[-1])
-    tau = float(np.nextafter(sorted_h[last], np.inf))
-    if last + 1 < len(h) and np.isfinite(sorted_h[last + 1]):
-        tau = max(tau, float(sorted_h[last : last + 2].mean()))
-    return Calibration(
-        tau_entropy=tau, target_error_rate=target_error_rate, n_reviewed=len(h), n_adopted=last + 1,
-        n_wrong=int(n_wrong[last]), upper_error_rate=float(upper[last]),
-    )  # fmt: skip
+    return h, wrong
 
 
 def _upper_limits(n_wrong: NDArray[np.int64], n: NDArray[np.int64], confidence: float) -> NDArray[np.float64]:

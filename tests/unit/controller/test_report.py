@@ -145,6 +145,11 @@ def test_the_page_says_where_no_threshold_was_found(tmp_path):
         FolderObjectStore(tmp_path),
     )
     assert "never counted as sure" in page
+    fit = replace(fit, n_adopted=80, is_met=False, upper_error_rate=0.12)
+    facts = dataclasses.replace(facts, summary=replace(facts.summary, calibration=fit))
+    arms = [ArmFacts("a", "random", "seed_rule", "x", [facts])]
+    page = render(assemble(configuration(), arms, MEASURED), FolderObjectStore(tmp_path))
+    assert "That is more than the 10.0 % that were allowed" in page
 
 
 def test_the_page_says_how_much_was_readable_and_why_a_round_is_not_promoted(tmp_path):
