@@ -190,7 +190,7 @@ def test_the_loop_asks_as_the_paper_says(house):
     annotate, train = asked["r1/failure_driven/0/annotate"], asked["r1/failure_driven/0/train"]
     dev, test = asked["r1/failure_driven/1/evaluate_dev"], asked["r1/failure_driven/1/evaluate_test"]
     assert annotate.policy.is_cold_start
-    assert annotate.policy.target_error_rate == 0.1
+    assert annotate.policy.target_error_rate == 0.12
     assert annotate.calibration_uris == []
     assert annotate.model_uri == asked["r1/failure_driven/0/evaluate_dev"].model_uri
     assert (train.learning_rate, train.epochs) == (2e-5, 3)
