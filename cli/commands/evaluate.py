@@ -14,7 +14,7 @@ from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out
+from cli.options import Json, Out, one_of
 from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
@@ -22,7 +22,11 @@ from medq.training.v1 import training_pb2, training_pb2_grpc
 from shared.rows.encoding import from_json, from_lines
 from shared.rows.evaluation import Perception, Score, Scores, Unscored
 from shared.rpc.channels import Channels
+from shared.rpc.choices import choices
 from shared.rpc.operations import TERMINAL_STATES, find
+
+EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
+ANSWER_FORMS = choices(evaluation_pb2.AnswerForm.DESCRIPTOR)
 
 
 def evaluate(
@@ -33,6 +37,22 @@ def evaluate(
     runs: Annotated[int, typer.Option(min=1, help="Answers per item; 1 is greedy, more are sampled.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampled answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
+    extractor: Annotated[
+        str,
+        typer.Option(
+            parser=one_of(EXTRACTORS),
+            metavar="|".join(EXTRACTORS),
+            help="How replies are read: by rules, as the leaderboard does, the likeliest option, or with a judge model.",
+        ),
+    ] = "strict",
+    answer_form: Annotated[
+        str,
+        typer.Option(
+            parser=one_of(ANSWER_FORMS),
+            metavar="|".join(ANSWER_FORMS),
+            help="How questions are put: with options, answered by letter or by text; or open, the question alone.",
+        ),
+    ] = "letter",
     access: Access,
     is_json: Json = False,
 ) -> None:
@@ -40,7 +60,7 @@ def evaluate(
     sampling = evaluation_pb2.Sampling(
         temperature=0.0 if runs == 1 else 1.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=seed
     )
-    name = f"answers-{runs}-{seed}-{max_new_tokens}"
+    name = f"answers-{runs}-{seed}-{max_new_tokens}-{extractor}-{answer_form}"
     with shown_errors(is_json), connect(out, access) as channels:
         prefix = _prefix(channels["evaluation"], f"evaluate/{fingerprint(model, items)}", name, out)
         request = evaluation_pb2.StartEvaluateRequest(
@@ -50,7 +70,8 @@ def evaluate(
             benchmark_uri=_import_items(channels, prefix, items, is_json),
             n_runs=runs,
             sampling=sampling,
-            extractor=evaluation_pb2.EXTRACTOR_STRICT,
+            extractor=evaluation_pb2.Extractor.ValueType(EXTRACTORS[extractor]),
+            answer_form=evaluation_pb2.AnswerForm.ValueType(ANSWER_FORMS[answer_form]),
         )
         evaluation_pb2_grpc.EvaluationServiceStub(channels["evaluation"]).StartEvaluate(request)
         uri = _result(channels["evaluation"], request.operation_id, f"evaluate {model.name}", is_json)
@@ -109,6 +130,9 @@ def _show(out: Path, is_json: bool) -> None:
             rows += [(axis, name, *_cells(score)) for name, score in sorted(groups.items())]
         columns = ("axis", "value", "accuracy", "of the readable", "readable", "answers", "UNSCORED")
         print_table("Accuracy: right of all answers [95 % interval by source]", columns, rows)
+        if scores.extractors.judge:
+            judged = f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
+            console.print(judged)
         console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
         if overall.unscored:
             _show_unscored(out)

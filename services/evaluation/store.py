@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -26,6 +26,13 @@ _ANSWERS = sa.Table(
     sa.Column("token_logprobs", sa.Text, nullable=False),
     sa.Column("token_ends", sa.Text),  # NULL in what an older release stored
 )
+_VERDICTS = sa.Table(
+    "verdicts",
+    METADATA,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("choice", sa.Text, nullable=False),  # "": the judge named none
+)
+_KEYS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, order=True)
@@ -91,3 +98,33 @@ class AnswerStore:
         with self._engine.begin() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(_ANSWERS).on_conflict_do_nothing(), rows)
+
+
+class VerdictStore:
+    """What judges said of replies, by a digest of judge, question, options and reply.
+
+    Args:
+        engine: The service's database.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def known(self, keys: Sequence[str]) -> dict[str, str]:
+        """The letter of each key that is stored; "" where the judge named none."""
+        found: dict[str, str] = {}
+        with reader(self._engine).connect() as connection:
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                query = sa.select(_VERDICTS.c.key, _VERDICTS.c.choice).where(_VERDICTS.c.key.in_(part))
+                found.update({row.key: row.choice for row in connection.execute(query)})
+        return found
+
+    def save(self, verdicts: Mapping[str, str]) -> None:
+        """Store letters by key; what is stored already stays as it is."""
+        if not verdicts:
+            return
+        rows = [{"key": key, "choice": choice} for key, choice in sorted(verdicts.items())]
+        with self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(_VERDICTS).on_conflict_do_nothing(), rows)

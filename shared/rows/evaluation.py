@@ -74,11 +74,15 @@ class Perception(Row):
 class Extractors(Row):
     """How replies were read."""
 
-    used: Annotated[str, Meta(description="`strict` or `official`")]
+    used: Annotated[str, Meta(description="a name of `medq.evaluation.v1.Extractor`, in lower case")]
     official: Annotated[Score, Meta(description="by the published evaluator, where an unreadable reply is wrong")]
     disagreement: Annotated[
         Score, Meta(description="share of replies that the two readings take differently; all can be compared")
     ]
+    judge: Annotated[
+        str, Meta(description='the model that said what replies mean which no rule reads; "" for none')
+    ] = written("")
+    n_judged: Annotated[int, Meta(ge=0, description="replies that the judge read")] = written(0)
 
 
 class Scores(Row):

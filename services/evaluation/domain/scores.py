@@ -38,6 +38,8 @@ def perception_scores(
     options: Mapping[str, Mapping[str, str]],
     extractor: str,
     *,
+    judge: str = "",
+    n_judged: int = 0,
     seed: int,
     n_resamples: int = 2000,
 ) -> Scores:
@@ -46,7 +48,8 @@ def perception_scores(
     Args:
         answers: Of one arm, round and split.
         options: Item id to its options.
-        extractor: How `answers` were read, `strict` or `official`.
+        extractor: How `answers` were read.
+        judge, n_judged: Who was asked what replies mean, and of how many; as they are in `Extractors`.
         seed: Of the resampling.
         n_resamples: As for `bootstrap_mean`.
 
@@ -65,6 +68,8 @@ def perception_scores(
         perception=_perception(answers, seed, n_resamples),
         extractors=Extractors(
             used=extractor,
+            judge=judge,
+            n_judged=n_judged,
             official=_score(evaluated, right, readable, unscored, seed, n_resamples),
             disagreement=_score(evaluated, differs, comparable, unscored, seed, n_resamples),
         ),

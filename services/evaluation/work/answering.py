@@ -42,11 +42,13 @@ class Query:
         item_id: Unique among the questions asked together.
         image_uri: Where the image lies.
         text: The prompt.
+        candidates: What the reply may be; empty: anything.
     """
 
     item_id: str
     image_uri: str
     text: str
+    candidates: tuple[str, ...] = ()
 
 
 Batch = list[tuple[AnswerKey, Query]]
@@ -145,7 +147,7 @@ class Answering:
             if isinstance(image, MedqError):
                 lost[key] = image
             else:
-                prompts[key] = Prompt(query.item_id, key.run, image, query.text)
+                prompts[key] = Prompt(query.item_id, key.run, image, query.text, query.candidates)
         return prompts, lost
 
     def _read(self, uri: str) -> NDArray[np.uint8] | MedqError:
@@ -162,5 +164,6 @@ def sampling_digest(sampling: Sampling) -> str:
 
 
 def _key(query: Query, run: int) -> AnswerKey:
-    prompt_digest = hashlib.sha256(query.text.encode()).hexdigest()
+    asked = json.dumps([query.text, *query.candidates]) if query.candidates else query.text
+    prompt_digest = hashlib.sha256(asked.encode()).hexdigest()
     return AnswerKey(query.item_id, digest_of(query.image_uri), prompt_digest, run)

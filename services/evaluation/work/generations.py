@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from services.evaluation.domain.answer_tokens import answer_span, answer_tokens, logprobs_fault
-from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import Generation
 from shared.rows import annotation
 from shared.rows.fields import Options
 
 
-def generation_row(question_id: str, options: Options, reply: Generation) -> annotation.Generation:
+def generation_row(question_id: str, options: Options, reply: Generation, choice: str | None) -> annotation.Generation:
     """A reply as it is stored. Log-probabilities that cannot be used cost this row its entropy, and name the reason."""
-    choice = strict_choice(reply.text, options)
     carrying = reply.token_logprobs
     if len(reply.token_ends) == len(reply.token_logprobs):
         span = answer_span(reply.text, options, choice)

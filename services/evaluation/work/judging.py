@@ -10,9 +10,9 @@ from prometheus_client import Counter
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.scores import perception_scores
-from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.ports import Generation
 from services.evaluation.work.answering import Replies, Run
+from services.evaluation.work.reading import Asked, Reading, ReplyReader, way_of
 from shared.errors import FailedPrecondition, MedqError
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Scores, Unscored
@@ -23,30 +23,43 @@ _SCORES = Counter(
     ["outcome"],
 )
 _REMEDY = "Ingest the image again, then evaluate again: only what is missing is asked."
-Extract = Callable[[str, Mapping[str, str]], str | None]
-_EXTRACTORS: dict[int, tuple[str, Extract]] = {
-    pb.EXTRACTOR_STRICT: ("strict", strict_choice),
-    pb.EXTRACTOR_OFFICIAL: ("official", official_choice),
-}
 
 
-def judge(request: pb.StartEvaluateRequest, items: Sequence[Item], replies: Replies) -> tuple[list[Answer], Scores]:
-    """Every run of every item as a row, by item and run, and their scores.
+def judge(
+    request: pb.StartEvaluateRequest,
+    items: Sequence[Item],
+    replies: Replies,
+    reader: ReplyReader,
+    progress: Callable[[int, int], None],
+) -> tuple[list[Answer], Scores, list[Unscored]]:
+    """Every run of every item as a row, by item and run, their scores, and what we could not evaluate.
 
-    Raises: FailedPrecondition: no run could be evaluated.
+    Raises: FailedPrecondition: no run could be evaluated, or a judge is needed and none is set.
     """
     if replies.lost and not replies.answers:
         raise _nothing_evaluated(len(items), replies, request.benchmark_uri)
-    extractor, extract = _EXTRACTORS[request.extractor]
+    extractor, form = way_of(request)
+    item_of = {item.item_id: item for item in items}
+    keys = sorted(replies.answers)
+    asked = [Asked(item_of[key[0]].question, item_of[key[0]].options, replies.answers[key].text) for key in keys]
+    readings = dict(zip(keys, reader.read(asked, extractor, form, progress), strict=True))
     answers = [
-        _answer(request, item, run, replies.answers.get((item.item_id, run)), extract)
-        for item in sorted(items, key=lambda item: item.item_id)
+        _answer(request, item_of[item_id], run, replies.answers.get((item_id, run)), readings.get((item_id, run)))
+        for item_id in sorted(item_of)
         for run in range(request.n_runs)
     ]
     for outcome, n in collections.Counter(map(_outcome, answers)).items():
         _SCORES.labels(outcome).inc(n)
-    options = {item.item_id: item.options for item in items}
-    return answers, perception_scores(answers, options, extractor, seed=request.sampling.seed)
+    scores = perception_scores(
+        answers,
+        {item.item_id: item.options for item in items},
+        extractor,
+        judge=reader.judge_of(extractor),
+        n_judged=sum(one.is_judged for one in readings.values()),
+        seed=request.sampling.seed,
+    )
+    failed = {key: one.failure for key, one in readings.items() if one.failure is not None}
+    return answers, scores, unscored_rows({**replies.lost, **failed})
 
 
 def unscored_rows(lost: Mapping[Run, MedqError]) -> list[Unscored]:
@@ -64,11 +77,11 @@ def _outcome(answer: Answer) -> str:
 
 
 def _answer(
-    request: pb.StartEvaluateRequest, item: Item, run: int, given: Generation | None, extract: Extract
+    request: pb.StartEvaluateRequest, item: Item, run: int, given: Generation | None, reading: Reading | None
 ) -> Answer:
-    """The row of a run; without a reply, of one that we could not evaluate."""
+    """The row of a run; without a reply or a reading of it, of one that we could not evaluate."""
     reply = given or Generation("", (), 0)
-    choice = extract(reply.text, item.options) if given else None
+    choice = reading.choice if reading else None
     return Answer(
         arm=request.arm,
         round=request.round,
@@ -90,7 +103,7 @@ def _answer(
         correct=None if choice is None else choice == item.answer,
         tokens=reply.n_tokens,
         logprob_sum=sum(filter(math.isfinite, reply.token_logprobs)),
-        evaluated=given is not None,
+        evaluated=reading is not None and reading.failure is None,
     )
 
 

@@ -41,6 +41,7 @@ from shared.status import from_rpc_error
 from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
+from tests.support.vllm import served_vllm
 
 LEVELS = (0, 50, 100, 150, 200, 250)
 TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
@@ -260,6 +261,78 @@ def test_the_official_extractor_reads_as_published(world):
         uri = finish(channel, stub.StartEvaluate(request))
     assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
     assert read_object(world.objects, uri, Scores).extractors.disagreement.value == 1
+
+
+def test_the_likeliest_option_is_asked_for_in_the_words_of_the_form(world):
+    seen = []
+
+    def second(prompt, sampling):
+        seen.append((prompt.text, prompt.candidates))
+        return prompt.candidates[1]
+
+    world.model.rule = second
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        uris = [
+            finish(
+                channel,
+                stub.StartEvaluate(
+                    evaluate_request(
+                        world, dev, operation_id=f"evaluate/{form}", extractor=pb.EXTRACTOR_LIKELIHOOD, answer_form=form
+                    )
+                ),
+            )
+            for form in (pb.ANSWER_FORM_LETTER, pb.ANSWER_FORM_OPEN)
+        ]
+    items = {item.item_id: item for item in read_rows(world.objects, dev, Item)}
+    for uri, is_open in zip(uris, (False, True), strict=True):
+        rows = world.rows(uri, Answer)
+        assert {row.choice for row in rows} == {"B"}
+        assert all(row.answer == (items[row.item_id].options["B"] if is_open else "B") for row in rows)
+        assert read_object(world.objects, uri, Scores).extractors.used == "likelihood"
+    assert (items["0"].question, tuple(items["0"].options.values())) in seen
+
+
+def test_a_judge_reads_what_no_rule_reads_and_the_scores_say_so(world):
+    world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
+    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
+        judge.served = "wise"
+        judge.replies = [("A", None)]
+        dev = benchmark(world, stub, channel)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+    assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
+    extractors = read_object(world.objects, uri, Scores).extractors
+    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "wise", 2)
+    assert len(judge.asked) == 1  # both runs said the same
+
+
+def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(world):
+    world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
+    with served_vllm() as judge:
+        settings = {"judge": {"base_url": judge.base_url, "model": "wise", "retries": 0}}
+        with world.serving(**settings) as (stub, channel):
+            judge.served = "wise"
+            judge.failures = [503]
+            dev = benchmark(world, stub, channel)
+            request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)
+            down = finish(channel, stub.StartEvaluate(request))
+            judge.replies = [("B", None)]
+            request.operation_id += "/again"
+            up = finish(channel, stub.StartEvaluate(request))
+    lost = {(row.item_id, row.run): row.reason for row in world.rows(down, Unscored)}
+    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The model server refused: 503.")
+    assert [row.evaluated for row in world.rows(down, Answer) if row.item_id == "4"] == [False, False]
+    assert read_object(world.objects, down, Scores).perception.overall.n == 10
+    assert world.rows(up, Unscored) == []
+    assert {row.choice for row in world.rows(up, Answer) if row.item_id == "4"} == {"B"}
+
+
+def test_a_judge_that_is_not_set_is_a_failed_precondition(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(FailedPrecondition, match="No judge is set"):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+    assert world.model.asked == []
 
 
 def test_another_arm_reuses_every_answer_and_another_seed_none(world):
