@@ -19,7 +19,7 @@ from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_
 from services.retrieval.domain.similarity import Match
 from services.retrieval.ports import IndexedImage, VectorIndex, Vectors
 from services.retrieval.store import SelectionStore
-from services.retrieval.work.image_sets import read_image_set, read_images, records
+from services.retrieval.work.image_sets import read_image_set, read_images, read_records
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish, read_array, read_rows
 from shared.objects.store import ObjectStore
@@ -149,8 +149,12 @@ class RetrievalOperations:
         self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
     ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
         """The images that may be drawn, and how many may not, by reason."""
-        guards = [image for uri in request.guard_uris for image in read_images(self._objects, uri)]
-        leaks = find_leaks(records(pool), records(guards), phash_distance=request.phash_distance)
+        leaks = find_leaks(
+            read_records(self._objects, request.pool_uris, POOL),
+            read_records(self._objects, request.guard_uris),
+            phash_distance=request.phash_distance,
+            twin_similarity=request.twin_similarity,
+        )
         leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
         known = {image.image_id: image for image in reversed(pool)}
@@ -180,6 +184,7 @@ class RetrievalOperations:
                 "round": request.round,
                 "strategy": strategy,
                 "tau_sim": request.tau_sim,
+                "twin_similarity": request.twin_similarity,
             },
             seed=request.seed,
         )

@@ -23,7 +23,6 @@ AUDIT: Final = "audit"
 
 NOT_KNOWN_TO_ORACLE = "the oracle does not know the question"
 NOT_KNOWN_TO_EXPERT = "the expert does not know the question"
-REJECTED = "the expert rejected it"
 NO_CHOICE = "the model is confident, and no choice can be read from its reply"
 NO_QUESTION = "no question is known for the image, and its modality has no template"
 

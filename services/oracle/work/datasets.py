@@ -20,7 +20,7 @@ from services.oracle.work.outside_calls import CallResults
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import Account, Calibration, Decision, KnownAnswer, Unanswered
+from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Calibration, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
 
@@ -175,7 +175,7 @@ def _choose(
 
 
 def _rejected(row: Decision) -> Unanswered:
-    rejected = annotation.unanswered_row(row, row.question, row.options, annotation.REJECTED)
+    rejected = annotation.unanswered_row(row, row.question, row.options, REJECTED_BY_EXPERT)
     return replace(rejected, entropy=row.entropy, agreement=row.agreement)
 
 
