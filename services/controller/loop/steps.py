@@ -104,7 +104,7 @@ class Steps:
         made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
-    def annotate(self, samples: str, annotated: Sequence[str]) -> str:
+    def annotate(self, samples: str, annotated: Sequence[str] = ()) -> str:
         """Question, answer, route by Eq. (3), review; in round 0 the oracle pre-annotates and experts review all.
 
         Args:

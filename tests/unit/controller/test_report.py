@@ -135,7 +135,7 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert not any(f'{name}="http' in page for name in ("src", "href"))
     assert "plateau" in page
     assert "the model&#39;s: it is sure and agrees with the oracle" in page
-    assert "0.0 % [0.0, 97.5] (0 of 1)" in page
+    assert "0.0 % [0.0, 97.5] (few sources: 1) (0 of 1)" in page
     assert "below an entropy of 0.188 nats" in page
     assert "no choice can be read from its reply: 1." in page
 
