@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from shared.rows.annotation import (
     Account,
+    Calibration,
     Decision,
     Generation,
     KnownAnswer,
     Question,
     ResidualError,
+    RouteShare,
     Summary,
     Unanswered,
 )
@@ -27,6 +29,7 @@ _QUESTION = "Which degradation does the image show?"
 _OPTIONS = {"A": "Noise", "B": "Motion", "C": "Metal artifact", "D": "None"}
 _SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0, scored=0.857143, coverage=0.875)
 _NO_DIFFERENCE = Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0, scored=0.0, coverage=1.0)
+_AUDITED = ResidualError(value=0.0, low=0.0, high=0.975, n=1, n_wrong=0, population=7, n_sources=1)
 
 EXAMPLES: dict[type[Row], Row] = {
     type(row): row
@@ -185,12 +188,31 @@ EXAMPLES: dict[type[Row], Row] = {
             routes={"self": 7, "expert": 2, "audit": 1},
             expert_actions={"accept": 2, "edit": 1},
             review_share=0.3,
-            residual_error=ResidualError(value=0.0, low=0.0, high=0.975, n=1, n_wrong=0, population=7),
+            residual_error=_AUDITED,
             unanswered={},
             account={"oracle": Account(calls=10, usd=0.0071, tokens_in=2800, tokens_out=10, expert_seconds=0.0)},
             stopped={"oracle": "", "expert": ""},
-            policy={"tau_entropy": 0.5},
+            policy={"target_error_rate": 0.1},
             simulated=True,
+            calibration=Calibration(
+                tau_entropy=0.1875,
+                target_error_rate=0.1,
+                is_met=True,
+                n_reviewed=210,
+                n_adopted=80,
+                n_wrong=2,
+                upper_error_rate=0.0766,
+            ),
+            by_route={
+                "expert": RouteShare(
+                    n=2,
+                    share=0.2,
+                    review_share=1.0,
+                    error=ResidualError(value=0.5, low=0.0, high=1.0, n=2, n_wrong=1, population=0, n_sources=2),
+                ),
+                "self": RouteShare(n=8, share=0.8, review_share=0.125, error=_AUDITED),
+            },
+            route_reasons={"the model is confident, and no choice can be read from its reply": 1},
         ),
         Conversation(
             id="92eb5ffee6ae2fec3ad71c777531578f",

@@ -30,7 +30,7 @@ from studies.drawing import Image
 from studies.optics import to_bytes
 from studies.phantoms import make_phantom
 from studies.plan import SPLITS, StudyPlan
-from studies.questions import LETTERS, Finding, Question, ask_how, ask_what, ask_yes_no
+from studies.questions import LETTERS, Finding, Question, ask_all, ask_how, ask_what, ask_yes_no
 
 COLUMNS = (
     *("index", "image_path", "question", *LETTERS, "answer", "modality", "question_type", "attribute"),
@@ -134,15 +134,12 @@ def make_image(finding: Finding, source: int, size: int) -> Image:
 
 
 def make_questions(finding: Finding, names: Iterable[str], split: str, source: int) -> list[Question]:
-    """The questions about one image: Yes/No, What and How; in the pool a Yes and a No, so four."""
+    """The questions about one image: Yes/No, What and How; in the pool all that oracle and expert may be asked."""
     rng = np.random.default_rng([source, 2])
     asked = frozenset(names)
-    wanted = (True, False) if split == "pool" else (bool(rng.random() < 0.5),)
-    return [
-        *(ask_yes_no(finding, is_yes, asked, rng) for is_yes in wanted),
-        ask_what(finding, asked, rng),
-        ask_how(finding),
-    ]
+    if split == "pool":
+        return ask_all(finding, asked, rng)
+    return [ask_yes_no(finding, bool(rng.random() < 0.5), asked, rng), ask_what(finding, asked, rng), ask_how(finding)]
 
 
 def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:

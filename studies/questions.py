@@ -66,6 +66,9 @@ LEVELS: Mapping[str, str] = MappingProxyType({NONE: "Good", "mild": "Usable", "s
 N_CHOICES = 4
 """Options of a What question."""
 
+N_WHATS = 3
+"""Sets of options that are drawn for the What questions about an image of the pool."""
+
 FREEDOM_CHANCE = 1 / 3
 """How often a No about a degraded image asks whether it is *free* of degradation.
 
@@ -131,11 +134,20 @@ def ask_yes_no(finding: Finding, is_yes: bool, names: Collection[str], rng: np.r
     """
     asks_freedom = finding.is_clean if is_yes else not finding.is_clean and rng.random() < FREEDOM_CHANCE
     if asks_freedom:
-        text = "Is this image free of visible degradation?"
-    else:
-        asked = finding.attribute if is_yes else str(rng.choice(_absent(finding, names)))
-        text = f"Does this image show {PHRASES[finding.modality][asked]}?"
-    return _ordered(text, ("Yes", "No"), "Yes" if is_yes else "No", "yes_no")
+        return ask_free(finding)
+    return ask_shows(finding, finding.attribute if is_yes else str(rng.choice(_absent(finding, names))))
+
+
+def ask_free(finding: Finding) -> Question:
+    """Is the image free of degradation?"""
+    text = "Is this image free of visible degradation?"
+    return _ordered(text, ("Yes", "No"), "Yes" if finding.is_clean else "No", "yes_no")
+
+
+def ask_shows(finding: Finding, name: str) -> Question:
+    """Does the image show this degradation, one of its modality?"""
+    text = f"Does this image show {PHRASES[finding.modality][name]}?"
+    return _ordered(text, ("Yes", "No"), "Yes" if name == finding.attribute else "No", "yes_no")
 
 
 def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator) -> Question:
@@ -164,6 +176,19 @@ def ask_how(finding: Finding) -> Question:
     """How good is it? Good for a clean image, Usable for a mild degradation, Reject for a severe one."""
     text = "How do you rate the quality of this image?"
     return _ordered(text, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
+
+
+def ask_all(finding: Finding, names: Collection[str], rng: np.random.Generator) -> list[Question]:
+    """What can be asked of somebody who knows the image: every Yes/No, What with several sets of options, and How.
+
+    Args:
+        finding: What is known of the image.
+        names: Degradations that may be named although the image does not show them; of its modality.
+        rng: Draws the wrong options.
+    """
+    shown = [name for name in DEGRADATIONS[finding.modality] if name in {*names, finding.attribute} and name != NONE]
+    whats = {question.options: question for question in (ask_what(finding, names, rng) for _ in range(N_WHATS))}
+    return [ask_free(finding), *(ask_shows(finding, name) for name in shown), *whats.values(), ask_how(finding)]
 
 
 def _absent(finding: Finding, names: Collection[str]) -> list[str]:

@@ -97,21 +97,24 @@ class OracleOperations:
         """Have a selection annotated."""
         policy = request.policy
         rows = read_rows(self._objects, request.known_answers_uri, KnownAnswer)
-        tasks, without_question = datasets.plan(self._objects, request, rows)
+        planned = datasets.plan(self._objects, request, rows)
         known = KnownAnswers(rows)
         oracle = self._make_oracle(known, policy.simulated_oracle_accuracy, request.seed)
         expert = self._make_expert(known, policy.simulated_expert_accuracy, request.seed)
-        work = _Work(context, request, work_id(request), tasks, oracle, expert)
+        work = _Work(context, request, work_id(request), planned.tasks, oracle, expert)
         answers = self._ask_oracle(work)
-        signals = self._route(work, answers.outcomes)
+        calibration = datasets.fit_threshold(self._objects, request)
+        signals = self._route(work, answers.outcomes, calibration.tau_entropy if calibration else policy.tau_entropy)
         reviews = self._ask_expert(work, signals)
         dropped = self._decide(work, signals, answers, reviews)
         return datasets.publish_decisions(
             self._objects,
             request,
+            planned,
             self._store.decisions(work.work_id),
-            [*without_question, *dropped],
+            dropped,
             {"oracle": answers, "expert": reviews},
+            calibration,
             work.is_simulated,
         )
 
@@ -128,7 +131,7 @@ class OracleOperations:
         book = work.book("oracle", work.oracle.is_simulated)
         return self._calls.run(book, calls, work.progress("reference answers", len(calls)))
 
-    def _route(self, work: _Work, references: Mapping[str, Outcome]) -> dict[str, Signals]:
+    def _route(self, work: _Work, references: Mapping[str, Outcome], tau_entropy: float) -> dict[str, Signals]:
         """The signals of each task that has a reference, by decision id."""
         policy = work.request.policy
         referred: list[tuple[Task, str]] = []
@@ -136,14 +139,12 @@ class OracleOperations:
             outcome = references.get(work.ledger_key("oracle", task))
             if outcome is not None and outcome.letter is not None:
                 referred.append((task, outcome.letter))
-        if policy.is_cold_start:
-            return {task.decision_id: annotation.cold_start_signals(letter) for task, letter in referred}
         questions = [task.question for task, _ in referred]
         own = self._self_annotation.answers(work.context, work.request, questions)
+        if policy.is_cold_start:
+            return {task.decision_id: annotation.cold_start_signals(letter, own[task.key]) for task, letter in referred}
         return {
-            task.decision_id: annotation.routed_signals(
-                letter, own[task.key].choice, own[task.key].token_logprobs, policy.tau_entropy, policy.tau_agreement
-            )
+            task.decision_id: annotation.routed_signals(letter, own[task.key], tau_entropy, policy.tau_agreement)
             for task, letter in referred
         }
 

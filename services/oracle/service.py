@@ -35,10 +35,10 @@ class Oracle(pb_grpc.OracleServiceServicer):
         self, request: pb.StartAnnotateRequest, context: grpc.ServicerContext
     ) -> pb.StartAnnotateResponse:
         """See the proto."""
-        for field in ("selection_uri", "known_answers_uri", "benchmark_uri"):
+        for field in ("selection_uri", "known_answers_uri", "benchmark_uri", "model_uri"):
             require_uri(field, getattr(request, field))
-        if not request.policy.is_cold_start:
-            require_uri("model_uri", request.model_uri)
+        for uri in request.calibration_uris:
+            require_uri("calibration_uris", uri)
         for field, most in _MOST_CHARACTERS.items():
             _require_at_most(field, getattr(request, field), most)
         require_round(request.round)
@@ -62,7 +62,8 @@ def _require_at_most(field: str, name: str, n_characters: int) -> None:
 
 def _check_policy(policy: pb.AnnotationPolicy) -> None:
     require_between("policy.tau_entropy", policy.tau_entropy, 0, math.inf)
-    for name in ("tau_agreement", "audit_share", "simulated_oracle_accuracy", "simulated_expert_accuracy"):
+    shares = ("tau_agreement", "audit_share", "target_error_rate")
+    for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)

@@ -102,6 +102,9 @@ class Decision(Row):
     entropy: Annotated[Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")]
     agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no letter")]
     simulated: Annotated[bool, Meta(description="the oracle or the expert is simulated")]
+    route_reason: Annotated[
+        str, Meta(description='why the expert was asked, where entropy and agreement could not decide; else ""')
+    ] = written("")
 
 
 class Unanswered(Row):
@@ -112,10 +115,12 @@ class Unanswered(Row):
     question: Annotated[str, Meta(description='"" where no question is known')]
     options: Options
     reason: str
+    entropy: Annotated[Nats | None, Meta(description="H_traj of a question that the expert rejected")] = None
+    agreement: Annotated[Share | None, Meta(description="delta_ann of such a question")] = None
 
 
 class ResidualError(Row):
-    """The error left in what no expert saw, estimated by the audit, with its exact 95 % interval."""
+    """The error left in what no expert saw, estimated by the audit, with its 95 % interval, which counts sources."""
 
     value: Share | None
     low: Share | None
@@ -123,6 +128,35 @@ class ResidualError(Row):
     n: Annotated[int, Meta(ge=0, description="audited answers")]
     n_wrong: Annotated[int, Meta(ge=0, description="audited answers that the expert did not accept")]
     population: Annotated[int, Meta(ge=0, description="answers that no expert saw")]
+    n_sources: Annotated[int, Meta(ge=0, description="sources of the audited answers")] = 0
+
+
+class RouteShare(Row):
+    """What went one route: how much, how much of it an expert saw, and how often the expert found it wrong."""
+
+    n: Annotated[int, Meta(ge=0, description="decided questions, the audited ones among them")]
+    share: Annotated[Share, Meta(description="of all decided questions")]
+    review_share: Annotated[Share, Meta(description="of these, what an expert saw")]
+    error: Annotated[
+        ResidualError,
+        Meta(
+            description="of what was proposed; on the routes of the expert it was corrected, on the others it is left"
+        ),
+    ]
+
+
+class Calibration(Row):
+    """A threshold tau_H that was fitted on reviews, and what it stands on."""
+
+    tau_entropy: Annotated[Nats, Meta(description="a model's answer is adopted strictly below; 0 adopts none")]
+    target_error_rate: Annotated[Share, Meta(description="most that may be wrong of what is adopted")]
+    is_met: Annotated[bool, Meta(description="the upper limit meets it; else this threshold has the lowest limit")]
+    n_reviewed: Annotated[int, Meta(ge=0, description="reviewed answers of the model that agreed with the reference")]
+    n_adopted: Annotated[int, Meta(ge=0, description="those of them below the threshold")]
+    n_wrong: Annotated[int, Meta(ge=0, description="those of these that the expert found wrong")]
+    upper_error_rate: Annotated[
+        Share | None, Meta(description="upper 95 % limit of n_wrong / n_adopted; null where nothing is adopted")
+    ]
 
 
 class Account(Row):
@@ -149,3 +183,15 @@ class Summary(Row):
     stopped: Annotated[dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')]
     policy: Annotated[dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")]
     simulated: bool
+    calibration: Annotated[
+        Calibration | None, Meta(description="how tau_H was fitted; null in a cold start, and where it is set")
+    ] = written(None)
+    by_route: Annotated[
+        dict[str, RouteShare], Meta(description="`self`, `reference`, `expert`, `review`, an audited one under its own")
+    ] = written({})
+    n_without_choice: Annotated[
+        int, Meta(ge=0, description="images of which no more questions are known than are asked: each mode asks all")
+    ] = written(0)
+    route_reasons: Annotated[
+        dict[str, Count], Meta(description="questions that went to the expert for another reason than agreement")
+    ] = written({})

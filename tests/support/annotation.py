@@ -131,6 +131,7 @@ class FakeNeighbours(
                     answer=str(choice),
                     choice=choice,
                     token_logprobs=(logprob, logprob),
+                    answer_logprobs=(logprob,),
                 )
             )
         self._results[request.operation_id] = put_rows(self.objects, "generations", generations=rows)

@@ -132,8 +132,14 @@ class SelectSection(Section):
 class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""
 
-    tau_entropy: float = Field(
-        0.5, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted."
+    tau_entropy: float | None = Field(
+        None, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted. null: fitted."
+    )
+    target_error_rate: float = Field(
+        0.12,
+        gt=0,
+        lt=1,
+        description="Ours: share of the self-annotations adopted unseen that may be wrong; fits tau_H.",
     )
     tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
     audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")

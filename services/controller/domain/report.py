@@ -211,6 +211,10 @@ def _annotation(facts: RoundFacts) -> Json | None:
         "actions": _count(row.expert_action for row in rows),
         "review_share": summary.review_share,
         "residual_error": to_builtins(summary.residual_error),
+        "by_route": to_builtins(summary.by_route),
+        "route_reasons": summary.route_reasons,
+        "n_without_choice": summary.n_without_choice,
+        "calibration": to_builtins(summary.calibration),
         "unanswered": summary.unanswered,
         "stopped": summary.stopped,
     }

@@ -29,6 +29,7 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
     for arm in configuration.arms:
         model = inputs.model
         earlier: tuple[str, ...] = ()
+        annotated: tuple[str, ...] = ()
         with until_stopped():
             for round_number in count():
                 at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model, earlier)
@@ -37,7 +38,8 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
                 at.stop_if_done()
                 failures = at.mine_failures(evaluation)
                 samples = at.select_samples(failures)
-                decisions = at.annotate(samples)
+                decisions = at.annotate(samples, annotated)
+                annotated = (*annotated, decisions)
                 dataset = at.build_dataset(decisions)
                 model, earlier = at.train(dataset), (*earlier, dataset)
                 at.complete_round(model)

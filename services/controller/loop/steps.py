@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -104,11 +104,17 @@ class Steps:
         made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
-    def annotate(self, samples: str) -> str:
-        """Question, answer, route by Eq. (3), review; in round 0 the oracle pre-annotates and experts review all."""
+    def annotate(self, samples: str, annotated: Sequence[str] = ()) -> str:
+        """Question, answer, route by Eq. (3), review; in round 0 the oracle pre-annotates and experts review all.
+
+        Args:
+            samples: What was selected.
+            annotated: Decisions of the arm's earlier rounds; tau_H is fitted on their reviews.
+        """
         section = self.configuration.annotate
         policy = oracle_pb2.AnnotationPolicy(
-            tau_entropy=section.tau_entropy,
+            tau_entropy=section.tau_entropy or 0.0,
+            target_error_rate=section.target_error_rate if section.tau_entropy is None else 0.0,
             tau_agreement=section.tau_agreement,
             is_cold_start=self.calls.round == 0,
             audit_share=section.audit_share,
@@ -130,6 +136,7 @@ class Steps:
             benchmark_uri=self.inputs.dev,
             policy=policy,
             seed=self._seed("annotate"),
+            calibration_uris=annotated,
             extractor=self._extractor,
             answer_form=self._answer_form,
         )

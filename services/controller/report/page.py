@@ -20,6 +20,12 @@ _MARKERS = "osD^vP*"
 _PROTOTYPES_PER_ROUND = 12
 _IMAGES_PER_PROTOTYPE = 6
 _THUMBNAIL_PIXELS = 96
+_ROUTES = {
+    "self": "the model's: it is sure and agrees with the oracle",
+    "reference": "the oracle's: the model is unsure",
+    "expert": "the expert's: the model is sure and disagrees, or its reply cannot be used",
+    "review": "the expert's: in the first round experts see all",
+}
 _UNSCORED_SHOWN = 50
 
 
@@ -49,6 +55,7 @@ def render(report: Json, objects: ObjectStore) -> str:
         n_unscored=_UNSCORED_SHOWN,
         n_prototypes=_PROTOTYPES_PER_ROUND,
         n_images=_IMAGES_PER_PROTOTYPE,
+        route_words=_ROUTES,
     )
 
 

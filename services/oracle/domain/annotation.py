@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from services.oracle.domain.questions import QuestionTemplate, question_digest
-from services.oracle.domain.routing import REFERENCE, SELF, agreement_choice, route, trajectory_entropy
-from shared.rows.annotation import Decision, Question, Route, Unanswered
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF, agreement_choice, route, trajectory_entropy
+from shared.errors import InvalidArgument
+from shared.rows.annotation import Decision, Generation, Question, Route, Unanswered
 from shared.rows.fields import Options
 from shared.rows.selection import Sample
 
@@ -22,6 +23,7 @@ AUDIT: Final = "audit"
 
 NOT_KNOWN_TO_ORACLE = "the oracle does not know the question"
 NOT_KNOWN_TO_EXPERT = "the expert does not know the question"
+NO_CHOICE = "the model is confident, and no choice can be read from its reply"
 NO_QUESTION = "no question is known for the image, and its modality has no template"
 
 
@@ -59,10 +61,11 @@ class Signals:
 
     Attributes:
         reference: The oracle's letter.
-        self_answer: The model's own letter; None in a cold start, or where no choice can be read from its reply.
-        entropy: H_traj in nats per token; None in a cold start, or where the reply has no token.
+        self_answer: The model's own letter; None where no choice can be read from its reply.
+        entropy: H_traj in nats per token; None where its log-probabilities cannot be used.
         agreement: delta_ann, 0..1; None where the model has no letter.
         route: Where that leads.
+        reason: Why to the expert, where entropy and agreement could not decide; else "".
     """
 
     reference: str
@@ -70,6 +73,7 @@ class Signals:
     entropy: float | None
     agreement: float | None
     route: Route
+    reason: str = ""
 
     @property
     def is_unseen(self) -> bool:
@@ -90,29 +94,36 @@ def make_task(arm: str, round_number: int, sample: Sample, candidate: QuestionTe
     return Task(decision_id, f"{sample.image_id}/{digest}", sample, candidate)
 
 
-def cold_start_signals(reference: str) -> Signals:
-    """Round 0 (section 2.3, t = 0): the oracle pre-annotates, and the expert reviews all."""
-    return Signals(reference, None, None, None, REVIEW)
+def cold_start_signals(reference: str, own: Generation) -> Signals:
+    """Round 0 (section 2.3, t = 0): the oracle pre-annotates, and the expert reviews all.
+
+    What the model says changes nothing here; it is kept, so that later rounds fit tau_H on these reviews.
+    """
+    return replace(routed_signals(reference, own, 0.0, 0.0), route=REVIEW, reason="")
 
 
-def routed_signals(
-    reference: str, choice: str | None, token_logprobs: tuple[float, ...], tau_entropy: float, tau_agreement: float
-) -> Signals:
+def routed_signals(reference: str, own: Generation, tau_entropy: float, tau_agreement: float) -> Signals:
     """Later rounds (section 2.3, t > 0): H^traj of Eq. (3), delta^ann, and the route they lead to.
+
+    A confident reply without a choice goes to the expert, as one that disagrees. So does one of whose log-probabilities no
+    entropy can be had: it is neither confident nor unsure.
 
     Args:
         reference: The oracle's letter.
-        choice: The model's letter; None where no choice can be read from its reply, which counts as uncertain.
-        token_logprobs: (n_tokens,) nats.
+        own: The model's reply; H^traj is over the tokens that carry its answer, over all where those are not known.
         tau_entropy: tau_H, nats per token.
         tau_agreement: tau_ann, 0..1.
     """
-    entropy = trajectory_entropy(token_logprobs) if token_logprobs else None
-    if choice is None or entropy is None:
-        return Signals(reference, choice, entropy, None, REFERENCE)
-    agreement = agreement_choice(choice, reference)
-    found = route(entropy, agreement, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
-    return Signals(reference, choice, entropy, agreement, found)
+    logprobs = own.token_logprobs if own.answer_logprobs is None else own.answer_logprobs
+    agreement = None if own.choice is None else agreement_choice(own.choice, reference)
+    try:
+        entropy = trajectory_entropy(logprobs)
+    except InvalidArgument as error:
+        return Signals(reference, own.choice, None, agreement, EXPERT, own.logprobs_fault or error.message)
+    found = route(entropy, agreement or 0.0, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
+    if own.choice is None and found != REFERENCE:
+        return Signals(reference, None, entropy, None, EXPERT, NO_CHOICE)
+    return Signals(reference, own.choice, entropy, agreement, found)
 
 
 def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:
@@ -152,6 +163,7 @@ def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | 
         entropy=signals.entropy,
         agreement=signals.agreement,
         simulated=is_simulated,
+        route_reason=signals.reason,
     )
 
 

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from shared.errors import InvalidArgument
+from shared.rows.annotation import Calibration, Decision, Unanswered
+
+#: Reviews that older rounds, of older models, are added up to.
+ENOUGH_REVIEWS: Final = 200
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """A fitted threshold and what it stands on.
+def reviews_of(
+    rounds: Sequence[Sequence[Decision | Unanswered]], tau_agreement: float
+) -> tuple[list[float], list[bool]]:
+    """What the fit of tau_H stands on: reviewed answers of the model that would be adopted but for their entropy.
 
-    Attributes:
-        tau_entropy: tau_H: a model's annotation is adopted where its entropy is strictly below. 0 adopts none.
-        n_reviewed: Reviewed samples.
-        n_adopted: Those below the threshold.
-        n_wrong: Those of them that the expert found wrong.
-        upper_error_rate: Upper confidence limit of the error rate of what is adopted; None where nothing is.
+    Those are the answers that agree with the reference. All of them were reviewed in a cold start; in a later round a random
+    share, by the audit, so each counts once. Whole rounds are taken, the newest first, until `ENOUGH_REVIEWS` are
+    together: the newest speak of a model that is nearest to the one that is routed now.
+
+    Args:
+        rounds: Decisions of the arm's earlier rounds, in their order, with the questions that the expert rejected.
+        tau_agreement: tau_ann, 0..1.
+
+    Returns: (n,) entropies and (n,) whether the expert's answer is another than the model's, or none.
     """
+    found: list[tuple[float, bool]] = []
+    for rows in reversed(rounds):
+        if len(found) >= ENOUGH_REVIEWS:
+            break
+        found += [review for row in rows if (review := _review(row, tau_agreement))]
+    return [entropy for entropy, _ in found], [was_wrong for _, was_wrong in found]
 
-    tau_entropy: float
-    n_reviewed: int
-    n_adopted: int
-    n_wrong: int
-    upper_error_rate: float | None
+
+def _review(row: Decision | Unanswered, tau_agreement: float) -> tuple[float, bool] | None:
+    """Entropy and outcome of an answer that could be adopted; None of another, or of one that no expert saw."""
+    if row.entropy is None or row.agreement is None or row.agreement < tau_agreement:
+        return None
+    if isinstance(row, Unanswered):
+        return row.entropy, True
+    return (row.entropy, row.answer != row.self_answer) if row.expert_action else None
 
 
 def calibrate_entropy_threshold(
@@ -37,8 +55,12 @@ def calibrate_entropy_threshold(
 
     For each threshold between two distinct entropies the samples below it are counted, and the one-sided Clopper-Pearson upper
     limit of their error rate is compared with the target. Pass only samples that would be adopted but for their
-    entropy (those that agree with the reference), or the rate is of something else. The limit is not corrected for the
-    number of thresholds looked at: check what was adopted with a random audit.
+    entropy (`reviews_of`), or the rate is of something else. The limit is corrected neither for the number of
+    thresholds looked at nor for several questions about one image: the random audit checks what was adopted.
+
+    Where no threshold meets the target, as with too few samples (fewer than 29 without an error at a target of 10 %, 59 at
+    5 %), it is the one with the lowest limit, and `is_met` is false. What is adopted agrees with the reference, so a lower
+    threshold would adopt the same answers as the reference's, and ask the expert about fewer of the others.
 
     Args:
         entropies: (n,) H^traj of reviewed samples, at least 0.
@@ -46,11 +68,36 @@ def calibrate_entropy_threshold(
         target_error_rate: In (0, 1).
         confidence: Of the upper limit, in (0, 1).
 
-    Returns: The threshold, midway to the next entropy; infinite where even all samples meet the target; 0 where no
-        threshold meets it, as with too few samples (at 5 % and 95 %, fewer than 59 without an error).
+    Returns: The threshold, midway to the next entropy; just above the largest where even all samples meet the target,
+        for nothing is known beyond; 0 without samples, and where the limit is 1 everywhere.
     Raises: InvalidArgument: lengths or numbers out of range.
     Cost: O(n log n).   Source: Clopper & Pearson 1934.
     """
+    h, wrong = _checked(entropies, was_wrong, target_error_rate, confidence)
+    order = np.argsort(h, kind="stable")
+    sorted_h = h[order]
+    n_wrong = np.cumsum(wrong[order].astype(np.int64))
+    upper = _upper_limits(n_wrong, np.arange(1, len(h) + 1), confidence)
+    upper[: len(h) - 1][sorted_h[1:] == sorted_h[:-1]] = 1.0  # alike samples are adopted together
+    allowed = np.flatnonzero(upper <= target_error_rate)
+    if not len(h) or upper.min() == 1:
+        return Calibration(
+            tau_entropy=0.0, target_error_rate=target_error_rate, is_met=False, n_reviewed=len(h), n_adopted=0,
+            n_wrong=0, upper_error_rate=None,
+        )  # fmt: skip
+    last = int(allowed[-1]) if len(allowed) else int(np.argmin(upper))
+    tau = float(np.nextafter(sorted_h[last], np.inf))
+    if last + 1 < len(h) and np.isfinite(sorted_h[last + 1]):
+        tau = max(tau, float(sorted_h[last : last + 2].mean()))
+    return Calibration(
+        tau_entropy=tau, target_error_rate=target_error_rate, is_met=len(allowed) > 0, n_reviewed=len(h),
+        n_adopted=last + 1, n_wrong=int(n_wrong[last]), upper_error_rate=float(upper[last]),
+    )  # fmt: skip
+
+
+def _checked(
+    entropies: ArrayLike, was_wrong: ArrayLike, target_error_rate: float, confidence: float
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     h, wrong = np.asarray(entropies, dtype=np.float64), np.asarray(was_wrong, dtype=bool)
     if h.ndim != 1 or h.shape != wrong.shape:
         raise InvalidArgument(
@@ -61,20 +108,7 @@ def calibrate_entropy_threshold(
     for field, value in (("target_error_rate", target_error_rate), ("confidence", confidence)):
         if not 0 < value < 1:
             raise InvalidArgument("A share between 0 and 1 is needed.", field=field, value=value)
-    order = np.argsort(h, kind="stable")
-    sorted_h = h[order]
-    adopted = np.arange(1, len(h) + 1)
-    n_wrong = np.cumsum(wrong[order])
-    upper = _upper_limits(n_wrong, adopted, confidence)
-    is_cut = np.append(sorted_h[1:] > sorted_h[:-1], True)[: len(h)]
-    allowed = np.flatnonzero(is_cut & (upper <= target_error_rate))
-    if len(allowed) == 0:
-        return Calibration(0.0, len(h), 0, 0, None)
-    last = int(allowed[-1])
-    tau = float("inf")
-    if last + 1 < len(h):
-        tau = float(max(sorted_h[last : last + 2].mean(), np.nextafter(sorted_h[last], np.inf)))
-    return Calibration(tau, len(h), last + 1, int(n_wrong[last]), float(upper[last]))
+    return h, wrong
 
 
 def _upper_limits(n_wrong: NDArray[np.int64], n: NDArray[np.int64], confidence: float) -> NDArray[np.float64]:

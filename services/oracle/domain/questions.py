@@ -1,4 +1,4 @@
-"""Which questions are asked about an image: those of the capability it was drawn for, or any (the ablation arm).
+"""Which questions are asked about an image: those of the capability it was drawn for, or a fixed list (the ablation arm).
 
 It knows templates and labels; not the image.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
 from shared.rows.fields import Options
 from shared.rows.vocabulary import OTHER
+
+#: How near the words of a question are to an attribute, the nearest first.
+_NAMES_IN_TEXT, _NAMES_IN_OPTIONS, _NAMES_NONE, _NAMES_ANOTHER = range(4)
 
 
 @dataclass(frozen=True)
@@ -67,12 +71,18 @@ def templates_by(
 
 
 def capability_driven(
-    candidates: Sequence[QuestionTemplate], capability: str, n: int, rng: np.random.Generator
+    candidates: Sequence[QuestionTemplate],
+    capability: str,
+    n: int,
+    rng: np.random.Generator,
+    attributes: Collection[str] = (),
 ) -> tuple[QuestionTemplate, ...]:
     """The n questions that fit the capability best.
 
     First those that carry its value on every axis of it, then those that carry no value on one, on two and so on, then
-    those that carry another value. Among equals each question type comes once before any comes twice, and chance decides
+    those that carry another value. Among equals a question whose text names another attribute than the capability's comes
+    last; each question type comes once before any comes twice; of a type first what names the attribute in its text, then
+    what names it among its options; chance decides
     what remains.
 
     Args:
@@ -81,40 +91,81 @@ def capability_driven(
             "other", and "" fit every question alike.
         n: How many, at least 0.
         rng: Draws among equals.
+        attributes: All attributes that are known, so that one is told when a text names it.
 
     Returns: min(n, number of candidates) different questions, the best first.
     Raises: InvalidArgument: n is negative.
     """
     order = _shuffled(candidates, n, rng)
-    seen: dict[tuple[int, str], int] = {}
+    closeness = {id(template): _closeness(template, capability, attributes) for template in order}
+    order.sort(key=lambda template: closeness[id(template)])
+    seen: dict[tuple[int, bool, str], int] = {}
     ranked = []
     for template in order:
-        misfit = _misfit(template, capability)
-        group = (misfit, template.question_type)
+        misfit, close = _misfit(template, capability), closeness[id(template)]
+        group = (misfit, close == _NAMES_ANOTHER, template.question_type)
         seen[group] = seen.get(group, 0) + 1
-        ranked.append((misfit, seen[group], template))
-    ranked.sort(key=lambda entry: entry[:2])
-    return tuple(template for _, _, template in ranked[:n])
+        ranked.append((misfit, close == _NAMES_ANOTHER, seen[group], close, template))
+    ranked.sort(key=lambda entry: entry[:4])
+    return tuple(entry[4] for entry in ranked[:n])
 
 
-def seed_rule(candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator) -> tuple[QuestionTemplate, ...]:
-    """N questions at random, whatever the image was drawn for: the arm that capability-driven questions are compared with.
+def seed_rule(candidates: Sequence[QuestionTemplate], n: int, seed: int) -> tuple[QuestionTemplate, ...]:
+    """The first n of one list of questions that is the same for every image, whatever that was drawn for.
+
+    The seed orders all questions of each type; each type comes once before any comes twice. This is the paper's seed-rule
+    QA, the arm that capability-driven questions are compared with: both ask every type, and differ in what is asked.
 
     Args:
         candidates: Questions that can be asked about the image.
         n: How many, at least 0.
-        rng: Draws.
+        seed: Of the list.
 
-    Returns: min(n, number of candidates) different questions.
+    Returns: min(n, number of candidates) different questions. Where there are no more than n, all of them, as by
+        `capability_driven`.
     Raises: InvalidArgument: n is negative.
     """
-    return tuple(_shuffled(candidates, n, rng)[:n])
+    _require_number(n)
+    turns: dict[str, int] = {}
+    ranked = []
+    for template in sorted(candidates, key=lambda template: _place(template, seed)):
+        turns[template.question_type] = turn = turns.get(template.question_type, 0) + 1
+        ranked.append((turn, template))
+    ranked.sort(key=lambda entry: entry[0])
+    return tuple(template for _, template in ranked[:n])
+
+
+def _place(template: QuestionTemplate, seed: int) -> str:
+    """Where a question stands in the list of a seed."""
+    return hashlib.sha256(f"{seed}/{question_digest(template.question, template.options)}".encode()).hexdigest()
 
 
 def _shuffled(candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Generator) -> list[QuestionTemplate]:
+    _require_number(n)
+    return [candidates[i] for i in rng.permutation(len(candidates)).tolist()]
+
+
+def _require_number(n: int) -> None:
     if n < 0:
         raise InvalidArgument("A number of questions is not negative.", field="n", value=n)
-    return [candidates[i] for i in rng.permutation(len(candidates)).tolist()]
+
+
+def _closeness(template: QuestionTemplate, capability: str, attributes: Collection[str]) -> int:
+    """How a question's words relate to the attribute of the capability; all alike where that has none."""
+    wanted = dict(label.split(":", 1) for label in capability.split("+") if ":" in label).get("attribute", "")
+    if wanted in ("", OTHER):
+        return _NAMES_NONE
+    if _names(template.question, wanted):
+        return _NAMES_IN_TEXT
+    if any(_names(template.question, attribute) for attribute in attributes):
+        return _NAMES_ANOTHER
+    return _NAMES_IN_OPTIONS if any(_names(text, wanted) for text in template.options.values()) else _NAMES_NONE
+
+
+def _names(text: str, attribute: str) -> bool:
+    """Whether a text has the words of an attribute in a row, whatever their endings: "ring artifacts" names `rings`."""
+    words = [re.escape(word.removesuffix("s")) + r"\w*" for word in attribute.casefold().split("_") if word]
+    return bool(words) and re.search(r"\b" + r"\W+".join(words), text.casefold()) is not None
 
 
 def _misfit(template: QuestionTemplate, capability: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from services.oracle.domain.annotation import AUDIT
 from services.oracle.domain.audit import residual_error
 from services.oracle.domain.routing import REFERENCE, SELF
-from shared.rows.annotation import Account, Decision, ResidualError, Summary, Unanswered
+from shared.rows.annotation import Account, Calibration, Decision, ResidualError, RouteShare, Summary, Unanswered
 
 
 def summarise(
@@ -20,13 +20,15 @@ def summarise(
     stopped: Mapping[str, str],
     policy: Mapping[str, Any],
     is_simulated: bool,
+    calibration: Calibration | None = None,
+    n_without_choice: int = 0,
 ) -> Summary:
     """Count decisions by route and review, and estimate the residual error by the audit.
 
     Args:
         decided: Decisions, the rejected ones (answer None) among them.
         unanswered: The questions without an answer.
-        account, stopped, policy, is_simulated: See `Summary`, which has them as they are.
+        account, stopped, policy, is_simulated, calibration, n_without_choice: See `Summary`, which has them as they are.
     """
     return Summary(
         n_decided=len(decided),
@@ -34,27 +36,50 @@ def summarise(
         routes=_counts(row.route for row in decided),
         expert_actions=_counts(row.expert_action for row in decided if row.expert_action),
         review_share=sum(bool(row.expert_action) for row in decided) / len(decided) if decided else None,
-        residual_error=_residual_error(decided),
+        residual_error=_error(
+            [row for row in decided if row.route == AUDIT], sum(row.route in (SELF, REFERENCE) for row in decided)
+        ),
         unanswered=_counts(row.reason for row in unanswered),
         account=dict(account),
         stopped=dict(stopped),
         policy=dict(policy),
         simulated=is_simulated,
+        calibration=calibration,
+        n_without_choice=n_without_choice,
+        by_route=_by_route(decided),
+        route_reasons=_counts(row.route_reason for row in decided if row.route_reason),
     )
 
 
-def _residual_error(decided: Sequence[Decision]) -> ResidualError:
-    """The share of audited answers that the expert did not accept: it estimates that of what no expert saw."""
-    audited = [row for row in decided if row.route == AUDIT]
-    n_wrong = sum(row.expert_action != "accept" for row in audited)
-    found = residual_error(n_wrong, len(audited))
+def _by_route(decided: Sequence[Decision]) -> dict[str, RouteShare]:
+    """Each route that occurs: its share, how much of it was reviewed, and how much of that was wrong."""
+    routes: dict[str, list[Decision]] = {}
+    for row in decided:
+        routes.setdefault(row.audited_route or row.route, []).append(row)
+    return {
+        route: RouteShare(
+            n=len(rows),
+            share=len(rows) / len(decided),
+            review_share=sum(bool(row.expert_action) for row in rows) / len(rows),
+            error=_error([row for row in rows if row.expert_action], sum(not row.expert_action for row in rows)),
+        )
+        for route, rows in sorted(routes.items())
+    }
+
+
+def _error(reviewed: Sequence[Decision], population: int) -> ResidualError:
+    """The share of reviewed answers that the expert did not accept; of audited ones it estimates that of the population."""
+    was_wrong = [row.expert_action != "accept" for row in reviewed]
+    sources = [row.source_id for row in reviewed]
+    found = residual_error(was_wrong, sources)
     return ResidualError(
         value=found.value,
         low=found.low,
         high=found.high,
         n=found.n,
-        n_wrong=n_wrong,
-        population=sum(row.route in (SELF, REFERENCE) for row in decided),
+        n_wrong=sum(was_wrong),
+        population=population,
+        n_sources=len(set(sources)),
     )
 
 

@@ -190,7 +190,9 @@ def test_the_loop_asks_as_the_paper_says(house):
     annotate, train = asked["r1/failure_driven/0/annotate"], asked["r1/failure_driven/0/train"]
     dev, test = asked["r1/failure_driven/1/evaluate_dev"], asked["r1/failure_driven/1/evaluate_test"]
     assert annotate.policy.is_cold_start
-    assert annotate.policy.tau_entropy == 0.5
+    assert annotate.policy.target_error_rate == 0.12
+    assert annotate.calibration_uris == []
+    assert annotate.model_uri == asked["r1/failure_driven/0/evaluate_dev"].model_uri
     assert (train.learning_rate, train.epochs) == (2e-5, 3)
     assert (dev.n_runs, dev.sampling.temperature, dev.sampling.seed) == (2, 1.0, 5)
     assert (test.n_runs, test.sampling.temperature) == (1, 0.0)
@@ -199,6 +201,28 @@ def test_the_loop_asks_as_the_paper_says(house):
     )
     assert "r1/failure_driven/1/mine_failures" not in asked
     assert dev.model_uri != train.model_uri
+
+
+def test_the_threshold_is_fitted_on_the_earlier_decisions_of_the_arm(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=3, arms=["failure_driven", "random"])
+        await_operation(channel, "r1")
+        steps = report(channel)["measured"]["steps"]
+    asked = house.services.requests
+    made = {(step["arm"], step["round"]): step["uri"] for step in steps if step["step"] == "annotate"}
+    for arm in ("failure_driven", "random"):
+        for number in (1, 2):
+            request = asked[f"r1/{arm}/{number}/annotate"]
+            assert request.calibration_uris == [made[arm, earlier] for earlier in range(number)]
+            assert not request.policy.is_cold_start
+
+
+def test_a_threshold_that_is_set_is_not_fitted(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1, annotate={"tau_entropy": 0.25})
+        await_operation(channel, "r1")
+    policy = house.services.requests["r1/failure_driven/0/annotate"].policy
+    assert (policy.tau_entropy, policy.target_error_rate) == (0.25, 0.0)
 
 
 def test_dev_is_guarded_by_the_images_of_test_alone_and_rounds_by_both(house):

@@ -26,6 +26,7 @@ from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
 from tests.support.annotation import FakeNeighbours, OracleWorld, leave_unfinished, put_rows, samples
 from tests.support.evaluation import put_image
+from tests.support.rows import build as row_of
 from tests.support.servers import running, short_folder
 
 
@@ -56,8 +57,9 @@ class House:
 
     def request(self, known_uri, operation_id="op", is_cold_start=True, **changes):
         policy = {
-            "tau_entropy": 0.5, "tau_agreement": 0.5, "is_cold_start": is_cold_start, "audit_share": 0.0,
-            "question_mode": pb.QUESTION_MODE_CAPABILITY_DRIVEN, "questions_per_image": 2, "max_in_flight": 3,
+            "tau_entropy": 0.5, "target_error_rate": 0.0, "tau_agreement": 0.5, "audit_share": 0.0,
+            "is_cold_start": is_cold_start, "question_mode": pb.QUESTION_MODE_CAPABILITY_DRIVEN,
+            "questions_per_image": 2, "max_in_flight": 3,
             "simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0,
         }  # fmt: skip
         fields = {
@@ -113,7 +115,66 @@ def test_in_a_cold_start_the_expert_sees_every_answer(house):
     assert summary.simulated
     assert all(row.simulated for row in rows)
     assert reviews == {row.decision_id: 1 for row in rows}
-    assert house.neighbours.generated == []
+    assert len(house.neighbours.generated) == 1
+
+
+def test_a_cold_start_asks_the_model_too_and_adopts_nothing_of_it(house):
+    house.neighbours.answer = lambda row: ("A", -0.25)
+    with house.server() as channel:
+        rows, _, summary = house.annotate(channel, house.request(house.known_answers(channel)))
+    assert {(row.route, row.self_answer, row.entropy) for row in rows} == {("review", "A", 0.25)}
+    assert all(row.agreement == float(row.reference_answer == "A") for row in rows)
+    assert {row.answer for row in rows} == {"A", "B"}
+    assert summary.review_share == 1.0
+    assert summary.calibration is None
+
+
+def test_a_later_round_fits_the_threshold_on_the_reviews_of_the_earlier_ones(house):
+    """The model is right where its entropy is low: what it is unsure of is no longer adopted."""
+    reviews = [
+        row_of(
+            Decision, decision_id=f"{i:032x}", entropy=i / 100, self_answer="A", answer="A" if i < 40 else "B",
+            agreement=1.0, expert_action="accept" if i < 40 else "edit", route="review",
+        )
+        for i in range(80)
+    ]  # fmt: skip
+    earlier = put_rows(house.objects, "decisions", decisions=reviews, unanswered=[])
+    logprobs = iter([-0.1, -0.3, -0.6, -0.6] * 2)
+    house.neighbours.answer = lambda row: ("A", next(logprobs))
+    with house.server() as channel:
+        known = house.known_answers(channel)
+        request = house.request(known, is_cold_start=False, target_error_rate=0.1, calibration_uris=[earlier])
+        rows, _, summary = house.annotate(channel, request)
+        manifest = read_manifest(house.objects, await_operation(channel, "op").result_uri)
+    fit = summary.calibration
+    assert (fit.n_reviewed, fit.n_adopted, fit.n_wrong, fit.target_error_rate) == (80, 40, 0, 0.1)
+    assert fit.tau_entropy == pytest.approx(0.395)
+    assert fit.upper_error_rate == pytest.approx(1 - 0.05 ** (1 / 40))
+    assert {row.entropy for row in rows if row.route == "reference"} == {0.6}
+    assert {row.entropy for row in rows if row.route != "reference"} == {0.1, 0.3}
+    assert manifest.parents[-1] == earlier
+
+
+def test_without_reviews_no_threshold_can_be_fitted_and_nothing_of_the_model_is_adopted(house):
+    house.neighbours.answer = lambda row: ("A", -0.001)
+    with house.server() as channel:
+        request = house.request(house.known_answers(channel), is_cold_start=False, target_error_rate=0.1)
+        rows, _, summary = house.annotate(channel, request)
+    assert {row.route for row in rows} == {"reference"}
+    assert (summary.calibration.tau_entropy, summary.calibration.n_reviewed) == (0.0, 0)
+
+
+def test_a_bad_log_probability_costs_one_question_an_expert_and_not_the_operation(house):
+    logprobs = iter([0.5] + [-0.1] * 7)
+    house.neighbours.answer = lambda row: ("A", next(logprobs))
+    with house.server() as channel:
+        rows, unanswered, summary = house.annotate(
+            channel, house.request(house.known_answers(channel), is_cold_start=False)
+        )
+    assert unanswered == []
+    bad = [row for row in rows if row.route_reason]
+    assert [(row.route, row.entropy) for row in bad] == [("expert", None)]
+    assert summary.route_reasons == {bad[0].route_reason: 1}
 
 
 def test_the_question_of_the_drawn_capability_comes_first(house):
@@ -131,6 +192,13 @@ def test_the_seed_rule_asks_other_questions_too(house):
     assert {row.question_type for row in rows} - {"what"}
 
 
+@pytest.mark.parametrize(("n", "without_choice"), [(2, 0), (3, 4)])
+def test_a_summary_says_of_how_many_images_every_known_question_was_asked(house, n, without_choice):
+    with house.server() as channel:
+        _, _, summary = house.annotate(channel, house.request(house.known_answers(channel), questions_per_image=n))
+    assert summary.n_without_choice == without_choice
+
+
 def test_later_rounds_route_by_entropy_and_agreement(house):
     def answer(row):
         number = house.world.image_uris.index(row.image_uri)
@@ -144,11 +212,14 @@ def test_later_rounds_route_by_entropy_and_agreement(house):
         rows, _, summary = house.annotate(channel, request)
     routes = {row.image_id: row.route for row in rows}
     in_order = [routes[uri.removeprefix("sha256:")] for uri in house.world.image_uris]
-    assert in_order == ["self", "expert", "reference", "reference"]
+    assert in_order == ["self", "expert", "reference", "expert"]
     assert all(row.answer == house.world.truth(row.image_id, row.question) for row in rows)
     assert {row.entropy for row in rows} == {0.1, 2.0}
     assert [row.self_answer for row in rows if row.agreement is None] == [None, None]
-    assert summary.review_share == 0.25
+    assert {row.route_reason for row in rows if row.self_answer is None} == {
+        "the model is confident, and no choice can be read from its reply"
+    }
+    assert summary.review_share == 0.5
     assert house.neighbours.generated[0].sampling.temperature == 0
 
 
@@ -161,7 +232,10 @@ def test_an_audit_of_everything_finds_what_the_oracle_got_wrong(house):
     assert {(row.route, row.audited_route, row.expert_action) for row in rows} == {("audit", "reference", "edit")}
     error = summary.residual_error
     assert (error.value, error.n, error.n_wrong, error.population) == (1.0, 8, 8, 0)
-    assert error.low == pytest.approx(0.025 ** (1 / 8))
+    assert error.n_sources == len({row.source_id for row in rows})
+    assert error.low == pytest.approx(0.025 ** (1 / error.n_sources))
+    assert summary.by_route["reference"].review_share == summary.by_route["reference"].share == 1.0
+    assert summary.by_route["reference"].error == error
 
 
 def test_what_nobody_knows_is_unanswered_and_never_guessed(house):
@@ -221,7 +295,7 @@ def test_the_same_request_gives_the_same_bytes_whatever_the_run(house):
             uris.append(await_operation(channel, name).result_uri)
     assert uris[0] == uris[1]
     manifest = read_manifest(house.objects, uris[0], "decisions")
-    assert manifest.parents == (house.world.selection_uri, known, house.world.dev_uri)
+    assert manifest.parents == (house.world.selection_uri, known, house.world.dev_uri, house.world.model_uri)
     assert "one" not in json.dumps(manifest.configuration)
 
 
@@ -238,9 +312,12 @@ def test_an_unknown_dataset_is_the_operations_typed_failure(house):
         ("selection_uri", "x"),
         ("known_answers_uri", ""),
         ("benchmark_uri", "sha256:1"),
+        ("model_uri", ""),
+        ("calibration_uris", ["x"]),
         ("tau_entropy", -1.0),
         ("tau_agreement", 1.5),
         ("audit_share", float("nan")),
+        ("target_error_rate", 1.1),
         ("question_mode", pb.QUESTION_MODE_UNSPECIFIED),
         ("questions_per_image", 0),
         ("max_in_flight", 0),
@@ -261,16 +338,6 @@ def test_a_bad_field_is_refused_at_once_by_name(house, field, value):
             OracleServiceStub(channel).StartAnnotate(request)
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert from_rpc_error(caught.value).field.endswith(field)
-
-
-def test_a_model_is_needed_outside_a_cold_start_alone(house):
-    with house.server() as channel:
-        request = house.request(house.world.dev_uri, is_cold_start=False, model_uri="")
-        with pytest.raises(grpc.RpcError) as caught:
-            OracleServiceStub(channel).StartAnnotate(request)
-        assert from_rpc_error(caught.value).field == "model_uri"
-        rows, _, _ = house.annotate(channel, house.request(house.known_answers(channel), model_uri=""))
-    assert rows
 
 
 def test_the_operation_is_listed_and_another_request_of_its_id_refused(house):

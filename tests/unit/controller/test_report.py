@@ -99,6 +99,8 @@ def test_a_report_counts_routes_actions_and_drops(report):
     assert round_["annotation"]["routes"] == {"review": 1, "self": 1}
     assert round_["annotation"]["actions"] == {"edit": 1}
     assert round_["annotation"]["n_simulated"] == 2
+    assert round_["annotation"]["by_route"]["self"]["error"]["n_sources"] == 1
+    assert round_["annotation"]["calibration"]["n_reviewed"] == 210
     assert round_["dataset"] == {"n_samples": 3, "n_new": 2, "n_replay": 1, "dropped": {"x": 2}}
     training = round_["training"]
     assert (training["n_steps"], training["first_loss"], training["last_loss"]) == (7, 2.0, 1.0)
@@ -132,6 +134,26 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert "<b>" not in page
     assert not any(f'{name}="http' in page for name in ("src", "href"))
     assert "plateau" in page
+    assert "the model&#39;s: it is sure and agrees with the oracle" in page
+    assert "0.0 % [0.0, 97.5] (few sources: 1) (0 of 1)" in page
+    assert "below an entropy of 0.188 nats" in page
+    assert "no choice can be read from its reply: 1." in page
+
+
+def test_the_page_says_where_no_threshold_was_found(tmp_path):
+    facts = full_round("0" * 64)
+    fit = replace(facts.summary.calibration, n_adopted=0, tau_entropy=0.0, upper_error_rate=None)
+    facts = dataclasses.replace(facts, summary=replace(facts.summary, calibration=fit))
+    page = render(
+        assemble(configuration(), [ArmFacts("a", "random", "seed_rule", "x", [facts])], MEASURED),
+        FolderObjectStore(tmp_path),
+    )
+    assert "never counted as sure" in page
+    fit = replace(fit, n_adopted=80, is_met=False, upper_error_rate=0.12)
+    facts = dataclasses.replace(facts, summary=replace(facts.summary, calibration=fit))
+    arms = [ArmFacts("a", "random", "seed_rule", "x", [facts])]
+    page = render(assemble(configuration(), arms, MEASURED), FolderObjectStore(tmp_path))
+    assert "That is more than the 10.0 % that were allowed" in page
 
 
 def test_the_page_says_how_much_was_readable_and_why_a_round_is_not_promoted(tmp_path):

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from services.oracle.domain.annotation import (
     AUDIT,
+    NO_CHOICE,
     REVIEW,
     Signals,
     cold_start_signals,
@@ -16,7 +16,7 @@ from services.oracle.domain.annotation import (
 from services.oracle.domain.questions import QuestionTemplate, question_digest
 from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
 from services.oracle.domain.summary import summarise
-from shared.rows.annotation import Unanswered
+from shared.rows.annotation import Generation, Unanswered
 from shared.rows.selection import Sample
 from tests.support.rows import build
 
@@ -25,21 +25,63 @@ SAMPLE = build(Sample)
 TASK = make_task("arm", 1, SAMPLE, TEMPLATE)
 
 
+def reply(choice: str | None, logprobs: tuple[float, ...], **changes: object) -> Generation:
+    return build(Generation, **{"choice": choice, "token_logprobs": logprobs, "answer_logprobs": None} | changes)
+
+
 @pytest.mark.parametrize(
-    ("choice", "logprobs", "route"),
+    ("choice", "logprobs", "route", "reason"),
     [
-        ("A", (-0.1, -0.3), SELF),
-        ("B", (-0.1, -0.3), EXPERT),
-        ("A", (-1.0, 0.0), REFERENCE),
-        (None, (-0.1,), REFERENCE),
-        ("A", (), REFERENCE),
+        ("A", (-0.1, -0.3), SELF, ""),
+        ("B", (-0.1, -0.3), EXPERT, ""),
+        ("A", (-1.0, 0.0), REFERENCE, ""),
+        ("B", (-1.0, 0.0), REFERENCE, ""),
+        (None, (-0.1,), EXPERT, NO_CHOICE),
+        (None, (-0.9,), REFERENCE, ""),
     ],
 )
-def test_a_later_round_routes_by_the_paper_and_takes_an_unreadable_answer_for_uncertain(choice, logprobs, route):
-    found = routed_signals("A", choice, logprobs, tau_entropy=0.5, tau_agreement=0.5)
-    assert found.route == route
-    assert found.entropy == (pytest.approx(-sum(logprobs) / len(logprobs)) if logprobs else None)
-    assert found.agreement == (None if choice is None or not logprobs else float(choice == "A"))
+def test_a_later_round_routes_by_the_paper_and_a_confident_reply_without_a_choice_to_the_expert(
+    choice, logprobs, route, reason
+):
+    found = routed_signals("A", reply(choice, logprobs), tau_entropy=0.5, tau_agreement=0.5)
+    assert (found.route, found.reason) == (route, reason)
+    assert found.entropy == pytest.approx(-sum(logprobs) / len(logprobs))
+    assert found.agreement == (None if choice is None else float(choice == "A"))
+
+
+@pytest.mark.parametrize("tau_agreement", [0.0, 0.5])
+def test_no_answer_is_adopted_that_could_not_be_read(tau_agreement):
+    found = routed_signals("A", reply(None, (-0.1,)), tau_entropy=0.5, tau_agreement=tau_agreement)
+    assert found.route == EXPERT
+
+
+def test_entropy_is_that_of_the_tokens_that_carry_the_answer():
+    own = reply("A", (-0.8, 0.0, 0.0), answer_logprobs=(-0.8,))
+    assert routed_signals("A", own, tau_entropy=0.5, tau_agreement=0.5).entropy == 0.8
+
+
+@pytest.mark.parametrize(
+    ("own", "reason"),
+    [
+        (
+            reply("A", (), answer_logprobs=(), logprobs_fault="a log-probability is no finite number"),
+            "no finite number",
+        ),
+        (reply("A", ()), "log-probabilities are needed"),
+        (reply("A", (-0.1, 0.3)), "at most 0"),
+        (reply("A", (-0.1, float("nan"))), "at most 0"),
+    ],
+)
+def test_a_bad_log_probability_sends_one_question_to_the_expert_and_says_why(own, reason):
+    found = routed_signals("A", own, tau_entropy=0.5, tau_agreement=0.5)
+    assert (found.route, found.entropy, found.self_answer, found.agreement) == (EXPERT, None, "A", 1.0)
+    assert reason in found.reason
+    assert reason in decision_row(TASK, found, ("accept", "A"), is_simulated=True).route_reason
+
+
+def test_a_cold_start_is_reviewed_whatever_the_model_says_and_keeps_what_it_said():
+    assert cold_start_signals("A", reply("A", (-0.2,))) == Signals("A", "A", 0.2, 1.0, REVIEW)
+    assert cold_start_signals("A", reply(None, ())) == Signals("A", None, None, None, REVIEW)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +120,7 @@ def summary(decided, unanswered):
 
 def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     def rows(n, route, review):
-        signals = replace(cold_start_signals("A"), route=route, self_answer="A")
+        signals = Signals("A", "A", None, None, route, "a reason" if route == EXPERT else "")
         return [decision_row(TASK, signals, review, is_simulated=True) for _ in range(n)]
 
     decided = [
@@ -91,7 +133,29 @@ def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     assert (found.n_decided, found.n_decisions, found.review_share) == (10, 8, 0.6)
     error = found.residual_error
     assert found.unanswered == {"why": 2}
-    assert (error.value, error.n, error.n_wrong, error.population) == (0.25, 4, 1, 4)
+    assert found.route_reasons == {"a reason": 2}
+    assert found.calibration is None
+    assert (error.value, error.n, error.n_wrong, error.population, error.n_sources) == (0.25, 4, 1, 4, 1)
+
+
+def test_a_summary_says_by_route_how_much_was_seen_and_how_much_of_that_was_wrong():
+    def row(image, route, action):
+        task = make_task("arm", 1, replace(SAMPLE, image_id=f"{image:064x}", source_id=f"s{image}"), TEMPLATE)
+        review = (action, "A") if action else None
+        return decision_row(task, Signals("A", "A", 0.1, 1.0, route), review, is_simulated=True)
+
+    decided = [row(i, SELF, "accept" if i < 4 else "") for i in range(10)]
+    decided += [row(i, REFERENCE, "edit" if i < 1 else "") for i in range(6)]
+    decided += [row(i, EXPERT, "edit" if i < 2 else "accept") for i in range(4)]
+    found = summary(decided, []).by_route
+    assert [(route, one.n, one.share, one.review_share) for route, one in found.items()] == [
+        ("expert", 4, 0.2, 1.0),
+        ("reference", 6, 0.3, pytest.approx(1 / 6)),
+        ("self", 10, 0.5, 0.4),
+    ]
+    errors = {route: (one.error.value, one.error.n, one.error.population) for route, one in found.items()}
+    assert errors == {"expert": (0.5, 4, 0), "reference": (1.0, 1, 5), "self": (0.0, 4, 6)}
+    assert found["self"].error.high == pytest.approx(1 - 0.025 ** (1 / 4))
 
 
 def test_no_decision_has_no_shares():

@@ -14,7 +14,7 @@ from shared.errors import AlreadyExists, InvalidArgument
 from studies.degradations import DEGRADATIONS, NONE
 from studies.folder import COLUMNS, plan_findings, write_study
 from studies.plan import DEFAULT_LEFT_OUT, SPLITS, StudyPlan
-from studies.questions import LEVELS, PHRASES
+from studies.questions import LEVELS, N_WHATS, PHRASES
 
 SMALL = StudyPlan(n_base=30, n_pool=40, n_dev=20, n_test=20, n_replay=12, size=32)
 
@@ -71,7 +71,7 @@ def test_every_split_has_its_images_and_questions(study: Path) -> None:
     for split in SPLITS:
         rows = read_rows(study, split)
         assert tuple(rows[0]) == COLUMNS
-        assert len(rows) == SMALL.sizes[split] * (4 if split == "pool" else 3)
+        assert split == "pool" or len(rows) == SMALL.sizes[split] * 3
         assert [row["index"] for row in rows] == [str(number) for number in range(len(rows))]
         assert {row["split"] for row in rows} == {split}
         assert {row["image_path"] for row in rows} == {
@@ -97,12 +97,17 @@ def test_every_answer_in_the_folder_is_right(study: Path) -> None:
             assert (answer == "Yes") == row["question"].endswith(f" {shown}?")
 
 
-def test_a_pool_image_has_a_yes_and_a_no(study: Path) -> None:
-    answers: dict[str, list[str]] = {}
+def test_of_a_pool_image_every_yes_no_question_is_known_and_one_of_them_is_yes(study: Path) -> None:
+    known: dict[str, list[dict[str, str]]] = {}
     for row in read_rows(study, "pool"):
-        if row["question_type"] == "yes_no":
-            answers.setdefault(row["image_path"], []).append(row[row["answer"]])
-    assert all(sorted(pair) == ["No", "Yes"] for pair in answers.values())
+        known.setdefault(row["image_path"], []).append(row)
+    for rows in known.values():
+        yes_no = [row for row in rows if row["question_type"] == "yes_no"]
+        assert len({row["question"] for row in yes_no}) == len(yes_no) == len(PHRASES[rows[0]["modality"]])
+        assert [row[row["answer"]] for row in yes_no].count("Yes") == 1
+        whats = [tuple(row[letter] for letter in "ABCD") for row in rows if row["question_type"] == "what"]
+        assert 1 <= len(set(whats)) == len(whats) <= N_WHATS
+        assert [row["question_type"] for row in rows].count("how") == 1
 
 
 def test_no_source_patient_or_image_is_in_two_splits(study: Path) -> None:

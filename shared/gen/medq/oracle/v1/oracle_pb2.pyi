@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from medq.evaluation.v1 import evaluation_pb2 as _evaluation_pb2
 import builtins as _builtins
@@ -103,12 +105,13 @@ class AnnotationPolicy(_message.Message):
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     SIMULATED_ORACLE_ACCURACY_FIELD_NUMBER: _builtins.int
     SIMULATED_EXPERT_ACCURACY_FIELD_NUMBER: _builtins.int
+    TARGET_ERROR_RATE_FIELD_NUMBER: _builtins.int
     tau_entropy: _builtins.float
-    """Entropy at or above this: adopt the reference (tau_H), nats per token."""
+    """Entropy at or above this: adopt the reference (tau_H), nats per token. Not read where it is fitted: target_error_rate."""
     tau_agreement: _builtins.float
     """Agreement below this, when confident: ask the expert (tau_ann), 0..1."""
     is_cold_start: _builtins.bool
-    """True: the oracle pre-annotates and experts review all (round 0)."""
+    """True: the oracle pre-annotates and experts review all (round 0). The model is asked too: tau_H is fitted on this later."""
     audit_share: _builtins.float
     """Share of what no expert saw that goes to review, 0..1."""
     question_mode: Global___QuestionMode.ValueType
@@ -121,6 +124,8 @@ class AnnotationPolicy(_message.Message):
     """Chance that the simulated oracle answers right, 0..1."""
     simulated_expert_accuracy: _builtins.float
     """Chance that the simulated expert answers right, 0..1."""
+    target_error_rate: _builtins.float
+    """Above 0: tau_H is fitted on the reviews in calibration_uris, so that of what is adopted unseen at most this share is wrong."""
     def __init__(
         self,
         *,
@@ -133,10 +138,11 @@ class AnnotationPolicy(_message.Message):
         max_in_flight: _builtins.int = ...,
         simulated_oracle_accuracy: _builtins.float = ...,
         simulated_expert_accuracy: _builtins.float = ...,
+        target_error_rate: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "target_error_rate", b"target_error_rate", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -158,6 +164,7 @@ class StartAnnotateRequest(_message.Message):
     BENCHMARK_URI_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    CALIBRATION_URIS_FIELD_NUMBER: _builtins.int
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
@@ -171,7 +178,7 @@ class StartAnnotateRequest(_message.Message):
     selection_uri: _builtins.str
     """`sha256:<hex>` of a selection."""
     model_uri: _builtins.str
-    """`sha256:<hex>` of the model that annotates itself; unused in a cold start."""
+    """`sha256:<hex>` of the model that annotates itself."""
     known_answers_uri: _builtins.str
     """`sha256:<hex>` of the known answers of the simulated oracle and expert."""
     benchmark_uri: _builtins.str
@@ -186,6 +193,10 @@ class StartAnnotateRequest(_message.Message):
     def policy(self) -> Global___AnnotationPolicy:
         """The rules."""
 
+    @_builtins.property
+    def calibration_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """`sha256:<hex>` of the decisions of the arm's earlier rounds, in their order; read where tau_H is fitted."""
+
     def __init__(
         self,
         *,
@@ -199,12 +210,13 @@ class StartAnnotateRequest(_message.Message):
         benchmark_uri: _builtins.str = ...,
         policy: Global___AnnotationPolicy | None = ...,
         seed: _builtins.int = ...,
+        calibration_uris: _abc.Iterable[_builtins.str] | None = ...,
         extractor: _evaluation_pb2.Extractor.ValueType = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "calibration_uris", b"calibration_uris", "extractor", b"extractor", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
