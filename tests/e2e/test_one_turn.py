@@ -40,6 +40,7 @@ def accuracy(rows: list[dict]) -> dict[str, float | None]:
         "unscored": len(rows) - len(evaluated),
         "scored": share(right, len(readable)),
         "coverage": share(len(readable), len(evaluated)),
+        "n_sources": len({row["source_id"] for row in evaluated}),
     }
 
 
