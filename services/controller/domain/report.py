@@ -34,6 +34,7 @@ class RoundFacts:
     Attributes:
         round: From 0; the model after so many trainings.
         failure_counts, dataset_counts: `counts` of the manifests.
+        richness: See `services.controller.domain.richness`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
     """
 
@@ -44,6 +45,7 @@ class RoundFacts:
     prototypes: Sequence[PrototypeRow] = ()
     failure_counts: Mapping[str, int] | None = None
     selection: Selection | None = None
+    richness: Json | None = None
     decisions: Sequence[Decision] = ()
     summary: Summary | None = None
     dropped: Sequence[Dropped] = ()
@@ -101,7 +103,7 @@ def _round(facts: RoundFacts) -> Json:
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
         "failures": _failures(facts),
-        "selection": to_builtins(facts.selection),
+        "selection": None if facts.selection is None else _selection(facts.selection, facts.richness),
         "annotation": _annotation(facts),
         "dataset": _dataset(facts),
         "training": None if facts.training is None else _training(facts.training),
@@ -129,6 +131,10 @@ def _failures(facts: RoundFacts) -> Json | None:
         "n_prototypes": len(prototypes),
         "prototypes": prototypes,
     }
+
+
+def _selection(selection: Selection, richness: Json | None) -> Json:
+    return {**to_builtins(selection), "found": [to_builtins(row) for row in selection.found], "richness": richness}
 
 
 def _annotation(facts: RoundFacts) -> Json | None:

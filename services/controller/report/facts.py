@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.report import ArmFacts, RoundFacts
+from services.controller.domain.richness import Cell, richness
 from services.controller.store.runs import Result, RunRow
-from shared.objects.dataset import read_manifest, read_object, read_rows
+from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import Decision, Summary
+from shared.rows.annotation import Decision, KnownAnswer, Summary
 from shared.rows.evaluation import Scores
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
-from shared.rows.selection import Selection
+from shared.rows.selection import Sample, Selection
 from shared.rows.training import Dropped, Training
 
 RowT = TypeVar("RowT", bound=Row)
@@ -25,12 +27,13 @@ _EVALUATIONS = ("evaluate_dev", "evaluate_test")
 def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[ArmFacts]:
     """The arms of a run with all that is known of their rounds."""
     asked = run.configuration["annotate"]["questions"]
+    truth = _truth(objects, results)
     arms = []
     for arm in run.configuration["arms"]:
         own = [result for result in results if result.arm == arm["name"]]
         rounds = sorted({result.round for result in own})
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
-        facts = [_round(objects, number, own) for number in rounds]
+        facts = [_round(objects, number, own, truth) for number in rounds]
         arms.append(
             ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
         )
@@ -65,7 +68,19 @@ def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
     return [result.uri for result in found]
 
 
-def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFacts:
+def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:
+    """Pool image to what it shows, as the simulated oracle knows it; nothing before that was brought in."""
+    truth: dict[str, set[Cell]] = defaultdict(set)
+    for result in results:
+        if result.step == "import_known_answers":
+            for row in iterate_rows(objects, result.uri, KnownAnswer):
+                truth[row.image_id].add((row.modality, row.attribute))
+    return truth
+
+
+def _round(
+    objects: ObjectStore, number: int, results: list[Result], truth: Mapping[str, Collection[Cell]]
+) -> RoundFacts:
     by_step = {result.step: result for result in results if result.round == number}
 
     def one(step: str, row: type[RowT]) -> RowT | None:
@@ -77,14 +92,17 @@ def _round(objects: ObjectStore, number: int, results: list[Result]) -> RoundFac
     def counts(step: str) -> Mapping[str, int] | None:
         return read_manifest(objects, by_step[step].uri).counts if step in by_step else None
 
+    capabilities = rows("mine_failures", CapabilityErrorRate)
+    drawn = [sample.image_id for sample in rows("select_samples", Sample)]
     return RoundFacts(
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
-        capabilities=rows("mine_failures", CapabilityErrorRate),
+        capabilities=capabilities,
         prototypes=rows("mine_failures", PrototypeRow),
         failure_counts=counts("mine_failures"),
         selection=one("select_samples", Selection),
+        richness=richness(truth, drawn, capabilities),
         decisions=rows("annotate", Decision),
         summary=one("annotate", Summary),
         dropped=rows("build_dataset", Dropped),
