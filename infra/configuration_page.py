@@ -78,7 +78,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     if isinstance(field.default, tuple):
-        return f"`[{', '.join(arm.name for arm in field.default)}]`"
+        return f"`[{', '.join(str(getattr(one, 'name', one)) for one in field.default)}]`"
     return f"`{json.dumps(field.default)}`"
 
 
@@ -89,7 +89,8 @@ def _values(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return ", ".join(f"`{value}`" if value else '`""`' for value in schema["enum"])
     if schema.get("type") == "array":
-        return "a list, not empty"
+        values = f" of {_values(schema['items'])}" if "enum" in schema["items"] else ""
+        return f"a list{values}, not empty"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     limits = [f"{sign} {_number(schema[key])}" for key, sign in signs.items() if key in schema]
     return " ".join([str(schema.get("type", "")), ", ".join(limits)]).strip()

@@ -14,17 +14,19 @@ from typing import cast
 
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.evaluation.v1 import evaluation_pb2 as pb
+from services.evaluation.domain.anchors import anchors
+from services.evaluation.domain.capabilities import cells
 from services.evaluation.domain.clustering import cluster_failures
-from services.evaluation.domain.failures import capability_error_rates
 from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.image_join import join_images
-from services.evaluation.domain.outcomes import Outcome, failure_rows, outcomes_of
+from services.evaluation.domain.merging import merge_small
+from services.evaluation.domain.outcomes import Outcome, capability_rows, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
 from services.evaluation.work.judging import judge
-from services.evaluation.work.vectors import failure_vectors
+from services.evaluation.work.vectors import failure_vectors, image_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
@@ -38,6 +40,8 @@ from shared.rows.failures import ClusteringRow
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
+
+_HOW_TO_MINE = ("gamma", "visual_weight", "max_clusters", "n_runs", "min_cell_items", "min_prototype_size")
 
 
 class EvaluationOperations:
@@ -164,7 +168,7 @@ class EvaluationOperations:
         )
 
     def mine_failures(self, context: OperationContext, request: pb.StartMineFailuresRequest) -> str:
-        """Make a dataset `failures`: failures, e_k (Eq. 1) and prototypes. Without a failure it has no prototype.
+        """Make a dataset `failures`: failures, e_k (Eq. 1), prototypes, anchors. Without a failure it has no prototype.
 
         Raises:
             NotFound: one of the datasets is not there.
@@ -177,16 +181,20 @@ class EvaluationOperations:
         visual, text = failure_vectors(context, self._objects, embedding, request.image_set_uri, failed)
         features = joint_features(visual, text, request.visual_weight)
         clustering = cluster_failures(features, max_clusters=request.max_clusters)
-        rates = capability_error_rates((outcome.capabilities, outcome.is_failure) for outcome in outcomes)
-        found, centroids = prototypes(clustering, visual, [outcome.item for outcome in failed])
+        merged = merge_small(clustering, features, request.min_prototype_size)
+        found, centroids = prototypes(merged, visual, [one.item for one in failed], [one.cell for one in failed])
+        evaluated = anchors(outcomes)
+        evaluated_ids = [anchor.image_id for anchor in evaluated]
         return publish(
             self._objects,
             "failures",
             {
                 "failures.jsonl": failure_rows(failed, found),
-                "capabilities.jsonl": rates,
+                "capabilities.jsonl": capability_rows(outcomes),
                 "prototypes.jsonl": found,
                 "prototypes.npy": centroids,
+                "anchors.jsonl": evaluated,
+                "anchors.npy": image_vectors(self._objects, request.image_set_uri, evaluated_ids),
                 "clustering.json": ClusteringRow(
                     n_clusters=clustering.n_clusters,
                     silhouettes={str(k): value for k, value in clustering.silhouettes.items()},
@@ -197,14 +205,10 @@ class EvaluationOperations:
                 "failures": len(failed),
                 "unscored": sum(outcome.is_failure is None for outcome in outcomes),
                 "prototypes": len(found),
+                "merged": clustering.n_clusters - merged.n_clusters,
             },
             parents=[request.evaluation_uri, request.benchmark_uri, request.image_set_uri],
-            configuration={
-                "gamma": request.gamma,
-                "visual_weight": request.visual_weight,
-                "max_clusters": request.max_clusters,
-                "n_runs": request.n_runs,
-            },
+            configuration={name: getattr(request, name) for name in _HOW_TO_MINE} | {"axes": list(request.axes)},
         )
 
     def _outcomes(self, request: pb.StartMineFailuresRequest) -> list[Outcome]:
@@ -218,7 +222,8 @@ class EvaluationOperations:
             )
         items = read_rows(self._objects, request.benchmark_uri, Item)
         answers = read_rows(self._objects, request.evaluation_uri, Answer)
-        return outcomes_of(items, answers, gamma=request.gamma, n_runs=request.n_runs)
+        cell_of = cells(items, request.axes, request.min_cell_items)
+        return outcomes_of(items, answers, cell_of, gamma=request.gamma, n_runs=request.n_runs)
 
 
 def _sampling_of(message: pb.Sampling) -> Sampling:

@@ -10,11 +10,12 @@ from services.evaluation.domain.benchmark import answer_letters, options_of, ref
 from services.evaluation.domain.scoring import official_choice, strict_choice
 from shared.errors import InvalidArgument
 from shared.operations import Operations
-from shared.rows.vocabulary import SPLITS
+from shared.rows.vocabulary import AXES, SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
 
 _MOST_SHARDS = 1000
 _MOST_REPLIES = 10_000
+_MOST_ITEMS = 1_000_000
 
 
 class Evaluation(pb_grpc.EvaluationServiceServicer):
@@ -85,6 +86,15 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_between("visual_weight", request.visual_weight, 0, 1)
         require_between("max_clusters", request.max_clusters, 2, 1000)
         require_between("n_runs", request.n_runs, 1, 100)
+        if not request.axes or len(set(request.axes)) < len(request.axes) or not set(request.axes) <= set(AXES):
+            raise InvalidArgument(
+                "The axes of capabilities are not known, or one stands there twice.",
+                field="axes",
+                value=", ".join(request.axes),
+                remedy=f"Name one or more of {', '.join(AXES)}, each once.",
+            )
+        require_between("min_cell_items", request.min_cell_items, 1, _MOST_ITEMS)
+        require_between("min_prototype_size", request.min_prototype_size, 1, _MOST_ITEMS)
         return pb.StartMineFailuresResponse(operation_id=self._operations.start(request))
 
     def StartGenerate(

@@ -23,12 +23,12 @@ class Failure(Row):
     item_id: str
     error_rate: Annotated[Share, Meta(description="wrong / scored runs")]
     n_scored: Count
-    capabilities: tuple[CapabilityName, ...]
+    capabilities: Annotated[tuple[CapabilityName, ...], Meta(description="its cell, then its labels on every axis")]
     prototype_id: PrototypeId
 
 
 class CapabilityErrorRate(Row):
-    """One component e_k of Eq. 1."""
+    """One component e_k of Eq. 1; `capability` and `is_drawn_for` together are its key."""
 
     capability: CapabilityName
     n_failures: Annotated[int, Meta(ge=0, description="|{b in B : c_k(b) = 1}|")]
@@ -38,7 +38,7 @@ class CapabilityErrorRate(Row):
         Share | None, Meta(description="e_k = n_failures / n_items; null where every item is UNSCORED")
     ]
     is_drawn_for: Annotated[
-        bool, Meta(description="a cell, which images are drawn for; false: an axis that is only reported")
+        bool, Meta(description="a cell, which images are drawn for; false: a single label, which is only reported")
     ] = written(True)
 
 
@@ -61,7 +61,7 @@ class PrototypeRow(Row):
     prototype_id: PrototypeId
     members: Annotated[tuple[str, ...], Meta(description="item ids, sorted")]
     image_ids: Annotated[tuple[ImageId, ...], Meta(description="their images, sorted, each once")]
-    profile: Annotated[dict[str, Share], Meta(description="capability to the share of members that carry it")]
+    profile: Annotated[dict[str, Share], Meta(description="cell to the share of members in it")]
     size: Annotated[int, Meta(ge=1, description="number of members")]
 
 

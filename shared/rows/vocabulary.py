@@ -1,4 +1,4 @@
-"""The words that several services share: modalities, splits, and how people spell a modality."""
+"""The words that several services share: modalities, how people spell them, splits, and the axes of capabilities."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ UNKNOWN: Modality = "unknown"
 MODALITIES: tuple[Modality, ...] = tuple(name for name in get_args(Modality) if name != UNKNOWN)
 #: Splits that an image or a question may belong to.
 SPLITS: tuple[Split, ...] = get_args(Split)
+#: What an item can be labelled by; a capability is a value on one of them, or a cell of several.
+AXES = ("modality", "question_type", "attribute", "severity", "scope")
+#: Stands in a cell for the values of an axis that have no cell of their own.
+OTHER = "other"
 _SPELLINGS = {
     "mr": "mri",
     "magnetic_resonance_imaging": "mri",

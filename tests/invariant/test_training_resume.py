@@ -126,6 +126,23 @@ def test_accumulated_step_equals_one_large_batch(data: Path, tmp_path: Path, red
     assert curves[0] == pytest.approx(curves[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("reduction", ["token_mean", "sample_sum"])
+def test_short_last_batch_weighs_as_its_samples_do(data: Path, tmp_path: Path, reduction: str) -> None:
+    losses = []
+    for size, accumulation in ((N_SAMPLES, 1), (8, 2)):  # 8 and 4 samples make the second one's step
+        spec = _spec(
+            data,
+            tmp_path / str(size),
+            batch_size=size,
+            gradient_accumulation=accumulation,
+            loss_reduction=reduction,
+            epochs=1,
+        )
+        finetune(spec)
+        losses.append(json.loads((spec.result_folder / "training.json").read_text())["loss_curve"][0]["loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
 def test_finished_training_is_not_repeated(undisturbed: TrainingSpec) -> None:
     finetune(undisturbed, [_StopAt(1)])
 

@@ -172,7 +172,13 @@ class LoopServices(*_BASES):
             "failures.jsonl": [build(Failure)],
             "capabilities.jsonl": [
                 build(CapabilityErrorRate, capability="modality:mri", n_items=4, error_rate=0.75),
-                build(CapabilityErrorRate, capability="question_type:what", n_items=8, error_rate=0.375),
+                build(
+                    CapabilityErrorRate,
+                    capability="question_type:what",
+                    n_items=8,
+                    error_rate=0.375,
+                    is_drawn_for=False,
+                ),
             ],
             "prototypes.jsonl": [build(PrototypeRow, image_ids=(image,))],
         }

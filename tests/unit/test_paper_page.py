@@ -46,7 +46,7 @@ def test_function_exists_and_says_what_it_does(path, name):
 def test_default_and_origin_are_those_of_the_configuration(key, value, whose):
     field = fields_of(RunConfiguration)[key]
     written = float(value) if isinstance(field.default, float) else yaml.safe_load(value)
-    assert written == field.default
+    assert written == (list(field.default) if isinstance(field.default, tuple) else field.default)
     assert field.description.startswith(f"{whose.capitalize()}:")
 
 

@@ -12,7 +12,7 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from shared.rows.vocabulary import MODALITIES, UNKNOWN
+from shared.rows.vocabulary import AXES, MODALITIES, UNKNOWN
 from shared.rpc.choices import choices
 
 STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
@@ -35,4 +35,5 @@ Strategy = Annotated[str, _OneOf(tuple(STRATEGIES))]
 Questions = Annotated[str, _OneOf(tuple(QUESTION_MODES))]
 Extractor = Annotated[str, _OneOf(tuple(EXTRACTORS))]
 Loss = Annotated[str, _OneOf(tuple(LOSSES))]
+Axis = Annotated[str, _OneOf(AXES)]
 Modality = Annotated[str, _OneOf(("", *MODALITIES, UNKNOWN))]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.controller.configuration.choices import Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import Axis, Extractor, Loss, Modality, Questions, Strategy
 from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
 
@@ -93,6 +93,23 @@ class MineSection(Section):
     max_clusters: int = Field(
         64, ge=2, le=1000, description="Ours: largest number of clusters that the silhouette tries."
     )
+    min_prototype_size: int = Field(
+        2, ge=1, le=1_000_000, description="Ours: a cluster of fewer failures is merged into the nearest prototype."
+    )
+    axes: tuple[Axis, ...] = Field(
+        ("modality", "attribute"),
+        description="Ours: axes whose values make the cells that images are drawn for, the broadest first.",
+    )
+    min_cell_items: int = Field(
+        10, ge=1, le=1_000_000, description="Ours: a cell of fewer dev items falls back to that without its last axis."
+    )
+
+    @field_validator("axes")
+    @classmethod
+    def _some_axes_each_once(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
+        if not axes or len(set(axes)) < len(axes):
+            raise _problem("There is no axis, or one stands there twice", "Name at least one axis, and each once.")
+        return axes
 
 
 class SelectSection(Section):

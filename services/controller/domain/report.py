@@ -127,10 +127,16 @@ def _failures(facts: RoundFacts) -> Json | None:
         "n_failures": counts["failures"],
         "n_items": counts["items"],
         "n_unscored": counts["unscored"],
-        "capabilities": to_builtins(facts.capabilities),
+        "capabilities": to_builtins(sorted(facts.capabilities, key=_worst_first)),
         "n_prototypes": len(prototypes),
+        "n_merged": counts.get("merged", 0),
         "prototypes": prototypes,
     }
+
+
+def _worst_first(row: CapabilityErrorRate) -> tuple[bool, float, str]:
+    """Cells before what is only reported, the highest error rate first; what has none is last."""
+    return not row.is_drawn_for, 1.0 if row.error_rate is None else -row.error_rate, row.capability
 
 
 def _selection(selection: Selection, richness: Json | None) -> Json:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.rows.failures import CapabilityErrorRate
+from shared.rows.vocabulary import OTHER
 
 Json = dict[str, Any]
 Cell = tuple[str, str]
@@ -36,8 +37,8 @@ def richness(
     if not known:
         return None
     in_pool, in_draw = (Counter(cell for cells in images for cell in cells) for images in (pool.values(), known))
-    weak = _weak(capabilities)
-    is_weak = {cell for cell in in_pool if any(_has(cell, name) for name in weak)}
+    drawn_for = [row for row in capabilities if row.is_drawn_for]
+    is_weak = {cell for cell in in_pool if _is_weak(cell, drawn_for)}
     weak_in_pool, weak_in_draw = (
         sum(not is_weak.isdisjoint(cells) for cells in images) for images in (pool.values(), known)
     )
@@ -57,18 +58,24 @@ def richness(
     }
 
 
-def _weak(capabilities: Sequence[CapabilityErrorRate]) -> list[str]:
-    """The capabilities that are drawn for and of which more items fail than of all of them together."""
-    drawn_for = [row for row in capabilities if row.is_drawn_for]
-    n_items = sum(row.n_items for row in drawn_for)
-    overall = sum(row.n_failures for row in drawn_for) / n_items if n_items else 0.0
-    return [row.capability for row in drawn_for if row.error_rate is not None and row.error_rate > overall]
+def _is_weak(cell: Cell, capabilities: Sequence[CapabilityErrorRate]) -> bool:
+    """Whether more items fail of this cell's capability than of all that are drawn for together."""
+    n_items = sum(row.n_items for row in capabilities)
+    overall = sum(row.n_failures for row in capabilities) / n_items if n_items else 0.0
+    own = [row for row in capabilities if _has(cell, row.capability)]
+    # `other` holds what has no capability of its own.
+    own.sort(key=lambda row: row.capability.endswith(f":{OTHER}"))
+    return bool(own) and own[0].error_rate is not None and own[0].error_rate > overall
 
 
 def _has(cell: Cell, capability: str) -> bool:
-    """Whether images of this cell have the capability; False where it has an axis of which the truth is not known."""
+    """Whether images of this cell may have the capability; not where it has an axis of which the truth is not known."""
     values = dict(zip(AXES, cell, strict=True))
-    return all(values.get(axis) == value for axis, _, value in (part.partition(":") for part in capability.split("+")))
+    labels = [part.partition(":") for part in capability.split("+")]
+    return all(
+        values.get(axis) == value or (value == OTHER and axis in values and (len(labels) > 1 or not values[axis]))
+        for axis, _, value in labels
+    )
 
 
 def _name(cell: Cell) -> str:

@@ -72,6 +72,9 @@ class Steps:
             visual_weight=section.visual_weight,
             max_clusters=section.max_clusters,
             n_runs=self.configuration.evaluate.runs,
+            axes=section.axes,
+            min_cell_items=section.min_cell_items,
+            min_prototype_size=section.min_prototype_size,
         )
         made = self._operate("mine_failures", ask.MINE_FAILURES, request)
         return self._unless_empty(made, "failures.jsonl", "no_failures")

@@ -72,7 +72,7 @@ def cluster_failures(
     cuts = _cuts(_linkage(means.astype(np.float32)), groups, min(max_clusters, n - 1))
     silhouettes = _silhouettes(x, cuts)
     best = max(silhouettes, key=lambda k: (silhouettes[k], -k))
-    return Clustering(_numbered(cuts[best]), best, silhouettes)
+    return Clustering(numbered(cuts[best]), best, silhouettes)
 
 
 def _groups(x: NDArray[np.float64], n_groups: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -153,8 +153,8 @@ def _silhouette(distances: NDArray[np.float64], sizes: NDArray[np.float64], own:
     return float(np.where(sizes[own] > 1, score, 0.0).mean())
 
 
-def _numbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The same partition, clusters numbered from 0 in order of first member."""
+def numbered(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same partition (n,), its clusters numbered from 0 in order of first member."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
     return rank[inverse].astype(np.int64)

@@ -48,16 +48,19 @@ def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> 
     return Fraction(scored.count(False), len(scored)) > Fraction(gamma).limit_denominator(10_000)
 
 
-def capability_error_rates(items: Iterable[tuple[Sequence[str], bool | None]]) -> tuple[CapabilityErrorRate, ...]:
+def capability_error_rates(
+    items: Iterable[tuple[Sequence[str], bool | None]], *, is_drawn_for: bool = True
+) -> tuple[CapabilityErrorRate, ...]:
     """Eq. 1: e_k = |{b in B : c_k(b) = 1}| / |{s in D_dev : c_k(s) = 1}|.
 
     An UNSCORED item is in neither count (it is not known to be a failure, and calling it a success would lower e_k);
     it is counted apart.
 
     Args:
-        items: Of each development item its capability labels and `is_failure`.
+        items: Of each development item its capabilities, and `is_failure`.
+        is_drawn_for: Noted in each row: these are cells, which images are drawn for.
 
-    Returns: One row for each label that occurs, sorted by label.
+    Returns: One row for each capability that occurs, sorted by name.
     """
     counts: dict[str, list[int]] = {}
     for labels, failed in items:
@@ -73,6 +76,7 @@ def capability_error_rates(items: Iterable[tuple[Sequence[str], bool | None]]) -
             n_items=n_items,
             n_unscored=n_unscored,
             error_rate=n_failures / n_items if n_items else None,
+            is_drawn_for=is_drawn_for,
         )
         for label, (n_failures, n_items, n_unscored) in sorted(counts.items())
     )

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.evaluation.domain.capabilities import capability_labels
 from services.evaluation.domain.failure_text import failure_text
-from services.evaluation.domain.failures import error_rate, is_failure
+from services.evaluation.domain.failures import capability_error_rates, error_rate, is_failure
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
-from shared.rows.failures import Failure, PrototypeRow
+from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """An item with the answers that it got, in the order of the runs, and whether it is a failure (None: UNSCORED)."""
+    """An item with the answers that it got, in the order of the runs, and whether it is a failure (None: UNSCORED).
+
+    Its `cell` is what images are drawn for, see `cells`.
+    """
 
     item: Item
     answers: Sequence[Answer]
     is_failure: bool | None
+    cell: str
 
     @property
-    def capabilities(self) -> tuple[str, ...]:
+    def labels(self) -> tuple[str, ...]:
         """See `capability_labels`."""
         return capability_labels(self.item)
 
@@ -33,8 +37,10 @@ class Outcome:
         return failure_text(self.item.question, self.item.options, wrong)
 
 
-def outcomes_of(items: Sequence[Item], answers: Iterable[Answer], *, gamma: float, n_runs: int) -> list[Outcome]:
-    """The outcome of every item, sorted by item_id; `gamma` and `n_runs` as for `is_failure`."""
+def outcomes_of(
+    items: Sequence[Item], answers: Iterable[Answer], cell_of: Mapping[str, str], *, gamma: float, n_runs: int
+) -> list[Outcome]:
+    """The outcome of every item, sorted by item_id; `cell_of` from `cells`, `gamma` and `n_runs` as for `is_failure`."""
     given: dict[str, list[Answer]] = {item.item_id: [] for item in items}
     for answer in sorted(answers, key=lambda answer: (answer.item_id, answer.run)):
         given[answer.item_id].append(answer)
@@ -42,8 +48,15 @@ def outcomes_of(items: Sequence[Item], answers: Iterable[Answer], *, gamma: floa
     for item in sorted(items, key=lambda item: item.item_id):
         runs = given[item.item_id]
         failed = is_failure([answer.correct for answer in runs], gamma=gamma, n_runs=n_runs)
-        outcomes.append(Outcome(item, runs, failed))
+        outcomes.append(Outcome(item, runs, failed, cell_of[item.item_id]))
     return outcomes
+
+
+def capability_rows(outcomes: Sequence[Outcome]) -> list[CapabilityErrorRate]:
+    """Eq. (1) of the cells, which images are drawn for, then of every single label, which is only reported."""
+    drawn_for = capability_error_rates(((outcome.cell,), outcome.is_failure) for outcome in outcomes)
+    labels = ((outcome.labels, outcome.is_failure) for outcome in outcomes)
+    return [*drawn_for, *capability_error_rates(labels, is_drawn_for=False)]
 
 
 def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) -> list[Failure]:
@@ -54,7 +67,7 @@ def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) 
             item_id=outcome.item.item_id,
             error_rate=error_rate([answer.correct for answer in outcome.answers]),
             n_scored=sum(answer.scored for answer in outcome.answers),
-            capabilities=outcome.capabilities,
+            capabilities=tuple(dict.fromkeys((outcome.cell, *outcome.labels))),
             prototype_id=prototype_of[outcome.item.item_id],
         )
         for outcome in failed

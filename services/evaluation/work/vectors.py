@@ -1,4 +1,4 @@
-"""The vectors of failures: what was seen comes from the image set, what was asked and answered from the embedding service."""
+"""The vectors of images and failures: what was seen comes from the image set, what was asked from the embedding service."""
 
 from __future__ import annotations
 
@@ -34,14 +34,19 @@ def failure_vectors(
     """
     n = len(failed)
     context.progress(0, n, "failures", "embedding")
-    visual = _image_vectors(objects, image_set_uri, [outcome.item.image_id for outcome in failed])
+    visual = image_vectors(objects, image_set_uri, [outcome.item.image_id for outcome in failed])
     texts = [outcome.text for outcome in failed]
     text = _text_vectors(embedding, texts, lambda done: context.progress(done, n, "failures"))
     context.progress(n, n, "failures", "clustering")
     return visual, text
 
 
-def _image_vectors(objects: ObjectStore, image_set_uri: str, image_ids: Sequence[str]) -> NDArray[np.float32]:
+def image_vectors(objects: ObjectStore, image_set_uri: str, image_ids: Sequence[str]) -> NDArray[np.float32]:
+    """The vectors of images of a set, (n, d) in the order of the ids.
+
+    Raises:
+        NotFound, InvalidArgument: the image set is not there, has no vectors, or lacks an image.
+    """
     images = read_rows(objects, image_set_uri, Image)
     vectors = read_array(objects, image_set_uri, "vectors.npy")
     row_of = {image.image_id: row for row, image in enumerate(images)}

@@ -16,6 +16,7 @@ from shared.errors import InvalidArgument
 from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
 from shared.rows.fields import Options
+from shared.rows.vocabulary import OTHER
 
 
 @dataclass(frozen=True)
@@ -70,13 +71,14 @@ def capability_driven(
 ) -> tuple[QuestionTemplate, ...]:
     """The n questions that fit the capability best.
 
-    First those that carry its value on its axis, then those that carry no value on it, then the rest. Among equals each
-    question type comes once before any comes twice, and chance decides what remains.
+    First those that carry its value on every axis of it, then those that carry no value on one, on two and so on, then
+    those that carry another value. Among equals each question type comes once before any comes twice, and chance decides
+    what remains.
 
     Args:
         candidates: Questions that can be asked about the image.
-        capability: `axis:value`, as "attribute:motion"; a label on an axis that questions do not have (severity), or "",
-            fits every question alike.
+        capability: A cell, as "modality:mri+attribute:motion"; an axis that questions do not have (severity), the value
+            "other", and "" fit every question alike.
         n: How many, at least 0.
         rng: Draws among equals.
 
@@ -116,15 +118,19 @@ def _shuffled(candidates: Sequence[QuestionTemplate], n: int, rng: np.random.Gen
 
 
 def _misfit(template: QuestionTemplate, capability: str) -> int:
-    """0 where the template carries the capability, 1 where it carries no value on that axis, 2 where another."""
-    axis, _, value = capability.partition(":")
+    """0 where the template carries every value of the capability, 1 more for each axis on which it carries none.
+
+    Largest of all where it carries another value on one of the axes.
+    """
     own = {
         "question_type": template.question_type,
         "attribute": template.attribute,
         "scope": template.scope,
         "modality": template.modality,
-    }.get(axis, "")
-    own = "_".join(own.casefold().split())
-    if not own:
-        return 1
-    return 0 if own == value else 2
+    }
+    labels = [label.partition(":") for label in capability.split("+")]
+    wanted = {axis: value for axis, _, value in labels if value != OTHER}
+    found = {axis: "_".join(own.get(axis, "").casefold().split()) for axis in wanted}
+    if any(found[axis] and found[axis] != value for axis, value in wanted.items()):
+        return len(wanted) + 1
+    return sum(not value for value in found.values())

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 
 from services.training.domain.batches import share_step
 from services.training.domain.conversations import Sample
-from services.training.domain.loss import sft_loss
+from services.training.domain.loss import Reduction, n_to_divide_by, sft_loss
 from services.training.job.model_files import COMPLETE
 from services.training.job.sample_encoder import SampleEncoder
 from services.training.job.spec import TrainingSpec
@@ -25,12 +26,22 @@ from shared.rows.training import LossPoint
 
 
 class SftTrainer(Trainer):  # type: ignore[misc]
-    """The `transformers` trainer, but for how it reads the weights of a checkpoint.
+    """The `transformers` trainer, but for what a step's loss is divided by, and how it reads the weights of a checkpoint.
 
     `save_pretrained` writes the weights of some models (InternVL, Qwen2.5-VL) under the names of their original
     release, which `from_pretrained` translates back and the trainer (5.23) does not: it would warn, and go on from
     the weights it has. So the caller hands over a model that was loaded from the checkpoint.
     """
+
+    #: The loss of each batch is already its part of the step's.
+    loss_is_scaled_for_ga = True
+    reduction: Reduction = "token_mean"
+
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list[Any], Any]:
+        """The batches of a step, and what its loss is divided by: answer tokens or samples of all its batches and processes."""
+        batches = list(islice(epoch_iterator, num_batches))
+        n = torch.tensor(sum(n_to_divide_by(batch["labels"], self.reduction) for batch in batches), device=device)
+        return batches, self.accelerator.gather(n).sum()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         if self.is_fsdp_enabled:
@@ -51,8 +62,7 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: SampleEncoder, sample
         compute_loss_func=loss,
         callbacks=[ProgressWriter(spec.progress_file), CheckpointSealer()],
     )
-    # A token mean is divided by the answer tokens of the whole step, a sum per sample by the batches of the step.
-    trainer.loss_is_scaled_for_ga = spec.loss_reduction == "token_mean"
+    trainer.reduction = spec.loss_reduction
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -77,7 +87,7 @@ def _arguments(spec: TrainingSpec, n_samples: int) -> TrainingArguments:
         data_seed=spec.seed,
         use_cpu=not on_gpu,
         bf16=on_gpu,
-        average_tokens_across_devices=spec.loss_reduction == "token_mean",
+        average_tokens_across_devices=True,  # a step's loss is divided by what all processes have of it
         logging_steps=1,
         save_steps=spec.checkpoint_every,
         save_total_limit=2,

@@ -33,7 +33,7 @@ from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Generation, Question
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.evaluation import Answer, Scores
-from shared.rows.failures import CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
+from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.images import Image
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
@@ -142,7 +142,8 @@ def evaluate_request(world, dev, operation_id="evaluate", **changes):
 def mine_request(world, evaluation_uri, benchmark_uri, operation_id="mine", **changes):
     fields = {
         "evaluation_uri": evaluation_uri, "benchmark_uri": benchmark_uri, "image_set_uri": world.image_set,
-        "gamma": 0.6, "visual_weight": 0.5, "max_clusters": 4, "n_runs": 2, **changes,
+        "gamma": 0.6, "visual_weight": 0.5, "max_clusters": 4, "n_runs": 2,
+        "axes": ["modality", "attribute"], "min_cell_items": 1, "min_prototype_size": 1, **changes,
     }  # fmt: skip
     return pb.StartMineFailuresRequest(operation_id=operation_id, **fields)
 
@@ -353,10 +354,20 @@ def test_failures_become_prototypes(world):
     failures = world.rows(uri, Failure)
     assert [row.item_id for row in failures] == ["1", "3", "5"]
     assert all((row.error_rate, row.n_scored) == (1.0, 2) for row in failures)
-    assert failures[0].capabilities == ("modality:ct", "question_type:yes_no", "attribute:blur")
-    rates = {row.capability: row for row in world.rows(uri, CapabilityErrorRate)}
-    assert (rates["modality:ct"].n_failures, rates["modality:ct"].n_items) == (1, 3)
-    assert rates["modality:mri"].error_rate == 2 / 3
+    assert failures[0].capabilities == (
+        "modality:ct+attribute:blur", "modality:ct", "question_type:yes_no", "attribute:blur",
+    )  # fmt: skip
+    rates = world.rows(uri, CapabilityErrorRate)
+    assert [(row.capability, row.n_failures, row.n_items) for row in rates if row.is_drawn_for] == [
+        ("modality:ct+attribute:blur", 1, 3),
+        ("modality:mri+attribute:blur", 2, 3),
+    ]
+    assert [(row.capability, row.n_failures, row.n_items) for row in rates if not row.is_drawn_for] == [
+        ("attribute:blur", 3, 6),
+        ("modality:ct", 1, 3),
+        ("modality:mri", 2, 3),
+        ("question_type:yes_no", 3, 6),
+    ]
     prototypes = world.rows(uri, PrototypeRow)
     vectors = read_array(world.objects, uri, "prototypes.npy")
     assert vectors.shape == (len(prototypes), 4)
@@ -372,6 +383,43 @@ def test_failures_become_prototypes(world):
     assert set(clustering.silhouettes) == {"2"}
     assert set(read_manifest(world.objects, uri, "failures").parents) == {evaluation, dev, world.image_set}
     assert world.embedding.sizes == [3, 3]
+
+
+def test_every_image_with_an_item_is_an_anchor_with_its_vector(world):
+    texts = {"1": "A", "3": "A", "5": "A", "0": "A", "2": "A", "4": "I cannot tell"}
+    world.model.rule = lambda prompt, sampling: texts[prompt.item_id]
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+    items = {item.image_id: item for item in world.rows(dev, Item)}
+    failed = {row.item_id for row in world.rows(uri, Failure)}
+    found = world.rows(uri, Anchor)
+    assert [row.image_id for row in found] == sorted(items)
+    for row in found:
+        item = items[row.image_id]
+        assert row.is_failure in ((True,) if item.item_id in failed else (False, None))
+        cell = f"modality:{item.modality}+attribute:blur"
+        assert row.capabilities == ({cell: 1} if row.is_failure else {})
+    images = [row.image_id for row in world.rows(world.image_set, Image)]
+    vectors = dict(zip(images, read_array(world.objects, world.image_set, "vectors.npy"), strict=True))
+    expected = np.stack([vectors[row.image_id] for row in found])
+    np.testing.assert_array_equal(read_array(world.objects, uri, "anchors.npy"), expected)
+
+
+def test_a_cluster_that_is_too_small_is_merged_and_its_failures_keep_a_prototype(world):
+    world.model.rule = lambda prompt, sampling: "A"
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        request = mine_request(world, evaluation, dev, min_cell_items=4, min_prototype_size=2)
+        uri = finish(channel, stub.StartMineFailures(request))
+    (prototype,) = world.rows(uri, PrototypeRow)
+    assert prototype.members == ("1", "3", "5")
+    assert prototype.profile == {"modality:ct": 1 / 3, "modality:mri": 2 / 3}
+    assert {row.prototype_id for row in world.rows(uri, Failure)} == {prototype.prototype_id}
+    assert read_manifest(world.objects, uri).counts["merged"] == 1
+    assert read_object(world.objects, uri, ClusteringRow).n_clusters == 2
 
 
 def test_without_a_failure_there_is_no_prototype_and_no_error(world):
@@ -392,7 +440,9 @@ def test_unscored_items_are_no_failures(world):
         dev = benchmark(world, stub, channel)
         evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
-    assert read_manifest(world.objects, uri).counts == {"failures": 0, "items": 6, "prototypes": 0, "unscored": 6}
+    assert read_manifest(world.objects, uri).counts == {
+        "failures": 0, "items": 6, "merged": 0, "prototypes": 0, "unscored": 6,
+    }  # fmt: skip
 
 
 def test_mining_refuses_datasets_that_do_not_belong_together(world):
@@ -468,6 +518,11 @@ def test_other_wrong_requests_are_refused_at_once(world):
             (stub.StartMineFailures, mine_request(world, some, some, gamma=1)),
             (stub.StartMineFailures, mine_request(world, some, some, max_clusters=1)),
             (stub.StartMineFailures, mine_request(world, some, some, visual_weight=1.5)),
+            (stub.StartMineFailures, mine_request(world, some, some, axes=[])),
+            (stub.StartMineFailures, mine_request(world, some, some, axes=["modality", "modality"])),
+            (stub.StartMineFailures, mine_request(world, some, some, axes=["organ"])),
+            (stub.StartMineFailures, mine_request(world, some, some, min_cell_items=0)),
+            (stub.StartMineFailures, mine_request(world, some, some, min_prototype_size=0)),
             (stub.StartMineFailures, mine_request(world, some, some, n_runs=0)),
             (stub.StartGenerate, pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri=some)),
             (stub.StartGenerate, pb.StartGenerateRequest(operation_id="g", model_uri=some, questions_uri="")),

@@ -73,8 +73,24 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(problems):
     assert found["arms.0.nam"][1] == "Did you mean `name`?"
 
 
+@pytest.mark.parametrize("axes", [[], ["modality", "modality"]])
+def test_no_axis_and_an_axis_twice_are_refused(problems, axes):
+    (message, remedy) = problems(mine={"axes": axes})["mine.axes"]
+    assert "no axis, or one stands there twice" in message
+    assert remedy == "Name at least one axis, and each once."
+
+
+def test_an_unknown_axis_is_refused_with_the_known_ones(problems):
+    found = problems(mine={"axes": ["modality", "organ"]})
+    assert list(found) == ["mine.axes.1"]
+    assert "'question_type'" in " ".join(found["mine.axes.1"])
+
+
 def test_a_key_that_is_near_to_none_is_refused_with_all_known_ones(problems):
-    assert problems(mine={"zzz": 1})["mine.zzz"][1] == "Known here: gamma, visual_weight, max_clusters."
+    assert (
+        problems(mine={"zzz": 1})["mine.zzz"][1]
+        == "Known here: gamma, visual_weight, max_clusters, min_prototype_size, axes, min_cell_items."
+    )
 
 
 def test_a_misspelt_choice_is_refused_with_the_nearest_one(problems):

@@ -38,9 +38,14 @@ def full_round(image_id):
         round=0,
         dev=scores(0.25),
         test=scores(0.5),
-        capabilities=[build(CapabilityErrorRate)],
+        capabilities=[
+            build(CapabilityErrorRate, capability="modality:ct", error_rate=0.9, is_drawn_for=False),
+            build(CapabilityErrorRate, capability="a:x+b:y", error_rate=0.2),
+            build(CapabilityErrorRate, capability="a:x", error_rate=None),
+            build(CapabilityErrorRate, capability="b:y", error_rate=0.4),
+        ],
         prototypes=[build(PrototypeRow, image_ids=(image_id,))],
-        failure_counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1},
+        failure_counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1, "merged": 2},
         selection=build(Selection, selected=2, reason="pool spent", excluded={"used": 3}),
         richness=richness({"i": {("ct", "metal_artifact")}, "j": {("ct", "noise")}}, ["i"], [build(CapabilityErrorRate)]),
         decisions=[
@@ -95,6 +100,12 @@ def test_a_report_counts_routes_actions_and_drops(report):
     training = round_["training"]
     assert (training["n_steps"], training["first_loss"], training["last_loss"]) == (7, 2.0, 1.0)
     assert not training.keys() & {"loss_curve", "settings"}
+
+
+def test_cells_come_before_what_is_only_reported_the_worst_first(report):
+    failures = report["arms"]["failure_driven"]["rounds"][0]["failures"]
+    assert [row["capability"] for row in failures["capabilities"]] == ["b:y", "a:x+b:y", "a:x", "modality:ct"]
+    assert failures["n_merged"] == 2
 
 
 def test_a_report_says_what_was_found_and_how_rich_the_draw_is(report):

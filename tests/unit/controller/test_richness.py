@@ -45,7 +45,7 @@ def test_shares_and_ratios_of_cells_by_hand():
 
 
 def test_weak_are_cells_with_more_failures_than_all_items_together():
-    """13 of 30 items fail: of the cells only motion (0.8) is above that; the axis that is not drawn for plays no part."""
+    """13 of 30 items fail (0.43): of the cells only motion (0.8) is above that; the axis that is not drawn for plays no part."""
     found = richness(POOL, ["m0", "m1", "n0", "c1"], RATES)
     assert [row["cell"] for row in found["cells"] if row["is_weak"]] == ["modality:mri+attribute:motion"]
     assert found["weak"] == {"pool_share": 0.2, "drawn_share": 0.5, "ratio": 2.5}
@@ -59,6 +59,14 @@ def test_a_weak_capability_of_one_axis_holds_all_its_cells():
 def test_a_capability_of_an_axis_without_truth_is_nobodys():
     rates = [rate("modality:mri+question_type:what", 9, 10), rate("modality:mri", 1, 10)]
     assert richness(POOL, ["c0", "n0"], rates)["weak"] is None
+
+
+def test_other_holds_the_cells_that_have_no_capability_of_their_own():
+    """Motion has its own, which is not weak; noise of MRI is in `other`, which is. CT has no capability at all."""
+    rates = [rate("modality:mri+attribute:motion", 1, 10), rate("modality:mri+attribute:other", 9, 10)]
+    found = richness(POOL, ["n0", "m0"], rates)
+    assert [row["cell"] for row in found["cells"] if row["is_weak"]] == ["modality:mri+attribute:noise"]
+    assert richness(POOL, ["n0"], [rate("modality:other", 9, 10), rate("modality:mri", 1, 10)])["weak"] is None
 
 
 def test_without_truth_about_what_was_drawn_nothing_is_said():

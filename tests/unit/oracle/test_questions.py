@@ -32,10 +32,22 @@ def test_each_question_type_comes_once_before_any_comes_twice(seed):
     assert {t.question_type for t in chosen} == {"yes_no", "what", "how"}
 
 
-@pytest.mark.parametrize("capability", ["modality:mri", "severity:mild", ""])
+@pytest.mark.parametrize("capability", ["modality:mri", "severity:mild", "modality:mri+attribute:other", ""])
 def test_a_capability_that_fits_all_leaves_the_choice_to_chance(capability):
     first = {capability_driven(TEMPLATES, capability, 1, rng(seed))[0].question for seed in range(200)}
     assert len(first) == len(TEMPLATES)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_cell_questions_with_more_of_its_values_come_first_and_those_with_another_value_last(seed):
+    labels = [("mri", "motion"), ("mri", ""), ("", "motion"), ("", ""), ("ct", "motion"), ("mri", "noise")]
+    templates = [
+        QuestionTemplate(f"{modality} {attribute}?", {"A": "Yes", "B": "No"}, "what", attribute, "general", modality)
+        for modality, attribute in labels
+    ]
+    chosen = capability_driven(templates, "modality:mri+attribute:motion", len(templates), rng(seed))
+    found = [labels.index((t.modality, t.attribute)) for t in chosen]
+    assert (found[0], sorted(found[1:3]), found[3], sorted(found[4:])) == (0, [1, 2], 3, [4, 5])
 
 
 def test_question_type_is_a_capability_too():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from services.training.domain.loss import IGNORED, sft_loss
+from services.training.domain.loss import IGNORED, Reduction, n_to_divide_by, sft_loss
 
 
 def _uneven_batch() -> tuple[torch.Tensor, torch.Tensor]:
@@ -39,11 +39,12 @@ def test_sample_sum_averages_the_sums_of_samples() -> None:
     torch.testing.assert_close(sft_loss(logits, labels, "sample_sum"), torch.stack(sums).mean())
 
 
-def test_parts_of_a_step_add_up_to_its_token_mean() -> None:
+@pytest.mark.parametrize("reduction", ["token_mean", "sample_sum"])
+def test_parts_of_a_step_add_up_to_its_loss(reduction: Reduction) -> None:
     logits, labels = _uneven_batch()
-    n_tokens = int((labels[:, 1:] != IGNORED).sum())
-    parts = [sft_loss(logits[i : i + 1], labels[i : i + 1], "token_mean", n_tokens) for i in range(3)]
-    torch.testing.assert_close(torch.stack(parts).sum(), sft_loss(logits, labels))
+    n = n_to_divide_by(labels, reduction)
+    parts = [sft_loss(logits[rows], labels[rows], reduction, n) for rows in (slice(0, 2), slice(2, 3))]
+    torch.testing.assert_close(torch.stack(parts).sum(), sft_loss(logits, labels, reduction))
 
 
 @pytest.mark.parametrize("reduction", ["token_mean", "sample_sum"])

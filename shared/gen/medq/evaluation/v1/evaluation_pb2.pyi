@@ -233,6 +233,9 @@ class StartMineFailuresRequest(_message.Message):
     VISUAL_WEIGHT_FIELD_NUMBER: _builtins.int
     MAX_CLUSTERS_FIELD_NUMBER: _builtins.int
     N_RUNS_FIELD_NUMBER: _builtins.int
+    AXES_FIELD_NUMBER: _builtins.int
+    MIN_CELL_ITEMS_FIELD_NUMBER: _builtins.int
+    MIN_PROTOTYPE_SIZE_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     evaluation_uri: _builtins.str
@@ -249,6 +252,16 @@ class StartMineFailuresRequest(_message.Message):
     """Largest number of clusters tried, >= 2."""
     n_runs: _builtins.int
     """R of the evaluation: an item with fewer than half of them scored is UNSCORED."""
+    min_cell_items: _builtins.int
+    """A cell of fewer dev items falls back to that without its last axis, >= 1."""
+    min_prototype_size: _builtins.int
+    """A cluster of fewer failures is merged into the nearest that is large enough, >= 1."""
+    @_builtins.property
+    def axes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Axes whose values make the cells that images are drawn for, the broadest first, each once: modality, question_type,
+        attribute, severity, scope.
+        """
+
     def __init__(
         self,
         *,
@@ -260,10 +273,13 @@ class StartMineFailuresRequest(_message.Message):
         visual_weight: _builtins.float = ...,
         max_clusters: _builtins.int = ...,
         n_runs: _builtins.int = ...,
+        axes: _abc.Iterable[_builtins.str] | None = ...,
+        min_cell_items: _builtins.int = ...,
+        min_prototype_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["benchmark_uri", b"benchmark_uri", "evaluation_uri", b"evaluation_uri", "gamma", b"gamma", "image_set_uri", b"image_set_uri", "max_clusters", b"max_clusters", "n_runs", b"n_runs", "operation_id", b"operation_id", "visual_weight", b"visual_weight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["axes", b"axes", "benchmark_uri", b"benchmark_uri", "evaluation_uri", b"evaluation_uri", "gamma", b"gamma", "image_set_uri", b"image_set_uri", "max_clusters", b"max_clusters", "min_cell_items", b"min_cell_items", "min_prototype_size", b"min_prototype_size", "n_runs", b"n_runs", "operation_id", b"operation_id", "visual_weight", b"visual_weight"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
