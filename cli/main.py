@@ -25,8 +25,8 @@ app = typer.Typer(
     help=(
         "A closed-loop data engine that makes multimodal models good at judging medical image quality.\n\n"
         "Start with `medq demo --out out/demo`; then `medq run --config run.yaml --out DIR` on images of your own.\n\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 done but a part was rejected, 4 no answer from a service, "
-        "130 interrupted."
+        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 done but a part was rejected or could not be evaluated, "
+        "4 no answer from a service, 130 interrupted."
     ),
     no_args_is_help=True,
     add_completion=False,

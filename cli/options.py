@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -23,3 +24,14 @@ Server = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Write the result as JSON to standard output, nothing else.")]
 RunId = Annotated[str, typer.Option(help="Name of the run.")]
+
+
+def one_of(names: Collection[str]) -> Callable[[str], str]:
+    """A parser of an option that is one of these names."""
+
+    def parse(value: str) -> str:
+        if value not in names:
+            raise typer.BadParameter(f"{value!r} is none of {', '.join(names)}.")
+        return value
+
+    return parse

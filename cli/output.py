@@ -1,7 +1,7 @@
 """What a person or a program sees: tables and progress on standard error or a terminal, data on standard output.
 
-Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be scored; 4 a service
-does not answer; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be evaluated; 4 a
+service does not answer; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def score_text(score: Score) -> str:
         return "UNSCORED"
     has_limits = score.low is not None and score.high is not None
     return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if has_limits else f"{score.value:.3f}"
+
+
+def coverage_text(score: Score) -> str:
+    """The share of replies that could be read: `70.0 %`."""
+    return "-" if score.coverage is None else f"{100 * score.coverage:.1f} %"
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from shared.rows.annotation import (
     Unanswered,
 )
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores
+from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input, Window
@@ -25,7 +25,8 @@ _URI = f"sha256:{_ID}"
 _HASH = "5d41402abc4b2a76b9719d911017c592"
 _QUESTION = "Which degradation does the image show?"
 _OPTIONS = {"A": "Noise", "B": "Motion", "C": "Metal artifact", "D": "None"}
-_SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0)
+_SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0, scored=0.857143, coverage=0.875)
+_NO_DIFFERENCE = Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0, scored=0.0, coverage=1.0)
 
 EXAMPLES: dict[type[Row], Row] = {
     type(row): row
@@ -92,10 +93,9 @@ EXAMPLES: dict[type[Row], Row] = {
                 by_severity={"severe": _SCORE},
                 by_scope={"modality_specific": _SCORE},
             ),
-            extractors=Extractors(
-                used="strict", official=_SCORE, disagreement=Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0)
-            ),
+            extractors=Extractors(used="strict", official=_SCORE, disagreement=_NO_DIFFERENCE),
         ),
+        Unscored(item_id="18", run=0, reason="The stored object is not an image.", remedy="Ingest the image again."),
         Failure(
             item_id="17",
             error_rate=0.8,
@@ -149,7 +149,13 @@ EXAMPLES: dict[type[Row], Row] = {
             item_id="17",
         ),
         Question(question_id=f"{_ID}/9e107d9d372bb682", image_uri=_URI, question=_QUESTION, options=_OPTIONS),
-        Generation(question_id=f"{_ID}/9e107d9d372bb682", answer="C", choice="C", token_logprobs=(-0.125, -0.0625)),
+        Generation(
+            question_id=f"{_ID}/9e107d9d372bb682",
+            answer="C",
+            choice="C",
+            token_logprobs=(-0.125, -0.0625),
+            answer_logprobs=(-0.125,),
+        ),
         Decision(
             decision_id="92eb5ffee6ae2fec3ad71c777531578f",
             sample_id="0cc175b9c0f1b6a831c399e269772661",

@@ -37,6 +37,8 @@ the JSON Schemas in `schemas/` are made from there by `python -m infra.row_schem
 
 - `.jsonl` is one JSON object a line, `.json` one object: UTF-8, keys sorted. `.npy` is a NumPy array.
 - A manifest carries the version of its kind (`schema_version`). A reader refuses a version above its own.
+- A field that comes to say something else raises the version too. Our readers then refuse that file in
+  older datasets, and still read the other files: of `evaluation` version 1 the answers, not the scores.
 - Within a version, fields are only added, and an added field is optional. **Pass over fields that you do not know.**
 - An optional field is left out where it has its default. A field that is "or null" is always there.
 - What was simulated says so: `simulated` in rows of annotation.

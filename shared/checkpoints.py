@@ -59,6 +59,24 @@ def user_prompt(processor: ChatProcessor, text: str) -> str:
     return processor.apply_chat_template([message], add_generation_prompt=True, tokenize=False)
 
 
+def exchange(processor: ChatProcessor, question: str, answer: str) -> tuple[str, str]:
+    """The chat text of a question, as `user_prompt`, and that of an answer to it, as the template ends it: with its end token.
+
+    Raises:
+        InvalidArgument: The template gives another prompt where an answer follows.
+    """
+    prompt = user_prompt(processor, question)
+    conversation = [
+        {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
+        {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+    ]
+    whole = processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
+    if not whole.startswith(prompt):
+        remedy = "Use a checkpoint whose template gives the same prompt with and without an answer."
+        raise InvalidArgument("The chat template cannot be used with given answers.", field="model", remedy=remedy)
+    return prompt, whole[len(prompt) :].rstrip()
+
+
 def _require_weights(folder: Path) -> None:
     """One weight file, or an index and each shard that it names."""
     copy = "copy the weights into the folder, or save them with `model.save_pretrained(folder)`"

@@ -19,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from services.training.domain.conversations import Sample
 from services.training.job.finetune import finetune
 from services.training.job.spec import TrainingSpec
-from shared.prompts import multiple_choice_prompt
+from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
 from shared.rows.encoding import to_json
 from shared.rows.training import Conversation, Turn
 from studies.questions import LETTERS, LEVELS, PHRASES
@@ -39,6 +39,7 @@ class BaseTraining:
         batch_size: Questions of one step.
         seed: Of the weights and of the order of the questions.
         n_threads: Threads of torch.
+        answer_form: How the questions are put, and in which words they are answered.
     """
 
     learning_rate: float = 1e-3
@@ -46,6 +47,7 @@ class BaseTraining:
     batch_size: int = 32
     seed: int = 0
     n_threads: int = 1
+    answer_form: AnswerForm = LETTER
 
 
 class StepTeller(TrainerCallback):  # type: ignore[misc]
@@ -87,7 +89,7 @@ def pretrain_base(
     if not spec.result_folder.is_dir():
         rows = read_rows(study_folder / "base.tsv")
         output_folder.mkdir(parents=True, exist_ok=True)
-        exchanges = [*map(_question, rows), *map(_caption, one_per_image(rows))]
+        exchanges = [*(_question(row, settings.answer_form) for row in rows), *map(_caption, one_per_image(rows))]
         spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
         texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
         disable_progress_bar()
@@ -127,11 +129,11 @@ def one_per_image(rows: Sequence[Row]) -> list[Row]:
     return list(first.values())
 
 
-def _question(row: Row) -> Sample:
+def _question(row: Row, form: AnswerForm) -> Sample:
     """A row as a multiple-choice question."""
     options = {letter: row[letter] for letter in LETTERS if row[letter]}
-    prompt = multiple_choice_prompt(row["question"], options)
-    return Sample(row["index"], row["image_path"], prompt, row["answer"])
+    prompt = multiple_choice_prompt(row["question"], options, form)
+    return Sample(row["index"], row["image_path"], prompt, multiple_choice_reply(options, row["answer"], form))
 
 
 def _caption(row: Row) -> Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from pathlib import Path
 from typing import Annotated
 
@@ -13,14 +14,19 @@ from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
-from cli.options import Json, Out
-from cli.output import PARTIAL, console, print_json, print_table, score_text, shown_errors
+from cli.options import Json, Out, one_of
+from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
-from shared.rows.encoding import from_json
-from shared.rows.evaluation import Perception, Score, Scores
+from shared.rows.encoding import from_json, from_lines
+from shared.rows.evaluation import Perception, Score, Scores, Unscored
 from shared.rpc.channels import Channels
+from shared.rpc.choices import choices
+from shared.rpc.operations import TERMINAL_STATES, find
+
+EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
+ANSWER_FORMS = choices(evaluation_pb2.AnswerForm.DESCRIPTOR)
 
 
 def evaluate(
@@ -31,29 +37,58 @@ def evaluate(
     runs: Annotated[int, typer.Option(min=1, help="Answers per item; 1 is greedy, more are sampled.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampled answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
+    extractor: Annotated[
+        str,
+        typer.Option(
+            parser=one_of(EXTRACTORS),
+            metavar="|".join(EXTRACTORS),
+            help="How replies are read: by rules, as the leaderboard does, the likeliest option, or with a judge model.",
+        ),
+    ] = "strict",
+    answer_form: Annotated[
+        str,
+        typer.Option(
+            parser=one_of(ANSWER_FORMS),
+            metavar="|".join(ANSWER_FORMS),
+            help="How questions are put: with options, answered by letter or by text; or open, the question alone.",
+        ),
+    ] = "letter",
     access: Access,
     is_json: Json = False,
 ) -> None:
     """Answer each item and score it, with intervals by source; every answer goes to answers.jsonl."""
-    key = fingerprint(model, items)
     sampling = evaluation_pb2.Sampling(
         temperature=0.0 if runs == 1 else 1.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=seed
     )
-    operation_id = f"evaluate/{key}/{runs}-{seed}-{max_new_tokens}"
+    name = f"answers-{runs}-{seed}-{max_new_tokens}-{extractor}-{answer_form}"
     with shown_errors(is_json), connect(out, access) as channels:
+        prefix = _prefix(channels["evaluation"], f"evaluate/{fingerprint(model, items)}", name, out)
         request = evaluation_pb2.StartEvaluateRequest(
-            operation_id=operation_id,
+            operation_id=f"{prefix}/{name}",
             arm="none",
-            model_uri=_import_model(channels, f"evaluate/{key}/model", model, is_json),
-            benchmark_uri=_import_items(channels, f"evaluate/{key}", items, is_json),
+            model_uri=_import_model(channels, f"{prefix}/model", model, is_json),
+            benchmark_uri=_import_items(channels, prefix, items, is_json),
             n_runs=runs,
             sampling=sampling,
-            extractor=evaluation_pb2.EXTRACTOR_STRICT,
+            extractor=evaluation_pb2.Extractor.ValueType(EXTRACTORS[extractor]),
+            answer_form=evaluation_pb2.AnswerForm.ValueType(ANSWER_FORMS[answer_form]),
         )
         evaluation_pb2_grpc.EvaluationServiceStub(channels["evaluation"]).StartEvaluate(request)
-        uri = _result(channels["evaluation"], operation_id, f"evaluate {model.name}", is_json)
+        uri = _result(channels["evaluation"], request.operation_id, f"evaluate {model.name}", is_json)
         download(channels["evaluation"], uri, out)
     _show(out, is_json)
+
+
+def _prefix(channel: grpc.Channel, base: str, name: str, out: Path) -> str:
+    """What the ids of the operations begin with: another where an earlier try failed, or left something UNSCORED."""
+    for number in count(1):
+        prefix = base if number == 1 else f"{base}/{number}"
+        found = find(channel, f"{prefix}/{name}")
+        if found is None or found.state not in TERMINAL_STATES:
+            break
+        if found.result_uri and not download(channel, found.result_uri, out, ["unscored.jsonl"])[0].stat().st_size:
+            break
+    return prefix
 
 
 def _import_model(channels: Channels, operation_id: str, model: Path, is_quiet: bool) -> str:
@@ -86,17 +121,42 @@ def _result(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool
 
 def _show(out: Path, is_json: bool) -> None:
     scores = from_json((out / "scores.json").read_bytes(), Scores, "scores.json")
-    perception = scores.perception
+    overall = scores.perception.overall
     if is_json:
         print_json(to_builtins(scores))
     else:
-        rows = [("overall", "", score_text(perception.overall), perception.overall.n)]
-        for axis, groups in _axes(perception).items():
-            rows += [(axis, name, score_text(score), score.n) for name, score in sorted(groups.items())]
-        print_table("Accuracy [95 % interval by source]", ("axis", "value", "accuracy", "n"), rows)
-        console.print(f"UNSCORED answers: {perception.overall.unscored}. Every answer: {out / 'answers.jsonl'}")
-    if perception.overall.unscored:
+        rows = [("overall", "", *_cells(overall))]
+        for axis, groups in _axes(scores.perception).items():
+            rows += [(axis, name, *_cells(score)) for name, score in sorted(groups.items())]
+        columns = ("axis", "value", "accuracy", "of the readable", "readable", "answers", "UNSCORED")
+        print_table("Accuracy: right of all answers [95 % interval by source]", columns, rows)
+        if scores.extractors.judge:
+            judged = f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
+            console.print(judged)
+        console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
+        if overall.unscored:
+            _show_unscored(out)
+        console.print(f"Every answer: {out / 'answers.jsonl'}")
+    if overall.unscored:
         raise typer.Exit(PARTIAL)
+
+
+def _cells(score: Score) -> tuple[object, ...]:
+    scored = "-" if score.scored is None else f"{score.scored:.3f}"
+    return score_text(score), scored, coverage_text(score), score.n, score.unscored
+
+
+def _show_unscored(out: Path) -> None:
+    """Name what could not be evaluated, and say how to go on."""
+    place = out / "unscored.jsonl"
+    rows = list(from_lines(place.read_bytes().splitlines(), Unscored, place.name))
+    items = sorted({row.item_id for row in rows})
+    console.print(
+        f"UNSCORED: {len(rows)} answers to {len(items)} items could not be evaluated. That is not the model's doing, and no "
+        f"figure counts them. The same command tries them again. Each with its reason: {place}"
+    )
+    for reason, remedy in sorted({(row.reason, row.remedy) for row in rows}):
+        console.print(f"  {reason} {remedy}")
 
 
 def _axes(perception: Perception) -> dict[str, dict[str, Score]]:

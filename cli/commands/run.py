@@ -14,11 +14,14 @@ from cli.access import Access
 from cli.connection import connect
 from cli.follow import download, finish_run
 from cli.options import Json, Out, RunId
-from cli.output import console, print_json, print_table, score_text, shown_errors
+from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DataLoss, InvalidArgument
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
 from shared.rows.evaluation import Score
 from shared.rpc.channels import Channels
+
+#: `schema_version` of `report.json`.
+_REPORT_VERSION = 2
 
 
 def run(
@@ -108,23 +111,37 @@ def read_config(config: Path) -> str:
 
 
 def show_report(out: Path, is_json: bool) -> None:
-    """Show the scores of `report.json` in a folder, or print the whole of it.
+    """Show the scores of `report.json` in a folder, or print the whole of it; exit code 3 where answers are UNSCORED.
 
     Raises:
         DataLoss: It is no report.
+        FailedPrecondition: It is that of another release.
     """
     report = _read_report(out / "report.json")
     if is_json:
         print_json(report)
-        return
+    else:
+        _show(report, out)
+    if _n_unscored(report):
+        raise typer.Exit(PARTIAL)
+
+
+def _show(report: dict[str, Any], out: Path) -> None:
     rows = [
-        (name, entry["round"], *(_overall(entry, split) for split in ("dev", "test")))
+        (name, entry["round"], *_cells(entry, "dev"), *_cells(entry, "test"))
         for name, arm in sorted(report["arms"].items())
         for entry in arm["rounds"]
     ]
-    print_table("Perception accuracy [95 % interval]", ("arm", "round", "dev", "test"), rows)
+    columns = ("arm", "round", "dev", "readable", "test", "readable")
+    print_table("Perception accuracy: right of all answers [95 % interval]", columns, rows)
+    console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
     for name, arm in sorted(report["arms"].items()):
         console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
+    if n_unscored := _n_unscored(report):
+        console.print(
+            f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
+            "The report names each with its reason."
+        )
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
     console.print(f"Report: {out / 'report.html'}")
@@ -138,9 +155,29 @@ def _read_report(path: Path) -> dict[str, Any]:
     if not isinstance(report, dict) or "arms" not in report:
         remedy = "Delete it, and repeat the command that made it, which writes it again."
         raise DataLoss("The file is not a report.", field="out", value=path.name, remedy=remedy)
+    if report.get("schema_version") != _REPORT_VERSION:
+        raise FailedPrecondition(
+            "The report is of another release, whose figures mean something else.",
+            field="schema_version",
+            value=report.get("schema_version"),
+            remedy="Read report.html beside it, or run again in another folder.",
+        )
     return report
 
 
-def _overall(entry: dict[str, Any], split: str) -> str:
+def _cells(entry: dict[str, Any], split: str) -> tuple[str, str]:
+    """Accuracy and coverage of a round on a split."""
+    score = _overall(entry, split)
+    return ("-", "-") if score is None else (score_text(score), coverage_text(score))
+
+
+def _n_unscored(report: dict[str, Any]) -> int:
+    """Answers of all rounds that we could not evaluate."""
+    rounds = [entry for arm in report["arms"].values() for entry in arm["rounds"]]
+    scores = [_overall(entry, split) for entry in rounds for split in ("dev", "test")]
+    return sum(score.unscored for score in scores if score is not None)
+
+
+def _overall(entry: dict[str, Any], split: str) -> Score | None:
     perception = (entry.get(split) or {}).get("perception")
-    return score_text(convert(perception["overall"], Score)) if perception else "-"
+    return convert(perception["overall"], Score) if perception else None

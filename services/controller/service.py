@@ -24,6 +24,8 @@ from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 
 _MAX_COSTS = 1000
+#: The figures of a score that a `RoundScore` has.
+_FIGURES = ("value", "low", "high", "n", "unscored", "scored", "coverage")
 
 
 class Controller(pb_grpc.ControllerServiceServicer):
@@ -143,7 +145,7 @@ def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
                 arm=result.arm,
                 round=result.round,
                 split=result.step.removeprefix("evaluate_"),
-                **{name: score[name] for name in ("value", "low", "high", "n", "unscored")},
+                **{name: score.get(name) for name in _FIGURES},
             )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
@@ -15,8 +16,9 @@ from services.evaluation.operations import EvaluationOperations
 from services.evaluation.ports import ModelServer, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
-from services.evaluation.store import AnswerStore
+from services.evaluation.store import AnswerStore, VerdictStore
 from services.evaluation.work.answering import Answering
+from services.evaluation.work.reading import ReplyReader
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -24,6 +26,9 @@ from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
+
+if TYPE_CHECKING:
+    from services.evaluation.adapters.openai_judge import OpenAIJudge
 
 
 def build(
@@ -46,7 +51,9 @@ def build(
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
-    work = EvaluationOperations(objects, answering, channels, read_table, settings.input_roots)
+    judge = _judge(settings)
+    reader = ReplyReader(judge, VerdictStore(engine), settings.judge.concurrency)
+    work = EvaluationOperations(objects, answering, reader, channels, read_table, settings.input_roots)
     operations = Operations(
         "evaluation",
         engine,
@@ -64,6 +71,8 @@ def build(
 
     def close() -> None:
         models.close()
+        if judge is not None:
+            judge.close()
         engine.dispose()
 
     return Service(
@@ -89,6 +98,15 @@ def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model
         return vllm_model_server(objects, settings.vllm)
     load = load_model or partial(_load_transformers, settings)
     return InProcessModelServer(objects, settings.state_folder / "cache", load)
+
+
+def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
+    """Who is asked what replies mean; nobody where none is set."""
+    if not settings.judge.base_url:
+        return None
+    from services.evaluation.adapters.openai_judge import OpenAIJudge
+
+    return OpenAIJudge(settings.judge)
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:

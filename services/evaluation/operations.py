@@ -22,22 +22,23 @@ from services.evaluation.domain.image_join import join_images
 from services.evaluation.domain.merging import merge_small
 from services.evaluation.domain.outcomes import Outcome, capability_rows, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
-from services.evaluation.domain.scoring import strict_choice
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
+from services.evaluation.work.generations import generation_row
 from services.evaluation.work.judging import judge
+from services.evaluation.work.reading import Asked, ReplyReader, candidates, way_of
 from services.evaluation.work.vectors import failure_vectors, image_vectors
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
-from shared.prompts import multiple_choice_prompt
+from shared.prompts import AnswerForm, multiple_choice_prompt
 from shared.rows import annotation
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.evaluation import Answer
 from shared.rows.failures import ClusteringRow
-from shared.rows.fields import Split
+from shared.rows.fields import Options, Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 
@@ -50,6 +51,7 @@ class EvaluationOperations:
     Args:
         objects: Where datasets lie.
         answering: Answers of models.
+        reader: Reads their replies.
         channels: Where `embedding` is found.
         read_table: Reads the table of a benchmark.
         input_roots: Folders in one of which a table must lie; none: anywhere.
@@ -59,12 +61,14 @@ class EvaluationOperations:
         self,
         objects: ObjectStore,
         answering: Answering,
+        reader: ReplyReader,
         channels: Channels,
         read_table: ReadTable,
         input_roots: Sequence[Path],
     ) -> None:
         self._objects = objects
         self._answering = answering
+        self._reader = reader
         self._channels = channels
         self._read_table = read_table
         self._input_roots = input_roots
@@ -102,27 +106,45 @@ class EvaluationOperations:
 
         Raises:
             NotFound, InvalidArgument, DataLoss: the benchmark or the model is not there, not one, or damaged.
+            FailedPrecondition: no item could be evaluated, since every image is lost.
         """
         items = read_rows(self._objects, request.benchmark_uri, Item)
         sampling = _sampling_of(request.sampling)
-        queries = [Query(item.item_id, item.image_uri, _prompt(item)) for item in items]
+        extractor, form = way_of(request)
+        judge_name = self._reader.judge_of(extractor)
+        queries = [
+            Query(item.item_id, item.image_uri, *_asked(item.question, item.options, extractor, form)) for item in items
+        ]
         shard = (request.shard, max(1, request.n_shards))
         replies = self._answering.answer(context, request.model_uri, queries, request.n_runs, sampling, shard)
         if request.n_shards > 1:
             return ""
-        answers, scores = judge(request, items, replies)
-        n_unscored = sum(not answer.scored for answer in answers)
+        answers, scores, unscored = judge(
+            request,
+            items,
+            replies,
+            self._reader,
+            lambda done, total: context.progress(done, total, "replies", "judging"),
+        )
+        n_scored = sum(answer.scored for answer in answers)
         return publish(
             self._objects,
             "evaluation",
-            {"answers.jsonl": answers, "scores.json": scores},
-            counts={"answers": len(answers), "items": len(items), "unscored": n_unscored},
+            {"answers.jsonl": answers, "scores.json": scores, "unscored.jsonl": unscored},
+            counts={
+                "answers": len(answers),
+                "items": len(items),
+                "unreadable": len(answers) - n_scored - len(unscored),
+                "unscored": len(unscored),
+            },
             parents=[request.model_uri, request.benchmark_uri],
             configuration={
                 "arm": request.arm,
                 "round": request.round,
                 "n_runs": request.n_runs,
-                "extractor": scores.extractors.used,
+                "extractor": extractor,
+                "answer_form": form,
+                "judge": judge_name,
                 "sampling": asdict(sampling),
             },
             seed=sampling.seed,
@@ -145,23 +167,33 @@ class EvaluationOperations:
                 remedy="Give each question an id of its own.",
             )
         sampling = _sampling_of(request.sampling)
-        queries = [Query(row.question_id, row.image_uri, _prompt(row)) for row in questions]
+        extractor, form = way_of(request)
+        if extractor == "official":  # its faults are for comparing published figures, not for labels
+            extractor = "strict"
+        text_of = {row.question_id: row.question for row in questions}
+        queries = [
+            Query(row.question_id, row.image_uri, *_asked(row.question, row.options or {}, extractor, form))
+            for row in questions
+        ]
         replies = self._answering.answer(context, request.model_uri, queries, 1, sampling)
+        if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
+            raise replies.lost[min(replies.lost)]
+        keys = sorted(replies.answers)
+        asked = [Asked(text_of[key[0]], options[key[0]], replies.answers[key].text) for key in keys]
+        readings = self._reader.read(
+            asked, extractor, form, lambda done, total: context.progress(done, total, "replies", "judging")
+        )
         generations = [
-            annotation.Generation(
-                question_id=question_id,
-                answer=reply.text,
-                choice=strict_choice(reply.text, options[question_id]),
-                token_logprobs=reply.token_logprobs,
-            )
-            for (question_id, _), reply in sorted(replies.items())
+            generation_row(key[0], options[key[0]], replies.answers[key], reading.choice)
+            for key, reading in zip(keys, readings, strict=True)
         ]
         n_unscored = sum(row.choice is None for row in generations)
+        n_faulty = sum(bool(row.logprobs_fault) for row in generations)
         return publish(
             self._objects,
             "generations",
             {"generations.jsonl": generations},
-            counts={"questions": len(generations), "unscored": n_unscored},
+            counts={"questions": len(generations), "unscored": n_unscored, "faulty_logprobs": n_faulty},
             parents=[request.model_uri, request.questions_uri],
             configuration={"sampling": asdict(sampling)},
             seed=sampling.seed,
@@ -231,9 +263,9 @@ def _sampling_of(message: pb.Sampling) -> Sampling:
     return Sampling(message.seed, message.temperature, message.top_p, message.max_new_tokens)
 
 
-def _prompt(row: Item | annotation.Question) -> str:
-    """What the model is asked; a question without options is asked as it stands."""
-    return multiple_choice_prompt(row.question, row.options) if row.options else row.question
+def _asked(question: str, options: Options, extractor: str, form: AnswerForm) -> tuple[str, tuple[str, ...]]:
+    """What the model is asked, and what it may reply; a question without options is asked as it stands."""
+    return multiple_choice_prompt(question, options, form), candidates(options, extractor, form) if options else ()
 
 
 def _nothing_left(rejections: Sequence[Rejection], items_uri: str) -> FailedPrecondition:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,12 +25,14 @@ class Prompt:
         run: Number of the run, from 0.
         image: (height, width, 3) uint8, RGB.
         text: The question as asked, options included; no chat format and no image placeholder.
+        candidates: Where there are any, the answer is one of these, drawn by how likely the model finds each as a whole.
     """
 
     item_id: str
     run: int
     image: NDArray[np.uint8]
     text: str
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,21 +60,44 @@ class Generation:
         text: The answer without special tokens, stripped of white space at both ends.
         token_logprobs: (n_tokens,) natural logarithms of the probability of each generated token under the
             unmodified model, whatever the sampling was; the end token is included where it was generated.
+            A number that the model did not give is NaN.
         n_tokens: Number of generated tokens, the end token included.
+        token_ends: (n_tokens,) offset in `text` behind each token, ascending; that of the token before where a token adds
+            nothing to the text, as an end token. Empty where it is not known.
     """
 
     text: str
     token_logprobs: tuple[float, ...]
     n_tokens: int
+    token_ends: tuple[int, ...] = ()
 
 
 class VisionLanguageModel(Protocol):
     """A model that answers questions about images."""
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
-        """Answer each prompt, in order.
+        """Answer each prompt, in order; all have candidates, or none has.
 
         An answer depends on its prompt and on (seed, item_id, run), neither on the other prompts nor on their order.
+        """
+        ...
+
+
+class Judge(Protocol):
+    """Says which option a reply means.
+
+    Attributes:
+        name: Of the model that judges.
+    """
+
+    name: str
+
+    def choose(self, question: str, options: Mapping[str, str], reply: str) -> str | None:
+        """The letter that the reply means, a key of `options`; None where it means none, or the judge cannot tell.
+
+        Raises:
+            Unavailable, DeadlineExceeded, BudgetExhausted: the judge does not answer now.
+            MedqError: it will not.
         """
         ...
 
@@ -98,7 +123,8 @@ class ModelServer(Protocol):
             NotFound: there is no such object.
             InvalidArgument: it is no model, its checkpoint is incomplete, or a sampling setting is out of range.
             DataLoss: a stored file does not match its digest.
-            FailedPrecondition, Unavailable, DeadlineExceeded: the model cannot be served, or not in time.
+            FailedPrecondition, Unavailable, DeadlineExceeded: the model cannot be served, or not in time, or gives no
+                log-probabilities of candidates.
         """
         ...
 

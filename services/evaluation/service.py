@@ -8,6 +8,7 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.domain.benchmark import answer_letters, options_of, refusal_of
 from services.evaluation.domain.scoring import official_choice, strict_choice
+from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
 from shared.operations import Operations
 from shared.rows.vocabulary import AXES, SPLITS
@@ -59,13 +60,14 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.n_runs,
                 remedy="Choose n_runs 1, or a temperature above 0.",
             )
-        if request.extractor not in (pb.EXTRACTOR_STRICT, pb.EXTRACTOR_OFFICIAL):
+        if not request.extractor:
             raise InvalidArgument(
                 "An extractor must be chosen.",
                 field="extractor",
                 value=request.extractor,
                 remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
             )
+        way_of(request)
         require_between("n_shards", request.n_shards, 0, _MOST_SHARDS)
         require_between("shard", request.shard, 0, max(1, request.n_shards) - 1)
         return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
@@ -104,6 +106,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_uri("model_uri", request.model_uri)
         require_uri("questions_uri", request.questions_uri)
         _check_sampling(request.sampling)
+        way_of(request)
         return pb.StartGenerateResponse(operation_id=self._operations.start(request))
 
     def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:

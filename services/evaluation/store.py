@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -24,7 +24,15 @@ _ANSWERS = sa.Table(
     sa.Column("run", sa.Integer, primary_key=True),
     sa.Column("text", sa.Text, nullable=False),  # as JSON: a model may say NUL, which PostgreSQL refuses
     sa.Column("token_logprobs", sa.Text, nullable=False),
+    sa.Column("token_ends", sa.Text),  # NULL in what an older release stored
 )
+_VERDICTS = sa.Table(
+    "verdicts",
+    METADATA,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("choice", sa.Text, nullable=False),  # "": the judge named none
+)
+_KEYS_PER_QUERY = 500
 
 
 @dataclass(frozen=True, order=True)
@@ -65,7 +73,8 @@ class AnswerStore:
         for row in rows:
             logprobs = tuple(json.loads(row.token_logprobs))
             key = AnswerKey(row.item_id, row.image_id, row.prompt_digest, row.run)
-            answers[key] = Generation(json.loads(row.text), logprobs, len(logprobs))
+            ends = tuple(json.loads(row.token_ends or "[]"))
+            answers[key] = Generation(json.loads(row.text), logprobs, len(logprobs), ends)
         return answers
 
     def save(self, model_digest: str, sampling_digest: str, answers: Mapping[AnswerKey, Generation]) -> None:
@@ -80,6 +89,7 @@ class AnswerStore:
                 "run": key.run,
                 "text": json.dumps(answer.text),
                 "token_logprobs": json.dumps(answer.token_logprobs),
+                "token_ends": json.dumps(answer.token_ends),
             }
             for key, answer in sorted(answers.items())  # two writers take their locks in the same order
         ]
@@ -88,3 +98,33 @@ class AnswerStore:
         with self._engine.begin() as connection:
             dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
             connection.execute(dialect.insert(_ANSWERS).on_conflict_do_nothing(), rows)
+
+
+class VerdictStore:
+    """What judges said of replies, by a digest of judge, question, options and reply.
+
+    Args:
+        engine: The service's database.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def known(self, keys: Sequence[str]) -> dict[str, str]:
+        """The letter of each key that is stored; "" where the judge named none."""
+        found: dict[str, str] = {}
+        with reader(self._engine).connect() as connection:
+            for start in range(0, len(keys), _KEYS_PER_QUERY):
+                part = keys[start : start + _KEYS_PER_QUERY]
+                query = sa.select(_VERDICTS.c.key, _VERDICTS.c.choice).where(_VERDICTS.c.key.in_(part))
+                found.update({row.key: row.choice for row in connection.execute(query)})
+        return found
+
+    def save(self, verdicts: Mapping[str, str]) -> None:
+        """Store letters by key; what is stored already stays as it is."""
+        if not verdicts:
+            return
+        rows = [{"key": key, "choice": choice} for key, choice in sorted(verdicts.items())]
+        with self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(_VERDICTS).on_conflict_do_nothing(), rows)

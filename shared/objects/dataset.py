@@ -258,7 +258,9 @@ def _require_type(kind: str, name: str, row: Row) -> None:
 
 
 def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None) -> str:
-    entry = read_manifest(objects, uri, kind).files.get(name)
+    manifest = read_manifest(objects, uri, kind)
+    require_readable(manifest.kind, manifest.schema_version, uri, name)
+    entry = manifest.files.get(name)
     if entry is None:
         raise NotFound("The dataset has no such file.", field="name", value=name)
     return uri_of(entry.sha256)

@@ -6,7 +6,20 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from shared.rows.fields import Count, ImageId, Label, Letter, ObjectUri, Options, Row, Seconds, Share, SourceId, Usd
+from shared.rows.fields import (
+    Count,
+    ImageId,
+    Label,
+    Letter,
+    ObjectUri,
+    Options,
+    Row,
+    Seconds,
+    Share,
+    SourceId,
+    Usd,
+    written,
+)
 
 Nats = Annotated[float, Meta(ge=0)]
 Route = Literal["self", "reference", "expert", "review", "audit"]
@@ -43,7 +56,16 @@ class Generation(Row):
     question_id: str
     answer: Annotated[str, Meta(description="the reply as the model wrote it")]
     choice: Annotated[Letter | None, Meta(description="the letter that was read; null where none can be")]
-    token_logprobs: Annotated[tuple[float, ...], Meta(description="log-probability of each token, nats")]
+    token_logprobs: Annotated[
+        tuple[float, ...], Meta(description="log-probability of each token, nats; empty where one cannot be used")
+    ]
+    answer_logprobs: Annotated[
+        tuple[float, ...] | None,
+        Meta(description="those of the tokens that carry the answer; null in rows of before: then all do"),
+    ] = written(None)
+    logprobs_fault: Annotated[str, Meta(description='why the log-probabilities cannot be used; "" where they can')] = (
+        written("")
+    )
 
 
 class Decision(Row):

@@ -21,8 +21,8 @@ class Failure(Row):
     """An item that the model fails: its error rate is above gamma."""
 
     item_id: str
-    error_rate: Annotated[Share, Meta(description="wrong / scored runs")]
-    n_scored: Count
+    error_rate: Annotated[Share, Meta(description="(wrong + unreadable) / evaluated runs")]
+    n_scored: Annotated[int, Meta(ge=0, description="runs in which a letter was read")]
     capabilities: Annotated[tuple[CapabilityName, ...], Meta(description="its cell, then its labels on every axis")]
     prototype_id: PrototypeId
 
@@ -33,7 +33,9 @@ class CapabilityErrorRate(Row):
     capability: CapabilityName
     n_failures: Annotated[int, Meta(ge=0, description="|{b in B : c_k(b) = 1}|")]
     n_items: Annotated[int, Meta(ge=0, description="|{s in D_dev : c_k(s) = 1}|, the UNSCORED left out")]
-    n_unscored: Annotated[int, Meta(ge=0, description="items of this capability that are UNSCORED")]
+    n_unscored: Annotated[
+        int, Meta(ge=0, description="items of this capability of which we could evaluate fewer than half of the runs")
+    ]
     error_rate: Annotated[
         Share | None, Meta(description="e_k = n_failures / n_items; null where every item is UNSCORED")
     ]

@@ -1,7 +1,8 @@
 """Every dataset kind on one screen: its version, who writes it, its files, and who reads each.
 
-A new optional field keeps the version of a kind. A removed, retyped or newly required one raises it, and readers refuse a version
-above theirs. `python -m infra.row_schemas` holds this by the files in `schemas/`.
+A new optional field keeps the version of a kind. A removed, retyped or newly required one raises it, and so does one that comes
+to say something else. Readers refuse a version above theirs, and a file that says something else since a later one.
+`python -m infra.row_schemas` holds this by the files in `schemas/`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.rows.annotation import Decision, Generation, KnownAnswer, Question, Summary, Unanswered
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.evaluation import Answer, Scores
+from shared.rows.evaluation import Answer, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input
@@ -27,10 +28,12 @@ class File:
     Attributes:
         content: The type of its rows (`.jsonl`) or of its one object (`.json`); in words, where it is neither.
         readers: Who reads it beside people and other systems.
+        since: The version of the kind since which it says what it says now; an earlier one is not read.
     """
 
     content: type[Row] | str
     readers: tuple[str, ...] = ()
+    since: int = 1
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ KINDS: Mapping[str, Kind] = {
     }),
     "evaluation": Kind("evaluation", "What a model answered to a benchmark, and how it scored.", {
         "answers.jsonl": File(Answer, ("evaluation", "controller")),
-        "scores.json": File(Scores, ("controller", "cli")),
-    }),
+        "scores.json": File(Scores, ("controller", "cli"), since=2),
+        "unscored.jsonl": File(Unscored, ("cli",)),
+    }, version=2),
     "failures": Kind("evaluation", "Where a model fails.", {
         "failures.jsonl": File(Failure),
         "capabilities.jsonl": File(CapabilityErrorRate, ("retrieval", "controller")),
@@ -144,17 +148,29 @@ def version_of(kind: str) -> int:
     return KINDS[kind].version
 
 
-def require_readable(kind: str, version: int, uri: str) -> None:
-    """Refuse rows that a later release wrote.
+def require_readable(kind: str, version: int, uri: str, name: str = "") -> None:
+    """Refuse rows that a later release wrote, and a file that said something else in an earlier one.
+
+    Args:
+        kind, version: Of the dataset.
+        uri: The dataset.
+        name: The file that is to be read; "": none yet.
 
     Raises:
-        FailedPrecondition: The version is above the one that this code knows.
+        FailedPrecondition: The version is above the one that this code knows, or below the `since` of the file.
     """
-    known = version_of(kind)
+    known, file = version_of(kind), KINDS[kind].files.get(name)
     if version > known:
         raise FailedPrecondition(
             f"The dataset is {kind} version {version}; this release reads up to version {known}.",
             field="uri",
             value=uri,
             remedy="Update this installation, or make the dataset again with it.",
+        )
+    if file is not None and version < file.since:
+        raise FailedPrecondition(
+            f"The dataset is {kind} version {version}; its {name} says something else since version {file.since}.",
+            field="uri",
+            value=uri,
+            remedy="Make the dataset again.",
         )

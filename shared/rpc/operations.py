@@ -122,6 +122,17 @@ def to_message(operation: rows.Operation) -> pb.Operation:
     return message
 
 
+def find(channel: grpc.Channel, operation_id: str) -> pb.Operation | None:
+    """An operation, or None where the service has none of this id."""
+    try:
+        request = pb.GetOperationRequest(operation_id=operation_id)
+        return pb_grpc.OperationsServiceStub(channel).GetOperation(request).operation
+    except grpc.RpcError as error:
+        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
+            return None
+        raise
+
+
 def await_operation(
     channel: grpc.Channel,
     operation_id: str,

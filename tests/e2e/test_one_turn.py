@@ -19,16 +19,28 @@ pytestmark = pytest.mark.timeout(240)
 ANSWER_KEYS = {
     *("arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope"),
     *("run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum"),
+    "evaluated",
 }
 AXES = ("modality", "question_type", "attribute", "severity", "scope")
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 
 
-def accuracy(rows: list[dict]) -> tuple[float | None, int, int]:
-    """Right among scored, how many were scored, how many could not be."""
-    scored = [row for row in rows if row["choice"] is not None]
-    right = sum(row["choice"] == row["gold"] for row in scored)
-    return (right / len(scored) if scored else None, len(scored), len(rows) - len(scored))
+def share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def accuracy(rows: list[dict]) -> dict[str, float | None]:
+    """The figures of a score, but for its interval: an unreadable reply is wrong, what was not evaluated is in none."""
+    evaluated = [row for row in rows if row["evaluated"]]
+    readable = [row for row in evaluated if row["choice"] is not None]
+    right = sum(row["choice"] == row["gold"] for row in readable)
+    return {
+        "value": share(right, len(evaluated)),
+        "n": len(evaluated),
+        "unscored": len(rows) - len(evaluated),
+        "scored": share(right, len(readable)),
+        "coverage": share(len(readable), len(evaluated)),
+    }
 
 
 def test_the_run_ends_well_and_prints_its_report(turn: OneTurn):
@@ -76,15 +88,15 @@ def test_every_accuracy_follows_from_the_answers(turn: OneTurn, split: str):
         }
         assert found.keys() == expected.keys()
         for place, score in found.items():
-            value, n, unscored = expected[place]
-            assert (score["n"], score["unscored"]) == (n, unscored), place
-            assert score["value"] == (None if value is None else pytest.approx(value, abs=1e-12)), place
+            figures = {name: value for name, value in score.items() if name not in ("low", "high")}
+            assert figures == pytest.approx(expected[place], abs=1e-12), place
             if score["low"] is not None:
                 assert score["low"] <= score["value"] <= score["high"], place
 
 
-def test_unscored_answers_are_neither_right_nor_wrong(turn: OneTurn):
+def test_an_answer_without_a_choice_is_neither_scored_nor_correct(turn: OneTurn):
     for row in read_answers(turn.out):
+        assert row["evaluated"]
         assert row["scored"] == (row["choice"] is not None)
         assert row["correct"] == (row["choice"] == row["gold"] if row["scored"] else None)
 

@@ -31,7 +31,11 @@ class RuleModel:
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
         self.asked += [(prompt.item_id, prompt.run) for prompt in prompts]
         texts = [self.rule(prompt, sampling) for prompt in prompts]
-        return [Generation(text, tuple(-0.5 for _ in text), len(text)) for text in texts]
+        return [self.say(text) for text in texts]
+
+    def say(self, text: str) -> Generation:
+        """A token for each letter, and no end token."""
+        return Generation(text, tuple(-0.5 for _ in text), len(text), tuple(range(1, len(text) + 1)))
 
 
 def put_image(objects, level):
@@ -39,6 +43,12 @@ def put_image(objects, level):
     buffer = io.BytesIO()
     Image.fromarray(np.full((4, 4), level, dtype=np.uint8)).save(buffer, format="PNG")
     return objects.put_bytes(buffer.getvalue())
+
+
+def object_file(folder, uri):
+    """Where the store of a state folder keeps an object."""
+    digest = uri.removeprefix("sha256:")
+    return folder / "objects" / "objects" / digest[:2] / digest
 
 
 def put_image_set(objects, levels, dimension=4):

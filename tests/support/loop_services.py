@@ -37,6 +37,7 @@ from tests.support.rows import build
 
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training")
 N_ITEMS = 8
+MODALITIES = ("ct", "mri")
 _BASES = (
     embedding_pb2_grpc.EmbeddingServiceServicer,
     retrieval_pb2_grpc.RetrievalServiceServicer,
@@ -69,6 +70,8 @@ class LoopServices(*_BASES):
         self.failed = {}
         self.empty = set()
         self.is_learning = True
+        self.silent = set()
+        self.lost = set()
         self._changed = threading.Condition()
 
     def hold(self, step):
@@ -156,15 +159,23 @@ class LoopServices(*_BASES):
         rows = [
             build(
                 Answer, arm=request.arm, round=request.round, seed=request.sampling.seed, item_id=f"i{item}",
-                source_id=f"s{item}", modality="mri" if item % 2 else "ct", run=run, model=request.model_uri,
-                split="dev" if request.n_runs > 1 else "test", scored=True, correct=item < 2 + 3 * trained,
+                source_id=f"s{item}", modality=MODALITIES[item % 2], run=run, model=request.model_uri,
+                split="dev" if request.n_runs > 1 else "test", **self._reply(item, trained),
             )
             for item in range(N_ITEMS)
             for run in range(request.n_runs)
         ]  # fmt: skip
-        groups = {name: score([row for row in rows if row.modality == name]) for name in ("ct", "mri")}
+        groups = {name: score([row for row in rows if row.modality == name]) for name in MODALITIES}
         perception = replace(build(Scores).perception, overall=score(rows), by_modality=groups)
-        return "evaluation", {"answers.jsonl": rows, "scores.json": build(Scores, perception=perception)}
+        scores = build(Scores, perception=perception)
+        return "evaluation", {"answers.jsonl": rows, "scores.json": scores, "unscored.jsonl": []}
+
+    def _reply(self, item, trained):
+        """What a model that was trained so often says; from the first training on some modalities may be silent, others lost."""
+        modality = MODALITIES[item % 2]
+        if trained and modality in self.silent | self.lost:
+            return {"choice": None, "scored": False, "correct": None, "evaluated": modality not in self.lost}
+        return {"scored": True, "correct": item < 2 + 3 * trained}
 
     def _mine_failures(self, request):
         image = put_image(self.objects).removeprefix("sha256:")
@@ -256,7 +267,11 @@ def put_image(objects):
 
 def score(rows):
     """The score of answer rows."""
-    found = bootstrap_mean(
-        [row.correct for row in rows], [row.source_id for row in rows], np.random.default_rng(0), n_resamples=50
-    )
-    return Score(value=found.value, low=found.low, high=found.high, n=found.n, unscored=0)
+    evaluated = [row for row in rows if row.evaluated]
+    right, readable = [row.correct is True for row in evaluated], [row.scored for row in evaluated]
+    found = bootstrap_mean(right, [row.source_id for row in evaluated], np.random.default_rng(0), n_resamples=50)
+    return Score(
+        value=found.value, low=found.low, high=found.high, n=found.n, unscored=len(rows) - len(evaluated),
+        scored=sum(right) / sum(readable) if any(readable) else None,
+        coverage=sum(readable) / len(readable) if readable else None,
+    )  # fmt: skip

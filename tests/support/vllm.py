@@ -22,6 +22,7 @@ class FakeVllm:
         asked: Bodies of the requests for answers.
         failures: Statuses that the next requests for answers get.
         n_others: Requests of others that `/metrics` tells of.
+        replies: What the next requests are answered with instead: the text, and its tokens as the protocol has them.
     """
 
     def __init__(self) -> None:
@@ -29,6 +30,7 @@ class FakeVllm:
         self.asked: list[dict[str, Any]] = []
         self.failures: list[int] = []
         self.n_others = 0
+        self.replies: list[tuple[str, list[Object] | None]] = []
         self.n_metrics_reads = 0
         self.at_once = self.most_at_once = 0
         self.base_url = ""
@@ -47,7 +49,8 @@ class FakeVllm:
                 return self.failures.pop(0), {"error": {"message": "secret inside"}}
             if body["model"] != self.served:
                 return 404, {"error": {"message": "no such model"}}
-        return 200, _completion(body)
+            text, tokens = self.replies.pop(0) if self.replies else _reply(body)
+        return 200, _completion(body, text, tokens)
 
 
 @contextmanager
@@ -174,14 +177,21 @@ class Rollout:
         return pod
 
 
-def _completion(body: Object) -> Object:
-    text = body["messages"][0]["content"][1]["text"]
-    tokens = [{"token": letter, "logprob": -0.5, "bytes": None, "top_logprobs": []} for letter in "ab"]
+def token(text: str, logprob: float | None = -0.5, is_bytes: bool = False) -> Object:
+    """A token of a reply as the protocol has it."""
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode()) if is_bytes else None, "top_logprobs": []}
+
+
+def _reply(body: Object) -> tuple[str, list[Object]]:
+    return f" {body['messages'][0]['content'][1]['text']} {body['seed']} ", [token("a"), token("b")]
+
+
+def _completion(body: Object, text: str, tokens: list[Object] | None) -> Object:
     choice = {
         "index": 0,
         "finish_reason": "stop",
-        "message": {"role": "assistant", "content": f" {text} {body['seed']} "},
-        "logprobs": {"content": tokens, "refusal": None} if body.get("logprobs") else None,
+        "message": {"role": "assistant", "content": text},
+        "logprobs": {"content": tokens, "refusal": None} if body.get("logprobs") and tokens is not None else None,
     }
     usage = {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8}
     head = {"id": "x", "object": "chat.completion", "created": 0, "model": body["model"]}

@@ -18,6 +18,7 @@ from shared.rpc.choices import choices
 STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
 QUESTION_MODES = choices(oracle_pb2.QuestionMode.DESCRIPTOR)
 EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
+ANSWER_FORMS = choices(evaluation_pb2.AnswerForm.DESCRIPTOR)
 LOSSES = choices(training_pb2.LossReduction.DESCRIPTOR)
 
 
@@ -34,6 +35,7 @@ class _OneOf:
 Strategy = Annotated[str, _OneOf(tuple(STRATEGIES))]
 Questions = Annotated[str, _OneOf(tuple(QUESTION_MODES))]
 Extractor = Annotated[str, _OneOf(tuple(EXTRACTORS))]
+AnswerForm = Annotated[str, _OneOf(tuple(ANSWER_FORMS))]
 Loss = Annotated[str, _OneOf(tuple(LOSSES))]
 Axis = Annotated[str, _OneOf(AXES)]
 Modality = Annotated[str, _OneOf(("", *MODALITIES, UNKNOWN))]

@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from services.controller.configuration.choices import Axis, Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import AnswerForm, Axis, Extractor, Loss, Modality, Questions, Strategy
 from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
 
@@ -75,7 +75,14 @@ class EvaluateSection(Section):
     top_p: float = Field(1.0, gt=0, le=1, description="Ours: nucleus on dev.")
     max_new_tokens: int = Field(16, ge=1, le=4096, description="Ours: longest answer in tokens.")
     extractor: Extractor = Field(
-        "strict", description="Ours: how replies are read; official is bug-compatible with the leaderboard."
+        "strict",
+        description="Ours: how replies are read: strict by rules; official as the leaderboard, faults included; likelihood takes "
+        "the option that the model finds likeliest; judge asks a judge model where the rules read nothing.",
+    )
+    answer_form: AnswerForm = Field(
+        "letter",
+        description="Ours: how questions are put, in evaluation and training alike: letter and text show the options, "
+        "open does not; the answer is a letter, or an option's text.",
     )
 
     @model_validator(mode="after")

@@ -13,7 +13,12 @@ from shared.statistics import Interval, paired_bootstrap
 
 @dataclass(frozen=True)
 class Gains:
-    """Paired gains of a round over the one before it, in the unit of the scores (-1..1)."""
+    """Paired gains of a round over the one before it, in the unit of the scores (-1..1).
+
+    Attributes:
+        overall: Of all items.
+        by_modality: Of each modality that was evaluated before; one without a value is not evaluated any more.
+    """
 
     overall: Interval
     by_modality: Mapping[str, Interval]
@@ -29,8 +34,8 @@ class _Item:
 def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int) -> Gains:
     """Gains between two evaluations of the same benchmark.
 
-    An item's score is the share of its scored answers that are right; an item with fewer than half of its answers scored, in
-    either evaluation, is UNSCORED and in no gain.
+    An item's score is the share of its evaluated answers that are right; a reply that cannot be read is wrong. An item of which
+    we could evaluate fewer than half of the runs, before or after, is UNSCORED and in no gain.
 
     Args:
         before: Every answer of the earlier model.
@@ -41,11 +46,11 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
     """
     first, second = _items(before), _items(after)
     both = sorted(first.keys() & second.keys())
-    modalities = sorted({second[item].modality for item in both})
+    modalities = sorted({item.modality for item in first.values()})
     return Gains(
         _gain(first, second, both, seed),
         {
-            name: _gain(first, second, [item for item in both if second[item].modality == name], seed)
+            name: _gain(first, second, [item for item in both if first[item].modality == name], seed)
             for name in modalities
         },
     )
@@ -66,7 +71,7 @@ def _items(answers: Sequence[Answer]) -> dict[str, _Item]:
         by_item.setdefault(answer.item_id, []).append(answer)
     found = {}
     for item_id, own in by_item.items():
-        scored = [bool(answer.correct) for answer in own if answer.scored]
-        if scored and 2 * len(scored) >= len(own):
-            found[item_id] = _Item(sum(scored) / len(scored), own[0].source_id, own[0].modality)
+        right = [answer.correct is True for answer in own if answer.evaluated]
+        if right and 2 * len(right) >= len(own):
+            found[item_id] = _Item(sum(right) / len(right), own[0].source_id, own[0].modality)
     return found

@@ -32,16 +32,16 @@ def is_plateau(gains: Sequence[Interval], *, minimum_gain: float, patience: int)
 
 @dataclass(frozen=True)
 class Regression:
-    """A modality that lost more than it may.
+    """A modality that lost more than it may, or of which nobody knows.
 
     Attributes:
         modality: Its name.
-        loss: By how much its score fell, above 0.
+        loss: By how much its score fell, above 0; None where none of its items could be evaluated in both rounds.
         allowance: By how much it was allowed to fall.
     """
 
     modality: str
-    loss: float
+    loss: float | None
     allowance: float
 
 
@@ -52,16 +52,17 @@ def regression_gate(gains: Mapping[str, Interval], *, allowance: float) -> tuple
     missed one costs patients of that modality.
 
     Args:
-        gains: Modality to the paired gain of this round over the promoted model; one without a value is passed over.
+        gains: Modality to the paired gain of this round over the promoted model, of each modality that was evaluated before.
         allowance: Largest loss that is tolerated, at least 0, in the unit of the scores; equal is tolerated.
 
-    Returns: What lost too much, sorted by modality; empty where the round may be promoted.
+    Returns: What lost too much or is not evaluated any more, sorted by modality; empty where the round may be promoted.
     Raises: InvalidArgument: the allowance is negative.
     """
     if not allowance >= 0:
         raise InvalidArgument("An allowance is not negative.", field="allowance", value=allowance)
+    losses = {modality: None if gain.value is None else -gain.value for modality, gain in sorted(gains.items())}
     return tuple(
-        Regression(modality, -gain.value, allowance)
-        for modality, gain in sorted(gains.items())
-        if gain.value is not None and -gain.value > allowance + 1e-12
+        Regression(modality, loss, allowance)
+        for modality, loss in losses.items()
+        if loss is None or loss > allowance + 1e-12
     )

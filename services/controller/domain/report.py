@@ -13,14 +13,15 @@ from typing import Any
 
 from msgspec import to_builtins
 
+from services.controller.domain.unscored import unscored_items
 from shared.rows.annotation import Decision, Summary
-from shared.rows.evaluation import Scores
+from shared.rows.evaluation import Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.selection import Selection
 from shared.rows.training import Dropped, Training
 
 Json = dict[str, Any]
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
 #: The keys of the section `data` that are paths.
@@ -33,6 +34,7 @@ class RoundFacts:
 
     Attributes:
         round: From 0; the model after so many trainings.
+        unscored: Split to what its evaluation could not evaluate.
         failure_counts, dataset_counts: `counts` of the manifests.
         richness: See `services.controller.domain.richness`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
@@ -41,6 +43,7 @@ class RoundFacts:
     round: int
     dev: Scores | None = None
     test: Scores | None = None
+    unscored: Mapping[str, Sequence[Unscored]] = field(default_factory=dict)
     capabilities: Sequence[CapabilityErrorRate] = ()
     prototypes: Sequence[PrototypeRow] = ()
     failure_counts: Mapping[str, int] | None = None
@@ -100,6 +103,7 @@ def _round(facts: RoundFacts) -> Json:
         "round": facts.round,
         "dev": to_builtins(facts.dev),
         "test": to_builtins(facts.test),
+        "unscored": unscored_items(facts.unscored),
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
         "failures": _failures(facts),

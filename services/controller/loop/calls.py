@@ -17,7 +17,7 @@ from msgspec import to_builtins
 
 from medq.operations.v1 import operations_pb2 as operations_pb
 from services.controller.domain.ledger import Cost, Limits
-from services.controller.loop.other_services import RequestT, Start, find
+from services.controller.loop.other_services import RequestT, Start
 from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
@@ -29,7 +29,7 @@ from shared.objects.dataset import read_manifest, read_object
 from shared.objects.store import ObjectStore
 from shared.rows.evaluation import Scores
 from shared.rpc.channels import Channels
-from shared.rpc.operations import PATIENCE_SECONDS, await_operation, is_passing
+from shared.rpc.operations import PATIENCE_SECONDS, await_operation, find, is_passing
 from shared.status import typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)

@@ -31,13 +31,14 @@ def decide(calls: Calls, configuration: RunConfiguration) -> StepOutcome:
     """Whether the arm stops after the evaluation of this round.
 
     Returns: `reason` ("" to go on, or "regression", "plateau", "budget", "rounds", the first that holds), `is_promoted`, and
-        what that rests on: `gain` and `gains_by_modality` over the round before, `regressions`.
+        what that rests on: `gain` and `gains_by_modality` over the round before, `regressions`. Where a modality is not
+        evaluated any more (a regression of unknown loss), the round is not promoted and the arm goes on.
     """
     stop = configuration.stop
     gains = _gains(calls, configuration)
     lost = regression_gate(gains.by_modality, allowance=stop.modality_allowance) if gains else ()
     history = [*_earlier_gains(calls), gains.overall] if gains else []
-    if lost:
+    if any(one.loss is not None for one in lost):
         reason = "regression"
     elif is_plateau(history, minimum_gain=stop.min_gain, patience=stop.patience):
         reason = "plateau"

@@ -10,8 +10,6 @@ import grpc
 
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.evaluation.v1.evaluation_pb2_grpc import EvaluationServiceStub
-from medq.operations.v1 import operations_pb2 as operations_pb
-from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
@@ -45,14 +43,3 @@ ANNOTATE = Start("oracle", lambda channel: OracleServiceStub(channel).StartAnnot
 IMPORT_MODEL = Start("training", lambda channel: TrainingServiceStub(channel).StartImportModel)
 BUILD_DATASET = Start("training", lambda channel: TrainingServiceStub(channel).StartBuildDataset)
 TRAIN = Start("training", lambda channel: TrainingServiceStub(channel).StartTrain)
-
-
-def find(channel: grpc.Channel, operation_id: str) -> operations_pb.Operation | None:
-    """An operation, or None where the service has none of this id."""
-    try:
-        request = operations_pb.GetOperationRequest(operation_id=operation_id)
-        return OperationsServiceStub(channel).GetOperation(request).operation
-    except grpc.RpcError as error:
-        if isinstance(error, grpc.Call) and error.code() is grpc.StatusCode.NOT_FOUND:
-            return None
-        raise

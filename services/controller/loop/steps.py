@@ -127,6 +127,8 @@ class Steps:
             benchmark_uri=self.inputs.dev,
             policy=policy,
             seed=self._seed("annotate"),
+            extractor=self._extractor,
+            answer_form=self._answer_form,
         )
         made = self._operate("annotate", ask.ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):
@@ -152,6 +154,7 @@ class Steps:
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not has_assurance,
+            answer_form=self._answer_form,
         )
         try:
             made = self._operate("build_dataset", ask.BUILD_DATASET, request)
@@ -216,10 +219,19 @@ class Steps:
                 max_new_tokens=section.max_new_tokens,
                 seed=self.configuration.seed,
             ),
-            extractor=evaluation_pb2.Extractor.ValueType(choices.EXTRACTORS[section.extractor]),
+            extractor=self._extractor,
+            answer_form=self._answer_form,
         )
         answer_in_shards(self.calls, step, request)
         return self._operate(step, ask.EVALUATE, request).uri
+
+    @property
+    def _extractor(self) -> evaluation_pb2.Extractor.ValueType:
+        return evaluation_pb2.Extractor.ValueType(choices.EXTRACTORS[self.configuration.evaluate.extractor])
+
+    @property
+    def _answer_form(self) -> evaluation_pb2.AnswerForm.ValueType:
+        return evaluation_pb2.AnswerForm.ValueType(choices.ANSWER_FORMS[self.configuration.evaluate.answer_form])
 
     def _operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
         """A step on another service; where the run's budget does not cover it, the arm ends."""

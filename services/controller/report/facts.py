@@ -14,7 +14,7 @@ from services.controller.store.runs import Result, RunRow
 from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Decision, KnownAnswer, Summary
-from shared.rows.evaluation import Scores
+from shared.rows.evaluation import Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.selection import Sample, Selection
@@ -98,6 +98,7 @@ def _round(
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
+        unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in _EVALUATIONS},
         capabilities=capabilities,
         prototypes=rows("mine_failures", PrototypeRow),
         failure_counts=counts("mine_failures"),

@@ -19,6 +19,7 @@ _MARKERS = "osD^vP*"
 _PROTOTYPES_PER_ROUND = 12
 _IMAGES_PER_PROTOTYPE = 6
 _THUMBNAIL_PIXELS = 96
+_UNSCORED_SHOWN = 50
 
 
 def render(report: Json, objects: ObjectStore) -> str:
@@ -43,9 +44,17 @@ def render(report: Json, objects: ObjectStore) -> str:
         report=report,
         curves={split: _curve(report, split) for split in ("test", "dev")},
         thumbnail=partial(_thumbnail, objects),
+        unscored=_unscored(report),
+        n_unscored=_UNSCORED_SHOWN,
         n_prototypes=_PROTOTYPES_PER_ROUND,
         n_images=_IMAGES_PER_PROTOTYPE,
     )
+
+
+def _unscored(report: Json) -> list[tuple[str, int, Json]]:
+    """Arm, round and item of each thing that could not be evaluated."""
+    rounds = [(name, facts) for name, arm in report["arms"].items() for facts in arm["rounds"]]
+    return [(name, facts["round"], one) for name, facts in rounds for one in facts["unscored"]]
 
 
 def _curve(report: Json, split: str) -> str:

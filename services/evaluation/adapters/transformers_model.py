@@ -7,7 +7,8 @@ in another way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -22,9 +23,11 @@ from transformers import (
     LogitsProcessorList,
 )
 
+from services.evaluation.domain.answer_tokens import token_ends
+from services.evaluation.domain.likelihood import likeliest
 from services.evaluation.domain.sampling import keyed_gumbel
 from services.evaluation.ports import Generation, Prompt, Sampling
-from shared.checkpoints import require_checkpoint, user_prompt
+from shared.checkpoints import exchange, require_checkpoint, user_prompt
 from shared.errors import InvalidArgument
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -67,15 +70,40 @@ class TransformersModel:
             InvalidArgument: a sampling setting is out of range.
         """
         _check(sampling)
+        if any(prompt.candidates for prompt in prompts):
+            return self._choose(prompts, sampling)
         answers: dict[int, Generation] = {}
         for groups in plan_batches(prompts, self._batch_size):
-            batch = self._answer([[prompts[i] for i in group] for group in groups], sampling)
-            answers.update(zip(chain.from_iterable(groups), batch, strict=True))
+            batch = [[prompts[i] for i in group] for group in groups]
+            sampler = KeyedSampler([(prompt.item_id, prompt.run) for prompt in chain.from_iterable(batch)], sampling)
+            made = [self._generation(*row) for row in self._write(batch, sampler, sampling.max_new_tokens)]
+            answers.update(zip(chain.from_iterable(groups), made, strict=True))
         return [answers[i] for i in range(len(prompts))]
 
+    def _choose(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
+        """One of the candidates for each prompt; the runs of one question share the log-probabilities."""
+        rows = [replace(one, run=k) for one in _distinct(prompts) for k in range(len(one.candidates))]
+        written = [self._tokens_of(row.text, row.candidates[row.run]) for row in rows]
+        whole: dict[tuple[Hashable, int], Generation] = {}
+        for groups in plan_batches(rows, self._batch_size):
+            places = list(chain.from_iterable(groups))
+            forced = ForcedAnswers([written[place] for place in places])
+            made = self._write([[rows[i] for i in group] for group in groups], forced, forced.length)
+            for place, (_, logprobs) in zip(places, made, strict=True):
+                row, tokens = rows[place], written[place]
+                whole[question_of(row), row.run] = self._generation(tokens, logprobs, row.candidates[row.run])
+        return [_chosen(prompt, whole, sampling) for prompt in prompts]
+
+    def _tokens_of(self, question: str, answer: str) -> list[int]:
+        """The tokens of a given answer, with the end token."""
+        _, text = exchange(self._processor, question, answer)
+        return list(self._processor.tokenizer(text, add_special_tokens=False)["input_ids"])
+
     @torch.inference_mode()
-    def _answer(self, groups: Sequence[Sequence[Prompt]], sampling: Sampling) -> list[Generation]:
-        """One batch: groups of equal size, the prompts of a group differ in their run alone."""
+    def _write(
+        self, groups: Sequence[Sequence[Prompt]], writer: KeyedSampler | ForcedAnswers, length: int
+    ) -> list[tuple[list[int], list[float]]]:
+        """One batch: groups of equal size, the prompts of a group have the same question. Tokens and log-probabilities by row."""
         inputs = self._processor(
             text=[user_prompt(self._processor, group[0].text) for group in groups],
             images=[[np.array(group[0].image)] for group in groups],
@@ -83,18 +111,17 @@ class TransformersModel:
             padding=True,
         ).to(self._device)
         inputs["pixel_values"] = inputs["pixel_values"].to(self._model.dtype)
-        n_runs, length = len(groups[0]), inputs["input_ids"].shape[1]
+        n_runs, n_asked = len(groups[0]), inputs["input_ids"].shape[1]
         cache = self._prefill(inputs, n_runs)
-        sampler = KeyedSampler([(prompt.item_id, prompt.run) for prompt in chain.from_iterable(groups)], sampling)
         sequences = self._model.generate(
             input_ids=inputs["input_ids"].repeat_interleave(n_runs, dim=0),
             attention_mask=inputs["attention_mask"].repeat_interleave(n_runs, dim=0),
             past_key_values=cache,
-            max_new_tokens=sampling.max_new_tokens,
-            logits_processor=LogitsProcessorList([sampler]),
+            max_new_tokens=length,
+            logits_processor=LogitsProcessorList([writer]),
         )
-        logprobs = torch.stack(sampler.logprobs, dim=1).tolist()
-        return [self._generation(*row) for row in zip(sequences[:, length:].tolist(), logprobs, strict=True)]
+        logprobs = torch.stack(writer.logprobs, dim=1).tolist()
+        return list(zip(sequences[:, n_asked:].tolist(), logprobs, strict=True))
 
     def _prefill(self, inputs: Any, n_runs: int) -> Any:
         """Key-value cache of each prompt but its last token, repeated for each run."""
@@ -108,12 +135,16 @@ class TransformersModel:
             inner.rope_deltas = inner.rope_deltas.repeat_interleave(n_runs, dim=0)
         return cache
 
-    def _generation(self, tokens: list[int], logprobs: list[float]) -> Generation:
-        """Cut at the first end token, which counts."""
+    def _generation(self, tokens: list[int], logprobs: list[float], given: str | None = None) -> Generation:
+        """Cut at the first end token, which counts; the text is the one that was given, or what the tokens spell."""
         ends = [i for i, token in enumerate(tokens) if token in self._end_tokens]
         n_tokens = ends[0] + 1 if ends else len(tokens)
-        text = self._processor.tokenizer.decode(tokens[:n_tokens], skip_special_tokens=True)
-        return Generation(text.strip(), tuple(logprobs[:n_tokens]), n_tokens)
+        prefixes = [self._text(tokens[:n]) for n in range(1, n_tokens + 1)]
+        text = prefixes[-1].strip() if given is None else given
+        return Generation(text, tuple(logprobs[:n_tokens]), n_tokens, token_ends(prefixes, text))
+
+    def _text(self, tokens: list[int]) -> str:
+        return str(self._processor.tokenizer.decode(tokens, skip_special_tokens=True))
 
     def _padding_token(self) -> int:
         """What fills a finished answer until the batch is done."""
@@ -157,6 +188,45 @@ class KeyedSampler(LogitsProcessor):  # type: ignore[misc]
         return kept + torch.stack(noise).to(kept)
 
 
+class ForcedAnswers(LogitsProcessor):  # type: ignore[misc]
+    """Makes each row write a given answer, and records how likely the model finds its tokens.
+
+    Args:
+        answers: Token ids of each row of the batch, in order, the end token last.
+
+    Attributes:
+        length: Tokens of the longest answer.
+        logprobs: per step, (b,) float32; of a row whose answer has ended, meaningless.
+    """
+
+    def __init__(self, answers: Sequence[Sequence[int]]) -> None:
+        self.length = max(len(answer) for answer in answers)
+        self._columns = torch.tensor([[*answer, *[answer[-1]] * (self.length - len(answer))] for answer in answers]).T
+        self.logprobs: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Scores whose argmax is the next token of the given answer: (b, v) float32 in and out."""
+        column = self._columns[len(self.logprobs)][:, None].to(scores.device)
+        self.logprobs.append(scores.float().log_softmax(dim=-1).gather(1, column)[:, 0].cpu())
+        return torch.full_like(scores, -torch.inf).scatter(1, column, 0.0)
+
+
+def question_of(prompt: Prompt) -> Hashable:
+    """What prompts have in common that differ in item and run alone."""
+    return prompt.text, prompt.image.shape, prompt.image.tobytes(), prompt.candidates
+
+
+def _distinct(prompts: Sequence[Prompt]) -> list[Prompt]:
+    """One prompt of each question."""
+    return list({question_of(prompt): prompt for prompt in reversed(prompts)}.values())[::-1]
+
+
+def _chosen(prompt: Prompt, whole: Mapping[tuple[Hashable, int], Generation], sampling: Sampling) -> Generation:
+    candidates = [whole[question_of(prompt), k] for k in range(len(prompt.candidates))]
+    noise = keyed_gumbel(sampling.seed, prompt.item_id, prompt.run, 0, len(candidates))
+    return candidates[likeliest([sum(one.token_logprobs) for one in candidates], sampling.temperature, noise)]
+
+
 def plan_batches(prompts: Sequence[Prompt], batch_size: int) -> list[list[list[int]]]:
     """Which prompts are answered together.
 
@@ -167,9 +237,9 @@ def plan_batches(prompts: Sequence[Prompt], batch_size: int) -> list[list[list[i
     Returns: Batches of groups of indices into `prompts`. The prompts of a group have the same image and text;
         the groups of a batch have the same size and texts of like length. Each index occurs once.
     """
-    same: dict[tuple[str, tuple[int, ...], bytes], list[int]] = {}
+    same: dict[Hashable, list[int]] = {}
     for index, prompt in enumerate(prompts):
-        same.setdefault((prompt.text, prompt.image.shape, prompt.image.tobytes()), []).append(index)
+        same.setdefault(question_of(prompt), []).append(index)
     groups = [group[i : i + batch_size] for group in same.values() for i in range(0, len(group), batch_size)]
     by_size: dict[int, list[list[int]]] = {}
     for group in sorted(groups, key=lambda group: len(prompts[group[0]].text)):

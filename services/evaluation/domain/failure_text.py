@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+#: What a model says in whose reply no option can be read.
+_NO_OPTION = "no option"
 
-def failure_text(question: str, options: Mapping[str, str], wrong_choices: Sequence[str]) -> str:
+
+def failure_text(question: str, options: Mapping[str, str], wrong_choices: Sequence[str | None]) -> str:
     """The question, its options, and what the model answers wrongly most often.
 
     Args:
         question: The question.
         options: Letter to text.
-        wrong_choices: The letters of the wrong answers, at least one; ties go to the first letter.
+        wrong_choices: The letters of the wrong answers, None for a reply in which none can be read, at least one; ties go to the
+            first letter, and to a letter before none.
 
     Returns: Three lines. Two failures that ask the same and are answered with the same text give the same text,
         whatever the letter.
     """
-    counts = Counter(wrong_choices)
-    letter = min(counts, key=lambda choice: (-counts[choice], choice))
+    counts = Counter(choice or "" for choice in wrong_choices)
+    letter = min(counts, key=lambda choice: (-counts[choice], not choice, choice))
     listed = ", ".join(options[key] for key in sorted(options))
-    return f"{question}\n{listed}\n{options.get(letter, letter)}"
+    return f"{question}\n{listed}\n{options.get(letter, letter) or _NO_OPTION}"

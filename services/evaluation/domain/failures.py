@@ -1,7 +1,7 @@
 """Which items are failures, and how often each capability fails (Eq. 1). It knows nothing of answers or texts.
 
-Three outcomes, never two: a run is right, wrong or unscored, and an item is a failure, not a failure, or UNSCORED.
-What is UNSCORED is neither right nor wrong and enters no rate.
+Three outcomes, never two: a run is right, wrong (as is a reply that cannot be read) or could not be evaluated, and an item is a
+failure, not a failure, or UNSCORED. What we could not evaluate is neither right nor wrong and enters no rate.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from shared.rows.failures import CapabilityErrorRate
 
 
 def error_rate(correct: Sequence[bool | None]) -> float:
-    """The share of wrong answers in [0, 1] among an item's scored runs.
+    """The share of wrong answers in [0, 1] among an item's evaluated runs.
 
     Args:
-        correct: One entry a run, of which at least one is scored: right, wrong, or None where it could not be scored.
+        correct: One entry a run: right, wrong (as is a reply that cannot be read), or None where we could not evaluate it. One at
+            least is not None.
     """
-    scored = [outcome for outcome in correct if outcome is not None]
-    return scored.count(False) / len(scored)
+    evaluated = [outcome for outcome in correct if outcome is not None]
+    return evaluated.count(False) / len(evaluated)
 
 
 def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> bool | None:
@@ -30,22 +31,22 @@ def is_failure(correct: Sequence[bool | None], *, gamma: float, n_runs: int) -> 
     above 0.6 even where 0.6 came through a 32-bit field; 4 of 5 is.
 
     Args:
-        correct: One entry for each run that answered, at most `n_runs`: right, wrong, or None for unscored.
+        correct: At most `n_runs` entries, as for `error_rate`.
         gamma: Failure threshold, 0 <= gamma < 1 (paper: 0.6).
-        n_runs: R, the runs that were asked for (paper: 5); a run without an entry is unscored.
+        n_runs: R, the runs that were asked for (paper: 5); a run without an entry was not evaluated.
 
-    Returns: True, False, or None (UNSCORED) where fewer than half of the R runs were scored.
+    Returns: True, False, or None (UNSCORED) where fewer than half of the R runs were evaluated.
     Raises: InvalidArgument: gamma or the number of runs is out of range.
-    Source: section 2.2 of the paper; the rule for unscored runs is ours.
+    Source: section 2.2 of the paper; the rule for runs that were not evaluated is ours.
     """
     if not 0 <= gamma < 1:
         raise InvalidArgument("The failure threshold lies in [0, 1).", field="gamma", value=gamma)
     if n_runs < 1 or len(correct) > n_runs:
         raise InvalidArgument("There are at most R runs an item.", field="n_runs", value=n_runs)
-    scored = [outcome for outcome in correct if outcome is not None]
-    if not scored or 2 * len(scored) < n_runs:
+    evaluated = [outcome for outcome in correct if outcome is not None]
+    if not evaluated or 2 * len(evaluated) < n_runs:
         return None
-    return Fraction(scored.count(False), len(scored)) > Fraction(gamma).limit_denominator(10_000)
+    return Fraction(evaluated.count(False), len(evaluated)) > Fraction(gamma).limit_denominator(10_000)
 
 
 def capability_error_rates(

@@ -33,7 +33,7 @@ class Outcome:
     @property
     def text(self) -> str:
         """Of a failure, see `failure_text`."""
-        wrong = [answer.choice for answer in self.answers if answer.choice and answer.correct is False]
+        wrong = [answer.choice for answer in self.answers if _is_right(answer) is False]
         return failure_text(self.item.question, self.item.options, wrong)
 
 
@@ -47,7 +47,7 @@ def outcomes_of(
     outcomes = []
     for item in sorted(items, key=lambda item: item.item_id):
         runs = given[item.item_id]
-        failed = is_failure([answer.correct for answer in runs], gamma=gamma, n_runs=n_runs)
+        failed = is_failure(_results(runs), gamma=gamma, n_runs=n_runs)
         outcomes.append(Outcome(item, runs, failed, cell_of[item.item_id]))
     return outcomes
 
@@ -65,10 +65,19 @@ def failure_rows(failed: Iterable[Outcome], prototypes: Iterable[PrototypeRow]) 
     return [
         Failure(
             item_id=outcome.item.item_id,
-            error_rate=error_rate([answer.correct for answer in outcome.answers]),
+            error_rate=error_rate(_results(outcome.answers)),
             n_scored=sum(answer.scored for answer in outcome.answers),
             capabilities=tuple(dict.fromkeys((outcome.cell, *outcome.labels))),
             prototype_id=prototype_of[outcome.item.item_id],
         )
         for outcome in failed
     ]
+
+
+def _results(answers: Iterable[Answer]) -> list[bool | None]:
+    return [_is_right(answer) for answer in answers]
+
+
+def _is_right(answer: Answer) -> bool | None:
+    """A reply that cannot be read is wrong; None where we could not evaluate."""
+    return answer.correct is True if answer.evaluated else None

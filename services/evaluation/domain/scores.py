@@ -1,7 +1,8 @@
 """From answers to scores with intervals.
 
-An accuracy is right answers / scored answers (every scored run counts once; with all R runs scored this is the mean of
-the items' means). Its interval resamples sources, so the R runs of one item never pass for independent evidence.
+An accuracy is right answers / evaluated answers, as leaderboards have it: a reply in which no option can be read is wrong.
+Beside it stand the accuracy over the readable replies, and their share. What we could not evaluate is counted and in no figure.
+Every run counts once; the interval resamples sources, so the R runs of one item never pass for independent evidence.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ def accuracy(answers: Sequence[Answer], *, seed: int, n_resamples: int = 2000) -
         seed: Of the resampling; the same answers and seed give the same interval whatever else is scored.
         n_resamples: As for `bootstrap_mean`.
 
-    Returns: The score; its value is None without scored answers.
+    Returns: The score; its value is None where nothing was evaluated.
     """
-    scored = [answer for answer in answers if answer.scored]
-    right = [answer.correct is True for answer in scored]
-    return _score(right, scored, len(answers) - len(scored), seed, n_resamples)
+    evaluated = [answer for answer in answers if answer.evaluated]
+    right = [answer.correct is True for answer in evaluated]
+    readable = [answer.scored for answer in evaluated]
+    return _score(evaluated, right, readable, len(answers) - len(evaluated), seed, n_resamples)
 
 
 def perception_scores(
@@ -36,6 +38,8 @@ def perception_scores(
     options: Mapping[str, Mapping[str, str]],
     extractor: str,
     *,
+    judge: str = "",
+    n_judged: int = 0,
     seed: int,
     n_resamples: int = 2000,
 ) -> Scores:
@@ -44,7 +48,8 @@ def perception_scores(
     Args:
         answers: Of one arm, round and split.
         options: Item id to its options.
-        extractor: How `answers` were read, `strict` or `official`.
+        extractor: How `answers` were read.
+        judge, n_judged: Who was asked what replies mean, and of how many; as they are in `Extractors`.
         seed: Of the resampling.
         n_resamples: As for `bootstrap_mean`.
 
@@ -52,16 +57,21 @@ def perception_scores(
         readings agree on an answer where they take the same option, or both none.
     Raises: KeyError: an item has no options.
     """
-    official = [official_choice(answer.answer, options[answer.item_id]) for answer in answers]
-    strict = [strict_choice(answer.answer, options[answer.item_id]) for answer in answers]
-    right = [letter == answer.gold for letter, answer in zip(official, answers, strict=True)]
-    agrees = [one == other for one, other in zip(official, strict, strict=True)]
+    evaluated = [answer for answer in answers if answer.evaluated]
+    official = [official_choice(answer.answer, options[answer.item_id]) for answer in evaluated]
+    strict = [strict_choice(answer.answer, options[answer.item_id]) for answer in evaluated]
+    right = [letter == answer.gold for letter, answer in zip(official, evaluated, strict=True)]
+    readable = [letter is not None for letter in official]
+    differs = [one != other for one, other in zip(official, strict, strict=True)]
+    comparable, unscored = [True] * len(evaluated), len(answers) - len(evaluated)
     return Scores(
         perception=_perception(answers, seed, n_resamples),
         extractors=Extractors(
             used=extractor,
-            official=_score(right, answers, 0, seed, n_resamples),
-            disagreement=_complement(_score(agrees, answers, 0, seed, n_resamples)),
+            judge=judge,
+            n_judged=n_judged,
+            official=_score(evaluated, right, readable, unscored, seed, n_resamples),
+            disagreement=_score(evaluated, differs, comparable, unscored, seed, n_resamples),
         ),
     )
 
@@ -87,13 +97,24 @@ def _perception(answers: Sequence[Answer], seed: int, n_resamples: int) -> Perce
     )
 
 
-def _score(values: Sequence[bool], answers: Sequence[Answer], unscored: int, seed: int, n_resamples: int) -> Score:
+def _score(
+    answers: Sequence[Answer],
+    counts: Sequence[bool],
+    readable: Sequence[bool],
+    unscored: int,
+    seed: int,
+    n_resamples: int,
+) -> Score:
+    """The share of evaluated answers that count; what counts is readable."""
     sources = [answer.source_id for answer in answers]
-    interval = bootstrap_mean(values, sources, np.random.default_rng(seed), n_resamples=n_resamples)
-    return Score(value=interval.value, low=interval.low, high=interval.high, n=interval.n, unscored=unscored)
-
-
-def _complement(score: Score) -> Score:
-    """The share of those that the score does not count."""
-    value, low, high = (None if x is None else 1 - x for x in (score.value, score.high, score.low))
-    return Score(value=value, low=low, high=high, n=score.n, unscored=score.unscored)
+    interval = bootstrap_mean(counts, sources, np.random.default_rng(seed), n_resamples=n_resamples)
+    n_readable = sum(readable)
+    return Score(
+        value=interval.value,
+        low=interval.low,
+        high=interval.high,
+        n=interval.n,
+        unscored=unscored,
+        scored=sum(counts) / n_readable if n_readable else None,
+        coverage=n_readable / len(answers) if answers else None,
+    )

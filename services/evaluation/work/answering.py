@@ -1,27 +1,34 @@
 """Asks a model many questions, a batch at a time, and keeps each batch before the next begins.
 
 A batch is stored whole or not at all, and questions come in a fixed order, so that after a kill the batches that are left
-are those that an undisturbed run would have made: not even the rounding of sums differs.
+are those that an undisturbed run would have made: not even the rounding of sums differs. A question whose image cannot be read
+is left out of its batch and tried again; nothing is stored of it, so whoever asks later tries it again too.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from prometheus_client import Counter
 
 from services.evaluation.ports import Generation, ModelServer, Prompt, ReadImage, Sampling
 from services.evaluation.store import AnswerKey, AnswerStore
+from shared.errors import DataLoss, MedqError, NotFound
 from shared.objects.store import digest_of
 from shared.operations import OperationContext
 
 _ANSWERS = Counter(
     "medq_evaluation_answers_total", "Answers that a model gave; those found in the store are not counted."
 )
-Answers = dict[tuple[str, int], Generation]
+#: An item and the number of the run.
+Run = tuple[str, int]
+#: Passes over the questions. An image may be back once the other questions are answered.
+_TRIES = 3
 #: The first number that is taken, and of how many each one that follows: whole work is (0, 1).
 Shard = tuple[int, int]
 WHOLE: Shard = (0, 1)
@@ -35,14 +42,24 @@ class Query:
         item_id: Unique among the questions asked together.
         image_uri: Where the image lies.
         text: The prompt.
+        candidates: What the reply may be; empty: anything.
     """
 
     item_id: str
     image_uri: str
     text: str
+    candidates: tuple[str, ...] = ()
 
 
 Batch = list[tuple[AnswerKey, Query]]
+
+
+@dataclass(frozen=True)
+class Replies:
+    """What was answered, and why the rest was not: its image is lost."""
+
+    answers: Mapping[Run, Generation]
+    lost: Mapping[Run, MedqError]
 
 
 class Answering:
@@ -69,7 +86,7 @@ class Answering:
         n_runs: int,
         sampling: Sampling,
         shard: Shard = WHOLE,
-    ) -> Answers:
+    ) -> Replies:
         """Answer each query `n_runs` times.
 
         Args:
@@ -80,30 +97,39 @@ class Answering:
             sampling: How answers are drawn.
             shard: (k, n) gives every n-th batch, from the k-th on. The shards together make the very batches of the whole.
 
-        Returns: (item_id, run) to answer, for runs 0 to n_runs - 1; of a shard, its own.
+        Returns: Of each query the runs 0 to n_runs - 1; of a shard, its own.
 
         Raises:
             Cancelled: the operation was called off; what was answered is kept.
-            NotFound, InvalidArgument, DataLoss: the model or an image is not there, not one, or damaged.
+            NotFound, InvalidArgument, DataLoss: the model is not there, not one, or damaged.
         """
         model, way = digest_of(model_uri), sampling_digest(sampling)
         known = self._store.known(model, way)
         batches = self._batches(queries, n_runs)[shard[0] :: shard[1]]
         mine = [key for batch in batches for key, _ in batch]
         answers = {key: known[key] for key in mine if key in known}
-        for whole in batches:
-            context.progress(len(answers), len(mine), "answers")
-            batch = [(key, query) for key, query in whole if key not in known]
-            if not batch:
-                continue
-            prompts = self._prompts(batch)
-            generations = self._models.generate(model_uri, prompts, sampling, context.check_cancelled)
-            made = {key: made for (key, _), made in zip(batch, generations, strict=True)}
-            self._store.save(model, way, made)
-            _ANSWERS.inc(len(made))
-            answers.update(made)
+        for _ in range(_TRIES):
+            lost: dict[AnswerKey, MedqError] = {}
+            for whole in batches:
+                context.progress(len(answers), len(mine), "answers")
+                prompts, unreadable = self._prompts([(key, query) for key, query in whole if key not in answers])
+                lost |= unreadable
+                if not prompts:
+                    continue
+                generations = self._models.generate(
+                    model_uri, list(prompts.values()), sampling, context.check_cancelled
+                )
+                made = dict(zip(prompts, generations, strict=True))
+                self._store.save(model, way, made)
+                _ANSWERS.inc(len(made))
+                answers.update(made)
+            if not lost:
+                break
         context.progress(len(answers), len(mine), "answers")
-        return {(key.item_id, key.run): answer for key, answer in answers.items()}
+        return Replies(
+            {(key.item_id, key.run): answer for key, answer in answers.items()},
+            {(key.item_id, key.run): error for key, error in lost.items()},
+        )
 
     def _batches(self, queries: Sequence[Query], n_runs: int) -> list[Batch]:
         """Every run of every query in the fixed order, all runs of a query in one batch."""
@@ -112,9 +138,23 @@ class Answering:
         step = max(1, self._batch_answers // n_runs) * n_runs
         return [keys[start : start + step] for start in range(0, len(keys), step)]
 
-    def _prompts(self, batch: Batch) -> list[Prompt]:
-        images = {uri: self._read_image(uri) for uri in {query.image_uri for _, query in batch}}
-        return [Prompt(query.item_id, key.run, images[query.image_uri], query.text) for key, query in batch]
+    def _prompts(self, batch: Batch) -> tuple[dict[AnswerKey, Prompt], dict[AnswerKey, MedqError]]:
+        """What is asked, in order, and what cannot be asked since its image cannot be read."""
+        images = {uri: self._read(uri) for uri in {query.image_uri for _, query in batch}}
+        prompts, lost = {}, {}
+        for key, query in batch:
+            image = images[query.image_uri]
+            if isinstance(image, MedqError):
+                lost[key] = image
+            else:
+                prompts[key] = Prompt(query.item_id, key.run, image, query.text, query.candidates)
+        return prompts, lost
+
+    def _read(self, uri: str) -> NDArray[np.uint8] | MedqError:
+        try:
+            return self._read_image(uri)
+        except (NotFound, DataLoss) as error:
+            return error
 
 
 def sampling_digest(sampling: Sampling) -> str:
@@ -124,5 +164,6 @@ def sampling_digest(sampling: Sampling) -> str:
 
 
 def _key(query: Query, run: int) -> AnswerKey:
-    prompt_digest = hashlib.sha256(query.text.encode()).hexdigest()
+    asked = json.dumps([query.text, *query.candidates]) if query.candidates else query.text
+    prompt_digest = hashlib.sha256(asked.encode()).hexdigest()
     return AnswerKey(query.item_id, digest_of(query.image_uri), prompt_digest, run)

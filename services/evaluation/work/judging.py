@@ -2,43 +2,86 @@
 
 from __future__ import annotations
 
+import collections
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from prometheus_client import Counter
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.scores import perception_scores
-from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.ports import Generation
-from services.evaluation.work.answering import Answers
+from services.evaluation.work.answering import Replies, Run
+from services.evaluation.work.reading import Asked, Reading, ReplyReader, way_of
+from shared.errors import FailedPrecondition, MedqError
 from shared.rows.benchmark import Item
-from shared.rows.evaluation import Answer, Scores
+from shared.rows.evaluation import Answer, Scores, Unscored
 
-_SCORES = Counter("medq_evaluation_scores_total", "Answers that were judged, scored or UNSCORED.", ["outcome"])
-Extract = Callable[[str, Mapping[str, str]], str | None]
-_EXTRACTORS: dict[int, tuple[str, Extract]] = {
-    pb.EXTRACTOR_STRICT: ("strict", strict_choice),
-    pb.EXTRACTOR_OFFICIAL: ("official", official_choice),
-}
+_SCORES = Counter(
+    "medq_evaluation_scores_total",
+    "Answers that are readable (scored), unreadable (wrong), or unscored (we could not evaluate them).",
+    ["outcome"],
+)
+_REMEDY = "Ingest the image again, then evaluate again: only what is missing is asked."
 
 
-def judge(request: pb.StartEvaluateRequest, items: Sequence[Item], replies: Answers) -> tuple[list[Answer], Scores]:
-    """Every reply as a row, by item and run, and their scores."""
-    extractor, extract = _EXTRACTORS[request.extractor]
+def judge(
+    request: pb.StartEvaluateRequest,
+    items: Sequence[Item],
+    replies: Replies,
+    reader: ReplyReader,
+    progress: Callable[[int, int], None],
+) -> tuple[list[Answer], Scores, list[Unscored]]:
+    """Every run of every item as a row, by item and run, their scores, and what we could not evaluate.
+
+    Raises: FailedPrecondition: no run could be evaluated, or a judge is needed and none is set.
+    """
+    if replies.lost and not replies.answers:
+        raise _nothing_evaluated(len(items), replies, request.benchmark_uri)
+    extractor, form = way_of(request)
+    item_of = {item.item_id: item for item in items}
+    keys = sorted(replies.answers)
+    asked = [Asked(item_of[key[0]].question, item_of[key[0]].options, replies.answers[key].text) for key in keys]
+    readings = dict(zip(keys, reader.read(asked, extractor, form, progress), strict=True))
     answers = [
-        _answer(request, item, run, replies[item.item_id, run], extract)
-        for item in sorted(items, key=lambda item: item.item_id)
+        _answer(request, item_of[item_id], run, replies.answers.get((item_id, run)), readings.get((item_id, run)))
+        for item_id in sorted(item_of)
         for run in range(request.n_runs)
     ]
-    n_scored = sum(answer.scored for answer in answers)
-    _SCORES.labels("scored").inc(n_scored)
-    _SCORES.labels("unscored").inc(len(answers) - n_scored)
-    options = {item.item_id: item.options for item in items}
-    return answers, perception_scores(answers, options, extractor, seed=request.sampling.seed)
+    for outcome, n in collections.Counter(map(_outcome, answers)).items():
+        _SCORES.labels(outcome).inc(n)
+    scores = perception_scores(
+        answers,
+        {item.item_id: item.options for item in items},
+        extractor,
+        judge=reader.judge_of(extractor),
+        n_judged=sum(one.is_judged for one in readings.values()),
+        seed=request.sampling.seed,
+    )
+    failed = {key: one.failure for key, one in readings.items() if one.failure is not None}
+    return answers, scores, unscored_rows({**replies.lost, **failed})
 
 
-def _answer(request: pb.StartEvaluateRequest, item: Item, run: int, reply: Generation, extract: Extract) -> Answer:
-    choice = extract(reply.text, item.options)
+def unscored_rows(lost: Mapping[Run, MedqError]) -> list[Unscored]:
+    """What could not be evaluated, by item and run, each with its reason."""
+    return [
+        Unscored(item_id=item_id, run=run, reason=error.message, remedy=error.remedy or _REMEDY)
+        for (item_id, run), error in sorted(lost.items(), key=lambda one: one[0])
+    ]
+
+
+def _outcome(answer: Answer) -> str:
+    if not answer.evaluated:
+        return "unscored"
+    return "scored" if answer.scored else "unreadable"
+
+
+def _answer(
+    request: pb.StartEvaluateRequest, item: Item, run: int, given: Generation | None, reading: Reading | None
+) -> Answer:
+    """The row of a run; without a reply or a reading of it, of one that we could not evaluate."""
+    reply = given or Generation("", (), 0)
+    choice = reading.choice if reading else None
     return Answer(
         arm=request.arm,
         round=request.round,
@@ -59,5 +102,16 @@ def _answer(request: pb.StartEvaluateRequest, item: Item, run: int, reply: Gener
         scored=choice is not None,
         correct=None if choice is None else choice == item.answer,
         tokens=reply.n_tokens,
-        logprob_sum=sum(reply.token_logprobs),
+        logprob_sum=sum(filter(math.isfinite, reply.token_logprobs)),
+        evaluated=reading is not None and reading.failure is None,
+    )
+
+
+def _nothing_evaluated(n_items: int, replies: Replies, benchmark_uri: str) -> FailedPrecondition:
+    first = replies.lost[min(replies.lost)]
+    return FailedPrecondition(
+        f"None of the {n_items} items could be evaluated: no image can be read. Of the first: {first.message}",
+        field="benchmark_uri",
+        value=benchmark_uri,
+        remedy=first.remedy or "Ingest the images again, then evaluate again.",
     )

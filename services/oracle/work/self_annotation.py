@@ -79,5 +79,7 @@ class SelfAnnotation:
                 model_uri=request.model_uri,
                 questions_uri=questions_uri,
                 sampling=pb.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=request.seed),
+                extractor=request.extractor,
+                answer_form=request.answer_form,
             )
         )

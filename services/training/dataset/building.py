@@ -6,8 +6,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from medq.evaluation.v1 import evaluation_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
@@ -17,10 +18,12 @@ from services.training.domain.sieve import Sieve
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import iterate_rows, read_rows, write_dataset
 from shared.objects.store import ObjectStore
+from shared.prompts import LETTER, AnswerForm
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.images import Image
 from shared.rows.training import Dropped
+from shared.rpc.choices import name_of
 
 Progress = Callable[[int, int, str, str], None]
 #: Ids of one call to the gate, so that a request stays below gRPC's 4 MiB.
@@ -65,12 +68,13 @@ class DatasetBuilder:
         rows = read_rows(self._objects, request.decisions_uri, Decision)
         # Of two that are alike the first is kept: what an expert saw comes first.
         rows.sort(key=lambda row: (not row.expert_action, row.decision_id))
-        return Sieve(map(from_decision, rows))
+        return Sieve(from_decision(row, _form(request)) for row in rows)
 
     def _replay_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
         if not request.replay_uri or request.replay_ratio == 0:
             return Sieve([])
-        return Sieve(map(from_replay, iterate_rows(self._objects, request.replay_uri, Item)))
+        items = iterate_rows(self._objects, request.replay_uri, Item)
+        return Sieve(from_replay(item, _form(request)) for item in items)
 
     def _phashes(self, request: pb.StartBuildDatasetRequest, image_ids: set[str]) -> dict[str, str]:
         """The perceptual hashes of images; the gate can only check what it is told of, so an unknown one ends the build."""
@@ -116,6 +120,7 @@ class DatasetBuilder:
         configuration = {
             "arm": request.arm,
             "round": request.round,
+            "answer_form": _form(request),
             "replay_ratio": request.replay_ratio,
             "phash_distance": request.phash_distance,
             "tfidf_threshold": request.tfidf_threshold,
@@ -132,6 +137,10 @@ class DatasetBuilder:
             provenance: dict[str, Any] = {"parents": parents, "configuration": configuration, "seed": request.seed}
             lay_out(folder, samples, dropped, provenance)
             return write_dataset(self._objects, "dataset", folder, counts=counts, **provenance)
+
+
+def _form(request: pb.StartBuildDatasetRequest) -> AnswerForm:
+    return cast(AnswerForm, name_of(evaluation_pb2.AnswerForm.DESCRIPTOR, request.answer_form, LETTER))
 
 
 def _nothing_left(dropped: Sequence[Dropped]) -> FailedPrecondition:

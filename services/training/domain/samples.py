@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
-from shared.prompts import multiple_choice_prompt
+from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.training import Conversation, Lineage, Turn
@@ -23,12 +23,14 @@ class TrainingSample:
         question: The question.
         options: Letter to text.
         answer: A letter of the options; None where the question was rejected.
+        form: How the question is put, and in which words it is answered.
     """
 
     lineage: Lineage
     question: str
     options: Mapping[str, str]
     answer: str | None
+    form: AnswerForm = LETTER
 
     @property
     def sample_id(self) -> str:
@@ -50,12 +52,12 @@ class TrainingSample:
         """Why it cannot be trained on; "" where it can."""
         if self.answer not in self.options:
             return "the answer is no option"
-        if IMAGE_PLACEHOLDER in multiple_choice_prompt(self.question, self.options):
+        if IMAGE_PLACEHOLDER in multiple_choice_prompt(self.question, self.options, self.form):
             return f"the text holds {IMAGE_PLACEHOLDER}"
         return ""
 
 
-def from_decision(row: Decision) -> TrainingSample:
+def from_decision(row: Decision, form: AnswerForm = LETTER) -> TrainingSample:
     """The new sample of a decision."""
     lineage = Lineage(
         id=row.decision_id,
@@ -71,10 +73,10 @@ def from_decision(row: Decision) -> TrainingSample:
         route=row.route,
         simulated=row.simulated,
     )
-    return TrainingSample(lineage, row.question, row.options, row.answer)
+    return TrainingSample(lineage, row.question, row.options, row.answer, form)
 
 
-def from_replay(row: Item) -> TrainingSample:
+def from_replay(row: Item, form: AnswerForm = LETTER) -> TrainingSample:
     """The sample that replays an item of a benchmark."""
     lineage = Lineage(
         id=f"replay/{row.item_id}",
@@ -85,13 +87,17 @@ def from_replay(row: Item) -> TrainingSample:
         source_id=row.source_id,
         item_id=row.item_id,
     )
-    return TrainingSample(lineage, row.question, row.options, row.answer)
+    return TrainingSample(lineage, row.question, row.options, row.answer, form)
 
 
 def conversation(sample: TrainingSample) -> Conversation:
-    """The row of `train.jsonl`: one image, `<image>` once, the question as evaluation asks it, the letter."""
-    question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options)}"
-    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=sample.answer or ""))
+    """The row of `train.jsonl`: one image, `<image>` once, the question as evaluation asks it, the right reply.
+
+    Raises: KeyError: the sample has a defect: its answer is no option.
+    """
+    question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options, sample.form)}"
+    reply = multiple_choice_reply(sample.options, sample.answer or "", sample.form)
+    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=reply))
     return Conversation(id=sample.sample_id, images=(sample.image_name,), conversations=turns)
 
 

@@ -13,7 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from services.training.domain.conversations import Sample, sample_of
 from services.training.domain.loss import IGNORED
-from shared.checkpoints import user_prompt
+from shared.checkpoints import exchange, user_prompt
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.rows.encoding import from_lines
 from shared.rows.training import Conversation
@@ -121,16 +121,8 @@ class SampleEncoder:
 
     def _render(self, question: str, answer: str) -> tuple[str, list[int]]:
         """The prompt's text, and the answer's tokens as the chat template ends it: with the end-of-turn token."""
-        prompt = user_prompt(self._processor, question)
-        conversation = [
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": question}]},
-            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
-        ]
-        whole = self._processor.apply_chat_template(conversation, add_generation_prompt=False, tokenize=False)
-        if not whole.startswith(prompt):
-            remedy = "Use a checkpoint whose template gives the same prompt with and without an answer."
-            raise InvalidArgument("The chat template cannot be trained on.", field="model", remedy=remedy)
-        return prompt, self._tokens(whole[len(prompt) :].rstrip())
+        prompt, reply = exchange(self._processor, question, answer)
+        return prompt, self._tokens(reply)
 
     def _tokens(self, text: str) -> list[int]:
         """Token ids without additions."""

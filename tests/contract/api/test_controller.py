@@ -138,13 +138,49 @@ def test_a_run_of_two_arms_ends_with_a_report_that_its_answers_bear_out(house):
         for facts in arm["rounds"]:
             for split in ("dev", "test"):
                 place = (name, facts["round"], split)
-                scored = [
-                    row["correct"]
+                right = [
+                    row["correct"] is True
                     for row in answers
-                    if (row["arm"], row["round"], row["split"]) == place and row["scored"]
+                    if (row["arm"], row["round"], row["split"]) == place and row["evaluated"]
                 ]
                 overall = facts[split]["perception"]["overall"]
-                assert (overall["n"], overall["value"]) == (len(scored), sum(scored) / len(scored))
+                assert (overall["n"], overall["value"]) == (len(right), sum(right) / len(right))
+
+
+@pytest.mark.parametrize("silent", [{"ct", "mri"}, {"mri"}])
+def test_a_model_that_falls_silent_after_a_round_regresses_and_is_not_promoted(house, silent):
+    house.services.silent = silent
+    with house.controller() as channel:
+        start(channel, house)
+        await_operation(channel, "r1")
+        arm = report(channel)["arms"]["failure_driven"]
+    assert arm["stop_reason"] == "regression"
+    base, trained = arm["rounds"]
+    assert trained["is_promoted"] is False
+    assert {one["modality"] for one in trained["decision"]["regressions"]} <= silent
+    assert trained["decision"]["regressions"]
+    fallen = trained["dev"]["perception"]["by_modality"]["mri"]
+    assert (fallen["value"], fallen["coverage"], fallen["n"]) == (
+        0.0,
+        0.0,
+        base["dev"]["perception"]["by_modality"]["mri"]["n"],
+    )
+
+
+def test_a_modality_that_could_not_be_evaluated_is_named_and_keeps_a_round_from_promotion(house):
+    house.services.lost = {"mri"}
+    with house.controller() as channel:
+        start(channel, house)
+        await_operation(channel, "r1")
+        told = report(channel)
+    jsonschema.validate(told, json.loads((DOCS / "report.schema.json").read_text()))
+    arm = told["arms"]["failure_driven"]
+    trained = arm["rounds"][1]
+    assert trained["is_promoted"] is False
+    (named,) = trained["decision"]["regressions"]
+    assert (named["modality"], named["loss"]) == ("mri", None)
+    assert arm["stop_reason"] != "regression"
+    assert trained["dev"]["perception"]["by_modality"]["mri"]["unscored"] > 0
 
 
 def test_the_loop_asks_as_the_paper_says(house):

@@ -32,15 +32,16 @@ from shared.objects.dataset import RowT, read_array, read_manifest, read_object,
 from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Generation, Question
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.evaluation import Answer, Scores
+from shared.rows.evaluation import Answer, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
-from shared.rows.images import Image
+from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
-from tests.support.evaluation import RuleModel, hashed_unit_vector, put_dataset, put_image_set, put_model
+from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
+from tests.support.vllm import served_vllm
 
 LEVELS = (0, 50, 100, 150, 200, 250)
 TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
@@ -103,6 +104,24 @@ class World:
         path = self.folder / "items.tsv"
         path.write_text(header + "".join(f"{row}\n" for row in rows), encoding="utf-8")
         return str(path)
+
+    def lose(self, item_id: str, damaged: bytes | None = None) -> bytes:
+        """Take the image of an item out of the store, or put other bytes in its place; the bytes that were there."""
+        path = self._image_file(item_id)
+        whole = path.read_bytes()
+        path.unlink()
+        if damaged is not None:
+            path.write_bytes(damaged)
+        return whole
+
+    def restore(self, item_id: str, whole: bytes) -> None:
+        path = self._image_file(item_id)
+        path.unlink(missing_ok=True)
+        path.write_bytes(whole)
+
+    def _image_file(self, item_id: str) -> Path:
+        image_of = {row.name: row.image_id for row in self.rows(self.image_set, Input)}
+        return object_file(self.folder, f"sha256:{image_of[item_id]}")
 
     def rows(self, uri: str, row: type[RowT]) -> list[RowT]:
         return read_rows(self.objects, uri, row)
@@ -222,8 +241,12 @@ def test_an_evaluation_scores_every_answer(world):
     assert (first["3"].tokens, first["3"].logprob_sum) == (5, -2.5)
     scores = read_object(world.objects, uri, Scores)
     overall = scores.perception.overall
-    assert (overall.value, overall.n, overall.unscored) == (0.8, 10, 2)
-    assert overall.low <= 0.8 <= overall.high
+    assert (overall.value, overall.n, overall.unscored) == (pytest.approx(8 / 12), 12, 0)
+    assert (overall.scored, overall.coverage) == (0.8, pytest.approx(10 / 12))
+    assert overall.low <= overall.value <= overall.high
+    counts = read_manifest(world.objects, uri).counts
+    assert counts == {"answers": 12, "items": 6, "unreadable": 2, "unscored": 0}
+    assert world.rows(uri, Unscored) == []
     assert scores.perception.by_modality["ct"].n == 6
     assert scores.extractors.used == "strict"
     # "Yes" is nothing to the published reading.
@@ -238,6 +261,78 @@ def test_the_official_extractor_reads_as_published(world):
         uri = finish(channel, stub.StartEvaluate(request))
     assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
     assert read_object(world.objects, uri, Scores).extractors.disagreement.value == 1
+
+
+def test_the_likeliest_option_is_asked_for_in_the_words_of_the_form(world):
+    seen = []
+
+    def second(prompt, sampling):
+        seen.append((prompt.text, prompt.candidates))
+        return prompt.candidates[1]
+
+    world.model.rule = second
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        uris = [
+            finish(
+                channel,
+                stub.StartEvaluate(
+                    evaluate_request(
+                        world, dev, operation_id=f"evaluate/{form}", extractor=pb.EXTRACTOR_LIKELIHOOD, answer_form=form
+                    )
+                ),
+            )
+            for form in (pb.ANSWER_FORM_LETTER, pb.ANSWER_FORM_OPEN)
+        ]
+    items = {item.item_id: item for item in read_rows(world.objects, dev, Item)}
+    for uri, is_open in zip(uris, (False, True), strict=True):
+        rows = world.rows(uri, Answer)
+        assert {row.choice for row in rows} == {"B"}
+        assert all(row.answer == (items[row.item_id].options["B"] if is_open else "B") for row in rows)
+        assert read_object(world.objects, uri, Scores).extractors.used == "likelihood"
+    assert (items["0"].question, tuple(items["0"].options.values())) in seen
+
+
+def test_a_judge_reads_what_no_rule_reads_and_the_scores_say_so(world):
+    world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
+    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
+        judge.served = "wise"
+        judge.replies = [("A", None)]
+        dev = benchmark(world, stub, channel)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+    assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
+    extractors = read_object(world.objects, uri, Scores).extractors
+    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "wise", 2)
+    assert len(judge.asked) == 1  # both runs said the same
+
+
+def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(world):
+    world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
+    with served_vllm() as judge:
+        settings = {"judge": {"base_url": judge.base_url, "model": "wise", "retries": 0}}
+        with world.serving(**settings) as (stub, channel):
+            judge.served = "wise"
+            judge.failures = [503]
+            dev = benchmark(world, stub, channel)
+            request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)
+            down = finish(channel, stub.StartEvaluate(request))
+            judge.replies = [("B", None)]
+            request.operation_id += "/again"
+            up = finish(channel, stub.StartEvaluate(request))
+    lost = {(row.item_id, row.run): row.reason for row in world.rows(down, Unscored)}
+    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The model server refused: 503.")
+    assert [row.evaluated for row in world.rows(down, Answer) if row.item_id == "4"] == [False, False]
+    assert read_object(world.objects, down, Scores).perception.overall.n == 10
+    assert world.rows(up, Unscored) == []
+    assert {row.choice for row in world.rows(up, Answer) if row.item_id == "4"} == {"B"}
+
+
+def test_a_judge_that_is_not_set_is_a_failed_precondition(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(FailedPrecondition, match="No judge is set"):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+    assert world.model.asked == []
 
 
 def test_another_arm_reuses_every_answer_and_another_seed_none(world):
@@ -321,6 +416,78 @@ def test_shards_share_the_batches_and_the_whole_asks_for_nothing_more(world):
         with alone.serving() as (stub, channel):
             request = evaluate_request(alone, benchmark(alone, stub, channel))
             assert finish(channel, stub.StartEvaluate(request)) == uri
+
+
+@pytest.mark.parametrize("damaged", [None, b"These are other bytes."], ids=["gone", "damaged"])
+def test_a_lost_image_is_named_and_costs_no_other_item(world, damaged):
+    world.model.rule = lambda prompt, sampling: prompt.item_id
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        whole = world.lose("1", damaged)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        lost = [row for row in world.rows(uri, Answer) if not row.evaluated]
+        assert [(row.item_id, row.run, row.answer, row.scored, row.correct) for row in lost] == [
+            ("1", run, "", False, None) for run in range(2)
+        ]
+        named = world.rows(uri, Unscored)
+        assert [(row.item_id, row.run) for row in named] == [("1", 0), ("1", 1)]
+        assert all(row.reason and row.remedy for row in named)
+        overall = read_object(world.objects, uri, Scores).perception.overall
+        assert (overall.n, overall.unscored) == (10, 2)
+        assert read_manifest(world.objects, uri).counts["unscored"] == 2
+        assert len(world.model.asked) == 10
+        world.restore("1", whole)
+        world.model.asked.clear()
+        again = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, "again")))
+        assert world.model.asked == [("1", 0), ("1", 1)]
+    with short_folder() as folder:
+        undisturbed = World(folder)
+        undisturbed.model.rule = world.model.rule
+        with undisturbed.serving() as (stub, channel):
+            request = evaluate_request(undisturbed, benchmark(undisturbed, stub, channel))
+            assert finish(channel, stub.StartEvaluate(request)) == again
+
+
+def test_an_image_that_comes_back_while_others_are_answered_is_evaluated(world):
+    def restores(prompt, sampling):
+        if prompt.item_id == "5":
+            world.restore("0", whole)
+        return "A"
+
+    world.model.rule = restores
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        whole = world.lose("0")
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    assert all(row.evaluated for row in world.rows(uri, Answer))
+    assert world.model.asked[-2:] == [("0", 0), ("0", 1)]
+    assert len(world.model.asked) == 12
+
+
+def test_a_shard_leaves_a_lost_image_to_the_whole_evaluation(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        whole = world.lose("0")
+        for shard in range(2):
+            request = evaluate_request(world, dev, f"evaluate.{shard}", n_shards=2, shard=shard)
+            assert finish(channel, stub.StartEvaluate(request)) == ""
+        assert len(world.model.asked) == 10
+        world.restore("0", whole)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    assert all(row.evaluated for row in world.rows(uri, Answer))
+    assert len(world.model.asked) == 12
+
+
+def test_an_evaluation_without_any_image_fails_and_says_so(world):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        for item_id in map(str, range(6)):
+            world.lose(item_id)
+        answer = stub.StartEvaluate(evaluate_request(world, dev))
+        with pytest.raises(FailedPrecondition, match="None of the 6 items could be evaluated") as caught:
+            await_operation(channel, answer.operation_id)
+    assert caught.value.remedy
+    assert world.model.asked == []
 
 
 @pytest.mark.parametrize(("n_shards", "shard", "field"), [(2, 2, "shard"), (0, 1, "shard"), (1001, 0, "n_shards")])
@@ -434,15 +601,33 @@ def test_without_a_failure_there_is_no_prototype_and_no_error(world):
     assert {row.error_rate for row in world.rows(uri, CapabilityErrorRate)} == {0}
 
 
-def test_unscored_items_are_no_failures(world):
+def test_a_model_that_falls_silent_fails_at_every_item_and_its_failures_are_mined(world):
     world.model.rule = lambda prompt, sampling: "I cannot tell"
-    with world.serving() as (stub, channel):
+    with world.serving() as (stub, channel), world.embedding_serving():
         dev = benchmark(world, stub, channel)
         evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
-    assert read_manifest(world.objects, uri).counts == {
-        "failures": 0, "items": 6, "merged": 0, "prototypes": 0, "unscored": 6,
-    }  # fmt: skip
+    overall = read_object(world.objects, evaluation, Scores).perception.overall
+    assert (overall.value, overall.n, overall.scored, overall.coverage) == (0.0, 12, None, 0.0)
+    counts = read_manifest(world.objects, uri).counts
+    assert (counts["failures"], counts["items"], counts["unscored"]) == (6, 6, 0)
+    assert counts["prototypes"] >= 1
+    assert {(row.error_rate, row.n_scored) for row in world.rows(uri, Failure)} == {(1.0, 0)}
+    rates = {row.capability: row.error_rate for row in world.rows(uri, CapabilityErrorRate)}
+    assert rates["modality:mri"] == 1.0
+
+
+def test_items_that_we_could_not_evaluate_are_neither_failures_nor_successes(world):
+    world.model.rule = lambda prompt, sampling: "A"
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = benchmark(world, stub, channel)
+        world.lose("1")
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+    assert [row.item_id for row in world.rows(uri, Failure)] == ["3", "5"]
+    assert read_manifest(world.objects, uri).counts["unscored"] == 1
+    rates = {row.capability: row for row in world.rows(uri, CapabilityErrorRate)}
+    assert (rates["modality:ct"].n_items, rates["modality:ct"].n_unscored, rates["modality:ct"].error_rate) == (2, 1, 0)
 
 
 def test_mining_refuses_datasets_that_do_not_belong_together(world):
@@ -477,10 +662,28 @@ def test_generations_carry_the_log_probability_of_each_token(world):
             )  # fmt: skip
             uri = finish(channel, stub.StartGenerate(request))
     assert world.rows(uri, Generation) == [
-        Generation(question_id="q1", answer="B", choice="B", token_logprobs=(-0.5,)),
-        Generation(question_id="q2", answer="It is blurred.", choice=None, token_logprobs=(-0.5,) * 14),
+        Generation(question_id="q1", answer="B", choice="B", token_logprobs=(-0.5,), answer_logprobs=(-0.5,)),
+        Generation(
+            question_id="q2",
+            answer="It is blurred.",
+            choice=None,
+            token_logprobs=(-0.5,) * 14,
+            answer_logprobs=(-0.5,) * 14,
+        ),
     ]
     assert len(world.model.asked) == 2
+
+
+def test_a_question_whose_image_is_lost_ends_the_generation(world):
+    question = build(Question, image_uri=f"sha256:{'0' * 64}")
+    questions = put_dataset(world.objects, "questions", {"questions.jsonl": [question]})
+    with world.serving() as (stub, channel):
+        request = pb.StartGenerateRequest(
+            operation_id="g", model_uri=world.model_uri, questions_uri=questions,
+            sampling=pb.Sampling(temperature=0, top_p=1, max_new_tokens=32),
+        )  # fmt: skip
+        with pytest.raises(NotFound):
+            finish(channel, stub.StartGenerate(request))
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+import typer
 
 from cli.commands.run import read_config, show_report
-from shared.errors import DataLoss, InvalidArgument
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
 
 
 def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
@@ -16,6 +18,39 @@ def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as refused:
         read_config(config)
     assert refused.value.field == "config"
+
+
+def report(**score: object) -> str:
+    overall = {"value": 0.3, "low": 0.2, "high": 0.4, "n": 30, "unscored": 0, "scored": 1.0, "coverage": 0.3, **score}
+    told = {"perception": {"overall": overall}}
+    rounds = [{"round": 0, "dev": told, "test": None}]
+    return json.dumps({"schema_version": 2, "arms": {"a": {"rounds": rounds, "stop_reason": "rounds"}}})
+
+
+def test_the_share_of_readable_replies_stands_beside_the_accuracy_and_ends_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "report.json").write_text(report(), encoding="utf-8")
+    show_report(tmp_path, is_json=False)
+    told = capsys.readouterr().err
+    assert "30.0 %" in told
+    assert "counts as wrong" in told
+    assert "UNSCORED" not in told
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_what_could_not_be_evaluated_ends_with_exit_code_3(tmp_path: Path, is_json: bool) -> None:
+    (tmp_path / "report.json").write_text(report(unscored=4), encoding="utf-8")
+    with pytest.raises(typer.Exit) as ended:
+        show_report(tmp_path, is_json)
+    assert ended.value.exit_code == 3
+
+
+def test_a_report_whose_figures_mean_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"schema_version": 1, "arms": {}}', encoding="utf-8")
+    with pytest.raises(FailedPrecondition) as refused:
+        show_report(tmp_path, is_json=False)
+    assert refused.value.remedy
 
 
 @pytest.mark.parametrize("text", ["{", "", "[]", "{}"])

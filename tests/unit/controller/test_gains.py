@@ -3,15 +3,17 @@ import pytest
 from msgspec.structs import replace
 
 from services.controller.domain.gains import paired_gains
+from services.controller.domain.plateau import Regression, regression_gate
 from shared.rows.evaluation import Answer
 from tests.support.rows import build
 
 
 def rows(right, n_runs=2, modality=lambda item: "ct"):
-    """`right[i]`: how many of item i's runs are right; None: nothing of it is scored."""
+    """`right[i]`: how many of item i's runs are right; None: none of its replies can be read."""
     return [
         build(
             Answer,
+            run=run,
             item_id=f"i{item}",
             source_id=f"s{item // 2}",
             modality=modality(item),
@@ -29,15 +31,54 @@ def test_the_gain_is_the_mean_over_items_of_the_change_in_the_share_of_right_ans
     assert gains.overall.low <= gains.overall.value <= gains.overall.high
 
 
-def test_an_item_that_is_unscored_in_one_round_is_in_no_gain():
-    gains = paired_gains(rows([0, None, 2]), rows([2, 2, None]), seed=1)
+def lost(answers, items=("i0",), n_runs=99):
+    """The answers as they are where the first runs of some items could not be evaluated."""
+    return [
+        replace(answer, scored=False, correct=None, evaluated=False)
+        if answer.item_id in items and answer.run < n_runs
+        else answer
+        for answer in answers
+    ]
+
+
+def test_an_unreadable_reply_is_wrong_before_and_after():
+    gains = paired_gains(rows([0, None, 2, 2]), rows([2, 2, None, 2]), seed=1)
+    assert (gains.overall.value, gains.overall.n) == (pytest.approx((1 + 1 - 1 + 0) / 4), 4)
+
+
+def test_a_model_whose_answers_all_become_unreadable_regresses():
+    by_modality = lambda item: "mri" if item < 6 else "ct"  # noqa: E731
+    gains = paired_gains(rows([2] * 12, modality=by_modality), rows([None] * 12, modality=by_modality), seed=1)
+    assert (gains.overall.value, gains.overall.high, gains.overall.n) == (-1.0, -1.0, 12)
+    assert [one.modality for one in regression_gate(gains.by_modality, allowance=0.03)] == ["ct", "mri"]
+
+
+def test_a_modality_that_turns_unreadable_fails_the_gate():
+    by_modality = lambda item: "mri" if item < 4 else "ct"  # noqa: E731
+    after = rows([None] * 4 + [2] * 8, modality=by_modality)
+    gains = paired_gains(rows([1] * 12, modality=by_modality), after, seed=1)
+    assert gains.overall.value > 0
+    assert regression_gate(gains.by_modality, allowance=0.03) == (Regression("mri", 0.5, 0.03),)
+
+
+def test_an_item_that_we_could_not_evaluate_in_one_round_is_in_no_gain():
+    gains = paired_gains(lost(rows([2, 0, 2])), lost(rows([0, 2, 2]), items=("i2",)), seed=1)
     assert (gains.overall.value, gains.overall.n) == (1.0, 1)
 
 
-def test_fewer_than_half_of_the_answers_scored_is_unscored():
-    before = rows([0, 0], n_runs=4)
-    unscored = [replace(answer, scored=False) for answer in before[:3]]
-    assert paired_gains([*unscored, *before[3:]], rows([4, 4], n_runs=4), seed=1).overall.n == 1
+def test_an_item_counts_from_half_of_its_runs_on():
+    before, after = rows([4, 0], n_runs=4), rows([4, 4], n_runs=4)
+    assert paired_gains(lost(before, n_runs=3), after, seed=1).overall.n == 1
+    assert paired_gains(before, lost(after, n_runs=3), seed=1).overall.n == 1
+    assert paired_gains(lost(before, n_runs=2), after, seed=1).overall.n == 2
+
+
+def test_a_modality_that_we_cannot_evaluate_any_more_does_not_vanish_from_the_gate():
+    by_modality = lambda item: "mri" if item == 0 else "ct"  # noqa: E731
+    before, after = (rows(right, modality=by_modality) for right in ([2, 1, 1], [2, 2, 2]))
+    gains = paired_gains(before, lost(after), seed=1)
+    assert regression_gate(gains.by_modality, allowance=0.5) == (Regression("mri", None, 0.5),)
+    assert "mri" not in paired_gains(lost(before), after, seed=1).by_modality  # there was nothing to compare with
 
 
 def test_each_modality_has_its_own_gain():

@@ -47,8 +47,9 @@ def test_a_modality_that_lost_more_than_its_allowance_stops_the_promotion():
     assert [(r.modality, r.allowance) for r in lost] == [("ct", 0.0), ("mri", 0.0)]
 
 
-def test_a_modality_without_scores_is_passed_over():
-    assert regression_gate({"mri": Interval(None, None, None, 0)}, allowance=0.0) == ()
+def test_a_modality_that_is_not_evaluated_any_more_is_named_and_stops_the_promotion():
+    gains = {"mri": Interval(None, None, None, 0), "ct": gain(0.1, 0.2)}
+    assert regression_gate(gains, allowance=0.03) == (Regression("mri", None, 0.03),)
 
 
 def test_a_negative_allowance_is_refused():

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from services.controller.domain.richness import richness
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Decision, Summary
-from shared.rows.evaluation import Score, Scores
+from shared.rows.evaluation import Score, Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.selection import Selection
 from shared.rows.training import Dropped, LossPoint, Training
@@ -27,7 +28,7 @@ def configuration():
 
 
 def scores(value):
-    overall = Score(value=value, low=value, high=value, n=4, unscored=1)
+    overall = Score(value=value, low=value, high=value, n=4, unscored=1, scored=1.0, coverage=0.625)
     return build(Scores, perception=replace(build(Scores).perception, overall=overall))
 
 
@@ -139,6 +140,34 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert "plateau" in page
     assert "modality:ct+attribute:metal_artifact" in page
     assert "only because the oracle is simulated" in page
+
+
+def test_the_page_says_how_much_was_readable_and_why_a_round_is_not_promoted(tmp_path):
+    facts = full_round("0" * 64)
+    lost = [{"modality": "ct", "loss": None, "allowance": 0.03}, {"modality": "mri", "loss": 0.5, "allowance": 0.03}]
+    decision = {**facts.decision, "is_promoted": False, "regressions": lost}
+    arms = [ArmFacts("a", "random", "seed_rule", "regression", [dataclasses.replace(facts, decision=decision)])]
+    report = assemble(configuration(), arms, MEASURED)
+    jsonschema.validate(report, SCHEMA)
+    page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
+    assert "62.5 %" in page
+    assert "ct could be evaluated before, and could not now." in page
+    assert "mri lost 50.0 %, and may lose 3.0 %." in page
+
+
+def test_what_could_not_be_evaluated_is_named_item_by_item(tmp_path):
+    rows = {
+        "dev": [build(Unscored, item_id="7", run=run, reason="<lost>") for run in range(3)],
+        "test": [build(Unscored, item_id="9")],
+    }
+    facts = dataclasses.replace(full_round("0" * 64), unscored=rows)
+    report = assemble(configuration(), [ArmFacts("a", "random", "seed_rule", "rounds", [facts])], MEASURED)
+    jsonschema.validate(report, SCHEMA)
+    named = report["arms"]["a"]["rounds"][0]["unscored"]
+    assert [(one["split"], one["item_id"], one["n_runs"]) for one in named] == [("dev", "7", 3), ("test", "9", 1)]
+    page = render(report, FolderObjectStore(tmp_path))
+    assert "What could not be evaluated" in page
+    assert "&lt;lost&gt;" in page
 
 
 def test_the_page_of_a_run_that_has_just_begun_can_be_shown(tmp_path):

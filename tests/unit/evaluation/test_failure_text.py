@@ -11,3 +11,12 @@ def test_ties_go_to_the_first_letter():
 
 def test_a_letter_that_is_no_option_stands_for_itself():
     assert failure_text("Which?", {"A": "Blur", "B": "Noise"}, ["D"]).endswith("\nD")
+
+
+def test_a_failure_without_a_readable_reply_says_so():
+    assert failure_text("Which?", {"A": "Blur", "B": "Noise"}, [None, None]) == "Which?\nBlur, Noise\nno option"
+
+
+def test_what_happened_most_often_closes_the_text_and_a_letter_before_silence():
+    assert failure_text("Which?", {"A": "Blur", "B": "Noise"}, [None, "B", None]).endswith("\nno option")
+    assert failure_text("Which?", {"A": "Blur", "B": "Noise"}, [None, "B"]).endswith("\nNoise")

@@ -23,7 +23,7 @@ R, W, U = True, False, None
         ([], None),
     ],
 )
-def test_failure_is_an_error_rate_strictly_above_gamma_over_scored_runs(runs, expected):
+def test_failure_is_an_error_rate_strictly_above_gamma_over_evaluated_runs(runs, expected):
     assert is_failure(runs, gamma=0.6, n_runs=5) is expected
 
 
@@ -47,11 +47,11 @@ def test_impossible_thresholds_and_runs_are_refused(arguments):
         is_failure([W, R], **arguments)
 
 
-def test_error_rate_is_over_scored_runs():
+def test_error_rate_is_over_evaluated_runs():
     assert error_rate([W, W, R, U]) == pytest.approx(2 / 3)
 
 
-def test_equation_1_counts_failures_over_scored_items_of_the_capability():
+def test_equation_1_counts_failures_over_evaluated_items_of_the_capability():
     items = [
         (("modality:mri", "question_type:what"), True),
         (("modality:mri", "question_type:how"), False),

@@ -33,16 +33,47 @@ def score(rows):
     return perception_scores(rows, options, "strict", seed=0, n_resamples=200)
 
 
-def test_accuracy_is_right_over_scored_and_unscored_is_counted_apart():
+def lost(item: int, **fields: object) -> Answer:
+    return row(item, None, answer="", evaluated=False, **fields)
+
+
+def test_accuracy_is_right_over_evaluated_and_an_unreadable_reply_is_wrong():
     rows = [row(0, True), row(1, False), row(2, True), row(3, None)]
     overall = score(rows).perception.overall
-    assert (overall.value, overall.n, overall.unscored) == (pytest.approx(2 / 3), 3, 1)
+    assert (overall.value, overall.n, overall.unscored) == (0.5, 4, 0)
+    assert (overall.scored, overall.coverage) == (pytest.approx(2 / 3), 0.75)
     assert overall.low <= overall.value <= overall.high
 
 
-def test_nothing_scored_has_no_value():
-    assert accuracy([row(0, None)], seed=0) == Score(value=None, low=None, high=None, n=0, unscored=1)
-    assert accuracy([], seed=0) == Score(value=None, low=None, high=None, n=0, unscored=0)
+def test_a_model_that_refuses_seventy_percent_of_thirty_items_is_not_perfect():
+    rows = [row(i, True if i < 9 else None) for i in range(30)]
+    overall = score(rows).perception.overall
+    assert (overall.value, overall.n, overall.unscored) == (pytest.approx(0.3), 30, 0)
+    assert (overall.scored, overall.coverage) == (1.0, pytest.approx(0.3))
+    assert overall.high < 0.6
+
+
+def test_what_we_could_not_evaluate_is_counted_and_in_no_figure():
+    rows = [row(0, True), row(1, False), row(2, None)]
+    with_lost, without = score([*rows, lost(3), lost(4)]), score(rows)
+    assert with_lost.perception.overall == replace(without.perception.overall, unscored=2)
+    assert with_lost.extractors.official == replace(without.extractors.official, unscored=2)
+    assert with_lost.extractors.disagreement == replace(without.extractors.disagreement, unscored=2)
+
+
+def test_nothing_evaluated_has_no_value_and_nothing_readable_has_none_over_the_readable():
+    nothing = Score(value=None, low=None, high=None, n=0, unscored=0, scored=None, coverage=None)
+    assert accuracy([], seed=0) == nothing
+    assert accuracy([lost(0)], seed=0) == replace(nothing, unscored=1)
+    silent = accuracy([row(0, None)], seed=0)
+    assert (silent.value, silent.n, silent.scored, silent.coverage) == (0.0, 1, None, 0.0)
+
+
+def test_a_hundred_replies_that_the_leaderboard_cannot_read_are_zero_by_both_names():
+    rows = [row(i, None, answer="Yes") for i in range(100)]
+    scores = perception_scores(rows, {r.item_id: OPTIONS for r in rows}, "official", seed=0, n_resamples=200)
+    assert scores.perception.overall.value == scores.extractors.official.value == 0.0
+    assert scores.perception.overall == scores.extractors.official
 
 
 def test_each_axis_is_grouped_by_value_and_empty_values_are_in_no_group():
@@ -78,9 +109,10 @@ def test_published_reading_counts_the_unreadable_as_wrong_and_both_readings_are_
     ]
     scores = score(rows)
     official = scores.extractors.official
-    assert scores.perception.overall.value == 1.0
+    assert (scores.perception.overall.value, scores.perception.overall.scored) == (0.75, 1.0)
     assert (official.value, official.n, official.unscored) == (0.25, 4, 0)
-    assert scores.extractors.disagreement.value == 0.5
+    assert (official.scored, official.coverage) == (0.5, 0.5)
+    assert (scores.extractors.disagreement.value, scores.extractors.disagreement.coverage) == (0.5, 1.0)
 
 
 def test_order_of_rows_does_not_matter():

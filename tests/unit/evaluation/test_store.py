@@ -9,7 +9,7 @@ def store(database):
 
 
 def test_an_answer_comes_back_exactly(database):
-    answer = Generation("B) – ja\0", (-0.1, -1e-17, -123.456789012345678), 3)
+    answer = Generation("B) – ja\0", (-0.1, -1e-17, -123.456789012345678), 3, (1, 6, 6))
     store(database).save("m", "s", {KEY: answer})
     assert store(database).known("m", "s") == {KEY: answer}
 
@@ -28,3 +28,10 @@ def test_a_stored_answer_stays(database):
     answers.save("m", "s", {KEY: Generation("B", (-2.0,), 1)})
     answers.save("m", "s", {})
     assert answers.known("m", "s") == {KEY: first}
+
+
+def test_an_answer_with_a_number_that_is_none_comes_back_too(database):
+    store(database).save("m", "s", {KEY: Generation("A", (float("nan"), 0.5), 2)})
+    (answer,) = store(database).known("m", "s").values()
+    assert [str(logprob) for logprob in answer.token_logprobs] == ["nan", "0.5"]
+    assert answer.token_ends == ()

@@ -25,7 +25,11 @@ def test_grey_and_colour_come_back_as_rgb(tmp_path):
     np.testing.assert_array_equal(read_image(objects, objects.put_bytes(png(colour))), colour)
 
 
-@pytest.mark.parametrize("content", [b"text", png(np.zeros((40, 40), dtype=np.uint8))[:45]])
+WHOLE = png(np.zeros((40, 40), dtype=np.uint8))
+HUGE = WHOLE[:16] + (60_000).to_bytes(4, "big") * 2 + WHOLE[24:]
+
+
+@pytest.mark.parametrize("content", [b"text", WHOLE[:45], WHOLE.replace(b"IDAT", b"IDAX"), WHOLE[:30], HUGE, b""])
 def test_what_is_no_whole_image_is_data_loss(tmp_path, content):
     objects = FolderObjectStore(tmp_path, synced=False)
     with pytest.raises(DataLoss):

@@ -3,6 +3,7 @@ import math
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from services.evaluation.adapters.transformers_model import TransformersModel, keep_nucleus, plan_batches
 from services.evaluation.ports import Generation, Prompt, Sampling
-from shared.checkpoints import user_prompt
+from shared.checkpoints import exchange, user_prompt
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
 
@@ -96,12 +97,20 @@ def test_logprobs_are_those_of_the_unmodified_model(
     assert answer.text == processor.tokenizer.decode(tokens, skip_special_tokens=True).strip()
 
 
+def test_tokens_end_where_their_text_does(answers: list[Generation]) -> None:
+    for answer in answers:
+        assert len(answer.token_ends) == answer.n_tokens
+        assert list(answer.token_ends) == sorted(answer.token_ends)
+        assert answer.token_ends[-1] == len(answer.text)
+
+
 def test_end_token_ends_the_answer_and_counts(folder: Path, prompts: list[Prompt], tmp_path: Path) -> None:
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     every_token = list(range(len(AutoProcessor.from_pretrained(folder).tokenizer)))
     (tmp_path / "generation_config.json").write_text(json.dumps({"eos_token_id": every_token}))
     answer = TransformersModel(tmp_path, "cpu").generate(prompts[:1], SAMPLING)[0]
     assert answer.n_tokens == len(answer.token_logprobs) == 1
+    assert answer.token_ends == (len(answer.text),)
 
 
 def test_no_prompts_give_no_answers(model: TransformersModel) -> None:
@@ -158,3 +167,49 @@ def test_a_damaged_checkpoint_is_refused_by_name(
     with pytest.raises(InvalidArgument) as refused:
         TransformersModel(tmp_path / "damaged", "cpu")
     assert (refused.value.field, refused.value.remedy != "") == ("model", True)
+
+
+CANDIDATES = ("Yes", "No", "No Yes")
+
+
+def _asked(prompts: list[Prompt]) -> list[Prompt]:
+    return [replace(prompt, candidates=CANDIDATES) for prompt in prompts]
+
+
+def test_candidates_have_the_probability_that_a_plain_pass_gives(
+    model: TransformersModel, folder: Path, prompts: list[Prompt]
+) -> None:
+    processor = AutoProcessor.from_pretrained(folder)
+    plain = AutoModelForImageTextToText.from_pretrained(folder).eval()
+    greedy = Sampling(seed=5, temperature=0)
+    for prompt in _asked(prompts)[:: 2 * N_RUNS]:
+        sums = []
+        for candidate in CANDIDATES:
+            before, after = exchange(processor, prompt.text, candidate)
+            tokens = processor.tokenizer(after, add_special_tokens=False, return_tensors="pt")["input_ids"]
+            inputs = processor(text=[before], images=[[prompt.image]], return_tensors="pt")
+            ids = torch.cat([inputs["input_ids"], tokens], dim=1)
+            with torch.inference_mode():
+                logits = plain(input_ids=ids, pixel_values=inputs["pixel_values"]).logits[0, -tokens.shape[1] - 1 : -1]
+            logprobs = logits.log_softmax(dim=-1).gather(1, tokens.T)[:, 0]
+            sums.append(float(logprobs.sum()))
+            only = model.generate([replace(prompt, candidates=(candidate,))], greedy)[0]
+            assert only.token_logprobs == pytest.approx(logprobs.tolist(), abs=1e-4)
+        chosen = model.generate([prompt], greedy)[0]
+        assert chosen.text == CANDIDATES[int(np.argmax(sums))]
+        assert sum(chosen.token_logprobs) == pytest.approx(max(sums), abs=1e-4)
+
+
+def test_the_choice_among_candidates_does_not_depend_on_the_batch(folder: Path, prompts: list[Prompt]) -> None:
+    asked = _asked(prompts)
+    warm = Sampling(seed=5, temperature=20.0)
+    one, many = (TransformersModel(folder, "cpu", batch_size=size).generate(asked, warm) for size in (2, 64))
+    assert [answer.text for answer in one] == [answer.text for answer in many]
+    assert {answer.text for answer in one} <= set(CANDIDATES)
+    assert len({answer.text for answer in one}) > 1
+
+
+def test_the_end_token_of_a_candidate_is_behind_its_text(model: TransformersModel, prompts: list[Prompt]) -> None:
+    answer = model.generate(_asked(prompts)[:1], SAMPLING)[0]
+    assert answer.n_tokens == len(answer.token_logprobs) == len(answer.token_ends)
+    assert answer.token_ends[-1] == answer.token_ends[-2] == len(answer.text)

@@ -20,6 +20,7 @@ from shared.objects.dataset import (
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import digest_of
 from shared.rows.encoding import to_json
+from shared.rows.evaluation import Answer, Scores
 from shared.rows.failures import ClusteringRow
 from shared.rows.images import Image, Input
 from tests.support.rows import build
@@ -216,6 +217,17 @@ def test_rows_of_a_later_version_are_refused_with_the_way_out(store: FolderObjec
     with pytest.raises(FailedPrecondition, match="image-set version 2; this release reads up to version 1") as e:
         list(iterate_rows(store, uri, Image))
     assert "Update" in e.value.remedy
+
+
+def test_answers_of_version_1_are_read_and_its_scores_are_refused(store: FolderObjectStore) -> None:
+    old = Path(__file__).parents[2] / "data" / "rows" / "evaluation" / "v1"
+    uri = write_dataset(store, "evaluation", old, counts={}, parents=[], configuration={}, seed=0)
+    record = json.loads(store.read_bytes(uri)) | {"schema_version": 1}
+    earlier = store.put_bytes(json.dumps(record).encode())
+    assert [answer.evaluated for answer in read_rows(store, earlier, Answer)] == [True]
+    with pytest.raises(FailedPrecondition, match=r"scores\.json says something else since version 2") as e:
+        read_object(store, earlier, Scores)
+    assert "again" in e.value.remedy
 
 
 def test_a_row_that_does_not_fit_is_named_by_line_and_field_and_not_quoted(

@@ -183,8 +183,8 @@ GOLDEN = Path(__file__).parents[2] / "data" / "rows"
 @pytest.mark.parametrize("path", sorted(GOLDEN.rglob("*.json*")), ids=lambda path: "/".join(path.parts[-3:]))
 def test_rows_of_released_versions_are_still_read_whole(path: Path) -> None:
     kind, version, name = path.parts[-3:]
-    if version != f"v{KINDS[kind].version}":
-        pytest.skip("an earlier version of the kind, which this release need not read")
+    if int(version.removeprefix("v")) < KINDS[kind].files[name].since:
+        pytest.skip("the file says something else since then, and is refused")
     row = row_type(kind, name)
     assert row is not None
     for line in path.read_bytes().splitlines():

@@ -279,6 +279,8 @@ class RoundScore(_message.Message):
     HIGH_FIELD_NUMBER: _builtins.int
     N_FIELD_NUMBER: _builtins.int
     UNSCORED_FIELD_NUMBER: _builtins.int
+    SCORED_FIELD_NUMBER: _builtins.int
+    COVERAGE_FIELD_NUMBER: _builtins.int
     arm: _builtins.str
     """The arm."""
     round: _builtins.int
@@ -286,15 +288,19 @@ class RoundScore(_message.Message):
     split: _builtins.str
     """"dev" or "test"."""
     value: _builtins.float
-    """Accuracy, 0..1; unset when nothing could be scored."""
+    """Accuracy, 0..1: right / evaluated answers, where an unreadable reply is wrong; unset when nothing was evaluated."""
     low: _builtins.float
     """Lower end of the 95 % interval."""
     high: _builtins.float
     """Upper end."""
     n: _builtins.int
-    """Scored answers."""
+    """Evaluated answers, readable or not."""
     unscored: _builtins.int
-    """Answers that could not be scored."""
+    """Answers that we could not evaluate (an image lost, a service down); they are in no figure."""
+    scored: _builtins.float
+    """Right / readable answers, 0..1; unset when none was readable."""
+    coverage: _builtins.float
+    """Readable / evaluated answers, 0..1; unset when nothing was evaluated."""
     def __init__(
         self,
         *,
@@ -306,21 +312,31 @@ class RoundScore(_message.Message):
         high: _builtins.float | None = ...,
         n: _builtins.int = ...,
         unscored: _builtins.int = ...,
+        scored: _builtins.float | None = ...,
+        coverage: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "_high", b"_high", "_low", b"_low", "_scored", b"_scored", "_value", b"_value", "coverage", b"coverage", "high", b"high", "low", b"low", "scored", b"scored", "value", b"value"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_high", b"_high", "_low", b"_low", "_value", b"_value", "arm", b"arm", "high", b"high", "low", b"low", "n", b"n", "round", b"round", "split", b"split", "unscored", b"unscored", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_coverage", b"_coverage", "_high", b"_high", "_low", b"_low", "_scored", b"_scored", "_value", b"_value", "arm", b"arm", "coverage", b"coverage", "high", b"high", "low", b"low", "n", b"n", "round", b"round", "scored", b"scored", "split", b"split", "unscored", b"unscored", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__coverage: _TypeAlias = _typing.Literal["coverage"]  # noqa: Y015
+    _WhichOneofArgType__coverage: _TypeAlias = _typing.Literal["_coverage", b"_coverage"]  # noqa: Y015
     _WhichOneofReturnType__high: _TypeAlias = _typing.Literal["high"]  # noqa: Y015
     _WhichOneofArgType__high: _TypeAlias = _typing.Literal["_high", b"_high"]  # noqa: Y015
     _WhichOneofReturnType__low: _TypeAlias = _typing.Literal["low"]  # noqa: Y015
     _WhichOneofArgType__low: _TypeAlias = _typing.Literal["_low", b"_low"]  # noqa: Y015
+    _WhichOneofReturnType__scored: _TypeAlias = _typing.Literal["scored"]  # noqa: Y015
+    _WhichOneofArgType__scored: _TypeAlias = _typing.Literal["_scored", b"_scored"]  # noqa: Y015
     _WhichOneofReturnType__value: _TypeAlias = _typing.Literal["value"]  # noqa: Y015
     _WhichOneofArgType__value: _TypeAlias = _typing.Literal["_value", b"_value"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__coverage) -> _WhichOneofReturnType__coverage | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__high) -> _WhichOneofReturnType__high | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__low) -> _WhichOneofReturnType__low | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__scored) -> _WhichOneofReturnType__scored | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__value) -> _WhichOneofReturnType__value | None: ...
 

@@ -30,6 +30,10 @@ class _ExtractorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Extractor.V
     """The option that the writer meant, by the rules that the service's page lists."""
     EXTRACTOR_OFFICIAL: _Extractor.ValueType  # 2
     """Bug-compatible with the published evaluator."""
+    EXTRACTOR_LIKELIHOOD: _Extractor.ValueType  # 3
+    """Nothing is written freely: the answer is the option whose reply the model finds likeliest; above temperature 0, drawn so."""
+    EXTRACTOR_JUDGE: _Extractor.ValueType  # 4
+    """As strict, and where that reads nothing, a judge model is asked which option was meant."""
 
 class Extractor(_Extractor, metaclass=_ExtractorEnumTypeWrapper):
     """Which extractor reads a multiple-choice reply."""
@@ -39,7 +43,37 @@ EXTRACTOR_STRICT: Extractor.ValueType  # 1
 """The option that the writer meant, by the rules that the service's page lists."""
 EXTRACTOR_OFFICIAL: Extractor.ValueType  # 2
 """Bug-compatible with the published evaluator."""
+EXTRACTOR_LIKELIHOOD: Extractor.ValueType  # 3
+"""Nothing is written freely: the answer is the option whose reply the model finds likeliest; above temperature 0, drawn so."""
+EXTRACTOR_JUDGE: Extractor.ValueType  # 4
+"""As strict, and where that reads nothing, a judge model is asked which option was meant."""
 Global___Extractor: _TypeAlias = Extractor  # noqa: Y015
+
+class _AnswerForm:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnswerFormEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnswerForm.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANSWER_FORM_UNSPECIFIED: _AnswerForm.ValueType  # 0
+    ANSWER_FORM_LETTER: _AnswerForm.ValueType  # 1
+    """The options stand in the prompt; the answer is a letter."""
+    ANSWER_FORM_TEXT: _AnswerForm.ValueType  # 2
+    """The options stand in the prompt; the answer is the text of one."""
+    ANSWER_FORM_OPEN: _AnswerForm.ValueType  # 3
+    """The question alone; the answer is the text of an option."""
+
+class AnswerForm(_AnswerForm, metaclass=_AnswerFormEnumTypeWrapper):
+    """How a question is put, and in which words it is answered."""
+
+ANSWER_FORM_UNSPECIFIED: AnswerForm.ValueType  # 0
+ANSWER_FORM_LETTER: AnswerForm.ValueType  # 1
+"""The options stand in the prompt; the answer is a letter."""
+ANSWER_FORM_TEXT: AnswerForm.ValueType  # 2
+"""The options stand in the prompt; the answer is the text of one."""
+ANSWER_FORM_OPEN: AnswerForm.ValueType  # 3
+"""The question alone; the answer is the text of an option."""
+Global___AnswerForm: _TypeAlias = AnswerForm  # noqa: Y015
 
 @_typing.final
 class StartImportBenchmarkRequest(_message.Message):
@@ -148,6 +182,7 @@ class StartEvaluateRequest(_message.Message):
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     N_SHARDS_FIELD_NUMBER: _builtins.int
     SHARD_FIELD_NUMBER: _builtins.int
+    ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -170,6 +205,8 @@ class StartEvaluateRequest(_message.Message):
     """
     shard: _builtins.int
     """Which shard, from 0 and below `n_shards`. Shards are equal but for a batch of answers."""
+    answer_form: Global___AnswerForm.ValueType
+    """How questions are put; unspecified: letters."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -188,10 +225,11 @@ class StartEvaluateRequest(_message.Message):
         extractor: Global___Extractor.ValueType = ...,
         n_shards: _builtins.int = ...,
         shard: _builtins.int = ...,
+        answer_form: Global___AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "model_uri", b"model_uri", "n_runs", b"n_runs", "n_shards", b"n_shards", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "model_uri", b"model_uri", "n_runs", b"n_runs", "n_shards", b"n_shards", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -251,7 +289,7 @@ class StartMineFailuresRequest(_message.Message):
     max_clusters: _builtins.int
     """Largest number of clusters tried, >= 2."""
     n_runs: _builtins.int
-    """R of the evaluation: an item with fewer than half of them scored is UNSCORED."""
+    """R of the evaluation: an item with fewer than half of them evaluated is UNSCORED."""
     min_cell_items: _builtins.int
     """A cell of fewer dev items falls back to that without its last axis, >= 1."""
     min_prototype_size: _builtins.int
@@ -317,12 +355,18 @@ class StartGenerateRequest(_message.Message):
     MODEL_URI_FIELD_NUMBER: _builtins.int
     QUESTIONS_URI_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    EXTRACTOR_FIELD_NUMBER: _builtins.int
+    ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     model_uri: _builtins.str
     """`sha256:<hex>` of a model."""
     questions_uri: _builtins.str
     """`sha256:<hex>` of a dataset of kind `questions` with `questions.jsonl`: question_id, image_uri, question, options."""
+    extractor: Global___Extractor.ValueType
+    """How replies to questions with options are read; unspecified: strict."""
+    answer_form: Global___AnswerForm.ValueType
+    """How questions with options are put; unspecified: letters."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -334,10 +378,12 @@ class StartGenerateRequest(_message.Message):
         model_uri: _builtins.str = ...,
         questions_uri: _builtins.str = ...,
         sampling: Global___Sampling | None = ...,
+        extractor: Global___Extractor.ValueType = ...,
+        answer_form: Global___AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "extractor", b"extractor", "model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ isort:skip_file
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from medq.evaluation.v1 import evaluation_pb2 as _evaluation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -157,6 +158,8 @@ class StartAnnotateRequest(_message.Message):
     BENCHMARK_URI_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    EXTRACTOR_FIELD_NUMBER: _builtins.int
+    ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -175,6 +178,10 @@ class StartAnnotateRequest(_message.Message):
     """`sha256:<hex>` of the dev benchmark, whose questions are the templates."""
     seed: _builtins.int
     """Seed of the choice of questions, of the audit, and of the simulated errors."""
+    extractor: _evaluation_pb2.Extractor.ValueType
+    """How the model's own annotation is read; unspecified: strict."""
+    answer_form: _evaluation_pb2.AnswerForm.ValueType
+    """How the model is asked; unspecified: letters."""
     @_builtins.property
     def policy(self) -> Global___AnnotationPolicy:
         """The rules."""
@@ -192,10 +199,12 @@ class StartAnnotateRequest(_message.Message):
         benchmark_uri: _builtins.str = ...,
         policy: Global___AnnotationPolicy | None = ...,
         seed: _builtins.int = ...,
+        extractor: _evaluation_pb2.Extractor.ValueType = ...,
+        answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "benchmark_uri", b"benchmark_uri", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

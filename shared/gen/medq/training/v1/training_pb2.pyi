@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from medq.evaluation.v1 import evaluation_pb2 as _evaluation_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -108,6 +109,7 @@ class StartBuildDatasetRequest(_message.Message):
     TFIDF_THRESHOLD_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     IS_QUALITY_ASSURANCE_OFF_FIELD_NUMBER: _builtins.int
+    ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -130,6 +132,8 @@ class StartBuildDatasetRequest(_message.Message):
     """Seed of the replay draw and of the order."""
     is_quality_assurance_off: _builtins.bool
     """True: no deduplication and no text filter (the ablation without quality assurance); the leakage gate stays."""
+    answer_form: _evaluation_pb2.AnswerForm.ValueType
+    """How questions are put, and in which words they are answered; unspecified: letters."""
     @_builtins.property
     def image_set_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets in which the training images are described."""
@@ -154,10 +158,11 @@ class StartBuildDatasetRequest(_message.Message):
         tfidf_threshold: _builtins.float = ...,
         seed: _builtins.int = ...,
         is_quality_assurance_off: _builtins.bool = ...,
+        answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "decisions_uri", b"decisions_uri", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
