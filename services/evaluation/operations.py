@@ -254,7 +254,7 @@ class EvaluationOperations:
             )
         items = read_rows(self._objects, request.benchmark_uri, Item)
         answers = read_rows(self._objects, request.evaluation_uri, Answer)
-        cell_of = cells(items, request.axes, request.min_cell_items)
+        cell_of = cells(items, tuple(request.axes), request.min_cell_items)
         return outcomes_of(items, answers, cell_of, gamma=request.gamma, n_runs=request.n_runs)
 
 

@@ -589,6 +589,21 @@ def test_a_cluster_that_is_too_small_is_merged_and_its_failures_keep_a_prototype
     assert read_object(world.objects, uri, ClusteringRow).n_clusters == 2
 
 
+def test_a_cell_of_too_few_items_is_pooled_beside_those_that_stay(world):
+    world.model.rule = lambda prompt, sampling: "A"
+    rows = [f"{n}\tIs it sharp?\tYes\tNo\t\tB\tct\t{'noise' if n == 1 else 'blur'}" for n in range(6)]
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows), "benchmark")))
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev, min_cell_items=2)))
+    rates = [row for row in world.rows(uri, CapabilityErrorRate) if row.is_drawn_for]
+    assert [(row.capability, row.n_items) for row in rates] == [
+        ("modality:ct+attribute:blur", 2),
+        ("modality:ct+attribute:other", 1),
+        ("modality:mri+attribute:blur", 3),
+    ]
+
+
 def test_without_a_failure_there_is_no_prototype_and_no_error(world):
     world.model.rule = lambda prompt, sampling: "AB"[int(prompt.item_id) % 2]
     with world.serving() as (stub, channel):  # and no text is embedded: no embedding service is there
