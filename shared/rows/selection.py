@@ -47,6 +47,6 @@ class Selection(Row):
         float | None, Meta(description="the threshold of Eq. 2 in effect; null where nothing was found by prototypes")
     ] = written(None)
     fallback: Annotated[
-        str, Meta(description='why failure_driven was drawn by instead of the strategy; "" where it was not')
+        str, Meta(description='why images were drawn by failure_driven instead; "" where they were not')
     ] = written("")
     found: Annotated[tuple[Found, ...], Meta(description="most first; empty for a random draw")] = written(())

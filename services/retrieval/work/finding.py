@@ -108,4 +108,4 @@ def why_no_contrast(anchors: Anchors, neighbours: int) -> str:
     if min(n_failed, n_others) >= neighbours:
         return ""
     needed = f"failure_contrast needs {neighbours} dev images that failed and {neighbours} that never failed"
-    return f"{needed}; there are {n_failed} and {n_others}, so failure_driven was drawn by"
+    return f"{needed}; there are {n_failed} and {n_others}, so images are drawn by failure_driven"
