@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -79,8 +79,16 @@ def finish(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool 
         )
 
 
-def finish_run(channels: Channels, run_id: str, is_quiet: bool = False) -> operations_pb2.Operation:
+def finish_run(
+    channels: Channels, run_id: str, is_quiet: bool = False, look: Callable[[controller_pb2.Run], None] | None = None
+) -> operations_pb2.Operation:
     """Wait for a run, showing the step that it is at.
+
+    Args:
+        channels: To the services.
+        run_id: The run.
+        is_quiet: Show nothing.
+        look: Called with the run about every second, unless nothing is shown.
 
     Raises:
         MedqError: The typed failure of the run.
@@ -91,14 +99,16 @@ def finish_run(channels: Channels, run_id: str, is_quiet: bool = False) -> opera
         def show(_: operations_pb2.Operation) -> None:
             run = run_of(controller, run_id)
             title = run_title(run)
+            if look is not None and not is_quiet:
+                look(run)
             if run.operation_id:
                 watch.show(title, operation_of(channels, run))
 
-        def look() -> bool:
+        def show_again() -> bool:
             show(operations_pb2.Operation())
             return False
 
-        return await_operation(controller, run_id, on_change=show, is_cancelled=look, wait_seconds=1.0)
+        return await_operation(controller, run_id, on_change=show, is_cancelled=show_again, wait_seconds=1.0)
 
 
 def run_of(controller: grpc.Channel, run_id: str) -> controller_pb2.Run:

@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from cli.access import with_access
+from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
@@ -25,14 +26,14 @@ app = typer.Typer(
     help=(
         "A closed-loop data engine that makes multimodal models good at judging medical image quality.\n\n"
         "Start with `medq demo --out out/demo`; then `medq run --config run.yaml --out DIR` on images of your own.\n\n"
-        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 done but a part was rejected or could not be evaluated, "
+        "Exit codes: 0 done, 1 failed, 2 wrong input, 3 done but a part was lost or could not be evaluated, "
         "4 no answer from a service, 130 interrupted."
     ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, evaluate, score, ingest, serve, token):
+for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 
 

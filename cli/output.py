@@ -1,7 +1,9 @@
 """What a person or a program sees: tables and progress on standard error or a terminal, data on standard output.
 
-Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was rejected or could not be evaluated; 4 a
-service does not answer; 130 interrupted.
+Exit codes: 0 done; 1 failed; 2 wrong input or usage; 3 done, but a part was lost: a file, a row or a stored reply could not be
+taken in, a question could not be answered, or an answer could not be evaluated; 4 a service does not answer; 130 interrupted.
+What is left out on purpose (a repeated picture, a row of another split, an excluded leak, what quality assurance or an expert
+takes out, what the budget does not cover) is told and leaves the code at 0.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -20,6 +23,7 @@ from rich.text import Text
 
 from shared import errors
 from shared.rows.evaluation import Score
+from shared.statistics import FEW_SOURCES
 from shared.status import typed
 
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -46,8 +50,19 @@ def score_text(score: Score) -> str:
     """A score with its interval: `0.713 [0.650, 0.771]`, or UNSCORED."""
     if score.value is None:
         return "UNSCORED"
-    has_limits = score.low is not None and score.high is not None
-    return f"{score.value:.3f} [{score.low:.3f}, {score.high:.3f}]" if has_limits else f"{score.value:.3f}"
+    return interval_text(msgspec.to_builtins(score))
+
+
+def interval_text(interval: Mapping[str, Any] | None, sign: str = "") -> str:
+    """A value with its limits, and a word where they come from few sources; `sign` is "+" for a difference."""
+    if interval is None or interval["value"] is None:
+        return "-"
+    n_sources = interval.get("n_sources")
+    few = " few sources" if n_sources is not None and n_sources < FEW_SOURCES else ""
+    value, low, high = (interval[name] for name in ("value", "low", "high"))
+    if low is None or high is None:
+        return f"{value:{sign}.3f}{few}"
+    return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]{few}"
 
 
 def coverage_text(score: Score) -> str:

@@ -44,6 +44,7 @@ EXAMPLES: dict[type[Row], Row] = {
             session="7d793037a0760186574b0282f2f435e7",
             split="pool",
             licence="CC-BY-4.0",
+            structure="9c" * 52,
         ),
         Input(name="0017.dcm", image_path="0017.dcm", image_id=_ID, status="stored", reason="", remedy=""),
         Item(

@@ -15,6 +15,10 @@ from scipy import stats
 
 from shared.errors import InvalidArgument
 
+#: Below so many sources an interval says little, and whoever shows it says so.
+FEW_SOURCES = 10
+#: From so many sources on the bootstrap keeps its word; below, its intervals are too narrow (`studies/stop_rule.py`).
+BOOTSTRAP_SOURCES = 50
 _CELLS_PER_BLOCK = 2_000_000  # drawn source indices held at once: 16 MB
 
 
@@ -27,12 +31,14 @@ class Interval:
         low: Lower limit, None where no interval exists.
         high: Upper limit, None where no interval exists.
         n: How many items the estimate stands on.
+        n_sources: How many sources these come from; None where the values have none.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
+    n_sources: int | None = None
 
 
 def bootstrap_mean(
@@ -43,11 +49,12 @@ def bootstrap_mean(
     n_resamples: int = 2000,
     confidence: float = 0.95,
 ) -> Interval:
-    """The mean over items with a percentile bootstrap interval that resamples sources, not items.
+    """The mean over items with an interval that takes sources, not items, as independent.
 
-    A resample draws as many sources as there are, with replacement, and takes every item of each; its mean
-    is the sum over the drawn items divided by their number. One source says nothing about others, so it
-    has a value and no interval.
+    From 50 sources on, the percentile bootstrap: a resample draws as many sources as there are, with replacement, and
+    takes every item of each; its mean is the sum over the drawn items divided by their number. Below, Student's t on the
+    jackknife over sources (for values that are bool Wilson's form of it, which stays within 0..1), because the bootstrap
+    is too narrow there. One source says nothing about others, so it has a value and no interval.
 
     Args:
         values: (n,) finite numbers; bool counts as 0 and 1.
@@ -59,22 +66,25 @@ def bootstrap_mean(
     Returns: The interval, n = number of items; no limits with one source; all None with n = 0 when there are no items.
     Raises: InvalidArgument: lengths differ, a value is not finite, or a parameter is out of range.
     Cost: O(n + n_resamples * sources) time, 32 MB at most beside the input.
-    Source: Davison & Hinkley 1997, section 3.8 (resampling whole clusters).
+    Source: Davison & Hinkley 1997, section 3.8 (resampling whole clusters); Wilson 1927; degrees of freedom by Kish 1965.
     """
+    is_share = np.asarray(values).dtype == np.bool_
     x = _finite_vector(values, "values")
     if len(sources) != len(x):
         raise InvalidArgument("Each value needs one source.", field="sources", value=len(sources))
     _check_resampling(n_resamples, confidence)
     if len(x) == 0:
-        return Interval(None, None, None, 0)
+        return Interval(None, None, None, 0, 0)
     sums, counts = _per_source(x, sources)
     value = float(sums.sum() / counts.sum())
     if len(sums) == 1:
-        return Interval(value, None, None, len(x))
-    means = _resampled_means(sums, counts, rng, n_resamples)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(means, [tail, 1 - tail])
-    return Interval(value, float(low), float(high), len(x))
+        return Interval(value, None, None, len(x), 1)
+    if len(sums) < BOOTSTRAP_SOURCES:
+        low, high = _few_source_limits(sums, counts, confidence, is_share)
+    else:
+        tail = (1 - confidence) / 2
+        low, high = np.quantile(_resampled_means(sums, counts, rng, n_resamples), [tail, 1 - tail])
+    return Interval(value, float(low), float(high), len(x), len(sums))
 
 
 def paired_bootstrap(
@@ -199,6 +209,26 @@ def _per_source(x: NDArray[np.float64], sources: Sequence[Hashable]) -> tuple[ND
     order = np.lexsort((x, index))
     sums = np.bincount(index[order], weights=x[order], minlength=len(rank)).astype(np.float64)
     return sums, np.bincount(index, minlength=len(rank)).astype(np.float64)
+
+
+def _few_source_limits(
+    sums: NDArray[np.float64], counts: NDArray[np.float64], confidence: float, is_share: bool
+) -> tuple[float, float]:
+    """Limits by the variance of the jackknife over sources and Student's t; unequal sources have fewer degrees of freedom."""
+    n, n_sources = counts.sum(), len(sums)
+    mean = float(sums.sum() / n)
+    without = (sums.sum() - sums) / (n - counts)  # the mean without each source
+    variance = float((n_sources - 1) / n_sources * ((without - mean) ** 2).sum())
+    freedom = max(float(n**2 / (counts @ counts)) - 1, 1.0)
+    t = float(stats.t.ppf((1 + confidence) / 2, freedom))
+    if not is_share:
+        return mean - t * variance**0.5, mean + t * variance**0.5
+    spread = mean * (1 - mean)
+    effect = max(variance * float(n) / spread, 1.0) if spread > 0 else 1.0
+    ratio = t**2 * effect / float(n)
+    middle, half = mean + ratio / 2, (ratio * (spread + ratio / 4)) ** 0.5
+    low, high = (middle - half) / (1 + ratio), (middle + half) / (1 + ratio)
+    return max(min(low, mean), 0.0), min(max(high, mean), 1.0)  # rounding must not put the mean outside
 
 
 def _resampled_means(

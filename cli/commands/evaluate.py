@@ -14,6 +14,7 @@ from cli.access import Access
 from cli.connection import connect
 from cli.fingerprint import fingerprint
 from cli.follow import download, finish
+from cli.left_out import show_lost_items
 from cli.options import Json, Out, one_of
 from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
@@ -63,11 +64,13 @@ def evaluate(
     name = f"answers-{runs}-{seed}-{max_new_tokens}-{extractor}-{answer_form}"
     with shown_errors(is_json), connect(out, access) as channels:
         prefix = _prefix(channels["evaluation"], f"evaluate/{fingerprint(model, items)}", name, out)
+        image_set, benchmark = _import_items(channels, prefix, items, is_json)
+        is_partial = show_lost_items(channels["evaluation"], image_set, benchmark, out, is_json)
         request = evaluation_pb2.StartEvaluateRequest(
             operation_id=f"{prefix}/{name}",
             arm="none",
             model_uri=_import_model(channels, f"{prefix}/model", model, is_json),
-            benchmark_uri=_import_items(channels, prefix, items, is_json),
+            benchmark_uri=benchmark,
             n_runs=runs,
             sampling=sampling,
             extractor=evaluation_pb2.Extractor.ValueType(EXTRACTORS[extractor]),
@@ -77,6 +80,8 @@ def evaluate(
         uri = _result(channels["evaluation"], request.operation_id, f"evaluate {model.name}", is_json)
         download(channels["evaluation"], uri, out)
     _show(out, is_json)
+    if is_partial:
+        raise typer.Exit(PARTIAL)
 
 
 def _prefix(channel: grpc.Channel, base: str, name: str, out: Path) -> str:
@@ -99,7 +104,8 @@ def _import_model(channels: Channels, operation_id: str, model: Path, is_quiet: 
     return _result(channels["training"], operation_id, f"import {model.name}", is_quiet)
 
 
-def _import_items(channels: Channels, prefix: str, items: Path, is_quiet: bool) -> str:
+def _import_items(channels: Channels, prefix: str, items: Path, is_quiet: bool) -> tuple[str, str]:
+    """The image set and the benchmark of a table."""
     place = str(items.resolve())
     images = embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"])
     images.StartIngest(
@@ -112,7 +118,7 @@ def _import_items(channels: Channels, prefix: str, items: Path, is_quiet: bool) 
             operation_id=f"{prefix}/items", items_uri=place, image_set_uri=image_set, split="test"
         )
     )
-    return _result(channels["evaluation"], f"{prefix}/items", f"import {items.name}", is_quiet)
+    return image_set, _result(channels["evaluation"], f"{prefix}/items", f"import {items.name}", is_quiet)
 
 
 def _result(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool) -> str:

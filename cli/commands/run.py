@@ -13,8 +13,9 @@ from msgspec import convert
 from cli.access import Access
 from cli.connection import connect
 from cli.follow import download, finish_run
+from cli.left_out import InputLosses, fetch_names, losses_of, show_losses
 from cli.options import Json, Out, RunId
-from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
+from cli.output import PARTIAL, console, coverage_text, interval_text, print_json, print_table, score_text, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
 from shared.rows.evaluation import Score
@@ -51,11 +52,16 @@ def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, i
         MedqError: The configuration is wrong, or the run failed.
     """
     controller = channels["controller"]
-    start_run(controller, config, run_id)
+    start_run(controller, config, run_id, is_quiet)
+    told = InputLosses(controller, run_id)
+    has_ended = False
     try:
-        finish_run(channels, run_id, is_quiet)
+        finish_run(channels, run_id, is_quiet, look=told.look)
+        has_ended = True
     finally:
         fetch_report(controller, run_id, out)
+        if not has_ended and not is_quiet:
+            show_losses(read_report(out / "report.json"), out)
 
 
 def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
@@ -70,11 +76,12 @@ def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
         download(controller, answer.report_uri, out)
     else:
         (out / "report.json").write_text(answer.report_json, encoding="utf-8")
+    fetch_names(controller, read_report(out / "report.json"), out)
     return bool(answer.report_uri)
 
 
-def start_run(controller: grpc.Channel, config: Path, run_id: str) -> None:
-    """Check a configuration and start the run, or go on with it.
+def start_run(controller: grpc.Channel, config: Path, run_id: str, is_quiet: bool = False) -> None:
+    """Check a configuration, say what its dev set can tell, and start the run or go on with it.
 
     Raises:
         InvalidArgument: The configuration is wrong; the message lists every problem.
@@ -92,6 +99,9 @@ def start_run(controller: grpc.Channel, config: Path, run_id: str) -> None:
             value=found.problems[0].message,
             remedy=found.problems[0].remedy,
         )
+    if not is_quiet:
+        for note in found.notes:
+            console.print(note)
     stub.StartRun(controller_pb2.StartRunRequest(run_id=run_id, config_yaml=text, base_folder=base))
 
 
@@ -111,18 +121,18 @@ def read_config(config: Path) -> str:
 
 
 def show_report(out: Path, is_json: bool) -> None:
-    """Show the scores of `report.json` in a folder, or print the whole of it; exit code 3 where answers are UNSCORED.
+    """Show the scores and losses of `report.json` in a folder, or print the whole of it; exit code 3 where a part was lost.
 
     Raises:
         DataLoss: It is no report.
         FailedPrecondition: It is that of another release.
     """
-    report = _read_report(out / "report.json")
+    report = read_report(out / "report.json")
     if is_json:
         print_json(report)
     else:
         _show(report, out)
-    if _n_unscored(report):
+    if losses_of(report)["is_partial"] or _n_unscored(report):
         raise typer.Exit(PARTIAL)
 
 
@@ -135,8 +145,9 @@ def _show(report: dict[str, Any], out: Path) -> None:
     columns = ("arm", "round", "dev", "readable", "test", "readable")
     print_table("Perception accuracy: right of all answers [95 % interval]", columns, rows)
     console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
+    _show_gains(report)
     for name, arm in sorted(report["arms"].items()):
-        console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
+        _show_end(report, name, arm)
     if n_unscored := _n_unscored(report):
         console.print(
             f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
@@ -144,10 +155,49 @@ def _show(report: dict[str, Any], out: Path) -> None:
         )
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}")
+    show_losses(report, out)
     console.print(f"Report: {out / 'report.html'}")
 
 
-def _read_report(path: Path) -> dict[str, Any]:
+def _show_end(report: dict[str, Any], name: str, arm: dict[str, Any]) -> None:
+    """Why an arm stopped, which model comes out, and where its dev set could not tell a gain from none."""
+    console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
+    if arm.get("promoted"):
+        uri = report["measured"]["promoted_models"].get(name, "")
+        console.print(f"  Its best promoted model: round {arm['promoted']['round']} {uri}".rstrip())
+    decided = [(facts["round"], facts["decision"]) for facts in arm["rounds"] if facts.get("decision")]
+    unclear = [str(number) for number, decision in decided if decision["verdict"] == "unclear"]
+    if unclear:
+        console.print(
+            f"  Round {', '.join(unclear)}: the dev set cannot tell whether anything was gained; it is too small."
+        )
+
+
+def _show_gains(report: dict[str, Any]) -> None:
+    """What was gained on test, by round and by arm; nothing before the second round."""
+    gained = [
+        (name, entry["round"], interval_text(gain["over_base"], "+"), interval_text(gain["over_previous"], "+"))
+        for name, arm in sorted(report["arms"].items())
+        for entry in arm["rounds"]
+        if (gain := entry.get("test_gain"))
+    ]
+    if gained:
+        columns = ("arm", "round", "over the base model", "over the round before")
+        print_table("Gain on test, same items [95 % interval]", columns, gained)
+    against = [
+        (one["arm"], one["other"], one["round"], interval_text(one["gain"], "+"))
+        for one in report.get("comparisons", [])
+    ]
+    if against:
+        print_table("Arm against arm on test [95 % interval]", ("arm", "against", "round", "difference"), against)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A `report.json`.
+
+    Raises:
+        DataLoss: It is no report.
+    """
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:

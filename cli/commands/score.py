@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
+from shared.tables import TableRow, read_header, read_rows, separator_of
 
 UNSCORED = "UNSCORED"
 _COLUMNS = ("index", "question", "A", "B", "answer", "prediction")
@@ -43,7 +43,10 @@ def score(
     access: Access,
     is_json: Json = False,
 ) -> None:
-    """Score stored replies in both ways; the copy has the choices, and whether they are right."""
+    """Score stored replies in both ways; the copy has the choices, and whether they are right.
+
+    A reply that cannot be read counts as wrong in the accuracy. Rows that cannot be scored end the command with exit code 3.
+    """
     target = out or file.with_suffix(".scored.tsv")
     with shown_errors(is_json):
         columns, rows = _read(file)
@@ -55,7 +58,7 @@ def score(
         print_json({**summary, "out": str(target)})
     else:
         _show(summary, target)
-    if summary["not_scored"] or summary["strict"]["coverage"] not in (None, 1.0):
+    if summary["not_scored"]:
         raise typer.Exit(PARTIAL)
 
 
@@ -89,49 +92,40 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _read(file: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The columns of a table and its rows as text; a row that is too short is filled with empty cells."""
-    csv.field_size_limit(sys.maxsize)
+def _read(file: Path) -> tuple[list[str], list[TableRow]]:
+    """The columns of a table, and its rows; where several columns have no name, they are left out."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            delimiter = "," if file.suffix.lower() == ".csv" else "\t"
-            table = csv.DictReader(lines, delimiter=delimiter, restkey="", restval="")
-            columns = list(table.fieldnames or ())
-            rows = list(table)
-    except (UnicodeDecodeError, csv.Error) as error:
-        remedy = "Save it as UTF-8 text, separated by tabs, or by commas if its name ends in .csv."
-        raise InvalidArgument(f"The table cannot be read: {error}.", field="FILE", value=file, remedy=remedy) from None
+        columns = [name for name in read_header(file, "table", "FILE") if name]
+        rows = read_rows(file, "table", "FILE")
+    except OSError as error:
+        message, remedy = "The table cannot be read.", "Is it there, and may this user read it?"
+        raise InvalidArgument(message, field="FILE", value=file.name, remedy=remedy) from error
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         remedy = f"Name the columns {', '.join(_COLUMNS)}; C, D and E where there are such options."
         message = f"The table has no column {', '.join(missing)}."
         raise InvalidArgument(message, field="FILE", value=file, remedy=remedy)
-    wide = next((number for number, row in enumerate(rows, start=1) if "" in row and "" not in columns), None)
-    if wide:
-        remedy = "Put quotes around cells that hold a separator or a line break."
-        raise InvalidArgument(f"Row {wide} has more fields than the header.", field="FILE", value=file, remedy=remedy)
     return columns, rows
 
 
-def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[dict[str, str]]) -> list[pb.ScoredReply]:
-    """What the service says of each row, in their order."""
+def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[TableRow]) -> list[pb.ScoredReply]:
+    """What the service says of each row, in their order; a row that cannot be trusted has the reason as its refusal."""
     scored: list[pb.ScoredReply] = []
     for batch in _batches(rows):
-        answered = iter(stub.ScoreReplies(pb.ScoreRepliesRequest(replies=[reply for reply in batch if reply])).replies)
-        scored += [next(answered) if reply else pb.ScoredReply(refusal=_TOO_LONG) for reply in batch]
+        replies = [reply for reply in batch if isinstance(reply, pb.StoredReply)]
+        answered = iter(stub.ScoreReplies(pb.ScoreRepliesRequest(replies=replies)).replies)
+        scored += [pb.ScoredReply(refusal=reply) if isinstance(reply, str) else next(answered) for reply in batch]
     return scored
 
 
-def _batches(rows: Sequence[dict[str, str]]) -> Iterator[list[pb.StoredReply | None]]:
-    """Requests of about 1 MiB, 2 MiB at most; None for a row that is longer."""
-    batch: list[pb.StoredReply | None] = []
+def _batches(rows: Sequence[TableRow]) -> Iterator[list[pb.StoredReply | str]]:
+    """Requests of about 1 MiB, 2 MiB at most; for a row that is no reply, the reason."""
+    batch: list[pb.StoredReply | str] = []
     size = 0
     for row in rows:
-        options = {letter: row[letter] for letter in _LETTERS if letter in row}
-        reply = pb.StoredReply(options=options, answer=row["answer"], prediction=row["prediction"])
-        is_long = reply.ByteSize() > _MOST_BYTES
-        batch.append(None if is_long else reply)
-        size += 0 if is_long else reply.ByteSize() + 8
+        reply = row.fault.reason if row.fault else _reply(row.cells)
+        batch.append(reply)
+        size += 0 if isinstance(reply, str) else reply.ByteSize() + 8
         if size > _MOST_BYTES or len(batch) == _MOST_REPLIES:
             yield batch
             batch, size = [], 0
@@ -139,21 +133,24 @@ def _batches(rows: Sequence[dict[str, str]]) -> Iterator[list[pb.StoredReply | N
         yield batch
 
 
-def _write(
-    target: Path, columns: Sequence[str], rows: Sequence[dict[str, str]], scored: Sequence[pb.ScoredReply]
-) -> None:
+def _reply(cells: Mapping[str, str]) -> pb.StoredReply | str:
+    options = {letter: cells[letter] for letter in _LETTERS if letter in cells}
+    reply = pb.StoredReply(options=options, answer=cells["answer"], prediction=cells["prediction"])
+    return _TOO_LONG if reply.ByteSize() > _MOST_BYTES else reply
+
+
+def _write(target: Path, columns: Sequence[str], rows: Sequence[TableRow], scored: Sequence[pb.ScoredReply]) -> None:
     """The rows with the four columns; a row that cannot be scored is UNSCORED in each."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("w", encoding="utf-8", newline="") as lines:
-        delimiter = "," if target.suffix.lower() == ".csv" else "\t"
-        table = csv.DictWriter(lines, columns, delimiter=delimiter, lineterminator="\n")
+        table = csv.DictWriter(lines, columns, restval="", delimiter=separator_of(target), lineterminator="\n")
         table.writeheader()
         for row, reply in zip(rows, scored, strict=True):
-            table.writerow({**row, **dict(zip(_ADDED, _cells(reply), strict=True))})
+            table.writerow({**row.cells, **dict(zip(_ADDED, _cells(reply), strict=True))})
 
 
 def _cells(reply: pb.ScoredReply) -> tuple[str | int, ...]:
-    """Choice and correctness, official and strict; the published evaluator counts what it cannot read as wrong."""
+    """Choice and correctness, official and strict; the published evaluator itself counts what it cannot read as wrong."""
     if reply.refusal:
         return (UNSCORED,) * 4
     strict = int(reply.strict_choice == reply.answer) if reply.strict_choice else UNSCORED

@@ -12,6 +12,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import StopSection
+from services.controller.configuration.notes import notes_on
 from services.controller.domain.ledger import Cost, Entry, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
@@ -57,6 +58,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         return pb.ValidateRunResponse(
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
+            notes=notes_on(configuration) if configuration else [],
         )
 
     def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:

@@ -30,7 +30,7 @@ from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
 from shared.rows.fields import Modality, Split
-from shared.rows.images import Image, Input, Window
+from shared.rows.images import OTHER_FILE, SAME_FILE, Image, Input, Window
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
@@ -144,9 +144,9 @@ class EmbeddingOperations:
         uri = self._objects.put_bytes(self._formats.encode(decoded.pixels))
         height, width = decoded.pixels.shape[:2]
         window = msgspec.json.encode(decoded.window).decode()
-        phash = self._formats.perceptual_hash(decoded.pixels)
+        phash, structure = self._formats.perceptual_hash(decoded.pixels), self._formats.structure_hash(decoded.pixels)
         image_id = uri.removeprefix(SCHEME)
-        image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality)
+        image = ImageRow(image_id, uri, phash, width, height, window, decoded.modality, structure)
         row = InputRow("", STORED, image_id, decoded.modality, "", decoded.patient, decoded.session)
         return row, image
 
@@ -162,10 +162,12 @@ class EmbeddingOperations:
 
     def _write(self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]) -> str:
         first: dict[str, InputRow] = {}
+        pictures: dict[str, str] = {}
         report = []
         for entry, row in zip(entries, rows, strict=True):
             is_again = row.status == STORED and first.setdefault(row.image_id, row) is not row
-            report.append(_input(entry, row, is_again))
+            is_same = pictures.setdefault(row.image_id, entry.picture) == entry.picture
+            report.append(_input(entry, row, is_again, SAME_FILE if is_same else OTHER_FILE))
         image_ids = sorted(first)
         images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
         return publish(
@@ -201,7 +203,8 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
         read,
         name=entry.name,
         modality=modality,
-        source_id=entry.source_id or patient or read.image_id,
+        # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
+        source_id=entry.source_id or patient or read.session or read.image_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,
@@ -211,14 +214,14 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     return row, replace(image, modality=modality)
 
 
-def _input(entry: Entry, row: InputRow, is_again: bool) -> Input:
+def _input(entry: Entry, row: InputRow, is_again: bool, why_again: str) -> Input:
     """A line of `report.jsonl`."""
     return Input(
         name=row.name,
         image_path=entry.image_path,
         image_id=row.image_id,
         status="duplicate" if is_again else row.status,
-        reason=row.reason,
+        reason="; ".join(filter(None, (why_again, row.reason))) if is_again else row.reason,
         remedy=row.remedy,
     )
 
@@ -238,6 +241,7 @@ def _image(image: ImageRow, row: InputRow) -> Image:
         session=row.session,
         split=cast(Split, row.split),
         licence=row.licence,
+        structure=image.structure,
     )
 
 

@@ -26,6 +26,7 @@ class Entry:
         content: The picture in base64, where there is no file.
         image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
         fault: Why it cannot be read at all; "" where that is not yet known.
+        remedy: What can be done about the fault.
         modality, source_id, patient_id, session_id, licence, split: As the manifest says, "" where it does not.
     """
 
@@ -34,6 +35,7 @@ class Entry:
     content: str = ""
     image_path: str = ""
     fault: str = ""
+    remedy: str = "Correct the manifest's row."
     modality: str = ""
     source_id: str = ""
     patient_id: str = ""
@@ -55,7 +57,7 @@ class ImageSource(Protocol):
 
         Raises:
             NotFound: There is no such file or folder.
-            InvalidArgument: The manifest is of another kind, cannot be read, lacks a column, or has too long rows.
+            InvalidArgument: The manifest is of another kind, cannot be read, lacks a column, or has two of one name.
             FailedPrecondition: It names nothing.
         """
 
@@ -85,6 +87,9 @@ class ImageFormats(Protocol):
 
     def perceptual_hash(self, pixels: Pixels) -> str:
         """A 64-bit perceptual hash, 16 hex digits."""
+
+    def structure_hash(self, pixels: Pixels) -> str:
+        """A hash of coarse structure, 104 hex digits; `domain.structure`."""
 
 
 class Encoder(Protocol):

@@ -42,7 +42,7 @@ def build(
 
     Args:
         settings: Its settings.
-        channels: Where `embedding` is found.
+        channels: Where `embedding` and `retrieval` are found.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers

@@ -25,6 +25,7 @@ from services.evaluation.domain.prototypes import prototypes
 from services.evaluation.ports import ReadTable, Sampling
 from services.evaluation.work.answering import Answering, Query
 from services.evaluation.work.generations import generation_row
+from services.evaluation.work.guarding import keep_apart
 from services.evaluation.work.judging import judge
 from services.evaluation.work.reading import Asked, ReplyReader, candidates, way_of
 from services.evaluation.work.vectors import failure_vectors, image_vectors
@@ -52,7 +53,7 @@ class EvaluationOperations:
         objects: Where datasets lie.
         answering: Answers of models.
         reader: Reads their replies.
-        channels: Where `embedding` is found.
+        channels: Where `embedding` and `retrieval` are found.
         read_table: Reads the table of a benchmark.
         input_roots: Folders in one of which a table must lie; none: anywhere.
     """
@@ -80,7 +81,8 @@ class EvaluationOperations:
             NotFound: no such table or image set.
             InvalidArgument: the table cannot be read, lacks a column, or repeats an index.
             PermissionDenied: the table lies outside the folders that may be read.
-            FailedPrecondition: no row is an item.
+            FailedPrecondition: no row is an item, or none of them is free of the guarded sets.
+            Unavailable: there are guarded sets, and retrieval does not answer.
         """
         path = local_path(request.items_uri, "items_uri", self._input_roots)
         table = self._read_table(path)
@@ -88,6 +90,8 @@ class EvaluationOperations:
         images = read_rows(self._objects, request.image_set_uri, Image)
         inputs = read_rows(self._objects, request.image_set_uri, Input)
         items, rejections = join_images(table, images, inputs, cast(Split, request.split))
+        items, leaking = keep_apart(self._channels, request, items)
+        rejections = sorted([*rejections, *leaking], key=lambda row: row.name)
         if not items:
             raise _nothing_left(rejections, request.items_uri)
         return publish(
@@ -95,8 +99,13 @@ class EvaluationOperations:
             "benchmark",
             {"items.jsonl": items, "report.jsonl": rejections},
             counts={"items": len(items), "rejected": len(rejections)},
-            parents=[request.image_set_uri],
-            configuration={"split": request.split, "table_sha256": _sha256(path)},
+            parents=[request.image_set_uri, *request.guard_uris],
+            configuration={
+                "phash_distance": request.phash_distance,
+                "split": request.split,
+                "table_sha256": _sha256(path),
+                "twin_similarity": request.twin_similarity,
+            },
         )
 
     def evaluate(self, context: OperationContext, request: pb.StartEvaluateRequest) -> str:

@@ -10,8 +10,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-#: The rows of a benchmark's table, column to text; raises NotFound, or InvalidArgument where it is no such table.
-ReadTable = Callable[[Path], list[dict[str, str]]]
+from shared.tables import TableRow
+
+#: The rows of a benchmark's table; raises NotFound, or InvalidArgument where it is no such table.
+ReadTable = Callable[[Path], list[TableRow]]
 #: (height, width, 3) uint8, RGB, of the image at a URI; raises NotFound, or DataLoss where it is damaged or no image.
 ReadImage = Callable[[str], NDArray[np.uint8]]
 

@@ -11,6 +11,7 @@ from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
 from shared.operations import Operations
+from shared.perceptual_hash import MAX_DISTANCE
 from shared.rows.vocabulary import AXES, SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
 
@@ -42,6 +43,10 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.split,
                 remedy=f"Choose one of {', '.join(SPLITS)}.",
             )
+        for uri in request.guard_uris:
+            require_uri("guard_uris", uri)
+        require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
+        require_between("twin_similarity", request.twin_similarity, 0, 1)
         return pb.StartImportBenchmarkResponse(operation_id=self._operations.start(request))
 
     def StartEvaluate(

@@ -26,12 +26,12 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import read_image_set, read_images, records
+from services.retrieval.work.image_sets import read_image_set, read_images, read_records
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
-from shared.rows.selection import Found, Sample, Selection
+from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 
 POOL = "pool"
@@ -107,7 +107,7 @@ class RetrievalOperations:
             excluded=excluded,
             tau_sim=finds.tau_sim,
             fallback=fallback,
-            found=_found(finds, draw),
+            found=finds.counted(draw.rows),
         )
         return self._publish(request, samples, selection)
 
@@ -176,8 +176,12 @@ class RetrievalOperations:
         self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
     ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
         """The images that may be drawn, and how many may not, by reason."""
-        guards = [image for uri in request.guard_uris for image in read_images(self._objects, uri)]
-        leaks = find_leaks(records(pool), records(guards), phash_distance=request.phash_distance)
+        leaks = find_leaks(
+            read_records(self._objects, request.pool_uris, POOL),
+            read_records(self._objects, request.guard_uris),
+            phash_distance=request.phash_distance,
+            twin_similarity=request.twin_similarity,
+        )
         leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
         known = {image.image_id: image for image in reversed(pool)}
@@ -203,6 +207,7 @@ class RetrievalOperations:
                 "strategy": selection.strategy,
                 "tau_pool_share": request.tau_pool_share,
                 "tau_sim": request.tau_sim,
+                "twin_similarity": request.twin_similarity,
             },
             seed=request.seed,
         )
@@ -232,16 +237,3 @@ def _samples(
             )
         )
     return samples
-
-
-def _found(finds: Finds, draw: Draw) -> tuple[Found, ...]:
-    """What each prototype or cell found, most first, then by name; those that found nothing are left out."""
-    n_found = np.bincount(finds.finder, minlength=len(finds.names))
-    n_drawn = np.bincount(finds.finder[draw.rows], minlength=len(finds.names))
-    total = np.bincount(finds.finder, weights=finds.measure, minlength=len(finds.names))
-    rows = [
-        Found(name=name, n_found=int(n), n_drawn=int(drawn), mean=round(float(sum_ / n), 6))
-        for name, n, drawn, sum_ in zip(finds.names, n_found, n_drawn, total, strict=False)
-        if n
-    ]
-    return tuple(sorted(rows, key=lambda row: (-row.n_found, row.name)))

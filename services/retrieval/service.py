@@ -11,8 +11,8 @@ from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import find_leaks
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
-from services.retrieval.ports import IndexedImage, VectorIndex
-from services.retrieval.work.image_sets import read_images, records
+from services.retrieval.ports import VectorIndex
+from services.retrieval.work.image_sets import read_records
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -68,6 +68,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
             require_between("neighbours", request.neighbours, 1, 100)
         require_between("alpha", request.alpha, 0, 100)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
+        require_between("twin_similarity", request.twin_similarity, 0, 1)
         _require_uris("guard_uris", request.guard_uris)
         _require_some("pool_uris", request.pool_uris)
         return pb.StartSelectSamplesResponse(operation_id=self._operations.start(request))
@@ -100,8 +101,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         _require_some("image_set_uris", request.image_set_uris)
         _require_uris("guard_uris", request.guard_uris)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
-        images = self._read(request.image_set_uris)
-        known = {image.image_id for image in images}
+        require_between("twin_similarity", request.twin_similarity, 0, 1)
+        records = read_records(self._objects, request.image_set_uris)
+        known = {record.image_id for record in records}
         asked = set(request.image_ids) or known
         if len(asked) > MOST_IDS:
             remedy = f"Ask for {MOST_IDS} at a time."
@@ -110,9 +112,12 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         if unknown:
             remedy = "Name the image set that describes it."
             raise NotFound("An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy)
-        candidates = records(image for image in images if image.image_id in asked)
-        guards = records(self._read(request.guard_uris))
-        leaks = find_leaks(candidates, guards, phash_distance=request.phash_distance)
+        leaks = find_leaks(
+            [record for record in records if record.image_id in asked],
+            read_records(self._objects, request.guard_uris),
+            phash_distance=request.phash_distance,
+            twin_similarity=request.twin_similarity,
+        )
         # An image that two sets describe stands there twice.
         first = {leak.image_id: leak for leak in reversed(leaks)}
         return pb.CheckLeakageResponse(
@@ -126,9 +131,6 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         """See the proto."""
         counts = self._index.count_by_split()
         return pb.GetPoolResponse(n_images=sum(counts.values()), n_by_split=counts)
-
-    def _read(self, uris: Sequence[str]) -> list[IndexedImage]:
-        return [image for uri in uris for image in read_images(self._objects, uri)]
 
 
 def _require_uris(field: str, uris: Sequence[str]) -> None:

@@ -55,7 +55,10 @@ class Training(pb_grpc.TrainingServiceServicer):
                 raise InvalidArgument("The leakage gate needs it.", field=field, remedy="Name at least one image set.")
             for uri in uris:
                 require_uri(field, uri)
+        for uri in request.earlier_uris:
+            require_uri("earlier_uris", uri)
         require_round(request.round)
+        require_between("twin_similarity", request.twin_similarity, 0, 1)
         require_between("replay_ratio", request.replay_ratio, 0, 1000)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         if not request.is_quality_assurance_off:

@@ -21,6 +21,8 @@ from shared.rows.fields import (
     written,
 )
 
+#: The reason of a question without an answer that is as it should be.
+REJECTED_BY_EXPERT = "the expert rejected it"
 Nats = Annotated[float, Meta(ge=0)]
 Route = Literal["self", "reference", "expert", "review", "audit"]
 

@@ -33,3 +33,6 @@ class Rejection(Row):
     name: Annotated[str, Meta(description="the table's `index`, or `line N` where that is empty")]
     reason: str
     remedy: str
+    is_of_another_split: Annotated[
+        bool, Meta(description="true: the row is fine, and belongs to another split than the one that was imported")
+    ] = False

@@ -58,6 +58,7 @@ class Score(Row):
     unscored: Annotated[int, Meta(ge=0, description="answers that we could not evaluate; they are in no figure")]
     scored: Annotated[Share | None, Meta(description="right / readable answers; null where none was readable")]
     coverage: Annotated[Share | None, Meta(description="readable / evaluated answers; null without answers")]
+    n_sources: Annotated[Count | None, Meta(description="sources of the evaluated answers")] = None
 
 
 class Perception(Row):

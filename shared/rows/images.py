@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Split
+from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Split, written
 
 KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
 Pixels = Annotated[int, Meta(ge=1, description="pixels")]
 WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
+#: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
+SAME_FILE, OTHER_FILE = "the same file again", "another file holds the same picture"
 Status = Literal["stored", "duplicate", "quarantined", "failed"]
 
 
@@ -39,6 +41,9 @@ class Image(Row):
     session: KeyedHash
     split: Split
     licence: Annotated[str, Meta(description='as the manifest says; "" where it says nothing')]
+    structure: Annotated[
+        str, Meta(description='hash of coarse structure, 104 hex digits; "" of older releases', max_length=104)
+    ] = written("")
 
 
 class Input(Row):

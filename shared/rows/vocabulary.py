@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import get_args
 
 from shared.rows.fields import Modality, Split
@@ -16,11 +17,16 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 AXES = ("modality", "question_type", "attribute", "severity", "scope")
 #: Stands in a cell for the values of an axis that have no cell of their own.
 OTHER = "other"
+_SHORTEST_MISSPELT = 4
 _SPELLINGS = {
     "mr": "mri",
+    "magnetic_resonance": "mri",
     "magnetic_resonance_imaging": "mri",
     "computed_tomography": "ct",
     "endoscopic": "endoscopy",
+    "colour_fundus_photography": "fundus",
+    "color_fundus_photography": "fundus",
+    "fundoscopy": "fundus",
     "fundus_photography": "fundus",
     "pathology": "histopathology",
     "histology": "histopathology",
@@ -42,3 +48,20 @@ def name_modality(text: str) -> str:
     """The product's name of a modality as people write it; "unknown" for anything else, and for nothing."""
     label = modality_label(text)
     return label if label in MODALITIES else UNKNOWN
+
+
+def meant_modality(text: str) -> str:
+    """The modality that a text is a misspelling of; "" where it is known, or one of its own.
+
+    A short name such as "oct" or "fmri" is one of its own, not "ct" or "mri" misspelt.
+    """
+    label = modality_label(text)
+    if len(label) <= _SHORTEST_MISSPELT or label in (*MODALITIES, UNKNOWN):
+        return ""
+    return modality_label(next(iter(get_close_matches(label, (*MODALITIES, *_SPELLINGS), 1, cutoff=0.82)), ""))
+
+
+def meant_split(text: str) -> str:
+    """The split that a text is a misspelling of; "" where it is one, or near to none."""
+    label = text.strip().lower()
+    return "" if label in SPLITS else next(iter(get_close_matches(label, SPLITS, 1, cutoff=0.75)), "")

@@ -59,7 +59,7 @@ def test_every_step_boundary_was_hit(chains: Chains, turn: OneTurn):
         for verb in ("start", "wait")
     ]
     own = [f"{ARM}/{number}/{step}" for number in (0, 1) for step in ("decide", "complete")]
-    steps = [*services, *own, f"{ARM}/2/decide", f"{ARM}/2/stop", "-/0/publish_report"]
+    steps = [*services, *own, f"{ARM}/2/decide", f"{ARM}/2/stop", "-/0/check_inputs", "-/0/publish_report"]
     hit = [boundary for share in range(N_SHARES) for boundary in chains[f"share {share}"].result().boundaries]
     assert sorted(hit) == sorted(f"{step} {side}" for step in steps for side in ("before", "after"))
 

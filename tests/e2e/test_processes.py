@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,8 +105,10 @@ def test_images_and_a_model_are_taken_in_by_the_server_as_embedded(
     services: Up, study: Path, tmp_path: Path, medq: Callable[..., Ended]
 ):
     here, there = tmp_path / "here", tmp_path / "there"
-    ingest = ("ingest", study / "pool", "--out")
-    assert medq(*ingest, here).code == 3  # one of the files is no picture
+    images = shutil.copytree(study / "pool", tmp_path / "pool")
+    (images / "notes.png").write_text("This is no picture.", encoding="utf-8")
+    ingest = ("ingest", images, "--out")
+    assert medq(*ingest, here).code == 3
     _medq(*ingest, there, "--server", services.server, code=3)
     evaluate = ("evaluate", "--model", study / "base-model" / "model", "--items", study / "test.tsv", "--out")
     assert medq(*evaluate, here, "--max-new-tokens", 2).code == 0

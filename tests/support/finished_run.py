@@ -105,6 +105,13 @@ def remembered(out: Path, pool: ProcessPoolExecutor) -> Remembered:
         return ask(channels)
 
 
+def remembered_costs(out: Path, pool: ProcessPoolExecutor) -> list[controller_pb.LedgerEntry]:
+    """The ledger of a folder that no command works on now."""
+    with medq_at_work(pool, "serve", "--out", out), Channels(socket_targets(out / "state")) as channels:
+        grpc.channel_ready_future(channels["controller"]).result(timeout=60)
+        return _costs(channels["controller"])
+
+
 def ask(channels: Channels, n_rounds: int = N_ROUNDS) -> Remembered:
     """Ask the services."""
     decisions = [_decisions(channels["oracle"], number) for number in range(n_rounds)]

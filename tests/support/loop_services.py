@@ -70,6 +70,8 @@ class LoopServices(*_BASES):
         self.failed = {}
         self.empty = set()
         self.is_learning = True
+        self.n_items = N_ITEMS
+        self.is_right = lambda item, trained: item < 2 + 3 * trained
         self.silent = set()
         self.lost = set()
         self._changed = threading.Condition()
@@ -162,7 +164,7 @@ class LoopServices(*_BASES):
                 source_id=f"s{item}", modality=MODALITIES[item % 2], run=run, model=request.model_uri,
                 split="dev" if request.n_runs > 1 else "test", **self._reply(item, trained),
             )
-            for item in range(N_ITEMS)
+            for item in range(self.n_items)
             for run in range(request.n_runs)
         ]  # fmt: skip
         groups = {name: score([row for row in rows if row.modality == name]) for name in MODALITIES}
@@ -175,7 +177,7 @@ class LoopServices(*_BASES):
         modality = MODALITIES[item % 2]
         if trained and modality in self.silent | self.lost:
             return {"choice": None, "scored": False, "correct": None, "evaluated": modality not in self.lost}
-        return {"scored": True, "correct": item < 2 + 3 * trained}
+        return {"scored": True, "correct": self.is_right(item, trained)}
 
     def _mine_failures(self, request):
         image = put_image(self.objects).removeprefix("sha256:")

@@ -18,8 +18,6 @@ def write_tiny_study(folder: Path) -> None:
 
     plan = StudyPlan(n_base=32, n_pool=30, n_dev=10, n_test=8, n_replay=4, size=64, seed=7, rare_ratio=0.3)
     write_study(folder, plan)
-    # One bad file among the good ones: a row of the report, and the rest goes on.
-    (folder / "pool" / "notes.png").write_text("This is no picture.", encoding="utf-8")
     model = pretrain_base(folder, folder / "base-model", BaseTraining(epochs=4, batch_size=16, seed=7))
     write_config(folder / "run.yaml", model=str(model.relative_to(folder)))
 
@@ -39,7 +37,7 @@ def write_config(path: Path, **changes: object) -> Path:
         "build": {"replay_ratio": 0.5},
         "train": {"learning_rate": 2e-4, "epochs": 1, "batch_size": 8},
         # Both rounds shall run, whatever so few questions say of them.
-        "stop": {"patience": 3, "modality_allowance": 1.0},
+        "stop": {"patience": 3, "overall_allowance": 1.0, "modality_allowance": 1.0},
         **changes,
     }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

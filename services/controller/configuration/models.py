@@ -49,6 +49,10 @@ class DataSection(Section):
         max_length=300,
         description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
     )
+    max_lost_share: Share = Field(
+        0.1,
+        description="Ours: a set that lost a larger share of its images or rows ends the run before anything is spent.",
+    )
     modality: Modality = Field(
         "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
     )
@@ -157,6 +161,10 @@ class BuildSection(Section):
         le=MAX_DISTANCE,
         description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
     )
+    twin_similarity: Share = Field(
+        0.6,
+        description="Ours: similarity of structure hashes from which on images are degraded twins; 0: not looked for.",
+    )
     tfidf_threshold: float = Field(
         0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
     )
@@ -189,9 +197,15 @@ class StopSection(Section):
     """When an arm stops before its last round; the paper says only that performance on dev plateaus."""
 
     min_gain: Share = Field(0.005, description="Ours: least gain on dev that is worth another round.")
-    patience: int = Field(1, ge=1, le=100, description="Ours: rounds in a row without that gain before the arm stops.")
+    excluded_gain: Share = Field(
+        0.03, description="Ours: gain that must not be missed: an arm stops only where the interval excludes it."
+    )
+    patience: int = Field(1, ge=1, le=100, description="Ours: rounds in a row without a gain before the arm stops.")
+    overall_allowance: Share = Field(
+        0.05, description="Ours: accuracy on dev that a round may lose to the best promoted one; more is a regression."
+    )
     modality_allowance: Share = Field(
-        0.1, description="Ours: accuracy that a modality may lose on dev; more is a regression."
+        0.1, description="Ours: likewise, of each modality, to the promoted round that was best at it."
     )
     max_usd: float | None = Field(None, ge=0, description="Ours: US dollars for the whole run; null: no limit.")
     max_expert_hours: float | None = Field(

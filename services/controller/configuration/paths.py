@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
 from shared.paths import OUTSIDE_REMEDY, lies_in
+from shared.tables import read_header
 
 _COLUMNS = ("index", "question", "answer")
 _IMAGE_COLUMNS = ("image", "image_path")
@@ -99,13 +99,12 @@ def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
         yield Problem(field, f"There is no file {path}.", "Name a MedQ-Bench TSV.")
         return
     try:
-        with path.open(encoding="utf-8-sig", newline="") as source:
-            header = next(csv.reader([source.readline(1_000_000)], delimiter="\t"), [])
+        header = read_header(path, "table", field)
     except OSError:
         yield Problem(field, f"{path.name} cannot be read.", "Let this user read it.")
         return
-    except (UnicodeDecodeError, csv.Error):
-        yield Problem(field, f"{path.name} is not text in UTF-8.", "Save it as tab-separated UTF-8 text.")
+    except InvalidArgument as error:
+        yield Problem(field, f"{path.name}: {error.message}", error.remedy)
         return
     missing = [column for column in _COLUMNS if column not in header]
     if not any(column in header for column in _IMAGE_COLUMNS):

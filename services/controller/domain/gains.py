@@ -1,4 +1,4 @@
-"""What a round gained on the development items: the same items before and after, resampled by source."""
+"""What one evaluation gained over another: the same items before and after, resampled by source."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.controller.domain.detection import within_source_correlation
 from shared.rows.evaluation import Answer
 from shared.statistics import Interval, paired_bootstrap
 
@@ -18,10 +19,12 @@ class Gains:
     Attributes:
         overall: Of all items.
         by_modality: Of each modality that was evaluated before; one without a value is not evaluated any more.
+        correlation: How alike the changes of items of one source are; None where the items cannot show it.
     """
 
     overall: Interval
     by_modality: Mapping[str, Interval]
+    correlation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,9 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
             name: _gain(first, second, [item for item in both if first[item].modality == name], seed)
             for name in modalities
         },
+        within_source_correlation(
+            [second[item].score - first[item].score for item in both], [second[item].source for item in both]
+        ),
     )
 
 

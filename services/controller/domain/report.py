@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from msgspec import to_builtins
 
+from services.controller.domain.comparisons import ArmGain, RoundGain
+from services.controller.domain.detection import detection_note, expected_detectable_gain
+from services.controller.domain.losses import losses
+from services.controller.domain.promotion import best_rounds
 from services.controller.domain.unscored import unscored_items
+from shared.left_out import SetFacts
 from shared.rows.annotation import Decision, Summary
 from shared.rows.evaluation import Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
@@ -38,6 +43,7 @@ class RoundFacts:
         failure_counts, dataset_counts: `counts` of the manifests.
         richness: See `services.controller.domain.richness`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
+        test_gain: What it gained on test; None for the base model.
     """
 
     round: int
@@ -55,6 +61,7 @@ class RoundFacts:
     dataset_counts: Mapping[str, int] | None = None
     training: Training | None = None
     decision: Json | None = None
+    test_gain: RoundGain | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,21 @@ class ArmFacts:
     rounds: Sequence[RoundFacts] = field(default_factory=tuple)
 
 
-def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> Json:
+def assemble(
+    configuration: Json,
+    arms: Sequence[ArmFacts],
+    measured: Json,
+    comparisons: Sequence[ArmGain] = (),
+    sets: Sequence[SetFacts] = (),
+) -> Json:
     """The report.
 
     Args:
         configuration: The effective one; its paths move to `measured`.
         arms: In the order of the configuration.
         measured: Every time, cost, path and URI.
+        comparisons: What arms gained on test over each other.
+        sets: What was brought in.
     """
     settings, paths = _split_paths(configuration)
     return {
@@ -83,7 +98,10 @@ def assemble(configuration: Json, arms: Sequence[ArmFacts], measured: Json) -> J
         "config": settings,
         "simulated": _simulated(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),
+        "dev_set": dev_set_of(configuration, arms),
+        "losses": losses(sets, arms),
         "arms": {arm.name: _arm(arm) for arm in arms},
+        "comparisons": [asdict(one) for one in comparisons],
         "measured": {**measured, "paths": paths},
     }
 
@@ -93,7 +111,46 @@ def _arm(arm: ArmFacts) -> Json:
         "strategy": arm.strategy,
         "questions": arm.questions,
         "stop_reason": arm.stop_reason,
+        "promoted": promoted_of(arm),
         "rounds": [_round(facts) for facts in arm.rounds],
+    }
+
+
+def promoted_of(arm: ArmFacts) -> Json | None:
+    """The round whose model comes out of an arm, so far: the promoted one with the highest accuracy on dev.
+
+    An arm that stopped before any decision gives back the base model; one that is at work without a decision nothing yet.
+    """
+    promoted = {
+        facts.round: facts.dev
+        for facts in arm.rounds
+        if facts.dev is not None and facts.decision is not None and facts.decision["is_promoted"]
+    }
+    if not promoted and arm.stop_reason is None:
+        return None
+    number = best_rounds(promoted).overall if promoted else 0
+    scores = {facts.round: facts for facts in arm.rounds}.get(number, RoundFacts(number))
+    overall = {
+        split: None if own is None else to_builtins(own.perception.overall)
+        for split, own in (("dev", scores.dev), ("test", scores.test))
+    }
+    return {"round": number, **overall}
+
+
+def dev_set_of(configuration: Json, arms: Sequence[ArmFacts]) -> Json | None:
+    """How large the dev set is and which gain it can be expected to tell; None before the base model is evaluated."""
+    evaluated = next((facts.dev for arm in arms for facts in arm.rounds if facts.dev is not None), None)
+    if evaluated is None or not evaluated.perception.overall.n_sources:
+        return None
+    n_runs, n_sources = configuration["evaluate"]["runs"], evaluated.perception.overall.n_sources
+    n_items = round(evaluated.perception.overall.n / n_runs)
+    sizes = [n_items / n_sources] * n_sources
+    return {
+        "n_items": n_items,
+        "n_sources": n_sources,
+        "n_runs": n_runs,
+        "expected_detectable_gain": expected_detectable_gain(sizes, n_runs),
+        "note": detection_note(sizes, n_runs, configuration["stop"]["excluded_gain"]),
     }
 
 
@@ -106,6 +163,7 @@ def _round(facts: RoundFacts) -> Json:
         "unscored": unscored_items(facts.unscored),
         "is_promoted": None if decision is None else bool(decision["is_promoted"]),
         "decision": decision,
+        "test_gain": None if facts.test_gain is None else asdict(facts.test_gain),
         "failures": _failures(facts),
         "selection": None if facts.selection is None else _selection(facts.selection, facts.richness),
         "annotation": _annotation(facts),

@@ -13,10 +13,10 @@ from itertools import count
 
 import grpc
 import tenacity
-from msgspec import to_builtins
 
 from medq.operations.v1 import operations_pb2 as operations_pb
 from services.controller.domain.ledger import Cost, Limits
+from services.controller.loop.details import detail_of
 from services.controller.loop.other_services import RequestT, Start
 from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report.reports import Reports
@@ -25,16 +25,12 @@ from services.controller.store.runs import Result, RunStore
 from shared.database import OUTAGES
 from shared.errors import Cancelled, MedqError, decode_error, encode_error
 from shared.logs import get_logger
-from shared.objects.dataset import read_manifest, read_object
 from shared.objects.store import ObjectStore
-from shared.rows.evaluation import Scores
 from shared.rpc.channels import Channels
 from shared.rpc.operations import PATIENCE_SECONDS, await_operation, find, is_passing
 from shared.status import typed
 
 _FAILED = (operations_pb.OPERATION_STATE_FAILED, operations_pb.OPERATION_STATE_CANCELLED)
-#: The arm of what all arms share.
-SHARED_ARM = "-"
 #: How soon a waiting step notices that the run was called off or that the server drains, in seconds.
 _WAIT_SECONDS = 1.0
 #: How often a step begins again while the controller's own database is away: some ten minutes.
@@ -161,7 +157,7 @@ class Calls:
         except MedqError:
             self._settle(find(channel, operation_id))
             raise
-        detail = self._detail(done.result_uri)
+        detail = detail_of(self.collaborators.objects, step, done.result_uri)
         result = Result(
             self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
         )  # fmt: skip
@@ -188,17 +184,6 @@ class Calls:
         if ended is not None:
             cost = Cost(f"compute/{ended.operation_id}", "compute", compute_seconds=ended.worked_seconds)
             self.collaborators.ledger.settle(self.run_id, [cost])
-
-    def _detail(self, uri: str) -> StepOutcome:
-        """The rows of each file of a dataset, and the overall score of an evaluation."""
-        if not uri:
-            return {"rows": {}}
-        objects = self.collaborators.objects
-        manifest = read_manifest(objects, uri)
-        rows = {name: entry.rows for name, entry in manifest.files.items() if entry.rows is not None}
-        if manifest.kind != "evaluation":
-            return {"rows": rows}
-        return {"rows": rows, "overall": to_builtins(read_object(objects, uri, Scores).perception.overall)}
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from itertools import count
 
 from services.controller.configuration.models import RunConfiguration
-from services.controller.loop.calls import SHARED_ARM, Calls, Collaborators
+from services.controller.loop.calls import Calls, Collaborators
 from services.controller.loop.inputs import prepare
 from services.controller.loop.steps import Steps, until_stopped
 from services.controller.ports import Durable, StepOutcome
+from services.controller.store.runs import SHARED_ARM
 from shared.database import insist
 from shared.errors import MedqError, encode_error
 
@@ -27,9 +28,10 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
     inputs = prepare(calls, configuration)
     for arm in configuration.arms:
         model = inputs.model
+        earlier: tuple[str, ...] = ()
         with until_stopped():
             for round_number in count():
-                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model)
+                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model, earlier)
                 evaluation = at.evaluate_dev()
                 at.evaluate_test()
                 at.stop_if_done()
@@ -37,7 +39,7 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
                 samples = at.select_samples(failures)
                 decisions = at.annotate(samples)
                 dataset = at.build_dataset(decisions)
-                model = at.train(dataset)
+                model, earlier = at.train(dataset), (*earlier, dataset)
                 at.complete_round(model)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medq.embedding.v1 import embedding_pb2
@@ -10,8 +11,11 @@ from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
 from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.losses import require_kept
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls
+from services.controller.ports import StepOutcome
+from services.controller.report.facts import sets_of
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,11 @@ class Inputs:
 
 
 def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
-    """Bring in the pool, the benchmarks, the known answers and the model; put the pool into the index."""
+    """Bring in the pool, the benchmarks, the known answers and the model; put the pool into the index.
+
+    Raises:
+        FailedPrecondition: A set lost more than `data.max_lost_share`.
+    """
     data = configuration.data
 
     def ingest(split: str, source: str) -> str:
@@ -39,25 +47,41 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         )
         return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 
-    def benchmark(split: str, items: str, images: str) -> str:
-        request = evaluation_pb2.StartImportBenchmarkRequest(items_uri=items, image_set_uri=images, split=split)
+    def benchmark(split: str, items: str, images: str, guards: Sequence[str] = ()) -> str:
+        request = evaluation_pb2.StartImportBenchmarkRequest(
+            items_uri=items,
+            image_set_uri=images,
+            split=split,
+            guard_uris=guards,
+            phash_distance=configuration.build.phash_distance,
+            twin_similarity=configuration.build.twin_similarity,
+        )
         return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
-    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=benchmark("pool", data.pool_answers, pool))
+    answers = benchmark("pool", data.pool_answers, pool)
+    dev_items, test_items = benchmark("dev", data.dev, dev, guards=[test]), benchmark("test", data.test, test)
+    replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
+    calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
+    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=answers)
     model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)
-    index = retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool)
     inputs = Inputs(
         pool=pool,
         dev_images=dev,
-        dev=benchmark("dev", data.dev, dev),
+        dev=dev_items,
         test_images=test,
-        test=benchmark("test", data.test, test),
+        test=test_items,
         replay_images=replay,
-        replay=benchmark("replay", data.replay, replay) if data.replay else "",
+        replay=replay_items,
         known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri,
         model=calls.operate("import_model", ask.IMPORT_MODEL, model).uri,
     )
-    calls.operate("index_images", ask.INDEX_IMAGES, index)
+    calls.operate("index_images", ask.INDEX_IMAGES, retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool))
     return inputs
+
+
+def _check(calls: Calls, max_lost_share: float) -> StepOutcome:
+    """End the run where a set lost too much, before a model is asked or an image is annotated."""
+    require_kept(sets_of(calls.collaborators.store.results(calls.run_id)), max_lost_share)
+    return {}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from medq.evaluation.v1.evaluation_pb2 import StartEvaluateRequest
-from services.controller.loop.calls import SHARED_ARM, Calls
+from services.controller.loop.calls import Calls
 from services.controller.loop.other_services import EVALUATE
-from services.controller.store.runs import Result, RunStore
+from services.controller.store.runs import SHARED_ARM, Result, RunStore
 
 _STEP = "evaluation_replicas"
 

@@ -15,7 +15,7 @@ from services.controller.configuration.models import ArmSection, RunConfiguratio
 from services.controller.domain.seeds import derive_seed
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls, Made
-from services.controller.loop.decisions import complete_round, decide
+from services.controller.loop.decisions import complete_round, decide, end_arm
 from services.controller.loop.inputs import Inputs
 from services.controller.loop.other_services import RequestT, Start
 from services.controller.loop.replicas import answer_in_shards
@@ -44,13 +44,17 @@ def until_stopped() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Steps:
-    """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI."""
+    """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI.
+
+    `earlier` are the datasets that the arm was trained on before, the first one first.
+    """
 
     calls: Calls
     configuration: RunConfiguration
     arm: ArmSection
     inputs: Inputs
     model: str
+    earlier: tuple[str, ...] = ()
 
     def evaluate_dev(self) -> str:
         """The model answers dev R times, sampled; its failures and the stop rule come from here."""
@@ -97,6 +101,7 @@ class Steps:
             guard_uris=[self.inputs.dev_images, self.inputs.test_images],
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
+            twin_similarity=self.configuration.build.twin_similarity,
         )
         made = self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
@@ -154,6 +159,8 @@ class Steps:
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not has_assurance,
+            twin_similarity=section.twin_similarity,
+            earlier_uris=self.earlier,
             answer_form=self._answer_form,
         )
         try:
@@ -193,11 +200,11 @@ class Steps:
 
     def complete_round(self, model: str) -> None:
         """Tell the world that the round has ended with this model."""
-        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place(), ""))
+        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place()))
 
     def end_arm(self, reason: str) -> None:
-        """Note why the arm stopped, and tell the world."""
-        self.calls.remember("stop", lambda: complete_round(self.calls, self.model, self._place(), reason))
+        """Note why the arm stopped and which model comes out, and tell the world."""
+        self.calls.remember("stop", lambda: end_arm(self.calls, self._place(), reason))
 
     def _place(self) -> int:
         """The place of this round among all that the run may have, from 1."""

@@ -7,14 +7,18 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from msgspec import convert
+
+from services.controller.domain.comparisons import RoundGain
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.report import ArmFacts, RoundFacts
 from services.controller.domain.richness import Cell, richness
 from services.controller.store.runs import Result, RunRow
+from shared.left_out import SetFacts
 from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Decision, KnownAnswer, Summary
-from shared.rows.evaluation import Scores, Unscored
+from shared.rows.evaluation import Answer, Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.selection import Sample, Selection
@@ -24,8 +28,10 @@ RowT = TypeVar("RowT", bound=Row)
 _EVALUATIONS = ("evaluate_dev", "evaluate_test")
 
 
-def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[ArmFacts]:
-    """The arms of a run with all that is known of their rounds."""
+def arms_of(
+    objects: ObjectStore, run: RunRow, results: list[Result], gains: Mapping[str, Mapping[int, RoundGain]]
+) -> list[ArmFacts]:
+    """The arms of a run with all that is known of their rounds; `gains` are those on test, by arm and round."""
     asked = run.configuration["annotate"]["questions"]
     truth = _truth(objects, results)
     arms = []
@@ -33,11 +39,17 @@ def arms_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[Ar
         own = [result for result in results if result.arm == arm["name"]]
         rounds = sorted({result.round for result in own})
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
-        facts = [_round(objects, number, own, truth) for number in rounds]
+        gained = gains.get(arm["name"], {})
+        facts = [_round(objects, number, own, gained.get(number), truth) for number in rounds]
         arms.append(
             ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
         )
     return arms
+
+
+def sets_of(results: list[Result]) -> list[SetFacts]:
+    """What was brought in, in the order in which it was."""
+    return [convert(result.detail["left_out"], SetFacts) for result in results if "left_out" in result.detail]
 
 
 def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
@@ -56,6 +68,7 @@ def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], fail
         "create_time": datetime.fromtimestamp(run.created_at, UTC).isoformat(),
         "failure": failure or None,
         "steps": steps,
+        "promoted_models": {result.arm: result.uri for result in results if result.step == "stop"},
         "ledger": totals(costs),
     }
 
@@ -66,6 +79,25 @@ def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
     found = [result for result in results if result.step in _EVALUATIONS]
     found.sort(key=lambda result: (order[result.arm], result.round, _EVALUATIONS.index(result.step)))
     return [result.uri for result in found]
+
+
+def promoted_scores(objects: ObjectStore, results: Iterable[Result], arm: str) -> dict[int, Scores]:
+    """The scores on dev of the rounds of an arm that were promoted."""
+    own = {(result.round, result.step): result for result in results if result.arm == arm}
+    return {
+        number: read_object(objects, own[number, "evaluate_dev"].uri, Scores)
+        for (number, step), result in own.items()
+        if step == "decide" and result.detail["is_promoted"]
+    }
+
+
+def test_answers(objects: ObjectStore, run: RunRow, results: list[Result]) -> dict[str, dict[int, list[Answer]]]:
+    """Every answer on test, by arm in the order of the configuration and by round."""
+    found: dict[str, dict[int, list[Answer]]] = {arm["name"]: {} for arm in run.configuration["arms"]}
+    for result in results:
+        if result.step == "evaluate_test":
+            found[result.arm][result.round] = read_rows(objects, result.uri, Answer)
+    return found
 
 
 def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:
@@ -79,7 +111,11 @@ def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:
 
 
 def _round(
-    objects: ObjectStore, number: int, results: list[Result], truth: Mapping[str, Collection[Cell]]
+    objects: ObjectStore,
+    number: int,
+    results: list[Result],
+    gain: RoundGain | None,
+    truth: Mapping[str, Collection[Cell]],
 ) -> RoundFacts:
     by_step = {result.step: result for result in results if result.round == number}
 
@@ -110,4 +146,5 @@ def _round(
         dataset_counts=counts("build_dataset"),
         training=one("train", Training),
         decision=by_step["decide"].detail if "decide" in by_step else None,
+        test_gain=gain,
     )

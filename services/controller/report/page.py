@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.errors import DataLoss, NotFound
 from shared.objects.store import ObjectStore, uri_of
+from shared.statistics import FEW_SOURCES
 
 Json = dict[str, Any]
 _Point = tuple[int, float, float, float]  # round, value, lower and upper limit
@@ -134,6 +135,8 @@ def _interval(score: Json | None) -> str:
     """Value and limits of a score or a gain, for a table."""
     if score is None or score["value"] is None:
         return "–"
+    n_sources = score.get("n_sources")
+    few = f" (few sources: {n_sources})" if n_sources and n_sources < FEW_SOURCES else ""
     if score["low"] is None:
-        return _percent(score["value"])
-    return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+        return _percent(score["value"]) + few
+    return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]{few}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from shared.errors import NotFound
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
 
+#: The arm of what all arms share.
+SHARED_ARM = "-"
 METADATA = sa.MetaData()
 _RUNS = sa.Table(
     "runs",
@@ -191,3 +194,9 @@ class RunStore:
     def _update(self, run_id: str, **values: str | int) -> None:
         with self._engine.begin() as connection:
             connection.execute(sa.update(_RUNS).where(_RUNS.c.run_id == run_id).values(**values))
+
+
+def model_of(results: Sequence[Result], arm: str, round_number: int) -> str:
+    """The URI of the model of a round: the imported one, or what the round before trained; "" where there is none yet."""
+    place = (arm, round_number - 1, "train") if round_number else (SHARED_ARM, 0, "import_model")
+    return next((result.uri for result in results if (result.arm, result.round, result.step) == place), "")

@@ -36,3 +36,4 @@ class FileFormats:
     encode = staticmethod(images.encode_png)
     load = staticmethod(images.read_png)
     perceptual_hash = staticmethod(images.perceptual_hash)
+    structure_hash = staticmethod(images.structure_hash)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from services.embedding.domain import structure
 from services.embedding.domain.images import DecodedImage, drop_equal_channels, stretch_min_max
 from shared.errors import InvalidArgument, MedqError
 
@@ -63,6 +64,12 @@ def read_png(data: bytes) -> NDArray[np.uint8]:
 def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
     """The 64-bit perceptual hash (DCT, Zauner 2010, as `imagehash.phash`), 16 hex digits."""
     return str(imagehash.phash(Image.fromarray(pixels)))
+
+
+def structure_hash(pixels: NDArray[np.uint8]) -> str:
+    """The hash of coarse structure (`domain.structure`), 104 hex digits."""
+    grey = Image.fromarray(pixels).convert("L").resize((structure.SIDE, structure.SIDE), Image.Resampling.BILINEAR)
+    return structure.structure_hash(np.asarray(grey))
 
 
 def _check(image: Image.Image) -> None:

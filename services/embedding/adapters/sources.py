@@ -2,7 +2,8 @@
 
 A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the
 `index` of the row that holds the picture). Optional columns: index, modality, source_id, patient_id,
-session_id, licence (or license), split.
+session_id, licence (or license), split. A row with another number of fields than the header, a NUL byte, or a misspelt modality
+or split is an entry with a fault, and the others stand.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import pandas as pd
+from pyarrow import parquet
 
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+from shared.rows.vocabulary import meant_modality, meant_split
+from shared.tables import Fault, TableRow, fault_of, read_header, read_rows, require_own_names
 
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet")
 #: Largest image file, in bytes.
@@ -31,7 +34,7 @@ def list_entries(source: Path) -> list[Entry]:
 
     Raises:
         NotFound: there is no such file or folder.
-        InvalidArgument: the manifest is of another kind, cannot be read, lacks the column, or has longer rows than header.
+        InvalidArgument: the manifest is of another kind, cannot be read, lacks the column, or names two columns alike.
         FailedPrecondition: it names nothing.
     """
     if os.path.isdir(source):
@@ -54,7 +57,7 @@ def read_entry(entry: Entry) -> bytes:
         InvalidArgument: Unreadable, too large, or not base64.
     """
     if entry.fault:
-        raise InvalidArgument(entry.fault, remedy="Correct the manifest's row.")
+        raise InvalidArgument(entry.fault, remedy=entry.remedy)
     if entry.path is None:
         return _decode(entry.content)
     try:
@@ -76,56 +79,57 @@ def _from_folder(folder: Path) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.name)
 
 
-def _read_rows(path: Path) -> list[dict[str, Any]]:
+def _read_rows(path: Path) -> list[TableRow]:
     suffix = path.suffix.lower()
     if suffix not in MANIFEST_SUFFIXES:
         remedy = "Use a folder, or a manifest .csv, .tsv or .parquet."
         raise InvalidArgument("This is not a manifest.", field="source_uri", value=path.name, remedy=remedy)
-    try:
-        if suffix == ".parquet":
-            table = pd.read_parquet(path)
-        else:
-            table = pd.read_csv(
-                path, sep="\t" if suffix == ".tsv" else ",", dtype=str, keep_default_na=False, encoding="utf-8-sig"
-            )
-    except Exception as error:  # the parsers raise errors of many kinds
-        remedy = "Is it the kind of file that its name says?"
-        raise InvalidArgument(
-            "The manifest cannot be read.", field="source_uri", value=path.name, remedy=remedy
-        ) from error
-    if suffix != ".parquet" and not isinstance(table.index, pd.RangeIndex):  # pandas would shift the columns
-        raise InvalidArgument(
-            "The rows have more fields than the header.",
-            field="source_uri",
-            value=path.name,
-            remedy="Name every column, also an empty one at the end.",
-        )
-    if not {"image_path", "image"} & set(table.columns):
+    if suffix == ".parquet":
+        rows, columns = _read_parquet(path)
+    else:
+        columns = read_header(path, "manifest", "source_uri")
+        rows = read_rows(path, "manifest", "source_uri")
+    if not {"image_path", "image"} & set(columns):
         raise InvalidArgument(
             "The manifest has neither a column image_path nor a column image.",
             field="columns",
-            value=", ".join(map(str, table.columns)),
+            value=", ".join(columns),
             remedy="Name the column with the images so.",
         )
-    rows: list[dict[str, Any]] = table.astype(object).where(table.notna(), "").to_dict("records")
     return rows
 
 
-def _from_rows(rows: list[dict[str, Any]], folder: Path) -> list[Entry]:
-    pictures = {_text(row.get("index")): _content(row.get("image")) for row in rows}
+def _read_parquet(path: Path) -> tuple[list[TableRow], list[str]]:
+    """The rows of a Parquet file, counted from line 2 as in a text with a header, and its columns."""
+    try:
+        columns = parquet.read_schema(path).names
+        require_own_names(columns, path, "manifest", "source_uri")
+        table = pd.read_parquet(path)
+    except InvalidArgument:
+        raise
+    except Exception as error:  # the parser raises errors of many kinds
+        message, remedy = "The manifest cannot be read: it is no Parquet file, or damaged.", "Write it again."
+        raise InvalidArgument(message, field="source_uri", value=path.name, remedy=remedy) from error
+    cells = table.astype(object).where(table.notna(), "").to_dict("records")
+    return [TableRow(line, row, fault_of(row.values())) for line, row in enumerate(cells, 2)], columns
+
+
+def _from_rows(rows: list[TableRow], folder: Path) -> list[Entry]:
+    pictures = {_text(row.cells.get("index")): _content(row.cells.get("image")) for row in rows}
     entries: list[Entry] = []
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
         entry = _from_row(row, number, folder, pictures)
         if entry.name in seen:  # a path may stand in several rows, an index may not
-            fault = "The index was used before." if _text(row.get("index")) else entry.fault
+            fault = entry.fault or ("The index was used before." if _text(row.cells.get("index")) else "")
             entry = replace(entry, name=f"{entry.name} (row {number})", fault=fault)
         seen.add(entry.name)
         entries.append(entry)
     return entries
 
 
-def _from_row(row: Mapping[str, Any], number: int, folder: Path, pictures: Mapping[str, str]) -> Entry:
+def _from_row(place: TableRow, number: int, folder: Path, pictures: Mapping[str, str]) -> Entry:
+    row = place.cells
     image_path, content = _text(row.get("image_path")), _content(row.get("image"))
     if 0 < len(content) <= _LONGEST_REFERENCE:
         content = pictures.get(content, content)
@@ -139,12 +143,23 @@ def _from_row(row: Mapping[str, Any], number: int, folder: Path, pictures: Mappi
         licence=_text(row.get("licence")) or _text(row.get("license")),
         split=_text(row.get("split")).lower(),
     )
+    fault = place.fault or _misspelt(entry)
+    if fault:
+        reason, remedy = (f"{text[:1].upper()}{text[1:]}." for text in fault)
+        return replace(entry, fault=reason, remedy=remedy)
     if not image_path:
         return replace(entry, content=content, fault="" if content else "The row names no image.")
     parts = PurePosixPath(image_path)
     if parts.is_absolute() or ".." in parts.parts:
         return replace(entry, fault="The path leads out of the manifest's folder.")
     return replace(entry, path=folder / image_path)
+
+
+def _misspelt(entry: Entry) -> Fault | None:
+    for name, meant in (("modality", meant_modality(entry.modality)), ("split", meant_split(entry.split))):
+        if meant:
+            return Fault(f"the {name} is misspelt", f"write {meant}")
+    return None
 
 
 def _text(value: object) -> str:

@@ -70,7 +70,13 @@ class Store:
         new = {"encoder_id": self._encoder_id, "vector": None, "owner": "", "claimed_until": 0.0}
         with self._engine.begin() as connection:
             ordered = sorted(images, key=lambda image: image.image_id)
-            insert_new(connection, IMAGES, [asdict(image) for image in ordered])
+            new_images = {
+                image_id for (image_id,) in insert_new(connection, IMAGES, [asdict(image) for image in ordered])
+            }
+            for image in ordered:
+                if image.image_id not in new_images:  # an older release may have taken it in
+                    mine = (IMAGES.c.image_id == image.image_id) & (IMAGES.c.structure == "")
+                    connection.execute(sa.update(IMAGES).where(mine).values(structure=image.structure))
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))

@@ -25,6 +25,7 @@ IMAGES = sa.Table(
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("window", sa.Text, nullable=False),
     sa.Column("modality", sa.Text, nullable=False),
+    sa.Column("structure", sa.Text, nullable=False, server_default=""),
 )
 MEMBERS = sa.Table(
     "members",
@@ -65,7 +66,10 @@ INPUTS = sa.Table(
 
 @dataclass(frozen=True)
 class ImageRow:
-    """A stored image. `window` is a JSON object or "null"; `modality` is the first one it was known by."""
+    """A stored image. `window` is a JSON object or "null"; `modality` is the first one it was known by.
+
+    `structure` is "" for an image that a release without structure hashes took in, until it is taken in again.
+    """
 
     image_id: str
     image_uri: str
@@ -74,6 +78,7 @@ class ImageRow:
     height: int
     window: str
     modality: str
+    structure: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,20 +7,26 @@ in two ways, or names no option, the row is refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
+from collections.abc import Mapping
 
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
 from shared.rows.images import Image
-from shared.rows.vocabulary import MODALITIES, UNKNOWN, label_of, modality_label
+from shared.rows.vocabulary import UNKNOWN, label_of, meant_modality, modality_label
 
 REQUIRED_COLUMNS = ("index", "question", "answer")
 LETTERS = "ABCDE"
 #: Longest question, and longest option, in characters; a model would work on a longer one for minutes.
 MOST_CHARACTERS = 10_000
 _NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
-_ALIASES = {"yes_or_no": "yes_no", "yesno": "yes_no", "no_degradation": "none", "general_medical": "general"}
+_ALIASES = {
+    "yes_or_no": "yes_no",
+    "yesno": "yes_no",
+    "general_medical": "general",
+    **dict.fromkeys(("l0", "no_degradation"), "none"),
+    **dict.fromkeys(("l1", "mild_degradation"), "mild"),
+    **dict.fromkeys(("l2", "severe_degradation"), "severe"),
+}
 #: What published tables call a column, where the one of our name is not there.
 _COLUMN_ALIASES = {"attribute": "degradation_type", "severity": "degradation_severity"}
 _QUESTION_TYPES = ("yes_no", "what", "how")
@@ -43,10 +49,8 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
     letters = answer_letters(cell(row, "answer"), options)
     texts = (cell(row, "question"), *options.values())
     modality_of_row = modality_label(cell(row, "modality")) or UNKNOWN
-    # A short name such as "oct" or "fmri" is one of its own, not "ct" or "mri" misspelt.
-    meant = nearest(modality_of_row, MODALITIES) if len(modality_of_row) > 4 else ""
+    meant = meant_modality(modality_of_row)
     refusals = (
-        (any("\0" in text for text in row.values()), "the row holds a NUL byte", "save the table as UTF-8 text again"),
         (not cell(row, "question"), "the question is empty", "write the question"),
         (max(map(len, texts)) > MOST_CHARACTERS, "a text is too long", f"keep it below {MOST_CHARACTERS} characters"),
         (bool(meant), "the modality is misspelt", f"write {meant}"),
@@ -82,11 +86,6 @@ def label(row: Mapping[str, str], column: str) -> str:
     """A cell as a label: lower case, words joined by "_", the names of MedQ-Bench's axes made ours."""
     text = label_of(cell(row, column) or cell(row, _COLUMN_ALIASES.get(column, column)))
     return _ALIASES.get(text, text)
-
-
-def nearest(text: str, known: Sequence[str]) -> str:
-    """The known word that a text is a misspelling of; "" where it is one of them, or near to none."""
-    return "" if text in known else next(iter(get_close_matches(text, known, 1, cutoff=0.75)), "")
 
 
 def options_of(row: Mapping[str, str]) -> dict[str, str]:

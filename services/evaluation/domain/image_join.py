@@ -9,22 +9,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from services.evaluation.domain.benchmark import cell, item_of, nearest
+from services.evaluation.domain.benchmark import cell, item_of
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
-from shared.rows.vocabulary import SPLITS
+from shared.rows.vocabulary import meant_split
+from shared.tables import TableRow
 
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
 
 def join_images(
-    rows: Sequence[Mapping[str, str]], images: Sequence[Image], inputs: Sequence[Input], split: Split
+    table: Sequence[TableRow], images: Sequence[Image], inputs: Sequence[Input], split: Split
 ) -> tuple[list[Item], list[Rejection]]:
     """Make items of the rows of a table.
 
     Args:
-        rows: The table, column to text; indices are unique where they are not empty.
+        table: Its rows; indices are unique where they are not empty.
         images: Of the image set.
         inputs: What the image set was made of.
         split: The split that is imported. A table whose rows declare several splits gives the rows of this one; where
@@ -35,19 +36,24 @@ def join_images(
     stored = {image.image_id: image for image in images}
     known = {_key(entry): stored[entry.image_id] for entry in inputs if entry.image_id in stored}
     failed = {_key(entry): entry for entry in inputs if _key(entry) not in known}
-    prefix = shared_prefix([_path(row) for row in rows], {path for path, _ in (*known, *failed)})
-    is_mixed = len({cell(row, "split").lower() for row in rows}) > 1
+    sound = [row.cells for row in table if not row.fault]
+    prefix = shared_prefix([_path(row) for row in sound], {path for path, _ in (*known, *failed)})
+    is_mixed = len({cell(row, "split").lower() for row in sound}) > 1
     items: list[Item] = []
     rejections: list[Rejection] = []
-    for number, row in enumerate(rows):
+    for place in table:
+        row = place.cells
         index = cell(row, "index")
         key = (_path(row).removeprefix(prefix), "" if _path(row) else index)
         image = known.get(key)
-        if not index:
-            line = f"line {number + 2}"  # the header is line 1
-            rejections.append(_rejection(line, "the index is empty", "give the row an index of its own"))
+        if place.fault:
+            rejections.append(_rejection(f"line {place.line}", *place.fault))
+        elif not index:
+            rejections.append(
+                _rejection(f"line {place.line}", "the index is empty", "give the row an index of its own")
+            )
         elif is_mixed and cell(row, "split").lower() != split:
-            rejections.append(_of_another_split(index, cell(row, "split"), split))
+            rejections.append(_of_another_split(index, cell(row, "split")))
         elif image is None:
             rejections.append(_without_image(index, failed.get(key)))
         else:
@@ -94,11 +100,14 @@ def _plain_path(path: str) -> str:
     return path.replace("\\", "/").removeprefix("./")
 
 
-def _of_another_split(index: str, declared: str, split: str) -> Rejection:
-    reason = f"the row belongs to the split {declared!r}, {split!r} is imported"
-    meant = nearest(declared.lower(), SPLITS)
-    remedy = f"write {meant}" if meant else "import that split apart, or correct the column `split`"
-    return _rejection(index, reason, remedy)
+def _of_another_split(index: str, declared: str) -> Rejection:
+    if not declared:
+        return _rejection(index, "the row names no split, and others do", "name its split")
+    meant = meant_split(declared)
+    if meant:
+        return _rejection(index, "the split is misspelt", f"write {meant}")
+    reason, remedy = "the row belongs to another split", "import that split apart, or correct the column `split`"
+    return Rejection(name=index, reason=reason, remedy=remedy, is_of_another_split=True)
 
 
 def _without_image(index: str, failed: Input | None) -> Rejection:

@@ -6,8 +6,11 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from services.evaluation.domain.reply_lexicon import YES_AND_NO
 from services.evaluation.domain.reply_words import IDIOMS, JOINS
 
+#: What is read of a reply without its thoughts; so no reply takes long.
+MOST_CHARACTERS = 10_000
 _SIGNS = str.maketrans(
     {
         "’": "'",
@@ -17,6 +20,7 @@ _SIGNS = str.maketrans(
         "、": ",",
         "→": ":",
         "≠": " not ",
+        "¬": " not ",
         "✗": " wrong",
         "✘": " wrong",
         "❌": " wrong",
@@ -26,32 +30,48 @@ _SIGNS = str.maketrans(
         "】": "]",
     }
     | dict.fromkeys("“”„「」『』", '"')
-    | dict.fromkeys("*#$⟦⟧", "")
+    | dict.fromkeys("*$⟦⟧", "")
 )
 _THOUGHT = re.compile(r"(?is)^.*</think(?:ing)?>|<think(?:ing)?>.*$")
 _STRUCK = re.compile(r"~~.*?~~")
 _FIELDS = (
     re.compile(
-        r"""(?is)["']\w*(?:answer|choice|option|prediction|response|letter|答案)\w*["']\s*:\s*(["'])(?P<value>.*?)\1"""
+        r"""(?is)["']\w{0,20}(?:answer|choice|option|prediction|response|letter|答案)\w{0,20}["']\s*:\s*(["'])(?P<value>.*?)\1"""
     ),
-    re.compile(r"(?is)[<\[]\s*(?:\w*_)?answer\s*[>\]](?P<value>.*?)[<\[]\s*/(?:\w*_)?answer\s*[>\]]"),
+    re.compile(r"(?is)[<\[]\s*(?:\w{1,20}_)?(?:answer|choice)\s*[>\]](?P<value>[^<\[]*)[<\[]\s*/\w{1,30}\s*[>\]]"),
     re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
 _WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?m:^)_+([A-Za-z])_+(?m:$)"
+    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?<![^\W_])_+([A-Za-z])_+(?![^\W_])"
 )
-_TAG = re.compile(r"(?i)</?(?:b|i|u|p|em|strong|span|div|br)\b[^>]*>")
+_TAG = re.compile(
+    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[biup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
+    r"|^#+|^\s{0,9}\d{1,2}[.)](?=\s)",
+    re.MULTILINE,
+)
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
-_DEGREES = re.compile(r"°\s*[CF]\b|\b(?:vitamin|hepatitis|figure|fig\.|panel|type)\s+[A-Z]\b", re.IGNORECASE)
-_EITHER = re.compile(r"(?<![\w.])([A-H])\s*[/|+&]\s*(?=[A-H](?![\w.]))")
+_NO_LETTER = re.compile(
+    r"(?i)(?:°|\bdegrees?)\s*[CF]\b"
+    r"|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)"
+    r"\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
+    r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
+)
+_EITHER = re.compile(r"(?<![\w.])(\(?[A-H]\)?)(?:\s*[/|+&=]\s*|[-–])(?:options?\s)?(?=\(?[A-H](?![\w.]))")
 
 
 def plain(text: str) -> str:
-    """NFKC, without thoughts, struck text, markdown and units; quotes, stops and brackets as in English."""
+    """NFKC, without thoughts, struck text and markdown; quotes, stops and brackets as in English.
+
+    Of a text that is still longer than `MOST_CHARACTERS`, both ends are kept: answers stand there.
+    """
     text = _THOUGHT.sub("", unicodedata.normalize("NFKC", text).translate({ord("„"): '"'}))
-    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS).replace("->", ":").replace("and/or", "or")
-    return re.sub(r":\s*\n\s*", ": ", _DEGREES.sub("", text)).strip()
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[: MOST_CHARACTERS // 2]}\n...\n{text[-MOST_CHARACTERS // 2 :]}"
+    text = _TAG.sub("", _STRUCK.sub("", text)).translate(_SIGNS)
+    for sign, meaning in (("->", ":"), ("=>", ":"), ("and/or", "or"), ("!=", " not ")):
+        text = text.replace(sign, meaning)
+    return re.sub(r":\s*\n\s*", ": ", text).strip()
 
 
 def last_field(text: str) -> tuple[str, str] | None:
@@ -61,9 +81,13 @@ def last_field(text: str) -> tuple[str, str] | None:
         return None
     last = fields.pop()
     start, value = last.start(), last["value"]
-    while fields and JOINS.fullmatch(between := text[fields[-1].end() : start]):
+    while fields and fields[-1].end() <= start and _belongs(between := text[fields[-1].end() : start]):
         start, value = fields[-1].start(), fields.pop()["value"] + between + value
     return text[:start], value
+
+
+def _belongs(between: str) -> bool:
+    return not between.strip() or bool(JOINS.fullmatch(between))
 
 
 def last_part(boundary: re.Pattern[str], text: str) -> str:
@@ -80,25 +104,37 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     text = _LATEX.sub(lambda found: found[1] or "", text)
     text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2] or found[3]).upper()})", text)
     text = _EITHER.sub(r"\1 or ", text)
+    text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
     letters = {_key(option): letter for letter, option in options.items()}
     shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
+    text = _yes_or_no(text, letters)
     if keys:
         pattern = "|".join(_pattern(key) for key in keys)
         text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
         text = re.sub(pattern, lambda found: f"⟦{letters[_key(found.group())]}⟧", text, flags=re.IGNORECASE)
+        text = re.sub(r'(?<!\w)([A-Za-z])\s?["(\[]\s?⟦(\w)⟧\s?["\])]', _together, text)
         text = re.sub(r'["(\[]\s*(⟦\w⟧)\s*\.?\s*["\])]', r" \1", text)
-    text = _join_letter_and_text(text)
-    text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
+    text = _join_letter_and_text(_NO_LETTER.sub("", text))
     for idiom, meaning in IDIOMS:
         text = idiom.sub(meaning, text)
     return text
 
 
+def _yes_or_no(text: str, letters: Mapping[str, str]) -> str:
+    """A reply that begins with yes or no, followed by a pause, in which this is the one option that begins so."""
+    head = re.match(r"[^\w⟦]*(\w+)\s*(?=[^\w\s'-]|\s[-–—]|$)", text)
+    forms = next((forms for forms in YES_AND_NO if head and head[1].casefold() in forms), frozenset())
+    meant = [letter for key, letter in letters.items() if re.split(r"[,.;:!]", key)[0] in forms]
+    return text[: head.start(1)] + f"⟦{meant[0]}⟧" + text[head.end(1) :] if head and len(meant) == 1 else text
+
+
 def _join_letter_and_text(text: str) -> str:
     """`C - ⟦C⟧`, `(C) ⟦C⟧` and `⟦C⟧ (C)` become `(C)`; two that differ become `(?)`."""
     text = re.sub(
-        r"(?<![\w'°-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧", _together, text
+        r"(?<![\w'°.-])\(?([A-Za-z])(?:\s*[.:)\]]+\s*(?:[-–—]\s*)?|\s*[-–—]\s*|(?<=[A-Zb-e])\s+(?=⟦\w⟧\W*$))⟦(\w)⟧",
+        _together,
+        text,
     )
     return re.sub(r"⟦(\w)⟧\s*\((?:option\s+)?([A-Z])\)", _together, text)
 
@@ -114,6 +150,8 @@ def _key(text: str) -> str:
 def _pattern(key: str) -> str:
     text = r"\s+".join(re.escape(word) for word in key.split())
     if len(key) == 1 and not key.isascii():  # "是" is an option and a word of others
-        return text + r"(?!\w|\()"
+        return text + r"(?!\s?(?![或和])\w|\s?\()"
+    if key == "none":
+        text += r"(?!\s+of\b)"
     start = r"(?<![\w-])" if key[0].isascii() else ""
     return start + text + (r"(?![\w-])" if key[-1].isascii() else "")

@@ -1,184 +1,145 @@
-"""The words by which people name, affirm, refuse and take back an option, in six languages.
+"""What stands around an option and what it means there: patterns over the words of `reply_lexicon`.
 
-English, German, French and Spanish words stand alone; Chinese and Japanese ones stand against each other. Patterns are
-lower-case and are searched in lower-cased text. In `reply_text`, options stand as one sign each, so a word that is the
-text of an option ("No", "None", "Reject") is never one of these.
+All are searched in lower-cased text. Words of English, German, French and Spanish stand alone; Chinese and Japanese ones
+stand against each other.
 """
 
 from __future__ import annotations
 
 import re
 
-
-def _words(latin: str, cjk: str) -> str:
-    """A pattern for one of these words; lists are split at "|", a blank is any blank."""
-    return rf"(?:(?<!\w)(?:{latin})(?!\w)|{cjk})".replace(" ", r"\s+")
+from services.evaluation.domain import reply_lexicon as lexicon
+from services.evaluation.domain.reply_lexicon import Words
 
 
-_NOUNS = _words(
-    "answer|ans|option|choice|solution|response|selection|pick|letter|vote|guess|verdict|conclusion|best (?:fit|match)"
-    "|antwort|lösung|option|wahl|alternative|richtig|korrekt|réponse|choix|respuesta|opción|alternativa|letra",
-    "答案|正确的|选项|正解|正答|答え|回答|選択肢|解答",
+def _any(*lists: Words) -> str:
+    """A pattern for one word of these lists."""
+    latin = "|".join(words[language] for words in lists for language in ("en", "de", "fr", "es") if language in words)
+    east = "|".join(words[language] for words in lists for language in ("zh", "ja") if language in words)
+    alone = rf"(?<!\w)(?:{latin})(?!\w)"
+    return (f"(?:{alone}|{east})" if east else alone).replace(" ", r"\s+")
+
+
+def _latin(words: str) -> str:
+    return _any({"en": words})
+
+
+_FILLER = _any(lexicon.ADVERBS, lexicon.FILLERS)
+_COPULA = _any(lexicon.COPULAS)
+_NOUN = _any(lexicon.ANSWERS, lexicon.NOUNS)
+
+#: Before an option: states it as the answer.
+STATES = re.compile(
+    rf"(?:{_NOUN}.*?(?:{_COPULA}|[:=])|{_any(lexicon.ANSWERS)}|{_any(lexicon.CHOOSES)})\W*(?:{_FILLER}\W*)*$", re.DOTALL
 )
-_ANSWER_NOUNS = _words("answer|ans|response|antwort|réponse|respuesta", "答案|正解|正答|答え|回答|解答")
-_COPULAS = _words("is|are|be|=|ist|lautet|wäre|sind|est|sont|serait|es|sería|son", "是|为|選|选|は|应该|应")
-_VERBS = _words(
-    "choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|answer|guess|conclude|prefer|leav(?:es|ing)"
-    "|change my answer to|go(?:ing)? (?:with|for)|opt for|vote for|settle on"
-    "|lean(?:ing)? towards?|wähle|nehme|tippe auf|sage|entscheide mich für|würde|(?:je|j') ?(?:choisis|choisirais|dirais)"
-    "|sélectionne|choisis|elijo|escojo|elegiría|selecciono|diría|me quedo con",
-    "选择?|選択は|选的?是",
-)
-#: May stand between a cue and the option, or beside an option that stands alone.
-FILLER = _words(
-    "option|choice|letter|answer|the|a|an|it|this|that|it's|that's|is|be|would|must|should|could|may"
-    "|might|will|can|also"
-    "|so|and|or|now|though|therefore|thus|hence|probably|definitely|clearly|most|likely|am|convinced|fairly|quite|pretty|very|maybe|perhaps"
-    "|possibly|certainly|i|i'd|i'm|i'll"
-    "|think|believe|say|meant|mean|rather|mainly|mostly|primarily|obviously|simply|just|alternatively"
-    "|actually|wait|only|sure|either|both|to be|image|shows|show"
-    "|es|ist|die|der|das|ein|eine|ich|denke|glaube|also|daher|zeigt|bild|wohl|c'est|la|le|l'|l'option"
-    "|lettre|du|de la|un|une"
-    "|je pense|que|donc|montre|il s'agit|d'un|d'une|est|el|una|creo|imagen|muestra|opción|se trata de"
-    "|entonces|sería|zu sehen"
-    "|possible|plausible|eventuell|vielleicht|peut-être|quizás|tal vez",
-    "应该|可能|也|是|为|我|认为|觉得|选项|项|番|这|図像|图像|显示|选|です|でしょう|だと考えます|だと思います|だと思う|だ|と思います|これは|は",
-)
-_AFFIRMING = _words(
-    "correct|right|best|sense|the one|answer|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes"
-    "|richtige?|korrekte?|antwort|correcte?|bonne|juste|exacte?|réponse|correct[ao]|respuesta|mejor",
-    "正确|对|正解|正し|を選|適切",
-)
-_POSSIBLE = _words(
-    "possible|possibly|plausible|also|too|could|might|may|maybe|perhaps|alternatively|möglich|aussi|posible|también",
-    "可能|かもしれ",
-)
-_AFTER_VERBS = _words(
-    "is|are|would be|must be|seems|looks|appears|best|fits|describes|matches|explains|makes|ist|wäre|est|serait"
-    "|es|sería|wählen|could|may"
-    "|might|too|also",
-    "选?项?是?(?=正确|对|可能)|が|を選|も",
-)
-#: Text before an option that states it as the answer.
-STATES = re.compile(rf"(?:{_NOUNS}.*?(?:{_COPULAS}|[:=])|{_ANSWER_NOUNS}|{_VERBS})\W*(?:{FILLER}\W*)*$", re.DOTALL)
-#: Text after an option that states it as the answer, or as one that may be.
+#: Behind an option: states it as the answer.
 STATES_AFTER = re.compile(
-    rf"^\W*(?:{FILLER}\W*)?{_AFTER_VERBS}.*?{_AFFIRMING}|^\s*fits?\W*$|^\W*(?:wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
+    rf"^\W*(?:{_FILLER}\W*)?{_any(lexicon.AFTER_VERBS)}(?!\s+(?:equally|possible too)\b).*?{_any(lexicon.AFFIRMING)}"
+    r"|^\s*(?:as )?(?:the )?(?:best|correct|right|most [a-z]+|likeliest)\b|\s*als (?:richtig|korrekt)\b"
+    r"|^\s*fits?\b(?:\W*$| (?:well|best|and\b))"
+    r"|^\W*(?:yes\b|wählen|richtig|korrekt|を選|が?正解|选?项?正确)",
     re.DOTALL,
 )
-POSSIBLE = re.compile(_POSSIBLE)
-POSSIBLE_AFTER = re.compile(rf"^\W*{_AFTER_VERBS}.*?{_POSSIBLE}|^\W*{_POSSIBLE}")
-ONLY_FILLER = re.compile(rf"\W*(?:{FILLER}\W*)*")
-_JOINERS = _words(
-    "and|or|or else|plus|alternatively|as well as|und|oder|als auch|et|ou|ou bien|y|o",
-    "[/|+&]|和|或者?|与|および|または|と|か|も|でも",
+#: Between two options: belongs to the first, as in "B is wrong and C is right".
+OF_THE_ONE_BEFORE = re.compile(
+    rf"^\W*(?:{_COPULA}|isn't|does|doesn't|can|cannot|seems|fits|matches).*{_any({'en': 'and|und|et|y', 'zh': '而'})}\W*$"
+    r"|^\s*(?:では|じゃ)なく\W*$",
+    re.DOTALL,
+)
+POSSIBLE = re.compile(_any(lexicon.POSSIBLE))
+POSSIBLE_AFTER = re.compile(rf"^\W*(?:{_any(lexicon.AFTER_VERBS)}.*?)?{_any(lexicon.POSSIBLE)}")
+#: Beside an option that stands alone in its clause.
+ONLY_FILLER = re.compile(rf"\W*(?:{_FILLER}\W*)*")
+FILLER_AFTER = re.compile(rf"\W*(?:{_any(lexicon.AFTERTHOUGHTS)}\W*)*(?:\([^()⟦]*\)?\W*)?")
+#: Beside an option that a sentence names.
+NAMES = re.compile(rf"{_any({'en': 'options?|choice|opción|letter', 'zh': '选项', 'ja': '選択肢'})}\W*$")
+LEADS = re.compile(rf"{_any(lexicon.LEADS)}[\s(\"':]*$|^\W*(?:i|we|i'(?:d|ll|m|ve)|ich|je|yo)\s(?:[^\W\d]+\s+){{1,4}}$")
+SUBJECT_OF = re.compile(rf"\s*{_any(lexicon.SUBJECT_OF)}")
+SUBJECT_AFTER = re.compile(_latin("only|that|what|dass|que"))
+GOES_ON = re.compile(rf"\W*$|\s*[^\w\s'-]|\s*{_any(lexicon.GOES_ON)}")
+WOULD = re.compile(r"\W*(?:would|could|should|might)\b")
+#: An option's text that no other sentence holds by chance.
+PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
+#: A noun of the trade behind an option that is an adjective: "mild noise".
+TRADE_NOUN = re.compile(
+    r"\s*(?:image|scan|picture|slice|quality|artifact|artefact|noise|motion|blur|blurring|degradation|ghosting)s?\b"
 )
 #: Between two options that are named together.
 JOINS = re.compile(
-    rf"[\s(]*(?:[,;]\s*{_JOINERS}?|{_JOINERS})[\s,]*"
-    rf"(?:{_words('either|maybe|possibly|perhaps|also|the|option|soit|la|eventuell|vielleicht|peut-être|tal vez', '可能')}\s*)*"
+    rf"[\s(–-]*(?:,\s*{_any(lexicon.JOINERS)}?|{_any(lexicon.JOINERS)})[\s,]*(?:{_any(lexicon.JOINED_BY_THE_WAY)}\s*)*"
 )
-_AFTERTHOUGHT = _words(
-    "and|please|for sure|probably|definitely|clearly|i think|i believe|here|it is|then",
-    "选项|项|番|です|でしょう|だ|だと考えます|だと思います|と思います|を?選びます",
+#: Behind the second: the list goes on or ends, and no clause begins.
+LIST_GOES_ON = re.compile(
+    rf"\s*(?:[],.;!?)}}\n]|$|{_any({'en': 'and|or|und|oder|et|ou|y|o', 'zh': '和|或', 'ja': 'と|か'})})"
 )
-_SHOWS = _words(
-    "is|are|shows?|has|contains|suffers from|(?:affected|degraded|corrupted|caused) by|suggests?|indicates?|seems"
-    "|looks?|like|appears|see|sieht man|handelt sich um|on voit|se observa|rate|ist|zeigt|est|montre|es|muestra",
-    "是|为|は",
-)
-#: Behind an option that stands at the end of its clause.
-FILLER_AFTER = re.compile(rf"\W*(?:{_AFTERTHOUGHT}\W*)*")
-#: Behind a list of options, not a new clause.
-LIST_GOES_ON = re.compile(rf"\s*(?:[],.;!?)}}\n]|$|{_words('and|or|und|oder|et|ou|y|o', '和|或|と|か')})")
-#: Before an option that is only named.
-NAMES = re.compile(rf"{_words('options?|choice|opción|letter', '选项|選択肢')}\W*$")
-#: Before an option's text that says what the image is or shows.
-PREDICATE = re.compile(rf"{_SHOWS}\W*(?:{FILLER}\W*)*$")
-#: An option's text that no other sentence holds by chance.
-PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 
-_NOT_BEFORE = (
-    "not|no|never|none|neither|nor|cannot|without|unlike|except|excluding|exclude|rule out|ruling out"
-    "|eliminate|dismiss|reject"
-    "|discard|avoid|doubt|hardly|rather than|instead of|other than|something else than|far from|disagree"
-    "|mistake|nobody|impossible|unlikely|improbable|excluded|unclear|whether|don't know|unsure|fail to|lacks?|absence of"
-    "|wrong|incorrect|false|least|[a-z]+n't"
-    "|nicht|kein|keine|keinen|keinem|keiner|weder|noch|niemals|nie|außer|statt|ausschließen|auf keinen fall"
-    "|pas|ni|jamais|sauf|aucune?|exclure|nunca|excepto|salvo|menos|descarto|jamás|ningun[ao]"
+#: Denials: of what follows in the clause; of what follows a pause, "not, in my view, C"; of the second of two options.
+DENIES = re.compile(_any(lexicon.DENIES, lexicon.DENIES_AFTER))
+DENIES_AHEAD = re.compile(
+    rf"{_latin('not|never|except|without|unlike|nicht|niemals|außer|pas|jamais|sauf|nunca|excepto|salvo')}"
+    r"\s*(?:,(?=[^,]*,\s*$)|$)"
 )
-_NOT_BEFORE_CJK = "不|非|排除|除了?|没|既不|并非|无"
-#: Negation that reaches the options after it in its clause.
-DENIES = re.compile(_words(_NOT_BEFORE, _NOT_BEFORE_CJK))
-#: The same, at the very end of what stands between two options: it belongs to the second.
-DENIES_NEXT = re.compile(_words(_NOT_BEFORE, "不是|不|非") + r"\W*$")
-#: Negation that reaches back to the option before it in its clause.
-DENIES_BEFORE = re.compile(
-    _words(
-        _NOT_BEFORE
-        + "|unlikely|out|excluded|ruled out|eliminated|dismissed|rejected|falsch|ausgeschlossen|scheidet aus|faux|fausse"
-        "|incorrecte|incorrect[ao]|fals[ao]|exclu",
-        _NOT_BEFORE_CJK + "|错|誤|ない|なく|じゃな|ません|違|間違|以外|除",
+DENIES_NEXT = re.compile(
+    _any({**lexicon.DENIES, "zh": "不是|不选?|非"}, lexicon.DENIES_AFTER) + r"(?:\s(?:option|answer|letter)s?)?\W*$"
+)
+#: Of what stands before it in the clause; behind a pause, "C - no.", "C, certainly not."
+DENIES_BEFORE = re.compile(_any(lexicon.DENIES, lexicon.DENIES_BEFORE))
+DENIED = re.compile(
+    r"(?:,|\.+|\s[-–—]+|\s?\()\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?"
+    + _any(
+        {
+            "en": "no|not(?: (?:present|visible|seen|there|found|true|right|correct|likely|possible|convincing|supported))?"
+            "|absent|no way|wrong|incorrect|false|nein|falsch|non|faux|falso",
+            "zh": "错|不",
+        }
     )
+    + r"\s*(?:[.,;!?)\n]|$)|\s*,\s*(?:do|does|is|are)(?: not|n't)\b"
 )
-#: An interjection is no negation.
-INTERJECTION = re.compile(rf"(?:{_words('no|nein|non|wait|hmm|oh|oops|sorry', '不|いや')}\W*)+")
-_REFUTES = _words("no|not|no way|wrong|incorrect|false|nein|falsch|non|faux|falso", "错|不")
-#: A denial behind a pause: "C - no.", "C, certainly not."
-DENIED = re.compile(rf"(?:,|\.+|\s[-–—]+)\s*(?:(?:which |that )?is )?(?:[a-z]+ly )?{_REFUTES}\s*(?:[.,;!?\n]|$)")
-#: Text before an option that belongs to the option before: "B is wrong and C is right".
-OF_THE_ONE_BEFORE = re.compile(
-    rf"^\W*(?:{_COPULAS}|isn't|does|doesn't|can|cannot|seems).*{_words('and|und|et|y', '而')}\W*$|^\s*(?:では|じゃ)なく\W*$",
-    re.DOTALL,
-)
+#: "No," and its like before a pause deny nothing.
+INTERJECTION = re.compile(rf"(?:{_any(lexicon.INTERJECTIONS)}\W*)+")
+SUPPOSED = re.compile(_any(lexicon.SUPPOSES))
+CORRECTS = re.compile(_any(lexicon.CORRECTS))
 #: A reply that gives none; only an answer stated beside it counts.
 REFUSES = re.compile(
     r"(?:can't|cannot|can not|unable to|not able to|won't) "
     r"(?:answer|help|assist|determine|tell|judge|assess|view|decide|say|provide)"
-    r"|need (?:the|an|to see the) image|i (?:don't|do not) know"
+    r"|need (?:the|an|to see the) image|\bno image(?=\W*$| (?:was|is|has|provided|attached))"
+    r"|(?:hard|difficult|impossible) to (?:say|tell)|i (?:don't|do not) know"
 )
-#: What is taken back, supposed or asked is not affirmed.
-SUPPOSED = re.compile(
-    _words(
-        "thought|at first|initially|first answer|was going to|although|though [a-z]+ is|tempting|earlier|second choice",
-        "一开始|最初は",
-    )
-)
-#: What follows one of these replaces what stood before.
-CORRECTS = re.compile(
-    _words(
-        "wait|actually|correction|edit|reconsider|rethink|recheck|look again|on second thought|on reflection"
-        "|sorry|oops|meant|mean|scratch that|correct myself|change my answer|final"
-        "|instead|i now|no(?=[,.]| wait)|therefore|thus|hence|in conclusion|nein|doch|korrektur|eigentlich"
-        "|sondern|endgültige?|non|en fait|pardon"
-        "|finale?|perdón|en realidad|sino|daher|donc|por lo tanto",
-        "等等|更正|不对|因此|综上|いや|訂正|最終|したがって",
-    )
-)
+#: Where the reach of a denial ends: that of one before a pause, and that of any other.
+SENTENCE = re.compile(rf"[.!?;\n]+|{_any(lexicon.CONNECTIVES)}")
+CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\s)|\s[-–—]+\s|[–—]+|\s\((?=[^\s()]+\s|$)")
+#: An answer that turns a question into a statement.
+YES = re.compile(rf"\?+\s*{_any({'en': 'yes|ja|oui|sí', 'zh': '是的', 'ja': 'はい'})}")
+
 #: Phrases whose words mislead, and what they mean.
-IDIOMS = (
-    (
-        re.compile(r"(?i)\b(?:any|every|all)(?:thing)?(?: (?:answer|option|choice)s?)? but\b|\bnothing else than\b"),
-        "except",
-    ),
-    (
-        re.compile(
-            r"(?i)\b(?:there is |there's )?(?:no|without(?: a| any)?) (?:doubt|question)(?: that)?\b|\bnot only\b"
+IDIOMS = tuple(
+    (re.compile(phrase, re.IGNORECASE), meaning)
+    for phrase, meaning in (
+        (
+            r"\b(?:any|every|all)(?:thing)?(?: else)?(?: of (?:them|these))?(?: (?:answer|option|choice)s?)? but\b",
+            "except",
         ),
-        "surely",
-    ),
-    (re.compile(r"(?i)\bto be (?=⟦\w⟧,)"), "frankly "),
-    (re.compile(r"(?i)^(⟦\w⟧) (?=(?:there|it|this|they) )"), r"\1, "),
-    (re.compile(r"(?i)\bso (?:is|could be)\b"), "also"),
-    (re.compile(r"(?i)\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)"), "is possible too"),
-    (re.compile(r"(?i)\btodo menos\b"), "excepto"),
+        (r"\bnothing else than\b|\btodo menos\b", "except"),
+        (
+            r"\b(?:there is |there's )?(?:no|without(?: a| any)?|beyond(?: any)?) (?:doubt|question)(?: that)?\b|\bnot only\b",
+            "surely",
+        ),
+        (r"\bsans (?:aucun )?doute\b|\bsin duda\b|毫无疑问|間違いなく", "surely "),
+        (r"(?:で間違い|しか|に違い)ありません", "です"),
+        (r"すみません", "sorry"),
+        (r"\b(is|be|are) (?:therefore|thus|hence)\b", r"\1"),
+        (r"\b(initially|originally|at first),", r"\1"),
+        (r"\bas (?=the (?:best|most)|being |(?:most )?(?:correct|right)\b)", ""),
+        (r"(?<!\w)!(?=[a-h]\b)", "not "),
+        (r"\bstands out\b", "fits"),
+        (r"\bnone other than\b", "surely"),
+        (r"\band nothing else\b", "only"),
+        (r"\bto be (?=⟦\w⟧,)", "frankly "),
+        (r"^(⟦\w⟧) (?=(?:there|it|this|they) )", r"\1, "),
+        (r"\bso (?:is|could be)\b|\bbut also\b", "maybe"),
+        (r"\b(?:cannot|can't|can not) be (?:excluded|ruled out|dismissed)", "is possible too"),
+        (r"\b(?:(?:is|are) )?(?:just )?as (?:likely|plausible|probable|good) as\b", "or"),
+        (r"\b(?:just )?as (?:likely|plausible|probable|good)\b", "possible too"),
+    )
 )
-_CONNECTIVES = _words(
-    "but|because|since|as|so|therefore|thus|hence|whereas|while|due to|given|and(?= the| it| i| this| my)"
-    "|aber|sondern|weil|da|denn|daher|mais|car|donc|parce que|sino|pero|porque|así que|ya que|por lo tanto",
-    "因为|所以|因此|但是?|而是|故|ので|から|したがって|そのため",
-)
-#: Where the reach of "not ..., C" ends.
-SENTENCE = re.compile(rf"[.!?;\n]+|{_CONNECTIVES}")
-#: Where a clause ends, and with it the reach of a negation.
-CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\b)|\s[-–—]+\s|[–—]+")

@@ -117,4 +117,5 @@ def _score(
         unscored=unscored,
         scored=sum(counts) / n_readable if n_readable else None,
         coverage=n_readable / len(answers) if answers else None,
+        n_sources=interval.n_sources,
     )

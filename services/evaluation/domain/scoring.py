@@ -8,61 +8,36 @@ The rules of `strict_choice`, in their order:
 
 0. Thoughts (`<think>`) and markup go. Of answer fields (`<answer>`, `\boxed{}`, JSON `"answer"`), the last one is the
    reply. An option's text counts as its letter. A letter with its own text is one mention; with another's, it names none.
-1. A letter is a mention where it is no part of a word, unit or abbreviation. "B or C" is one mention of two options.
-2. A mention is dropped whose clause denies it ("not C", "C is wrong", "anything but C"), asks ("C?") or only supposes it
-   ("at first I thought B").
-3. What stands after a correction ("no wait", "sorry", "therefore") replaces what stood before.
-4. Each mention has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in its clause
-   ("C.", "It is C."); *possible* ("it may be C"); *named* (in brackets, as "option C", or by its text in a sentence). Any
-   other letter is no mention. The highest rank that occurs decides; what is then said to be possible too counts with it.
-5. If one option remains, it is the choice. If several remain, or the reply refuses to answer, there is none.
+   A reply that is one letter and marks ("C", "(c)", "C?") is that letter.
+1. A letter is a mention where it is no part of a word, unit or abbreviation. "B or C" is one mention of two options; a
+   list of all options is none.
+2. A mention is dropped whose clause denies it ("not C", "C is wrong", "anything but C"), asks ("is it C?") or only
+   supposes it ("at first I thought B").
+3. Each mention that is left has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in
+   its clause ("C.", "It is C."); *named* in a sentence ("the grain points to C", "C explains it", "option C", or its
+   text); *possible* ("it may be C"). Any other letter ("a blurred image") is no mention.
+4. What stands after a correction or a conclusion ("no wait", "sorry", "therefore") replaces what stood before, if it is
+   as clear.
+5. The highest rank that occurs decides; an option that is then alone in its clause or possible counts with it.
+6. If one option remains, it is the choice. If several remain, or only possible ones, or the reply refuses to answer,
+   there is none.
 
-What these do not cover is None, never guessed. The words are in `reply_words`, the markup in `reply_text`.
+What these do not cover is None, never guessed. `reply_text` does rule 0, `reply_mentions` rules 1 to 3, with the patterns
+of `reply_words` over the words of `reply_lexicon`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from enum import IntEnum
+from collections.abc import Mapping
 from itertools import pairwise
 
 from services.evaluation.domain import reply_words as words
+from services.evaluation.domain.reply_mentions import Mention, Rank, denies, ranked
 from services.evaluation.domain.reply_text import last_field, last_part, marked, plain
 
-_MENTION = re.compile(
-    r"\(([A-Z?])\)|⟦(\w)⟧|(?<![\w'/°.-])([A-HJ-Zbcd]|[efgh](?=\s*(?:[.,;:!?)]|$))|a(?=\s*[.,;:!?)])|(?<=: )a$)"
-    r"(?![\w'°/+-]|\.\w)"
-)
-
-
-class _Rank(IntEnum):
-    """How clearly an option is meant as the answer."""
-
-    STATED = 1
-    ALONE = 2
-    POSSIBLE = 3
-    NAMED = 4
-
-
-@dataclass(frozen=True)
-class _Mention:
-    """Options named in one breath, as in "B or C", and where in the reply.
-
-    Attributes:
-        letters: Upper-case; "?" for a letter with another option's text.
-        is_text: Whether the first is an option's text and not a letter.
-        is_wrapped: Whether the first stands in brackets.
-        start: Offset of the first character.
-        end: Offset behind the last.
-    """
-
-    letters: frozenset[str]
-    is_text: bool
-    is_wrapped: bool
-    start: int
-    end: int
+_MARKS = r"[\s.,:;!?\"'()\[\]{}<>|_=/-]*"
+_ONE_LETTER = re.compile(rf"{_MARKS}([A-Za-z]){_MARKS}")
 
 
 def official_choice(text: str, options: Mapping[str, str]) -> str | None:
@@ -96,118 +71,34 @@ def strict_choice(text: str, options: Mapping[str, str]) -> str | None:
     reply = plain(text)
     field = last_field(reply)
     if field:
-        if _denies(last_part(words.CLAUSE, marked(field[0], options).lower())):
+        if denies(last_part(words.CLAUSE, marked(field[0], options).lower())):
             return None
         reply = field[1]
+    refuses = bool(words.REFUSES.search(reply.lower()))
     reply = marked(reply, options)
-    whole = re.fullmatch(r"[^\w?]*([A-Za-z])[^\w?]*", reply)
-    letters = {whole[1].upper()} if whole else _chosen(reply, options)
+    one = _ONE_LETTER.fullmatch(reply)
+    letters = {one[1].upper()} if one else _chosen(_last_word(list(ranked(reply, options)), reply), refuses)
     return next(iter(letters)) if len(letters) == 1 and letters <= options.keys() else None
 
 
-def _chosen(reply: str, options: Mapping[str, str]) -> frozenset[str]:
-    """The options of the highest rank that occurs, and those then said to be possible too."""
-    ranked = _corrected(list(_ranked(reply, options)), reply)
-    highest = min((rank for rank, _ in ranked), default=None)
-    if words.REFUSES.search(reply.lower()) and highest is not _Rank.STATED:
+def _last_word(mentions: list[tuple[Rank, Mention]], reply: str) -> list[tuple[Rank, Mention]]:
+    """Without what stands before the last correction or conclusion that an answer as clear follows (rule 4)."""
+    for least in (Rank.ALONE, Rank.NAMED):
+        answers = [i for i, (rank, _) in enumerate(mentions) if rank <= least]
+        for before, after in reversed(list(pairwise(answers))):
+            is_as_clear = mentions[after][0] <= max(mentions[before][0], Rank.ALONE)
+            if is_as_clear and words.CORRECTS.search(reply[mentions[before][1].end : mentions[after][1].start].lower()):
+                return mentions[after:]
+    return mentions
+
+
+def _chosen(mentions: list[tuple[Rank, Mention]], refuses: bool) -> frozenset[str]:
+    """The options of the highest rank, and those then alone or possible (rules 5 and 6)."""
+    highest = min((rank for rank, _ in mentions), default=Rank.POSSIBLE)
+    if highest is Rank.POSSIBLE or (refuses and highest is not Rank.STATED):
         return frozenset()
     chosen: frozenset[str] = frozenset()
-    for rank, mention in ranked:
-        if rank is highest or (chosen and rank is _Rank.POSSIBLE):
+    for rank, mention in mentions:
+        if rank is highest or (chosen and rank in (Rank.ALONE, Rank.POSSIBLE)):
             chosen |= mention.letters
     return chosen
-
-
-def _corrected(ranked: list[tuple[_Rank, _Mention]], reply: str) -> list[tuple[_Rank, _Mention]]:
-    """Without what stands before the last correction that an answer follows."""
-    answers = [i for i, (rank, _) in enumerate(ranked) if rank <= _Rank.ALONE]
-    for before, after in reversed(list(pairwise(answers))):
-        if words.CORRECTS.search(reply[ranked[before][1].end : ranked[after][1].start].lower()):
-            return ranked[after:]
-    return ranked
-
-
-def _ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[_Rank, _Mention]]:
-    """The mentions that are affirmed and have a rank, in their order."""
-    mentions = list(_mentions(reply))
-    ends = [0, *(mention.end for mention in mentions)]
-    starts = [*(mention.start for mention in mentions[1:]), len(reply)]
-    for mention, previous, following in zip(mentions, ends, starts, strict=False):
-        before, behind = reply[previous : mention.start].lower(), reply[mention.end : following].lower()
-        if previous and words.OF_THE_ONE_BEFORE.search(before):
-            before = ""
-        elif previous and last_part(words.CLAUSE, before) == before:
-            before = f"other {before}"
-        clause, after = last_part(words.CLAUSE, before), _after(behind, following < len(reply))
-        is_asked = behind.startswith(words.CLAUSE.split(behind, 1)[0] + "?")
-        if is_asked or words.DENIED.match(reply[mention.end :].lower()) or not _is_affirmed(clause, after):
-            continue
-        rank = _rank(mention, clause, after, options)
-        if rank and not (rank in (_Rank.ALONE, _Rank.POSSIBLE) and _denies(_reach(before, previous > 0))):
-            yield rank, mention
-
-
-def _after(behind: str, is_followed: bool) -> str:
-    """The rest of a mention's clause; a mention that follows in it is kept as a word, "not" before that one is not."""
-    after = words.CLAUSE.split(behind, 1)[0]
-    if not is_followed or after != behind:
-        return after
-    own = words.DENIES_NEXT.sub("", after)
-    return own if own != after else after + " other"
-
-
-def _reach(before: str, is_second: bool) -> str:
-    """How far back "not" reaches to an option alone in its clause: "not, in my view, C"; no farther than the option before."""
-    sentence = last_part(words.SENTENCE, before)
-    return sentence.partition(",")[2] if is_second and sentence == before else sentence
-
-
-def _mentions(reply: str) -> Iterator[_Mention]:
-    """Each place where options stand; those that "and", "or" or commas join are one."""
-    joined: _Mention | None = None
-    for found in _MENTION.finditer(reply):
-        letter = (found[1] or found[2] or found[3]).upper()
-        if joined and _is_joined(reply[joined.end : found.start()].lower(), reply[found.end() :].lower()):
-            joined = replace(joined, letters=joined.letters | {letter}, end=found.end())
-            continue
-        if joined:
-            yield joined
-        joined = _Mention(frozenset(letter), bool(found[2]), bool(found[1]), found.start(), found.end())
-    if joined:
-        yield joined
-
-
-def _is_joined(between: str, after: str) -> bool:
-    """Whether what stands between two options joins them; a comma alone does where no new clause begins."""
-    is_list = not between.strip().startswith((",", ";")) or bool(words.LIST_GOES_ON.match(after))
-    return is_list and bool(words.JOINS.fullmatch(between))
-
-
-def _is_affirmed(before: str, after: str) -> bool:
-    """Whether the clause of a mention neither denies nor merely supposes it."""
-    is_supposed = words.SUPPOSED.search(before) or words.SUPPOSED.search(after)
-    return not (is_supposed or _denies(before) or words.DENIES_BEFORE.search(after))
-
-
-def _denies(clause: str) -> bool:
-    """Whether words before an option deny it. "No," and its like before a comma are interjections."""
-    *earlier, last = re.split(r"[,.]|\s-\s", clause)
-    parts = [part for part in earlier if not words.INTERJECTION.fullmatch(part.strip())]
-    return any(words.DENIES.search(part) for part in [*parts, last])
-
-
-def _rank(mention: _Mention, before: str, after: str, options: Mapping[str, str]) -> _Rank | None:
-    """How clearly the clause means the mention; None where it may be an article or part of the description."""
-    is_last = bool(words.FILLER_AFTER.fullmatch(after))
-    if words.STATES_AFTER.search(after) or (words.STATES.search(before) and (is_last or not mention.is_text)):
-        return _Rank.STATED
-    if words.ONLY_FILLER.fullmatch(before.rpartition(":")[2]) and (
-        is_last or after.startswith(":") or words.POSSIBLE_AFTER.search(after)
-    ):
-        return _Rank.POSSIBLE if words.POSSIBLE.search(before + after) else _Rank.ALONE
-    is_phrase = mention.is_text and all(
-        words.PHRASE.search(options[letter]) for letter in mention.letters & options.keys()
-    )
-    is_predicate = mention.is_text and is_last and words.PREDICATE.search(before)
-    is_named = mention.is_wrapped or words.NAMES.search(before)
-    return _Rank.NAMED if is_phrase or is_predicate or is_named else None

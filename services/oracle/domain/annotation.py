@@ -22,7 +22,6 @@ AUDIT: Final = "audit"
 
 NOT_KNOWN_TO_ORACLE = "the oracle does not know the question"
 NOT_KNOWN_TO_EXPERT = "the expert does not know the question"
-REJECTED = "the expert rejected it"
 NO_QUESTION = "no question is known for the image, and its modality has no template"
 
 

@@ -17,7 +17,7 @@ from services.oracle.work.outside_calls import CallResults
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import Account, Decision, KnownAnswer, Unanswered
+from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
 
@@ -137,7 +137,7 @@ def _choose(
 
 
 def _rejected(row: Decision) -> Unanswered:
-    return annotation.unanswered_row(row, row.question, row.options, annotation.REJECTED)
+    return annotation.unanswered_row(row, row.question, row.options, REJECTED_BY_EXPERT)
 
 
 def _account(results: CallResults) -> Account:

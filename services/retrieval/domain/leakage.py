@@ -5,10 +5,11 @@ It compares records, not pixels, and knows nothing of where they come from.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.retrieval.domain.twins import nearest_twins
 from shared.perceptual_hash import nearest_within, parse_hashes
 
 
@@ -16,9 +17,11 @@ class LeakReason(StrEnum):
     """Why an image may not be used, in the order in which they are looked for."""
 
     SAME_IMAGE = "same_pixels"
-    SAME_PATIENT = "patient"
     SAME_SESSION = "session"
+    SAME_PATIENT = "patient"
+    SAME_SOURCE = "source"
     NEAR_DUPLICATE = "perceptual_hash"
+    TWIN = "twin"
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,17 @@ class ImageRecord:
         phash: 64-bit perceptual hash, 16 hexadecimal digits.
         patient: Keyed hash, or "" where it is not known.
         session: Keyed hash, or "" where it is not known.
+        source_id: The unit that intervals resample. An ingest that is told of none writes the image's own id; that, and "",
+            mean that it is not known.
+        structure: Structure hash, hexadecimal; read where twins are looked for.
     """
 
     image_id: str
     phash: str
     patient: str
     session: str
+    source_id: str = ""
+    structure: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,41 +61,60 @@ class Leak:
     guard_image_id: str
 
 
-def find_leaks(
-    candidates: Sequence[ImageRecord], guards: Sequence[ImageRecord], *, phash_distance: int
-) -> tuple[Leak, ...]:
-    """The candidates that share pixels, a patient, a session or nearly the picture with a guarded image.
+#: What two images share, by reason; None where it is not known, and then it is not shared. A session is a name within its
+#: patient: many patients have a `ses-01`, which says nothing where the patient is not known.
+_KEYS: tuple[tuple[LeakReason, Callable[[ImageRecord], Hashable | None]], ...] = (
+    (LeakReason.SAME_IMAGE, lambda record: record.image_id),
+    (LeakReason.SAME_SESSION, lambda r: (r.patient, r.session) if r.patient and r.session else None),
+    (LeakReason.SAME_PATIENT, lambda record: record.patient or None),
+    (LeakReason.SAME_SOURCE, lambda r: r.source_id if r.source_id not in ("", r.image_id) else None),
+)
 
-    Two images without a known patient (or session) do not share one. Images that hash alike because they are blank count as
-    near duplicates: a blank image teaches nothing.
+
+def find_leaks(
+    candidates: Sequence[ImageRecord],
+    guards: Sequence[ImageRecord],
+    *,
+    phash_distance: int,
+    twin_similarity: float = 0.0,
+) -> tuple[Leak, ...]:
+    """The candidates that share pixels, a patient, a source or nearly the picture with a guarded image.
+
+    Two images without a known patient (or source) do not share one. A session counts within its patient. Images that hash
+    alike because they are blank count as near duplicates: a blank image teaches nothing.
 
     Args:
         candidates: (n,) pool images.
         guards: (m,) images of the development and test sets.
         phash_distance: Largest Hamming distance, in bits of 64, at which two pictures are near duplicates.
+        twin_similarity: Similarity of structure hashes, in (0, 1], from which on two pictures are degraded twins; 0: twins are
+            not looked for.
 
     Returns: One row for each candidate that leaks, in the order of the candidates.
-    Raises: InvalidArgument: a hash is malformed or the distance is out of range.
-    Cost: O(n + m) beside the exact Hamming join.
+    Raises: InvalidArgument: a hash is malformed or missing, or the distance or the similarity is out of range.
+    Cost: O(n + m) beside the exact Hamming join and, for twins, a product of (n, d) and (d, m) in blocks.
     """
-    keys: tuple[tuple[LeakReason, Callable[[ImageRecord], str]], ...] = (
-        (LeakReason.SAME_IMAGE, lambda record: record.image_id),
-        (LeakReason.SAME_PATIENT, lambda record: record.patient),
-        (LeakReason.SAME_SESSION, lambda record: record.session),
-    )
-    first_guard: dict[LeakReason, dict[str, str]] = {reason: {} for reason, _ in keys}
-    for guard in guards:
-        for reason, key in keys:
-            if key(guard):
-                first_guard[reason].setdefault(key(guard), guard.image_id)
+    first_guard = _first_guards(guards)
     hashes, guarded = (parse_hashes([record.phash for record in records]) for records in (candidates, guards))
-    nearest, _ = nearest_within(hashes, guarded, phash_distance)
+    nearest = {LeakReason.NEAR_DUPLICATE: nearest_within(hashes, guarded, phash_distance)[0].tolist()}
+    if twin_similarity:
+        structures, of_guards = ([record.structure for record in records] for records in (candidates, guards))
+        nearest[LeakReason.TWIN] = nearest_twins(structures, of_guards, twin_similarity).tolist()
     leaks = []
-    for candidate, near in zip(candidates, nearest.tolist(), strict=True):
-        matches = [(reason, first_guard[reason].get(key(candidate), "")) for reason, key in keys]
-        if near >= 0:
-            matches.append((LeakReason.NEAR_DUPLICATE, guards[near].image_id))
+    for i, candidate in enumerate(candidates):
+        matches = [(reason, first_guard[reason].get(key(candidate), "")) for reason, key in _KEYS]
+        matches += [(reason, guards[of[i]].image_id) for reason, of in nearest.items() if of[i] >= 0]
         leak = next(((reason, guard) for reason, guard in matches if guard), None)
         if leak:
             leaks.append(Leak(candidate.image_id, *leak))
     return tuple(leaks)
+
+
+def _first_guards(guards: Sequence[ImageRecord]) -> dict[LeakReason, dict[Hashable, str]]:
+    """By reason and what is shared, the first guarded image that has it."""
+    first: dict[LeakReason, dict[Hashable, str]] = {reason: {} for reason, _ in _KEYS}
+    for guard in guards:
+        for reason, key in _KEYS:
+            if (shared := key(guard)) is not None:
+                first[reason].setdefault(shared, guard.image_id)
+    return first

@@ -14,6 +14,7 @@ from services.retrieval.domain.similarity import Match, neighbourhood, tau_of_sh
 from services.retrieval.work.failures import Anchors, Failures
 from services.retrieval.work.image_sets import map_vectors
 from shared.objects.store import ObjectStore
+from shared.rows.selection import Found
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +37,20 @@ class Finds:
     profiles: list[dict[str, float]]
     tau_sim: float | None = None
     is_contrast: bool = False
+
+    def counted(self, drawn: NDArray[np.int64]) -> tuple[Found, ...]:
+        """What each prototype or cell found, and how many of the `drawn` rows; most first, then by name."""
+        n_found = np.bincount(self.finder, minlength=len(self.names))
+        n_drawn = np.bincount(self.finder[drawn], minlength=len(self.names))
+        total = np.bincount(self.finder, weights=self.measure, minlength=len(self.names))
+        found = [
+            Found(
+                name=name, n_found=int(n_found[i]), n_drawn=int(n_drawn[i]), mean=round(float(total[i] / n_found[i]), 6)
+            )
+            for i, name in enumerate(self.names)
+            if n_found[i]
+        ]
+        return tuple(sorted(found, key=lambda row: (-row.n_found, row.name)))
 
 
 def find_all(eligible: Collection[str]) -> Finds:

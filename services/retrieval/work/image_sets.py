@@ -78,6 +78,17 @@ def _require_one_each(uri: str, n_images: int, vectors: Vectors) -> None:
         raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
 
 
-def records(images: Iterable[IndexedImage]) -> list[ImageRecord]:
-    """What the leakage check needs to know of them."""
-    return [ImageRecord(image.image_id, image.phash, image.patient, image.session) for image in images]
+def read_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> list[ImageRecord]:
+    """What the leakage check needs to know of the images of some sets, of one split or ("") of all.
+
+    An image that several sets describe stands there several times.
+
+    Raises:
+        NotFound, InvalidArgument: As `read_images`.
+    """
+    return [
+        ImageRecord(row.image_id, row.phash, row.patient, row.session, row.source_id, row.structure)
+        for uri in uris
+        for row in iterate_rows(objects, uri, Image)
+        if split in ("", row.split)
+    ]

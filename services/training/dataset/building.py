@@ -9,25 +9,24 @@ from pathlib import Path
 from typing import Any, cast
 
 from medq.evaluation.v1 import evaluation_pb2
-from medq.retrieval.v1 import retrieval_pb2
+from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.files import lay_out
 from services.training.domain.samples import TrainingSample, draw_replay, from_decision, from_replay, in_training_order
-from services.training.domain.sieve import Sieve
+from services.training.domain.sieve import EarlierSample, Sieve
 from shared.errors import FailedPrecondition
-from shared.objects.dataset import iterate_rows, read_rows, write_dataset
+from shared.objects.dataset import iterate_rows, read_manifest, read_rows, write_dataset
 from shared.objects.store import ObjectStore
 from shared.prompts import LETTER, AnswerForm
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.images import Image
-from shared.rows.training import Dropped
+from shared.rows.training import Dropped, Lineage
 from shared.rpc.choices import name_of
+from shared.rpc.leakage_gate import check_leakage
 
 Progress = Callable[[int, int, str, str], None]
-#: Ids of one call to the gate, so that a request stays below gRPC's 4 MiB.
-_IDS_PER_CALL = 20_000
 
 
 class DatasetBuilder:
@@ -50,13 +49,13 @@ class DatasetBuilder:
         Raises:
             FailedPrecondition: No new sample is left, or an image is not described in the image sets.
         """
-        new, replay = self._new_samples(request), self._replay_samples(request)
-        phashes = self._phashes(request, {*new.image_ids, *replay.image_ids})
+        new, replay, earlier = self._new_samples(request), self._replay_samples(request), self._earlier_samples(request)
+        learned = {of.sample.image_id for of in earlier}
+        phashes = self._phashes(request, {*new.image_ids, *replay.image_ids, *learned})
         self._keep_out_leaks(request, new)
         self._keep_out_leaks(request, replay)
         if not request.is_quality_assurance_off:
-            new.drop_near_images(phashes, request.phash_distance)
-            new.drop_near_texts(request.tfidf_threshold)
+            new.drop_repeats(earlier, phashes, request.phash_distance, request.tfidf_threshold)
         if not new.kept:
             raise _nothing_left(new.dropped)
         replayed = draw_replay(replay.kept, len(new.kept), request.replay_ratio, request.seed)
@@ -69,6 +68,18 @@ class DatasetBuilder:
         # Of two that are alike the first is kept: what an expert saw comes first.
         rows.sort(key=lambda row: (not row.expert_action, row.decision_id))
         return Sieve(from_decision(row, _form(request)) for row in rows)
+
+    def _earlier_samples(self, request: pb.StartBuildDatasetRequest) -> list[EarlierSample]:
+        """What this arm was trained on in earlier rounds, without what was replayed; none where it is not looked at."""
+        found = []
+        for uri in () if request.is_quality_assurance_off else request.earlier_uris:
+            manifest = read_manifest(self._objects, uri, "dataset")
+            learned = {row.decision_id for row in iterate_rows(self._objects, uri, Lineage)}
+            decisions = iterate_rows(self._objects, manifest.parents[0], Decision)
+            round_number = int(manifest.configuration["round"])
+            samples = (from_decision(row, _form(request)) for row in decisions if row.decision_id in learned)
+            found += [EarlierSample(round_number, sample) for sample in samples]
+        return found
 
     def _replay_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
         if not request.replay_uri or request.replay_ratio == 0:
@@ -95,18 +106,14 @@ class DatasetBuilder:
 
     def _keep_out_leaks(self, request: pb.StartBuildDatasetRequest, sieve: Sieve) -> None:
         """The gate: whatever keeps it from checking all images is raised, never taken for "no leak"."""
-        leaks: dict[str, tuple[str, str]] = {}
-        image_ids = sorted(sieve.image_ids)
-        for start in range(0, len(image_ids), _IDS_PER_CALL):
-            call = retrieval_pb2.CheckLeakageRequest(
-                image_set_uris=request.image_set_uris,
-                image_ids=image_ids[start : start + _IDS_PER_CALL],
-                guard_uris=request.guard_uris,
-                phash_distance=request.phash_distance,
-            )
-            for leak in self._retrieval.CheckLeakage(call).leaks:
-                leaks.setdefault(leak.image_id, (f"leak: {leak.reason}", leak.guard_image_id))
-        sieve.drop_images(leaks)
+        question = CheckLeakageRequest(
+            image_set_uris=request.image_set_uris,
+            guard_uris=request.guard_uris,
+            phash_distance=request.phash_distance,
+            twin_similarity=request.twin_similarity,
+        )
+        leaks = check_leakage(self._retrieval, question, sieve.image_ids)
+        sieve.drop_images({image_id: (f"leak: {leak.reason}", leak.guard_image_id) for image_id, leak in leaks.items()})
 
     def _write(
         self,
@@ -115,7 +122,8 @@ class DatasetBuilder:
         dropped: Sequence[Dropped],
         progress: Progress,
     ) -> str:
-        parents = [request.decisions_uri, *request.image_set_uris, *request.guard_uris]
+        # The first parent is the decisions: later rounds read there what was learned in this one.
+        parents = [request.decisions_uri, *request.image_set_uris, *request.guard_uris, *request.earlier_uris]
         parents += [request.replay_uri] if request.replay_uri else []
         configuration = {
             "arm": request.arm,
@@ -124,6 +132,7 @@ class DatasetBuilder:
             "replay_ratio": request.replay_ratio,
             "phash_distance": request.phash_distance,
             "tfidf_threshold": request.tfidf_threshold,
+            "twin_similarity": request.twin_similarity,
             "is_quality_assurance_off": request.is_quality_assurance_off,
         }
         kinds = Counter[str](sample.lineage.kind for sample in samples)

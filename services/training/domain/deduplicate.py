@@ -1,96 +1,82 @@
-"""Quality assurance of a dataset: near-equal pictures and near-equal texts are kept once, the first of them.
+"""Quality assurance of a dataset: what says the same about nearly the same picture is kept once, the first of them.
 
-Callers put what they prefer first (an expert's decision before a model's). It knows hashes and texts, not decisions.
+Neither half is enough alone. The same slice with another degradation is nearly the same picture with another label: it is what
+the model has to learn. And multiple-choice questions come from templates: the same words about another picture are another
+sample. Callers put what they prefer first (an expert's decision before a model's). It knows hashes and texts, not decisions.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import InvalidArgument
-from shared.perceptual_hash import keep_first, parse_hashes
+from shared.perceptual_hash import hamming_pairs, parse_hashes
 
-_BLOCK = 1024  # texts compared with all others at once
 _ROUNDING = 1e-9
 
 
-def perceptual_duplicates(phashes: Sequence[str], *, distance: int) -> NDArray[np.int64]:
-    """Near-equal pictures, by the Hamming distance of their perceptual hashes.
+@dataclass(frozen=True)
+class Said:
+    """What a sample says of which picture; `phash` has 16 hexadecimal digits, `answer` is a text."""
 
-    Pass each *image* once: the questions about one image share its hash and are not duplicates of each other.
-
-    Args:
-        phashes: (n,) hashes of 16 hexadecimal digits, the preferred images first.
-        distance: Largest distance, 0 .. 16 bits of 64, at which two pictures are one.
-
-    Returns: (n,) int64: its own index for an image that is kept, else the index of the kept image that it repeats.
-    Raises: InvalidArgument: A hash is malformed or the distance is out of range.
-    Source: section 2.4 (deduplication via perceptual hashing).
-    """
-    return keep_first(parse_hashes(phashes), distance)
+    phash: str
+    question: str
+    answer: str
 
 
-def tfidf_near_duplicates(texts: Sequence[str], groups: Sequence[str], *, threshold: float) -> NDArray[np.int64]:
-    """Near-equal texts of one group, by the cosine of their TF-IDF vectors.
+def repeated_samples(samples: Sequence[Said], *, distance: int, threshold: float) -> NDArray[np.int64]:
+    """Which samples repeat an earlier one: near in the picture, near in the text, and with the same answer.
 
-    What is compared with what is the caller's choice, by group. Multiple-choice questions come from templates: those about
-    different images share their wording by construction and are not duplicates, so their text is question and answer and
-    their group the image. Descriptions are written for one image each: their group is one for all, because the same
-    sentences about two images teach the second time nothing.
+    Texts are compared wherever the pictures are near, whether they are one image or several, of this round or of earlier ones.
 
     Args:
-        texts: (n,) the preferred ones first.
-        groups: (n,) texts of different groups are never compared.
-        threshold: In (0, 1]; a cosine at or above it makes a near duplicate.
+        samples: (n,) the preferred ones first; what was learned in earlier rounds before all others.
+        distance: Largest Hamming distance, 0 .. 16 bits of 64, at which two pictures are one.
+        threshold: In (0, 1]; a TF-IDF cosine of question and answer at or above it makes two texts one. Texts without a word
+            are one only where they are equal.
 
-    Returns: (n,) int64: its own index for a text that is kept, else the index of the first kept text that it repeats. Texts
-        without a word repeat each other only where they are equal.
-    Raises: InvalidArgument: Lengths differ or the threshold is out of range.
-    Cost: a sparse product of each group with itself, 1,024 rows at a time.
-    Source: section 2.4 (diversity filtering by TF-IDF thresholds); the groups are ours.
+    Returns: (n,) int64: its own index for a sample that is kept, else the index of the first kept one that it repeats.
+    Raises: InvalidArgument: A hash is malformed, or distance or threshold is out of range.
+    Cost: The exact Hamming join, and a comparison with each kept sample about a near picture.
+    Source: section 2.4 (deduplication by perceptual hashing, diversity filtering by TF-IDF thresholds); joining them is ours.
     """
-    if len(texts) != len(groups):
-        raise InvalidArgument("Each text has one group.", field="groups", value=len(groups))
     if not 0 < threshold <= 1:
         raise InvalidArgument("A cosine threshold lies in (0, 1].", field="threshold", value=threshold)
-    keeper = np.arange(len(texts), dtype=np.int64)
-    members: dict[str, list[int]] = {}
-    for index, group in enumerate(groups):
-        members.setdefault(group, []).append(index)
+    values, picture = np.unique(parse_hashes([sample.phash for sample in samples]), return_inverse=True)
+    near_pictures: dict[int, list[int]] = defaultdict(list)
+    for a, b in hamming_pairs(values, values, distance).tolist():
+        near_pictures[a].append(b)
+    answers = [sample.answer.strip().casefold() for sample in samples]
+    texts = [f"{sample.question.strip()}\n{sample.answer.strip()}" for sample in samples]
+    weights = _tfidf(texts)
+    kept_of: dict[int, list[int]] = defaultdict(list)
+    keeper = np.arange(len(samples), dtype=np.int64)
+    for i, own in enumerate(picture.tolist()):
+        alike = (j for value in near_pictures[own] for j in kept_of[value] if answers[j] == answers[i])
+        near = (j for j in alike if texts[i] == texts[j] or _cosine(weights[i], weights[j]) >= threshold - _ROUNDING)
+        keeper[i] = min(near, default=i)
+        if keeper[i] == i:
+            kept_of[own].append(i)
+    return keeper
+
+
+def _tfidf(texts: Sequence[str]) -> list[dict[int, float]]:
+    """Word to weight, of unit norm, for each text; empty for a text without a word."""
     vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", analyzer="word")
     if not any(vectorizer.build_analyzer()(text) for text in texts):
-        return _first_equal(texts, groups)
-    vectors = vectorizer.fit_transform(texts)
-    for rows in members.values():
-        if len(rows) > 1:
-            keeper[rows] = np.array(rows)[_keep_first_rows(vectors[rows], threshold)]
-    empty = np.flatnonzero(np.diff(vectors.indptr) == 0).tolist()
-    equal = _first_equal([texts[i] for i in empty], [groups[i] for i in empty])
-    keeper[empty] = np.array(empty, dtype=np.int64)[equal]
-    return keeper
+        return [{} for _ in texts]
+    rows = vectorizer.fit_transform(texts)
+    ends = rows.indptr.tolist()
+    words, weights = rows.indices.tolist(), rows.data.tolist()
+    return [dict(zip(words[a:b], weights[a:b], strict=True)) for a, b in pairwise(ends)]
 
 
-def _keep_first_rows(vectors: csr_matrix, threshold: float) -> list[int]:
-    """Greedy keep-first over the unit rows of one sparse (m, v) matrix, by position within it."""
-    keeper: list[int] = []
-    for start in range(0, vectors.shape[0], _BLOCK):
-        block = vectors[start : start + _BLOCK] @ vectors[: start + _BLOCK].T
-        for offset in range(block.shape[0]):
-            row = block[[offset]]
-            near = row.indices[row.data >= threshold - _ROUNDING].tolist()
-            own = start + offset
-            keeper.append(min((i for i in near if i < own and keeper[i] == i), default=own))
-    return keeper
-
-
-def _first_equal(texts: Sequence[str], groups: Sequence[str]) -> NDArray[np.int64]:
-    first: dict[tuple[str, str], int] = {}
-    return np.array(
-        [first.setdefault((group, text.strip()), i) for i, (text, group) in enumerate(zip(texts, groups, strict=True))],
-        dtype=np.int64,
-    )
+def _cosine(a: dict[int, float], b: dict[int, float]) -> float:
+    return sum(weight * b.get(word, 0.0) for word, weight in a.items())

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from services.training.domain.deduplicate import perceptual_duplicates, tfidf_near_duplicates
+from services.training.domain.deduplicate import Said, repeated_samples
 from services.training.domain.samples import TrainingSample
 from shared.rows.training import Dropped
+
+
+@dataclass(frozen=True)
+class EarlierSample:
+    """A sample that the arm was trained on in an earlier round."""
+
+    round: int
+    sample: TrainingSample
 
 
 class Sieve:
@@ -34,21 +43,29 @@ class Sieve:
         """Leave out the samples about images, each with a reason and its detail."""
         self._drop({s.sample_id: reasons[s.image_id] for s in self.kept if s.image_id in reasons})
 
-    def drop_near_images(self, phashes: Mapping[str, str], distance: int) -> None:
-        """Leave out the images that a perceptual hash takes for an earlier one; see `perceptual_duplicates`."""
-        ids = self.image_ids
-        keepers = perceptual_duplicates([phashes[image_id] for image_id in ids], distance=distance)
-        near = [(ids[i], ids[keeper]) for i, keeper in enumerate(keepers) if keeper != i]
-        self.drop_images({image_id: ("near-duplicate image", keeper) for image_id, keeper in near})
+    def drop_repeats(
+        self, earlier: Sequence[EarlierSample], phashes: Mapping[str, str], distance: int, threshold: float
+    ) -> None:
+        """Leave out what says the same about nearly the same picture as an earlier sample; see `repeated_samples`.
 
-    def drop_near_texts(self, threshold: float) -> None:
-        """Leave out the samples whose text is near to an earlier one about the same image; see `tfidf_near_duplicates`."""
-        texts = [f"{sample.question}\n{sample.options[sample.answer or '']}" for sample in self.kept]
-        images = [sample.image_id for sample in self.kept]
-        keepers = tfidf_near_duplicates(texts, images, threshold=threshold)
-        ids = [sample.sample_id for sample in self.kept]
-        near = [(ids[i], ids[keeper]) for i, keeper in enumerate(keepers) if keeper != i]
-        self._drop({sample_id: ("near-duplicate text", keeper) for sample_id, keeper in near})
+        Args:
+            earlier: What was learned in earlier rounds, the first round first.
+            phashes: The perceptual hash of each image, those of earlier rounds among them.
+            distance, threshold: As `repeated_samples` has them.
+        """
+        samples = [*(of.sample for of in earlier), *self.kept]
+        said = [Said(phashes[s.image_id], s.question, s.options[s.answer or ""]) for s in samples]
+        keepers = repeated_samples(said, distance=distance, threshold=threshold).tolist()
+        reasons: dict[str, tuple[str, str]] = {}
+        for i, sample in enumerate(self.kept, start=len(earlier)):
+            of = keepers[i]
+            if of < len(earlier):
+                reasons[sample.sample_id] = (f"repeats round {earlier[of].round}", samples[of].sample_id)
+            elif of != i and samples[of].image_id == sample.image_id:
+                reasons[sample.sample_id] = ("near-duplicate text", samples[of].sample_id)
+            elif of != i:
+                reasons[sample.sample_id] = ("near-duplicate image", samples[of].image_id)
+        self._drop(reasons)
 
     def _drop(self, reasons: Mapping[str, tuple[str, str]]) -> None:
         for sample in self.kept:

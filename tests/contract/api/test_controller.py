@@ -157,7 +157,7 @@ def test_a_model_that_falls_silent_after_a_round_regresses_and_is_not_promoted(h
     assert arm["stop_reason"] == "regression"
     base, trained = arm["rounds"]
     assert trained["is_promoted"] is False
-    assert {one["modality"] for one in trained["decision"]["regressions"]} <= silent
+    assert {one["modality"] for one in trained["decision"]["regressions"]} <= {*silent, "overall"}
     assert trained["decision"]["regressions"]
     fallen = trained["dev"]["perception"]["by_modality"]["mri"]
     assert (fallen["value"], fallen["coverage"], fallen["n"]) == (
@@ -200,6 +200,29 @@ def test_the_loop_asks_as_the_paper_says(house):
     )
     assert "r1/failure_driven/1/mine_failures" not in asked
     assert dev.model_uri != train.model_uri
+
+
+def test_dev_is_guarded_by_the_images_of_test_alone_and_rounds_by_both(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    dev, test, pool = (asked[f"r1/-/0/import_{split}"] for split in ("dev", "test", "pool"))
+    select = asked["r1/failure_driven/0/select_samples"]
+    assert list(dev.guard_uris) == [test.image_set_uri]
+    assert list(test.guard_uris) == list(pool.guard_uris) == []
+    assert list(select.guard_uris) == [dev.image_set_uri, test.image_set_uri]
+    assert {request.twin_similarity for request in (dev, select, asked["r1/failure_driven/0/build_dataset"])} == {0.6}
+
+
+def test_each_round_is_told_what_its_arm_was_trained_on_before(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=2)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    first, second = (asked[f"r1/failure_driven/{r}/build_dataset"] for r in range(2))
+    assert list(first.earlier_uris) == []
+    assert list(second.earlier_uris) == [asked["r1/failure_driven/0/train"].dataset_uri]
 
 
 def test_an_arm_without_a_strategy_draws_by_contrast(house):
@@ -369,6 +392,96 @@ def test_an_arm_that_gains_nothing_stops_at_its_plateau(house):
     assert (arm["stop_reason"], len(arm["rounds"])) == ("plateau", 2)
 
 
+def events_of(house, n):
+    """The rounds that were published, when there are so many."""
+    seen = []
+    bus = SqliteEventBus(house.folder / "events.sqlite")
+    bus.subscribe("test", {topic_of(RoundCompleted): each(seen.append)})
+    until(lambda: len(seen) == n)
+    bus.close()
+    return [RoundCompleted.FromString(event.data) for event in seen]
+
+
+def trained_in(told, round_number):
+    """The URI of the model that a round trained."""
+    steps = told["measured"]["steps"]
+    return next(step["uri"] for step in steps if (step["step"], step["round"]) == ("train", round_number))
+
+
+def test_small_losses_of_a_modality_in_every_round_end_the_arm_and_its_best_model_comes_out(house):
+    """Eight points a round, each within the allowance of ten, while the other modality gains ten."""
+    house.services.n_items = 100
+    house.services.is_right = lambda item, trained: (
+        (item < 80 - 8 * trained) if item % 2 else (item < 20 + 10 * trained)
+    )
+    with house.controller() as channel:
+        start(channel, house, rounds=5)
+        await_operation(channel, "r1")
+        told = report(channel)
+        events = events_of(house, 3)
+    arm = told["arms"]["failure_driven"]
+    assert (arm["stop_reason"], [facts["is_promoted"] for facts in arm["rounds"]]) == (
+        "regression",
+        [True, True, False],
+    )
+    (lost,) = arm["rounds"][2]["decision"]["regressions"]
+    assert (lost["modality"], round(lost["loss"], 9)) == ("mri", 0.16)
+    assert arm["rounds"][2]["decision"]["over_best"]["mri"]["round"] == 0
+    assert arm["promoted"]["round"] == 1
+    promoted = trained_in(told, 0)
+    assert told["measured"]["promoted_models"] == {"failure_driven": promoted}
+    assert (events[-1].is_last, events[-1].promoted_round, events[-1].model_uri) == (True, 1, promoted)
+    assert not events[0].HasField("promoted_round")
+    jsonschema.validate(told, json.loads((DOCS / "report.schema.json").read_text()))
+
+
+def test_small_losses_overall_add_up_too(house):
+    """Four points a round, each within the allowance of five: the second is a regression against the base model."""
+    house.services.n_items = 100
+    house.services.is_right = lambda item, trained: item < 80 - 4 * trained
+    with house.controller() as channel:
+        start(channel, house, rounds=5, stop={"patience": 9})
+        await_operation(channel, "r1")
+        told = report(channel)
+    arm = told["arms"]["failure_driven"]
+    assert (arm["stop_reason"], len(arm["rounds"]), arm["promoted"]["round"]) == ("regression", 3, 0)
+    (lost,) = arm["rounds"][2]["decision"]["regressions"]
+    assert (lost["modality"], round(lost["loss"], 9), lost["allowance"]) == ("overall", 0.08, 0.05)
+
+
+def test_an_arm_that_ends_before_its_next_model_is_judged_gives_back_the_one_that_was(house):
+    with house.controller() as channel:
+        house.services.hold("evaluate_dev")
+        request = start(channel, house, rounds=5)
+        until(lambda: get_run(channel).operation_id.endswith("0/evaluate_dev"))
+        house.services.release("evaluate_dev")
+        house.services.hold("train")
+        until(lambda: get_run(channel).operation_id.endswith("0/train"))
+        house.services.failing, house.services.failing_field = {"evaluate_dev": "BUDGET_EXHAUSTED"}, "stop.max_usd"
+        house.services.release("train")
+        await_operation(channel, request.run_id)
+        told = report(channel)
+        events = events_of(house, 2)
+    arm = told["arms"]["failure_driven"]
+    assert (arm["stop_reason"], arm["promoted"]["round"]) == ("budget", 0)
+    imported = next(step["uri"] for step in told["measured"]["steps"] if step["step"] == "import_model")
+    assert events[-1].model_uri == imported != events[0].model_uri
+
+
+def test_gains_on_test_are_those_of_the_answers(house):
+    with house.controller() as channel:
+        start(channel, house, arms=["failure_driven", "random"])
+        await_operation(channel, "r1")
+        told = report(channel)
+    rounds = told["arms"]["random"]["rounds"]
+    assert [facts["test_gain"] and facts["test_gain"]["over_base"]["value"] for facts in rounds] == [None, 0.375, 0.75]
+    assert rounds[2]["test_gain"]["over_previous"]["value"] == 0.375
+    assert [(one["arm"], one["other"], one["round"], one["gain"]["value"]) for one in told["comparisons"]] == [
+        ("failure_driven", "random", 1, 0.0),
+        ("failure_driven", "random", 2, 0.0),
+    ]
+
+
 def test_a_step_that_the_budget_does_not_cover_ends_the_arm(house):
     house.services.failing["annotate"] = "BUDGET_EXHAUSTED"
     house.services.failing_field = "stop.max_usd"
@@ -473,6 +586,7 @@ def test_a_good_configuration_is_shown_with_its_defaults(house):
         request = pb.ValidateRunRequest(config_yaml=config, base_folder=str(house.files))
         found = controller_stub(channel).ValidateRun(request)
     assert not found.problems
+    assert "1 items of 1 sources, 2 answers each" in found.notes[0]
     assert yaml.safe_load(found.effective_yaml)["select"] == {
         "budget": 2000, "tau_sim": 0.75, "tau_pool_share": None, "neighbours": 5, "alpha": 1.0,
     }  # fmt: skip

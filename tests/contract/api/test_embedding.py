@@ -89,7 +89,7 @@ def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(server:
     assert hashlib.sha256(stored).hexdigest() == rows[0].image_id
     assert set(rows[0].__struct_fields__) == {
         "image_id", "image_uri", "phash", "modality", "source_id", "patient", "session", "split", "licence",
-        "width", "height", "window",
+        "width", "height", "window", "structure",
     }  # fmt: skip
     assert read_manifest(server.objects, uri).kind == "image-set"
 
@@ -131,6 +131,15 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
         "text.png": "failed", "tiny.png": "failed",
     }  # fmt: skip
     assert all(row.reason and row.remedy for row in report.values() if row.status in ("failed", "quarantined"))
+
+
+def test_files_of_one_study_without_a_patient_are_of_one_source(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for number, pixels in enumerate((np.arange(1024), np.arange(1024)[::-1])):
+        (tmp_path / "in" / f"{number}.dcm").write_bytes(dicom(pixels.reshape(32, 32).astype(np.uint16), PatientID=None))
+    rows = read_rows(server.objects, server.ingest(tmp_path / "in"), Image)
+    assert {row.source_id for row in rows} == {rows[0].session} != {""}
+    assert len({row.image_id for row in rows}) == 2
 
 
 def test_no_identifier_of_a_dicom_file_is_kept_anywhere(server: Server, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from services.evaluation import main
 from services.evaluation.settings import EvaluationSettings
 from shared.errors import (
@@ -36,6 +37,7 @@ from shared.rows.evaluation import Answer, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
+from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
 from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
@@ -57,6 +59,20 @@ class HashingEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
         self.sizes.append(len(request.texts))
         vectors = np.stack([hashed_unit_vector(text, 3) for text in request.texts])
         return embedding_pb2.EmbedTextsResponse(vectors=vectors.astype("<f4").tobytes(), dimension=3)
+
+
+class LeakageGate(retrieval_pb2_grpc.RetrievalServiceServicer):
+    """Finds the leaks that a test names, by image id, and notes what it was asked; without leaks it cannot say."""
+
+    def __init__(self, leaks):
+        self.leaks, self.asked = leaks, []
+
+    def CheckLeakage(self, request, context):
+        self.asked.append(request)
+        if self.leaks is None:
+            raise FailedPrecondition("The guarded set has no hashes.")
+        found = [retrieval_pb2.Leak(image_id=i, reason=self.leaks[i]) for i in request.image_ids if i in self.leaks]
+        return retrieval_pb2.CheckLeakageResponse(leaks=found)
 
 
 class World:
@@ -85,7 +101,8 @@ class World:
             **{"batch_answers": 4, **overrides},
         )
         bus = SqliteEventBus(self.folder / "events.sqlite")
-        with Channels({"embedding": f"unix:{self.folder}/m.sock"}) as channels:
+        targets = {name: f"unix:{self.folder}/{name[0]}.sock" for name in ("gate", "model")}
+        with Channels({"embedding": targets["model"], "retrieval": targets["gate"]}) as channels:
             self.service = main.build(settings, channels, bus, self.objects, load_model=self.load)
             with running(self.service, bus, settings) as channel:
                 yield pb_grpc.EvaluationServiceStub(channel), channel
@@ -98,6 +115,16 @@ class World:
         server.add_insecure_port(f"unix:{self.folder}/m.sock")
         server.start()
         yield
+        server.stop(0).wait()
+
+    @contextmanager
+    def gate_serving(self, leaks: dict[str, str] | None) -> Iterator[LeakageGate]:
+        gate = LeakageGate(leaks)
+        server = grpc.server(ThreadPoolExecutor(2), interceptors=[ErrorInterceptor("fake")])
+        retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server(gate, server)
+        server.add_insecure_port(f"unix:{self.folder}/g.sock")
+        server.start()
+        yield gate
         server.stop(0).wait()
 
     def table(self, *rows: str, header: str = TABLE) -> str:
@@ -190,6 +217,30 @@ def test_an_import_keeps_what_is_an_item_and_reports_the_rest(world):
     assert [row.name for row in report] == ["1", "3", "absent", "broken"]
     assert all(row.reason and row.remedy for row in report)
     assert read_manifest(world.objects, uri, "benchmark").counts == {"items": 2, "rejected": 4}
+
+
+def test_items_about_images_that_touch_a_guarded_set_are_refused(world):
+    rows = [f"{n}\tIs it sharp?\tYes\tNo\t\tA\tct\tblur" for n in range(6)]
+    image_of = {int(row.name): row.image_id for row in world.rows(world.image_set, Input) if row.status == "stored"}
+    guards = [put_image_set(world.objects, (7,))]
+    request = import_request(world, world.table(*rows), guard_uris=guards, phash_distance=2, twin_similarity=0.5)
+    with world.serving() as (stub, channel), world.gate_serving({image_of[1]: "patient", image_of[4]: "twin"}) as gate:
+        uri = finish(channel, stub.StartImportBenchmark(request))
+    assert [row.item_id for row in world.rows(uri, Item)] == ["0", "2", "3", "5"]
+    refused = [(row.name, row.reason) for row in world.rows(uri, Rejection)]
+    assert refused == [("1", "leak: patient with a guarded set"), ("4", "leak: twin with a guarded set")]
+    assert all(row.remedy for row in world.rows(uri, Rejection))
+    (asked,) = gate.asked
+    assert (asked.image_set_uris, asked.guard_uris) == ([world.image_set], guards)
+    assert (asked.phash_distance, asked.twin_similarity) == (2, 0.5)
+
+
+def test_a_guarded_import_that_cannot_be_checked_makes_no_benchmark(world):
+    request = import_request(world, world.table("0\tSharp?\tYes\tNo\t\tA\tct\tblur"), guard_uris=[world.image_set])
+    with world.serving() as (stub, channel), world.gate_serving(None):
+        answer = stub.StartImportBenchmark(request)
+        with pytest.raises(FailedPrecondition, match="no hashes"):
+            finish(channel, answer)
 
 
 @pytest.mark.parametrize(

@@ -276,6 +276,33 @@ def test_near_duplicate_images_and_texts_are_kept_once_the_experts_first(house):
     }
 
 
+def test_the_same_slice_with_another_degradation_and_answer_is_kept(house):
+    house.hashes[:3] = ["0" * 16, "0" * 15 + "1", "0" * 15 + "3"]
+    house.decisions = [decision(n, house.image_uris[n], answer=answer) for n, answer in enumerate("ABC")]
+    with house.server() as channel:
+        uri = house.build(channel)
+    assert read_rows(house.objects, uri, Dropped) == []
+
+
+def test_what_an_earlier_round_taught_about_nearly_the_same_picture_is_not_taught_again(house):
+    house.hashes[:3] = ["0" * 16, "f" * 16, "0" * 15 + "1"]
+    with house.server() as channel:
+        house.decisions = [decision(0, house.image_uris[0], answer="A"), decision(1, house.image_uris[1], answer="A")]
+        first = house.build(channel, round=1)
+        house.decisions = [
+            decision(2, house.image_uris[2], answer="A"),  # nearly the picture of d0, and the same answer
+            decision(3, house.image_uris[2], answer="B", question="Is it sharp?"),
+        ]
+        second = house.build(channel, operation_id="second", round=2, earlier_uris=[first])
+        third = house.build(
+            channel, operation_id="third", round=3, earlier_uris=[first, second], is_quality_assurance_off=True
+        )
+    dropped = [(row.id, row.reason, row.detail) for row in read_rows(house.objects, second, Dropped)]
+    assert dropped == [("d2", "repeats round 1", "d0")]
+    assert first in read_manifest(house.objects, second).parents
+    assert read_rows(house.objects, third, Dropped) == []
+
+
 def test_without_quality_assurance_duplicates_stay_and_leaks_do_not(house):
     house.hashes[:2] = [house.hashes[2]] * 2
     house.gate.leaks = {house.image_uris[0].removeprefix("sha256:"): "same_pixels"}

@@ -16,7 +16,7 @@ from tests.support import chart
 CALLS = {
     "embedding": set(),
     "retrieval": set(),
-    "evaluation": {"embedding"},
+    "evaluation": {"embedding", "retrieval"},
     "oracle": {"controller", "evaluation"},
     "training": {"retrieval"},
     "controller": {"embedding", "retrieval", "evaluation", "oracle", "training"},

@@ -58,3 +58,30 @@ def test_a_damaged_report_is_data_loss(tmp_path: Path, text: str) -> None:
     (tmp_path / "report.json").write_text(text, encoding="utf-8")
     with pytest.raises(DataLoss):
         show_report(tmp_path, is_json=False)
+
+
+def test_the_terminal_names_the_promoted_model_the_gains_and_what_the_dev_set_could_not_tell(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = json.loads(report(n_sources=5))
+    gain = {"value": 0.05, "low": -0.1, "high": 0.2, "n": 30, "n_sources": 5}
+    arm = told["arms"]["a"]
+    arm["promoted"] = {"round": 1}
+    arm["rounds"].append(
+        {
+            **arm["rounds"][0],
+            "round": 1,
+            "decision": {"verdict": "unclear"},
+            "test_gain": {"over_base": gain, "over_previous": gain},
+        }
+    )
+    told["measured"] = {"promoted_models": {"a": "sha256:abc"}}
+    told["comparisons"] = [{"arm": "a", "other": "b", "round": 1, "gain": gain}]
+    (tmp_path / "report.json").write_text(json.dumps(told), encoding="utf-8")
+    show_report(tmp_path, is_json=False)
+    shown = " ".join(capsys.readouterr().err.split())
+    assert "best promoted model: round 1 sha256:abc" in shown
+    assert "Round 1: the dev set cannot tell" in shown
+    assert "+0.050" in shown
+    assert "few sources" in shown
+    assert "Arm against arm" in shown

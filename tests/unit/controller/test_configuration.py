@@ -183,6 +183,24 @@ def test_what_is_not_there_is_named_before_anything_is_spent(tmp_path):
     assert all(problem.remedy for problem in found.values())
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("dev.tsv", b"index\timage\tquestion\tanswer\tanswer\n", "Two columns of the table have one name."),
+        ("dev.tsv", b"index\timage\tquestion\tanswer\n1\t\xff\n", "The table cannot be read: line 2 is not UTF-8."),
+        ("dev.csv", b"", "The table cannot be read: it is empty."),
+        ("dev.csv", b"index,image,question\n", "dev.csv has no column answer."),
+    ],
+)
+def test_a_table_that_would_mislead_is_refused_before_anything_is_spent(tmp_path, name, content, what):
+    config = yaml.safe_load(write_run_files(tmp_path / "a"))
+    (tmp_path / "a" / name).write_bytes(content)
+    (problem,) = check(yaml.safe_dump(config | {"data": config["data"] | {"dev": name}}), str(tmp_path / "a"))[1]
+    assert problem.field == "data.dev"
+    assert what in problem.message
+    assert problem.remedy
+
+
 def test_a_pool_may_be_a_manifest_but_not_any_file(tmp_path):
     config = yaml.safe_load(write_run_files(tmp_path / "a"))
     for name in ("pool.csv", "pool.txt"):

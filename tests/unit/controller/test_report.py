@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.comparisons import ArmGain, RoundGain
 from services.controller.domain.report import ArmFacts, RoundFacts, assemble
 from services.controller.domain.richness import richness
 from services.controller.report.page import render
@@ -16,6 +17,7 @@ from shared.rows.evaluation import Score, Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.selection import Selection
 from shared.rows.training import Dropped, LossPoint, Training
+from shared.statistics import Interval
 from tests.support.loop_services import put_image
 from tests.support.rows import build
 
@@ -28,7 +30,7 @@ def configuration():
 
 
 def scores(value):
-    overall = Score(value=value, low=value, high=value, n=4, unscored=1, scored=1.0, coverage=0.625)
+    overall = Score(value=value, low=value, high=value, n=40, unscored=1, scored=1.0, coverage=0.625, n_sources=4)
     return build(Scores, perception=replace(build(Scores).perception, overall=overall))
 
 
@@ -59,12 +61,14 @@ def full_round(image_id):
         training=build(Training, n_steps=7, loss_curve=curve, settings={"a": 1}),
         decision={
             "reason": "", "is_promoted": True, "gain": gain, "gains_by_modality": {"ct": gain}, "regressions": [],
+            "verdict": "unclear", "detectable_gain": 0.05, "correlation": None,
+            "over_best": {name: {"round": 0, "gain": gain} for name in ("overall", "ct", "mri")},
         },
     )  # fmt: skip
 
 
 MEASURED = {
-    "run_id": "r", "create_time": "2026-01-01T00:00:00+00:00", "failure": None, "steps": [],
+    "run_id": "r", "create_time": "2026-01-01T00:00:00+00:00", "failure": None, "steps": [], "promoted_models": {"a": "sha256:x"},
     "ledger": {"oracle": {"settled": {
         "n": 1, "n_simulated": 1, "usd": 3.0, "tokens": 1, "expert_seconds": 0.0, "compute_seconds": 0.0,
     }}},
@@ -152,7 +156,44 @@ def test_the_page_says_how_much_was_readable_and_why_a_round_is_not_promoted(tmp
     page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
     assert "62.5 %" in page
     assert "ct could be evaluated before, and could not now." in page
-    assert "mri lost 50.0 %, and may lose 3.0 %." in page
+    assert "mri lost 50.0 % against round 0, and may lose 3.0 %." in page
+
+
+def decided(number, dev, is_promoted=True, test=None):
+    facts = full_round("0" * 64)
+    decision = {**facts.decision, "is_promoted": is_promoted}
+    return dataclasses.replace(facts, round=number, dev=scores(dev), test=scores(test or dev), decision=decision)
+
+
+def promoted_round(*rounds, stop_reason="rounds"):
+    arms = [ArmFacts("a", "random", "seed_rule", stop_reason, rounds)]
+    promoted = assemble(configuration(), arms, MEASURED)["arms"]["a"]["promoted"]
+    return promoted and (promoted["round"], promoted["dev"] and promoted["dev"]["value"])
+
+
+def test_the_best_promoted_round_comes_out_of_an_arm():
+    assert promoted_round(decided(0, 0.5), decided(1, 0.7), decided(2, 0.6)) == (1, 0.7)
+    assert promoted_round(decided(0, 0.5), decided(1, 0.9, is_promoted=False)) == (0, 0.5)
+
+
+def test_an_arm_that_stopped_before_a_decision_gives_back_the_base_model():
+    assert promoted_round(RoundFacts(0)) == (0, None)
+    assert promoted_round(RoundFacts(0), stop_reason=None) is None
+
+
+def test_report_and_page_say_what_the_dev_set_can_tell_and_what_was_gained_on_test(tmp_path):
+    gain = Interval(0.1, 0.05, 0.15, 9, 3)
+    facts = dataclasses.replace(decided(1, 0.5), test_gain=RoundGain(gain, gain))
+    arms = [ArmFacts("a", "random", "seed_rule", "rounds", [decided(0, 0.5), facts])]
+    report = assemble(configuration(), arms, MEASURED, [ArmGain("a", "b", 1, gain)])
+    jsonschema.validate(report, SCHEMA)
+    assert report["dev_set"]["n_sources"] == 4
+    assert "8 items of 4 sources, 5 answers each" in report["dev_set"]["note"]
+    assert report["arms"]["a"]["rounds"][1]["test_gain"]["over_base"]["value"] == 0.1
+    page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
+    assert "10.0 % [5.0, 15.0] (few sources: 3)" in page
+    assert "Fewer than 10 sources" in page
+    assert "sha256:x" in page
 
 
 def test_what_could_not_be_evaluated_is_named_item_by_item(tmp_path):

@@ -7,12 +7,15 @@ import pytest
 from PIL import Image
 
 from services.embedding.adapters.formats import decode_image
-from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png
+from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png, structure_hash
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import apply_window, stretch_min_max
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 from shared.rows.vocabulary import name_modality
+from studies.degradations import degrade
+from studies.optics import to_bytes
+from studies.phantoms import make_phantom
 from tests.support.pictures import picture
 
 COLOURED = np.stack([picture(0), picture(1), picture(2)], axis=2)
@@ -128,3 +131,18 @@ def test_an_image_of_too_many_pixels_is_refused_as_such() -> None:
     data = saved(Image.new("1", (20_000, 20_000)), "PNG")
     with pytest.raises(InvalidArgument, match="too large"):
         decode_raster(data)
+
+
+def test_the_structure_hash_outlasts_what_the_perceptual_hash_does_not() -> None:
+    clean = make_phantom("mri", 5)
+    rng = np.random.default_rng(0)
+    twins = [degrade(clean, "mri", name, "severe", rng) for name in ("inhomogeneity", "noise", "aliasing")]
+    others = [make_phantom("mri", seed) for seed in range(6, 16)]
+    first, *rest = (structure_hash(to_bytes(image)) for image in (clean, *twins, *others))
+    similarities = [1 - 2 * (int(first, 16) ^ int(other, 16)).bit_count() / 416 for other in rest]
+    assert min(similarities[:3]) > 0.55 > max(similarities[3:])
+
+
+def test_blank_images_have_one_structure_hash_of_full_length() -> None:
+    hashes = {structure_hash(np.full((40, 50), level, dtype=np.uint8)) for level in (0, 90, 255)}
+    assert hashes == {"0" * 104}

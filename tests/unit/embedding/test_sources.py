@@ -3,6 +3,8 @@ import os
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.embedding.adapters.sources import list_entries, read_entry
@@ -83,9 +85,8 @@ def test_a_name_that_is_no_unicode_is_told_with_escapes(tmp_path: Path) -> None:
     assert (entry.name, entry.image_path, read_entry(entry)) == ("caf\\udce9.png", "caf\\udce9.png", b"x")
 
 
-@pytest.mark.parametrize("cell", ["a\0.png", "x" * 5000])
-def test_an_impossible_path_is_a_fault_of_its_row(tmp_path: Path, cell: str) -> None:
-    pd.DataFrame({"image_path": [cell]}).to_parquet(tmp_path / "a.parquet")
+def test_an_impossible_path_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    pd.DataFrame({"image_path": ["x" * 5000]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InvalidArgument, match="cannot be read"):
         read_entry(list_entries(tmp_path / "a.parquet")[0])
 
@@ -96,7 +97,55 @@ def test_an_impossible_source_is_not_found(tmp_path: Path) -> None:
             list_entries(tmp_path / name)
 
 
-def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("image_path,modality\na.png,ct,\nb.png,ct,\n")
-    with pytest.raises(InvalidArgument, match="more fields than the header"):
-        list_entries(tmp_path / "a.csv")
+def faults(path: Path) -> list[tuple[str, str]]:
+    return [(entry.fault, entry.remedy) if entry.fault else ("", "") for entry in list_entries(path)]
+
+
+@pytest.mark.parametrize(("suffix", "separator"), [(".csv", ","), (".tsv", "\t")])
+def test_a_row_that_would_mislead_is_a_fault_and_the_others_stand(tmp_path: Path, suffix: str, separator: str) -> None:
+    rows = [
+        ("image_path", "modality", "split"), ("a.png", "ct", "pool"), ("b.png",), ("c.png", "ct", "pool", "more"),
+        ("d.png", "fundos", "pool"), ("e.png", "ct", "tset"), ("f\0.png", "ct", "pool"), ("g.png", "x-ray", ""),
+    ]  # fmt: skip
+    path = tmp_path / f"list{suffix}"
+    path.write_text("\n".join(separator.join(row) for row in rows))
+    found = faults(path)
+    assert [reason for reason, _ in found] == [
+        "", "The row has 1 of 3 fields.", "The row has 4 fields, the header has 3.", "The modality is misspelt.",
+        "The split is misspelt.", "The row holds a NUL byte.", "",
+    ]  # fmt: skip
+    assert [remedy for _, remedy in found[3:5]] == ["Write fundus.", "Write test."]
+
+
+def test_a_row_of_parquet_that_would_mislead_is_a_fault(tmp_path: Path) -> None:
+    table = {"image_path": ["a.png", "b\0.png", "c.png"], "modality": ["ct", "ct", "endoscpy"]}
+    pd.DataFrame(table).to_parquet(tmp_path / "a.parquet")
+    assert [reason for reason, _ in faults(tmp_path / "a.parquet")] == [
+        "", "The row holds a NUL byte.", "The modality is misspelt.",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "what"),
+    [
+        ("a.csv", b"image_path,modality\na.png,ct\nb\xff.png,ct\n", "cannot be read: line 3 is not UTF-8"),
+        ("a.tsv", b'image_path\tmodality\na.png\t"ct\nb.png\tct\n', "opened in line 2 and never closed"),
+        ("a.csv", b"", "it is empty"),
+        ("a.csv", b"image_path,modality,modality\na.png,ct,mri\n", "Two columns of the manifest have one name"),
+        ("a.parquet", b"no parquet", "no Parquet file"),
+    ],
+)
+def test_a_manifest_that_cannot_be_read_is_told_by_its_line(
+    tmp_path: Path, name: str, content: bytes, what: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidArgument, match=what) as caught:
+        list_entries(tmp_path / name)
+    assert caught.value.remedy
+
+
+def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
+    columns = pa.array(["a.png"]), pa.array(["ct"]), pa.array(["mri"])
+    pq.write_table(pa.Table.from_arrays(columns, names=["image_path", "modality", "modality"]), tmp_path / "a.parquet")
+    with pytest.raises(InvalidArgument, match="Two columns of the manifest have one name"):
+        list_entries(tmp_path / "a.parquet")

@@ -138,3 +138,12 @@ def test_two_processes_share_the_images_that_wait(bench: Bench) -> None:
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(claim, ["one", "two"])
     assert sorted([*first, *second]) == names
+
+
+def test_an_image_of_a_release_without_structure_hashes_gets_its_hash_when_it_comes_again(bench: Bench) -> None:
+    bench.record("a")
+    assert bench.store.images(["a"])["a"].structure == ""
+    images = [ImageRow(n, f"sha256:{n}", "0" * 16, 32, 32, "null", "ct", "f0") for n in ("a", "b")]
+    rows = [InputRow(n, STORED, n, "ct", n, "", "", "pool") for n in ("a", "b")]
+    bench.store.record("again", rows, images, FACTS.ingested, FACTS.embedded)
+    assert {i: row.structure for i, row in bench.store.images(["a", "b"]).items()} == {"a": "f0", "b": "f0"}

@@ -75,13 +75,13 @@ def test_a_log_probability_that_is_none_is_named(logprobs, fault):
 
 
 def test_the_row_of_a_reply_has_the_log_probabilities_of_its_letter():
-    row = generation_row("q", OPTIONS, Generation("B.", (-0.7, -0.1, 0.0), 3, (1, 2, 2)))
+    row = generation_row("q", OPTIONS, Generation("B.", (-0.7, -0.1, 0.0), 3, (1, 2, 2)), "B")
     assert (row.choice, row.token_logprobs, row.answer_logprobs) == ("B", (-0.7, -0.1, 0.0), (-0.7,))
     assert row.logprobs_fault == ""
 
 
 def test_where_ends_are_not_known_every_token_counts():
-    row = generation_row("q", OPTIONS, Generation("B.", (-0.7, -0.1, 0.0), 3))
+    row = generation_row("q", OPTIONS, Generation("B.", (-0.7, -0.1, 0.0), 3), "B")
     assert row.answer_logprobs == (-0.7, -0.1, 0.0)
 
 
@@ -90,7 +90,8 @@ def test_where_ends_are_not_known_every_token_counts():
     [Generation("B.", (-0.7, float("nan")), 2, (1, 2)), Generation("B.", (), 2), Generation("", (-0.1,), 1, (0,))],
 )
 def test_a_reply_of_which_no_entropy_can_be_had_keeps_its_choice_and_says_why(reply):
-    row = generation_row("q", OPTIONS, reply)
-    assert row.choice == ("B" if reply.text else None)
+    choice = "B" if reply.text else None
+    row = generation_row("q", OPTIONS, reply, choice)
+    assert row.choice == choice
     assert row.token_logprobs == row.answer_logprobs == ()
     assert row.logprobs_fault

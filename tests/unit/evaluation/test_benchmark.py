@@ -71,7 +71,6 @@ def test_a_row_that_is_no_item_has_a_reason_and_a_remedy(change):
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"question": "Is it\0sharp?"}, "NUL"),
         ({"A": "yes ", "B": "Yes", "answer": "B"}, "alike"),
         ({"question": "x" * 1_000_000}, "too long"),
         ({"B": "x" * 1_000_000}, "too long"),
@@ -111,6 +110,16 @@ def test_labels_become_one_spelling():
     item = item_of(row, IMAGE, "dev")
     assert isinstance(item, Item)
     assert (item.severity, item.scope, item.question_type) == ("none", "modality_specific", "yes_no")
+
+
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [("L0", "none"), ("L1", "mild"), ("L2", "severe"), ("mild degradation", "mild"), ("Severe", "severe")],
+)
+def test_published_severities_become_ours(said, severity):
+    item = item_of({**ROW, "degradation_severity": said}, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert item.severity == severity
 
 
 @pytest.mark.parametrize(

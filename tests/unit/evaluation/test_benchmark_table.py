@@ -10,16 +10,20 @@ def table(tmp_path, text, name="items.tsv"):
     return path
 
 
+def cells(path):
+    return [row.cells for row in read_table(path)]
+
+
 def test_rows_are_text_without_the_pixels(tmp_path):
     image = "A" * 200_000
     path = table(tmp_path, f"index\timage\tquestion\tA\tanswer\n01\t{image}\tWhat?\tNone\t1\n")
     row = {"index": "01", "question": "What?", "A": "None", "answer": "1"}
-    assert read_table(path) == [row]
+    assert cells(path) == [row]
 
 
 def test_a_csv_file_is_separated_by_commas(tmp_path):
     path = table(tmp_path, 'index,question,answer\n1,"What, then?",A\n', "items.csv")
-    assert read_table(path) == [{"index": "1", "question": "What, then?", "answer": "A"}]
+    assert cells(path) == [{"index": "1", "question": "What, then?", "answer": "A"}]
 
 
 def test_missing_columns_are_named_with_those_seen(tmp_path):
@@ -52,12 +56,6 @@ def test_an_impossible_path_is_not_found(tmp_path):
             read_table(tmp_path / name)
 
 
-def test_rows_with_more_fields_than_the_header_are_refused_and_not_shifted(tmp_path):
-    path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\ta\tb\tA\t\n2\tq\ta\tb\tB\t\n")
-    with pytest.raises(InvalidArgument, match="more fields than the header"):
-        read_table(path)
-
-
 @pytest.mark.parametrize(
     ("content", "what"),
     [
@@ -77,15 +75,3 @@ def test_two_columns_of_one_name_are_refused(tmp_path, name, separator):
     header = separator.join(["index", "question", "answer", "answer"])
     with pytest.raises(InvalidArgument, match="Two columns of the table have one name"):
         read_table(table(tmp_path, f"{header}\n", name))
-
-
-def test_a_row_with_too_few_fields_has_empty_ones(tmp_path):
-    path = table(tmp_path, "index\tquestion\tA\tB\tanswer\n1\tq\n2\tq\tx\ty\tA\n")
-    assert read_table(path)[0] == {"index": "1", "question": "q", "A": "", "B": "", "answer": ""}
-
-
-def test_one_row_that_is_longer_than_the_header_is_refused_by_its_number(tmp_path):
-    path = table(tmp_path, "index\tquestion\tanswer\n1\tq\tA\n2\tq\tA\tlost\n")
-    with pytest.raises(InvalidArgument, match="the first is row 3") as caught:
-        read_table(path)
-    assert "lost" not in str(caught.value)

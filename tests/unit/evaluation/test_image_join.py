@@ -1,8 +1,13 @@
 from services.evaluation.domain.image_join import join_images, shared_prefix
 from shared.rows.images import Image, Input
+from shared.tables import Fault, TableRow
 from tests.support.rows import build, image_id, image_uri
 
 ROW = {"question": "Is it sharp?", "A": "Yes", "B": "No", "answer": "B"}
+
+
+def join(rows, images, inputs, split):
+    return join_images([TableRow(line, row) for line, row in enumerate(rows, 2)], images, inputs, split)
 
 
 def image(name):
@@ -17,14 +22,14 @@ def report(name, image="", status="stored", reason="", remedy="", path=None):
 
 def test_rows_find_their_images_by_index_and_come_out_sorted():
     rows = [{**ROW, "index": "2"}, {**ROW, "index": "1"}]
-    items, rejections = join_images(rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev")
+    items, rejections = join(rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev")
     assert [(item.item_id, item.image_id) for item in items] == [("1", image_id("aa")), ("2", image_id("aa"))]
     assert rejections == []
 
 
 def test_rows_find_their_images_by_path_below_the_ingested_folder():
     rows = [{**ROW, "index": "1", "image_path": "./data/dev/a.png"}]
-    items, _ = join_images(rows, [image("aa")], [report("a.png", "aa")], "dev")
+    items, _ = join(rows, [image("aa")], [report("a.png", "aa")], "dev")
     assert [item.image_id for item in items] == [image_id("aa")]
 
 
@@ -32,27 +37,27 @@ def test_an_index_never_stands_for_a_path():
     """The manifest of a pool and the questions about it both count from 0, of different things."""
     rows = [{**ROW, "index": "0", "image_path": "b.png"}]
     manifest = [report("0", "aa", path="a.png"), report("1", "bb", path="b.png")]
-    items, _ = join_images(rows, [image("aa"), image("bb")], manifest, "pool")
+    items, _ = join(rows, [image("aa"), image("bb")], manifest, "pool")
     assert [item.image_id for item in items] == [image_id("bb")]
 
 
 def test_one_folder_is_never_taken_for_another():
     rows = [{**ROW, "index": str(i), "image_path": f"{folder}/1.png"} for i, folder in enumerate(["x", "y", "x"])]
-    items, rejections = join_images(rows, [image("aa")], [report("1.png", "aa")], "dev")
+    items, rejections = join(rows, [image("aa")], [report("1.png", "aa")], "dev")
     assert [item.item_id for item in items] == ["0", "2"]
     assert [row.name for row in rejections] == ["1"]
 
 
 def test_a_failed_image_hands_its_reason_on():
     failed = report("1", status="failed", reason="not an image", remedy="save it as PNG")
-    items, (rejection,) = join_images([{**ROW, "index": "1"}], [], [failed], "dev")
+    items, (rejection,) = join([{**ROW, "index": "1"}], [], [failed], "dev")
     assert items == []
     assert "not an image" in rejection.reason
     assert rejection.remedy == "save it as PNG"
 
 
 def test_an_unknown_image_and_an_empty_index_are_refused():
-    items, rejections = join_images([{**ROW, "index": "9"}, {**ROW, "index": ""}], [], [], "dev")
+    items, rejections = join([{**ROW, "index": "9"}, {**ROW, "index": ""}], [], [], "dev")
     assert items == []
     assert [row.name for row in rejections] == ["9", "line 3"]
     assert all(row.reason and row.remedy for row in rejections)
@@ -66,20 +71,30 @@ def test_the_prefix_is_the_one_under_which_most_paths_are_found():
 
 
 def test_a_table_of_several_splits_gives_the_rows_of_one():
-    rows = [{**ROW, "index": name, "split": name} for name in ("dev", "test", "")]
+    rows = [{**ROW, "index": name or "none", "split": name} for name in ("dev", "test", "")]
     names = [report(row["index"], "aa") for row in rows]
-    items, rejections = join_images(rows, [image("aa")], names, "dev")
+    items, rejections = join(rows, [image("aa")], names, "dev")
     assert [item.item_id for item in items] == ["dev"]
-    assert len(rejections) == 2
+    assert [(row.name, row.is_of_another_split) for row in rejections] == [("none", False), ("test", True)]
 
 
 def test_a_table_of_one_split_is_taken_as_the_split_that_was_asked_for():
     rows = [{**ROW, "index": "1", "split": "validation"}]
-    (item,), _ = join_images(rows, [image("aa")], [report("1", "aa")], "dev")
+    (item,), _ = join(rows, [image("aa")], [report("1", "aa")], "dev")
     assert item.split == "dev"
 
 
 def test_a_misspelt_split_comes_with_the_right_one():
     rows = [{**ROW, "index": "1", "split": "dev"}, {**ROW, "index": "2", "split": "tset"}]
-    _, rejections = join_images(rows, [image("aa")], [report("1", "aa"), report("2", "aa")], "dev")
+    _, rejections = join(rows, [image("aa")], [report("1", "aa"), report("2", "aa")], "dev")
     assert [(row.name, row.remedy) for row in rejections] == [("2", "write test")]
+
+
+def test_a_row_with_a_fault_is_refused_by_its_line_and_the_others_stand():
+    table = [
+        TableRow(2, {**ROW, "index": "1"}),
+        TableRow(7, {"index": "2"}, Fault("the row has 1 of 5 fields", "fill it")),
+    ]
+    items, (rejection,) = join_images(table, [image("aa")], [report("1", "aa"), report("2", "aa")], "dev")
+    assert [item.item_id for item in items] == ["1"]
+    assert (rejection.name, rejection.reason, rejection.remedy) == ("line 7", "the row has 1 of 5 fields", "fill it")

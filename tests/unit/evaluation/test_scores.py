@@ -62,7 +62,7 @@ def test_what_we_could_not_evaluate_is_counted_and_in_no_figure():
 
 
 def test_nothing_evaluated_has_no_value_and_nothing_readable_has_none_over_the_readable():
-    nothing = Score(value=None, low=None, high=None, n=0, unscored=0, scored=None, coverage=None)
+    nothing = Score(value=None, low=None, high=None, n=0, unscored=0, scored=None, coverage=None, n_sources=0)
     assert accuracy([], seed=0) == nothing
     assert accuracy([lost(0)], seed=0) == replace(nothing, unscored=1)
     silent = accuracy([row(0, None)], seed=0)

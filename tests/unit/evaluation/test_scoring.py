@@ -1,5 +1,6 @@
 import pytest
 
+from services.evaluation.domain.reply_text import MOST_CHARACTERS, plain
 from services.evaluation.domain.scoring import official_choice, strict_choice
 
 WHAT = {"A": "Motion ghosts", "B": "Noise", "C": "Metal artifact", "D": "Metal artifact, severe"}
@@ -72,6 +73,8 @@ def test_official_reading_goes_to_e_where_there_is_an_option_e():
         ("I would pick b.", "B"),
         ("B\n\nThe image is noisy.", "B"),
         ("Option A is wrong. B.", "B"),
+        ("The image shows noise everywhere", "B"),
+        ("C?", "C"),
     ],
 )
 def test_strict_reading_finds_the_one_option_named(reply, letter):
@@ -95,7 +98,6 @@ def test_strict_reading_finds_the_one_option_named(reply, letter):
         "The answer is E.",
         "I cannot tell.",
         "This B-mode image is unclear",
-        "The image shows noise everywhere",
         "The answer is a matter of taste",
     ],
 )
@@ -122,7 +124,7 @@ def test_strict_reading_understands_yes_and_no(reply, letter):
     assert strict_choice(reply, YES_NO) == letter
 
 
-@pytest.mark.parametrize(("reply", "letter"), [("Reject", "C"), ("good", "A"), ("A good image", None)])
+@pytest.mark.parametrize(("reply", "letter"), [("Reject", "C"), ("good", "A"), ("A good image", "A")])
 def test_strict_reading_understands_levels(reply, letter):
     assert strict_choice(reply, HOW) == letter
 
@@ -131,3 +133,53 @@ def test_two_options_of_one_text_are_told_apart_by_letter_only():
     options = {"A": "Noise", "B": "noise"}
     assert strict_choice("noise", options) is None
     assert strict_choice("B", options) == "B"
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"),
+    [
+        ("I would rule out A and B. The dark voids point to C.", "C"),
+        ("At first I thought B, but on closer look it is D.", "D"),
+        ("Without doubt C", "C"),
+        ("Could be C.", None),
+        ("Hmm, hard to say. Could be C.", None),
+        ("It is not (B) - Noise.", None),
+        ("This rules out option D.", None),
+        ("A/(B)", None),
+        ("It's not due to noise.", None),
+        ("C. difficile", None),
+        ("C++", None),
+        ("C#", None),
+        ("21 °C", None),
+        ("vitamin C", None),
+        ("grade B", None),
+    ],
+)
+def test_strict_reading_names_no_option_where_the_writer_does_not(reply, letter):
+    assert strict_choice(reply, WHAT) == letter
+
+
+@pytest.mark.parametrize(
+    ("reply", "letter"), [("Not at all, no.", "B"), ("Nein", "B"), ("はい。", "A"), ("No image.", None)]
+)
+def test_strict_reading_understands_yes_and_no_in_other_words(reply, letter):
+    assert strict_choice(reply, YES_NO) == letter
+
+
+def test_a_unit_that_is_an_option_is_that_option():
+    assert strict_choice("Type B dissection", {"A": "Type A dissection", "B": "Type B dissection"}) == "B"
+
+
+@pytest.mark.parametrize(
+    "part", ["The image is grainy. ", "B ", "(", "not ", "<b", "the answer is ", '"answer": "', "噪声", "\n"]
+)
+def test_what_is_read_of_a_reply_does_not_grow_with_it(part):
+    read = {len(plain(part * (length // len(part)))) for length in (30_000, 300_000)}
+    assert max(read) <= 2 * MOST_CHARACTERS
+
+
+def test_the_answer_is_found_at_either_end_of_a_reply_of_any_length():
+    text = "The image is grainy, and the edges are sharp. " * 5_000
+    assert strict_choice(f"The answer is C. {text}", WHAT) == "C"
+    assert strict_choice(f"{text} The answer is C.", WHAT) == "C"
+    assert strict_choice(f"<think>{text} A or B? {text}</think>C", WHAT) == "C"

@@ -1,7 +1,8 @@
 """Replies whose meaning is beyond debate, by category and language; outcomes derived by hand.
 
 `templates.jsonl` is each wording with each option, `worded.jsonl` worded one by one; `held_out.jsonl` was worded before the
-rules and not read until they stood; `hard.jsonl` was worded against them.
+rules and not read until they stood; `hard.jsonl` was worded against them. The ten files `blind_*.jsonl` were each worded before
+the rules were mended on them, one after the other; on the tenth they were not mended.
 """
 
 import json
@@ -37,7 +38,8 @@ def disagreements(rows):
     return "\n".join(lines)
 
 
-WORDED = read("worded") + read("held_out") + read("hard")
+BLIND = [row for number in range(1, 11) for row in read(f"blind_{number:02}")]
+WORDED = read("worded") + read("held_out") + read("hard") + BLIND
 ROWS = read("templates") + WORDED
 
 

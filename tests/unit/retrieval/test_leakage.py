@@ -1,10 +1,12 @@
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.retrieval.domain.leakage import ImageRecord, Leak, LeakReason, find_leaks
 from shared.errors import InvalidArgument
+from tests.support.brute_force import brute_force_leaks
 
-GUARD = ImageRecord("guard", "00000000000000ff", "patient", "session")
+GUARD = ImageRecord("guard", "00000000000000ff", "patient", "session", "source")
 FAR = "ffffffffffffff00"
 
 
@@ -13,7 +15,9 @@ FAR = "ffffffffffffff00"
     [
         (ImageRecord("guard", FAR, "", ""), LeakReason.SAME_IMAGE),
         (ImageRecord("x", FAR, "patient", "other"), LeakReason.SAME_PATIENT),
-        (ImageRecord("x", FAR, "", "session"), LeakReason.SAME_SESSION),
+        (ImageRecord("x", FAR, "patient", "session"), LeakReason.SAME_SESSION),
+        (ImageRecord("x", FAR, "", "", "source"), LeakReason.SAME_SOURCE),
+        (ImageRecord("x", FAR, "patient", "", "source"), LeakReason.SAME_PATIENT),
         (ImageRecord("x", "00000000000000ff", "", ""), LeakReason.NEAR_DUPLICATE),
         (ImageRecord("x", "000000000000000f", "", ""), LeakReason.NEAR_DUPLICATE),
         (ImageRecord("guard", "00000000000000ff", "patient", "session"), LeakReason.SAME_IMAGE),
@@ -32,32 +36,52 @@ def test_unknown_patients_and_sessions_are_not_shared():
     assert find_leaks([ImageRecord("x", FAR, "", "")], [unknown], phash_distance=4) == ()
 
 
+def test_an_images_own_id_is_no_source_that_two_images_share():
+    unknown = ImageRecord("x", FAR, "", "", "x")
+    assert find_leaks([unknown], [ImageRecord("g", "00000000000000ff", "", "", "x")], phash_distance=4) == ()
+    assert find_leaks([unknown], [ImageRecord("g", "00000000000000ff", "", "", "")], phash_distance=4) == ()
+
+
+def test_sessions_named_alike_in_each_patient_are_not_shared():
+    """BIDS names the first session of every patient ses-01."""
+    guards = [ImageRecord(f"g{i}", f"{i:016x}", f"sub-{i:02}", "ses-01") for i in range(20)]
+    pool = [ImageRecord(f"c{i}", FAR, f"sub-{i:02}", "ses-01") for i in range(15, 40)]
+    found = find_leaks(pool, guards, phash_distance=4)
+    assert [leak.image_id for leak in found] == [f"c{i}" for i in range(15, 20)]
+    assert {leak.reason for leak in found} == {LeakReason.SAME_SESSION}
+
+
+def test_a_session_of_an_unknown_patient_says_nothing():
+    guards = [ImageRecord("g", "0" * 16, "", "ses-01"), ImageRecord("h", "0" * 16, "sub-01", "ses-01")]
+    assert find_leaks([ImageRecord("x", FAR, "", "ses-01")], guards, phash_distance=4) == ()
+    assert find_leaks([ImageRecord("x", FAR, "sub-02", "ses-01")], guards, phash_distance=4) == ()
+
+
 def test_a_patient_named_like_a_session_is_no_match():
     assert find_leaks([ImageRecord("x", FAR, "session", "patient")], [GUARD], phash_distance=4) == ()
 
 
-def test_leaks_are_those_of_comparing_each_with_each_in_the_order_of_candidates():
-    rng = np.random.default_rng(0)
+_NAMES = st.sampled_from(["", "one", "two"])
+_STRUCTURES = st.integers(0, 15).map(lambda bits: f"{bits:02x}")
 
-    def records(prefix: str, n: int) -> list[ImageRecord]:
-        return [
-            ImageRecord(
-                f"{prefix}{i}", f"{rng.integers(2**9) << 20:016x}", rng.choice(["", f"p{rng.integers(90)}"]), ""
-            )
-            for i in range(n)
-        ]
 
-    candidates, guards = records("c", 120), records("g", 15)
-    expected = []
-    for c in candidates:
-        patient = [g for g in guards if c.patient and c.patient == g.patient]
-        near = [((int(c.phash, 16) ^ int(g.phash, 16)).bit_count(), i) for i, g in enumerate(guards)]
-        if patient:
-            expected.append(Leak(c.image_id, LeakReason.SAME_PATIENT, patient[0].image_id))
-        elif min(near)[0] <= 1:
-            expected.append(Leak(c.image_id, LeakReason.NEAR_DUPLICATE, guards[min(near)[1]].image_id))
-    assert 10 < len(expected) < 110
-    assert find_leaks(candidates, guards, phash_distance=1) == tuple(expected)
+def _records(prefix: str) -> st.SearchStrategy[list[ImageRecord]]:
+    """Few names and few hashes, so that all kinds of nearness meet; an image may be its own source."""
+
+    def made(i: int, phash: int, patient: str, session: str, source: str, structure: str) -> ImageRecord:
+        image_id = f"{prefix}{i}"
+        return ImageRecord(image_id, f"{phash:016x}", patient, session, source or image_id, structure)
+
+    row = st.builds(made, st.integers(0, 9), st.integers(0, 63), _NAMES, _NAMES, _NAMES, _STRUCTURES)
+    return st.lists(row, max_size=12)
+
+
+@given(
+    _records("x"), st.one_of(_records("x"), _records("g")), st.integers(0, 2), st.sampled_from([0.0, 0.5, 0.75, 1.0])
+)
+def test_leaks_are_those_of_comparing_each_with_each_in_the_order_of_candidates(pool, guards, distance, similarity):
+    found = find_leaks(pool, guards, phash_distance=distance, twin_similarity=similarity)
+    assert found == brute_force_leaks(pool, guards, distance, similarity)
 
 
 def test_many_blank_images_are_all_found():
@@ -75,3 +99,9 @@ def test_nothing_guarded_leaks_nothing():
 def test_a_malformed_hash_is_refused():
     with pytest.raises(InvalidArgument):
         find_leaks([ImageRecord("x", "", "", "")], [GUARD], phash_distance=4)
+
+
+def test_an_image_without_a_structure_hash_cannot_be_checked_for_twins():
+    with pytest.raises(InvalidArgument) as refused:
+        find_leaks([ImageRecord("x", FAR, "", "")], [GUARD], phash_distance=4, twin_similarity=0.5)
+    assert refused.value.field == "structure"

@@ -80,7 +80,10 @@ def test_rows_of_the_first_release_survive_all_migrations(schema: Schema, databa
 
 def test_a_file_of_the_release_without_migrations_is_taken_over_with_its_rows(tmp_path: Path) -> None:
     with sqlite_database(tmp_path) as database:
-        engine = database.engine(*SCHEMAS[0].tables)
+        engine = database.engine()
+        with engine.begin() as connection:
+            SCHEMAS[0].upgrade(connection, "0001")
+            connection.execute(sa.text("DROP TABLE alembic_version"))
         OperationRows(engine, "one", 30.0).insert("a", "Train", b"request", "digest")
         SCHEMAS[0].migrate_file(engine)
         with engine.connect() as connection:

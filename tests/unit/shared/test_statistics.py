@@ -23,9 +23,9 @@ def test_one_item_per_source_gives_the_ordinary_bootstrap_of_scipy():
 
 def test_unequal_sources_give_scipys_bootstrap_of_the_ratio_of_source_sums():
     draw = rng(4)
-    sizes = draw.integers(1, 9, size=40)
-    sources = np.repeat(np.arange(40), sizes)
-    values = (draw.random(len(sources)) < np.repeat(draw.random(40), sizes)).astype(float)
+    sizes = draw.integers(1, 9, size=60)
+    sources = np.repeat(np.arange(60), sizes)
+    values = (draw.random(len(sources)) < np.repeat(draw.random(60), sizes)).astype(float)
     sums = np.bincount(sources, weights=values)
     ours = bootstrap_mean(values, sources.tolist(), rng(5), n_resamples=20_000)
     theirs = stats.bootstrap(
@@ -56,12 +56,12 @@ def test_order_of_items_does_not_change_the_interval():
 
 
 def test_no_items_have_no_value():
-    assert bootstrap_mean([], [], rng()) == Interval(None, None, None, 0)
+    assert bootstrap_mean([], [], rng()) == Interval(None, None, None, 0, 0)
     assert t_interval([]) == Interval(None, None, None, 0)
 
 
 def test_one_source_gives_no_interval():
-    assert bootstrap_mean([0, 1, 1, 1], ["a"] * 4, rng()) == Interval(0.75, None, None, 4)
+    assert bootstrap_mean([0, 1, 1, 1], ["a"] * 4, rng()) == Interval(0.75, None, None, 4, 1)
 
 
 def test_paired_gain_is_the_bootstrap_of_the_differences():
@@ -84,6 +84,37 @@ def test_95_percent_interval_covers_the_truth_about_95_times_in_100():
         )
         covered += interval.low <= 0 <= interval.high
     assert 0.90 <= covered / 300 <= 0.98
+
+
+@pytest.mark.parametrize("is_share", [True, False])
+def test_with_five_sources_the_interval_covers_the_truth_as_often_as_it_says(is_share):
+    draw, covered = rng(12), 0
+    for _ in range(600):
+        rate = np.repeat(draw.beta(6.3, 2.7, size=5), 10)
+        values = draw.random(50) < rate if is_share else rate + draw.normal(0, 0.4, size=50)
+        interval = bootstrap_mean(values, np.repeat(np.arange(5), 10).tolist(), draw)
+        covered += interval.low <= 0.7 <= interval.high
+    assert covered / 600 >= 0.93
+
+
+def test_few_sources_of_one_item_each_have_students_interval():
+    values = rng(13).normal(size=6)
+    ours, theirs = bootstrap_mean(values, range(6), rng()), t_interval(values)
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
+    assert ours.n_sources == 6
+
+
+def test_all_right_on_few_sources_is_not_certain():
+    interval = bootstrap_mean([True] * 50, [item // 10 for item in range(50)], rng())
+    t = stats.t.ppf(0.975, 4)
+    assert (interval.value, interval.high) == (1.0, 1.0)
+    assert interval.low == pytest.approx(1 / (1 + t**2 / 50))  # Wilson's limit
+
+
+@pytest.mark.parametrize("n_right", [0, 1, 3, 9, 10])
+def test_limits_of_a_share_lie_within_0_and_1_around_it(n_right):
+    interval = bootstrap_mean([place < n_right for place in range(10)], [place // 5 for place in range(10)], rng())
+    assert 0 <= interval.low <= interval.value <= interval.high <= 1
 
 
 def test_t_interval_is_scipys():

@@ -1,76 +1,83 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from services.training.domain import deduplicate
-from services.training.domain.deduplicate import perceptual_duplicates, tfidf_near_duplicates
+from services.training.domain.deduplicate import Said, repeated_samples
 from shared.errors import InvalidArgument
 
-WORDS = ["motion", "ghost", "noise", "streak", "blur", "slice", "image", "dark", "bright", "severe", "mild", "metal"]
+PICTURE, ANOTHER = "00000000000000f0", "ffffffffffffffff"
+NEARLY = "00000000000000f1"
+QUESTION = "Which degradation does the image show?"
 
 
-def sentences(n: int, seed: int, n_words: int = 5) -> list[str]:
-    rng = np.random.default_rng(seed)
-    return [" ".join(rng.choice(WORDS, n_words)) for _ in range(n)]
+def keepers(*samples: Said, distance: int = 2, threshold: float = 0.95) -> list[int]:
+    return repeated_samples(samples, distance=distance, threshold=threshold).tolist()
 
 
-def slow_reference(texts: list[str], groups: list[str], threshold: float) -> list[int]:
-    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform(texts).toarray()
+def slow_reference(samples: list[Said], distance: int, threshold: float) -> list[int]:
+    texts = [f"{sample.question}\n{sample.answer}" for sample in samples]
+    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform([*texts, "word"]).toarray()
     keeper: list[int] = []
-    for i in range(len(texts)):
+    for i, a in enumerate(samples):
         near = [
-            j for j in range(i) if keeper[j] == j and groups[j] == groups[i] and vectors[i] @ vectors[j] >= threshold
+            j
+            for j, b in enumerate(samples[:i])
+            if keeper[j] == j
+            and (int(a.phash, 16) ^ int(b.phash, 16)).bit_count() <= distance
+            and a.answer.lower() == b.answer.lower()
+            and (texts[i] == texts[j] or vectors[i] @ vectors[j] >= threshold - 1e-9)
         ]
         keeper.append(min(near, default=i))
     return keeper
 
 
-def test_near_equal_pictures_are_kept_once_the_first_of_them():
-    hashes = ["00000000000000f0", "ffffffffffffffff", "00000000000000f1", "fffffffffffffffe", "0000000000ffffff"]
-    assert perceptual_duplicates(hashes, distance=2).tolist() == [0, 1, 0, 1, 4]
-    assert perceptual_duplicates(hashes, distance=0).tolist() == [0, 1, 2, 3, 4]
+_PHASHES = st.integers(0, 7).map(lambda bits: f"{bits:016x}")
+_QUESTIONS = st.lists(st.sampled_from(["motion", "ghost", "noise", "blur", "?"]), max_size=4).map(" ".join)
+_SAID = st.builds(Said, _PHASHES, _QUESTIONS, st.sampled_from(["Yes", "yes", "No", "?"]))
 
 
-@pytest.mark.parametrize("threshold", [0.5, 0.8, 1.0])
-@pytest.mark.parametrize("n_groups", [1, 4])
-def test_texts_are_kept_as_by_comparing_each_with_all_kept_before(threshold, n_groups):
-    texts = sentences(150, 1)
-    groups = [str(i % n_groups) for i in range(150)]
-    found = tfidf_near_duplicates(texts, groups, threshold=threshold)
-    assert found.tolist() == slow_reference(texts, groups, threshold - 1e-9)
-    assert (found != np.arange(150)).any()
+@given(st.lists(_SAID, max_size=20), st.integers(0, 2), st.sampled_from([0.5, 0.8, 1.0]))
+def test_samples_are_kept_as_by_comparing_each_with_all_kept_before(samples, distance, threshold):
+    assert keepers(*samples, distance=distance, threshold=threshold) == slow_reference(samples, distance, threshold)
 
 
-def test_more_texts_than_a_block_are_compared_across_blocks():
-    n = deduplicate._BLOCK + 50
-    texts = [f"word{i} other{i}" for i in range(n)]
-    texts[-1] = texts[3]
-    assert np.flatnonzero(tfidf_near_duplicates(texts, [""] * n, threshold=0.9) != np.arange(n)).tolist() == [n - 1]
+def test_the_same_slice_with_another_degradation_is_no_duplicate():
+    assert keepers(Said(PICTURE, QUESTION, "Noise"), Said(NEARLY, QUESTION, "Motion")) == [0, 1]
 
 
-def test_template_questions_about_different_images_are_no_duplicates():
-    text = "Is there motion? Yes"
-    assert tfidf_near_duplicates([text, text, text], ["image-1", "image-2", "image-1"], threshold=0.9).tolist() == [
-        0,
-        1,
-        0,
-    ]
+def test_nearly_the_same_picture_with_the_same_question_and_answer_is_one():
+    assert keepers(Said(PICTURE, QUESTION, "Noise"), Said(NEARLY, QUESTION, "noise")) == [0, 0]
+    assert keepers(Said(PICTURE, QUESTION, "Noise"), Said(NEARLY, QUESTION, "Noise"), distance=0) == [0, 1]
+
+
+def test_an_answer_of_one_word_is_not_lost_in_a_long_question():
+    question = " ".join(f"word{i}" for i in range(60))
+    assert keepers(Said(PICTURE, question, "mild"), Said(PICTURE, question, "severe"), threshold=0.5) == [0, 1]
+
+
+def test_template_questions_about_different_pictures_are_no_duplicates():
+    assert keepers(*[Said(phash, QUESTION, "Noise") for phash in (PICTURE, ANOTHER, PICTURE)]) == [0, 1, 0]
 
 
 def test_word_order_and_case_do_not_hide_a_duplicate():
-    assert tfidf_near_duplicates(["Motion ghosts", "ghosts, MOTION"], ["", ""], threshold=0.99).tolist() == [0, 0]
+    assert keepers(Said(PICTURE, "Motion ghosts", "Yes"), Said(PICTURE, "ghosts, MOTION", "Yes")) == [0, 0]
 
 
 def test_texts_without_words_repeat_only_their_equals():
-    texts = ["?", "motion", "?", "!", ""]
-    assert tfidf_near_duplicates(texts, [""] * 5, threshold=0.9).tolist() == [0, 1, 0, 3, 4]
-    assert tfidf_near_duplicates(["?", "!", "?"], ["", "", ""], threshold=0.9).tolist() == [0, 1, 0]
-    assert tfidf_near_duplicates([], [], threshold=0.9).tolist() == []
+    samples = [Said(PICTURE, question, "?") for question in ("?", "motion", "?", "!", "")]
+    assert keepers(*samples) == [0, 1, 0, 3, 4]
+    assert keepers(*[Said(PICTURE, question, "") for question in ("?", "!", "?")]) == [0, 1, 0]
+    assert keepers() == []
 
 
-def test_groups_that_do_not_fit_and_thresholds_out_of_range_are_refused():
+def test_ten_thousand_blank_pictures_are_compared_with_what_is_kept_alone():
+    samples = [Said("0" * 16, QUESTION, "None")] * 10_000
+    assert not np.any(repeated_samples(samples, distance=2, threshold=0.9))
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.1])
+def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(InvalidArgument):
-        tfidf_near_duplicates(["a"], [], threshold=0.9)
-    for threshold in (0.0, 1.1):
-        with pytest.raises(InvalidArgument):
-            tfidf_near_duplicates(["a"], [""], threshold=threshold)
+        keepers(threshold=threshold)

@@ -24,13 +24,13 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedq/controller/v1/events.proto\x12\x12medq.controller.v1\"P\n\x0eRoundCompleted\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x11\n\tmodel_uri\x18\x03 \x01(\t\x12\x0f\n\x07is_last\x18\x04 \x01(\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedq/controller/v1/events.proto\x12\x12medq.controller.v1\"\x80\x01\n\x0eRoundCompleted\x12\x0b\n\x03\x61rm\x18\x01 \x01(\t\x12\r\n\x05round\x18\x02 \x01(\r\x12\x11\n\tmodel_uri\x18\x03 \x01(\t\x12\x0f\n\x07is_last\x18\x04 \x01(\x08\x12\x1b\n\x0epromoted_round\x18\x05 \x01(\rH\x00\x88\x01\x01\x42\x11\n\x0f_promoted_roundb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medq.controller.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ROUNDCOMPLETED']._serialized_start=55
-  _globals['_ROUNDCOMPLETED']._serialized_end=135
+  _globals['_ROUNDCOMPLETED']._serialized_start=56
+  _globals['_ROUNDCOMPLETED']._serialized_end=184
 # @@protoc_insertion_point(module_scope)

@@ -9,10 +9,10 @@ import builtins as _builtins
 import sys
 import typing as _typing
 
-if sys.version_info >= (3, 11):
-    from typing import TypeAlias as _TypeAlias, Never as _Never
+if sys.version_info >= (3, 10):
+    from typing import TypeAlias as _TypeAlias
 else:
-    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
+    from typing_extensions import TypeAlias as _TypeAlias
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -26,14 +26,19 @@ class RoundCompleted(_message.Message):
     ROUND_FIELD_NUMBER: _builtins.int
     MODEL_URI_FIELD_NUMBER: _builtins.int
     IS_LAST_FIELD_NUMBER: _builtins.int
+    PROMOTED_ROUND_FIELD_NUMBER: _builtins.int
     arm: _builtins.str
     """The arm."""
     round: _builtins.int
     """The round, from 0."""
     model_uri: _builtins.str
-    """`sha256:<hex>` of the model after the round."""
+    """`sha256:<hex>` of the model that the arm goes on with; where it is the last round, of the model that comes out of the
+    arm, which is that of `promoted_round`.
+    """
     is_last: _builtins.bool
     """True when the loop stops after it."""
+    promoted_round: _builtins.int
+    """The best promoted round of the arm: the highest accuracy on dev among those without a regression. Set on the last round."""
     def __init__(
         self,
         *,
@@ -41,11 +46,14 @@ class RoundCompleted(_message.Message):
         round: _builtins.int = ...,
         model_uri: _builtins.str = ...,
         is_last: _builtins.bool = ...,
+        promoted_round: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_promoted_round", b"_promoted_round", "promoted_round", b"promoted_round"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "is_last", b"is_last", "model_uri", b"model_uri", "round", b"round"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_promoted_round", b"_promoted_round", "arm", b"arm", "is_last", b"is_last", "model_uri", b"model_uri", "promoted_round", b"promoted_round", "round", b"round"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__promoted_round: _TypeAlias = _typing.Literal["promoted_round"]  # noqa: Y015
+    _WhichOneofArgType__promoted_round: _TypeAlias = _typing.Literal["_promoted_round", b"_promoted_round"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__promoted_round) -> _WhichOneofReturnType__promoted_round | None: ...
 
 Global___RoundCompleted: _TypeAlias = RoundCompleted  # noqa: Y015

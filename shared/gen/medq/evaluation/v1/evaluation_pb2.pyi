@@ -85,6 +85,9 @@ class StartImportBenchmarkRequest(_message.Message):
     ITEMS_URI_FIELD_NUMBER: _builtins.int
     IMAGE_SET_URI_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    GUARD_URIS_FIELD_NUMBER: _builtins.int
+    PHASH_DISTANCE_FIELD_NUMBER: _builtins.int
+    TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     items_uri: _builtins.str
@@ -93,6 +96,16 @@ class StartImportBenchmarkRequest(_message.Message):
     """`sha256:<hex>` of the image set made from the same TSV, or from the folder that its `image_path` names."""
     split: _builtins.str
     """The split of these items: "dev", "test", "replay", "pool"."""
+    phash_distance: _builtins.int
+    """Hamming distance of perceptual hashes at which two images count as one, 0..16."""
+    twin_similarity: _builtins.float
+    """Similarity of structure hashes from which on two images are degraded twins, in (0, 1]; 0: twins are not looked for."""
+    @_builtins.property
+    def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Image sets that these images must not touch, as dev must not touch test. A row about an image that does is refused. A check
+        that cannot be made ends the import. None: nothing is checked.
+        """
+
     def __init__(
         self,
         *,
@@ -100,10 +113,13 @@ class StartImportBenchmarkRequest(_message.Message):
         items_uri: _builtins.str = ...,
         image_set_uri: _builtins.str = ...,
         split: _builtins.str = ...,
+        guard_uris: _abc.Iterable[_builtins.str] | None = ...,
+        phash_distance: _builtins.int = ...,
+        twin_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_set_uri", b"image_set_uri", "items_uri", b"items_uri", "operation_id", b"operation_id", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_uris", b"guard_uris", "image_set_uri", b"image_set_uri", "items_uri", b"items_uri", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "split", b"split", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -122,6 +122,7 @@ class StartSelectSamplesRequest(_message.Message):
     POOL_URIS_FIELD_NUMBER: _builtins.int
     TAU_POOL_SHARE_FIELD_NUMBER: _builtins.int
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -148,6 +149,8 @@ class StartSelectSamplesRequest(_message.Message):
     """In (0, 1]: instead of tau_sim, the lowest threshold at which at most this share of the eligible images is near; 0: tau_sim."""
     neighbours: _builtins.int
     """How many of the nearest dev images the contrast looks at, 1..100; read by STRATEGY_FAILURE_CONTRAST alone."""
+    twin_similarity: _builtins.float
+    """Structure hashes at this similarity or nearer count as degraded twins, in (0, 1]; 0: twins are not looked for."""
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets that the training data must not touch (dev, test)."""
@@ -174,10 +177,11 @@ class StartSelectSamplesRequest(_message.Message):
         pool_uris: _abc.Iterable[_builtins.str] | None = ...,
         tau_pool_share: _builtins.float = ...,
         neighbours: _builtins.int = ...,
+        twin_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -309,8 +313,11 @@ class CheckLeakageRequest(_message.Message):
     IMAGE_IDS_FIELD_NUMBER: _builtins.int
     GUARD_URIS_FIELD_NUMBER: _builtins.int
     PHASH_DISTANCE_FIELD_NUMBER: _builtins.int
+    TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     phash_distance: _builtins.int
     """Hamming distance of perceptual hashes, 0..16."""
+    twin_similarity: _builtins.float
+    """Similarity of structure hashes from which on two images are degraded twins, in (0, 1]; 0: twins are not looked for."""
     @_builtins.property
     def image_set_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets in which the candidates are described; one that several describe leaks if any of them says so."""
@@ -330,10 +337,11 @@ class CheckLeakageRequest(_message.Message):
         image_ids: _abc.Iterable[_builtins.str] | None = ...,
         guard_uris: _abc.Iterable[_builtins.str] | None = ...,
         phash_distance: _builtins.int = ...,
+        twin_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_uris", b"guard_uris", "image_ids", b"image_ids", "image_set_uris", b"image_set_uris", "phash_distance", b"phash_distance"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["guard_uris", b"guard_uris", "image_ids", b"image_ids", "image_set_uris", b"image_set_uris", "phash_distance", b"phash_distance", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -375,7 +383,7 @@ class Leak(_message.Message):
     image_id: _builtins.str
     """The candidate."""
     reason: _builtins.str
-    """"same_pixels", "perceptual_hash", "patient" or "session"."""
+    """"same_pixels", "session" (of one patient), "patient", "source", "perceptual_hash" or "twin"."""
     guard_image_id: _builtins.str
     """The guarded image."""
     def __init__(

@@ -88,7 +88,8 @@ class RetrievalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CheckLeakage(self, request, context):
-        """Which of these images are too near to a guarded set (same pixels, perceptual hash, patient, session).
+        """Which of these images are too near to a guarded set (same pixels, session, patient, source,
+        perceptual hash, degraded twin).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

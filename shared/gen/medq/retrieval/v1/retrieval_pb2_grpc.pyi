@@ -40,7 +40,9 @@ class RetrievalServiceStub:
     SearchSimilar: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.SearchSimilarRequest, _retrieval_pb2.SearchSimilarResponse]
     """The images nearest to a vector, approximate, for interactive use."""
     CheckLeakage: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.CheckLeakageRequest, _retrieval_pb2.CheckLeakageResponse]
-    """Which of these images are too near to a guarded set (same pixels, perceptual hash, patient, session)."""
+    """Which of these images are too near to a guarded set (same pixels, session, patient, source,
+    perceptual hash, degraded twin).
+    """
     GetPool: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.GetPoolRequest, _retrieval_pb2.GetPoolResponse]
     """How many images the index holds."""
 
@@ -56,7 +58,9 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     SearchSimilar: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.SearchSimilarRequest, _retrieval_pb2.SearchSimilarResponse]  # type: ignore[assignment]
     """The images nearest to a vector, approximate, for interactive use."""
     CheckLeakage: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.CheckLeakageRequest, _retrieval_pb2.CheckLeakageResponse]  # type: ignore[assignment]
-    """Which of these images are too near to a guarded set (same pixels, perceptual hash, patient, session)."""
+    """Which of these images are too near to a guarded set (same pixels, session, patient, source,
+    perceptual hash, degraded twin).
+    """
     GetPool: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.GetPoolRequest, _retrieval_pb2.GetPoolResponse]  # type: ignore[assignment]
     """How many images the index holds."""
 
@@ -93,7 +97,9 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_pb2.CheckLeakageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_pb2.CheckLeakageResponse, _abc.Awaitable[_retrieval_pb2.CheckLeakageResponse]]:
-        """Which of these images are too near to a guarded set (same pixels, perceptual hash, patient, session)."""
+        """Which of these images are too near to a guarded set (same pixels, session, patient, source,
+        perceptual hash, degraded twin).
+        """
 
     @_abc_1.abstractmethod
     def GetPool(

@@ -109,6 +109,8 @@ class StartBuildDatasetRequest(_message.Message):
     TFIDF_THRESHOLD_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     IS_QUALITY_ASSURANCE_OFF_FIELD_NUMBER: _builtins.int
+    TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
+    EARLIER_URIS_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
@@ -132,6 +134,10 @@ class StartBuildDatasetRequest(_message.Message):
     """Seed of the replay draw and of the order."""
     is_quality_assurance_off: _builtins.bool
     """True: no deduplication and no text filter (the ablation without quality assurance); the leakage gate stays."""
+    twin_similarity: _builtins.float
+    """Similarity of structure hashes from which on a training image is a degraded twin of a guarded one, in (0, 1]; 0: twins are
+    not looked for.
+    """
     answer_form: _evaluation_pb2.AnswerForm.ValueType
     """How questions are put, and in which words they are answered; unspecified: letters."""
     @_builtins.property
@@ -141,6 +147,10 @@ class StartBuildDatasetRequest(_message.Message):
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets that must not be touched (dev, test): the gate fails closed."""
+
+    @_builtins.property
+    def earlier_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """`sha256:<hex>` of the datasets that this arm was trained on before, the first one first: what they hold is not learned again."""
 
     def __init__(
         self,
@@ -158,11 +168,13 @@ class StartBuildDatasetRequest(_message.Message):
         tfidf_threshold: _builtins.float = ...,
         seed: _builtins.int = ...,
         is_quality_assurance_off: _builtins.bool = ...,
+        twin_similarity: _builtins.float = ...,
+        earlier_uris: _abc.Iterable[_builtins.str] | None = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "earlier_uris", b"earlier_uris", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

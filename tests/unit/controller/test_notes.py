@@ -1,0 +1,27 @@
+from services.controller.configuration.check import check
+from services.controller.configuration.notes import notes_on, source_sizes
+from tests.support.run_files import write_run_files
+
+
+def test_sources_are_counted_as_the_import_names_them(tmp_path):
+    table = tmp_path / "dev.tsv"
+    rows = ["a.png\ts1\tp1", "b.png\ts1\tp2", "c.png\t\tp2", "d.png\t\t", "d.png\t\t"]
+    table.write_text("image_path\tsource_id\tpatient_id\n" + "\n".join(rows) + "\n")
+    assert source_sizes(table) == [2, 2, 1]
+
+
+def test_a_table_that_is_no_text_gives_no_note(tmp_path):
+    (tmp_path / "dev.tsv").write_bytes(b"image_path\n\xff\n")
+    assert source_sizes(tmp_path / "dev.tsv") == []
+
+
+def test_a_run_is_told_what_its_dev_set_can_tell(tmp_path):
+    text = write_run_files(tmp_path)
+    (tmp_path / "dev.tsv").write_text(
+        "index\timage_path\tquestion\tA\tB\tanswer\tmodality\n"
+        + "".join(f"{n}\t{n}.png\tIs it sharp?\tYes\tNo\tA\tmri\n" for n in range(40))
+    )
+    configuration, _ = check(text, str(tmp_path))
+    (note,) = notes_on(configuration)
+    assert "40 items of 40 sources, 2 answers each" in note
+    assert "stop.excluded_gain" in note

@@ -1,0 +1,53 @@
+from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost
+from shared.rows.benchmark import Rejection
+from shared.rows.images import OTHER_FILE, SAME_FILE, Input
+from tests.support.rows import build
+
+
+def inputs(status, n, reason="", remedy=""):
+    return [build(Input, status=status, reason=reason, remedy=remedy)] * n
+
+
+def rejection(reason, is_of_another_split=False):
+    return build(Rejection, reason=reason, remedy="mend it", is_of_another_split=is_of_another_split)
+
+
+def test_inputs_are_counted_by_outcome_and_reason():
+    rows = [
+        *inputs("stored", 6, "a remark"),
+        *inputs("failed", 3, "no image", "save it again"),
+        *inputs("duplicate", 1),
+    ]
+    rows += inputs("duplicate", 10, SAME_FILE)
+    facts = facts_of("pool", "images", rows)
+    assert facts.left_out == (
+        LeftOut("failed", "no image", "save it again", 3),
+        LeftOut("duplicate", OTHER_FILE, "", 1),
+    )
+    assert (facts.n, facts.lost, facts.lost_share) == (20, 3, 0.15)
+
+
+def test_quarantined_is_lost_and_a_duplicate_is_not():
+    assert [is_lost(row) for row in (*inputs("quarantined", 1), *inputs("failed", 1))] == [True, True]
+    assert [is_lost(row) for row in (*inputs("duplicate", 1), *inputs("stored", 1))] == [False, False]
+
+
+def test_rows_of_another_split_are_neither_lost_nor_counted():
+    rows = [rejection("no answer"), rejection("other", True), rejection("other", True)]
+    facts = facts_of("dev", "rows", rows, n_items=3)
+    assert (facts.n, facts.lost, facts.lost_share) == (4, 1, 0.25)
+    assert [(left.outcome, left.n, left.is_loss) for left in facts.left_out] == [
+        ("other_split", 2, False), ("rejected", 1, True),
+    ]  # fmt: skip
+
+
+def test_nothing_at_all_lost_no_share():
+    assert facts_of("dev", "rows", []).lost_share == 0.0
+
+
+def test_rare_reasons_are_counted_together():
+    rows = [row for place in range(MOST_REASONS + 3) for row in inputs("failed", 20 - place, f"reason {place:02}")]
+    facts = facts_of("pool", "images", rows)
+    assert len(facts.left_out) == MOST_REASONS + 1
+    assert facts.left_out[-1] == LeftOut("failed", "other reasons", "", 10 + 9 + 8)
+    assert facts.lost == len(rows)
