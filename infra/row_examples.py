@@ -19,7 +19,7 @@ from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input, Window
-from shared.rows.selection import Sample, Selection
+from shared.rows.selection import Found, Sample, Selection
 from shared.rows.training import Conversation, Dropped, Lineage, LossPoint, Training, Turn
 
 _ID = "3a7bd3e2360a3d29eea436fcfb7e44c735d117c42d1c1835420b6b9942dd4f1b"
@@ -129,7 +129,16 @@ EXAMPLES: dict[type[Row], Row] = {
             similarity=0.912345,
             capability="modality:ct+attribute:metal_artifact",
         ),
-        Selection(strategy="failure_driven", requested=500, selected=500, reason="", excluded={"leak_patient": 3}),
+        Selection(
+            strategy="failure_driven",
+            requested=500,
+            selected=500,
+            reason="",
+            excluded={"leak_patient": 3},
+            tau_sim=0.75,
+            fallback="",
+            found=(Found(name="p000", n_found=812, n_drawn=500, mean=0.83),),
+        ),
         KnownAnswer(
             image_id=_ID,
             question=_QUESTION,

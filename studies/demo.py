@@ -21,7 +21,7 @@ OnProgress = Callable[[str, int, int, str], None]
 #: What differs from the defaults of a run.
 SETTINGS: dict[str, Any] = {
     "rounds": 2,
-    "arms": ["failure_driven"],
+    "arms": ["failure_contrast"],
     "evaluate": {"runs": 5, "max_new_tokens": 2},
     "select": {"budget": 150},
     "build": {"replay_ratio": 4.0},

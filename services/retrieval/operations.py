@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from prometheus_client import Histogram
@@ -16,15 +15,22 @@ from prometheus_client import Histogram
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.leakage import find_leaks
 from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
-from services.retrieval.domain.similarity import Match
-from services.retrieval.ports import IndexedImage, VectorIndex, Vectors
+from services.retrieval.ports import IndexedImage, VectorIndex
 from services.retrieval.store import SelectionStore
+from services.retrieval.work.failures import NO_FAILURES, Failures, read_anchors, read_failures
+from services.retrieval.work.finding import (
+    Finds,
+    find_all,
+    find_by_contrast,
+    find_share,
+    found_by_prototypes,
+    why_no_contrast,
+)
 from services.retrieval.work.image_sets import read_image_set, read_images, read_records
 from shared.errors import FailedPrecondition
-from shared.objects.dataset import publish, read_array, read_rows
+from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
-from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 
@@ -36,16 +42,6 @@ SEARCH_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 20),
 )
 STRATEGIES = {number: Strategy(name) for name, number in choices(pb.Strategy.DESCRIPTOR).items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Failures:
-    """Mined failures: prototypes (p, d) with their ids and profiles, and e_k by capability (Eq. 1)."""
-
-    vectors: Vectors
-    prototype_ids: list[str]
-    profiles: list[dict[str, float]]
-    error_rates: dict[str, float]
 
 
 class RetrievalOperations:
@@ -70,38 +66,50 @@ class RetrievalOperations:
         return request.image_set_uri
 
     def select_samples(self, context: OperationContext, request: pb.StartSelectSamplesRequest) -> str:
-        """Eq. 2 and the adaptive draw; the result is the selection's URI.
+        """Find images by the strategy, then the adaptive draw; the result is the selection's URI.
 
         Raises:
             FailedPrecondition: The pool holds no image.
-            NotFound, InvalidArgument: A dataset is not there, or of another kind; prototypes of another dimension.
+            NotFound, InvalidArgument: A dataset is not there, or of another kind; vectors of another dimension.
         """
         pool = self._read_pool(request.pool_uris)
         eligible, excluded = self._exclude(pool, request)
         context.progress(0, 3, "steps", "searching the pool")
-        is_random = STRATEGIES[request.strategy] is Strategy.RANDOM
-        failures = read_failures(self._objects, request.failures_uri) if request.failures_uri else _no_failures()
-        matches: dict[str, Match] = {}
-        if not is_random:
-            matches = self._search(context, request, failures, eligible)
-            excluded["not_similar"] = len(eligible) - len(matches)
+        strategy, fallback = STRATEGIES[request.strategy], ""
+        failures = read_failures(self._objects, request.failures_uri) if request.failures_uri else NO_FAILURES
+        if strategy is Strategy.RANDOM:
+            finds = find_all(eligible)
+        elif strategy is Strategy.FAILURE_CONTRAST:
+            finds, fallback = self._search_by_contrast(context, request, failures, eligible)
+        else:
+            finds = self._search(context, request, failures, eligible)
+        if strategy is not Strategy.RANDOM:
+            excluded["no_contrast" if finds.is_contrast else "not_similar"] = len(eligible) - len(finds.ids)
         context.progress(1, 3, "steps", "drawing")
-        ids = sorted(eligible) if is_random else sorted(matches)
-        prototype = np.array([matches[i].prototype if i in matches else 0 for i in ids], dtype=np.int64)
         draw = draw_samples(
-            Candidates(ids, prototype),
-            failures.profiles,
+            Candidates(finds.ids, finds.finder, finds.measure if finds.is_contrast else None),
+            finds.profiles,
             failures.error_rates,
-            strategy=STRATEGIES[request.strategy],
+            strategy=Strategy.FAILURE_DRIVEN if fallback else strategy,
             alpha=request.alpha,
             budget=request.budget,
             rng=np.random.default_rng(request.seed),
         )
-        samples = _samples(request, draw, ids, eligible, matches, failures)
+        samples = _samples(request, draw, finds, eligible)
         context.progress(2, 3, "steps", "writing")
         drawn = [sample.image_id for sample in samples]
         self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
-        return self._publish(request, samples, draw.reason, excluded)
+        selection = Selection(
+            strategy=strategy.value,
+            requested=request.budget,
+            selected=len(samples),
+            reason=draw.reason,
+            excluded=excluded,
+            tau_sim=finds.tau_sim,
+            fallback=fallback,
+            found=finds.counted(draw.rows),
+        )
+        return self._publish(request, samples, selection)
 
     def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
@@ -124,14 +132,33 @@ class RetrievalOperations:
         context: OperationContext,
         request: pb.StartSelectSamplesRequest,
         failures: Failures,
-        eligible: Mapping[str, IndexedImage],
-    ) -> dict[str, Match]:
-        """The eligible images in the neighbourhood of some prototype, by id."""
+        eligible: Collection[str],
+    ) -> Finds:
+        """The eligible images in the neighbourhood of some prototype."""
+        if request.tau_pool_share:
+            return find_share(self._objects, request.pool_uris, eligible, failures, request.tau_pool_share)
         for uri in request.pool_uris:
             self._put(context, uri)
         with SEARCH_SECONDS.labels("exact").time():
             found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
-        return {match.image_id: match for match in found if match.image_id in eligible}
+        matches = [match for match in found if match.image_id in eligible]
+        return found_by_prototypes(matches, failures, request.tau_sim)
+
+    def _search_by_contrast(
+        self,
+        context: OperationContext,
+        request: pb.StartSelectSamplesRequest,
+        failures: Failures,
+        eligible: Collection[str],
+    ) -> tuple[Finds, str]:
+        """The eligible images with contrast; where there is none, those of `_search`, and why."""
+        anchors = read_anchors(self._objects, request.failures_uri)
+        fallback = why_no_contrast(anchors, request.neighbours)
+        if fallback:
+            return self._search(context, request, failures, eligible), fallback
+        cells = sorted(failures.error_rates)
+        uris = request.pool_uris
+        return find_by_contrast(self._objects, uris, eligible, anchors, cells, request.neighbours), ""
 
     def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
         """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
@@ -163,13 +190,7 @@ class RetrievalOperations:
         excluded["used_before"] = len(used.intersection(known) - leaking.keys())
         return eligible, dict(excluded)
 
-    def _publish(
-        self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], reason: str, excluded: Mapping[str, int]
-    ) -> str:
-        strategy = STRATEGIES[request.strategy].value
-        selection = Selection(
-            strategy=strategy, requested=request.budget, selected=len(samples), reason=reason, excluded=dict(excluded)
-        )
+    def _publish(self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], selection: Selection) -> str:
         return publish(
             self._objects,
             "selection",
@@ -180,9 +201,11 @@ class RetrievalOperations:
                 "alpha": request.alpha,
                 "arm": request.arm,
                 "budget": request.budget,
+                "neighbours": request.neighbours,
                 "phash_distance": request.phash_distance,
                 "round": request.round,
-                "strategy": strategy,
+                "strategy": selection.strategy,
+                "tau_pool_share": request.tau_pool_share,
                 "tau_sim": request.tau_sim,
                 "twin_similarity": request.twin_similarity,
             },
@@ -190,40 +213,16 @@ class RetrievalOperations:
         )
 
 
-def read_failures(objects: ObjectStore, uri: str) -> Failures:
-    """Mined failures, as retrieval needs them.
-
-    Raises:
-        NotFound: there is no such dataset.
-        InvalidArgument: it is of another kind.
-    """
-    prototypes = read_rows(objects, uri, PrototypeRow)
-    rates = read_rows(objects, uri, CapabilityErrorRate)
-    return Failures(
-        read_array(objects, uri, "prototypes.npy").astype("<f4"),
-        [row.prototype_id for row in prototypes],
-        [row.profile for row in prototypes],
-        {row.capability: row.error_rate for row in rates if row.is_drawn_for and row.error_rate is not None},
-    )
-
-
-def _no_failures() -> Failures:
-    return Failures(np.zeros((0, 1), dtype=np.float32), [], [], {})
-
-
 def _samples(
-    request: pb.StartSelectSamplesRequest,
-    draw: Draw,
-    ids: Sequence[str],
-    images: Mapping[str, IndexedImage],
-    matches: Mapping[str, Match],
-    failures: Failures,
+    request: pb.StartSelectSamplesRequest, draw: Draw, finds: Finds, images: Mapping[str, IndexedImage]
 ) -> list[Sample]:
-    """Rows of `samples.jsonl`, sorted by image id; a random draw has neither prototype nor similarity nor capability."""
+    """Rows of `samples.jsonl`, sorted by image id."""
     samples = []
     for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
-        image, match = images[ids[row]], matches.get(ids[row])
+        image = images[finds.ids[row]]
         key = f"{request.arm}\0{request.round}\0{image.image_id}"  # not the run: a run repeated is the same
+        measure = round(float(finds.measure[row]), 6)
+        is_by_prototype = bool(finds.names) and not finds.is_contrast
         samples.append(
             Sample(
                 sample_id=hashlib.sha256(key.encode()).hexdigest()[:32],
@@ -231,9 +230,10 @@ def _samples(
                 image_uri=image.image_uri,
                 modality=image.modality,
                 source_id=image.source_id,
-                prototype_id=failures.prototype_ids[match.prototype] if match else "",
-                similarity=round(match.similarity, 6) if match else None,
+                prototype_id=finds.names[finds.finder[row]] if is_by_prototype else "",
+                similarity=measure if is_by_prototype else None,
                 capability=capability,
+                contrast=measure if finds.is_contrast else None,
             )
         )
     return samples

@@ -63,6 +63,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
             raise InvalidArgument(
                 "The threshold is out of range.", field="tau_sim", value=request.tau_sim, remedy=remedy
             )
+        require_between("tau_pool_share", request.tau_pool_share, 0, 1)
+        if request.strategy == pb.STRATEGY_FAILURE_CONTRAST:
+            require_between("neighbours", request.neighbours, 1, 100)
         require_between("alpha", request.alpha, 0, 100)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         require_between("twin_similarity", request.twin_similarity, 0, 1)

@@ -240,6 +240,17 @@ def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
     return array
 
 
+def map_array(objects: ObjectStore, uri: str, name: str, folder: Path) -> NDArray[Any]:
+    """A `.npy` file as a memory map of a copy in `folder`, for arrays that should not lie in memory; raises as `read_array`."""
+    path = folder / name
+    objects.fetch(_file_uri(objects, uri, name), path)
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError):
+        raise InvalidArgument("The file is not an array of plain numbers.", field="name", value=name) from None
+    return array
+
+
 def _require_type(kind: str, name: str, row: Row) -> None:
     if type(row) is not row_type(kind, name):
         what = type(row).__name__

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.finished_run import MEDQ, read_report
+from tests.support.finished_run import ARM, MEDQ, read_report
 from tests.support.go_tools import go_tool, need_go
 from tests.support.guarded import audit_lines
 from tests.support.pictures import write_pool
@@ -45,7 +45,7 @@ def test_an_operator_runs_the_loop_through_secured_services(site: Site, study: P
     assert json.loads(refused.stdout)["error"]["reason"] == "PERMISSION_DENIED"
     done = _medq("run", "--config", study / "run.yaml", "--out", out, *site.arguments("operator"))
     assert done.returncode == 0, done.stderr + site.log.read_text()[-3000:]
-    rounds = read_report(out)["arms"]["failure_driven"]["rounds"]
+    rounds = read_report(out)["arms"][ARM]["rounds"]
     assert len(rounds) == N_ROUNDS + 1
     told = _medq("status", "--out", out, *site.arguments("reader"))
     assert [run["state"] for run in json.loads(told.stdout)["runs"]] == ["succeeded"]

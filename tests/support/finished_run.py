@@ -26,7 +26,7 @@ from tests.support.tiny_study import N_ROUNDS
 
 MEDQ = Path(sys.executable).with_name("medq")
 RUN = "run"
-ARM = "failure_driven"
+ARM = "failure_contrast"
 _PAUSE_SECONDS = 0.2
 
 

@@ -26,6 +26,7 @@ def write_run_files(folder: Path, **changes) -> str:
         "rounds": 2,
         "data": {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"},
         "model": "model",
+        "arms": ["failure_driven"],
         "evaluate": {"runs": 2},
         **changes,
     }

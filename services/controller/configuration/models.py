@@ -62,7 +62,9 @@ class ArmSection(Section):
     """One way to choose training data; each arm starts from the same model. A bare strategy names an arm after itself."""
 
     name: str = Field(pattern=f"^{NAME}$", description="Ours: names the arm in the report.")
-    strategy: Strategy = Field("failure_driven", description="Paper: how images are drawn from the pool.")
+    strategy: Strategy = Field(
+        "failure_contrast", description="Ours: how images are drawn from the pool; failure_driven is the paper's way."
+    )
     questions: Questions | None = Field(
         None, description="Ours: which questions are asked in this arm; null as in `annotate`."
     )
@@ -126,6 +128,12 @@ class SelectSection(Section):
 
     budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
     tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    tau_pool_share: float | None = Field(
+        None, gt=0, le=1, description="Ours: tau_sim is set so that this share of the pool is near; null: as it is."
+    )
+    neighbours: int = Field(
+        5, ge=1, le=100, description="Ours: nearest dev images of either sort that failure_contrast looks at."
+    )
     alpha: float = Field(1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha.")
 
 
@@ -227,7 +235,7 @@ class RunConfiguration(Section):
     data: DataSection
     model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
     arms: tuple[Arm, ...] = Field(
-        (ArmSection(name="failure_driven"),),
+        (ArmSection(name="failure_contrast"),),
         min_length=1,
         description="Ours: the arms; each is a strategy, or an object with a name.",
     )

@@ -41,6 +41,7 @@ class RoundFacts:
         round: From 0; the model after so many trainings.
         unscored: Split to what its evaluation could not evaluate.
         failure_counts, dataset_counts: `counts` of the manifests.
+        richness: See `services.controller.domain.richness`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
         test_gain: What it gained on test; None for the base model.
     """
@@ -53,6 +54,7 @@ class RoundFacts:
     prototypes: Sequence[PrototypeRow] = ()
     failure_counts: Mapping[str, int] | None = None
     selection: Selection | None = None
+    richness: Json | None = None
     decisions: Sequence[Decision] = ()
     summary: Summary | None = None
     dropped: Sequence[Dropped] = ()
@@ -163,7 +165,7 @@ def _round(facts: RoundFacts) -> Json:
         "decision": decision,
         "test_gain": None if facts.test_gain is None else asdict(facts.test_gain),
         "failures": _failures(facts),
-        "selection": to_builtins(facts.selection),
+        "selection": None if facts.selection is None else _selection(facts.selection, facts.richness),
         "annotation": _annotation(facts),
         "dataset": _dataset(facts),
         "training": None if facts.training is None else _training(facts.training),
@@ -197,6 +199,10 @@ def _failures(facts: RoundFacts) -> Json | None:
 def _worst_first(row: CapabilityErrorRate) -> tuple[bool, float, str]:
     """Cells before what is only reported, the highest error rate first; what has none is last."""
     return not row.is_drawn_for, 1.0 if row.error_rate is None else -row.error_rate, row.capability
+
+
+def _selection(selection: Selection, richness: Json | None) -> Json:
+    return {**to_builtins(selection), "found": [to_builtins(row) for row in selection.found], "richness": richness}
 
 
 def _annotation(facts: RoundFacts) -> Json | None:

@@ -84,7 +84,7 @@ class Steps:
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
-        """Pool images around the prototypes, Eq. (2), drawn by capability weight."""
+        """Pool images by contrast, or around the prototypes, Eq. (2), drawn by capability weight."""
         section = self.configuration.select
         request = retrieval_pb2.StartSelectSamplesRequest(
             run_id=self.calls.run_id,
@@ -93,6 +93,8 @@ class Steps:
             failures_uri=failures,
             budget=section.budget,
             tau_sim=section.tau_sim,
+            tau_pool_share=section.tau_pool_share or 0.0,
+            neighbours=section.neighbours,
             alpha=section.alpha,
             strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
             seed=self._seed("select_samples"),

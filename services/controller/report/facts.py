@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -11,15 +12,16 @@ from msgspec import convert
 from services.controller.domain.comparisons import RoundGain
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.report import ArmFacts, RoundFacts
+from services.controller.domain.richness import Cell, richness
 from services.controller.store.runs import Result, RunRow
 from shared.left_out import SetFacts
-from shared.objects.dataset import read_manifest, read_object, read_rows
+from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import Decision, Summary
+from shared.rows.annotation import Decision, KnownAnswer, Summary
 from shared.rows.evaluation import Answer, Scores, Unscored
 from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
-from shared.rows.selection import Selection
+from shared.rows.selection import Sample, Selection
 from shared.rows.training import Dropped, Training
 
 RowT = TypeVar("RowT", bound=Row)
@@ -31,13 +33,14 @@ def arms_of(
 ) -> list[ArmFacts]:
     """The arms of a run with all that is known of their rounds; `gains` are those on test, by arm and round."""
     asked = run.configuration["annotate"]["questions"]
+    truth = _truth(objects, results)
     arms = []
     for arm in run.configuration["arms"]:
         own = [result for result in results if result.arm == arm["name"]]
         rounds = sorted({result.round for result in own})
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
         gained = gains.get(arm["name"], {})
-        facts = [_round(objects, number, own, gained.get(number)) for number in rounds]
+        facts = [_round(objects, number, own, gained.get(number), truth) for number in rounds]
         arms.append(
             ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
         )
@@ -97,7 +100,23 @@ def test_answers(objects: ObjectStore, run: RunRow, results: list[Result]) -> di
     return found
 
 
-def _round(objects: ObjectStore, number: int, results: list[Result], gain: RoundGain | None) -> RoundFacts:
+def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:
+    """Pool image to what it shows, as the simulated oracle knows it; nothing before that was brought in."""
+    truth: dict[str, set[Cell]] = defaultdict(set)
+    for result in results:
+        if result.step == "import_known_answers":
+            for row in iterate_rows(objects, result.uri, KnownAnswer):
+                truth[row.image_id].add((row.modality, row.attribute))
+    return truth
+
+
+def _round(
+    objects: ObjectStore,
+    number: int,
+    results: list[Result],
+    gain: RoundGain | None,
+    truth: Mapping[str, Collection[Cell]],
+) -> RoundFacts:
     by_step = {result.step: result for result in results if result.round == number}
 
     def one(step: str, row: type[RowT]) -> RowT | None:
@@ -109,15 +128,18 @@ def _round(objects: ObjectStore, number: int, results: list[Result], gain: Round
     def counts(step: str) -> Mapping[str, int] | None:
         return read_manifest(objects, by_step[step].uri).counts if step in by_step else None
 
+    capabilities = rows("mine_failures", CapabilityErrorRate)
+    drawn = [sample.image_id for sample in rows("select_samples", Sample)]
     return RoundFacts(
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
         unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in _EVALUATIONS},
-        capabilities=rows("mine_failures", CapabilityErrorRate),
+        capabilities=capabilities,
         prototypes=rows("mine_failures", PrototypeRow),
         failure_counts=counts("mine_failures"),
         selection=one("select_samples", Selection),
+        richness=richness(truth, drawn, capabilities),
         decisions=rows("annotate", Decision),
         summary=one("annotate", Summary),
         dropped=rows("build_dataset", Dropped),

@@ -1,7 +1,7 @@
 """The adaptive draw: which of the images that were found are annotated, and for which capability each.
 
 It knows the candidates, what found them and how often each capability fails; nothing of vectors, files or labels that an
-image may carry: an image's capability is the profile of the prototype that found it.
+image may carry: an image's capability is in the profile of what found it, a prototype or a cell.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from services.retrieval.domain.quotas import allot
 from shared.errors import InvalidArgument
 
 
 class Strategy(StrEnum):
     """How images are drawn: the paper's way, and the arms that it is compared with."""
 
-    FAILURE_DRIVEN = "failure_driven"  # capabilities weighted by e_k ** alpha
+    FAILURE_DRIVEN = "failure_driven"  # found by prototypes, capabilities weighted by e_k ** alpha
+    FAILURE_CONTRAST = "failure_contrast"  # nearer to failures than to successes, nearest first; weighted alike
     RANDOM = "random"  # every eligible image alike; prototypes play no part
     UNIFORM_CAPABILITY = "uniform_capability"  # found by prototypes, capabilities weighted alike (alpha = 0)
 
@@ -31,11 +33,13 @@ class Candidates:
 
     Attributes:
         image_ids: (n,) sorted, unique: position decides every tie.
-        prototype: (n,) int64 the prototype that found each; not read by the random strategy.
+        prototype: (n,) int64 what found each, a row of the profiles; not read by the random strategy.
+        score: (n,) of those that one row found, the highest are taken; None: each with the same chance.
     """
 
     image_ids: Sequence[str]
     prototype: NDArray[np.int64]
+    score: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,22 +94,22 @@ def draw_samples(
 ) -> Draw:
     """Draw exactly `budget` images without replacement, or all there are with the reason.
 
-    The weight of capability k is shared among the candidates that have it: with profile c_k(i) of the prototype that found
-    image i, the chance that a single draw is image i for capability k is w_k c_k(i) / sum_j c_k(j). So the budget is split
-    between capabilities as the w_k say, however many images each prototype found.
+    Capability k gets the share w_k of the budget, rounded by chance, however many images each prototype found and however
+    large the budget is; what it cannot fill goes to the others by their weights (`allot`). An image is drawn for k with a
+    chance proportional to c_k, its part in the profile of what found it.
 
     Args:
         candidates: The eligible images; not modified.
-        profiles: Of each prototype, capability to the share of its members in [0, 1].
+        profiles: Of each prototype (or cell), capability to the share of its members in [0, 1].
         error_rates: Capability to e_k; those that no candidate has play no part.
-        strategy: Which of the three ways.
-        alpha: Exponent of the error rates; read by the failure-driven strategy only.
+        strategy: Which of the ways.
+        alpha: Exponent of the error rates; taken as 0 by the uniform strategy, not read by the random one.
         budget: B >= 0.
         rng: Draws; the same state and candidates give the same draw.
 
-    Returns: The draw; ties by image id.
+    Returns: The draw; ties of scores by image id.
     Raises: InvalidArgument: the budget is negative, ids are not sorted and unique, or a parameter is out of range.
-    Cost: O(n * capabilities).
+    Cost: O(n log n + budget * profiles).
     """
     if budget < 0:
         raise InvalidArgument("A budget is not negative.", field="budget", value=budget)
@@ -117,53 +121,30 @@ def draw_samples(
         return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, "the pool has no more eligible images"))
     names = sorted(error_rates)
     weights = capability_weights(error_rates, 0.0 if strategy is Strategy.UNIFORM_CAPABILITY else alpha)
-    shares = _shares(candidates.prototype, profiles, [weights.get(name, 0.0) for name in names], names)
-    rows, chosen = _draw_weighted(shares, budget, rng)
-    why = "no more images were found for a capability that fails" if weights else "no capability fails"
-    return Draw(rows, tuple(names[k] for k in chosen), _reason(len(rows), budget, why))
-
-
-def _draw_weighted(
-    shares: NDArray[np.float64], budget: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Draw rows by the sum of their shares without replacement, and of each drawn row a column by its part of that sum.
-
-    The largest log(u) / weight are drawn (Efraimidis & Spirakis 2006).
-
-    Args:
-        shares: (n, K), not negative; a row without a share is never drawn.
-        budget: At most so many rows.
-        rng: Draws.
-
-    Returns: (m,) rows, ascending, and (m,) their columns.
-    """
-    weights = shares.sum(axis=1)
-    keys = np.log(1 - rng.random(len(shares)))
-    eligible = np.flatnonzero(weights > 0)
-    order = np.argsort(-keys[eligible] / weights[eligible], kind="stable")
-    rows = np.sort(eligible[order[:budget]])
-    threshold = rng.random(len(shares))[rows, None] * weights[rows, None]
-    chosen = np.minimum((np.cumsum(shares[rows], axis=1) <= threshold).sum(axis=1), _last_positive(shares[rows]))
-    return rows, chosen
-
-
-def _shares(
-    prototype: NDArray[np.int64], profiles: Sequence[Mapping[str, float]], weights: list[float], names: list[str]
-) -> NDArray[np.float64]:
-    """(n, K) w_k c_k(i) / sum_j c_k(j); 0 where no candidate has the capability."""
     table = np.array([[profile.get(name, 0.0) for name in names] for profile in profiles], dtype=np.float64)
-    if table.size == 0 or len(prototype) == 0:
-        return np.zeros((len(prototype), len(names)))
-    n_found = np.bincount(prototype, minlength=len(profiles))
-    mass = n_found @ table
-    per_prototype = np.divide(table * np.array(weights), mass, out=np.zeros_like(table), where=mass > 0)
-    shares: NDArray[np.float64] = per_prototype[prototype]
-    return shares
+    sizes = np.bincount(candidates.prototype, minlength=len(profiles))
+    chosen: dict[int, int] = {}
+    if len(ids) and weights:
+        taken = allot(sizes, table, np.array([weights[name] for name in names]), budget, rng)
+        chosen = _choose(candidates, taken, rng)
+    why = "no more images were found for a capability that fails" if weights else "no capability fails"
+    rows = np.array(sorted(chosen), dtype=np.int64)
+    return Draw(rows, tuple(names[chosen[row]] for row in rows), _reason(len(rows), budget, why))
 
 
-def _last_positive(shares: NDArray[np.float64]) -> NDArray[np.intp]:
-    last: NDArray[np.intp] = shares.shape[1] - 1 - np.argmax(shares[:, ::-1] > 0, axis=1)
-    return last
+def _choose(candidates: Candidates, taken: NDArray[np.int64], rng: np.random.Generator) -> dict[int, int]:
+    """Row of each drawn candidate to the column that it was drawn for, so many of each prototype as `taken` says."""
+    chosen: dict[int, int] = {}
+    by_prototype = np.argsort(candidates.prototype, kind="stable")
+    ends = np.cumsum(np.bincount(candidates.prototype, minlength=len(taken)))
+    for counts, members in zip(taken, np.split(by_prototype, ends[:-1]), strict=True):
+        if candidates.score is None:
+            ranked = rng.permutation(members)
+        else:
+            ranked = members[np.argsort(-candidates.score[members], kind="stable")]
+        columns = rng.permutation(np.repeat(np.arange(len(counts)), counts))
+        chosen.update(zip(ranked.tolist(), columns.tolist(), strict=False))
+    return chosen
 
 
 def _reason(drawn: int, budget: int, why: str) -> str:

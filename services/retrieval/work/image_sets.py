@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from services.retrieval.domain.leakage import ImageRecord
 from services.retrieval.ports import IndexedImage, Vectors
 from shared.errors import DataLoss
-from shared.objects.dataset import iterate_rows, read_array, read_manifest
+from shared.objects.dataset import iterate_rows, map_array, read_array, read_manifest
 from shared.objects.store import ObjectStore
 from shared.rows.images import Image
 
@@ -53,9 +55,27 @@ def read_image_set(objects: ObjectStore, uri: str) -> ImageSet:
     """
     encoder_id = str(read_manifest(objects, uri, "image-set").configuration.get("encoder_id", ""))
     images, vectors = read_images(objects, uri), read_array(objects, uri, "vectors.npy")
-    if vectors.ndim != 2 or len(vectors) != len(images):
-        raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
+    _require_one_each(uri, len(images), vectors)
     return ImageSet(encoder_id, images, vectors.astype("<f4"))
+
+
+def map_vectors(objects: ObjectStore, uris: Sequence[str]) -> Iterator[tuple[list[str], Vectors]]:
+    """Image ids and their vectors, set by set; the vectors are a memory map that holds until the next set is asked for.
+
+    Raises:
+        NotFound, InvalidArgument, DataLoss: As `read_image_set`.
+    """
+    for uri in uris:
+        ids = [row.image_id for row in iterate_rows(objects, uri, Image)]
+        with tempfile.TemporaryDirectory() as folder:
+            vectors = map_array(objects, uri, "vectors.npy", Path(folder))
+            _require_one_each(uri, len(ids), vectors)
+            yield ids, vectors
+
+
+def _require_one_each(uri: str, n_images: int, vectors: Vectors) -> None:
+    if vectors.ndim != 2 or len(vectors) != n_images:
+        raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
 
 
 def read_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> list[ImageRecord]:

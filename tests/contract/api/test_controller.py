@@ -17,6 +17,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.controller.v1.events_pb2 import RoundCompleted
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from medq.retrieval.v1 import retrieval_pb2
 from services.controller.main import build
 from services.controller.settings import ControllerSettings
 from shared.errors import (
@@ -246,6 +247,22 @@ def test_each_round_is_told_what_its_arm_was_trained_on_before(house):
     first, second = (asked[f"r1/failure_driven/{r}/build_dataset"] for r in range(2))
     assert list(first.earlier_uris) == []
     assert list(second.earlier_uris) == [asked["r1/failure_driven/0/train"].dataset_uri]
+
+
+def test_an_arm_without_a_strategy_draws_by_contrast(house):
+    with house.controller() as channel:
+        select = {"neighbours": 3, "tau_pool_share": 0.25}
+        start(channel, house, rounds=1, arms=[{"name": "ours"}, "failure_driven"], select=select)
+        await_operation(channel, "r1")
+        told = report(channel)
+    ours, paper = (house.services.requests[f"r1/{arm}/0/select_samples"] for arm in ("ours", "failure_driven"))
+    assert (ours.strategy, paper.strategy) == (
+        retrieval_pb2.STRATEGY_FAILURE_CONTRAST,
+        retrieval_pb2.STRATEGY_FAILURE_DRIVEN,
+    )
+    assert (ours.neighbours, ours.tau_pool_share, ours.tau_sim) == (3, 0.25, 0.75)
+    richness = told["arms"]["ours"]["rounds"][0]["selection"]["richness"]
+    assert [row["cell"] for row in richness["cells"]] == ["modality:ct+attribute:metal_artifact"]
 
 
 @pytest.mark.parametrize("step", ["ingest_pool", "evaluate_test", "annotate", "train"])
@@ -594,7 +611,9 @@ def test_a_good_configuration_is_shown_with_its_defaults(house):
         found = controller_stub(channel).ValidateRun(request)
     assert not found.problems
     assert "1 items of 1 sources, 2 answers each" in found.notes[0]
-    assert yaml.safe_load(found.effective_yaml)["select"] == {"budget": 2000, "tau_sim": 0.75, "alpha": 1.0}
+    assert yaml.safe_load(found.effective_yaml)["select"] == {
+        "budget": 2000, "tau_sim": 0.75, "tau_pool_share": None, "neighbours": 5, "alpha": 1.0,
+    }  # fmt: skip
 
 
 def test_the_same_run_with_another_configuration_is_refused(house):

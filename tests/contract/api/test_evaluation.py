@@ -640,15 +640,19 @@ def test_a_cluster_that_is_too_small_is_merged_and_its_failures_keep_a_prototype
     assert read_object(world.objects, uri, ClusteringRow).n_clusters == 2
 
 
-def test_what_is_too_few_for_a_cell_of_its_own_is_mined_with_the_rest_of_its_modality(world):
-    world.model.rule = lambda prompt, sampling: "B"
-    attributes = ("blur", "blur", "noise", "blur", "blur", "blur")
-    rows = [f"{n}\tIs it sharp?\tYes\tNo\t\tA\tct\t{attribute}" for n, attribute in enumerate(attributes)]
+def test_a_cell_of_too_few_items_is_pooled_beside_those_that_stay(world):
+    world.model.rule = lambda prompt, sampling: "A"
+    rows = [f"{n}\tIs it sharp?\tYes\tNo\t\tB\tct\t{'noise' if n == 1 else 'blur'}" for n in range(6)]
     with world.serving() as (stub, channel), world.embedding_serving():
-        dev = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows))))
+        dev = finish(channel, stub.StartImportBenchmark(import_request(world, world.table(*rows), "benchmark")))
         evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
         uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev, min_cell_items=2)))
-    assert "modality:ct+attribute:other" in {row.capability for row in world.rows(uri, CapabilityErrorRate)}
+    rates = [row for row in world.rows(uri, CapabilityErrorRate) if row.is_drawn_for]
+    assert [(row.capability, row.n_items) for row in rates] == [
+        ("modality:ct+attribute:blur", 2),
+        ("modality:ct+attribute:other", 1),
+        ("modality:mri+attribute:blur", 3),
+    ]
 
 
 def test_without_a_failure_there_is_no_prototype_and_no_error(world):

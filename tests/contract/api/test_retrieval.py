@@ -27,7 +27,7 @@ from shared.events.bus import Event, topic_of
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import publish, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
-from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.failures import Anchor, CapabilityErrorRate, PrototypeRow
 from shared.rows.images import Image
 from shared.rows.selection import Sample, Selection
 from shared.rpc.channels import Channels
@@ -59,9 +59,22 @@ class Server:
         vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
         return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": "e"})
 
-    def failures(self) -> str:
+    def failures(self, failed: Sequence[int] = (), never_failed: Sequence[int] = ()) -> str:
+        """Two prototypes, along axes 0 and 1; dev images that failed (noise) look along axis 0, the others along axis 1."""
         rates = {"attribute:noise": 0.9, "attribute:motion": 0.1}
+        images = [*failed, *never_failed]
+        vectors = [vector_of(1000 + i, int(i in never_failed)) for i in images]
         files = {
+            "anchors.jsonl": [
+                row(
+                    Anchor,
+                    image_id=f"{1000 + i:064x}",
+                    is_failure=i in failed,
+                    capabilities={"attribute:noise": 1} if i in failed else {},
+                )
+                for i in images
+            ],
+            "anchors.npy": np.array(vectors, dtype=np.float32).reshape(-1, D),
             "prototypes.jsonl": [
                 row(PrototypeRow, prototype_id=f"p{j}", profile={capability: 1.0}) for j, capability in enumerate(rates)
             ],
@@ -84,7 +97,7 @@ class Server:
         fields: dict[str, Any] = {
             "operation_id": operation_id, "run_id": "run", "arm": "medq", "round": 0, "failures_uri": self.failures(),
             "budget": 5, "tau_sim": 0.75, "alpha": 1.0, "strategy": pb.STRATEGY_FAILURE_DRIVEN, "seed": 3,
-            "phash_distance": 2,
+            "phash_distance": 2, "neighbours": 5,
         }  # fmt: skip
         return pb.StartSelectSamplesRequest(**{**fields, **changed})
 
@@ -159,6 +172,82 @@ def test_the_draw_takes_what_prototypes_found_and_prefers_what_fails(server: Ser
     assert {sample.prototype_id for sample in noise} == {"p0"}
     assert set(ids(noise)) <= set(range(50))
     assert all(sample.similarity > 0.75 for sample in samples)
+
+
+def test_contrast_draws_what_looks_like_failures_and_unlike_successes(server: Server) -> None:
+    pool = server.image_set(range(100), near=range(30))
+    failures = server.failures(failed=range(8), never_failed=range(8, 40))
+    asked = {"pool_uris": [pool], "failures_uri": failures, "strategy": pb.STRATEGY_FAILURE_CONTRAST}
+    samples, selection = server.select(**asked, budget=20)
+    assert set(ids(samples)) <= set(range(30))
+    assert (selection.strategy, selection.selected, selection.reason, selection.fallback) == (
+        "failure_contrast",
+        20,
+        "",
+        "",
+    )
+    assert {(sample.capability, sample.prototype_id, sample.similarity) for sample in samples} == {
+        ("attribute:noise", "", None)
+    }
+    assert all(sample.contrast > 0.5 for sample in samples)
+    assert selection.excluded["no_contrast"] == 70
+    assert [(row.name, row.n_found, row.n_drawn) for row in selection.found] == [("attribute:noise", 30, 20)]
+    everything, all_found = server.select("all", **asked, budget=50, arm="other")
+    assert ids(everything) == list(range(30))
+    assert all_found.reason.startswith("30 of 50")
+    best = sorted(everything, key=lambda sample: (-sample.contrast, sample.image_id))[:20]
+    assert sorted(ids(best)) == ids(samples)
+
+
+def test_with_too_few_successes_the_draw_is_failure_driven_and_says_so(server: Server) -> None:
+    pool = server.image_set(range(40), near=range(20))
+    failures = server.failures(failed=range(8), never_failed=range(8, 12))
+    asked = {"pool_uris": [pool], "failures_uri": failures, "budget": 10}
+    contrast = {**asked, "strategy": pb.STRATEGY_FAILURE_CONTRAST}
+    samples, selection = server.select(**contrast)
+    assert "needs 5 dev images that failed and 5 that never failed; there are 8 and 4" in selection.fallback
+    assert selection.strategy == "failure_contrast"
+    driven, other = server.select("driven", **asked, run_id="another")
+    assert samples == driven
+    assert other.fallback == ""
+    assert server.select("fewer", **contrast, neighbours=4, run_id="third")[1].fallback == ""
+
+
+def test_failures_of_an_older_release_have_no_contrast(server: Server) -> None:
+    pool = server.image_set(range(20), near=range(20))
+    files = {
+        "prototypes.jsonl": [row(PrototypeRow)],
+        "capabilities.jsonl": [row(CapabilityErrorRate)],
+        "prototypes.npy": np.eye(D, dtype=np.float32)[:1],
+    }
+    failures = server.dataset("failures", files, {})
+    strategy = pb.STRATEGY_FAILURE_CONTRAST
+    _, selection = server.select(pool_uris=[pool], failures_uri=failures, strategy=strategy)
+    assert "there are 0 and 0" in selection.fallback
+
+
+def test_a_share_of_the_pool_sets_the_threshold(server: Server) -> None:
+    pool = server.image_set(range(100), near=range(50))
+    samples, selection = server.select(pool_uris=[pool], budget=100, tau_pool_share=0.07)
+    assert selection.selected == 7
+    assert selection.excluded["not_similar"] == 93
+    assert all(sample.similarity > selection.tau_sim for sample in samples)
+    assert sum(row.n_found for row in selection.found) == sum(row.n_drawn for row in selection.found) == 7
+    again, whole = server.select("tau", pool_uris=[pool], budget=100, tau_sim=selection.tau_sim, arm="other")
+    assert ids(again) == ids(samples)
+    assert whole.tau_sim == selection.tau_sim
+    assert server.select("random", pool_uris=[pool], strategy=pb.STRATEGY_RANDOM, arm="third")[1].tau_sim is None
+
+
+def test_vectors_of_another_dimension_end_the_operation(server: Server) -> None:
+    pool = server.image_set(range(9))
+    failures = server.failures(failed=range(8), never_failed=range(8, 40))
+    other = server.dataset(
+        "image-set", {"images.jsonl": [row(Image, split="pool")], "vectors.npy": np.ones((1, 2), np.float32)}, {}
+    )
+    asked = {"failures_uri": failures, "strategy": pb.STRATEGY_FAILURE_CONTRAST}
+    with pytest.raises(InvalidArgument, match="different dimensions"):
+        server.select(pool_uris=[pool, other], **asked)
 
 
 def test_an_arm_never_selects_an_image_twice_and_another_arm_may(server: Server) -> None:
@@ -280,6 +369,9 @@ def test_a_dataset_of_another_kind_ends_the_operation(server: Server) -> None:
         ({"budget": 0}, "budget"),
         ({"tau_sim": 1.0}, "tau_sim"),
         ({"tau_sim": float("nan")}, "tau_sim"),
+        ({"tau_pool_share": 1.5}, "tau_pool_share"),
+        ({"tau_pool_share": float("nan")}, "tau_pool_share"),
+        ({"strategy": pb.STRATEGY_FAILURE_CONTRAST, "neighbours": 0}, "neighbours"),
         ({"alpha": -1.0}, "alpha"),
         ({"phash_distance": 17}, "phash_distance"),
         ({"guard_uris": ["dev"]}, "guard_uris"),

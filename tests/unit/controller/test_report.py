@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.comparisons import ArmGain, RoundGain
 from services.controller.domain.report import ArmFacts, RoundFacts, assemble
+from services.controller.domain.richness import richness
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Decision, Summary
@@ -49,6 +50,7 @@ def full_round(image_id):
         prototypes=[build(PrototypeRow, image_ids=(image_id,))],
         failure_counts={"items": 4, "failures": 1, "unscored": 0, "prototypes": 1, "merged": 2},
         selection=build(Selection, selected=2, reason="pool spent", excluded={"used": 3}),
+        richness=richness({"i": {("ct", "metal_artifact")}, "j": {("ct", "noise")}}, ["i"], [build(CapabilityErrorRate)]),
         decisions=[
             build(Decision, route="review", expert_action="edit"),
             build(Decision, route="self", expert_action=""),
@@ -113,6 +115,14 @@ def test_cells_come_before_what_is_only_reported_the_worst_first(report):
     assert failures["n_merged"] == 2
 
 
+def test_a_report_says_what_was_found_and_how_rich_the_draw_is(report):
+    selection = report["arms"]["failure_driven"]["rounds"][0]["selection"]
+    assert [row["name"] for row in selection["found"]] == ["p000"]
+    assert {row["cell"]: row["ratio"] for row in selection["richness"]["cells"]} == {
+        "modality:ct+attribute:metal_artifact": 2.0, "modality:ct+attribute:noise": 0.0,
+    }  # fmt: skip
+
+
 def test_what_the_loop_has_not_reached_is_null(report):
     assert report["arms"]["random"]["stop_reason"] is None
     assert report["arms"]["random"]["rounds"][0]["test"] is None
@@ -134,6 +144,8 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert "<b>" not in page
     assert not any(f'{name}="http' in page for name in ("src", "href"))
     assert "plateau" in page
+    assert "modality:ct+attribute:metal_artifact" in page
+    assert "only because the oracle is simulated" in page
     assert "the model&#39;s: it is sure and agrees with the oracle" in page
     assert "0.0 % [0.0, 97.5] (few sources: 1) (0 of 1)" in page
     assert "below an entropy of 0.188 nats" in page

@@ -1,6 +1,6 @@
 import numpy as np
 
-from services.retrieval.domain.similarity import Match, neighbourhood
+from services.retrieval.domain.similarity import Match, neighbourhood, tau_of_share
 from tests.support.brute_force import best_matches
 
 
@@ -46,3 +46,16 @@ def test_two_prototypes_alike_leave_an_image_to_the_first():
 
 def test_nothing_found_is_no_neighbourhood():
     assert neighbourhood([], 0.75) == []
+
+
+def test_tau_of_a_share_leaves_exactly_that_share_of_the_pool_above_it():
+    best = np.random.default_rng(0).permutation(np.linspace(-0.5, 0.9, 100, dtype=np.float32))
+    for share in (0.001, 0.05, 0.07, 0.29, 0.5, 0.999, 1.0):
+        tau = tau_of_share(best, share)
+        assert int((best > np.float32(tau)).sum()) == int(round(100 * share, 6))
+
+
+def test_equal_cosines_on_the_border_are_left_out():
+    best = np.array([0.9, 0.8, 0.8, 0.8, 0.1], dtype=np.float32)
+    assert int((best > np.float32(tau_of_share(best, 0.4))).sum()) == 1
+    assert int((best > np.float32(tau_of_share(best, 0.8))).sum()) == 4

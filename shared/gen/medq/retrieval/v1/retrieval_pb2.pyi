@@ -32,6 +32,10 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     """Any image of the pool with equal chance: the baseline."""
     STRATEGY_UNIFORM_CAPABILITY: _Strategy.ValueType  # 3
     """Eq. (2) around the prototypes, all capabilities alike."""
+    STRATEGY_FAILURE_CONTRAST: _Strategy.ValueType  # 4
+    """The images with the largest contrast (mean cosine to the nearest failed dev images minus that to the nearest that never
+    failed), above 0, by cell; capabilities weighted by e_k ** alpha. With too few of either: STRATEGY_FAILURE_DRIVEN.
+    """
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """How the draw is made."""
@@ -43,6 +47,10 @@ STRATEGY_RANDOM: Strategy.ValueType  # 2
 """Any image of the pool with equal chance: the baseline."""
 STRATEGY_UNIFORM_CAPABILITY: Strategy.ValueType  # 3
 """Eq. (2) around the prototypes, all capabilities alike."""
+STRATEGY_FAILURE_CONTRAST: Strategy.ValueType  # 4
+"""The images with the largest contrast (mean cosine to the nearest failed dev images minus that to the nearest that never
+failed), above 0, by cell; capabilities weighted by e_k ** alpha. With too few of either: STRATEGY_FAILURE_DRIVEN.
+"""
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
 @_typing.final
@@ -112,6 +120,8 @@ class StartSelectSamplesRequest(_message.Message):
     GUARD_URIS_FIELD_NUMBER: _builtins.int
     PHASH_DISTANCE_FIELD_NUMBER: _builtins.int
     POOL_URIS_FIELD_NUMBER: _builtins.int
+    TAU_POOL_SHARE_FIELD_NUMBER: _builtins.int
+    NEIGHBOURS_FIELD_NUMBER: _builtins.int
     TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
@@ -135,6 +145,10 @@ class StartSelectSamplesRequest(_message.Message):
     """Seed of the draw."""
     phash_distance: _builtins.int
     """Perceptual hashes at this Hamming distance or nearer count as the same image; 0..16."""
+    tau_pool_share: _builtins.float
+    """In (0, 1]: instead of tau_sim, the lowest threshold at which at most this share of the eligible images is near; 0: tau_sim."""
+    neighbours: _builtins.int
+    """How many of the nearest dev images the contrast looks at, 1..100; read by STRATEGY_FAILURE_CONTRAST alone."""
     twin_similarity: _builtins.float
     """Structure hashes at this similarity or nearer count as degraded twins, in (0, 1]; 0: twins are not looked for."""
     @_builtins.property
@@ -161,11 +175,13 @@ class StartSelectSamplesRequest(_message.Message):
         guard_uris: _abc.Iterable[_builtins.str] | None = ...,
         phash_distance: _builtins.int = ...,
         pool_uris: _abc.Iterable[_builtins.str] | None = ...,
+        tau_pool_share: _builtins.float = ...,
+        neighbours: _builtins.int = ...,
         twin_similarity: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

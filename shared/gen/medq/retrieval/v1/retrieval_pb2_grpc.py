@@ -74,7 +74,7 @@ class RetrievalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartSelectSamples(self, request, context):
-        """Eq. (2) and the adaptive draw: makes a selection. Long.
+        """Finds images by Eq. (2) or by contrast, then the adaptive draw: makes a selection. Long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

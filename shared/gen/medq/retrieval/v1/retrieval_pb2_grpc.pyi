@@ -36,7 +36,7 @@ class RetrievalServiceStub:
     StartIndexImages: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.StartIndexImagesRequest, _retrieval_pb2.StartIndexImagesResponse]
     """Puts the images of an image set into the index; what is there already is skipped. Long."""
     StartSelectSamples: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.StartSelectSamplesRequest, _retrieval_pb2.StartSelectSamplesResponse]
-    """Eq. (2) and the adaptive draw: makes a selection. Long."""
+    """Finds images by Eq. (2) or by contrast, then the adaptive draw: makes a selection. Long."""
     SearchSimilar: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.SearchSimilarRequest, _retrieval_pb2.SearchSimilarResponse]
     """The images nearest to a vector, approximate, for interactive use."""
     CheckLeakage: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.CheckLeakageRequest, _retrieval_pb2.CheckLeakageResponse]
@@ -54,7 +54,7 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     StartIndexImages: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.StartIndexImagesRequest, _retrieval_pb2.StartIndexImagesResponse]  # type: ignore[assignment]
     """Puts the images of an image set into the index; what is there already is skipped. Long."""
     StartSelectSamples: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.StartSelectSamplesRequest, _retrieval_pb2.StartSelectSamplesResponse]  # type: ignore[assignment]
-    """Eq. (2) and the adaptive draw: makes a selection. Long."""
+    """Finds images by Eq. (2) or by contrast, then the adaptive draw: makes a selection. Long."""
     SearchSimilar: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.SearchSimilarRequest, _retrieval_pb2.SearchSimilarResponse]  # type: ignore[assignment]
     """The images nearest to a vector, approximate, for interactive use."""
     CheckLeakage: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.CheckLeakageRequest, _retrieval_pb2.CheckLeakageResponse]  # type: ignore[assignment]
@@ -81,7 +81,7 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_pb2.StartSelectSamplesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_pb2.StartSelectSamplesResponse, _abc.Awaitable[_retrieval_pb2.StartSelectSamplesResponse]]:
-        """Eq. (2) and the adaptive draw: makes a selection. Long."""
+        """Finds images by Eq. (2) or by contrast, then the adaptive draw: makes a selection. Long."""
 
     @_abc_1.abstractmethod
     def SearchSimilar(

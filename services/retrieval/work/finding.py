@@ -1,0 +1,126 @@
+"""Which of the eligible images are found, and by what: all of them, by prototypes (Eq. 2), or by contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.retrieval.domain.contrast import cells_of, failure_contrast
+from services.retrieval.domain.nearest import nearest
+from services.retrieval.domain.similarity import Match, neighbourhood, tau_of_share
+from services.retrieval.work.failures import Anchors, Failures
+from services.retrieval.work.image_sets import map_vectors
+from shared.objects.store import ObjectStore
+from shared.rows.selection import Found
+
+
+@dataclass(frozen=True, eq=False)
+class Finds:
+    """What was found.
+
+    Attributes:
+        ids: (n,) image ids, sorted, each once.
+        finder: (n,) int64 what found each, a row of `names`.
+        measure: (n,) float64 cosine to that prototype, or contrast.
+        names, profiles: Of the prototypes or the cells: what each is called, and capability to share.
+        tau_sim: The threshold in effect; None where none is.
+        is_contrast: By contrast; else by prototypes.
+    """
+
+    ids: list[str]
+    finder: NDArray[np.int64]
+    measure: NDArray[np.float64]
+    names: list[str]
+    profiles: list[dict[str, float]]
+    tau_sim: float | None = None
+    is_contrast: bool = False
+
+    def counted(self, drawn: NDArray[np.int64]) -> tuple[Found, ...]:
+        """What each prototype or cell found, and how many of the `drawn` rows; most first, then by name."""
+        n_found = np.bincount(self.finder, minlength=len(self.names))
+        n_drawn = np.bincount(self.finder[drawn], minlength=len(self.names))
+        total = np.bincount(self.finder, weights=self.measure, minlength=len(self.names))
+        found = [
+            Found(
+                name=name, n_found=int(n_found[i]), n_drawn=int(n_drawn[i]), mean=round(float(total[i] / n_found[i]), 6)
+            )
+            for i, name in enumerate(self.names)
+            if n_found[i]
+        ]
+        return tuple(sorted(found, key=lambda row: (-row.n_found, row.name)))
+
+
+def find_all(eligible: Collection[str]) -> Finds:
+    """Every image, by nothing."""
+    return Finds(sorted(eligible), np.zeros(len(eligible), dtype=np.int64), np.zeros(len(eligible)), [], [])
+
+
+def found_by_prototypes(matches: Sequence[Match], failures: Failures, tau_sim: float) -> Finds:
+    """The matches of Eq. 2, sorted by image id."""
+    return Finds(
+        [match.image_id for match in matches],
+        np.array([match.prototype for match in matches], dtype=np.int64),
+        np.array([match.similarity for match in matches], dtype=np.float64),
+        failures.prototype_ids,
+        failures.profiles,
+        tau_sim,
+    )
+
+
+def find_share(
+    objects: ObjectStore, pool_uris: Sequence[str], eligible: Collection[str], failures: Failures, share: float
+) -> Finds:
+    """Eq. 2 with the threshold at which at most this share of the eligible images lies in some neighbourhood."""
+    best: dict[str, tuple[int, np.float32]] = {}
+    for ids, vectors in map_vectors(objects, pool_uris):
+        cosines, rows = nearest(vectors, failures.vectors, 1)
+        best.update(
+            (image_id, (int(row), cosine))
+            for image_id, row, cosine in zip(ids, rows[:, 0], cosines[:, 0], strict=True)
+            if image_id in eligible
+        )
+    tau = tau_of_share(np.array([cosine for _, cosine in best.values()], dtype=np.float32), share) if best else 1.0
+    matches = neighbourhood(((row, image_id, float(cosine)) for image_id, (row, cosine) in best.items()), tau)
+    return found_by_prototypes(matches, failures, tau)
+
+
+def find_by_contrast(
+    objects: ObjectStore,
+    pool_uris: Sequence[str],
+    eligible: Collection[str],
+    anchors: Anchors,
+    cells: Sequence[str],
+    neighbours: int,
+) -> Finds:
+    """The images nearer to failures than to successes, each by the cell of its nearest failures."""
+    found: dict[str, tuple[int, float]] = {}
+    for ids, vectors in map_vectors(objects, pool_uris):
+        contrast = failure_contrast(vectors, anchors.failed, anchors.never_failed, neighbours)
+        rows = [row for row in np.flatnonzero(contrast.value > 0).tolist() if ids[row] in eligible]
+        places = cells_of(contrast.failures[rows], anchors.failed_cells, cells)
+        found.update(
+            (ids[row], (place, float(contrast.value[row])))
+            for row, place in zip(rows, places.tolist(), strict=True)
+            if place >= 0
+        )
+    ids = sorted(found)
+    return Finds(
+        ids,
+        np.array([found[image_id][0] for image_id in ids], dtype=np.int64),
+        np.array([found[image_id][1] for image_id in ids], dtype=np.float64),
+        list(cells),
+        [{cell: 1.0} for cell in cells],
+        is_contrast=True,
+    )
+
+
+def why_no_contrast(anchors: Anchors, neighbours: int) -> str:
+    """Why there is no contrast, and what is done instead; "" where there is one."""
+    n_failed, n_others = len(anchors.failed), len(anchors.never_failed)
+    if min(n_failed, n_others) >= neighbours:
+        return ""
+    needed = f"failure_contrast needs {neighbours} dev images that failed and {neighbours} that never failed"
+    return f"{needed}; there are {n_failed} and {n_others}, so images are drawn by failure_driven"
