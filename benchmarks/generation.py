@@ -21,7 +21,8 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, LogitsProcessorList
 
 from benchmarks.outcome import end
-from services.evaluation.adapters.transformers_model import KeyedSampler, TransformersModel
+from services.evaluation.adapters.token_writers import KeyedSampler
+from services.evaluation.adapters.transformers_model import TransformersModel
 from services.evaluation.ports import Prompt, Sampling
 from shared.checkpoints import user_prompt
 from shared.prompts import multiple_choice_prompt

@@ -6,13 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from google.protobuf.message import Message
+
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
 from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.migrations import SCHEMA
-from services.evaluation.operations import EvaluationOperations
+from services.evaluation.operations.answers import AnswerOperations
+from services.evaluation.operations.benchmarks import BenchmarkOperations
+from services.evaluation.operations.failures import FailureOperations
 from services.evaluation.ports import ModelServer, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
@@ -21,7 +25,7 @@ from services.evaluation.work.answering import Answering
 from services.evaluation.work.reading import ReplyReader
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
-from shared.operations import Operations
+from shared.operations import OperationFunction, Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
@@ -53,16 +57,10 @@ def build(
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
     judge = _judge(settings)
     reader = ReplyReader(judge, VerdictStore(engine), settings.judge.concurrency)
-    work = EvaluationOperations(objects, answering, reader, channels, read_table, settings.input_roots)
     operations = Operations(
         "evaluation",
         engine,
-        {
-            pb.StartImportBenchmarkRequest: work.import_benchmark,
-            pb.StartEvaluateRequest: work.evaluate,
-            pb.StartGenerateRequest: work.generate,
-            pb.StartMineFailuresRequest: work.mine_failures,
-        },
+        _long_work(settings, channels, objects, answering, reader),
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
@@ -88,6 +86,21 @@ def build(
 def main() -> None:
     """Serve until SIGTERM."""
     serve("evaluation", EvaluationSettings(), build)
+
+
+def _long_work(
+    settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answering: Answering, reader: ReplyReader
+) -> dict[type[Message], OperationFunction]:
+    """Who does what is asked."""
+    benchmarks = BenchmarkOperations(objects, channels, read_table, settings.input_roots)
+    answers = AnswerOperations(objects, answering, reader)
+    failures = FailureOperations(objects, channels)
+    return {
+        pb.StartImportBenchmarkRequest: benchmarks.import_benchmark,
+        pb.StartEvaluateRequest: answers.evaluate,
+        pb.StartGenerateRequest: answers.generate,
+        pb.StartMineFailuresRequest: failures.mine_failures,
+    }
 
 
 def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model: LoadModel | None) -> ModelServer:

@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from services.evaluation.adapters.transformers_model import TransformersModel, keep_nucleus, plan_batches
+from services.evaluation.adapters.token_writers import keep_nucleus
+from services.evaluation.adapters.transformers_model import TransformersModel, plan_batches
 from services.evaluation.ports import Generation, Prompt, Sampling
 from shared.checkpoints import exchange, user_prompt
 from shared.errors import InvalidArgument

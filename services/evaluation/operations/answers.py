@@ -1,0 +1,148 @@
+"""A model's answers: to a benchmark, scored, and to free questions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from services.evaluation.ports import Sampling
+from services.evaluation.work.answering import Answering, Query
+from services.evaluation.work.generations import generation_row
+from services.evaluation.work.judging import judge
+from services.evaluation.work.reading import Asked, ReplyReader, candidates, way_of
+from shared.errors import InvalidArgument
+from shared.objects.dataset import publish, read_rows
+from shared.objects.store import ObjectStore
+from shared.operations import OperationContext
+from shared.prompts import AnswerForm, multiple_choice_prompt
+from shared.rows.annotation import Question
+from shared.rows.benchmark import Item
+from shared.rows.fields import Options
+
+
+class AnswerOperations:
+    """Has models answer.
+
+    Args:
+        objects: Where datasets lie.
+        answering: Answers of models.
+        reader: Reads their replies.
+    """
+
+    def __init__(self, objects: ObjectStore, answering: Answering, reader: ReplyReader) -> None:
+        self._objects = objects
+        self._answering = answering
+        self._reader = reader
+
+    def evaluate(self, context: OperationContext, request: pb.StartEvaluateRequest) -> str:
+        """Have a model answer a benchmark `n_runs` times and score it; make a dataset `evaluation`.
+
+        Returns: Its URI; "" of a shard, whose answers are kept for the whole evaluation to find.
+
+        Raises:
+            NotFound, InvalidArgument, DataLoss: the benchmark or the model is not there, not one, or damaged.
+            FailedPrecondition: no item could be evaluated, since every image is lost.
+        """
+        items = read_rows(self._objects, request.benchmark_uri, Item)
+        sampling = _sampling_of(request.sampling)
+        extractor, form = way_of(request)
+        judge_name = self._reader.judge_of(extractor)
+        queries = [_query(one.item_id, one.image_uri, one.question, one.options, extractor, form) for one in items]
+        shard = (request.shard, max(1, request.n_shards))
+        replies = self._answering.answer(context, request.model_uri, queries, request.n_runs, sampling, shard)
+        if request.n_shards > 1:
+            return ""
+        answers, scores, unscored = judge(request, items, replies, self._reader, _judging(context))
+        n_scored = sum(answer.scored for answer in answers)
+        return publish(
+            self._objects,
+            "evaluation",
+            {"answers.jsonl": answers, "scores.json": scores, "unscored.jsonl": unscored},
+            counts={
+                "answers": len(answers),
+                "items": len(items),
+                "unreadable": len(answers) - n_scored - len(unscored),
+                "unscored": len(unscored),
+            },
+            parents=[request.model_uri, request.benchmark_uri],
+            configuration={
+                "arm": request.arm,
+                "round": request.round,
+                "n_runs": request.n_runs,
+                "extractor": extractor,
+                "answer_form": form,
+                "judge": judge_name,
+                "sampling": asdict(sampling),
+            },
+            seed=sampling.seed,
+        )
+
+    def generate(self, context: OperationContext, request: pb.StartGenerateRequest) -> str:
+        """Have a model answer free questions once each; make a dataset `generations`.
+
+        Raises:
+            NotFound, InvalidArgument, DataLoss: the questions, an image or the model is not there, not one, or damaged;
+                a question occurs twice.
+        """
+        questions = self._questions(request.questions_uri)
+        sampling = _sampling_of(request.sampling)
+        extractor, form = way_of(request)
+        if extractor == "official":  # its faults are for comparing published figures, not for labels
+            extractor = "strict"
+        queries = [
+            _query(one.question_id, one.image_uri, one.question, one.options or {}, extractor, form)
+            for one in questions.values()
+        ]
+        replies = self._answering.answer(context, request.model_uri, queries, 1, sampling)
+        if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
+            raise replies.lost[min(replies.lost)]
+        answered = [(questions[question_id], reply) for (question_id, _), reply in sorted(replies.answers.items())]
+        asked = [Asked(one.question, one.options or {}, reply.text) for one, reply in answered]
+        readings = self._reader.read(asked, extractor, form, _judging(context))
+        generations = [
+            generation_row(one.question_id, one.options or {}, reply, reading.choice)
+            for (one, reply), reading in zip(answered, readings, strict=True)
+        ]
+        return publish(
+            self._objects,
+            "generations",
+            {"generations.jsonl": generations},
+            counts={
+                "questions": len(generations),
+                "unscored": sum(row.choice is None for row in generations),
+                "faulty_logprobs": sum(bool(row.logprobs_fault) for row in generations),
+            },
+            parents=[request.model_uri, request.questions_uri],
+            configuration={"sampling": asdict(sampling)},
+            seed=sampling.seed,
+        )
+
+    def _questions(self, uri: str) -> dict[str, Question]:
+        """Free questions by id, in the order of their dataset."""
+        rows = read_rows(self._objects, uri, Question)
+        questions = {row.question_id: row for row in rows}
+        if len(questions) < len(rows):
+            raise InvalidArgument(
+                "A question occurs twice.",
+                field="questions_uri",
+                value=f"{len(rows) - len(questions)} repeated ids",
+                remedy="Give each question an id of its own.",
+            )
+        return questions
+
+
+def _sampling_of(message: pb.Sampling) -> Sampling:
+    """Decode how answers are drawn."""
+    return Sampling(message.seed, message.temperature, message.top_p, message.max_new_tokens)
+
+
+def _query(name: str, image_uri: str, question: str, options: Options, extractor: str, form: AnswerForm) -> Query:
+    """What the model is asked, and what it may reply; a question without options is asked as it stands."""
+    text = multiple_choice_prompt(question, options, form)
+    return Query(name, image_uri, text, candidates(options, extractor, form) if options else ())
+
+
+def _judging(context: OperationContext) -> Callable[[int, int], None]:
+    """Tells how far a judge is."""
+    return lambda done, total: context.progress(done, total, "replies", "judging")
