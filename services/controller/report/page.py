@@ -11,6 +11,7 @@ from typing import Any
 from shared.errors import DataLoss, NotFound
 from shared.objects.store import ObjectStore, uri_of
 from shared.statistics import FEW_SOURCES
+from shared.stop_reasons import told
 
 Json = dict[str, Any]
 _Point = tuple[int, float, float, float]  # round, value, lower and upper limit
@@ -45,8 +46,9 @@ def render(report: Json, objects: ObjectStore) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
-    environment.filters["interval"] = _interval
+    environment.filters.update(
+        percent=_percent, interval=_interval, gained=_gained, came_out=_came_out, place=_place, words=_words, why=told
+    )
     return environment.get_template("report.html").render(
         report=report,
         curves={split: _curve(report, split) for split in ("test", "dev")},
@@ -147,3 +149,25 @@ def _interval(score: Json | None) -> str:
     if score["low"] is None:
         return _percent(score["value"]) + few
     return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]{few}"
+
+
+def _gained(arm: Json) -> Json | None:
+    """What the model that comes out of an arm gained on test over the base model; None for the base model itself."""
+    number = arm["promoted"]["round"] if arm["promoted"] else 0
+    gains = (facts["test_gain"] for facts in arm["rounds"] if facts["round"] == number and facts["test_gain"])
+    return next((gain["over_base"] for gain in gains), None)
+
+
+def _came_out(promoted: Json | None) -> str:
+    if promoted is None:
+        return "–"
+    return f"the model of round {promoted['round']}" if promoted["round"] else "the base model"
+
+
+def _place(entry: Json) -> str:
+    """Where something was left out: a set, or a step of a round of an arm."""
+    return entry["place"] if entry["arm"] is None else f"{entry['arm']}, round {entry['round']}, {entry['place']}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
