@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +27,8 @@ from shared.rows.evaluation import Score
 from shared.statistics import FEW_SOURCES
 from shared.status import typed
 
+#: Stands after an interval of few sources.
+_FEW = " *"
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
 #: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.
 console = Console(stderr=True, highlight=False, markup=False, emoji=False)
@@ -37,13 +40,21 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Show a table to a person; numbers stand right."""
-    table = Table(title=title, title_justify="left", header_style="bold")
+    """Show a table to a person."""
+    table = Table(title=title, title_justify="left", header_style="bold", box=SIMPLE_HEAD)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*[str(cell) for cell in row])
     console.print(table)
+
+
+def print_few_sources(scores: Iterable[Score]) -> None:
+    """Say what the mark of few sources means, where one of the scores that were shown bears it."""
+    if any(_is_few(score.n_sources) for score in scores):
+        console.print(
+            f"{_FEW.strip()} few sources: fewer than {FEW_SOURCES} patients or acquisitions, so the interval is wide."
+        )
 
 
 def score_text(score: Score) -> str:
@@ -54,15 +65,18 @@ def score_text(score: Score) -> str:
 
 
 def interval_text(interval: Mapping[str, Any] | None, sign: str = "") -> str:
-    """A value with its limits, and a word where they come from few sources; `sign` is "+" for a difference."""
+    """A value with its limits, and a mark where they come from few sources; `sign` is "+" for a difference."""
     if interval is None or interval["value"] is None:
         return "-"
-    n_sources = interval.get("n_sources")
-    few = " few sources" if n_sources is not None and n_sources < FEW_SOURCES else ""
+    few = _FEW if _is_few(interval.get("n_sources")) else ""
     value, low, high = (interval[name] for name in ("value", "low", "high"))
     if low is None or high is None:
         return f"{value:{sign}.3f}{few}"
     return f"{value:{sign}.3f} [{low:{sign}.3f}, {high:{sign}.3f}]{few}"
+
+
+def _is_few(n_sources: int | None) -> bool:
+    return n_sources is not None and n_sources < FEW_SOURCES
 
 
 def coverage_text(score: Score) -> str:

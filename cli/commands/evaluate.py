@@ -16,7 +16,16 @@ from cli.fingerprint import fingerprint
 from cli.follow import download, finish
 from cli.left_out import show_lost_items
 from cli.options import Json, Out, one_of
-from cli.output import PARTIAL, console, coverage_text, print_json, print_table, score_text, shown_errors
+from cli.output import (
+    PARTIAL,
+    console,
+    coverage_text,
+    print_few_sources,
+    print_json,
+    print_table,
+    score_text,
+    shown_errors,
+)
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
@@ -28,6 +37,22 @@ from shared.rpc.operations import TERMINAL_STATES, find
 
 EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
 ANSWER_FORMS = choices(evaluation_pb2.AnswerForm.DESCRIPTOR)
+Extractor = Annotated[
+    str,
+    typer.Option(
+        parser=one_of(EXTRACTORS),
+        metavar="|".join(EXTRACTORS),
+        help="How replies are read: by rules, as the leaderboard does, the likeliest option, or with a judge model.",
+    ),
+]
+AnswerForm = Annotated[
+    str,
+    typer.Option(
+        parser=one_of(ANSWER_FORMS),
+        metavar="|".join(ANSWER_FORMS),
+        help="How questions are put: with options, answered by letter or by text; or open, the question alone.",
+    ),
+]
 
 
 def evaluate(
@@ -38,22 +63,8 @@ def evaluate(
     runs: Annotated[int, typer.Option(min=1, help="Answers per item; 1 is greedy, more are sampled.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of sampled answers.")] = 0,
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
-    extractor: Annotated[
-        str,
-        typer.Option(
-            parser=one_of(EXTRACTORS),
-            metavar="|".join(EXTRACTORS),
-            help="How replies are read: by rules, as the leaderboard does, the likeliest option, or with a judge model.",
-        ),
-    ] = "strict",
-    answer_form: Annotated[
-        str,
-        typer.Option(
-            parser=one_of(ANSWER_FORMS),
-            metavar="|".join(ANSWER_FORMS),
-            help="How questions are put: with options, answered by letter or by text; or open, the question alone.",
-        ),
-    ] = "letter",
+    extractor: Extractor = "strict",
+    answer_form: AnswerForm = "letter",
     access: Access,
     is_json: Json = False,
 ) -> None:
@@ -131,15 +142,17 @@ def _show(out: Path, is_json: bool) -> None:
     if is_json:
         print_json(to_builtins(scores))
     else:
-        rows = [("overall", "", *_cells(overall))]
+        shown = [("overall", "", overall)]
         for axis, groups in _axes(scores.perception).items():
-            rows += [(axis, name, *_cells(score)) for name, score in sorted(groups.items())]
+            shown += [(axis, name, score) for name, score in sorted(groups.items())]
+        rows = [(axis, name, *_cells(score)) for axis, name, score in shown]
         columns = ("axis", "value", "accuracy", "of the readable", "readable", "answers", "UNSCORED")
         print_table("Accuracy: right of all answers [95 % interval by source]", columns, rows)
+        print_few_sources(score for _, _, score in shown)
         if scores.extractors.judge:
             judged = f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
             console.print(judged)
-        console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
+        console.print("A reply in which no option can be read counts as wrong; readable is the share of the others.")
         if overall.unscored:
             _show_unscored(out)
         console.print(f"Every answer: {out / 'answers.jsonl'}")

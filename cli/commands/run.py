@@ -8,17 +8,16 @@ from typing import Annotated, Any
 
 import grpc
 import typer
-from msgspec import convert
 
 from cli.access import Access
 from cli.connection import connect
 from cli.follow import download, finish_run
 from cli.left_out import InputLosses, fetch_names, losses_of, show_losses
 from cli.options import Json, Out, RunId
-from cli.output import PARTIAL, console, coverage_text, interval_text, print_json, print_table, score_text, shown_errors
+from cli.output import PARTIAL, console, print_json, print_table, shown_errors
+from cli.results import n_unscored, show_result
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
-from shared.rows.evaluation import Score
 from shared.rpc.channels import Channels
 
 #: `schema_version` of `report.json`.
@@ -131,65 +130,9 @@ def show_report(out: Path, is_json: bool) -> None:
     if is_json:
         print_json(report)
     else:
-        _show(report, out)
-    if losses_of(report)["is_partial"] or _n_unscored(report):
+        show_result(report, out)
+    if losses_of(report)["is_partial"] or n_unscored(report):
         raise typer.Exit(PARTIAL)
-
-
-def _show(report: dict[str, Any], out: Path) -> None:
-    rows = [
-        (name, entry["round"], *_cells(entry, "dev"), *_cells(entry, "test"))
-        for name, arm in sorted(report["arms"].items())
-        for entry in arm["rounds"]
-    ]
-    columns = ("arm", "round", "dev", "readable", "test", "readable")
-    print_table("Perception accuracy: right of all answers [95 % interval]", columns, rows)
-    console.print("A reply in which no option can be read counts as wrong; the share of the others is `readable`.")
-    _show_gains(report)
-    for name, arm in sorted(report["arms"].items()):
-        _show_end(report, name, arm)
-    if n_unscored := _n_unscored(report):
-        console.print(
-            f"UNSCORED: {n_unscored} answers could not be evaluated. That is not the model's doing, and no figure counts them. "
-            "The report names each with its reason."
-        )
-    for part in report.get("simulated", []):
-        console.print(f"Simulated: {part['text']}")
-    show_losses(report, out)
-    console.print(f"Report: {out / 'report.html'}")
-
-
-def _show_end(report: dict[str, Any], name: str, arm: dict[str, Any]) -> None:
-    """Why an arm stopped, which model comes out, and where its dev set could not tell a gain from none."""
-    console.print(f"{name} stopped: {arm.get('stop_reason', '')}")
-    if arm.get("promoted"):
-        uri = report["measured"]["promoted_models"].get(name, "")
-        console.print(f"  Its best promoted model: round {arm['promoted']['round']} {uri}".rstrip())
-    decided = [(facts["round"], facts["decision"]) for facts in arm["rounds"] if facts.get("decision")]
-    unclear = [str(number) for number, decision in decided if decision["verdict"] == "unclear"]
-    if unclear:
-        console.print(
-            f"  Round {', '.join(unclear)}: the dev set cannot tell whether anything was gained; it is too small."
-        )
-
-
-def _show_gains(report: dict[str, Any]) -> None:
-    """What was gained on test, by round and by arm; nothing before the second round."""
-    gained = [
-        (name, entry["round"], interval_text(gain["over_base"], "+"), interval_text(gain["over_previous"], "+"))
-        for name, arm in sorted(report["arms"].items())
-        for entry in arm["rounds"]
-        if (gain := entry.get("test_gain"))
-    ]
-    if gained:
-        columns = ("arm", "round", "over the base model", "over the round before")
-        print_table("Gain on test, same items [95 % interval]", columns, gained)
-    against = [
-        (one["arm"], one["other"], one["round"], interval_text(one["gain"], "+"))
-        for one in report.get("comparisons", [])
-    ]
-    if against:
-        print_table("Arm against arm on test [95 % interval]", ("arm", "against", "round", "difference"), against)
 
 
 def read_report(path: Path) -> dict[str, Any]:
@@ -213,21 +156,3 @@ def read_report(path: Path) -> dict[str, Any]:
             remedy="Read report.html beside it, or run again in another folder.",
         )
     return report
-
-
-def _cells(entry: dict[str, Any], split: str) -> tuple[str, str]:
-    """Accuracy and coverage of a round on a split."""
-    score = _overall(entry, split)
-    return ("-", "-") if score is None else (score_text(score), coverage_text(score))
-
-
-def _n_unscored(report: dict[str, Any]) -> int:
-    """Answers of all rounds that we could not evaluate."""
-    rounds = [entry for arm in report["arms"].values() for entry in arm["rounds"]]
-    scores = [_overall(entry, split) for entry in rounds for split in ("dev", "test")]
-    return sum(score.unscored for score in scores if score is not None)
-
-
-def _overall(entry: dict[str, Any], split: str) -> Score | None:
-    perception = (entry.get(split) or {}).get("perception")
-    return convert(perception["overall"], Score) if perception else None
