@@ -5,31 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, get_args
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from services.controller.configuration.choices import AnswerForm, Axis, Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.section import PathText, Section, Share, problem
 from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
-
-PathText = Annotated[str, Field(min_length=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Section(BaseModel):
-    """A part of the file: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        kind = cls.model_fields[str(info.field_name)].annotation
-        if isinstance(value, bool) and bool not in (kind, *get_args(kind)):
-            raise _problem("Input should not be yes, no, true or false", "Write the value itself.")
-        return value
 
 
 class DataSection(Section):
@@ -92,7 +75,7 @@ class EvaluateSection(Section):
     @model_validator(mode="after")
     def _greedy_answers_once(self) -> EvaluateSection:
         if self.temperature == 0 and self.runs > 1:
-            raise _problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+            raise problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
         return self
 
 
@@ -119,7 +102,7 @@ class MineSection(Section):
     @classmethod
     def _some_axes_each_once(cls, axes: tuple[str, ...]) -> tuple[str, ...]:
         if not axes or len(set(axes)) < len(axes):
-            raise _problem("There is no axis, or one stands there twice", "Name at least one axis, and each once.")
+            raise problem("There is no axis, or one stands there twice", "Name at least one axis, and each once.")
         return axes
 
 
@@ -252,10 +235,5 @@ class RunConfiguration(Section):
         names = [arm.name for arm in self.arms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise _problem(f"Two arms are called {twice[0]}", "Give each arm a name of its own.", "arms")
+            raise problem(f"Two arms are called {twice[0]}", "Give each arm a name of its own.", "arms")
         return self
-
-
-def _problem(message: str, remedy: str, field: str = "") -> PydanticCustomError:
-    """What is wrong with a value, and what to do; `field` where it is another than the one looked at."""
-    return PydanticCustomError("problem", "{message}", {"message": message, "remedy": remedy, "field": field})

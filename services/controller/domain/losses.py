@@ -11,14 +11,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from shared.errors import FailedPrecondition
 from shared.left_out import SetFacts
 from shared.rows.annotation import REJECTED_BY_EXPERT, Summary
-
-if TYPE_CHECKING:
-    from services.controller.domain.report import ArmFacts, RoundFacts
 
 Json = dict[str, Any]
 

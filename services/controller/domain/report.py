@@ -7,23 +7,22 @@ was killed and went on give the same bytes there. `docs/report.schema.json` is i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from msgspec import to_builtins
 
-from services.controller.domain.comparisons import ArmGain, RoundGain
+from services.controller.domain.comparisons import ArmGain
 from services.controller.domain.detection import detection_note, expected_detectable_gain
 from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
+from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.unscored import unscored_items
 from shared.left_out import SetFacts
-from shared.rows.annotation import Decision, Summary
-from shared.rows.evaluation import Scores, Unscored
-from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.failures import CapabilityErrorRate
 from shared.rows.selection import Selection
-from shared.rows.training import Dropped, Training
+from shared.rows.training import Training
 
 Json = dict[str, Any]
 SCHEMA_VERSION = 2
@@ -31,48 +30,6 @@ SCHEMA_VERSION = 2
 _IMAGES_PER_PROTOTYPE = 8
 #: The keys of the section `data` that are paths.
 DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
-
-
-@dataclass(frozen=True)
-class RoundFacts:
-    """What is known of one round of one arm; None where the loop has not been.
-
-    Attributes:
-        round: From 0; the model after so many trainings.
-        unscored: Split to what its evaluation could not evaluate.
-        failure_counts, dataset_counts: `counts` of the manifests.
-        richness: See `services.controller.domain.richness`.
-        decision: Why the arm stopped here, or that it went on, and what that rests on.
-        test_gain: What it gained on test; None for the base model.
-    """
-
-    round: int
-    dev: Scores | None = None
-    test: Scores | None = None
-    unscored: Mapping[str, Sequence[Unscored]] = field(default_factory=dict)
-    capabilities: Sequence[CapabilityErrorRate] = ()
-    prototypes: Sequence[PrototypeRow] = ()
-    failure_counts: Mapping[str, int] | None = None
-    selection: Selection | None = None
-    richness: Json | None = None
-    decisions: Sequence[Decision] = ()
-    summary: Summary | None = None
-    dropped: Sequence[Dropped] = ()
-    dataset_counts: Mapping[str, int] | None = None
-    training: Training | None = None
-    decision: Json | None = None
-    test_gain: RoundGain | None = None
-
-
-@dataclass(frozen=True)
-class ArmFacts:
-    """An arm: its settings, its rounds in order, and why it stopped (None while it is at work)."""
-
-    name: str
-    strategy: str
-    questions: str
-    stop_reason: str | None
-    rounds: Sequence[RoundFacts] = field(default_factory=tuple)
 
 
 def assemble(

@@ -18,6 +18,7 @@ from services.controller.loop.calls import Calls, Made
 from services.controller.loop.decisions import complete_round, decide, end_arm
 from services.controller.loop.inputs import Inputs
 from services.controller.loop.other_services import RequestT, Start
+from services.controller.loop.policy import annotation_policy
 from services.controller.loop.replicas import answer_in_shards
 from shared.errors import BudgetExhausted, FailedPrecondition
 from shared.objects.dataset import read_object
@@ -107,27 +108,7 @@ class Steps:
         return self._unless_empty(made, "samples.jsonl", "no_samples")
 
     def annotate(self, samples: str, annotated: Sequence[str] = ()) -> str:
-        """Question, answer, route by Eq. (3), review; in round 0 the oracle pre-annotates and experts review all.
-
-        Args:
-            samples: What was selected.
-            annotated: Decisions of the arm's earlier rounds; tau_H is fitted on their reviews.
-        """
-        section = self.configuration.annotate
-        policy = oracle_pb2.AnnotationPolicy(
-            tau_entropy=section.tau_entropy or 0.0,
-            target_error_rate=section.target_error_rate if section.tau_entropy is None else 0.0,
-            tau_agreement=section.tau_agreement,
-            is_cold_start=self.calls.round == 0,
-            audit_share=section.audit_share,
-            question_mode=oracle_pb2.QuestionMode.ValueType(
-                choices.QUESTION_MODES[self.arm.questions or section.questions]
-            ),
-            questions_per_image=section.questions_per_image,
-            max_in_flight=section.max_in_flight,
-            simulated_oracle_accuracy=section.simulated_oracle_accuracy,
-            simulated_expert_accuracy=section.simulated_expert_accuracy,
-        )
+        """Question, answer, route by Eq. (3), review; tau_H is fitted on the reviews of the arm's earlier rounds."""
         request = oracle_pb2.StartAnnotateRequest(
             run_id=self.calls.run_id,
             arm=self.arm.name,
@@ -136,7 +117,7 @@ class Steps:
             model_uri=self.model,
             known_answers_uri=self.inputs.known_answers,
             benchmark_uri=self.inputs.dev,
-            policy=policy,
+            policy=annotation_policy(self.configuration.annotate, self.arm, is_cold_start=self.calls.round == 0),
             seed=self._seed("annotate"),
             calibration_uris=annotated,
             extractor=self._extractor,

@@ -11,8 +11,8 @@ from msgspec import convert
 
 from services.controller.domain.comparisons import RoundGain
 from services.controller.domain.ledger import Entry, totals
-from services.controller.domain.report import ArmFacts, RoundFacts
 from services.controller.domain.richness import Cell, richness
+from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.store.runs import Result, RunRow
 from shared.left_out import SetFacts
 from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows

@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 
-from services.controller.configuration.models import RunConfiguration, Section
+from services.controller.configuration.models import RunConfiguration
+from services.controller.configuration.section import Section
 from services.controller.loop.inputs import Inputs
 from services.controller.loop.steps import Steps
 from services.evaluation.service import Evaluation

@@ -1,7 +1,7 @@
 import pytest
 
 from services.controller.domain.losses import losses, require_kept
-from services.controller.domain.report import ArmFacts, RoundFacts
+from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from shared.errors import FailedPrecondition
 from shared.left_out import LeftOut, SetFacts
 from shared.rows.annotation import Summary

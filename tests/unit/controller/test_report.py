@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.comparisons import ArmGain, RoundGain
-from services.controller.domain.report import ArmFacts, RoundFacts, assemble
+from services.controller.domain.report import assemble
 from services.controller.domain.richness import richness
+from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.annotation import Decision, Summary
