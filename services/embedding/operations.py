@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import msgspec
 import numpy as np
@@ -23,14 +22,14 @@ from services.embedding.ports import Entry, ImageFormats, ImageSource
 from services.embedding.store.images import Store
 from services.embedding.store.tables import FAILED, QUARANTINED, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
+from services.embedding.work.lines import image_line, input_line
 from services.embedding.work.worker import EmbeddingWorker, count_input
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
-from shared.rows.fields import Modality, Split
-from shared.rows.images import OTHER_FILE, SAME_FILE, Image, Input, Window
+from shared.rows.images import OTHER_FILE, SAME_FILE
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
@@ -167,14 +166,14 @@ class EmbeddingOperations:
         for entry, row in zip(entries, rows, strict=True):
             is_again = row.status == STORED and first.setdefault(row.image_id, row) is not row
             is_same = pictures.setdefault(row.image_id, entry.picture) == entry.picture
-            report.append(_input(entry, row, is_again, SAME_FILE if is_same else OTHER_FILE))
+            report.append(input_line(entry, row, is_again, SAME_FILE if is_same else OTHER_FILE))
         image_ids = sorted(first)
         images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
         return publish(
             self._objects,
             "image-set",
             {
-                "images.jsonl": (_image(images[i], first[i]) for i in image_ids),
+                "images.jsonl": (image_line(images[i], first[i]) for i in image_ids),
                 "report.jsonl": report,
                 "vectors.npy": np.stack([np.frombuffer(vectors[i], dtype="<f4") for i in image_ids]),
             },
@@ -212,37 +211,6 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
         reason=note,
     )
     return row, replace(image, modality=modality)
-
-
-def _input(entry: Entry, row: InputRow, is_again: bool, why_again: str) -> Input:
-    """A line of `report.jsonl`."""
-    return Input(
-        name=row.name,
-        image_path=entry.image_path,
-        image_id=row.image_id,
-        status="duplicate" if is_again else row.status,
-        reason="; ".join(filter(None, (why_again, row.reason))) if is_again else row.reason,
-        remedy=row.remedy,
-    )
-
-
-def _image(image: ImageRow, row: InputRow) -> Image:
-    """A line of `images.jsonl`: what the pixels are, and what this ingest said of them."""
-    return Image(
-        image_id=image.image_id,
-        image_uri=image.image_uri,
-        phash=image.phash,
-        width=image.width,
-        height=image.height,
-        window=msgspec.json.decode(image.window, type=Window | None),
-        modality=cast(Modality, row.modality),
-        source_id=row.source_id,
-        patient=row.patient,
-        session=row.session,
-        split=cast(Split, row.split),
-        licence=row.licence,
-        structure=image.structure,
-    )
 
 
 def _refuse(rows: Sequence[InputRow]) -> None:
