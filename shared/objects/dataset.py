@@ -232,20 +232,19 @@ def read_object(objects: ObjectStore, uri: str, row: type[RowT]) -> RowT:
 
 def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
     """A `.npy` file; NotFound where the dataset has no such file, InvalidArgument where it is no array or holds objects."""
-    try:
-        data = io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name)))
-        array: NDArray[Any] = np.load(data, allow_pickle=False)
-    except (ValueError, EOFError):
-        raise InvalidArgument("The file is not an array of plain numbers.", field="name", value=name) from None
-    return array
+    return _load_array(io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name))), name)
 
 
 def map_array(objects: ObjectStore, uri: str, name: str, folder: Path) -> NDArray[Any]:
     """A `.npy` file as a memory map of a copy in `folder`, for arrays that should not lie in memory; raises as `read_array`."""
     path = folder / name
     objects.fetch(_file_uri(objects, uri, name), path)
+    return _load_array(path, name, mmap_mode="r")
+
+
+def _load_array(source: io.BytesIO | Path, name: str, mmap_mode: Literal["r"] | None = None) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        array: NDArray[Any] = np.load(source, mmap_mode=mmap_mode, allow_pickle=False)
     except (ValueError, EOFError):
         raise InvalidArgument("The file is not an array of plain numbers.", field="name", value=name) from None
     return array
