@@ -18,12 +18,12 @@ from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
+from shared.rows.fields import LETTERS
 from shared.tables import TableRow, read_header, read_rows, separator_of
 
 UNSCORED = "UNSCORED"
 _COLUMNS = ("index", "question", "A", "B", "answer", "prediction")
 _ADDED = ("official_choice", "official_correct", "strict_choice", "strict_correct")
-_LETTERS = "ABCDE"
 _MOST_REPLIES, _MOST_BYTES = 5000, 2**20
 _TOO_LONG = "the row is longer than 1 MiB"
 
@@ -134,7 +134,7 @@ def _batches(rows: Sequence[TableRow]) -> Iterator[list[pb.StoredReply | str]]:
 
 
 def _reply(cells: Mapping[str, str]) -> pb.StoredReply | str:
-    options = {letter: cells[letter] for letter in _LETTERS if letter in cells}
+    options = {letter: cells[letter] for letter in LETTERS if letter in cells}
     reply = pb.StoredReply(options=options, answer=cells["answer"], prediction=cells["prediction"])
     return _TOO_LONG if reply.ByteSize() > _MOST_BYTES else reply
 

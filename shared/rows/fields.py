@@ -27,6 +27,8 @@ ObjectUri = Annotated[str, Meta(description="`sha256:` and 64 hex digits", min_l
 SourceId = Annotated[
     str, Meta(description="patient, phantom or acquisition: the unit that intervals resample", min_length=1)
 ]
+#: Columns of a table that hold options.
+LETTERS = "ABCDE"
 Letter = Annotated[str, Meta(description="letter of an option", min_length=1, max_length=1)]
 Options = Annotated[dict[Letter, str], Meta(description="letter to text of the options")]
 Label = Annotated[str, Meta(description='lower case, words joined by "_"; "" for none')]

@@ -10,12 +10,11 @@ import re
 from collections.abc import Mapping
 
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.fields import Split
+from shared.rows.fields import LETTERS, Split
 from shared.rows.images import Image
 from shared.rows.vocabulary import UNKNOWN, label_of, meant_modality, modality_label
 
 REQUIRED_COLUMNS = ("index", "question", "answer")
-LETTERS = "ABCDE"
 #: Longest question, and longest option, in characters; a model would work on a longer one for minutes.
 MOST_CHARACTERS = 10_000
 _NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
