@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import sys
 from collections import Counter
 from pathlib import Path
 
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.detection import detection_note
+from shared.errors import InvalidArgument
+from shared.tables import read_rows
 
 #: A larger table holds pictures and would take long; the report tells the same of it after the first evaluation.
 _MOST_BYTES = 256 * 1024 * 1024
@@ -34,11 +34,9 @@ def source_sizes(table: Path) -> list[int]:
     """The rows of each source of a benchmark TSV, largest first; empty where the table is too large or is none."""
     if table.stat().st_size > _MOST_BYTES:
         return []
-    csv.field_size_limit(sys.maxsize)  # a cell may hold a picture
     try:
-        with table.open(encoding="utf-8-sig", newline="") as lines:
-            rows = csv.DictReader(lines, delimiter="\t")
-            sources = Counter(next((row[name] for name in _SOURCE_COLUMNS if row.get(name)), "") for row in rows)
-    except (UnicodeDecodeError, csv.Error):  # the import says what is wrong with it
+        rows = read_rows(table, "table", "data.dev")
+    except InvalidArgument:  # the import says what is wrong with it
         return []
+    sources = Counter(next((row.cells[name] for name in _SOURCE_COLUMNS if row.cells.get(name)), "") for row in rows)
     return sorted(sources.values(), reverse=True)
