@@ -6,6 +6,7 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
+from services.controller.configuration.choices import QUESTION_MODES, STRATEGIES
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.comparisons import ArmGain, RoundGain
 from services.controller.domain.report import assemble
@@ -19,6 +20,7 @@ from shared.rows.failures import CapabilityErrorRate, PrototypeRow
 from shared.rows.selection import Selection
 from shared.rows.training import Dropped, LossPoint, Training
 from shared.statistics import Interval
+from shared.stop_reasons import STOP_REASONS
 from tests.support.loop_services import put_image
 from tests.support.rows import build
 
@@ -88,6 +90,13 @@ def report():
 def test_a_report_fits_its_schema(report):
     jsonschema.validate(report, SCHEMA)
     jsonschema.validate(assemble(configuration(), [], MEASURED), SCHEMA)
+
+
+def test_the_schema_has_every_strategy_way_to_ask_and_reason_to_stop():
+    allowed = SCHEMA["$defs"]["arm"]["properties"]
+    assert set(allowed["strategy"]["enum"]) == set(STRATEGIES)
+    assert set(allowed["questions"]["enum"]) == set(QUESTION_MODES)
+    assert set(allowed["stop_reason"]["enum"]) == {None, *STOP_REASONS}
 
 
 def test_no_path_and_no_cost_stands_outside_measured(report):
