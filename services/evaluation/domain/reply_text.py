@@ -42,13 +42,14 @@ _FIELDS = (
     re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
-_WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?<![^\W_])_+([A-Za-z])_+(?![^\W_])"
-)
+_WRAPPED_LETTER = re.compile(r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)")
 _TAG = re.compile(
-    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[biup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
+    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[bisup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
     r"|^#+|^\s{0,9}\d{1,2}[.)](?=\s)",
     re.MULTILINE,
+)
+_YES_OR_NO = re.compile(
+    rf"(?i)[^\w⟦]*({'|'.join(sorted(frozenset.union(*YES_AND_NO), key=len, reverse=True))})\s*(?=[^\w\s'-]|\s[-–—]|$)"
 )
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
@@ -102,7 +103,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     A letter with the text of another option stands as (?). Texts that two options share stay as they are.
     """
     text = _LATEX.sub(lambda found: found[1] or "", text)
-    text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2] or found[3]).upper()})", text)
+    text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2]).upper()})", text.replace("_", " "))
     text = _EITHER.sub(r"\1 or ", text)
     text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
     letters = {_key(option): letter for letter, option in options.items()}
@@ -123,7 +124,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
 
 def _yes_or_no(text: str, letters: Mapping[str, str]) -> str:
     """A reply that begins with yes or no, followed by a pause, in which this is the one option that begins so."""
-    head = re.match(r"[^\w⟦]*(\w+)\s*(?=[^\w\s'-]|\s[-–—]|$)", text)
+    head = _YES_OR_NO.match(text)
     forms = next((forms for forms in YES_AND_NO if head and head[1].casefold() in forms), frozenset())
     meant = [letter for key, letter in letters.items() if re.split(r"[,.;:!]", key)[0] in forms]
     return text[: head.start(1)] + f"⟦{meant[0]}⟧" + text[head.end(1) :] if head and len(meant) == 1 else text
@@ -144,7 +145,7 @@ def _together(found: re.Match[str]) -> str:
 
 
 def _key(text: str) -> str:
-    return " ".join(plain(text).casefold().split()).strip(" .,;:!?\"'")
+    return " ".join(plain(text).casefold().replace("_", " ").split()).strip(" .,;:!?\"'")
 
 
 def _pattern(key: str) -> str:
@@ -154,4 +155,4 @@ def _pattern(key: str) -> str:
     if key == "none":
         text += r"(?!\s+of\b)"
     start = r"(?<![\w-])" if key[0].isascii() else ""
-    return start + text + (r"(?![\w-])" if key[-1].isascii() else "")
+    return start + text + (r"(?!\w|-(?!weighted\b))" if key[-1].isascii() else "")
