@@ -100,10 +100,10 @@ AFTER_VERBS: Words = {
     "en": "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|strikes|comes|would"
     "|should|to be|could|may|might|too|also",
     "de": "ist|passt|trifft|wäre|dürfte|müsste|scheint|kommt|wählen|für",
-    "fr": "est|serait|semble|(?:me )?paraît",
+    "fr": "est|serait|(?:me )?(?:semble|paraît)",
     "es": "es|sería|parece",
     "zh": "的可能性|选?项?是?(?=最|更|正确|对|可能|符合|合适|唯一)",
-    "ja": "(?:だけ)?が|を選|も",
+    "ja": "(?:だけ)?が|の(?:方|ほう)が|を選|も",
 }
 POSSIBLE: Words = {
     "en": r"possible|possibly|plausible|less (?:likely|probable)|too|(?<=\w\s)also|could|might|may|maybe|perhaps"

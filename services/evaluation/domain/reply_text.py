@@ -56,6 +56,7 @@ _NO_LETTER = re.compile(
     r"(?i)(?:°|\bdegrees?)\s*[CF]\b"
     r"|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)"
     r"\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
+    r"|\b(?:the|an?|i|i'm|it|this|that|image|shows?|but)\s+(?-i:[a-h])\Z"  # a word that is cut off
     r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
 _EITHER = re.compile(r"(?<![\w.])(\(?[A-H]\)?)(?:\s*[/|+&=]\s*|[-–])(?:options?\s)?(?=\(?[A-H](?![\w.]))")
