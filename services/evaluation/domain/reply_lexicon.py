@@ -39,8 +39,8 @@ COPULAS: Words = {
 CHOOSES: Words = {
     "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put"
     "|recommend|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)"
-    "|(?:chang|switch|revis)(?:e|ing)? (?:(?:my answer|it) )?to|decided? (?:on|for)|settled? on"
-    "|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
+    "|(?:chang|switch|revis)(?:e|ing)? (?:(?:my answer|it) )?to|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)"
+    "|(?:rate|grade|score|classify) (?:it|this)(?: as)?|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
     "de": "wähle|nehme|tippe[n]? auf|sage|(?:entscheide|habe) mich für|nur|würde",
     "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]?|seule?|prends|réponds",
     "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo(?: puede ser)?|me inclino (?:por|hacia)|escojo|selecciono|marco|diría"
@@ -106,7 +106,7 @@ AFTER_VERBS: Words = {
     "ja": "(?:だけ)?が|の(?:方|ほう)が|を選|も",
 }
 POSSIBLE: Words = {
-    "en": r"possible|possibly|plausible|less (?:likely|probable)|too|(?<=\w\s)also|could|might|may|maybe|perhaps"
+    "en": r"possible|possibly|plausible|less (?:likely|probable)|too(?! [a-z])|(?<=\w\s)also|could|might|may|maybe|perhaps"
     "|alternatively|otherwise|equally",
     "de": "möglich",
     "fr": "aussi",
@@ -160,7 +160,7 @@ SUBJECT_OF: Words = {
 GOES_ON: Words = {
     "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that"
     "|which|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures"
-    "|remains",
+    "|remains|visible|present|seen",
     "de": "sprechen|spricht|hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen"
     "|beeinträchtigt|im|in|am|an|auf|bei|mit|um|durch|ist",
     "fr": "dans|sur|près|autour|avec|à|en|est",
@@ -244,7 +244,15 @@ CONNECTIVES: Words = {
 YES_AND_NO = (
     frozenset(["yes", "yeah", "yep", "yup", "ja", "oui", "sí", "si", "是", "是的", "对", "有", "はい"]),
     frozenset(["no", "nope", "nein", "non", "否", "不", "不是", "没有", "无", "いいえ", "并不是", "ありません"])
-    | {"absolutely not", "certainly not", "definitely not", "clearly not", "of course not", "not at all"}
+    | {
+        "absolutely not",
+        "certainly not",
+        "definitely not",
+        "clearly not",
+        "of course not",
+        "not at all",
+        "i don't think so",
+    }
     | {"auf keinen fall", "keinesfalls", "überhaupt nicht", "absolument pas", "certainement pas", "pas du tout"}
     | {"en absoluto", "claro que no", "para nada"},
 )

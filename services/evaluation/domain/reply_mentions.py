@@ -92,7 +92,7 @@ def ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[Rank, Menti
 def _items_that_break_off(reply: str, options: Mapping[str, str]) -> list[int]:
     """Where the items "A: ..." of a list begin that breaks off before the last option, and so says nothing yet."""
     items = list(words.ITEM.finditer(reply))
-    is_list = len(items) > 1 or (items and words.GOES_THROUGH.search(reply[: items[0].start(1)].lower()))
+    is_list = len(items) > 1 or (items and words.GOES_THROUGH.search(reply[: items[0].start(1)][-_REACH:].lower()))
     is_in_order = [item[1][-1].upper() for item in items] == list(options)[: len(items)]
     breaks_off = len(items) < len(options) or not items[-1][2]
     return [item.start(1) for item in items] if is_list and is_in_order and breaks_off else []

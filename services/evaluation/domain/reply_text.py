@@ -111,6 +111,8 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
     text = _yes_or_no(text, letters)
+    if any(key.isdecimal() for key in letters):  # "2 out of 3" is 2
+        text = re.sub(r"(?<=\d)\s?(?:/|out of)\s?\d+\b", "", text)
     if keys:
         pattern = "|".join(_pattern(key) for key in keys)
         text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
@@ -155,5 +157,7 @@ def _pattern(key: str) -> str:
         return text + r"(?!\s?(?![或和])\w|\s?\()"
     if key == "none":
         text += r"(?!\s+of\b)"
+    if key.isdecimal():  # no part of 0.5 or 1,000
+        text = rf"(?<!\d[.,]){text}(?![.,]\d|\s?%)"
     start = r"(?<![\w-])" if key[0].isascii() else ""
     return start + text + (r"(?!\w|-(?!weighted\b))" if key[-1].isascii() else "")

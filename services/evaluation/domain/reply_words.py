@@ -70,7 +70,9 @@ JOINS = re.compile(
     rf"[\s(–-]*(?:,\s*{_any(lexicon.JOINERS)}?|{_any(lexicon.JOINERS)})[\s,]*(?:{_any(lexicon.JOINED_BY_THE_WAY)}\s*)*"
 )
 #: An option that begins a line of a list with a text of its own, and what announces such a list.
-ITEM = re.compile(r"(?im)(?:^|(?<!\)):[ ])[^\w\n(⟦]*(?:option[ ])?([(⟦]?[A-H])\b(?=[ ]?[^\w\s,;'][^\w\n]*(\w)|\W*\Z)")
+ITEM = re.compile(
+    r"(?im)(?:^|(?<!\)):[ ])[^\w\n(⟦]{0,9}(?:option[ ])?([(⟦]?[A-H])\b(?=[ ]?[^\w\s,;'][^\w\n]{0,9}(\w)|\W{0,9}\Z)"
+)
 GOES_THROUGH = re.compile(rf"{_latin('each|one by one|through')}[^.:]*[.:]\W*(?:option\s)?\W*$")
 #: Behind an option: the reply breaks off before the second.
 BREAKS_OFF = re.compile(rf"\s*,?\s*{_any({'en': 'and|or|and/or|und|oder|et|ou|y|o'})}\W*")
