@@ -240,19 +240,11 @@ CONNECTIVES: Words = {
     "zh": "因为|所以|因此|但是?|而是|故",
     "ja": "ので|から|したがって|そのため|ため(?=,)",
 }
-#: How people say yes and how they say no; a reply may use another form, or language, than the option.
-YES_AND_NO = (
-    frozenset(["yes", "yeah", "yep", "yup", "ja", "oui", "sí", "si", "是", "是的", "对", "有", "はい"]),
-    frozenset(["no", "nope", "nein", "non", "否", "不", "不是", "没有", "无", "いいえ", "并不是", "ありません"])
-    | {
-        "absolutely not",
-        "certainly not",
-        "definitely not",
-        "clearly not",
-        "of course not",
-        "not at all",
-        "i don't think so",
-    }
-    | {"auf keinen fall", "keinesfalls", "überhaupt nicht", "absolument pas", "certainement pas", "pas du tout"}
-    | {"en absoluto", "claro que no", "para nada"},
+_YES = "yes|yeah|yep|yup|i think so|ja|oui|sí|si|是|是的|对|有|はい"
+_NO = (
+    "no|nope|absolutely not|certainly not|definitely not|clearly not|of course not|not at all|i don't think so|nein"
+    "|auf keinen fall|keinesfalls|überhaupt nicht|non|absolument pas|certainement pas|pas du tout|en absoluto"
+    "|claro que no|para nada|否|不|不是|没有|无|并不是|いいえ|ありません"
 )
+#: How people say yes and how they say no; a reply may use another form, or language, than the option.
+YES_AND_NO = (frozenset(_YES.split("|")), frozenset(_NO.split("|")))
