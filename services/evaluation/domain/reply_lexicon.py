@@ -39,8 +39,8 @@ COPULAS: Words = {
 CHOOSES: Words = {
     "en": "only|choos(?:e|ing)|chosen?|pick(?:ing|ed)?|select(?:ing|ed)?|say|suppose|assume|suspect|mark|tick|take|put"
     "|recommend|propose|submit|enter|circle|nominate|confident in|answer|guess|conclude|prefer|leav(?:es|ing)"
-    "|change my answer to|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)|opt for|vot(?:e|ing)(?: for)?"
-    "|lean(?:ing)? towards?",
+    "|(?:chang|switch|revis)(?:e|ing)? (?:(?:my answer|it) )?to|decided? (?:on|for)|settled? on|go(?:ing)? (?:with|for)"
+    "|(?:rate|grade|score|classify) (?:it|this)(?: as)?|opt for|vot(?:e|ing)(?: for)?|lean(?:ing)? towards?",
     "de": "wähle|nehme|tippe[n]? auf|sage|(?:entscheide|habe) mich für|nur|würde",
     "fr": "(?:je|j') ?(?:choisis|choisirais|dirais|retiens)|sélectionne|choisi[sr]?|seule?|prends|réponds",
     "es": "elijo|eleg(?:ido|ir(?:ía)?)|solo(?: puede ser)?|me inclino (?:por|hacia)|escojo|selecciono|marco|diría"
@@ -52,7 +52,7 @@ CHOOSES: Words = {
 ADVERBS: Words = {
     "en": "[a-z]+ly|in fact|indeed|in (?:all likelihood|my opinion|my view)|now|after all|then|so|therefore|thus|hence|most"
     "|fairly|quite|pretty|very|maybe|perhaps|rather|just|only|either|both|though",
-    "de": "am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig"
+    "de": "eher|am (?:ehesten|wahrscheinlichsten|besten)|(?:höchst)?wahrscheinlich|vermutlich|sicher|offensichtlich|eindeutig"
     "|ganz|klar|somit|folglich|demnach|deshalb|deswegen|daher|also|schon|doch|jetzt|nun|wohl|nur|zweifellos|vielleicht"
     "|eventuell|meines erachtens|meiner meinung nach|nach meiner einschätzung",
     "fr": r"[^\W\d]+(?:ément|[ae]mment|ement)|sans doute|plutôt|ainsi|après réflexion|donc|bien|peut-être",
@@ -69,7 +69,7 @@ FILLERS: Words = {
     "|zu sehen",
     "fr": "doit être|ce|soit|serait|ça|cela|c'est|la|le|l'|l'option|lettre|du|de la|un|une|je pense|que|montre|il s'agit"
     "|d'un|d'une|est",
-    "es": "debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|el|una|es|creo|imagen|muestra|opción|se trata de|sería",
+    "es": "que sea|debe(?:ría)?(?: ser)?|tiene que ser|parece(?: ser)?|el|una|es|creo|imagen|muestra|opción|se trata de|sería",
     "zh": "是|为|我|认为|觉得|选项|项|这|图像|显示|选",
     "ja": "番|図像|です|でした|でしょう|か?だ?と(?:考え|思|判断|推測|確信|言)[ぁ-ん]*|だ|これは|は",
 }
@@ -88,11 +88,11 @@ AFFIRMING: Words = {
     "en": "correct|right|best|better|sense|the (?:only )?one|winner|closest|spot on|match|guess|(?:best )?fit|vote|answer"
     "|true|appropriate|accurate|likely|it|fits?|describes|matches|explains|makes|(?:more|most) [a-z]+"
     "|(?:my|the) (?:pick|choice)|(?:would|i|i'd|i'll) (?:choose|pick|select|say)",
-    "de": "am (?:besten|wahrscheinlichsten|ehesten)|zu|nahe|schon|beste|richtige?|korrekte?|zutreffend|in frage|am nächsten"
-    "|antwort|möglichkeit",
-    "fr": r"(?:la|le) plus [^\W\d]+|meilleure?|correcte?|bonne|juste|exacte?|réponse",
-    "es": r"(?:la|lo) más [^\W\d]+|correct[ao]|respuesta|mejor|buena",
-    "zh": "正确|对|合适|符合|接近|最好|最佳|最大|最高",
+    "de": "am (?:besten|wahrscheinlichsten|ehesten)|besser|wahrscheinlicher|plausibler|zu|nahe|schon|beste|richtige?|korrekte?"
+    "|zutreffend|in frage|am nächsten|antwort|möglichkeit",
+    "fr": r"plus [^\W\d]+|meilleure?|correcte?|bonne|juste|exacte?|réponse",
+    "es": r"más [^\W\d]+|correct[ao]|respuesta|mejor|buena",
+    "zh": "正确|对|合适|符合|接近|最好|最佳|[最更很较][大高]|[最更]可能",
     "ja": "正解|正し|を選|適切|近い|高い|合って|妥当|最適|答え",
 }
 #: Between an option and what affirms it.
@@ -100,13 +100,13 @@ AFTER_VERBS: Words = {
     "en": "is|are|would be|must be|seems|looks|appears|has|best|fits|describes|matches|explains|makes|strikes|comes|would"
     "|should|to be|could|may|might|too|also",
     "de": "ist|passt|trifft|wäre|dürfte|müsste|scheint|kommt|wählen|für",
-    "fr": "est|serait|semble|(?:me )?paraît",
+    "fr": "est|serait|(?:me )?(?:semble|paraît)",
     "es": "es|sería|parece",
     "zh": "的可能性|选?项?是?(?=最|更|正确|对|可能|符合|合适|唯一)",
-    "ja": "(?:だけ)?が|を選|も",
+    "ja": "(?:だけ)?が|の(?:方|ほう)が|を選|も",
 }
 POSSIBLE: Words = {
-    "en": r"possible|possibly|plausible|less (?:likely|probable)|too|(?<=\w\s)also|could|might|may|maybe|perhaps"
+    "en": r"possible|possibly|plausible|less (?:likely|probable)|too(?! [a-z])|(?<=\w\s)also|could|might|may|maybe|perhaps"
     "|alternatively|otherwise|equally",
     "de": "möglich",
     "fr": "aussi",
@@ -160,7 +160,7 @@ SUBJECT_OF: Words = {
 GOES_ON: Words = {
     "en": "in|on|at|around|near|along|across|over|of|due|from|by|with|for|to|throughout|everywhere|here|there|this|that"
     "|which|is|are|was|and|or|it|as|best|most|more|than|can|has|dominates|affects|degrades|appears|covers|causes|obscures"
-    "|remains",
+    "|remains|visible|present|seen",
     "de": "sprechen|spricht|hin|vor|aus|sagen|zu|zu (?:sehen|erkennen)|sichtbar|erkennbar|vorhanden|gestört|betroffen"
     "|beeinträchtigt|im|in|am|an|auf|bei|mit|um|durch|ist",
     "fr": "dans|sur|près|autour|avec|à|en|est",
@@ -183,7 +183,7 @@ DENIES: Words = {
     "zh": "不|非|未|排除|除了?|没|别|既不|无",
 }
 #: Denies the options behind it only.
-DENIES_AFTER: Words = {"en": "over|than", "de": "als", "fr": "au lieu de"}
+DENIES_AFTER: Words = {"en": "over|than", "de": "als", "fr": "au lieu de", "es": "en lugar de|en vez de"}
 #: Denies the options before it only.
 DENIES_BEFORE: Words = {
     "en": "(?!under|until|unless|uniform|undoubt|uniq|unit|unamb|unequiv|unmist|unsurp)un[a-z]{4,}|implausible|irrelevant"
@@ -240,8 +240,11 @@ CONNECTIVES: Words = {
     "zh": "因为|所以|因此|但是?|而是|故",
     "ja": "ので|から|したがって|そのため|ため(?=,)",
 }
-#: How people say yes and how they say no; a reply may use another form, or language, than the option.
-YES_AND_NO = (
-    frozenset(["yes", "yeah", "yep", "yup", "ja", "oui", "sí", "si", "是", "是的", "对", "有", "はい"]),
-    frozenset(["no", "nope", "nein", "non", "否", "不", "不是", "没有", "无", "いいえ"]),
+_YES = "yes|yeah|yep|yup|i think so|ja|oui|sí|si|是|是的|对|有|はい"
+_NO = (
+    "no|nope|absolutely not|certainly not|definitely not|clearly not|of course not|not at all|i don't think so|nein"
+    "|auf keinen fall|keinesfalls|überhaupt nicht|non|absolument pas|certainement pas|pas du tout|en absoluto"
+    "|claro que no|para nada|否|不|不是|没有|无|并不是|いいえ|ありません"
 )
+#: How people say yes and how they say no; a reply may use another form, or language, than the option.
+YES_AND_NO = (frozenset(_YES.split("|")), frozenset(_NO.split("|")))

@@ -73,6 +73,7 @@ def ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[Rank, Menti
         options: Upper-case letter to text.
     """
     mentions = [mention for mention in _mentions(reply) if len(mention.letters) < max(3, len(options))]
+    items = _items_that_break_off(reply, options)
     ends = [0, *(mention.end for mention in mentions)]
     starts = [*(mention.start for mention in mentions[1:]), len(reply)]
     for mention, previous, following in zip(mentions, ends, starts, strict=False):
@@ -81,8 +82,20 @@ def ranked(reply: str, options: Mapping[str, str]) -> Iterator[tuple[Rank, Menti
         if _is_affirmed(place, is_yes_or_no=bool(texts) and all(map(_is_yes_or_no, texts))):
             rank = _rank(mention, place, texts)
             is_apart = rank in (Rank.ALONE, Rank.POSSIBLE)
-            if rank and not (is_apart and words.DENIES_AHEAD.search(place.reach)):
+            is_item = mention.start in items and not words.STATES_AFTER.search(place.after)
+            is_in_item = items and mention.start > items[0] and rank is Rank.NAMED
+            is_denied = is_apart and words.DENIES_AHEAD.search(place.reach)
+            if rank and not (is_item or is_in_item or is_denied):
                 yield rank, mention
+
+
+def _items_that_break_off(reply: str, options: Mapping[str, str]) -> list[int]:
+    """Where the items "A: ..." of a list begin that breaks off before the last option, and so says nothing yet."""
+    items = list(words.ITEM.finditer(reply))
+    is_list = len(items) > 1 or (items and words.GOES_THROUGH.search(reply[: items[0].start(1)][-_REACH:].lower()))
+    is_in_order = [item[1][-1].upper() for item in items] == list(options)[: len(items)]
+    breaks_off = len(items) < len(options) or not items[-1][2]
+    return [item.start(1) for item in items] if is_list and is_in_order and breaks_off else []
 
 
 def _mentions(reply: str) -> Iterator[Mention]:
@@ -140,7 +153,12 @@ def _is_affirmed(place: _Place, is_yes_or_no: bool) -> bool:
     is_supposed = words.SUPPOSED.search(place.before) or words.SUPPOSED.search(place.after)
     is_denied = not is_yes_or_no and words.DENIED.match(place.behind)
     return not (
-        place.asks or is_supposed or is_denied or denies(place.before) or words.DENIES_BEFORE.search(place.after)
+        place.asks
+        or words.BREAKS_OFF.fullmatch(place.behind)
+        or is_supposed
+        or is_denied
+        or denies(place.before)
+        or words.DENIES_BEFORE.search(place.after)
     )
 
 

@@ -42,19 +42,21 @@ _FIELDS = (
     re.compile(r"\\boxed\s*\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}"),
 )
 _LATEX = re.compile(r"\\[a-z]+\s*\{([^{}]*)\}|\\[()\[\]]")
-_WRAPPED_LETTER = re.compile(
-    r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)|(?<![^\W_])_+([A-Za-z])_+(?![^\W_])"
-)
+_WRAPPED_LETTER = re.compile(r"[(\[\"{<]{1,3}\s{0,3}([A-Za-z])\s*[.:]?\s*[)\]\"}>]{1,3}|(?<!\w)'([A-Za-z])'(?!\w)")
 _TAG = re.compile(
-    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[biup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
+    r"(?i)</?(?!\w{0,20}_?(?:answer|choice)\b)(?:(?-i:[bisup])|[a-z]\w{1,20})(?:\s[^<>]{0,99})?>|<\|\w{1,30}\|>"
     r"|^#+|^\s{0,9}\d{1,2}[.)](?=\s)",
     re.MULTILINE,
+)
+_YES_OR_NO = re.compile(
+    rf"(?i)[^\w⟦]*({'|'.join(sorted(frozenset.union(*YES_AND_NO), key=len, reverse=True))})\s*(?=[^\w\s'-]|\s[-–—]|$)"
 )
 _CJK = r"[\u3040-\u30ff\u4e00-\u9fff]"
 _NO_LETTER = re.compile(
     r"(?i)(?:°|\bdegrees?)\s*[CF]\b"
     r"|\b(?:vitamine?|hepatitis|figure|fig\.|panel|type|grade|class|stage|group|plan|section|image|slice|scan|dr\.|prof\.)"
     r"\s+[A-Z]\b(?:(?:\s*/\s*|\s+(?:and|or)\s+)[A-Z]\b)*"
+    r"|\b(?:the|an?|i|i'm|it|this|that|image|shows?|but)\s+(?-i:[a-h])\Z"  # a word that is cut off
     r"|\bno\.\s?\d+|\b(?-i:[A-Z])\.?\s?(?:diff(?:icile)?|coli|aureus|albicans|elegans)\b"
 )
 _EITHER = re.compile(r"(?<![\w.])(\(?[A-H]\)?)(?:\s*[/|+&=]\s*|[-–])(?:options?\s)?(?=\(?[A-H](?![\w.]))")
@@ -102,13 +104,15 @@ def marked(text: str, options: Mapping[str, str]) -> str:
     A letter with the text of another option stands as (?). Texts that two options share stay as they are.
     """
     text = _LATEX.sub(lambda found: found[1] or "", text)
-    text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2] or found[3]).upper()})", text)
+    text = _WRAPPED_LETTER.sub(lambda found: f"({(found[1] or found[2]).upper()})", text.replace("_", " "))
     text = _EITHER.sub(r"\1 or ", text)
     text = re.sub(rf"(?<={_CJK})(?=[A-Za-z(])|(?<=[A-Za-z)])(?={_CJK})", " ", text)
     letters = {_key(option): letter for letter, option in options.items()}
     shared = {key for key in letters if sum(_key(option) == key for option in options.values()) > 1}
     keys = sorted((key for key in letters if key and key not in shared), key=len, reverse=True)
     text = _yes_or_no(text, letters)
+    if any(key.isdecimal() for key in letters):  # "2 out of 3" is 2
+        text = re.sub(r"(?<=\d)\s?(?:/|out of)\s?\d+\b", "", text)
     if keys:
         pattern = "|".join(_pattern(key) for key in keys)
         text = re.sub(rf"^An?\s+(?=[a-z])(?=(?i:{pattern}))", "", text)  # an article, where the text is in lower case
@@ -123,7 +127,7 @@ def marked(text: str, options: Mapping[str, str]) -> str:
 
 def _yes_or_no(text: str, letters: Mapping[str, str]) -> str:
     """A reply that begins with yes or no, followed by a pause, in which this is the one option that begins so."""
-    head = re.match(r"[^\w⟦]*(\w+)\s*(?=[^\w\s'-]|\s[-–—]|$)", text)
+    head = _YES_OR_NO.match(text)
     forms = next((forms for forms in YES_AND_NO if head and head[1].casefold() in forms), frozenset())
     meant = [letter for key, letter in letters.items() if re.split(r"[,.;:!]", key)[0] in forms]
     return text[: head.start(1)] + f"⟦{meant[0]}⟧" + text[head.end(1) :] if head and len(meant) == 1 else text
@@ -144,7 +148,7 @@ def _together(found: re.Match[str]) -> str:
 
 
 def _key(text: str) -> str:
-    return " ".join(plain(text).casefold().split()).strip(" .,;:!?\"'")
+    return " ".join(plain(text).casefold().replace("_", " ").split()).strip(" .,;:!?\"'")
 
 
 def _pattern(key: str) -> str:
@@ -153,5 +157,7 @@ def _pattern(key: str) -> str:
         return text + r"(?!\s?(?![或和])\w|\s?\()"
     if key == "none":
         text += r"(?!\s+of\b)"
+    if key.isdecimal():  # no part of 0.5 or 1,000
+        text = rf"(?<!\d[.,]){text}(?![.,]\d|\s?%)"
     start = r"(?<![\w-])" if key[0].isascii() else ""
-    return start + text + (r"(?![\w-])" if key[-1].isascii() else "")
+    return start + text + (r"(?!\w|-(?!weighted\b))" if key[-1].isascii() else "")

@@ -62,12 +62,20 @@ WOULD = re.compile(r"\W*(?:would|could|should|might)\b")
 PHRASE = re.compile(r"\S\s+\S|[\u3040-\u30ff\u4e00-\u9fff]{2}")
 #: A noun of the trade behind an option that is an adjective: "mild noise".
 TRADE_NOUN = re.compile(
-    r"\s*(?:image|scan|picture|slice|quality|artifact|artefact|noise|motion|blur|blurring|degradation|ghosting)s?\b"
+    r"[\s-]*(?:image|scan|picture|slice|quality|artifact|artefact|noise|motion|blur|blurring|degradation|ghosting|side"
+    r"|weighted|sequence)s?\b"
 )
 #: Between two options that are named together.
 JOINS = re.compile(
     rf"[\s(–-]*(?:,\s*{_any(lexicon.JOINERS)}?|{_any(lexicon.JOINERS)})[\s,]*(?:{_any(lexicon.JOINED_BY_THE_WAY)}\s*)*"
 )
+#: An option that begins a line of a list with a text of its own, and what announces such a list.
+ITEM = re.compile(
+    r"(?im)(?:^|(?<!\)):[ ])[^\w\n(⟦]{0,9}(?:option[ ])?([(⟦]?[A-H])\b(?=[ ]?[^\w\s,;'][^\w\n]{0,9}(\w)|\W{0,9}\Z)"
+)
+GOES_THROUGH = re.compile(rf"{_latin('each|one by one|through')}[^.:]*[.:]\W*(?:option\s)?\W*$")
+#: Behind an option: the reply breaks off before the second.
+BREAKS_OFF = re.compile(rf"\s*,?\s*{_any({'en': 'and|or|and/or|und|oder|et|ou|y|o'})}\W*")
 #: Behind the second: the list goes on or ends, and no clause begins.
 LIST_GOES_ON = re.compile(
     rf"\s*(?:[],.;!?)}}\n]|$|{_any({'en': 'and|or|und|oder|et|ou|y|o', 'zh': '和|或', 'ja': 'と|か'})})"
@@ -112,6 +120,7 @@ CLAUSE = re.compile(rf"{SENTENCE.pattern}|,(?!\s*(?:that|dass|que)\s)|\s[-–—
 #: An answer that turns a question into a statement.
 YES = re.compile(rf"\?+\s*{_any({'en': 'yes|ja|oui|sí', 'zh': '是的', 'ja': 'はい'})}")
 
+_OPTION = r"(?:⟦\w⟧|\([A-Z]\)|\b[A-Z]\b)"
 #: Phrases whose words mislead, and what they mean.
 IDIOMS = tuple(
     (re.compile(phrase, re.IGNORECASE), meaning)
@@ -126,6 +135,12 @@ IDIOMS = tuple(
             "surely",
         ),
         (r"\bsans (?:aucun )?doute\b|\bsin duda\b|毫无疑问|間違いなく", "surely "),
+        (
+            rf"\b(?:(?:plutôt|más bien|eher)\s+({_OPTION}\s+)?|((?:plus|más)\s[^\W\d]+\s+))(?:que|als)(?=\s+{_OPTION}(?!'))",
+            r"\1\2rather than",
+        ),
+        (rf"{_OPTION}\s*より[もは]?|[与和]\s*{_OPTION}\s*相比|比(?:起|较)?\s*{_OPTION}", ""),
+        (r"[のは]可能性が(?:最も|一番|より|非常に)?高い", "が最も適切"),
         (r"(?:で間違い|しか|に違い)ありません", "です"),
         (r"すみません", "sorry"),
         (r"\b(is|be|are) (?:therefore|thus|hence)\b", r"\1"),

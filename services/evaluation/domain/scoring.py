@@ -10,7 +10,8 @@ The rules of `strict_choice`, in their order:
    reply. An option's text counts as its letter. A letter with its own text is one mention; with another's, it names none.
    A reply that is one letter and marks ("C", "(c)", "C?") is that letter.
 1. A letter is a mention where it is no part of a word, unit or abbreviation. "B or C" is one mention of two options; a
-   list of all options is none.
+   list of all options is none. So is a list with a text for each ("A: no grain.") that breaks off before the last option
+   and says of none that it is right, and an option at which the reply breaks off ("B or").
 2. A mention is dropped whose clause denies it ("not C", "C is wrong", "anything but C"), asks ("is it C?") or only
    supposes it ("at first I thought B").
 3. Each mention that is left has a rank: *stated* as the answer ("the answer is C", "I choose C", "C is correct"); *alone* in

@@ -1,8 +1,9 @@
 """Replies whose meaning is beyond debate, by category and language; outcomes derived by hand.
 
 `templates.jsonl` is each wording with each option, `worded.jsonl` worded one by one; `held_out.jsonl` was worded before the
-rules and not read until they stood; `hard.jsonl` was worded against them. The ten files `blind_*.jsonl` were each worded before
-the rules were mended on them, one after the other; on the tenth they were not mended.
+rules and not read until they stood; `hard.jsonl` was worded against them. The twelve files `blind_*.jsonl` were each worded
+before the rules were mended on them, one after the other; on the tenth they were not mended. The eleventh was worded by
+someone who had seen neither the rules nor the other files.
 """
 
 import json
@@ -38,7 +39,7 @@ def disagreements(rows):
     return "\n".join(lines)
 
 
-BLIND = [row for number in range(1, 11) for row in read(f"blind_{number:02}")]
+BLIND = [row for number in range(1, 13) for row in read(f"blind_{number:02}")]
 WORDED = read("worded") + read("held_out") + read("hard") + BLIND
 ROWS = read("templates") + WORDED
 
