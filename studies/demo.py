@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from studies.base_model import BaseTraining, pretrain_base
 from studies.folder import write_study
@@ -18,11 +18,13 @@ from studies.run_file import write_run_file
 OnProgress = Callable[[str, int, int, str], None]
 """Called with what is being done, how much of it is done, how much there is, and the unit."""
 
+#: The question alone, answered by an option's text: a model this small learns that far better than letters.
+ANSWER_FORM: Final = "open"
 #: What differs from the defaults of a run.
 SETTINGS: dict[str, Any] = {
     "rounds": 2,
     "arms": ["failure_contrast"],
-    "evaluate": {"runs": 5, "max_new_tokens": 2},
+    "evaluate": {"runs": 5, "extractor": "likelihood", "answer_form": ANSWER_FORM},
     "select": {"budget": 150},
     "build": {"replay_ratio": 4.0},
     "train": {"learning_rate": 5e-4, "epochs": 2, "batch_size": 32, "warmup_ratio": 0.1},
@@ -44,7 +46,7 @@ LEFT_OUT = frozenset(
 def demo_plan(seed: int) -> StudyPlan:
     """The sizes of the demo's splits."""
     return StudyPlan(
-        n_base=1600, n_pool=1000, n_dev=200, n_test=300, n_replay=600, seed=seed, left_out=LEFT_OUT, rare_ratio=0.2
+        n_base=3000, n_pool=1000, n_dev=200, n_test=300, n_replay=600, seed=seed, left_out=LEFT_OUT, rare_ratio=0.2
     )
 
 
@@ -63,7 +65,7 @@ def prepare(folder: Path, seed: int, on_progress: OnProgress) -> Path:
     model = pretrain_base(
         folder,
         folder / "base-model",
-        BaseTraining(seed=seed),
+        BaseTraining(seed=seed, answer_form=ANSWER_FORM),
         lambda done, total: on_progress(training, done, total, "steps"),
     )
     text = "The images are phantoms: drawings with degradations computed from physics."
