@@ -74,10 +74,17 @@ def facts_of(name: str, unit: str, rows: Iterable[Input | Rejection], n_items: i
         unit: `images` or `rows`.
         rows: `report.jsonl` of its image set, which has every input, or of its benchmark, which has the rows that are no item.
         n_items: The rows that are items.
+
+    Returns: The facts; a file that several rows of a manifest name counts once.
     """
     counts: Counter[_Why] = Counter()
+    seen: set[str] = set()
     n = n_items
     for row in rows:
+        if isinstance(row, Input) and row.image_path:
+            if row.image_path in seen:
+                continue
+            seen.add(row.image_path)
         why = _why(row)
         n += why is None or why[0] != OTHER_SPLIT
         if why is not None:
