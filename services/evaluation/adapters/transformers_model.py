@@ -26,6 +26,8 @@ from shared.checkpoints import exchange, require_checkpoint, user_prompt
 from shared.errors import InvalidArgument
 
 Device = Literal["auto", "cpu", "cuda"]
+#: Tokens of the longest reply whose tokens are placed in its text.
+_MOST_SPELLED = 256
 
 
 class TransformersModel:
@@ -134,8 +136,12 @@ class TransformersModel:
         """Cut at the first end token, which counts; the text is the one that was given, or what the tokens spell."""
         ends = [i for i, token in enumerate(tokens) if token in self._end_tokens]
         n_tokens = ends[0] + 1 if ends else len(tokens)
-        prefixes = [self._text(tokens[:n]) for n in range(1, n_tokens + 1)]
+        # Where each token ends costs a decoding of all before it: of a long reply it is left unknown.
+        first = 1 if n_tokens <= _MOST_SPELLED else n_tokens
+        prefixes = [self._text(tokens[:n]) for n in range(first, n_tokens + 1)]
         text = prefixes[-1].strip() if given is None else given
+        if first > 1:
+            return Generation(text, tuple(logprobs[:n_tokens]), n_tokens)
         return Generation(text, tuple(logprobs[:n_tokens]), n_tokens, token_ends(prefixes, text))
 
     def _text(self, tokens: list[int]) -> str:

@@ -214,3 +214,9 @@ def test_the_end_token_of_a_candidate_is_behind_its_text(model: TransformersMode
     answer = model.generate(_asked(prompts)[:1], SAMPLING)[0]
     assert answer.n_tokens == len(answer.token_logprobs) == len(answer.token_ends)
     assert answer.token_ends[-1] == answer.token_ends[-2] == len(answer.text)
+
+
+def test_a_long_reply_is_not_spelled_token_by_token(model: TransformersModel, prompts: list[Prompt]) -> None:
+    (reply,) = model.generate([replace(prompts[0], candidates=("Yes No " * 150,))], SAMPLING)
+    assert reply.n_tokens > 256
+    assert reply.token_ends == ()
