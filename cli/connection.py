@@ -12,7 +12,7 @@ from cli.access import Access
 from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DeadlineExceeded, Unavailable
-from shared.logs import configure_logs
+from shared.logs import logging_to
 from shared.rpc.channels import Channels, Credentials
 from shared.rpc.ownership import is_owned
 from shared.settings import socket_targets
@@ -56,10 +56,13 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
     from services.embedded import Embedded
 
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "medq.log").open("a", encoding="utf-8") as log:
-        configure_logs("INFO", log)
-        with Embedded(state) as embedded, Channels(embedded.targets) as channels:
-            yield channels
+    with (
+        (out / "medq.log").open("a", encoding="utf-8") as log,
+        logging_to(log),
+        Embedded(state) as embedded,
+        Channels(embedded.targets) as channels,
+    ):
+        yield channels
 
 
 def _endpoints(server: str, credentials: Credentials) -> dict[str, str]:

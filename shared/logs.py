@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 import structlog
@@ -57,6 +58,20 @@ def configure_logs(level: str = "INFO", stream: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+@contextmanager
+def logging_to(stream: TextIO) -> Iterator[None]:
+    """Log to a stream that is closed later; after the block, logging is as it was before any was set up."""
+    configure_logs("INFO", stream)
+    try:
+        yield
+    finally:
+        structlog.reset_defaults()
+        root = logging.getLogger()
+        for handler in root.handlers[:]:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is stream:
+                root.removeHandler(handler)
 
 
 def get_logger(service: str) -> structlog.typing.FilteringBoundLogger:

@@ -151,7 +151,9 @@ def _is_unread(one: Asked, reading: Reading) -> bool:
 
 
 def choice_of(one: Asked, extractor: str, form: AnswerForm) -> str | None:
-    """The letter that a rule reads in a reply; None where it reads none."""
+    """The letter that a rule reads in a reply; None where it reads none, as of a question without options."""
+    if not one.options:
+        return None
     if extractor == "official":
         return official_choice(one.reply, one.options)
     if extractor == "likelihood":  # the reply was taken from these

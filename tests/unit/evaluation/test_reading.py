@@ -113,3 +113,10 @@ def test_the_likeliest_is_read_back_as_its_letter(verdicts: VerdictStore, form: 
 
 def test_other_ways_let_the_model_write_freely() -> None:
     assert candidates(OPTIONS, "strict", "open") == ()
+
+
+@pytest.mark.parametrize("extractor", ["strict", "official", "judge"])
+def test_a_question_without_options_has_no_choice(verdicts: VerdictStore, extractor: str) -> None:
+    free = [Asked("Describe it.", {}, reply) for reply in ("It is sharp.", "A", "A: no grain. B:")]
+    readings = ReplyReader(ScriptedJudge({}), verdicts).read(free, extractor, "letter", _nothing)
+    assert [reading.choice for reading in readings] == [None] * 3
