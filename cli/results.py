@@ -35,6 +35,8 @@ def show_result(report: Json, out: Path) -> None:
             "The report names each with its reason.",
             soft_wrap=True,
         )
+    if not report.get("config", {}).get("data", {}).get("dev_guarded", True):
+        console.print("Dev was not checked against test: they may share patients, and gains on test may flatter.")
     show_losses(report, out)
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}", soft_wrap=True)

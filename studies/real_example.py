@@ -20,6 +20,7 @@ import typer
 from skimage.transform import resize
 
 from shared.errors import AlreadyExists, InvalidArgument, MedqError
+from studies import demo
 from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.drawing import Image, clip_to_unit
 from studies.folder import Row, as_row, make_questions, save_png, write_split
@@ -39,10 +40,16 @@ where there are two; a single one has to serve all, each split another part of t
 #: What differs from the defaults of a run; small, for a small model on few images.
 SETTINGS: dict[str, Any] = {
     "rounds": 1,
-    "evaluate": {"runs": 5, "max_new_tokens": 4},
     "select": {"budget": 20, "tau_sim": 0.25},
     "train": {"learning_rate": 2e-4, "epochs": 2, "batch_size": 16},
 }
+
+
+def evaluation_of(model: Path) -> dict[str, Any]:
+    """How the model is asked: a demo's as it was trained, any other by letters, which it writes itself."""
+    is_demo = model.parts[-3:] == DEMO_MODEL.parts[-3:]
+    return {"runs": 5, **(demo.SETTINGS["evaluate"] if is_demo else {"max_new_tokens": 4})}
+
 
 VIEWS_CLEAN = 3
 """Clean views of each part; with one view for each degradation and severity about a quarter is clean."""
@@ -198,6 +205,10 @@ def _describe(
     sources: list[Source], regions: dict[str, list[Region]], unusable: dict[str, str], size: int, seed: int
 ) -> dict[str, Any]:
     """What `study.json` holds: above all which source serves which splits."""
+
+    def patients_of(split: str) -> set[str]:
+        return {region.source.patient for region in regions[split]}
+
     serves = {
         source.name: [split for split in SPLITS if any(region.source == source for region in regions[split])]
         for source in sources
@@ -211,6 +222,7 @@ def _describe(
         "in_training_and_evaluation": sorted(
             name for name, splits in serves.items() if {"pool", "replay"} & {*splits} and {"dev", "test"} & {*splits}
         ),
+        "dev_and_test_share_patients": bool(patients_of("dev") & patients_of("test")),
         "unusable": unusable,
     }
 
@@ -242,7 +254,10 @@ def main(
         sources = wheel_sources() if images is None else folder_sources(images, modality)
         description = write_example(out, sources, size, seed)
         text = "Degradations were computed on real images; what is taken for clean is the image as it came."
-        write_run_file(out, "real-images", model, {**SETTINGS, "seed": seed}, simulated_images=text)
+        # Of two patients one is trained on; then dev and test have to share the other.
+        is_guarded = not description["dev_and_test_share_patients"]
+        settings = {**SETTINGS, "data": {"dev_guarded": is_guarded}, "evaluate": evaluation_of(model), "seed": seed}
+        write_run_file(out, "real-images", model, settings, simulated_images=text)
     except MedqError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error

@@ -22,7 +22,7 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
 
     Returns: The file, for `medq run --config`.
     """
-    data = {
+    data: dict[str, Any] = {
         "pool": "pool.tsv",
         "pool_answers": "pool_answers.tsv",
         "dev": "dev.tsv",
@@ -30,6 +30,7 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
         "replay": "replay.tsv",
         "simulated_images": simulated_images,
     }
+    data.update(settings.get("data", {}))
     content = {"name": name, **settings, "data": data, "model": os.path.relpath(model, folder)}
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

@@ -36,6 +36,11 @@ class DataSection(Section):
         0.1,
         description="Ours: a set that lost a larger share of its images or rows ends the run before anything is spent.",
     )
+    dev_guarded: bool = Field(
+        True,
+        description="Ours: rows of dev that share a patient, a source or a picture with test are refused; false: they stay, "
+        "and the report says so.",
+    )
     modality: Modality = Field(
         "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
     )

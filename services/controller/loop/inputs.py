@@ -61,7 +61,8 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
     known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=benchmark("pool", data.pool_answers, pool))
-    dev_items, test_items = benchmark("dev", data.dev, dev, guards=[test]), benchmark("test", data.test, test)
+    guards = [test] if data.dev_guarded else []
+    dev_items, test_items = benchmark("dev", data.dev, dev, guards), benchmark("test", data.test, test)
     replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
     calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
     model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)

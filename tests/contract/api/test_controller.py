@@ -239,6 +239,15 @@ def test_dev_is_guarded_by_the_images_of_test_alone_and_rounds_by_both(house):
     assert {request.twin_similarity for request in (dev, select, asked["r1/failure_driven/0/build_dataset"])} == {0.6}
 
 
+def test_dev_that_is_not_to_be_guarded_is_not(house):
+    with house.controller() as channel:
+        files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+        start(channel, house, rounds=1, data={**files, "dev_guarded": False})
+        await_operation(channel, "r1")
+        assert report(channel)["config"]["data"]["dev_guarded"] is False
+    assert list(house.services.requests["r1/-/0/import_dev"].guard_uris) == []
+
+
 def test_each_round_is_told_what_its_arm_was_trained_on_before(house):
     with house.controller() as channel:
         start(channel, house, rounds=2)

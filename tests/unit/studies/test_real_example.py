@@ -9,6 +9,7 @@ import numpy as np
 import pydicom
 import pytest
 import typer
+import yaml
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument, NotFound
@@ -123,8 +124,20 @@ def test_a_users_folder_becomes_a_study_and_broken_files_are_named(tmp_path: Pat
     assert sorted(description["unusable"]) == ["cut.dcm", "notes.png"]
     assert description["n_sources"]["mri"] == 4
     assert description["in_training_and_evaluation"] == []
+    run = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text())
+    assert run["data"]["dev_guarded"] is True
+    assert run["evaluate"] == {"runs": 5, "extractor": "likelihood", "answer_form": "open"}
     for split in SPLITS:
         assert {row["modality"] for row in read_rows(tmp_path / "out", split)} == {"mri"}
+
+
+def test_dev_is_not_guarded_where_two_patients_are_all_there_are(tmp_path: Path) -> None:
+    folder = save_phantoms(tmp_path / "mine", 1)
+    save_phantoms(folder / "anna", 3)
+    main(tmp_path / "out", images=folder, model=tmp_path / "own", modality="mri", size=48, seed=0)
+    run = yaml.safe_load((tmp_path / "out" / "run.yaml").read_text())
+    assert run["data"]["dev_guarded"] is False
+    assert run["evaluate"] == {"runs": 5, "max_new_tokens": 4}  # another model than the demo's writes letters
 
 
 def test_colour_and_grey_files_fit_their_modality(tmp_path: Path) -> None:
