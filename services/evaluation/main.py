@@ -115,7 +115,7 @@ def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model
 
 def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
     """Who is asked what replies mean; nobody where none is set."""
-    if not settings.judge.base_url:
+    if not (settings.judge.base_url and settings.judge.model):
         return None
     from services.evaluation.adapters.openai_judge import OpenAIJudge
 

@@ -95,7 +95,7 @@ class Judge(Protocol):
     name: str
 
     def choose(self, question: str, options: Mapping[str, str], reply: str) -> str | None:
-        """The letter that the reply means, a key of `options`; None where it means none, or the judge cannot tell.
+        """The letter that the reply means, a key of `options`; None where the judge says that it means none.
 
         Raises:
             Unavailable, DeadlineExceeded, BudgetExhausted: the judge does not answer now.

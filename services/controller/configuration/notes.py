@@ -11,7 +11,7 @@ from shared.errors import InvalidArgument
 from shared.tables import read_rows
 
 #: A larger table holds pictures and would take long; the report tells the same of it after the first evaluation.
-_MOST_BYTES = 256 * 1024 * 1024
+_MOST_BYTES = 64 * 1024 * 1024
 #: What names the source of a row, the first that is not empty; at last each picture is a source of its own.
 _SOURCE_COLUMNS = ("source_id", "patient_id", "image_path", "image")
 
@@ -32,11 +32,11 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
 
 def source_sizes(table: Path) -> list[int]:
     """The rows of each source of a benchmark TSV, largest first; empty where the table is too large or is none."""
-    if table.stat().st_size > _MOST_BYTES:
-        return []
     try:
+        if table.stat().st_size > _MOST_BYTES:
+            return []
         rows = read_rows(table, "table", "data.dev")
-    except InvalidArgument:  # the import says what is wrong with it
+    except (InvalidArgument, OSError):  # the import says what is wrong with it
         return []
     sources = Counter(next((row.cells[name] for name in _SOURCE_COLUMNS if row.cells.get(name)), "") for row in rows)
     return sorted(sources.values(), reverse=True)

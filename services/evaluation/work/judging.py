@@ -36,13 +36,14 @@ def judge(
 
     Raises: FailedPrecondition: no run could be evaluated, or a judge is needed and none is set.
     """
-    if replies.lost and not replies.answers:
-        raise _nothing_evaluated(len(items), replies, request.benchmark_uri)
     extractor, form = way_of(request)
     item_of = {item.item_id: item for item in items}
     keys = sorted(replies.answers)
     asked = [Asked(item_of[key[0]].question, item_of[key[0]].options, replies.answers[key].text) for key in keys]
     readings = dict(zip(keys, reader.read(asked, extractor, form, progress), strict=True))
+    lost = {**replies.lost, **{key: one.failure for key, one in readings.items() if one.failure is not None}}
+    if lost and len(lost) == len(items) * request.n_runs:
+        raise _nothing_evaluated(len(items), lost, request.benchmark_uri)
     answers = [
         _answer(request, item_of[item_id], run, replies.answers.get((item_id, run)), readings.get((item_id, run)))
         for item_id in sorted(item_of)
@@ -58,8 +59,7 @@ def judge(
         n_judged=sum(one.is_judged for one in readings.values()),
         seed=request.sampling.seed,
     )
-    failed = {key: one.failure for key, one in readings.items() if one.failure is not None}
-    return answers, scores, unscored_rows({**replies.lost, **failed})
+    return answers, scores, unscored_rows(lost)
 
 
 def unscored_rows(lost: Mapping[Run, MedqError]) -> list[Unscored]:
@@ -107,10 +107,10 @@ def _answer(
     )
 
 
-def _nothing_evaluated(n_items: int, replies: Replies, benchmark_uri: str) -> FailedPrecondition:
-    first = replies.lost[min(replies.lost)]
+def _nothing_evaluated(n_items: int, lost: Mapping[Run, MedqError], benchmark_uri: str) -> FailedPrecondition:
+    first = lost[min(lost)]
     return FailedPrecondition(
-        f"None of the {n_items} items could be evaluated: no image can be read. Of the first: {first.message}",
+        f"None of the {n_items} items could be evaluated. Of the first: {first.message}",
         field="benchmark_uri",
         value=benchmark_uri,
         remedy=first.remedy or "Ingest the images again, then evaluate again.",

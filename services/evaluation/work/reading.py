@@ -112,7 +112,7 @@ class ReplyReader:
         return [verdicts[unread[i]] if i in unread else reading for i, reading in enumerate(by_rule)]
 
     def _verdicts_on(self, asked: Mapping[str, Asked], progress: Callable[[int, int], None]) -> dict[str, Reading]:
-        """The judge's word on each reply, by key. Where it does not answer it is not asked on: a judge that is down stays so."""
+        """The judge's word on each reply, by key. Where it answers to none of many it is asked no more: it is down."""
         known = self._verdicts.known(list(asked))
         found = {key: Reading(choice or None, is_judged=True) for key, choice in known.items()}
         missing = sorted(asked.keys() - known.keys())
@@ -125,7 +125,8 @@ class ReplyReader:
                     made = dict(zip(chunk, pool.map(lambda key: self._ask(asked[key]), chunk), strict=True))
                     said = {key: one.choice or "" for key, one in made.items() if one.failure is None}
                     self._verdicts.save(said)
-                    failure = next((one.failure for one in made.values() if one.failure), None)
+                    if not said:
+                        failure = next(one.failure for one in made.values())
                 else:
                     made = dict.fromkeys(chunk, Reading(None, failure=failure))
                 found.update(made)

@@ -378,6 +378,16 @@ def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(w
     assert {row.choice for row in world.rows(up, Answer) if row.item_id == "4"} == {"B"}
 
 
+def test_an_evaluation_of_which_nothing_could_be_judged_fails_and_says_why(world):
+    world.model.rule = lambda prompt, sampling: "I would go with what stands first."
+    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
+        judge.served = "wise"
+        judge.replies = [("", None)]
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(FailedPrecondition, match="The judge gave no verdict"):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+
+
 def test_a_judge_that_is_not_set_is_a_failed_precondition(world):
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)

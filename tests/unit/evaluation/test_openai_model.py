@@ -175,3 +175,12 @@ def test_an_error_of_the_judge_names_its_own_settings(vllm: FakeVllm) -> None:
         judge.choose("What is wrong?", {"A": "Noise", "B": "Motion"}, "He moved.")
     judge.close()
     assert caught.value.field == "judge.base_url"
+
+
+@pytest.mark.parametrize("said", ["", "I would say it moved.", "A or B"])
+def test_a_judge_without_a_verdict_has_failed_and_says_nothing_of_the_model(vllm: FakeVllm, said: str) -> None:
+    vllm.replies = [(said, None)]
+    judge = OpenAIJudge(JudgeSection(base_url=vllm.base_url, model="model"))
+    with pytest.raises(Unavailable, match="no verdict"):
+        judge.choose("What is wrong?", {"A": "Noise", "B": "Motion"}, "He moved.")
+    judge.close()

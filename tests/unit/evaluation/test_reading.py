@@ -120,3 +120,12 @@ def test_a_question_without_options_has_no_choice(verdicts: VerdictStore, extrac
     free = [Asked("Describe it.", {}, reply) for reply in ("It is sharp.", "A", "A: no grain. B:")]
     readings = ReplyReader(ScriptedJudge({}), verdicts).read(free, extractor, "letter", _nothing)
     assert [reading.choice for reading in readings] == [None] * 3
+
+
+def test_one_reply_that_the_judge_fails_at_does_not_keep_the_others_from_it(verdicts: VerdictStore) -> None:
+    replies = [f"{RAMBLING} {i}" for i in range(200)]
+    said: dict[str, str | MedqError | None] = dict.fromkeys(replies, "B")
+    said[replies[0]] = Unavailable("The judge gave no verdict.")
+    readings = ReplyReader(ScriptedJudge(said), verdicts).read(_asked(*replies), "judge", "letter", _nothing)
+    assert [reading.choice for reading in readings] == [None, *["B"] * 199]
+    assert [reading.failure is not None for reading in readings] == [True, *[False] * 199]
