@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -13,7 +14,7 @@ OUTSIDE_REMEDY = "Put it into one of the folders of the setting `input_roots`, o
 
 
 def local_path(uri: str, field: str, roots: Sequence[Path] = ()) -> Path:
-    """The path that `file:///...` or an absolute path names.
+    """The path that `file:///...` or an absolute path names, its links resolved: `open_regular` opens what was checked here.
 
     Args:
         uri: As it came over the wire.
@@ -32,7 +33,9 @@ def local_path(uri: str, field: str, roots: Sequence[Path] = ()) -> Path:
         raise PermissionDenied(
             "The path lies outside the folders that may be read.", field=field, value=uri, remedy=OUTSIDE_REMEDY
         )
-    return path
+    return Path(
+        os.path.realpath(path)
+    )  # unlike `Path.resolve` it raises nothing on a loop of links, which opening refuses
 
 
 def _path_of(uri: str) -> Path | None:

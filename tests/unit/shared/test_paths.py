@@ -14,7 +14,7 @@ from shared.paths import local_path
         ("file://localhost/data/pool", "/data/pool"),
         ("file:///data/a%20b%23c", "/data/a b#c"),
         ("/data/100%25", "/data/100%25"),
-        ("//[", "//["),
+        ("//[", "/["),
     ],
 )
 def test_a_path_and_a_file_uri_name_a_file(uri: str, path: str) -> None:
