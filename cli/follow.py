@@ -16,8 +16,6 @@ from shared.objects.dataset import require_inside
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 
-#: How long a download may take.
-_DOWNLOAD_SECONDS = 600.0
 #: How long the service of a step may take to tell how far it is.
 _PROGRESS_SECONDS = 2.0
 
@@ -139,7 +137,7 @@ def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str]
     request = operations_pb2.DownloadDatasetRequest(uri=uri, file_names=list(names))
     partial = {}
     try:
-        for piece in stub.DownloadDataset(request, timeout=_DOWNLOAD_SECONDS):
+        for piece in stub.DownloadDataset(request):
             if piece.file_name not in partial:
                 require_inside(piece.file_name)
                 path = folder / piece.file_name

@@ -5,6 +5,7 @@ A service brings a `Service`, which its `build()` returns; nothing here knows wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -82,18 +83,21 @@ class RunningServer:
         service: The service.
         bus: Where its events come from and go to.
         settings: Addresses, threads, drain time.
+        clock: Gives the seconds by which a call is slow and a pool is stuck.
 
     Raises:
         FailedPrecondition: The address is taken; a file of `tls` or `auth` cannot be used.
         InvalidArgument: The path of a unix socket is too long; settings of `tls` or `auth` do not go together.
     """
 
-    def __init__(self, service: Service, bus: EventBus, settings: ServiceSettings) -> None:
+    def __init__(
+        self, service: Service, bus: EventBus, settings: ServiceSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._service = service
         self._settings = settings
         self._log = get_logger(service.name)
         self._health = health.HealthServicer(experimental_thread_pool=ThreadPoolExecutor(1))
-        self._patience = Patience(_share(settings.threads))
+        self._patience = Patience(_share(settings.threads), clock)
         self._health_server, _ = self._new_server("health", _HEALTH_THREADS, None)
         callers = authorization(service.name, settings.auth)
         self._server, self._pool = self._new_server("rpc", settings.threads, callers)
@@ -105,7 +109,7 @@ class RunningServer:
         self._subscription: Subscription | None = None
         self._drainer: OutboxDrainer | None = None
         self._watch: Watch | None = None
-        self._probe = PoolProbe(self._pool)
+        self._probe = PoolProbe(self._pool, clock)
 
     def start(self) -> None:
         """Take up unfinished operations, listen to events, answer calls, then report as serving."""
@@ -118,17 +122,16 @@ class RunningServer:
         self._patience.start()
         self._server.start()
         self._health_server.start()
-        self._set_health(is_serving=True)
+        self.tell_health()
         self._watch = Watch(
-            service.name,
-            service.operations,
-            service.outbox,
-            service.engine,
-            self._subscription,
-            lambda: self._set_health(is_serving=self._probe.is_alive()),
+            service.name, service.operations, service.outbox, service.engine, self._subscription, self.tell_health
         )
         self._log.info("serving", target=self.target, health=self.health_target)
         _warn_of_exposure(self._log, self._settings)
+
+    def tell_health(self) -> None:
+        """Report as serving while the pool of the calls begins what it is given; done every ten seconds."""
+        self._set_health(is_serving=self._probe.is_alive())
 
     def drain(self) -> None:
         """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all."""
