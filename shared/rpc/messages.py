@@ -18,9 +18,9 @@ MOST_CHARACTERS = 4096
 LONG_TEXTS = {
     "ValidateRunRequest.config_yaml": 256 * 1024,
     "StartRunRequest.config_yaml": 256 * 1024,
-    "StoredReply.options": 10_000,
-    "StoredReply.answer": 10_000,
-    "StoredReply.prediction": 1_000_000,
+    "StoredReply.options": 2_000,
+    "StoredReply.answer": 2_000,
+    "StoredReply.prediction": 100_000,
     "EmbedTextsRequest.texts": 10_000,
 }
 
