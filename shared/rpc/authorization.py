@@ -15,6 +15,7 @@ from shared.errors import MedqError, PermissionDenied
 from shared.logs import get_audit_logger
 from shared.operations import ID
 from shared.rpc.callers import Authenticator
+from shared.rpc.input_names import remember_caller
 from shared.rpc.interceptors import Interceptor, rewrapped
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
@@ -69,6 +70,7 @@ class AuthorizationInterceptor(Interceptor):
             names: Any = context.auth_context().get("x509_common_name", [])  # a list, whatever the stubs say
             caller = self._authenticator.identify(context.invocation_metadata(), names)
             _check(caller, method)
+            remember_caller(context, caller)
         except MedqError as error:
             self._note(caller, method, request, context, decision="denied", reason=error.reason, why=error.message)
             raise
