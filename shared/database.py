@@ -87,7 +87,11 @@ def create_engine(url: str, schema: str = "") -> Engine:
         raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
     Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sqlalchemy.create_engine(
-        parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        parsed,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_SIZE,
+        hide_parameters=True,  # an error names the statement, never the values
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -101,6 +105,7 @@ def _create_postgresql(url: URL, schema: str) -> Engine:
         pool_pre_ping=True,
         pool_size=_POSTGRESQL_POOL_SIZE,
         max_overflow=_POSTGRESQL_OVERFLOW,
+        hide_parameters=True,
         connect_args={
             **_POSTGRESQL_KEEPALIVE,
             "options": " ".join(f"-c{name}={value}" for name, value in settings.items()),

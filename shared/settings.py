@@ -24,7 +24,7 @@ MAX_SOCKET_PATH = 107
 class Section(BaseModel):
     """Settings that belong together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class KafkaSection(Section):
@@ -104,7 +104,7 @@ class AuthSection(Section):
 class ServiceSettings(BaseSettings):
     """What a server needs to run, whichever service it is."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__", hide_input_in_errors=True)
 
     state_folder: Path = Field(Path("medq-state"), description="Folder for databases, objects and the event log.")
     listen: str = Field("127.0.0.1:0", description="gRPC target to serve on: host:port or unix:/path.")

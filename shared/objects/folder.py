@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from shared.errors import Conflict, NotFound
 from shared.objects.store import digest_of, uri_of
-from shared.objects.verification import verified, write_whole
+from shared.objects.verification import is_whole, verified, write_whole
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL_FILES_KEPT_SECONDS = 24 * 3600.0
@@ -82,11 +82,8 @@ class FolderObjectStore:
         return self._objects / digest[:2] / digest
 
     def _holds(self, digest: str, size: int) -> bool:
-        """Whether the object is there in full; a shorter one (a disk that ran full) is written anew."""
-        try:
-            return self._path(digest).stat().st_size == size
-        except FileNotFoundError:
-            return False
+        """Whether the object is there and whole; one cut short, or with other bytes than its name says, is written anew."""
+        return is_whole(self._path(digest), digest, size)
 
     def _store(self, digest: str, chunks: Iterable[bytes]) -> str:
         """Write chunks into the place of `digest` if that is their hash; return their hash."""

@@ -95,6 +95,10 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
 }
 
 
+#: They may download what names inputs (`shared.rows.kinds.names_inputs`): those who bring data in and mend it.
+NAMES_READERS = _WORK
+
+
 def roles_of(method: str) -> frozenset[Role]:
     """The roles that may call a method, named as on the wire: `/medq.oracle.v1.OracleService/StartAnnotate`; none if unknown."""
     service, _, name = method.removeprefix("/").partition("/")
