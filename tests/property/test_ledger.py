@@ -49,7 +49,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def reserve_again_since_the_answer_was_lost(self, data):
         number = data.draw(st.integers(0, len(self.requests) - 1))
-        attempts, costs, answer = self.requests[number]
+        _, costs, answer = self.requests[number]
         assert self.ledger.reserve(self.run_id, costs, Limits(max_usd=LIMIT), f"request-{number}") == answer
 
     @precondition(lambda self: self.requests)
