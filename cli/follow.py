@@ -14,6 +14,7 @@ from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
+from shared.synced import put_in_place
 
 #: How long the service of a step may take to tell how far it is.
 _PROGRESS_SECONDS = 2.0
@@ -139,7 +140,7 @@ def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str]
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(path.suffix + ".partial")
         partial.write_bytes(b"".join(chunks))
-        partial.replace(path)
+        put_in_place(partial, path)
         written.append(path)
     return written
 

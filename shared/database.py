@@ -29,6 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random, wait_random_exponential
 
 from shared.errors import InvalidArgument
+from shared.synced import make_folder
 
 BUSY_TIMEOUT_SECONDS = 30.0
 #: What SQLAlchemy raises while a database is away, restarts, or is too busy: trying again may help.
@@ -88,7 +89,7 @@ def create_engine(url: str, schema: str = "") -> Engine:
         raise InvalidArgument("No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql.")
     if parsed.database in (None, "", ":memory:"):
         raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(str(parsed.database)).parent)
     engine = sqlalchemy.create_engine(
         parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
     )

@@ -5,7 +5,7 @@ What a call raises says what became of it:
 | raised | it means |
 |---|---|
 | `InvalidArgument`, `NotFound` | refused, and nothing was spent: this question stays unanswered, the work goes on |
-| `Unavailable`, `PermissionDenied`, `Unauthenticated`, `FailedPrecondition`, `BudgetExhausted` | not made, and nothing was spent |
+| `Unavailable`, `PermissionDenied`, `Unauthenticated`, `FailedPrecondition`, `BudgetExhausted` | nothing was spent |
 | anything else (`DeadlineExceeded` above all, and what is no `MedqError`) | nobody knows whether it was spent |
 """
 
