@@ -6,6 +6,7 @@ image set depends on the source, the split, the encoder and the key alone, not o
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -48,6 +49,7 @@ class EmbeddingOperations:
         key: The site's key for hashes of identifiers.
         batch_size: Inputs of one transaction; when it is over, replicas are told of them and begin to embed.
         cache_folder: Where a source out of the object store is unpacked.
+        input_roots: Folders in which sources must lie.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class EmbeddingOperations:
         key: bytes,
         batch_size: int,
         cache_folder: Path,
+        input_roots: Sequence[Path],
     ) -> None:
         self._store = store
         self._objects = objects
@@ -68,7 +71,8 @@ class EmbeddingOperations:
         self._worker = worker
         self._key = key
         self._batch_size = batch_size
-        self._cache_folder = cache_folder
+        self._cache_folder = Path(os.path.realpath(cache_folder))  # files are opened through no link
+        self._input_roots = input_roots
 
     def ingest(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
         """Take in a source; the result is the image set's URI.
@@ -91,7 +95,7 @@ class EmbeddingOperations:
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""
         if not source_uri.startswith(SCHEME):
-            return local_path(source_uri, "source_uri")
+            return local_path(source_uri, "source_uri", self._input_roots)
         try:
             read_manifest(self._objects, source_uri)
         except InvalidArgument:
@@ -195,8 +199,7 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     named = name_modality(entry.modality)
     known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
     modality = next(known, UNKNOWN)
-    is_strange = entry.modality and named == UNKNOWN
-    note = f"modality {entry.modality[:40]!r} is not one of the known" if is_strange else ""
+    note = "the modality is not one of the known" if entry.modality and named == UNKNOWN else ""
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,

@@ -10,7 +10,7 @@ from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
-from shared.paths import OUTSIDE_REMEDY, lies_in
+from shared.paths import NOWHERE, NOWHERE_REMEDY, OUTSIDE_REMEDY, lies_in
 from shared.tables import read_header
 
 _COLUMNS = ("index", "question", "answer")
@@ -36,13 +36,10 @@ def impossible_paths(configuration: RunConfiguration, base: Path) -> list[Proble
     ]
 
 
-def paths_outside(configuration: RunConfiguration, roots: Sequence[Path]) -> list[Problem]:
-    """The absolute paths that lie in none of the folders that may be read; nothing in them is looked at."""
-    return [
-        Problem(field, "It lies outside the folders that may be read.", OUTSIDE_REMEDY)
-        for field, path in _paths(configuration)
-        if not lies_in(Path(path), roots)
-    ]
+def paths_outside(configuration: RunConfiguration, base: Path, roots: Sequence[Path]) -> list[Problem]:
+    """The paths, which start from `base`, that lie in none of the folders that may be read; what they name is not looked at."""
+    why = ("It lies outside the folders that may be read.", OUTSIDE_REMEDY) if roots else (NOWHERE, NOWHERE_REMEDY)
+    return [Problem(field, *why) for field, path in _paths(configuration) if not lies_in(base / path, roots)]
 
 
 def relative_paths(configuration: RunConfiguration) -> list[str]:

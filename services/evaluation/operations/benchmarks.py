@@ -29,7 +29,7 @@ class BenchmarkOperations:
         objects: Where datasets lie.
         channels: Where `retrieval` is found.
         read_table: Reads the table of a benchmark.
-        input_roots: Folders in one of which a table must lie; none: anywhere.
+        input_roots: Folders in one of which a table must lie.
     """
 
     def __init__(
