@@ -97,9 +97,6 @@ def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
         return
     try:
         header = read_header(path, "table", field)
-    except OSError:
-        yield Problem(field, f"{path.name} cannot be read.", "Let this user read it.")
-        return
     except InvalidArgument as error:
         yield Problem(field, f"{path.name}: {error.message}", error.remedy)
         return

@@ -24,7 +24,19 @@ def test_a_path_and_a_file_uri_name_a_file(uri: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     "uri",
-    ["", "pool", "./pool", "file://[", "file://elsewhere/pool", "https://x/y", "s3://b/k", "/a\0b", "file:///a%00b", "file:relative", "/" + "a/" * 50_000],
+    [
+        "",
+        "pool",
+        "./pool",
+        "file://[",
+        "file://elsewhere/pool",
+        "https://x/y",
+        "s3://b/k",
+        "/a\0b",
+        "file:///a%00b",
+        "file:relative",
+        "/" + "a/" * 50_000,
+    ],
 )
 def test_what_names_no_file_of_this_machine_is_refused(uri: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
