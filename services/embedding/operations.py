@@ -26,6 +26,7 @@ from services.embedding.work.facts import Facts
 from services.embedding.work.lines import image_line, input_line
 from services.embedding.work.worker import EmbeddingWorker, count_input
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.folders import HIDDEN
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
@@ -108,10 +109,7 @@ class EmbeddingOperations:
         """A stored file that is no dataset: a manifest in Parquet, TSV or CSV, told by its content."""
         path = self._cache_folder / uri.removeprefix(SCHEME)
         self._objects.fetch(uri, path)
-        with path.open("rb") as source:
-            head = source.readline(1 << 16)
-        suffix = ".parquet" if head.startswith(b"PAR1") else ".tsv" if b"\t" in head else ".csv"
-        return path.replace(path.with_suffix(suffix))
+        return path
 
     def _read_all(
         self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
@@ -133,7 +131,8 @@ class EmbeddingOperations:
             images = [image for _, image in outcomes if image is not None]
             self._store.record(request.operation_id, rows, images, facts.ingested, facts.embedded)
             for row in rows:
-                count_input(row.status)
+                if row.reason != HIDDEN:
+                    count_input(row.status)
 
     def _read(self, entry: Entry) -> _Outcome:
         """What the picture of an entry is; whatever is wrong with it becomes a row, never an end."""

@@ -10,12 +10,15 @@ from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
+from shared.folders import walk
 from shared.paths import NOWHERE, NOWHERE_REMEDY, OUTSIDE_REMEDY, lies_in
 from shared.tables import read_header
 
 _COLUMNS = ("index", "question", "answer")
 _IMAGE_COLUMNS = ("image", "image_path")
 _MANIFESTS = (".csv", ".tsv", ".parquet")
+#: Files and folders of a pool that are looked at while a caller waits; the ingest looks at all.
+_MOST_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True)
@@ -81,14 +84,22 @@ def path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
 
 def _pool_problems(path: Path) -> Iterator[Problem]:
     if path.is_dir():
-        if not any(entry.is_file() for entry in path.rglob("*")):
+        if not _may_hold_a_file(path):
             yield Problem("data.pool", "The folder holds no file.", "Put the images of the pool into it.")
     elif not path.is_file():
         yield Problem("data.pool", f"There is no {path}.", "Name a folder of images or a manifest.")
-    elif path.suffix.lower() not in _MANIFESTS:
+    elif path.suffix.lower() not in (*_MANIFESTS, ""):  # one out of a cache has no suffix
         yield Problem(
             "data.pool", f"{path.name} is no manifest.", f"Name a folder or a file of {', '.join(_MANIFESTS)}."
         )
+
+
+def _may_hold_a_file(folder: Path) -> bool:
+    """Whether there is a file, or so much that we do not look for one."""
+    try:
+        return not all(found.reason for found in walk(folder, _MOST_LOOKED_AT))
+    except InvalidArgument:
+        return True
 
 
 def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
