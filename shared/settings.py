@@ -146,7 +146,9 @@ class InputSettings(ServiceSettings):
     """What a service needs that reads files whose paths callers name."""
 
     input_roots: tuple[Path, ...] = Field(
-        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
+        (),
+        description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere where `listen` is a "
+        "unix socket or a loopback address, else nowhere.",
     )
 
 

@@ -36,7 +36,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         operations: The runs as operations.
         collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
-        input_roots: Folders in which the paths of a run must lie; none: anywhere.
+        input_roots: Folders in which the paths of a run must lie.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         operations: Operations,
         collaborators: Collaborators,
         endpoints: Mapping[str, str],
-        input_roots: Sequence[Path] = (),
+        input_roots: Sequence[Path],
     ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
