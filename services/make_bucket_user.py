@@ -9,7 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from minio import Minio, MinioAdmin
-from minio.credentials import StaticProvider
+from minio.credentials.providers import StaticProvider
 from minio.error import MinioException
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -104,7 +104,7 @@ def _make(settings: BucketUserSettings) -> None:
 
 def main() -> None:
     """Make what the environment names."""
-    settings = BucketUserSettings()  # type: ignore[call-arg] # from the environment
+    settings = BucketUserSettings()
     configure_logs(settings.log_level)
     try:
         make_bucket_user(settings)

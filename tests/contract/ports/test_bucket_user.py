@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 from minio import Minio, MinioAdmin
-from minio.credentials import StaticProvider
+from minio.credentials.providers import StaticProvider
 from minio.error import MinioAdminException, S3Error
 from pydantic import SecretStr
 
@@ -27,7 +27,9 @@ def admin_of(settings: BucketUserSettings, access_key: str, secret_key: SecretSt
 
 
 def client_of(settings: BucketUserSettings, access_key: str, secret_key: SecretStr) -> Minio:
-    return Minio(urlsplit(settings.endpoint).netloc, access_key, secret_key.get_secret_value(), secure=False)
+    # The region is named, or each call would ask for it first, and be refused that.
+    host, secret = urlsplit(settings.endpoint).netloc, secret_key.get_secret_value()
+    return Minio(host, access_key, secret, secure=False, region="us-east-1")
 
 
 @pytest.fixture(scope="module")
