@@ -63,7 +63,7 @@ def test_a_service_is_probed_on_its_health_port_by_grpc(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_has_more_time_to_end_than_it_drains(service: str) -> None:
-    grace = dict(chart.pods(chart.overlay("values.yaml")))[f"medq-{service}"]["spec"]["terminationGracePeriodSeconds"]
+    grace = dict(chart.pods(chart.overlay(chart.SITE)))[f"medq-{service}"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > REGISTRY[service].settings.model_fields["drain_seconds"].default
 
 

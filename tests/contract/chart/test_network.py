@@ -153,7 +153,7 @@ def test_nothing_leaves_the_hospital() -> None:
 
 
 def test_bundled_servers_are_reached_by_those_who_use_them_alone() -> None:
-    documents = chart.overlay("values.yaml", "--set", "qdrant.enabled=true")
+    documents = chart.overlay(chart.SITE, "--set", "qdrant.enabled=true")
     assert set(components(policy(documents, "s3")["ingress"], "from")) == {*SERVICES, "training-job"}
     assert set(components(policy(documents, "qdrant")["ingress"], "from")) == {"retrieval"}
     for name in ("s3", "qdrant"):

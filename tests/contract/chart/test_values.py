@@ -12,7 +12,7 @@ from tests.support import chart
 
 @pytest.mark.parametrize("overlay", chart.OVERLAYS)
 def test_helm_lint_is_strict_and_content(overlay: str) -> None:
-    result = chart.run_helm("lint", "--strict", str(chart.CHART), "--values", str(chart.CHART / overlay))
+    result = chart.run_helm("lint", "--strict", str(chart.CHART), *chart.values_of(overlay))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
