@@ -19,6 +19,8 @@ RELEASE, NAMESPACE = "medq", "medq-rendered"
 #: The chart's defaults with what a site must say; the chart's own overlays.
 SITE = "site_values.yaml"
 OVERLAYS = (SITE, "values-lab.yaml", "values-hospital.yaml")
+#: As an image may have.
+DIGEST = "sha256:" + "a" * 64
 
 Manifest = dict[str, Any]
 
@@ -60,6 +62,11 @@ def manifests(*arguments: str) -> tuple[Manifest, ...]:
 def values_of(name: str) -> tuple[str, str]:
     """Helm's arguments for the values file of this name."""
     return "--values", str(Path(__file__).with_name(name) if name == SITE else CHART / name)
+
+
+def sets(*values: str) -> list[str]:
+    """Helm's arguments for these values, each KEY=VALUE."""
+    return [argument for value in values for argument in ("--set", value)]
 
 
 def overlay(name: str, *arguments: str) -> tuple[Manifest, ...]:

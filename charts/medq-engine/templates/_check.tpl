@@ -125,7 +125,7 @@
 {{- define "medq.check.paths" -}}
 {{- $system := "^/(bin|boot|dev|etc|lib|lib32|lib64|proc|run|sbin|sys|usr|var/(run|log|lib/(kubelet|etcd|docker|containerd|containers|cni)))(/|$)" -}}
 {{- range $key, $path := dict "data.hostPath" .Values.data.hostPath "storage.hostPath" .Values.storage.hostPath -}}
-{{- if and $path (or (regexMatch $system (clean $path)) (lt (len (splitList "/" (clean $path))) 3) (has (clean $path) (list "/var/lib" "/var/cache" "/var/spool"))) -}}
+{{- if and $path (or (regexMatch $system (clean $path)) (has (clean $path) (list "/" "/home" "/root" "/var" "/var/lib"))) -}}
 {{- fail (printf "%s: %s is a folder of the node itself: name one of its own, such as /srv/medq." $key $path) -}}
 {{- end -}}
 {{- end -}}
