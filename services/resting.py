@@ -61,7 +61,7 @@ def resting(state_folder: Path) -> Iterator[dict[str, str]]:
     collaborators = Collaborators(Channels({}), objects, store, ledger, reports, control)
     operations = Operations("controller", engine, {}, owner="", lease_seconds=0)
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[ErrorInterceptor("controller")])
-    add_ControllerServiceServicer_to_server(RestingController(operations, collaborators, {}), server)
+    add_ControllerServiceServicer_to_server(RestingController(operations, collaborators, {}, ()), server)
     add_OperationsServiceServicer_to_server(OperationsServicer(operations, 1, objects), server)
     with tempfile.TemporaryDirectory(prefix="medq-") as folder:
         target = f"unix:{folder}/controller.sock"

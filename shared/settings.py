@@ -114,6 +114,10 @@ class ServiceSettings(BaseSettings):
         default_factory=dict, description="gRPC targets of the other services by name, as JSON."
     )
     threads: int = Field(16, ge=4, le=256, description="Threads that answer calls.")
+    stream_seconds: float = Field(600.0, gt=0, description="How long a stream, such as a download, may take in all.")
+    stream_idle_seconds: float = Field(
+        60.0, gt=0, description="After so long in which its caller took nothing of it, a stream is ended."
+    )
     drain_seconds: float = Field(20.0, ge=0, description="How long calls in flight may take after SIGTERM.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
@@ -142,7 +146,9 @@ class InputSettings(ServiceSettings):
     """What a service needs that reads files whose paths callers name."""
 
     input_roots: tuple[Path, ...] = Field(
-        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
+        (),
+        description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere where `listen` is a "
+        "unix socket or a loopback address, else nowhere.",
     )
 
 

@@ -23,10 +23,13 @@ from shared.objects.verification import is_whole
 from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
+from shared.synced import put_in_place
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
+#: A manifest names files and settings; a caller may name any object as one.
+MOST_MANIFEST_BYTES = 16 << 20
 #: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
 Content = Iterable[Row] | Row | NDArray[Any] | str
 
@@ -160,16 +163,16 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         kind: The kind that the caller needs; any where it is None.
 
     Raises:
-        InvalidArgument: The object is no manifest, or a dataset of another kind.
+        InvalidArgument: The object is no manifest, as whatever is above `MOST_MANIFEST_BYTES`, or a dataset of another kind.
         FailedPrecondition: A later release wrote it, whose rows this one does not know.
         NotFound, DataLoss: See `ObjectStore.read_bytes`.
     """
     try:
-        manifest = from_json(store.read_bytes(uri), Manifest, "The manifest")
+        manifest = from_json(_small_bytes(store, uri), Manifest, "The manifest")
     except InvalidArgument:
         raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri) from None
     for name, entry in manifest.files.items():
-        _check_name(name)
+        require_inside(name)
         uri_of(entry.sha256)
     if kind is not None and manifest.kind != kind:
         raise InvalidArgument(
@@ -177,6 +180,20 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         )
     require_readable(manifest.kind, manifest.schema_version, uri)
     return manifest
+
+
+def _small_bytes(store: ObjectStore, uri: str) -> bytes:
+    """The content of an object; of one that is too large for a manifest, no more than that is read.
+
+    Raises: InvalidArgument: it is.
+    """
+    pieces, n_bytes = [], 0
+    for piece in store.chunks(uri):
+        pieces.append(piece)
+        n_bytes += len(piece)
+        if n_bytes > MOST_MANIFEST_BYTES:
+            raise InvalidArgument("The object is too large for a manifest.", field="uri", value=uri)
+    return b"".join(pieces)
 
 
 def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
@@ -269,13 +286,14 @@ def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None
 def _rename_folder(partial: Path, folder: Path) -> None:
     """Rename a complete folder into place; where another process was faster, its folder stays."""
     try:
-        partial.rename(folder)
+        put_in_place(partial, folder)  # later uses trust what lies there
     except OSError:
         if not folder.is_dir():
             raise
 
 
-def _check_name(name: str) -> None:
+def require_inside(name: str) -> None:
+    """Refuse a file name that leads out of its dataset; InvalidArgument where it does."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
         raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)

@@ -38,7 +38,10 @@ def is_whole(path: Path, digest: str, size: int) -> bool:
 
 
 def write_whole(destination: Path, chunks: Iterable[bytes]) -> None:
-    """Write a file that appears when the last chunk is in it, in place of an older one; its folder is made."""
+    """Write a file that appears when the last chunk is in it, in place of an older one; its folder is made.
+
+    It is not synced: a copy for now. Where the name of its folder says that it is complete, see `shared.synced`.
+    """
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.with_name(f".{uuid4().hex}.partial")
     try:

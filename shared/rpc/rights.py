@@ -68,6 +68,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
+        "ReleaseCosts": _LEDGER,
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
