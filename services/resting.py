@@ -78,7 +78,7 @@ def _open(state_folder: Path) -> sa.Engine:
     """The controller's database, for reading alone; nothing is made or migrated."""
     file = database_file(state_folder, SCHEMA)
     url = sa.URL.create("sqlite", database=file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)
     try:
         with engine.connect() as connection:
             is_current = SCHEMA.is_current(connection)
