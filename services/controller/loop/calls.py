@@ -22,8 +22,8 @@ from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
-from shared.database import OUTAGES
-from shared.errors import Cancelled, MedqError, decode_error, encode_error
+from shared.database import OUTAGES, insist
+from shared.errors import Cancelled, MedqError, NotFound, decode_error, encode_error
 from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.rpc.channels import Channels
@@ -86,7 +86,19 @@ class Calls:
         """
         begun = self.remember(f"start {step}", lambda: self._start(step, start, request))
         operation_id = begun["operation_id"]
-        return Made(**self.remember(f"wait {step}", lambda: self._wait(step, start.service, operation_id)))
+
+        def wait() -> StepOutcome:
+            try:
+                return self._wait(step, start.service, operation_id)
+            except grpc.RpcError as error:
+                if not isinstance(typed(error), NotFound):
+                    raise
+                again = self._start(
+                    step, start, request
+                )  # the service was restored from a copy older than the operation
+                return self._wait(step, start.service, again["operation_id"])
+
+        return Made(**self.remember(f"wait {step}", wait, is_kept=lambda: self._is_recorded(step)))
 
     def operate_all(self, step: str, start: Start[RequestT], requests: Mapping[str, RequestT]) -> None:
         """Two steps: start operations beside each other, and wait until all have ended, also where one has failed.
@@ -102,15 +114,40 @@ class Calls:
         begun = self.remember(
             f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
-        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun))
+        self.remember(
+            f"wait {step}",
+            lambda: self._wait_all(start.service, begun),
+            is_kept=lambda: all(self._is_recorded(name) for name in requests),
+        )
 
-    def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
-        """One step. What it gives, or the typed error it raises, is remembered."""
+    def remember(
+        self, name: str, function: Callable[[], StepOutcome], *, is_kept: Callable[[], bool] = lambda: True
+    ) -> StepOutcome:
+        """One step. What it gives, or the typed error it raises, is remembered.
+
+        Args:
+            name: Names the step.
+            function: The work.
+            is_kept: Whether the tables hold what the step left there. Where they do not, since they were restored from a copy
+                older than the memory of the steps, the work is done again; it is keyed, so it gives the same.
+
+        Raises:
+            MedqError: The typed failure.
+        """
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
+        if outcome.get("failure") is None and not is_kept():
+            outcome = self._caught(name, function)
         if outcome.get("failure") is not None:
             raise decode_error(outcome["failure"])
         value: StepOutcome = outcome["value"]
         return value
+
+    def remember_recorded(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        """One step of the controller's own that records a result of this name."""
+        return self.remember(name, function, is_kept=lambda: self._is_recorded(name))
+
+    def _is_recorded(self, step: str) -> bool:
+        return insist(self.collaborators.store.has_result)(self.run_id, self.arm, self.round, step)
 
     def _caught(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         try:
