@@ -114,11 +114,11 @@ class Calls:
         begun = self.remember(
             f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
-        self.remember(
-            f"wait {step}",
-            lambda: self._wait_all(start.service, begun),
-            is_kept=lambda: all(self._is_recorded(name) for name in requests),
-        )
+
+        def is_kept() -> bool:
+            return all(self._is_recorded(name) for name in requests)
+
+        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun), is_kept=is_kept)
 
     def remember(
         self, name: str, function: Callable[[], StepOutcome], *, is_kept: Callable[[], bool] = lambda: True
@@ -128,11 +128,8 @@ class Calls:
         Args:
             name: Names the step.
             function: The work.
-            is_kept: Whether the tables hold what the step left there. Where they do not, since they were restored from a copy
-                older than the memory of the steps, the work is done again; it is keyed, so it gives the same.
-
-        Raises:
-            MedqError: The typed failure.
+            is_kept: Whether the tables hold what the step left there. Where they are older than the memory of the steps, the
+                work is done again; it is keyed, so it gives the same.
         """
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
         if outcome.get("failure") is None and not is_kept():
@@ -219,14 +216,14 @@ class Calls:
     def _settle(self, ended: operations_pb.Operation | None) -> None:
         """Put the working time of an operation that has ended into the ledger."""
         if ended is not None:
-            self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
-            cost = Cost(_compute_key(ended.operation_id), "compute", compute_seconds=ended.worked_seconds)
-            self.collaborators.ledger.settle(self.run_id, [cost])
+            key = self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
+            self.collaborators.ledger.settle(self.run_id, [Cost(key, "compute", compute_seconds=ended.worked_seconds)])
 
-    def _reserve(self, operation_id: str) -> None:
-        """Note that an operation works for this run, once an operation."""
-        key = _compute_key(operation_id)
+    def _reserve(self, operation_id: str) -> str:
+        """Note that an operation works for this run, once an operation; the key of its cost."""
+        key = f"compute/{operation_id}"
         self.collaborators.ledger.reserve(self.run_id, [Cost(key, "compute")], Limits(), key)
+        return key
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""
@@ -251,7 +248,3 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
-
-
-def _compute_key(operation_id: str) -> str:
-    return f"compute/{operation_id}"
