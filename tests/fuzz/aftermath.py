@@ -6,6 +6,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
@@ -18,7 +19,7 @@ from shared.objects.dataset import read_manifest
 from shared.settings import SERVICES
 from tests.fuzz.findings import OF_THE_ROUND, Finding
 from tests.fuzz.limits import MARKER, MIB, MOST_GROWTH_BYTES, MOST_MORE_DESCRIPTORS, MOST_MORE_THREADS, SETTLE_SECONDS
-from tests.fuzz.services import Services
+from tests.fuzz.services import Services, stop
 from tests.fuzz.world import World
 
 #: Reasons of a failure that say that it was no fault of a request.
@@ -26,19 +27,36 @@ _BAD_REASONS = ("INTERNAL", "UNSPECIFIED", "", "UNAVAILABLE", "DATA_LOSS", "DEAD
 _PNG_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Bytes, threads and open files of the services, and the names of all objects."""
+
+    memory: int
+    threads: int
+    descriptors: int
+    objects: frozenset[str]
+
+
+def measured(services: Services, world: World) -> Measured:
+    """How they are now."""
+    names = frozenset(path.name for path in object_files(world))
+    return Measured(services.memory(), services.n_threads(), services.n_descriptors(), names)
+
+
+def object_files(world: World) -> list[Path]:
+    """Every stored object."""
+    return [path for path in (world.state / "objects" / "objects").rglob("*") if path.is_file()]
+
+
 def what_is_wrong(
-    services: Services,
-    world: World,
-    before: tuple[int, int, int],
-    started: Mapping[tuple[str, str], int],
-    figures: dict[str, str],
+    services: Services, world: World, before: Measured, started: Mapping[tuple[str, str], int], figures: dict[str, str]
 ) -> list[Finding]:
     """Everything that should not be.
 
     Args:
         services: Still running.
         world: What they were given.
-        before: Bytes, threads and descriptors after the warm-up.
+        before: What was measured after the warm-up.
         started: Operation to the case that began it.
         figures: Filled with what was measured.
     """
@@ -47,7 +65,9 @@ def what_is_wrong(
     found += [_of_round(text) for text in _growth(services, before, figures)]
     found += [_of_round(text) for text in _health(services)]
     found += [_of_round(text) for text in _log(services)]
-    found += [_of_round(text) for text in _stored(services, world, figures)]
+    found += [_of_round(text) for text in _stored(services, world, before.objects, figures)]
+    if not stop(services.process):
+        found.append(_of_round("the services do not stop at SIGTERM"))
     return found
 
 
@@ -82,17 +102,17 @@ def _settle(services: Services) -> None:
         time.sleep(0.5)
 
 
-def _growth(services: Services, before: tuple[int, int, int], figures: dict[str, str]) -> Iterator[str]:
+def _growth(services: Services, before: Measured, figures: dict[str, str]) -> Iterator[str]:
     memory, threads, descriptors = services.memory(), services.n_threads(), services.n_descriptors()
-    figures["memory"] = f"{before[0] // MIB} to {memory // MIB} MiB"
-    figures["threads"] = f"{before[1]} to {threads}"
-    figures["open files"] = f"{before[2]} to {descriptors}"
-    if memory - before[0] > MOST_GROWTH_BYTES:
-        yield f"the services grew from {before[0] // MIB} to {memory // MIB} MiB"
-    if threads - before[1] > MOST_MORE_THREADS:
-        yield f"the services had {before[1]} threads and have {threads}"
-    if descriptors - before[2] > MOST_MORE_DESCRIPTORS:
-        yield f"the services had {before[2]} files open and have {descriptors}"
+    figures["memory"] = f"{before.memory // MIB} to {memory // MIB} MiB"
+    figures["threads"] = f"{before.threads} to {threads}"
+    figures["open files"] = f"{before.descriptors} to {descriptors}"
+    if memory - before.memory > MOST_GROWTH_BYTES:
+        yield f"the services grew from {before.memory // MIB} to {memory // MIB} MiB"
+    if threads - before.threads > MOST_MORE_THREADS:
+        yield f"the services had {before.threads} threads and have {threads}"
+    if descriptors - before.descriptors > MOST_MORE_DESCRIPTORS:
+        yield f"the services had {before.descriptors} files open and have {descriptors}"
 
 
 def _health(services: Services) -> Iterator[str]:
@@ -110,15 +130,18 @@ def _health(services: Services) -> Iterator[str]:
 def _log(services: Services) -> Iterator[str]:
     """What was not foreseen, each once, by the last line of what was raised."""
     counts = Counter(
-        f"{line['event']} {line['method']}: {line['exception'].strip().splitlines()[-1:]}"
-        for line in services.complaints()
+        f"{line['event']} {line['method']}: {_last_line(line['exception'])}" for line in services.complaints()
     )
     for text, n in counts.items():
         yield f"the log has {n} x {text}"
 
 
-def _stored(services: Services, world: World, figures: dict[str, str]) -> Iterator[str]:
-    """Nothing holds what nobody may see; each object belongs to a result, to the world, or is a picture of pixels alone."""
+def _last_line(exception: str) -> str:
+    return next(reversed(exception.strip().splitlines()), "")[:200]
+
+
+def _stored(services: Services, world: World, first: frozenset[str], figures: dict[str, str]) -> Iterator[str]:
+    """Nothing holds what nobody may see; each object was there before, belongs to a result, or is a picture of pixels alone."""
     named = set(world.uris.values())
     objects = world.objects()
     results = [operation.result_uri for _, operation in services.all_operations() if operation.result_uri]
@@ -129,11 +152,10 @@ def _stored(services: Services, world: World, figures: dict[str, str]) -> Iterat
             continue
         named |= {uri, *(f"sha256:{entry.sha256}" for entry in manifest.files.values())}
     n_objects = 0
-    for path in (world.state / "objects" / "objects").rglob("*"):
-        if path.is_file():
-            n_objects += 1
-            if f"sha256:{path.name}" not in named and not _is_bare_picture(path):
-                yield f"the object {path.name} belongs to no result"
+    for path in object_files(world):
+        n_objects += 1
+        if path.name not in first and f"sha256:{path.name}" not in named and not _is_bare_picture(path):
+            yield f"the object {path.name} belongs to no result"
     figures["objects"] = str(n_objects)
     for path in (*world.state.rglob("*"), services.log):
         if path.is_file() and not path.is_symlink() and MARKER.encode() in path.read_bytes():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 from tests.fuzz.file_child import KINDS
 from tests.fuzz.findings import OF_THE_ROUND, Finding
 from tests.fuzz.limits import MIB, MOST_FILE_BYTES, MOST_FILE_GROWTH_BYTES, MOST_FILE_SECONDS
+from tests.fuzz.services import ROOT
 
 _START_SECONDS = 60.0
 #: Cases after which the libraries are loaded and the caches full.
@@ -90,6 +92,8 @@ class _Child:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the process
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.fuzz.file_child", str(seed)],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared' / 'gen'}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -25,6 +25,7 @@ from services.evaluation.service import Evaluation
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound, PermissionDenied
 from tests.fuzz.limits import MARKER
+from tests.support.run_files import write_run_files
 
 _KEY = b"a key for hashes"
 _MOST_PIXELS = 64_000_000
@@ -92,7 +93,8 @@ def read_replies(data: bytes, folder: Path) -> str:
 
 
 def read_yaml(data: bytes, folder: Path) -> str:
-    """Check the file of a run; each problem is told with a remedy."""
+    """Check the file of a run whose files are all there; each problem is told with a remedy."""
+    write_run_files(folder)
     configuration, problems = check(data.decode("utf-8", "replace"), str(folder))
     for problem in problems:
         if not problem.message or not problem.remedy:

@@ -13,7 +13,7 @@ import grpc
 from google.protobuf.message import Message
 
 from medq.operations.v1 import operations_pb2 as pb
-from tests.fuzz.aftermath import what_is_wrong
+from tests.fuzz.aftermath import measured, what_is_wrong
 from tests.fuzz.findings import OF_THE_ROUND, Finding
 from tests.fuzz.limits import MARKER, MIB, MOST_CALL_SECONDS, MOST_PEAK_BYTES, WAIT_SECONDS
 from tests.fuzz.requests import Call, call_of
@@ -69,7 +69,7 @@ def send_requests(
     """
     round_ = Requests()
     valid = _warm_up(services, world)
-    before = (services.memory(), services.n_threads(), services.n_descriptors())
+    before = measured(services, world)
     services.reset_peak()
     began = time.monotonic()
     _send_all(services, lambda number: call_of(seed, number, world, valid), numbers, show, round_)

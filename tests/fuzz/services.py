@@ -20,7 +20,8 @@ from shared.rpc.operations import TERMINAL_STATES
 from shared.settings import SERVICES, socket_targets
 from tests.fuzz.world import World
 
-_ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[2]
+_STOP_SECONDS = 60.0
 _READING = ("EMBEDDING", "EVALUATION", "TRAINING", "CONTROLLER")
 
 
@@ -91,17 +92,28 @@ class Services:
         return found
 
 
+def stop(process: subprocess.Popen[str]) -> bool:
+    """Tell the services to stop; False where they had to be killed, since they had not within a minute."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
+
+
 @contextmanager
 def running_services(world: World, database_url: str = "") -> Iterator[Services]:
     """Serve a world in a process of its own; at the end it was told to stop, or killed where it did not."""
     log, targets = world.folder / "services.log", socket_targets(world.state)
     roots = {f"MEDQ_{name}_INPUT_ROOTS": json.dumps([str(world.inputs)]) for name in _READING}
     command = [sys.executable, "-m", "tests.fuzz.server", str(world.state), *([database_url] if database_url else [])]
-    environment = {**os.environ, **roots, "PYTHONPATH": f"{_ROOT}:{_ROOT / 'shared' / 'gen'}"}
+    environment = {**os.environ, **roots, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared' / 'gen'}"}
     with log.open("w") as errors:
-        process = subprocess.Popen(
-            command, cwd=_ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True
-        )
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
     try:
         if process.stdout is None or process.stdout.readline() != "serving\n":
             raise RuntimeError(f"The services did not start: {log.read_text()[-2000:]}")
@@ -113,15 +125,6 @@ def running_services(world: World, database_url: str = "") -> Iterator[Services]
             for channel in channels.values():
                 channel.close()
     finally:
-        _stop(process)
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(60)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+        stop(process)
+        if process.stdout is not None:
+            process.stdout.close()

@@ -63,7 +63,7 @@ YAML_SEED = """\
 name: tiny
 seed: 7
 rounds: 2
-data: {pool: pool, pool_answers: pool.tsv, dev: dev.tsv, test: test.tsv, simulated_images: The images are phantoms.}
+data: {pool: pool, pool_answers: pool_answers.tsv, dev: dev.tsv, test: test.tsv, simulated_images: The images are phantoms.}
 model: model
 evaluate: {runs: 3, max_new_tokens: 2}
 select: {budget: 6, tau_sim: 0.3}

@@ -24,7 +24,13 @@ def read_mapping(text: str) -> dict[Any, Any]:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise InvalidArgument(f"The file is not YAML{where}.", remedy=remedy) from None
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: 2024-13-45 is no date
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ):  # of a date or a number that is none
         raise InvalidArgument("The file is not YAML.", remedy=remedy) from None
     if not isinstance(content, dict):
         raise InvalidArgument(
