@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,12 +50,18 @@ def main() -> int:
     return 1 if findings else 0
 
 
-def run_requests(seed: int, numbers: Sequence[int], database: str, show: Callable[[int], None]) -> Requests:
-    """Start the services on a new world and send them the cases."""
+def run_requests(
+    seed: int,
+    numbers: Iterable[int],
+    database: str,
+    show: Callable[[int], None],
+    left_out: frozenset[str] = frozenset(),
+) -> Requests:
+    """Start the services on a new world and send them the cases, but for those of the methods that are left out."""
     with tempfile.TemporaryDirectory(prefix="mq-fuzz-", ignore_cleanup_errors=True) as name, _url_of(database) as url:
         world = make_world(Path(name) / "world")
         with running_services(world, url) as services:
-            return send_requests(services, world, seed, numbers, show)
+            return send_requests(services, world, seed, numbers, show, left_out)
 
 
 @contextmanager

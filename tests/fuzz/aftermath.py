@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from tests.fuzz.world import World
 
 #: Reasons of a failure that say that it was no fault of a request.
 _BAD_REASONS = ("INTERNAL", "UNSPECIFIED", "", "UNAVAILABLE", "DATA_LOSS", "DEADLINE_EXCEEDED")
+_RAISED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*(Error|Exception|Exit|Interrupt)\b")
 _PNG_CHUNKS = {b"IHDR", b"IDAT", b"IEND"}
 
 
@@ -137,7 +139,9 @@ def _log(services: Services) -> Iterator[str]:
 
 
 def _last_line(exception: str) -> str:
-    return next(reversed(exception.strip().splitlines()), "")[:200]
+    """What was raised: the last line that begins with the name of a class."""
+    lines = [line for line in exception.splitlines() if _RAISED.match(line)]
+    return lines[-1][:200] if lines else exception[:200]
 
 
 def _stored(services: Services, world: World, first: frozenset[str], figures: dict[str, str]) -> Iterator[str]:
@@ -154,15 +158,15 @@ def _stored(services: Services, world: World, first: frozenset[str], figures: di
     n_objects = 0
     for path in object_files(world):
         n_objects += 1
-        if path.name not in first and f"sha256:{path.name}" not in named and not _is_bare_picture(path):
-            yield f"the object {path.name} belongs to no result"
+        if path.name not in first and f"sha256:{path.name}" not in named and not is_bare_picture(path):
+            yield f"the object {path.name} belongs to no result; it begins with {path.read_bytes()[:80]!r}"
     figures["objects"] = str(n_objects)
     for path in (*world.state.rglob("*"), services.log):
         if path.is_file() and not path.is_symlink() and MARKER.encode() in path.read_bytes():
             yield f"{path.relative_to(world.folder)} holds what nobody may see"
 
 
-def _is_bare_picture(path: Path) -> bool:
+def is_bare_picture(path: Path) -> bool:
     """Whether a file is a PNG of at least 16 pixels a side without any text: what an ingest that failed later may leave."""
     data, at = path.read_bytes(), 8
     if not data.startswith(b"\x89PNG"):

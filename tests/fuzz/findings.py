@@ -28,9 +28,7 @@ class Finding:
     @property
     def alike(self) -> str:
         """What findings of one cause have in common, as a rule."""
-        return re.sub(r"[0-9a-f]{64}|[0-9]+|'[^']*'", "..", f"{self.kind} {self.case.partition(',')[0]}: {self.what}")[
-            :160
-        ]
+        return f"{self.kind}: " + re.sub(r"[0-9a-f]{64}|[0-9]+|b?'[^']*'", "..", self.what)[:100]
 
     def line(self, seed: int, database: str) -> str:
         """The finding with the command that repeats it."""

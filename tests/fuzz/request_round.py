@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -31,6 +31,8 @@ _GOOD = frozenset(
     {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "FAILED_PRECONDITION", "OUT_OF_RANGE", "ABORTED"}
     | {"RESOURCE_EXHAUSTED", "PERMISSION_DENIED", "UNAUTHENTICATED", "UNIMPLEMENTED"}
 )
+#: Stands between what an error says and its metadata.
+_METADATA_MARK = " with metadata "
 _WAITING = ("WaitOperation", "Watch")
 
 
@@ -56,7 +58,12 @@ class Requests:
 
 
 def send_requests(
-    services: Services, world: World, seed: int, numbers: Sequence[int], show: Callable[[int], None]
+    services: Services,
+    world: World,
+    seed: int,
+    numbers: Iterable[int],
+    show: Callable[[int], None],
+    left_out: frozenset[str] = frozenset(),
 ) -> Requests:
     """Warm the services up, send the cases, and look at what is left.
 
@@ -66,20 +73,22 @@ def send_requests(
         seed: Decides, with its number, what a case is.
         numbers: Of the cases.
         show: Is told how many are done.
+        left_out: Methods that are not called.
     """
     round_ = Requests()
-    valid = _warm_up(services, world)
+    valid = _warm_up(services, world, left_out)
     before = measured(services, world)
     services.reset_peak()
     began = time.monotonic()
-    _send_all(services, lambda number: call_of(seed, number, world, valid), numbers, show, round_)
+    calls = ((number, call_of(seed, number, world, valid)) for number in numbers)
+    _send_all(services, (case for case in calls if case[1].method not in left_out), show, round_)
     round_.seconds = time.monotonic() - began
     if services.is_alive:
         round_.findings += what_is_wrong(services, world, before, round_.started, round_.figures)
     return round_
 
 
-def _warm_up(services: Services, world: World) -> dict[str, Message]:
+def _warm_up(services: Services, world: World, left_out: frozenset[str]) -> dict[str, Message]:
     """The operations that the others build on; then a valid request of each kind, so that libraries are loaded."""
     for service, name, request in first_requests(world):
         _fill(request, world)
@@ -92,7 +101,7 @@ def _warm_up(services: Services, world: World) -> dict[str, Message]:
     valid = valid_requests(world)
     for request in valid.values():
         service = _service_of(request)
-        if service:
+        if service and request.DESCRIPTOR.name.removesuffix("Request") not in left_out:
             _send(services, _call_of(service, request))
     deadline = time.monotonic() + _FIRST_SECONDS
     while services.unfinished() and time.monotonic() < deadline:
@@ -130,22 +139,17 @@ def _await(services: Services, service: str, operation_id: str) -> pb.Operation:
 
 
 def _send_all(
-    services: Services,
-    make: Callable[[int], Call],
-    numbers: Iterable[int],
-    show: Callable[[int], None],
-    round_: Requests,
+    services: Services, cases: Iterator[tuple[int, Call]], show: Callable[[int], None], round_: Requests
 ) -> None:
-    left, lock, n_done = iter(numbers), threading.Lock(), 0
+    lock, n_done = threading.Lock(), 0
 
     def work() -> None:
         nonlocal n_done
         while services.is_alive:
             with lock:
-                number = next(left, None)
-            if number is None:
+                number, call = next(cases, (OF_THE_ROUND, None))
+            if call is None:
                 return
-            call = make(number)
             started = time.monotonic()
             status, said = _send(services, call)
             seconds = time.monotonic() - started
@@ -182,7 +186,7 @@ def _send(services: Services, call: Call) -> tuple[str, bytes]:
             return "OK", b"".join(answers)
         return "OK", bytes(channel.unary_unary(call.path)(call.body, timeout=deadline, metadata=call.metadata))
     except grpc.RpcError as error:
-        details = f"{error.details()} {error.trailing_metadata()}"  # type: ignore[attr-defined]
+        details = f"{error.details()}{_METADATA_MARK}{error.trailing_metadata()}"  # type: ignore[attr-defined]
         return error.code().name, details.encode("utf-8", "replace")  # type: ignore[attr-defined]
 
 
@@ -195,7 +199,7 @@ def _wrong(call: Call, status: str, said: bytes, seconds: float, services: Servi
     if status == "DEADLINE_EXCEEDED" and call.method in _WAITING:
         return ""
     if status not in _GOOD:
-        return f"{status}: {said[:200].decode(errors='replace')}"
+        return f"{status}: {said.decode(errors='replace').partition(_METADATA_MARK)[0][:300]}"
     return f"it took {seconds:.0f} s" if seconds > MOST_CALL_SECONDS else ""
 
 

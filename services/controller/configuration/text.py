@@ -24,13 +24,8 @@ def read_mapping(text: str) -> dict[Any, Any]:
         mark = error.problem_mark
         where = f" in line {mark.line + 1}" if mark is not None else ""
         raise InvalidArgument(f"The file is not YAML{where}.", remedy=remedy) from None
-    except (
-        yaml.YAMLError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        RecursionError,
-    ):  # of a date or a number that is none
+    # What is no date, truth or number raises nearly anything in its constructor.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError):
         raise InvalidArgument("The file is not YAML.", remedy=remedy) from None
     if not isinstance(content, dict):
         raise InvalidArgument(
