@@ -69,9 +69,9 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 images: ## Build the container images with podman (from a registry's Python, or from Debian)
 	infra/images/build
 
-faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poison": only these; SEED=1: other moments
-	infra/dev/servers install
-	$(BIN)/python -m tests.faults $(CASES) --seed $(or $(SEED),0)
+faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poison": only these; SEED=1: other moments; KILLS=300
+	$(if $(KILLS),,infra/dev/servers install)
+	$(BIN)/python -m tests.faults $(CASES) --kills $(or $(KILLS),0) --seed $(or $(SEED),0)
 
 fuzz: setup ## Hostile requests and broken files: REQUESTS=20000 FILES=20000 SEED=0; the first are sent on each database
 	infra/dev/servers install postgres
