@@ -10,6 +10,7 @@ from functools import cache
 import numpy as np
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
@@ -68,7 +69,8 @@ def call_of(seed: int, number: int, world: World, valid: Mapping[str, Message]) 
     """The call of a case; the same for the same seed, number and world."""
     rng = np.random.default_rng([seed, number])
     service, method = _method(rng)
-    request, kind = valid[method.name], rng.random()
+    # A method that has no example yet is called all the same.
+    request, kind = valid.get(method.name) or GetMessageClass(method.input_type)(), rng.random()
     if kind < 0.5:
         message, how = changed_message(request, rng, names_of(world)), "changed"
     else:
@@ -156,5 +158,5 @@ def names_of(world: World) -> dict[str, Sequence[str]]:
         "split": ["pool", "dev", "test", ""], "default_modality": ["ct", "mri", "unknown", ""], "axes": ["modality", "attribute"],
         "file_names": ["images.jsonl", "report.jsonl", "vectors.npy", "../x"], "kind": ["oracle", "expert", "compute"],
         "config_yaml": [world.run_yaml], "page_token": ["0", "1", "5", "999999999999999999"],
-        "service": ["", "medq.embedding.v1.EmbeddingService"],
+        "keys": ["k"], "request_id": ["reserve"], "service": ["", "medq.embedding.v1.EmbeddingService"],
     }  # fmt: skip

@@ -160,8 +160,9 @@ def _controller(world: World) -> Sequence[Message]:
         controller.GetRunRequest(run_id="valid-run"),
         controller.ListRunsRequest(page_size=10),
         controller.GetReportRequest(run_id="valid-run"),
-        controller.ReserveCostsRequest(run_id="costs", costs=[cost]),
+        controller.ReserveCostsRequest(run_id="costs", costs=[cost], request_id="reserve"),
         controller.SettleCostsRequest(run_id="costs", costs=[cost]),
+        controller.ReleaseCostsRequest(run_id="costs", request_id="reserve", keys=["k"]),
         controller.ListCostsRequest(run_id="costs", page_size=5),
         controller.GetEndpointsRequest(),
     )
