@@ -15,6 +15,7 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.objects.dataset import require_inside
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
+from shared.synced import put_in_place
 
 #: How long the service of a step may take to tell how far it is.
 _PROGRESS_SECONDS = 2.0
@@ -135,7 +136,7 @@ def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str]
     """
     stub = operations_pb2_grpc.OperationsServiceStub(channel)
     request = operations_pb2.DownloadDatasetRequest(uri=uri, file_names=list(names))
-    partial = {}
+    partial: dict[str, Path] = {}
     try:
         for piece in stub.DownloadDataset(request):
             if piece.file_name not in partial:
@@ -146,7 +147,9 @@ def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str]
                 partial[piece.file_name].write_bytes(b"")
             with partial[piece.file_name].open("ab") as target:
                 target.write(piece.chunk)
-        return [path.replace(folder / name) for name, path in partial.items()]
+        for name, path in partial.items():
+            put_in_place(path, folder / name)
+        return [folder / name for name in partial]
     finally:
         for path in partial.values():
             path.unlink(missing_ok=True)

@@ -28,7 +28,7 @@ _LONGEST_SOCKET_NAME = len("/evaluation.health.sock")
 class Section(BaseModel):
     """Settings that belong together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class KafkaSection(Section):
@@ -108,7 +108,7 @@ class AuthSection(Section):
 class ServiceSettings(BaseSettings):
     """What a server needs to run, whichever service it is."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__", hide_input_in_errors=True)
 
     state_folder: Path = Field(Path("medq-state"), description="Folder for databases, objects and the event log.")
     listen: str = Field("127.0.0.1:0", description="gRPC target to serve on: host:port or unix:/path.")
@@ -150,7 +150,9 @@ class InputSettings(ServiceSettings):
     """What a service needs that reads files whose paths callers name."""
 
     input_roots: tuple[Path, ...] = Field(
-        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
+        (),
+        description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere where `listen` is a "
+        "unix socket or a loopback address, else nowhere.",
     )
 
 

@@ -17,11 +17,13 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DataLoss, InvalidArgument, NotFound
+from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
+from shared.objects.verification import is_whole
 from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
+from shared.synced import put_in_place
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
@@ -195,16 +197,18 @@ def _small_bytes(store: ObjectStore, uri: str) -> bytes:
 
 
 def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
-    """A local folder with every file of a dataset, verified when it was fetched; an earlier one is used again.
+    """A local folder with every file of a dataset, verified; an earlier one is used again.
 
     The folder appears whole or not at all, and its files are read-only. Several processes may ask for the same one at once.
+    A file of an earlier folder that is gone, or does not hold what it held, is fetched again.
 
     Raises:
-        DataLoss: A stored file does not match its digest, or a file of the cached folder has another length than it had.
+        DataLoss: A stored file does not match its digest.
     """
     manifest = read_manifest(store, uri)
     folder = cache_folder / digest_of(uri)
-    if not folder.exists():
+    is_new = not folder.exists()
+    if is_new:
         partial = cache_folder / f".{uuid4().hex}.partial"
         try:
             for name, entry in manifest.files.items():
@@ -213,12 +217,10 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
             _rename_folder(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != entry.bytes:
-            raise DataLoss(
-                "A cached file was changed.", field="uri", value=uri, remedy="Delete the dataset's cache folder."
-            )
+    for name, entry in () if is_new else manifest.files.items():
+        if not is_whole(folder / name, entry.sha256, entry.bytes):
+            store.fetch(uri_of(entry.sha256), folder / name)
+            (folder / name).chmod(0o444)
     return folder
 
 
@@ -284,7 +286,7 @@ def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None
 def _rename_folder(partial: Path, folder: Path) -> None:
     """Rename a complete folder into place; where another process was faster, its folder stays."""
     try:
-        partial.rename(folder)
+        put_in_place(partial, folder)  # later uses trust what lies there
     except OSError:
         if not folder.is_dir():
             raise

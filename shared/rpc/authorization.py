@@ -17,6 +17,7 @@ from shared.logs import get_audit_logger
 from shared.objects.store import SCHEME
 from shared.operations import ID
 from shared.rpc.callers import Authenticator
+from shared.rpc.input_names import remember_caller
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
@@ -60,6 +61,7 @@ class Authorization:
             names: Any = context.auth_context().get("x509_common_name", [])  # a list, whatever the stubs say
             caller = self._authenticator.identify(context.invocation_metadata(), names)
             _check(caller, method)
+            remember_caller(context, caller)
         except MedqError as error:
             self._note(caller, method, None, context, decision="denied", reason=error.reason, why=error.message)
             raise

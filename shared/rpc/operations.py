@@ -17,6 +17,7 @@ from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token, require_different, require_prefix, require_uri
+from shared.rpc.input_names import require_right_to_names
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0
@@ -81,10 +82,12 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
             raise FailedPrecondition("This service keeps no datasets.", remedy="Ask the service that made it.")
         require_uri("uri", request.uri)
         require_different("file_names", request.file_names)
-        files = read_manifest(self._objects, request.uri).files
+        manifest = read_manifest(self._objects, request.uri)
+        files = manifest.files
         for name in request.file_names:
             if name not in files:
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
+        require_right_to_names(context, manifest.kind, request.file_names or files)
         for name in request.file_names or sorted(files):
             for piece in _pieces(self._objects.chunks(uri_of(files[name].sha256))):
                 yield pb.DownloadDatasetResponse(file_name=name, chunk=piece)

@@ -74,9 +74,8 @@ class Watch:
 
     def look(self) -> None:
         """Measure once."""
-        n_waiting, oldest_sign = self._operations.backlog()
+        n_waiting, silent_seconds = self._operations.backlog()
         OPERATIONS_WAITING.labels(self._service).set(n_waiting)
-        silent_seconds = 0.0 if oldest_sign is None else max(0.0, time.time() - oldest_sign)
         OPERATIONS_SILENT_SECONDS.labels(self._service).set(silent_seconds)
         if self._outbox is not None and self._engine is not None:
             OUTBOX_WAITING.labels(self._service).set(self._outbox.waiting(self._engine))

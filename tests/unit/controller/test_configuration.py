@@ -138,7 +138,20 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
         assert "stands twice" in problem.message
 
 
-@pytest.mark.parametrize("text", ["name: 2024-13-45", "seed: !!int abc", "seed: 0x_", "a: \x07", "a:\tb\n\tc: d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: 2024-13-45",
+        "seed: !!int abc",
+        "seed: 0x_",
+        "a: !!timestamp x",
+        "a: !!bool x",
+        'a: !!int ""',
+        "[" * 5000,
+        "a: \x07",
+        "a:\tb\n\tc: d",
+    ],
+)
 def test_what_yaml_cannot_make_a_value_of_is_refused(text, tmp_path):
     (problem,) = check(text, str(tmp_path))[1]
     assert problem.message.startswith("The file is not YAML")
