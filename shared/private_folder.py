@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import FailedPrecondition
@@ -24,10 +25,8 @@ def make_private(folder: Path, field: str) -> None:
     Raises:
         FailedPrecondition: It cannot be made, or what is there is not this user's alone.
     """
-    try:
+    with suppress(OSError):  # the next line says what is wrong
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError:
-        pass
     require_private(folder, field)
 
 

@@ -7,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import InputSettings
 
+_PUBLIC_KEY = "medq-development-key"
+
 
 class EmbeddingSettings(InputSettings):
     """What embedding needs beside what every service does."""
@@ -14,7 +16,7 @@ class EmbeddingSettings(InputSettings):
     model_config = SettingsConfigDict(env_prefix="MEDQ_EMBEDDING_", frozen=True, extra="forbid")
 
     hash_key: SecretStr = Field(
-        SecretStr("medq-development-key"),
+        SecretStr(_PUBLIC_KEY),
         min_length=16,
         description="Key of the hashes of patients and sessions; the default is public, a site sets its own.",
     )
@@ -25,3 +27,8 @@ class EmbeddingSettings(InputSettings):
         le=256,
         description="Images that are claimed and embedded at once; the smaller, the more evenly replicas share.",
     )
+
+    @property
+    def has_public_key(self) -> bool:
+        """Whether everybody knows the key, and so can find out whose a hash is."""
+        return self.hash_key.get_secret_value() == _PUBLIC_KEY
