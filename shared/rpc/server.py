@@ -176,7 +176,7 @@ class RunningServer:
         admission = AdmissionInterceptor(
             callers,
             self._patience,
-            max_streams=max_streams,
+            most=max_streams,
             stream_seconds=settings.stream_seconds,
             idle_seconds=settings.stream_idle_seconds,
         )
