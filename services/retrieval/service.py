@@ -83,7 +83,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         """See the proto."""
         require_between("limit", request.limit, 1, MOST_HITS)
         vector = np.array(request.vector, dtype=np.float32)
-        if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
+        if not abs(float(np.linalg.norm(vector.astype(np.float64))) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
             raise InvalidArgument("The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy)
         with SEARCH_SECONDS.labels("interactive").time():
