@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.adapters.formats import FileFormats
 from services.embedding.adapters.images import encode_png
 from services.embedding.ports import Pixels
 from services.embedding.store.images import Store
@@ -20,6 +19,7 @@ from services.embedding.work.facts import Facts
 from services.embedding.work.worker import EmbeddingWorker
 from shared.objects.folder import FolderObjectStore
 from tests.support.databases import Database
+from tests.support.formats import FormatsHere
 
 FACTS = Facts("told")
 N_IMAGES = 12
@@ -58,7 +58,7 @@ class Bench:
         return Store(self.engine, "told", owner)
 
     def worker(self, owner: str, on_batch: Callable[[int], object]) -> EmbeddingWorker:
-        return EmbeddingWorker(self.store(owner), self.objects, FileFormats(), ToldEncoder(on_batch), claim_size=2)
+        return EmbeddingWorker(self.store(owner), self.objects, FormatsHere(), ToldEncoder(on_batch), claim_size=2)
 
 
 def test_two_workers_embed_beside_each_other_and_no_image_twice(tmp_path: Path, database: Database) -> None:
