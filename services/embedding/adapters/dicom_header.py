@@ -150,8 +150,11 @@ def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int)
     if syntax == RLELossless:
         is_as_said = _is_run_length_of(frame, rows * columns)
     elif frame.startswith(_CODESTREAMS):
-        with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
-            is_as_said = image.size == (columns, rows)
+        try:
+            with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
+                is_as_said = image.size == (columns, rows)
+        except Image.DecompressionBombError:
+            is_as_said = False
     else:  # what no decoder here reads
         is_as_said = False
     if not is_as_said:

@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
@@ -40,7 +41,20 @@ class Answer(msgspec.Struct):
     refused: Refused | None = None
 
 
-def main() -> None:
+def answer(data: bytes, key: bytes, memory_mib: int) -> bytes:
+    """Read one file; whatever is wrong with it is told, in MessagePack, as an `Answer`."""
+    try:
+        read = read_image(data, key)
+        told = Answer(quarantined=read) if isinstance(read, Quarantined) else Answer(stored=read)
+    except MemoryError:
+        remedy = "Reduce the image; MEDQ_EMBEDDING_READER_MEMORY_MIB is the limit."
+        told = Answer(refused=Refused(f"Reading the image needs more than {memory_mib} MiB.", remedy))
+    except InvalidArgument as error:
+        told = Answer(refused=Refused(error.message, error.remedy))
+    return msgspec.msgpack.encode(told)
+
+
+def main(answer: Callable[[bytes, bytes, int], bytes] = answer) -> None:
     """Serve the parent until it closes its end."""
     descriptor, parent, memory_mib = map(int, sys.argv[1:])
     die_with_parent(parent)
@@ -56,19 +70,7 @@ def main() -> None:
                 key, data = connection.recv_bytes(), connection.recv_bytes()
             except EOFError:
                 return
-            connection.send_bytes(msgspec.msgpack.encode(answer(data, key, memory_mib)))
-
-
-def answer(data: bytes, key: bytes, memory_mib: int) -> Answer:
-    """Read one file; only what ends the process is not told by the answer."""
-    try:
-        read = read_image(data, key)
-    except MemoryError:
-        remedy = "Reduce the image; MEDQ_EMBEDDING_READER_MEMORY_MIB is the limit."
-        return Answer(refused=Refused(f"Reading the image needs more than {memory_mib} MiB.", remedy))
-    except InvalidArgument as error:
-        return Answer(refused=Refused(error.message, error.remedy))
-    return Answer(quarantined=read) if isinstance(read, Quarantined) else Answer(stored=read)
+            connection.send_bytes(answer(data, key, memory_mib))
 
 
 def _limit_memory(memory_mib: int) -> None:

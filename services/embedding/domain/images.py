@@ -18,6 +18,8 @@ from shared.rows.vocabulary import UNKNOWN
 
 #: Shortest side of an image whose quality can be told, in pixels.
 SHORTEST_SIDE = 16
+#: How many times as long as the other a side may be.
+MOST_ELONGATED = 1000
 #: Largest image, in pixels; checked before anything is decoded.
 MOST_PIXELS = 64_000_000
 #: An image with a smaller share of finite pixels shows nothing; masked maps have some background that is no number.
@@ -77,7 +79,8 @@ class StoredForm:
 
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB whose three channels are the same becomes grey, so that one picture has one id however it was saved."""
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+    # A channel at a time: along an axis of three numpy is slow, and it would take an array as large as the image.
+    if pixels.ndim == 3 and all((pixels[..., 0] == pixels[..., i]).all() for i in (1, 2)):
         return np.ascontiguousarray(pixels[..., 0])
     return pixels
 
@@ -157,14 +160,18 @@ def to_bytes(scaled: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def check_size(pixels: NDArray[np.uint8]) -> None:
-    """Refuse an image too small to judge.
+    """Refuse an image too small or too thin to judge.
 
     Raises:
-        InvalidArgument: a side below `SHORTEST_SIDE`.
+        InvalidArgument: A side below `SHORTEST_SIDE`, or one more than `MOST_ELONGATED` times as long as the other.
     """
-    if min(pixels.shape[:2]) < SHORTEST_SIDE:
+    shortest, longest = sorted(pixels.shape[:2])
+    if shortest < SHORTEST_SIDE:
         remedy = f"Use {SHORTEST_SIDE} pixels a side or more."
         raise InvalidArgument("The image is too small.", value=pixels.shape[:2], remedy=remedy)
+    if longest > MOST_ELONGATED * shortest:
+        remedy = f"One side may be {MOST_ELONGATED} times as long as the other."
+        raise InvalidArgument("The image is too long and thin.", value=pixels.shape[:2], remedy=remedy)
 
 
 def require_few_pixels(width: int, height: int) -> None:
@@ -182,7 +189,8 @@ def require_few_pixels(width: int, height: int) -> None:
 
 def reason_of_emptiness(pixels: NDArray[np.uint8]) -> str:
     """Why the pixels, (h, w) or (h, w, 3), show nothing; "" where they show something."""
-    is_blank = (pixels.min(axis=(0, 1)) == pixels.max(axis=(0, 1))).all()
+    channels = np.moveaxis(np.atleast_3d(pixels), 2, 0)
+    is_blank = all(channel.min() == channel.max() for channel in channels)
     return "The image is blank: all its pixels are alike as they are shown." if is_blank else ""
 
 
