@@ -31,6 +31,7 @@ from shared.rows.images import OTHER_FILE, SAME_FILE
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
 _AT_ONCE = 64  # images between two looks at whether the ingest was called off
+_SOURCE = ""  # in the place of an input's name, of which none is empty
 _NOT_SURVIVED = (
     f"The service has ended {MOST_DEATHS} times while it embedded this image.",
     "Leave the image out, or reduce it.",
@@ -73,9 +74,9 @@ class EmbeddingOperations:
 
         Raises:
             NotFound, InvalidArgument: the source is not there, or is no source.
-            FailedPrecondition: it names nothing, or nothing in it could be read.
+            FailedPrecondition: it names nothing, nothing in it could be read, or it ended the service again and again.
         """
-        entries = self._source.entries(self._locate(request.source_uri))
+        entries = self._list(request)
         facts = Facts(self._worker.encoder_id, request.run_id, request.operation_id)
         self._reader.read_all(context, request, entries, facts)
         self._embed_all(context, request.operation_id, facts)
@@ -84,6 +85,19 @@ class EmbeddingOperations:
         if not any(row.status == STORED for row in rows):
             _refuse(rows)
         return self._write(request, entries, rows)
+
+    def _list(self, request: pb.StartIngestRequest) -> list[Entry]:
+        """What the source names; a source that is too much for the service is known by its mark, as an input is."""
+        if self._marks.deaths(request.operation_id).get(_SOURCE, 0) >= MOST_DEATHS:
+            raise FailedPrecondition(
+                f"The service has ended {MOST_DEATHS} times while it read the source.",
+                field="source_uri",
+                remedy="Cut the source into smaller ones.",
+            )
+        with self._marks.in_hand(request.operation_id, [_SOURCE]):
+            entries = self._source.entries(self._locate(request.source_uri))
+        self._marks.drop(request.operation_id, _SOURCE)
+        return entries
 
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""

@@ -179,15 +179,13 @@ def blockiness(pixels: NDArray[np.uint8]) -> Array:
     """(4,) for each axis: steps at the borders of 8x8 blocks against the others, and the share of flat steps."""
     height, width = pixels.shape[:2]
     down: list[Array] = []  # means of the steps from row to row
-    right, n_flat = np.zeros(width - 1), [0, 0]  # sums of the steps from column to column
+    right, n_flat = np.zeros(width - 1), np.zeros(2)  # sums of the steps from column to column
     for start in range(0, height, _STRIP):  # as in `reduce_size`
         strip = luminance(pixels[max(start - 1, 0) : start + _STRIP] / 255.0)
         steps_down, steps_right = np.abs(np.diff(strip, axis=0)), np.abs(np.diff(strip[min(start, 1) :], axis=1))
         down.append(steps_down.mean(axis=1))
         right = np.concatenate([right[None], steps_right]).sum(axis=0)
-        n_flat = [
-            n + np.count_nonzero(steps < 1e-6) for n, steps in zip(n_flat, (steps_down, steps_right), strict=True)
-        ]
+        n_flat += [np.count_nonzero(steps < 1e-6) for steps in (steps_down, steps_right)]
     parts = []
     sizes = (height - 1) * width, height * (width - 1)
     for steps, flat, size in zip((np.concatenate(down), right / height), n_flat, sizes, strict=True):

@@ -37,14 +37,21 @@ class Marks:
     @contextmanager
     def in_hand(self, operation_id: str, names: Sequence[str]) -> Iterator[None]:
         """Mark a batch of inputs while it is read and recorded: `Store.record` takes the marks away with what it notes."""
-        self._take(operation_id, names)
+        self.take(operation_id, names)
         try:
             yield
         except BaseException:
             self._give_back(operation_id, names)
             raise
 
-    def _take(self, operation_id: str, names: Sequence[str]) -> None:
+    def drop(self, operation_id: str, name: str) -> None:
+        """Take a mark away whose work is done."""
+        mine = (IN_HAND.c.operation_id == operation_id) & (IN_HAND.c.name == name)
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(IN_HAND).where(mine))
+
+    def take(self, operation_id: str, names: Sequence[str]) -> None:
+        """Count a death of each of these inputs beforehand; `in_hand` takes the count back, but where this process is killed."""
         new = [{"operation_id": operation_id, "name": name, "deaths": 0} for name in sorted(names)]
         mine = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_(names)
         with self._engine.begin() as connection:
