@@ -12,6 +12,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
+from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
@@ -48,9 +49,9 @@ def build(
     worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
     cache = settings.state_folder / "cache"
     source = FileSource()
-    marks = Marks(engine)
+    marks, roots = Marks(engine), roots_of(settings)
     reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
-    work = EmbeddingOperations(store, marks, objects, source, reader, worker, cache)
+    work = EmbeddingOperations(store, marks, objects, source, reader, worker, cache, roots)
     operations = Operations(
         "embedding",
         engine,
@@ -63,7 +64,7 @@ def build(
         formats.close()
         engine.dispose()
 
-    servicer = Embedding(store, encoder, operations, settings.input_roots)
+    servicer = Embedding(store, encoder, operations, roots)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

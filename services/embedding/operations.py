@@ -6,6 +6,7 @@ image set depends on the source, the split, the encoder and the key alone, not o
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -49,6 +50,7 @@ class EmbeddingOperations:
         reader: Reads it.
         worker: What embeds.
         cache_folder: Where a source out of the object store is unpacked.
+        input_roots: Folders in which sources must lie.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class EmbeddingOperations:
         reader: InputReader,
         worker: EmbeddingWorker,
         cache_folder: Path,
+        input_roots: Sequence[Path],
     ) -> None:
         self._store = store
         self._marks = marks
@@ -67,7 +70,8 @@ class EmbeddingOperations:
         self._source = source
         self._reader = reader
         self._worker = worker
-        self._cache_folder = cache_folder
+        self._cache_folder = Path(os.path.realpath(cache_folder))  # files are opened through no link
+        self._input_roots = input_roots
 
     def ingest(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
         """Take in a source; the result is the image set's URI.
@@ -102,7 +106,7 @@ class EmbeddingOperations:
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""
         if not source_uri.startswith(SCHEME):
-            return local_path(source_uri, "source_uri")
+            return local_path(source_uri, "source_uri", self._input_roots)
         try:
             read_manifest(self._objects, source_uri)
         except InvalidArgument:
@@ -115,10 +119,7 @@ class EmbeddingOperations:
         """A stored file that is no dataset: a manifest in Parquet, TSV or CSV, told by its content."""
         path = self._cache_folder / uri.removeprefix(SCHEME)
         self._objects.fetch(uri, path)
-        with path.open("rb") as source:
-            head = source.readline(1 << 16)
-        suffix = ".parquet" if head.startswith(b"PAR1") else ".tsv" if b"\t" in head else ".csv"
-        return path.replace(path.with_suffix(suffix))
+        return path
 
     def _embed_all(self, context: OperationContext, operation_id: str, facts: Facts) -> None:
         inputs = self._store.inputs(operation_id).values()

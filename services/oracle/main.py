@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
@@ -36,13 +37,14 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ControllerServiceStub(channels["controller"])),
         SelfAnnotation(channels["evaluation"], objects),
-        make_oracle=SimulatedOracle,
-        make_expert=SimulatedExpert,
+        make_oracle=partial(SimulatedOracle, take_time=take_time),
+        make_expert=partial(SimulatedExpert, take_time=take_time),
     )
     operations = Operations(
         "oracle",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import subprocess
-import threading
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from shared.settings import SERVICES
+from tests.faults.harm import Harm
+from tests.faults.in_flight import KillInFlight, RestartQdrant
 from tests.faults.run import Step
-from tests.faults.world import World
+from tests.faults.world import Setting, World
 
 #: A step at which work of every kind is still to come.
 _EARLY = (3, 9)
@@ -23,28 +25,6 @@ _POISONS_PER_TOPIC = 200
 _TOPICS = ("medq.embedding.image-ingested.v1", "medq.embedding.image-embedded.v1")
 _SLOW_SECONDS = 0.05
 _FULL_SECONDS = 20.0
-
-
-@dataclass
-class Harm:
-    """What a case does.
-
-    Attributes:
-        at_step: Called at each new step, in the order of the run.
-        n: How often harm was done.
-    """
-
-    world: World
-    rng: np.random.Generator
-    cut_seconds: float
-    n: int = 0
-
-    def at_step(self, step: Step) -> None:
-        """Do nothing."""
-
-    def pause(self, seconds: float) -> None:
-        """Let the run go on for a while."""
-        threading.Event().wait(seconds)
 
 
 class Calm(Harm):
@@ -184,23 +164,42 @@ class FullStore(Once):
 
 Make = Callable[[World, np.random.Generator, float], Harm]
 
+_PLAIN = Setting()
+#: A call takes long enough to be met, and the run takes seconds more for it.
+_SLOW_CALLS = Setting(call_seconds=0.5)
+ON_QDRANT = Setting(config="prototypes.yaml", arm="failure_driven", has_qdrant=True)
 
-def all_cases(s3_folder: Path, is_small_disk: bool) -> Mapping[str, Make]:
-    """Name of each case to what makes its harm.
+
+@dataclass(frozen=True)
+class Case:
+    """What makes its harm, and what its run is like."""
+
+    make: Make
+    setting: Setting = _PLAIN
+
+
+def all_cases(s3_folder: Path, is_small_disk: bool, has_qdrant: bool) -> Mapping[str, Case]:
+    """The cases by name.
 
     Args:
         s3_folder: Where MinIO keeps its objects.
         is_small_disk: They lie on a small file system of their own, which can be filled; else that case is left out.
+        has_qdrant: There is a Qdrant here; else its cases are left out.
     """
-    cases: dict[str, Make] = {}
+    cases: dict[str, Case] = {}
     for first in range(len(SERVICES)):
-        cases[f"kill_services_{first}"] = lambda *given, first=first: KillServices(*given, first=first)
+        cases[f"kill_services_{first}"] = Case(partial(KillServices, first=first))
+    cases["kill_in_flight_oracle"] = Case(partial(KillInFlight, service="oracle", least_unknown=1), _SLOW_CALLS)
+    cases["kill_in_flight_controller"] = Case(partial(KillInFlight, service="controller"), _SLOW_CALLS)
     for backend in ("kafka", "postgres", "s3"):
-        cases[f"restart_{backend}"] = lambda *given, backend=backend: Restart(*given, backend=backend)
-        cases[f"cut_{backend}"] = lambda *given, backend=backend: Cut(*given, backend=backend)
-    cases |= {"poison": Poison, "twice_and_out_of_order": Twice, "slow_store": SlowStore}
+        cases[f"restart_{backend}"] = Case(partial(Restart, backend=backend))
+        cases[f"cut_{backend}"] = Case(partial(Cut, backend=backend))
+    if has_qdrant:
+        for name, step in (("ingest", "index_images"), ("selection", "select_samples")):
+            cases[f"restart_qdrant_{name}"] = Case(partial(RestartQdrant, during=step), ON_QDRANT)
+    cases |= {"poison": Case(Poison), "twice_and_out_of_order": Case(Twice), "slow_store": Case(SlowStore)}
     if is_small_disk:
-        cases["full_store"] = lambda *given: FullStore(*given, s3_folder=s3_folder)
+        cases["full_store"] = Case(partial(FullStore, s3_folder=s3_folder))
     return cases
 
 

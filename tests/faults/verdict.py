@@ -10,6 +10,9 @@ from tests.faults.run import Run
 from tests.support.finished_run import Remembered, lasting
 from tests.support.tiny_study import MAX_IN_FLIGHT
 
+#: States of an entry of the ledger to which nothing more happens.
+_ENDED = {"settled", "unknown", "released"}
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -36,6 +39,21 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class Done:
+    """The harm that was done.
+
+    Attributes:
+        n: How often, of whatever sort.
+        n_kills: How often a process was killed; each kill may leave `MAX_IN_FLIGHT` calls that were perhaps made.
+        least_unknown: How many such calls there must be, or the kills met none.
+    """
+
+    n: int
+    n_kills: int
+    least_unknown: int = 0
+
+
+@dataclass(frozen=True)
 class Calm:
     """What the undisturbed run left."""
 
@@ -43,9 +61,9 @@ class Calm:
     remembered: Remembered
 
 
-def judge(case: str, seconds: float, n_harms: int, n_kills: int, run: Run, left: Remembered, calm: Calm) -> Verdict:
+def judge(case: str, seconds: float, harm: Done, run: Run, left: Remembered, calm: Calm) -> Verdict:
     """Hold a run that ended, and what the services remember of it, against the undisturbed one."""
-    problems = [] if n_harms else ["no harm was done: another seed chooses another step"]
+    problems = [] if harm.n else ["no harm was done: another seed chooses another step"]
     if lasting(run.out) != lasting(calm.run.out):
         problems.append("the report differs")
     if (run.out / "answers.jsonl").read_bytes() != (calm.run.out / "answers.jsonl").read_bytes():
@@ -58,12 +76,15 @@ def judge(case: str, seconds: float, n_harms: int, n_kills: int, run: Run, left:
     settled = Counter(entry.cost.key for entry in left.costs if entry.state == "settled")
     if settled != Counter(entry.cost.key for entry in calm.remembered.costs):
         problems.append("the ledger does not settle each call once")
-    others = [entry for entry in left.costs if entry.state != "settled" and entry.cost.kind != "compute"]
-    if {entry.state for entry in others} - {"unknown"}:
+    states = Counter(entry.state for entry in left.costs if entry.cost.kind != "compute")
+    if states.keys() - _ENDED:
         problems.append("a reservation is open")
-    if len(others) > MAX_IN_FLIGHT * n_kills:
-        problems.append(f"{len(others)} unknown calls after {n_kills} kills")
-    return Verdict(case, seconds, n_harms, len(run.failures), tuple(problems), n_lost, n_doubled, len(others))
+    n_unknown = states["unknown"]
+    if n_unknown > MAX_IN_FLIGHT * harm.n_kills:
+        problems.append(f"{n_unknown} unknown calls after {harm.n_kills} kills")
+    if n_unknown < harm.least_unknown:
+        problems.append("no kill met a call in flight, so this shows nothing")
+    return Verdict(case, seconds, harm.n, len(run.failures), tuple(problems), n_lost, n_doubled, n_unknown)
 
 
 def _decision_ids(remembered: Remembered) -> Counter[str]:

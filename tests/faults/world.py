@@ -1,5 +1,5 @@
-"""The whole system on one machine, made to be harmed: real Kafka, MinIO and PostgreSQL behind wires that can be cut, six services
-as processes that can be killed and are started again as Kubernetes would start them.
+"""The whole system on one machine, made to be harmed: real Kafka, MinIO, PostgreSQL and, where it is to be had, Qdrant behind
+wires that can be cut, six services as processes that can be killed and are started again as Kubernetes would start them.
 
 What a case remembers is its own: a database, a bucket, topics, folders.
 """
@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import sqlalchemy as sa
@@ -20,29 +22,56 @@ from pydantic import SecretStr
 
 from services.migrate import MigrateSettings
 from services.registry import REGISTRY
+from services.retrieval.settings import QdrantSection
 from shared.rpc.channels import Channels
 from shared.settings import SERVICES, KafkaSection, S3Section, environment_of
+from tests.support.finished_run import ARM
 from tests.support.ports import free_port
-from tests.support.real_servers import SERVERS
+from tests.support.real_servers import SERVERS, run_servers
 from tests.support.tcp_proxy import TcpProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 BACKENDS = ("kafka", "s3", "postgres")
+_QDRANT = "qdrant"
 _SECRET = "medq-local-only"
 _START_SECONDS = 300
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What a run is like.
+
+    Attributes:
+        config: Its YAML, in the folder of the study.
+        arm: Its arm.
+        has_qdrant: The vectors lie on Qdrant's server.
+        call_seconds: How long a call to the simulated oracle or expert takes.
+    """
+
+    config: str = "run.yaml"
+    arm: str = ARM
+    has_qdrant: bool = False
+    call_seconds: float = 0.0
+
+
+def is_qdrant_here() -> bool:
+    """Whether this machine has a Qdrant: no registry has it."""
+    return run_servers("install", _QDRANT).returncode == 0
+
+
 class Backends:
-    """Kafka, MinIO and PostgreSQL of our own, each behind a wire.
+    """Kafka, MinIO, PostgreSQL and Qdrant of our own, each behind a wire.
 
     Args:
         folder: Their data.
         s3_folder: Where MinIO keeps its objects.
+        has_qdrant: There is a Qdrant here, see `is_qdrant_here`.
     """
 
-    def __init__(self, folder: Path, s3_folder: Path) -> None:
-        first = free_port(range(5))
-        self.ports = {"s3": first, "postgres": first + 1, "kafka": first + 2}  # which takes two more
+    def __init__(self, folder: Path, s3_folder: Path, has_qdrant: bool) -> None:
+        first = free_port(range(7))
+        # Qdrant takes one more, Kafka two.
+        self.ports = {"s3": first, "postgres": first + 1, "qdrant": first + 2, "kafka": first + 4}
         self.wires = {name: TcpProxy(f"127.0.0.1:{port}") for name, port in self.ports.items()}
         self._env = {
             **os.environ,
@@ -51,16 +80,25 @@ class Backends:
             "MEDQ_KAFKA_ADVERTISED": self.wires["kafka"].address,
             "MEDQ_S3_DATA": str(s3_folder),
         }
-        self._do("up", *BACKENDS)
+        self._names = (*BACKENDS, _QDRANT) if has_qdrant else BACKENDS
+        self._do("up", *self._names)
 
     def restart(self, name: str) -> None:
         """Kill a server and start it again on what it had."""
+        self.kill(name)
+        self.up(name)
+
+    def kill(self, name: str) -> None:
+        """Kill a server at once."""
         self._do("kill", name)
+
+    def up(self, name: str) -> None:
+        """Start a server on what it had."""
         self._do("up", name)
 
     def close(self) -> None:
         """Stop all and delete their data."""
-        self._do("down", "--wipe", *BACKENDS)
+        self._do("down", "--wipe", *self._names)
         for wire in self.wires.values():
             wire.close()
 
@@ -89,11 +127,13 @@ class World:
         backends: What they stand on.
         folder: Logs and what a service may keep beside itself.
         name: Of the case: letters, digits and underscores.
+        setting: What its run is like.
     """
 
-    def __init__(self, backends: Backends, folder: Path, name: str) -> None:
+    def __init__(self, backends: Backends, folder: Path, name: str, setting: Setting) -> None:
         self.backends = backends
         self.name = name
+        self.setting = setting
         self._folder = folder
         folder.mkdir(parents=True)
         first = free_port(range(len(SERVICES)))
@@ -149,7 +189,17 @@ class World:
                 secret_key=SecretStr(_SECRET),
             ),
             owner=f"{service}-0",
+            **self._own(service),
         )
+
+    def _own(self, service: str) -> dict[str, Any]:
+        """Settings that one service alone has."""
+        if service == "oracle":
+            return {"simulated_call_seconds": self.setting.call_seconds}
+        if service == "retrieval" and self.setting.has_qdrant:
+            url = f"http://{self.backends.wires[_QDRANT].address}"
+            return {"index": QdrantSection(url=url, collection=self.name)}
+        return {}
 
     def _start(self, service: str) -> None:
         with (self._folder / f"{service}.log").open("ab") as log:

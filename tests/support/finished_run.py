@@ -109,16 +109,17 @@ def remembered_costs(out: Path, pool: ProcessPoolExecutor) -> list[controller_pb
     """The ledger of a folder that no command works on now."""
     with medq_at_work(pool, "serve", "--out", out), Channels(socket_targets(out / "state")) as channels:
         grpc.channel_ready_future(channels["controller"]).result(timeout=60)
-        return _costs(channels["controller"])
+        return ledger_of(channels["controller"])
 
 
-def ask(channels: Channels, n_rounds: int = N_ROUNDS) -> Remembered:
+def ask(channels: Channels, n_rounds: int = N_ROUNDS, arm: str = ARM) -> Remembered:
     """Ask the services."""
-    decisions = [_decisions(channels["oracle"], number) for number in range(n_rounds)]
-    return Remembered(decisions, _costs(channels["controller"]))
+    decisions = [_decisions(channels["oracle"], arm, number) for number in range(n_rounds)]
+    return Remembered(decisions, ledger_of(channels["controller"]))
 
 
-def _costs(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:
+def ledger_of(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:
+    """Every entry of the ledger of the run."""
     stub, entries, token = ControllerServiceStub(controller), [], ""
     while True:
         page = stub.ListCosts(controller_pb.ListCostsRequest(run_id=RUN, page_token=token))
@@ -128,9 +129,9 @@ def _costs(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:
             return entries
 
 
-def _decisions(oracle: grpc.Channel, round_number: int) -> bytes:
+def _decisions(oracle: grpc.Channel, arm: str, round_number: int) -> bytes:
     stub = OperationsServiceStub(oracle)
-    named = operations_pb.GetOperationRequest(operation_id=f"{RUN}/{ARM}/{round_number}/annotate")
+    named = operations_pb.GetOperationRequest(operation_id=f"{RUN}/{arm}/{round_number}/annotate")
     uri = stub.GetOperation(named).operation.result_uri
     request = operations_pb.DownloadDatasetRequest(uri=uri, file_names=["decisions.jsonl"])
     return b"".join(piece.chunk for piece in stub.DownloadDataset(request))

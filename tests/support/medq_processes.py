@@ -14,8 +14,9 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,11 +36,12 @@ _IMPORTED = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code, or the negative signal; what it wrote to both streams."""
+    """How a command ended: its exit code, or the negative signal; what it wrote to both streams; its process id."""
 
     code: int
     out: str
     err: str
+    process: int = 0
 
 
 def pool_of_processes(n_workers: int) -> ProcessPoolExecutor:
@@ -56,11 +58,41 @@ def run_medq(*arguments: object, prepare: Callable[[], None] | None = None) -> E
         arguments: Of `medq`.
         prepare: Called in the process before the command.
     """
+    return _ended(arguments, prepare, lambda process: None)
+
+
+def run_medq_until(seconds: float, is_alone: bool, *arguments: object) -> Ended:
+    """Run a command as `run_medq`, and kill it from outside if it has not ended by then.
+
+    Args:
+        seconds: From its start.
+        is_alone: Only the process of the command is killed, as the kernel does where memory ends; else, at the same moment, all
+            that it started too. Its session bears its process id.
+        arguments: Of `medq`.
+    """
+    return _ended(arguments, os.setsid, partial(_kill_after, seconds, is_alone))
+
+
+def _kill_after(seconds: float, is_alone: bool, process: int) -> None:
+    end = os.pidfd_open(process)
+    if not select.select([end], [], [], seconds)[0]:
+        if not is_alone:
+            with suppress(ProcessLookupError):  # so early that it has no group yet
+                os.killpg(process, signal.SIGKILL)
+        signal.pidfd_send_signal(end, signal.SIGKILL)
+    os.close(end)
+
+
+def _ended(arguments: Sequence[object], prepare: Callable[[], object] | None, meet: Callable[[int], None]) -> Ended:
+    """Run a command, and call `meet` with its process id when it has begun."""
     with tempfile.TemporaryDirectory() as name:
         streams = [Path(name) / "out", Path(name) / "err"]
         process = _fork(arguments, streams, prepare)
+        meet(process)
         code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-        return Ended(code, *(path.read_text(encoding="utf-8") for path in streams))
+        # a command that was killed at once has not opened them
+        out, err = (path.read_text(encoding="utf-8") if path.exists() else "" for path in streams)
+        return Ended(code, out, err, process)
 
 
 def set_environment(variables: dict[str, str]) -> None:
@@ -81,7 +113,7 @@ def medq_at_work(pool: ProcessPoolExecutor, *arguments: object) -> Iterator[None
         os.close(end)
 
 
-def _fork(arguments: Sequence[object], streams: Sequence[Path], prepare: Callable[[], None] | None) -> int:
+def _fork(arguments: Sequence[object], streams: Sequence[Path], prepare: Callable[[], object] | None) -> int:
     """The process id of a child that is `medq`."""
     words = [str(argument) for argument in arguments]
     process = os.fork()
@@ -90,7 +122,7 @@ def _fork(arguments: Sequence[object], streams: Sequence[Path], prepare: Callabl
     return process
 
 
-def _become_medq(words: list[str], streams: Sequence[Path], prepare: Callable[[], None] | None) -> NoReturn:
+def _become_medq(words: list[str], streams: Sequence[Path], prepare: Callable[[], object] | None) -> NoReturn:
     """Go on as `medq`; nothing of what this process was returns."""
     code = 1
     try:

@@ -24,20 +24,24 @@ from services.controller.configuration.paths import (
 from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
+from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
 
 _PAGE = "docs/configuration.md lists every key with its range."
+#: Problems that are listed one by one, and those that one error tells.
+MOST_PROBLEMS, _MOST_TOLD = 50, 8
+_LONGEST_WORD, _LONGEST_FIELD = 40, 200
 _SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
 def check(
-    config_yaml: str, base_folder: str, roots: Sequence[Path] = ()
+    config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE
 ) -> tuple[RunConfiguration | None, list[Problem]]:
     """Read a configuration.
 
     Args:
         config_yaml: The text of the file.
         base_folder: Relative paths in it start here; not needed where there are none.
-        roots: Folders in which its paths must lie; none: anywhere.
+        roots: Folders in which its paths must lie; none: nowhere.
 
     Returns: The configuration with absolute paths, or None, and everything that is wrong with it (empty when it can run).
     """
@@ -47,20 +51,25 @@ def check(
     base = Path(base_folder)
     relative = relative_paths(configuration)
     # The folder that a server was started in is nobody's.
-    if relative and can_exist(base) and not base.is_absolute():
+    if relative and not base.is_absolute():
         message = f"Relative paths have no folder to start from: {', '.join(relative)}."
         return None, [Problem("base_folder", message, "Give the absolute path of the folder of the file.")]
+    problems = paths_outside(configuration, base, roots)  # before anything out there is looked at
+    if relative and not problems and not lies_in(base, roots):
+        problems = [Problem("base_folder", "It lies outside the folders that may be read.", OUTSIDE_REMEDY)]
+    if problems:
+        return None, problems
     if relative and not (can_exist(base) and base.is_dir()):
         return None, [Problem("base_folder", "There is no such folder.", "Give the folder of the file.")]
     problems = impossible_paths(configuration, base)
     if problems:
         return None, problems
     resolved = _resolved(configuration, base)
-    problems = paths_outside(resolved, roots) or list(path_problems(resolved))
+    problems = list(path_problems(resolved))
     return (None if problems else resolved), problems
 
 
-def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ()) -> RunConfiguration:
+def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE) -> RunConfiguration:
     """The configuration, or one error that names every problem.
 
     Raises:
@@ -68,7 +77,7 @@ def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ()) -> R
     """
     configuration, problems = check(config_yaml, base_folder, roots)
     if configuration is None:
-        listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems)
+        listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems[:_MOST_TOLD])
         raise InvalidArgument(
             f"The configuration cannot run. {listed}",
             field=problems[0].field,
@@ -96,8 +105,7 @@ def parse(config_yaml: str) -> tuple[RunConfiguration | None, list[Problem]]:
     except InvalidArgument as error:
         return None, [Problem("", error.message, error.remedy)]
     except ValidationError as error:
-        details = error.errors()
-        return None, [_problem(detail) for detail in details if not _is_echo(detail, details)]
+        return None, _problems(error.errors(include_url=False))
 
 
 def effective_yaml(configuration: RunConfiguration) -> str:
@@ -105,9 +113,20 @@ def effective_yaml(configuration: RunConfiguration) -> str:
     return yaml.safe_dump(configuration.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _problems(details: list[ErrorDetails]) -> list[Problem]:
+    """The first of them, and how many there are beside. An echo is none: no arm is left where each is wrong."""
+    within = {detail["loc"][:end] for detail in details for end in range(len(detail["loc"]))}
+    own = [detail for detail in details if detail["loc"] not in within]
+    problems = [_problem(detail) for detail in own[:MOST_PROBLEMS]]
+    n_more = len(own) - len(problems)
+    if n_more:
+        problems.append(Problem("", f"There are {n_more} problems more.", "Mend the first ones, then check again."))
+    return problems
+
+
 def _problem(detail: ErrorDetails) -> Problem:
     location = [str(part) for part in detail["loc"]]
-    field = ".".join(location)
+    field = ".".join(location)[:_LONGEST_FIELD]
     if detail["type"] == "extra_forbidden":
         known = list(_model_at(location[:-1]).model_fields)
         return Problem(field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}.")
@@ -123,13 +142,9 @@ def _problem(detail: ErrorDetails) -> Problem:
     return Problem(field, f"{detail['msg']}.", _description(location) or _PAGE)
 
 
-def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Whether a problem of a part stems from one within it: no arm is left where each is wrong."""
-    place = detail["loc"]
-    return any(other["loc"] != place and other["loc"][: len(place)] == place for other in details)
-
-
 def _suggestion(word: str, known: list[str]) -> str:
+    if len(word) > _LONGEST_WORD:  # the search is slow, and nobody means a key by it
+        return ""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean `{near[0]}`?" if near else ""
 

@@ -6,14 +6,14 @@ deaths that its input was in hand at, and an orderly end takes its count back.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from services.embedding.store.images import Clock
 from services.embedding.store.tables import FAILED, IN_HAND, INPUTS, MOST_DEATHS, VECTORS
-from shared.database import insert_new, insist, reader
+from shared.database import insert_new, insist, now, reader
 
 
 class Marks:
@@ -24,7 +24,7 @@ class Marks:
         clock: Seconds, as the claims on images have it.
     """
 
-    def __init__(self, engine: sa.Engine, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: sa.Engine, clock: Clock = now) -> None:
         self._engine = engine
         self._clock = clock
 

@@ -23,6 +23,7 @@ from services.embedding.store.tables import FAILED, MOST_DEATHS, QUARANTINED, ST
 from services.embedding.work.facts import Facts
 from services.embedding.work.worker import count_input
 from shared.errors import InvalidArgument
+from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
@@ -97,7 +98,8 @@ class InputReader:
         images = [image for _, image in outcomes if image is not None]
         self._store.record(operation_id, rows, images, facts.ingested, facts.embedded)
         for row in rows:
-            count_input(row.status)
+            if row.reason != HIDDEN:
+                count_input(row.status)
 
     def _read(self, entry: Entry, deaths: int) -> _Outcome:
         """What the picture of an entry is."""
@@ -147,8 +149,7 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     named = name_modality(entry.modality)
     known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
     modality = next(known, UNKNOWN)
-    is_strange = entry.modality and named == UNKNOWN
-    note = f"modality {entry.modality[:40]!r} is not one of the known" if is_strange else ""
+    note = "the modality is not one of the known" if entry.modality and named == UNKNOWN else ""
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,

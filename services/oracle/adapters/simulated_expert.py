@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
 from services.oracle.ports import Outcome, Spending
 from shared.objects.store import digest_of
@@ -19,14 +21,18 @@ class SimulatedExpert:
         known: What they know.
         accuracy: Chance that a known question is judged right, 0..1.
         seed: Of their errors; the same seed and question id give the same judgement.
+        take_time: Called once in each call, for as long as the call shall take.
     """
 
     is_simulated = True
 
-    def __init__(self, known: KnownAnswers, accuracy: float, seed: int) -> None:
+    def __init__(
+        self, known: KnownAnswers, accuracy: float, seed: int, take_time: Callable[[], None] = lambda: None
+    ) -> None:
         self._known = known
         self._accuracy = accuracy
         self._seed = seed
+        self._take_time = take_time
 
     def estimate(self, proposal: str | None) -> Spending:
         """The paper's average; see the port."""
@@ -34,6 +40,7 @@ class SimulatedExpert:
 
     def review(self, question: Question, proposal: str | None) -> Outcome:
         """Accept what they think is right, else edit; reject a known question of which no option is right."""
+        self._take_time()
         image_id = digest_of(question.image_uri)
         if not self._known.is_known(image_id, question.question):
             return Outcome(None, "", Spending())

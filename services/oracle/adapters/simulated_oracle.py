@@ -5,6 +5,8 @@ What a call would have cost is estimated from the list price below; every figure
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
 from services.oracle.ports import Outcome, Spending
 from shared.objects.store import digest_of
@@ -28,14 +30,18 @@ class SimulatedOracle:
         known: What it knows.
         accuracy: Chance that a known question is answered right, 0..1.
         seed: Of its errors; the same seed and question id give the same answer.
+        take_time: Called once in each call, for as long as the call shall take.
     """
 
     is_simulated = True
 
-    def __init__(self, known: KnownAnswers, accuracy: float, seed: int) -> None:
+    def __init__(
+        self, known: KnownAnswers, accuracy: float, seed: int, take_time: Callable[[], None] = lambda: None
+    ) -> None:
         self._known = known
         self._accuracy = accuracy
         self._seed = seed
+        self._take_time = take_time
 
     def estimate(self, question: Question) -> Spending:
         """The cost by the price list; see the port."""
@@ -46,6 +52,7 @@ class SimulatedOracle:
 
     def answer(self, question: Question) -> Outcome:
         """The known letter, or a wrong one; an unknown question costs nothing; see the port."""
+        self._take_time()
         right = self._known.letter(digest_of(question.image_uri), question.question, question.options)
         if right is None:
             return Outcome(None, "", Spending())

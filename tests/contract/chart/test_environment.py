@@ -19,6 +19,7 @@ from tests.support import chart
 _SECRETS = {"DATABASE_URL": "postgresql://medq@db/medq", "HASH_KEY": "a-key-of-sixteen-or-more"}
 _FULL = (
     *("--set", "auth.serviceTokenSecret=medq-token", "--set", "telemetry.otlpEndpoint=otel:4317"),
+    *("--set", "telemetry.network.cidrs={10.20.3.1/32}"),
     *("--set", "auth.oidc.caSecret=hospital-ca", "--set", "evaluation.settings.vllm.deployment=vllm"),
     *("--set", "evaluation.settings.vllm.base_url=http://vllm:8000/v1", "--set", "embedding.settings.batch_size=1000"),
     *(
@@ -95,6 +96,14 @@ def test_values_of_other_types_arrive_as_they_are(monkeypatch: pytest.MonkeyPatc
     assert kubernetes.image_pull_secrets == ["medq-registry"]
     assert kubernetes.namespace == chart.NAMESPACE
     assert kubernetes.image.startswith("registry.hospital.example/medq-training:")
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_is_told_paths_reads_none_outside_of_the_data(service: str) -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "data.mountPath=/images")
+    roots = chart.environment(documents, service).get(f"MEDQ_{service.upper()}_INPUT_ROOTS")
+    has_paths = "input_roots" in REGISTRY[service].settings.model_fields
+    assert roots == ({"name": f"MEDQ_{service.upper()}_INPUT_ROOTS", "value": '["/images"]'} if has_paths else None)
 
 
 def test_a_million_is_not_written_with_an_exponent(monkeypatch: pytest.MonkeyPatch) -> None:

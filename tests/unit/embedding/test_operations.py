@@ -26,6 +26,7 @@ from shared.errors import DataLoss
 from shared.events.bus import Event, topic_of
 from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
+from shared.paths import ANYWHERE
 from shared.rows.images import Image
 from tests.support.databases import Database, sqlite_database
 from tests.support.formats import FormatsHere
@@ -84,7 +85,7 @@ class Bench:
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
         reader = InputReader(store, marks, self.objects, files, FormatsHere(), b"key", 4)
-        work = EmbeddingOperations(store, marks, self.objects, files, reader, worker, self.folder / "cache")
+        work = EmbeddingOperations(store, marks, self.objects, files, reader, worker, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return work.ingest(Context(at), request)  # type: ignore[arg-type]
 

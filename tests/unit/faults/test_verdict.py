@@ -9,7 +9,7 @@ import pytest
 
 from medq.controller.v1.controller_pb2 import Cost, LedgerEntry
 from tests.faults.run import Run
-from tests.faults.verdict import Calm, Verdict, judge
+from tests.faults.verdict import Calm, Done, Verdict, judge
 from tests.support.finished_run import Remembered
 from tests.support.tiny_study import MAX_IN_FLIGHT
 
@@ -35,9 +35,11 @@ def calm(tmp_path: Path) -> Calm:
     return Calm(left_in(tmp_path / "calm"), Remembered([decisions("a", "b")], [entry("1"), entry("2")]))
 
 
-def verdict(tmp_path: Path, calm: Calm, remembered: Remembered, accuracy: float = 0.5, n_kills: int = 1) -> Verdict:
+def verdict(
+    tmp_path: Path, calm: Calm, remembered: Remembered, accuracy: float = 0.5, n_kills: int = 1, least_unknown: int = 0
+) -> Verdict:
     run = left_in(tmp_path / "harmed", accuracy)
-    return judge("case", 1.0, 1, n_kills, run, remembered, calm)
+    return judge("case", 1.0, Done(1, n_kills, least_unknown), run, remembered, calm)
 
 
 def test_the_same_survives(tmp_path: Path, calm: Calm) -> None:
@@ -60,7 +62,9 @@ def test_another_figure_in_the_report_is_a_problem(tmp_path: Path, calm: Calm) -
         ([entry("1", "unknown")] * MAX_IN_FLIGHT, 1, True),
         ([entry("1", "unknown")] * (MAX_IN_FLIGHT + 1), 1, False),
         ([entry("1", "unknown")], 0, False),
+        ([entry("1", "released")] * (MAX_IN_FLIGHT + 1), 0, True),
         ([entry("1", "reserved")], 1, False),
+        ([entry("1", "a state of tomorrow")], 1, False),
         ([entry("1")], 1, False),
     ],
 )
@@ -72,5 +76,20 @@ def test_unknown_calls_are_bounded_by_the_kills_and_nothing_stays_open(
 
 
 def test_a_case_that_did_no_harm_shows_nothing(tmp_path: Path, calm: Calm) -> None:
-    found = judge("case", 1.0, 0, 0, left_in(tmp_path / "harmed"), calm.remembered, calm)
+    found = judge("case", 1.0, Done(0, 0), left_in(tmp_path / "harmed"), calm.remembered, calm)
     assert found.problems
+
+
+@pytest.mark.parametrize("n_unknown", [0, 1])
+def test_a_kill_that_must_meet_a_call_in_flight_shows_nothing_where_it_met_none(
+    tmp_path: Path, calm: Calm, n_unknown: int
+) -> None:
+    left = Remembered(calm.remembered.decisions, [*calm.remembered.costs, *[entry("1", "unknown")] * n_unknown])
+    found = verdict(tmp_path, calm, left, least_unknown=1)
+    assert (found.problems == ()) is (n_unknown >= 1)
+
+
+@pytest.mark.parametrize("state", ["unknown", "released"])
+def test_a_call_that_was_made_and_never_settled_is_a_problem(tmp_path: Path, calm: Calm, state: str) -> None:
+    left = Remembered(calm.remembered.decisions, [entry("1"), entry("2", state)])
+    assert verdict(tmp_path, calm, left).problems == ("the ledger does not settle each call once",)

@@ -98,3 +98,15 @@ def test_a_review_takes_half_a_minute_and_an_annotation_from_scratch_five_point_
     expert = SimulatedExpert(KNOWN, 1.0, 0)
     assert expert.review(question(), "A").spending.expert_seconds == REVIEW_SECONDS == 0.5 * 60
     assert expert.review(question(), None).spending.expert_seconds == FROM_SCRATCH_SECONDS == 5.1 * 60
+
+
+def test_a_simulated_call_takes_its_time_once_and_an_estimate_none():
+    waits: list[None] = []
+    slow = {"accuracy": 1.0, "seed": 0, "take_time": lambda: waits.append(None)}
+    oracle, expert = SimulatedOracle(KNOWN, **slow), SimulatedExpert(KNOWN, **slow)
+    oracle.estimate(question())
+    expert.estimate("B")
+    assert not waits
+    assert oracle.answer(question()) == SimulatedOracle(KNOWN, 1.0, 0).answer(question())
+    assert expert.review(question(), "B") == SimulatedExpert(KNOWN, 1.0, 0).review(question(), "B")
+    assert len(waits) == 2
