@@ -27,7 +27,7 @@ class EmbeddingSettings(InputSettings):
     )
     readers: int = Field(2, ge=1, le=64, description="Processes that read images, each with the limits that follow.")
     reader_memory_mib: int = Field(
-        2048,
+        1536,
         ge=64,
         le=1 << 20,
         description="Memory that reading one image may take, in MiB; what needs more is refused.",

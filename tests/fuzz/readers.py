@@ -40,7 +40,7 @@ class Wrong(Exception):
 
 
 def read_picture(data: bytes, folder: Path) -> str:
-    """Read as a child of an ingest does; what is let in has a size, is not blank, and is stored without anything but its pixels."""
+    """Read as a child of an ingest does; what is let in has a size, is not blank, and is stored as its pixels alone."""
     form = read_image(data, _KEY)
     if isinstance(form, Quarantined):
         require_silence(f"{form.reason} {form.remedy}")

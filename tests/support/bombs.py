@@ -155,6 +155,7 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     "a PNG with a colour profile of 100 MB": lambda: png_of_zeros(64, 64, profile(100_000_000)),
     "a PNG with 90 MB of text": lambda: png_of_zeros(64, 64, texts(100, 900_000)),
     "a JPEG of 4 gigapixels": lambda: jpeg_that_claims(65500, 65500),
+    "a JPEG of 64 megapixels in a kilobyte": lambda: jpeg_that_claims(7999, 7999),
     "a TIFF of 10 gigapixels": lambda: tiff(b"", width=(256, 4, 1, 100_000), height=(257, 4, 1, 100_000)),
     "a TIFF with huge tiles": lambda: tiff(
         bytes(4096), offset=None, rows=None, bytes=None,

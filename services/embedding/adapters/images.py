@@ -40,7 +40,7 @@ def decode_raster(data: bytes) -> DecodedImage | Quarantined:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check(image)
+            _check(image, len(data))
             return _decode(image)
     except MedqError:
         raise
@@ -87,8 +87,11 @@ def structure_hash(pixels: NDArray[np.uint8]) -> str:
     return structure.structure_hash(np.asarray(grey))
 
 
-def _check(image: Image.Image) -> None:
+def _check(image: Image.Image, n_bytes: int) -> None:
     require_few_pixels(image.width, image.height)
+    # libjpeg fills what is missing with grey. Of 8 x 8 pixels a Huffman code takes a bit at least.
+    if image.format == "JPEG" and image.width * image.height > 512 * n_bytes:
+        raise InvalidArgument("The JPEG file holds less than its header says.", remedy="Copy or export it again.")
     # `n_frames` of a TIFF would walk through all its pages, of which a file may name millions.
     if getattr(image, "is_animated", False):
         raise InvalidArgument("The file holds several images.", remedy="Save each page as a file of its own.")

@@ -41,7 +41,7 @@ class Limits:
         seconds: By the clock on the wall.
     """
 
-    memory_mib: int = 2048
+    memory_mib: int = 1536
     seconds: float = 60.0
 
 
