@@ -105,7 +105,10 @@ class ImageReaders:
             self._children.discard(child)
         if self._is_closed:
             raise Unavailable("The service stops.", remedy="Try again when it is back.")
-        child = self._mine.child = _Child(self._program, self._limits)
+        try:
+            child = self._mine.child = _Child(self._program, self._limits)
+        except OSError:
+            raise _not_started() from None
         self._children.add(child)
         child.await_ready()
         return child
@@ -155,8 +158,7 @@ class _Child:
         try:
             self._receive(_START_SECONDS)
         except (_LateError, _DeadError):
-            remedy = "See the log of the service; is there memory left?"
-            raise Unavailable("The process that reads images does not start.", remedy=remedy) from None
+            raise _not_started() from None
 
     def ask(self, *parts: bytes) -> bytes:
         """Send, and receive the answer; whatever goes wrong, the child is ended.
@@ -196,6 +198,11 @@ class _Child:
             self._process.kill()
             self._process.wait()
             self._pipe.close()
+
+
+def _not_started() -> Unavailable:
+    remedy = "See the log of the service; is there memory left?"
+    return Unavailable("The process that reads images does not start.", remedy=remedy)
 
 
 def _outcome(answer: bytes) -> StoredForm | Quarantined:
