@@ -126,7 +126,7 @@ def require_silence(text: str) -> None:
 
 class _Scorer:
     def ScoreReplies(self, request: pb.ScoreRepliesRequest) -> pb.ScoreRepliesResponse:
-        servicer = Evaluation(None)  # type: ignore[arg-type]  # it scores without operations
+        servicer = Evaluation(None, ())  # type: ignore[arg-type]  # it scores without operations
         return servicer.ScoreReplies(request, None)  # type: ignore[arg-type]
 
 
