@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* (dict "root" $ "name" "embedding") */}}
+{{/* (dict "root" $ "name" "embedding" "data" true); a service that reads data reads the data volume alone, unless told otherwise. */}}
 {{- define "medq.env" -}}
 {{- $ := .root -}}
 {{- $own := index $.Values .name -}}
@@ -49,6 +49,10 @@
 {{- with $.Values.telemetry.otlpEndpoint }}
 - name: {{ $prefix }}_OTLP_ENDPOINT
   value: {{ . | quote }}
+{{- end }}
+{{- if and .data (include "medq.dataClaim" $) (not (hasKey ($own.settings | default dict) "input_roots")) }}
+- name: {{ $prefix }}_INPUT_ROOTS
+  value: {{ list $.Values.data.mountPath | toJson | quote }}
 {{- end }}
 {{- range $field, $value := $own.settings }}
 {{ include "medq.setting" (dict "prefix" $prefix "field" $field "value" $value) | trim }}
