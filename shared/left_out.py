@@ -108,7 +108,7 @@ def _why(row: Input | Rejection) -> _Why | None:
     if row.status == "stored" or (row.status == DUPLICATE and row.reason.startswith(SAME_FILE)):
         return None
     if row.reason == HIDDEN:
-        return HIDDEN_FILE, row.reason, ""
+        return HIDDEN_FILE, row.reason, row.remedy
     return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (row.status, row.reason, row.remedy)
 
 
