@@ -50,7 +50,7 @@
 - name: {{ $prefix }}_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
-{{- if and .data (include "medq.dataClaim" $) (not (hasKey ($own.settings | default dict) "input_roots")) }}
+{{- if and (has .name (list "embedding" "evaluation" "training" "controller")) (not (hasKey ($own.settings | default dict) "input_roots")) }}
 - name: {{ $prefix }}_INPUT_ROOTS
   value: {{ list $.Values.data.mountPath | toJson | quote }}
 {{- end }}

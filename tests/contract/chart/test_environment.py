@@ -99,6 +99,14 @@ def test_values_of_other_types_arrive_as_they_are(monkeypatch: pytest.MonkeyPatc
     assert kubernetes.image.startswith("registry.hospital.example/medq-training:")
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_is_told_paths_reads_none_outside_of_the_data(service: str) -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "data.mountPath=/images")
+    roots = chart.environment(documents, service).get(f"MEDQ_{service.upper()}_INPUT_ROOTS")
+    has_paths = "input_roots" in REGISTRY[service].settings.model_fields
+    assert roots == ({"name": f"MEDQ_{service.upper()}_INPUT_ROOTS", "value": '["/images"]'} if has_paths else None)
+
+
 def test_a_million_is_not_written_with_an_exponent(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = chart.overlay("values-lab.yaml", "--set", "training.settings.checkpoint_every=1000000")
     variables = chart.environment(documents, "training")
@@ -155,5 +163,3 @@ def test_paths_lie_in_the_data_volume_unless_the_values_say_otherwise(
     assert roots(*volume) == (Path("/images"),)
     own = f"{service}.settings.input_roots[0]=/images/one"
     assert roots(*volume, "--set", own) == (Path("/images/one"),)
-    monkeypatch.delenv(f"MEDQ_{service.upper()}_INPUT_ROOTS")
-    assert roots("--set", "data.hostPath=", "--set", "data.existingClaim=") == ()
