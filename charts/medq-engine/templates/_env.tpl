@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* (dict "root" $ "name" "embedding" "data" true); a service that reads data reads the data volume alone, unless told otherwise. */}}
+{{/* (dict "root" $ "name" "embedding") */}}
 {{- define "medq.env" -}}
 {{- $ := .root -}}
 {{- $own := index $.Values .name -}}
@@ -50,7 +50,7 @@
 - name: {{ $prefix }}_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
-{{- if and (has .name (list "embedding" "evaluation" "training" "controller")) (not (hasKey ($own.settings | default dict) "input_roots")) }}
+{{- if has .name (list "embedding" "evaluation" "training" "controller") }}
 - name: {{ $prefix }}_INPUT_ROOTS
   value: {{ list $.Values.data.mountPath | toJson | quote }}
 {{- end }}

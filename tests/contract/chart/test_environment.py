@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from services.registry import REGISTRY
-from shared.rpc.input_roots import roots_of
-from shared.settings import SERVICES, InputSettings, Section
+from shared.settings import SERVICES, Section
 from tests.support import chart
 
 #: Values for what comes from Secrets and from the pod itself.
@@ -145,21 +144,3 @@ def test_the_generated_parts_of_the_chart_are_current() -> None:
         [sys.executable, "-m", "infra.chart", "--check"], cwd=root, capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stderr
-
-
-@pytest.mark.parametrize("service", ["controller", "embedding", "evaluation", "training"])
-def test_paths_lie_in_the_data_volume_unless_the_values_say_otherwise(
-    monkeypatch: pytest.MonkeyPatch, service: str
-) -> None:
-    def roots(*arguments: str) -> tuple[Path, ...]:
-        overlay = chart.overlay("values-lab.yaml", *arguments)
-        for name, variable in chart.environment(overlay, service).items():
-            monkeypatch.setenv(name, value_of(variable))
-        settings = REGISTRY[service].settings()
-        assert isinstance(settings, InputSettings)
-        return roots_of(settings)
-
-    volume = ("--set", "data.hostPath=/mnt/images", "--set", "data.mountPath=/images")
-    assert roots(*volume) == (Path("/images"),)
-    own = f"{service}.settings.input_roots[0]=/images/one"
-    assert roots(*volume, "--set", own) == (Path("/images/one"),)
