@@ -205,11 +205,11 @@ def test_a_source_without_a_readable_image_is_a_failed_precondition(server: Serv
         server.ingest(tmp_path / "empty", "unreadable")
 
 
-def test_a_manifest_without_the_column_is_named_and_not_quoted(server: Server, tmp_path: Path) -> None:
+def test_a_manifest_without_the_column_is_told_by_its_number_of_columns(server: Server, tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("file,label\na.png,1\n")
     with pytest.raises(InvalidArgument) as caught:
         server.ingest(tmp_path / "list.csv")
-    assert caught.value.value == "list.csv"
+    assert "neither a column image_path nor a column image among its 2" in caught.value.message
     with pytest.raises(NotFound):
         server.ingest(tmp_path / "nowhere", "other")
 
