@@ -13,9 +13,10 @@ from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DeadlineExceeded, Unavailable
 from shared.logs import logging_to
+from shared.private_folder import require_private
 from shared.rpc.channels import Channels, Credentials
 from shared.rpc.ownership import is_owned
-from shared.settings import socket_targets
+from shared.settings import runtime_folder, socket_targets
 from shared.status import typed
 
 #: Name of the state folder inside an output folder.
@@ -35,7 +36,7 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
 
     Raises:
         FailedPrecondition: The folder has no runs to read, or the server wants to be called otherwise (TLS, its authority,
-            a certificate); the message says what to do.
+            a certificate), or another user could have made the sockets; the message says what to do.
     """
     if access.server:
         targets = _endpoints(access.server, access.credentials)
@@ -44,6 +45,7 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
         return
     state = out.resolve() / STATE
     if is_owned(state):
+        require_private(runtime_folder(state), "out")
         with Channels(socket_targets(state)) as channels:
             yield channels
         return

@@ -16,6 +16,7 @@ from filelock import FileLock
 from services.registry import REGISTRY
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
+from shared.private_folder import make_private
 from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer
@@ -34,7 +35,7 @@ class Embedded:
             With `targets` the services listen there instead of on sockets.
 
     Raises:
-        FailedPrecondition: Another process owns the folder.
+        FailedPrecondition: Another process owns the folder, or another user has made that of the sockets.
     """
 
     def __init__(self, state_folder: Path, overrides: Mapping[str, Any] | None = None) -> None:
@@ -47,6 +48,8 @@ class Embedded:
             for name, entry in REGISTRY.items()
         }
         self._lock: FileLock = own(self.state_folder)
+        if self.targets == socket_targets(self.state_folder):
+            make_private(runtime_folder(self.state_folder), "state_folder")  # who looks for it from now on finds ours
         self._bus = SqliteEventBus(self.state_folder / "events.sqlite", is_sole_owner=True)
         self._channels = Channels(self.targets, credentials_of(settings["controller"]))
         objects = FolderObjectStore(self.state_folder / "objects")

@@ -204,11 +204,18 @@ class Operations:
                 self._changed.wait(min(left, REREAD_SECONDS))  # another process may have written
 
     def cancel(self, operation_id: str) -> Operation:
-        """Ask an operation to stop; a pending one ends at once, a terminal one stays as it is."""
+        """Ask an operation to stop; a pending one ends at once, a terminal one stays as it is.
+
+        Raises:
+            NotFound: No operation of this service has the id.
+        """
         self._rows.cancel(operation_id)
-        self._cancelled.add(operation_id)
+        found = self.get(operation_id)
+        with self._changed:
+            if operation_id in self._submitted:  # another process reads it in the row
+                self._cancelled.add(operation_id)
         self.notify()
-        return self.get(operation_id)
+        return found
 
     def list(self, prefix: str = "", limit: int = 100, before: int | None = None) -> tuple[list[Operation], int | None]:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
@@ -267,6 +274,7 @@ class Operations:
         finally:
             with self._changed:
                 self._submitted.discard(operation_id)
+                self._cancelled.discard(operation_id)
             self.notify()
 
     def _work(self, operation_id: str, claimed: Claimed, began: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from shared.private_folder import is_private
+
 #: The six services, in the order in which an image passes them.
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training", "controller")
 #: Longest path of a unix socket on Linux, in bytes, with the end mark left out.
 MAX_SOCKET_PATH = 107
+_LONGEST_SOCKET_NAME = len("/evaluation.health.sock")
 
 
 class Section(BaseModel):
@@ -185,12 +189,19 @@ def _text(value: Any) -> str:
 
 
 def runtime_folder(state_folder: Path) -> Path:
-    """The short folder in which the sockets of a state folder lie, named by a digest of its path.
+    """The short folder in which the sockets of a state folder lie, named by a digest of its path and made by who serves.
 
-    A socket path is limited to 107 bytes, and a state folder may be deep.
+    It lies in `XDG_RUNTIME_DIR`, where that is this user's alone; else in the folder of temporary files, where everybody may
+    make it beforehand: both sides look whose it is (`shared.private_folder`). A socket path is limited to 107 bytes, and a
+    state folder may be deep.
     """
     digest = hashlib.sha256(str(state_folder.resolve()).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"medq-{digest}"
+    named = os.environ.get("XDG_RUNTIME_DIR", "")
+    own = Path(named) / f"medq-{digest}"
+    is_short = len(os.fsencode(own)) + _LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH
+    if os.path.isabs(named) and is_short and is_private(Path(named)):
+        return own
+    return Path(tempfile.gettempdir()) / f"medq-{os.geteuid()}-{digest}"
 
 
 def socket_targets(state_folder: Path) -> dict[str, str]:

@@ -13,6 +13,7 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from sqlalchemy.exc import DataError
 
 from shared import errors
 from shared.database import OUTAGES
@@ -41,11 +42,16 @@ _BY_CODE = {code: cls for cls, code in STATUS_CODES.items()}
 
 
 def typed(error: BaseException) -> errors.MedqError:
-    """The typed error that stands for any exception: itself, `Unavailable` for a lost database, else `Internal`."""
+    """The typed error that stands for any exception: itself, `Unavailable` for a lost database, else `Internal`.
+
+    A value that the database cannot hold came from the caller: `InvalidArgument`.
+    """
     if isinstance(error, errors.MedqError):
         return error
     if isinstance(error, grpc.RpcError):
         return from_rpc_error(error)
+    if isinstance(error, DataError):
+        return errors.InvalidArgument("The database cannot hold a value of the request.", remedy="Check its values.")
     if isinstance(error, OUTAGES):
         return errors.Unavailable("The service's database does not answer.", remedy="Try again in a moment.")
     return errors.Internal("An internal error; the service's log has the details.")

@@ -8,10 +8,11 @@ from services.embedding.migrations import SCHEMA
 from services.embedding.ports import Encoder
 from services.embedding.settings import EmbeddingSettings
 from shared.events.bus import EventBus
+from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.resources import open_database
-from shared.rpc.channels import Channels
+from shared.rpc.channels import Channels, is_local
 from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
@@ -41,6 +42,9 @@ def build(
     from services.embedding.work.reading import InputReader
     from services.embedding.work.worker import EmbeddingWorker
 
+    if settings.has_public_key and not is_local(settings.listen):
+        remedy = "Set hash_key (MEDQ_EMBEDDING_HASH_KEY) to a secret of this site."
+        get_logger("embedding").warning("public_hash_key", remedy=remedy)
     engine = open_database(settings, SCHEMA)
     encoder = encoder or StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")

@@ -7,6 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from shared.settings import InputSettings
 
+_PUBLIC_KEY = "medq-development-key"
+
 
 class EmbeddingSettings(InputSettings):
     """What embedding needs beside what every service does."""
@@ -14,7 +16,7 @@ class EmbeddingSettings(InputSettings):
     model_config = SettingsConfigDict(env_prefix="MEDQ_EMBEDDING_", frozen=True, extra="forbid")
 
     hash_key: SecretStr = Field(
-        SecretStr("medq-development-key"),
+        SecretStr(_PUBLIC_KEY),
         min_length=16,
         description="Key of the hashes of patients and sessions; the default is public, a site sets its own.",
     )
@@ -35,3 +37,8 @@ class EmbeddingSettings(InputSettings):
     reader_seconds: float = Field(
         60.0, ge=1, le=3600, description="Time that reading one image may take; what takes longer is refused."
     )
+
+    @property
+    def has_public_key(self) -> bool:
+        """Whether everybody knows the key, and so can find out whose a hash is."""
+        return self.hash_key.get_secret_value() == _PUBLIC_KEY

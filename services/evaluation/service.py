@@ -17,7 +17,7 @@ from shared.operations import Operations
 from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
 from shared.rows.vocabulary import AXES, SPLITS
-from shared.rpc.checks import require_between, require_text, require_uri
+from shared.rpc.checks import require_between, require_caller, require_round, require_text, require_uri, require_uris
 
 _MOST_SHARDS = 1000
 _MOST_REPLIES = 10_000
@@ -50,8 +50,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 value=request.split,
                 remedy=f"Choose one of {', '.join(SPLITS)}.",
             )
-        for uri in request.guard_uris:
-            require_uri("guard_uris", uri)
+        require_uris("guard_uris", request.guard_uris)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
         return pb.StartImportBenchmarkResponse(operation_id=self._operations.start(request))
@@ -61,6 +60,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
     ) -> pb.StartEvaluateResponse:
         """See the proto."""
         require_text("arm", request.arm)
+        require_round(request.round)
         require_uri("model_uri", request.model_uri)
         require_uri("benchmark_uri", request.benchmark_uri)
         require_between("n_runs", request.n_runs, 1, 100)
@@ -124,7 +124,11 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
     def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:
         """See the proto."""
         require_between("replies", len(request.replies), 0, _MOST_REPLIES)
-        return pb.ScoreRepliesResponse(replies=[_scored(reply) for reply in request.replies])
+        scored = []
+        for reply in request.replies:
+            require_caller(context)
+            scored.append(_scored(reply))
+        return pb.ScoreRepliesResponse(replies=scored)
 
 
 def _scored(reply: pb.StoredReply) -> pb.ScoredReply:

@@ -10,7 +10,7 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
 from shared.errors import InvalidArgument
 from shared.operations import Operations
-from shared.rpc.checks import require_between, require_round, require_uri
+from shared.rpc.checks import require_between, require_round, require_uri, require_uris
 from shared.rpc.choices import choices
 
 #: Most questions about one image.
@@ -37,8 +37,7 @@ class Oracle(pb_grpc.OracleServiceServicer):
         """See the proto."""
         for field in ("selection_uri", "known_answers_uri", "benchmark_uri", "model_uri"):
             require_uri(field, getattr(request, field))
-        for uri in request.calibration_uris:
-            require_uri("calibration_uris", uri)
+        require_uris("calibration_uris", request.calibration_uris)
         for field, most in _MOST_CHARACTERS.items():
             _require_at_most(field, getattr(request, field), most)
         require_round(request.round)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import grpc
 import numpy as np
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
-from services.retrieval.domain.leakage import find_leaks
+from services.retrieval.domain.leakage import ImageRecord, Leak, find_leaks
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
 from services.retrieval.ports import VectorIndex
-from services.retrieval.work.image_sets import read_records
+from services.retrieval.work.image_sets import iterate_records
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.perceptual_hash import MAX_DISTANCE
-from shared.rpc.checks import require_between, require_text, require_uri
+from shared.rpc.checks import require_between, require_caller, require_round, require_text, require_uri, require_uris
 
 MOST_HITS = 1000
+#: Most guarded images that are held against the others: some 1 KiB of memory each.
+MOST_GUARDS = 500_000
+_PIECE = 5000
 MOST_IDS = 20_000  # so that an answer about all of them fits into a message of 4 MiB
 
 
@@ -69,8 +72,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_between("alpha", request.alpha, 0, 100)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
-        _require_uris("guard_uris", request.guard_uris)
-        _require_some("pool_uris", request.pool_uris)
+        require_round(request.round)
+        require_uris("guard_uris", request.guard_uris)
+        require_uris("pool_uris", request.pool_uris, least=1)
         return pb.StartSelectSamplesResponse(operation_id=self._operations.start(request))
 
     def SearchSimilar(
@@ -79,7 +83,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         """See the proto."""
         require_between("limit", request.limit, 1, MOST_HITS)
         vector = np.array(request.vector, dtype=np.float32)
-        if not abs(float(np.linalg.norm(vector)) - 1.0) <= 1e-3:
+        if not abs(float(np.linalg.norm(vector.astype(np.float64))) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
             raise InvalidArgument("The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy)
         with SEARCH_SECONDS.labels("interactive").time():
@@ -98,26 +102,21 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
 
     def CheckLeakage(self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext) -> pb.CheckLeakageResponse:
         """See the proto."""
-        _require_some("image_set_uris", request.image_set_uris)
-        _require_uris("guard_uris", request.guard_uris)
+        require_uris("image_set_uris", request.image_set_uris, least=1)
+        require_uris("guard_uris", request.guard_uris)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
-        records = read_records(self._objects, request.image_set_uris)
-        known = {record.image_id for record in records}
-        asked = set(request.image_ids) or known
-        if len(asked) > MOST_IDS:
-            remedy = f"Ask for {MOST_IDS} at a time."
-            raise InvalidArgument("These are too many ids.", field="image_ids", value=len(asked), remedy=remedy)
-        unknown = sorted(asked - known)
-        if unknown:
-            remedy = "Name the image set that describes it."
-            raise NotFound("An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy)
-        leaks = find_leaks(
-            [record for record in records if record.image_id in asked],
-            read_records(self._objects, request.guard_uris),
-            phash_distance=request.phash_distance,
-            twin_similarity=request.twin_similarity,
-        )
+        candidates = self._candidates(request, context)
+        guards = _held(iterate_records(self._objects, request.guard_uris), "guard_uris", MOST_GUARDS, context)
+        leaks: list[Leak] = []
+        for start in range(0, len(candidates), _PIECE):
+            require_caller(context)
+            leaks += find_leaks(
+                candidates[start : start + _PIECE],
+                guards,
+                phash_distance=request.phash_distance,
+                twin_similarity=request.twin_similarity,
+            )
         # An image that two sets describe stands there twice.
         first = {leak.image_id: leak for leak in reversed(leaks)}
         return pb.CheckLeakageResponse(
@@ -127,18 +126,38 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
             ]
         )
 
+    def _candidates(self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext) -> list[ImageRecord]:
+        """Those that are asked for among the records of the sets, which are not held; without ids, all.
+
+        Raises:
+            InvalidArgument: They are too many.
+            NotFound: One that is asked for is in no set.
+        """
+        asked = set(request.image_ids)
+        records = iterate_records(self._objects, request.image_set_uris)
+        named = (record for record in records if not asked or record.image_id in asked)
+        candidates = _held(named, "image_ids", MOST_IDS if not asked else MOST_GUARDS, context)
+        unknown = sorted(asked - {record.image_id for record in candidates})
+        if unknown:
+            remedy = "Name the image set that describes it."
+            raise NotFound("An image is in none of the sets.", field="image_ids", value=unknown[0], remedy=remedy)
+        return candidates
+
     def GetPool(self, request: pb.GetPoolRequest, context: grpc.ServicerContext) -> pb.GetPoolResponse:
         """See the proto."""
         counts = self._index.count_by_split()
         return pb.GetPoolResponse(n_images=sum(counts.values()), n_by_split=counts)
 
 
-def _require_uris(field: str, uris: Sequence[str]) -> None:
-    for uri in uris:
-        require_uri(field, uri)
-
-
-def _require_some(field: str, uris: Sequence[str]) -> None:
-    if not uris:
-        raise InvalidArgument("At least one is needed.", field=field, remedy="Name an image set.")
-    _require_uris(field, uris)
+def _held(records: Iterable[ImageRecord], field: str, most: int, context: grpc.ServicerContext) -> list[ImageRecord]:
+    """The records as a list, read no further than to `most` and while somebody waits for it."""
+    held: list[ImageRecord] = []
+    for record in records:
+        held.append(record)
+        if len(held) > most:
+            raise InvalidArgument(
+                "These are too many images.", field=field, value=f"above {most}", remedy=f"Ask for {most} at a time."
+            )
+        if len(held) % _PIECE == 0:
+            require_caller(context)
+    return held

@@ -16,7 +16,7 @@ from shared.limits import MOST_IN_A_BATCH
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
-from shared.rpc.checks import require_between, require_round, require_uri
+from shared.rpc.checks import require_between, require_round, require_uri, require_uris
 
 #: numpy seeds with 32 bits.
 _MAX_SEED = 2**32 - 1
@@ -49,14 +49,9 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_uri("decisions_uri", request.decisions_uri)
         if request.replay_uri:
             require_uri("replay_uri", request.replay_uri)
-        for field in ("image_set_uris", "guard_uris"):
-            uris = getattr(request, field)
-            if not uris:
-                raise InvalidArgument("The leakage gate needs it.", field=field, remedy="Name at least one image set.")
-            for uri in uris:
-                require_uri(field, uri)
-        for uri in request.earlier_uris:
-            require_uri("earlier_uris", uri)
+        for field in ("image_set_uris", "guard_uris"):  # the leakage gate needs both
+            require_uris(field, getattr(request, field), least=1)
+        require_uris("earlier_uris", request.earlier_uris)
         require_round(request.round)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
         require_between("replay_ratio", request.replay_ratio, 0, 1000)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import grpc
@@ -23,6 +23,14 @@ from shared.rpc.rights import Caller
 
 #: How long a call with one answer may take, in seconds: longer work is an operation.
 CALL_SECONDS = 120.0
+#: Calls of people whose work grows with what they name: together they hold a quarter of the threads.
+HEAVY = frozenset(
+    {
+        "/medq.controller.v1.ControllerService/GetReport",
+        "/medq.controller.v1.ControllerService/ValidateRun",
+        "/medq.evaluation.v1.EvaluationService/ScoreReplies",
+    }
+)
 _Messages = Iterator[bytes]
 
 
@@ -32,7 +40,7 @@ class AdmissionInterceptor(Interceptor):
     Args:
         authorization: Decides who may call what; None: everybody may call everything.
         patience: Ends calls.
-        max_streams: Streams of answers that may be open at the same time; the next one gets RESOURCE_EXHAUSTED.
+        most: Streams of answers, and calls of `HEAVY`, that may be open at the same time; the next one gets RESOURCE_EXHAUSTED.
         stream_seconds: How long a stream may take in all.
         idle_seconds: How long a stream may move nothing, because its caller reads nothing or asks nothing.
     """
@@ -42,13 +50,13 @@ class AdmissionInterceptor(Interceptor):
         authorization: Authorization | None,
         patience: Patience,
         *,
-        max_streams: int,
+        most: int,
         stream_seconds: float,
         idle_seconds: float,
     ) -> None:
         self._authorization = authorization
         self._patience = patience
-        self._streams = threading.BoundedSemaphore(max_streams)
+        self._streams, self._heavy = threading.BoundedSemaphore(most), threading.BoundedSemaphore(most)
         self._stream_seconds = stream_seconds
         self._idle_seconds = idle_seconds
 
@@ -73,7 +81,8 @@ class AdmissionInterceptor(Interceptor):
 
         def call(messages: _Messages, context: grpc.ServicerContext) -> Any:
             caller = self._admit(method, context)
-            with self._patience.within(context, CALL_SECONDS):
+            slot = _slot(self._heavy, "calls of this kind") if method in HEAVY else nullcontext()
+            with slot, self._patience.within(context, CALL_SECONDS):
                 return inner(self._request(handler, method, messages, caller, context), context)
 
         return call
@@ -84,7 +93,7 @@ class AdmissionInterceptor(Interceptor):
         def call(messages: _Messages, context: grpc.ServicerContext) -> Iterator[Any]:
             caller = self._admit(method, context)
             with (
-                self._slot(),
+                _slot(self._streams, "streams"),
                 self._patience.within(context, self._stream_seconds),
                 self._patience.within(context, self._idle_seconds) as moved,
             ):
@@ -113,11 +122,12 @@ class AdmissionInterceptor(Interceptor):
             self._authorization.note_allowed(caller, method, request, context)
         return (read_message(raw, deserialize) for raw in messages) if handler.request_streaming else request
 
-    @contextmanager
-    def _slot(self) -> Iterator[None]:
-        if not self._streams.acquire(blocking=False):
-            raise BudgetExhausted("Too many streams are open here.", remedy="Ask again after the retry delay.")
-        try:
-            yield
-        finally:
-            self._streams.release()
+
+@contextmanager
+def _slot(slots: threading.BoundedSemaphore, what: str) -> Iterator[None]:
+    if not slots.acquire(blocking=False):
+        raise BudgetExhausted(f"Too many {what} are open here.", remedy="Ask again after the retry delay.")
+    try:
+        yield
+    finally:
+        slots.release()

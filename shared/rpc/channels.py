@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from types import TracebackType
 import grpc
 
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.private_folder import require_private
 from shared.rpc.bearer import BearerToken
 from shared.rpc.certificates import channel_credentials
 from shared.rpc.reopening import ReopeningChannel
@@ -107,7 +109,8 @@ class Channels:
 
         Raises:
             InvalidArgument: No target is configured for it.
-            FailedPrecondition: A token would go over the network in plaintext.
+            FailedPrecondition: A token would go over the network in plaintext; or the folder of a socket is not this user's
+                alone, so that anybody might listen there.
         """
         if service not in self.targets:
             raise InvalidArgument(
@@ -123,6 +126,9 @@ class Channels:
 
     def _channel(self, target: str) -> grpc.Channel:
         channel: grpc.Channel
+        folder = Path(target.removeprefix("unix:")).parent
+        if target.startswith("unix:") and os.path.lexists(folder):
+            require_private(folder, "target")
         if self._tls is not None and not target.startswith("unix:"):
             channel = ReopeningChannel(
                 self._tls, lambda credentials: grpc.secure_channel(target, credentials, options=_OPTIONS)

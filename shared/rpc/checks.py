@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from shared.errors import InvalidArgument
+import grpc
+
+from shared.errors import Cancelled, InvalidArgument
 from shared.events.bus import LARGEST_INTEGER
 from shared.objects.store import digest_of
 from shared.operations import ID
@@ -69,6 +71,16 @@ def require_prefix(field: str, prefix: str) -> None:
             value=prefix,
             remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
         )
+
+
+def require_caller(context: grpc.ServicerContext) -> None:
+    """Stop the work of a call that nobody waits for any more; asked between its pieces.
+
+    Raises:
+        Cancelled: The caller has gone, or the call has taken all of its time.
+    """
+    if not context.is_active():
+        raise Cancelled("Nobody waits for this answer.")
 
 
 def require_between(field: str, value: float, low: float, high: float) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import grpc
 
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.private_folder import make_private
 from shared.settings import MAX_SOCKET_PATH
 
 
@@ -35,7 +36,7 @@ def bind(server: grpc.Server, target: str, credentials: grpc.ServerCredentials |
                 value=target,
                 remedy="Use a shorter folder.",
             )
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(Path(path).parent, "listen")
     try:
         if credentials is None or path != target:
             port = server.add_insecure_port(target)

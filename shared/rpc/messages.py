@@ -1,4 +1,4 @@
-"""What a message may be, whatever its method: it can be read, its lists are bounded, and its texts, none of which holds NUL."""
+"""What a message may be, whatever its method: it can be read, its lists and texts are bounded, no text holds NUL."""
 
 from __future__ import annotations
 
@@ -12,16 +12,20 @@ from shared.errors import InvalidArgument
 
 #: Most values of a repeated field or a map: as many ids as an answer of 4 MiB can name.
 MOST_VALUES = 20_000
-#: Longest text of a field that stands not below, in characters: a path, a name, an id, a URI.
+#: Longest text of a field that stands not below, in characters: a path, a key, a URI.
 MOST_CHARACTERS = 4096
+#: Longest id or name, whatever the message: tables have indices on them.
+NAMES = dict.fromkeys(
+    ("operation_id", "run_id", "arm", "image_id", "image_ids", "split", "modality", "id_prefix", "page_token"), 200
+)
 #: Message and field to its longest text, in characters.
 LONG_TEXTS = {
     "ValidateRunRequest.config_yaml": 256 * 1024,
     "StartRunRequest.config_yaml": 256 * 1024,
-    "StoredReply.options": 10_000,
-    "StoredReply.answer": 10_000,
-    "StoredReply.prediction": 1_000_000,
-    "EmbedTextsRequest.texts": 10_000,
+    "StoredReply.options": 2_000,
+    "StoredReply.answer": 2_000,
+    "StoredReply.prediction": 100_000,
+    "EmbedTextsRequest.texts": 100_000,  # a question, five options and an answer, each as long as a benchmark may have it
 }
 
 
@@ -51,6 +55,8 @@ def read_message(raw: bytes, deserialize: Callable[[bytes], Any] | None) -> Any:
 def _check(message: Message, prefix: str) -> None:
     for field, value in message.ListFields():
         name, place = f"{prefix}{field.name}", f"{message.DESCRIPTOR.name}.{field.name}"
+        if field.enum_type is not None and value not in field.enum_type.values_by_number:
+            raise InvalidArgument("There is no such value.", field=name, value=value, remedy="Use one of the proto.")
         for part in _parts(name, value):
             if isinstance(part, str):
                 _check_text(name, place, part)
@@ -72,7 +78,7 @@ def _parts(name: str, value: Any) -> Iterable[Any]:
 
 
 def _check_text(name: str, place: str, text: str) -> None:
-    most = LONG_TEXTS.get(place, MOST_CHARACTERS)
+    most = LONG_TEXTS.get(place) or NAMES.get(name, MOST_CHARACTERS)
     if len(text) > most:
         raise InvalidArgument(
             "The text is too long.", field=name, value=f"{len(text)} characters", remedy=f"At most {most} characters."

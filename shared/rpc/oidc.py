@@ -54,7 +54,8 @@ class JwtVerifier:
             known = next((_REASONS[cls] for cls in type(error).__mro__ if cls in _REASONS), None)
             message, remedy = known or ("The token does not hold.", "Get a new one from the issuer.")
             raise Unauthenticated(message, field=AUTHORIZATION, remedy=remedy) from None
-        return Caller(str(claims["sub"])[:200], roles_in(claims, self._auth.roles_claim), "jwt")
+        name = str(claims["sub"])[:200].encode("utf-8", "replace").decode()  # what a log can hold
+        return Caller(name, roles_in(claims, self._auth.roles_claim), "jwt")
 
     def _claims(self, token: str) -> dict[str, Any]:
         header = jwt.get_unverified_header(token)

@@ -22,7 +22,7 @@ def own(folder: Path) -> FileLock:
     Raises:
         FailedPrecondition: Another process owns it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = _lock_of(folder)
     try:
         lock.acquire(timeout=_PATIENCE_SECONDS)

@@ -80,7 +80,7 @@ class Patience:
             over.update(sorted(slow, key=lambda wait: wait.until)[: max(0, len(slow) - self._n_slow)])
             self._waits -= over
         for wait in over:
-            wait.context.cancel()
+            wait.context.cancel()  # type: ignore[no-untyped-call]
 
     @contextmanager
     def _held(self, wait: _Wait) -> Iterator[None]:

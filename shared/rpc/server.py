@@ -42,7 +42,7 @@ _OPTIONS = (
     ("grpc.keepalive_timeout_ms", 20_000),
 )
 _HEALTH = "grpc.health.v1.Health"
-_HEALTH_THREADS = 8
+_HEALTH_THREADS = 32
 #: Calls in flight for each thread; what comes beyond them is refused at once.
 _CALLS_PER_THREAD = 64
 
@@ -176,7 +176,7 @@ class RunningServer:
         admission = AdmissionInterceptor(
             callers,
             self._patience,
-            max_streams=max_streams,
+            most=max_streams,
             stream_seconds=settings.stream_seconds,
             idle_seconds=settings.stream_idle_seconds,
         )

@@ -53,7 +53,7 @@ class _OnceLoader(yaml.SafeLoader):
         self._n_nodes = self._depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
-        event = self.peek_event()
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):  # a few of them can stand for more values than any memory holds
             raise _refused(event, f"An alias, `*{event.anchor}`, is not read", "Write the values out")
         self._n_nodes += 1
@@ -79,4 +79,5 @@ class _OnceLoader(yaml.SafeLoader):
 
 
 def _refused(where: yaml.Event | yaml.Node, what: str, remedy: str) -> _RefusedError:
-    return _RefusedError(problem=f"{what} in line {where.start_mark.line + 1}.", note=f"{remedy}.")
+    line = where.start_mark.line + 1 if where.start_mark else 0
+    return _RefusedError(problem=f"{what} in line {line}.", note=f"{remedy}.")

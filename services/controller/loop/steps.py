@@ -99,7 +99,7 @@ class Steps:
             alpha=section.alpha,
             strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
             seed=self._seed("select_samples"),
-            guard_uris=[self.inputs.dev_images, self.inputs.test_images],
+            guard_uris=_each_once(self.inputs.dev_images, self.inputs.test_images),
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
             twin_similarity=self.configuration.build.twin_similarity,
@@ -119,7 +119,7 @@ class Steps:
             benchmark_uri=self.inputs.dev,
             policy=annotation_policy(self.configuration.annotate, self.arm, is_cold_start=self.calls.round == 0),
             seed=self._seed("annotate"),
-            calibration_uris=annotated,
+            calibration_uris=_each_once(*annotated),
             extractor=self._extractor,
             answer_form=self._answer_form,
         )
@@ -141,14 +141,14 @@ class Steps:
             decisions_uri=decisions,
             replay_uri=inputs.replay,
             replay_ratio=section.replay_ratio,
-            image_set_uris=[uri for uri in (inputs.pool, inputs.replay_images) if uri],
-            guard_uris=[inputs.dev_images, inputs.test_images],
+            image_set_uris=_each_once(inputs.pool, inputs.replay_images),
+            guard_uris=_each_once(inputs.dev_images, inputs.test_images),
             phash_distance=section.phash_distance,
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not has_assurance,
             twin_similarity=section.twin_similarity,
-            earlier_uris=self.earlier,
+            earlier_uris=_each_once(*self.earlier),
             answer_form=self._answer_form,
         )
         try:
@@ -245,3 +245,8 @@ class Steps:
         if not made.rows.get(file_name):
             raise ArmEnded(reason, self)
         return made.uri
+
+
+def _each_once(*uris: str) -> list[str]:
+    """Those that are set, in their order: two rounds, or two sets, may be the same dataset."""
+    return [uri for uri in dict.fromkeys(uris) if uri]

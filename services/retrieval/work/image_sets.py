@@ -79,16 +79,19 @@ def _require_one_each(uri: str, n_images: int, vectors: Vectors) -> None:
 
 
 def read_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> list[ImageRecord]:
-    """What the leakage check needs to know of the images of some sets, of one split or ("") of all.
+    """All that `iterate_records` gives; raises as that."""
+    return list(iterate_records(objects, uris, split))
 
-    An image that several sets describe stands there several times.
+
+def iterate_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> Iterator[ImageRecord]:
+    """What the leakage check needs to know of the images of some sets, of one split or ("") of all, one at a time.
+
+    An image that several sets describe comes several times.
 
     Raises:
         NotFound, InvalidArgument: As `read_images`.
     """
-    return [
-        ImageRecord(row.image_id, row.phash, row.patient, row.session, row.source_id, row.structure)
-        for uri in uris
-        for row in iterate_rows(objects, uri, Image)
-        if split in ("", row.split)
-    ]
+    for uri in uris:
+        for row in iterate_rows(objects, uri, Image):
+            if split in ("", row.split):
+                yield ImageRecord(row.image_id, row.phash, row.patient, row.session, row.source_id, row.structure)

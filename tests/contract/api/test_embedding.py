@@ -29,6 +29,7 @@ from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
+from tests.support.guarded import audited
 from tests.support.pictures import dicom, picture, png, write_pool
 from tests.support.servers import running, short_folder
 
@@ -265,3 +266,19 @@ def test_texts_become_unit_vectors_and_too_many_are_refused(server: Server) -> N
 def test_reports_hold_no_absolute_path(server: Server, tmp_path: Path) -> None:
     uri = server.ingest(write_pool(tmp_path / "pool", 1))
     assert str(tmp_path) not in str(read_rows(server.objects, uri, Input))
+
+
+@pytest.mark.parametrize(
+    ("listen", "key", "is_told"),
+    [("0.0.0.0:0", {}, True), ("0.0.0.0:0", {"hash_key": "a secret of this site"}, False), ("127.0.0.1:0", {}, False)],
+)
+def test_the_public_hash_key_is_told_where_others_can_call(
+    tmp_path: Path, listen: str, key: dict[str, str], is_told: bool
+) -> None:
+    settings = EmbeddingSettings(state_folder=tmp_path, listen=listen, **key)
+    bus, objects = SqliteEventBus(tmp_path / "events.sqlite"), FolderObjectStore(tmp_path / "objects", synced=False)
+    with audited("WARNING") as log, Channels({}) as channels:
+        build(settings, channels, bus, objects).close()
+    bus.close()
+    assert ("public_hash_key" in log.getvalue()) is is_told
+    assert "MEDQ_EMBEDDING_HASH_KEY" in log.getvalue() or not is_told

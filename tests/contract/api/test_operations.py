@@ -376,6 +376,43 @@ def test_a_wait_beyond_all_measure_is_cut(served: Callable[[Function], Any]) -> 
         assert pb_grpc.OperationsServiceStub(channel).WaitOperation(request).operation.revision > 1
 
 
+@pytest.mark.parametrize("operation_id", ["a\0b", "x" * 1_000_000])
+def test_an_id_that_no_operation_has_is_the_callers_fault(served: Callable[[Function], Any], operation_id: str) -> None:
+    _, server = served(_nothing)
+    with server as channel:
+        stub = pb_grpc.OperationsServiceStub(channel)
+        for call in (
+            lambda: stub.GetOperation(pb.GetOperationRequest(operation_id=operation_id)),
+            lambda: stub.CancelOperation(pb.CancelOperationRequest(operation_id=operation_id)),
+            lambda: stub.ListOperations(pb.ListOperationsRequest(id_prefix=operation_id)),
+        ):
+            with pytest.raises(grpc.RpcError) as caught:
+                call()
+            assert isinstance(from_rpc_error(caught.value), InvalidArgument)
+
+
+@pytest.mark.parametrize("prefix", ["%", "_", "run%", "x" * 201, " ", "ä"])
+def test_a_prefix_that_no_id_begins_with_is_refused(served: Callable[[Function], Any], prefix: str) -> None:
+    _, server = served(_nothing)
+    with server as channel, pytest.raises(grpc.RpcError) as caught:
+        pb_grpc.OperationsServiceStub(channel).ListOperations(pb.ListOperationsRequest(id_prefix=prefix))
+    assert from_rpc_error(caught.value).field == "id_prefix"
+
+
+def test_nothing_is_kept_of_operations_that_nobody_has_and_are_called_off(part: Part) -> None:
+    operations = part.operations(_nothing)
+
+    def held() -> int:
+        return sum(len(kept) for kept in vars(operations).values() if isinstance(kept, set | dict | list))
+
+    before = held()
+    for n in range(100):
+        with pytest.raises(NotFound):
+            operations.cancel(f"nobody/{n}")
+    assert held() == before
+    operations.drain()
+
+
 def test_an_unknown_operation_is_not_found(served: Callable[[Function], Any]) -> None:
     _, server = served(_nothing)
     with server as channel:

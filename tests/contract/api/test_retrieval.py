@@ -400,6 +400,14 @@ def test_wrong_searches_and_checks_are_refused(server: Server) -> None:
     assert refused(server.stub.StartIndexImages, index).field == "image_set_uri"
 
 
+@pytest.mark.parametrize("field", ["image_set_uris", "guard_uris"])
+def test_a_set_that_is_named_twice_is_refused(server: Server, field: str) -> None:
+    uri = server.image_set([1, 2])
+    named = {"image_set_uris": [uri], "guard_uris": [uri]}
+    for uris in ([uri, uri], [uri] * 1000):
+        assert refused(server.stub.CheckLeakage, pb.CheckLeakageRequest(**named | {field: uris})).field == field
+
+
 def test_a_selection_does_not_hold_paths_or_times(server: Server) -> None:
     samples, selection = server.select(pool_uris=[server.image_set(range(9), near=range(9))])
     assert str(server.folder) not in str([samples, selection])

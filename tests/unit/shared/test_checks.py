@@ -2,8 +2,16 @@ import math
 
 import pytest
 
-from shared.errors import InvalidArgument
-from shared.rpc.checks import read_page_token, require_between, require_text, require_uri
+from shared.errors import Cancelled, InvalidArgument
+from shared.rpc.checks import (
+    MOST_NAMED,
+    read_page_token,
+    require_between,
+    require_caller,
+    require_text,
+    require_uri,
+    require_uris,
+)
 
 
 def test_a_digest_uri_passes():
@@ -42,3 +50,26 @@ def test_a_page_token_is_a_number_that_a_database_holds():
 def test_another_page_token_is_invalid(token):
     with pytest.raises(InvalidArgument):
         read_page_token(token)
+
+
+def test_a_list_names_each_dataset_once_and_not_too_many():
+    uris = [f"sha256:{n:064x}" for n in range(MOST_NAMED + 1)]
+    require_uris("guard_uris", uris[:-1])
+    require_uris("guard_uris", [])
+    for wrong in (uris, [uris[0], uris[0]], ["x"]):
+        with pytest.raises(InvalidArgument) as caught:
+            require_uris("guard_uris", wrong)
+        assert caught.value.field == "guard_uris"
+    with pytest.raises(InvalidArgument, match="At least one"):
+        require_uris("pool_uris", [], least=1)
+
+
+class _Call:
+    def __init__(self, is_active):
+        self.is_active = lambda: is_active
+
+
+def test_work_ends_when_nobody_waits_for_it():
+    require_caller(_Call(True))
+    with pytest.raises(Cancelled):
+        require_caller(_Call(False))
