@@ -25,7 +25,7 @@ def with_a_column(table: Path) -> None:
         writer.writerows([*row, MARKERS["another column"], MARKERS["session_id"]] for row in rows)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_run_leaves_no_planted_identifier(study: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(study, tmp_path / "own"))
     plant_pictures(own / "pool" / "planted")
