@@ -33,6 +33,7 @@ def test_a_run_leaves_no_planted_identifier(study: Path, tmp_path: Path) -> None
         with_a_column(own / name)
     config = yaml.safe_load((own / "run.yaml").read_text(encoding="utf-8"))
     config["data"]["max_lost_share"] = 0.9
+    config["rounds"], config["evaluate"]["runs"] = 1, 1
     (own / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     with short_folder() as folder:
         left = take_in_and_look(folder, own)
