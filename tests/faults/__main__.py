@@ -32,7 +32,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="medq-faults-") as name:
         folder = Path(name)
         if arguments.kills:
-            return kill_at_random(arguments.kills, arguments.seed, arguments.parallel, folder, _print)
+            keep = Path(arguments.keep) if arguments.keep else None
+            return kill_at_random(arguments.kills, arguments.seed, arguments.parallel, folder, _print, keep)
         with small_disk(folder / "disk") as is_small:
             return _run_cases(arguments, folder, is_small)
 

@@ -62,6 +62,7 @@ class RandomKills:
         seconds: How long that took.
         seed: Of the moments.
         show: Prints a line.
+        keep: Where the folder of a run that differs is kept; None for nowhere.
     """
 
     config: Path
@@ -71,14 +72,16 @@ class RandomKills:
     seconds: float
     seed: int
     show: Callable[[str], None]
+    keep: Path | None
     chains: list[Chain] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def kill(self, lane: int, n_kills: int) -> None:
         """Kill so often, in one run after the other."""
         rng = np.random.default_rng([self.seed, lane])
         left, number = n_kills, 0
-        while left > 0:
+        while left > 0 and not self.is_over.is_set():
             chain = self._chain(f"{lane}-{number}", rng, left)
             left -= len(chain.kills)
             number += 1
@@ -88,6 +91,8 @@ class RandomKills:
                 self.chains.append(chain)
                 self._tell(chain)
             if chain.verdict.problems:
+                if self.keep:
+                    shutil.copytree(self.folder / chain.verdict.case, self.keep / chain.verdict.case, symlinks=True)
                 return
 
     def _chain(self, name: str, rng: np.random.Generator, most: int) -> Chain:
@@ -136,8 +141,16 @@ class RandomKills:
         self.show(f"{n:5} kills | run {verdict.case}: {len(chain.kills)} ({', '.join(chain.kills)}): {found}")
 
 
-def kill_at_random(n_kills: int, seed: int, n_lanes: int, folder: Path, show: Callable[[str], None]) -> int:
-    """Kill so often; print where, and what was left; 1 where a run differs from the undisturbed one."""
+def kill_at_random(
+    n_kills: int, seed: int, n_lanes: int, folder: Path, show: Callable[[str], None], keep: Path | None
+) -> int:
+    """Kill so often; print where, and what was left; 1 where a run differs from the undisturbed one.
+
+    Args:
+        n_kills: At least 1.
+        n_lanes: Runs that are killed at the same time, each with its share of the kills.
+        seed, folder, show, keep: See `RandomKills`; the folder is for the study and all runs.
+    """
     os.environ.update(_ENVIRONMENT)
     with pool_of_processes(n_lanes) as pool:
         show("the study and the base model ...")
@@ -152,10 +165,13 @@ def kill_at_random(n_kills: int, seed: int, n_lanes: int, folder: Path, show: Ca
             return 1
         calm = Calm(Run(folder / "calm", 0, ()), remembered(folder / "calm", pool))
         show(f"it took {seconds:.1f} s; {n_kills} kills in {n_lanes} runs at a time, seed {seed} ...")
-        kills = RandomKills(config, folder, pool, calm, seconds, seed, show)
+        kills = RandomKills(config, folder, pool, calm, seconds, seed, show, keep)
         shares = [len(range(lane, n_kills, n_lanes)) for lane in range(n_lanes)]
         with ThreadPoolExecutor(n_lanes) as lanes:
-            list(lanes.map(kills.kill, range(n_lanes), shares))
+            try:
+                list(lanes.map(kills.kill, range(n_lanes), shares))
+            finally:
+                kills.is_over.set()
     for line in summary(kills.chains):
         show(line)
     return 0 if is_passed(kills.chains, n_kills) else 1
@@ -172,10 +188,11 @@ def summary(chains: Sequence[Chain]) -> list[str]:
     verdicts = [chain.verdict for chain in chains]
     n_equal = sum(not verdict.problems for verdict in verdicts)
     lost, doubled, unknown = (sum(getattr(v, f"n_{what}") for v in verdicts) for what in ("lost", "doubled", "unknown"))
+    ended = f"runs that ended {len(chains)}, equal {n_equal}"
     return [
         "kills  at step",
         *(f"{n:5}  {step}" for step, n in steps.most_common()),
-        f"kills {steps.total()}, runs {len(chains)}, equal {n_equal}, lost {lost}, doubled {doubled}, unknown {unknown}",
+        f"kills {steps.total()}, {ended}, lost {lost}, doubled {doubled}, unknown {unknown}",
     ]
 
 
@@ -188,12 +205,13 @@ def _n_serving(out: Path) -> int:
 def _survivors(sessions: Sequence[int]) -> list[int]:
     """Processes that killed commands started and that are still alive after a while; each command led a session of its own."""
     until = time.monotonic() + _SURVIVE_SECONDS
-    while (alive := _alive(set(sessions))) and time.monotonic() < until:
+    while (alive := alive_of(set(sessions))) and time.monotonic() < until:
         threading.Event().wait(0.2)
     return alive
 
 
-def _alive(sessions: set[int]) -> list[int]:
+def alive_of(sessions: set[int]) -> list[int]:
+    """Process ids of what lives in these sessions; a zombie has ended."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(FileNotFoundError, ProcessLookupError):
