@@ -113,7 +113,9 @@ def running_services(world: World, database_url: str = "") -> Iterator[Services]
     command = [sys.executable, "-m", "tests.fuzz.server", str(world.state), *([database_url] if database_url else [])]
     environment = {**os.environ, **roots, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared' / 'gen'}"}
     with log.open("w") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
     try:
         if process.stdout is None or process.stdout.readline() != "serving\n":
             raise RuntimeError(f"The services did not start: {log.read_text()[-2000:]}")
@@ -126,5 +128,6 @@ def running_services(world: World, database_url: str = "") -> Iterator[Services]
                 channel.close()
     finally:
         stop(process)
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
