@@ -92,7 +92,7 @@ class Services:
         found: list[dict[str, str]] = []
         foreign = ""  # lines of a library, from its ERROR on
         for line in [*self.log.read_text(errors="replace").splitlines(), "{}"]:
-            if not line.startswith("{"):
+            if not line.startswith("{"):  # our own lines are JSON objects
                 foreign += f"{line}\n" if foreign or line.startswith(("ERROR", "Traceback")) else ""
                 continue
             # A method that the protocol names and nobody implements raises so in gRPC's own base class.
