@@ -12,8 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from cli.output import console
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
+from shared.objects.dataset import require_inside
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
+from shared.synced import put_in_place
 
 #: How long the service of a step may take to tell how far it is.
 _PROGRESS_SECONDS = 2.0
@@ -124,24 +126,33 @@ def run_title(run: controller_pb2.Run) -> str:
 
 
 def download(channel: grpc.Channel, uri: str, folder: Path, names: Sequence[str] = ()) -> list[Path]:
-    """Fetch the files of a dataset into a folder; each appears whole or not at all.
+    """Fetch the files of a dataset into a folder; each appears whole, and none where one of them is damaged.
 
     Returns: The paths written, in the order they came.
+
+    Raises:
+        grpc.RpcError: They could not be had, or, behind the last piece of one (DATA_LOSS), are not what was stored.
+        InvalidArgument: The service names a file outside the folder.
     """
     stub = operations_pb2_grpc.OperationsServiceStub(channel)
     request = operations_pb2.DownloadDatasetRequest(uri=uri, file_names=list(names))
-    pieces: dict[str, list[bytes]] = {}
-    for piece in stub.DownloadDataset(request):
-        pieces.setdefault(piece.file_name, []).append(piece.chunk)
-    written = []
-    for name, chunks in pieces.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(path.suffix + ".partial")
-        partial.write_bytes(b"".join(chunks))
-        partial.replace(path)
-        written.append(path)
-    return written
+    partial: dict[str, Path] = {}
+    try:
+        for piece in stub.DownloadDataset(request):
+            if piece.file_name not in partial:
+                require_inside(piece.file_name)
+                path = folder / piece.file_name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                partial[piece.file_name] = path.with_suffix(path.suffix + ".partial")
+                partial[piece.file_name].write_bytes(b"")
+            with partial[piece.file_name].open("ab") as target:
+                target.write(piece.chunk)
+        for name, path in partial.items():
+            put_in_place(path, folder / name)
+        return [folder / name for name in partial]
+    finally:
+        for path in partial.values():
+            path.unlink(missing_ok=True)
 
 
 def operation_of(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Operation:

@@ -15,10 +15,12 @@ import grpc
 from cli.follow import download
 from cli.output import console
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from shared.errors import PermissionDenied
 from shared.left_out import facts_of, is_lost
 from shared.rows.benchmark import Rejection
 from shared.rows.encoding import from_lines, to_json
 from shared.rows.images import Input
+from shared.status import typed
 
 Json = Mapping[str, Any]
 #: The folder, beside a report, with the names of what was lost.
@@ -60,15 +62,21 @@ def show_losses(report: Json, out: Path) -> None:
 
 
 def fetch_names(controller: grpc.Channel, report: Json, out: Path) -> None:
-    """Write, for each set that lost something, which files or rows they were: `left-out/pool-images.jsonl` and so on."""
+    """Write, for each set that lost something, which files or rows they were: `left-out/pool-images.jsonl` and so on.
+
+    A caller who may not see names gets none.
+    """
     shutil.rmtree(out / NAMES, ignore_errors=True)
     uris = {step["step"]: step["uri"] for step in report["measured"]["steps"]}
     for one in losses_of(report)["sets"]:
         if one["lost"]:
             verb = "ingest" if one["unit"] == "images" else "import"
-            _fetch_lost(
-                controller, uris[f"{verb}_{one['name'].removesuffix('_answers')}"], one["name"], one["unit"], out
-            )
+            uri = uris[f"{verb}_{one['name'].removesuffix('_answers')}"]
+            try:
+                _fetch_lost(controller, uri, one["name"], one["unit"], out)
+            except grpc.RpcError as error:
+                if not isinstance(typed(error), PermissionDenied):
+                    raise
 
 
 def show_lost_items(channel: grpc.Channel, image_set: str, benchmark: str, out: Path, is_quiet: bool) -> bool:

@@ -36,6 +36,8 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
         "vllm": "namespace kubeconfig",
     }.items()
 }
+#: Secrets that the templates set from values of their own.
+_SECRETS_SET_BY_CHART = frozenset({"database_url", "hash_key", "kafka.password", "s3.secret_key", "index.api_key"})
 _KEPT = ["type", "enum", "minimum", "maximum", "exclusiveMinimum", "pattern", "minLength", "items", "description"]
 _MARKS = ("<!-- values: made by python -m infra.chart -->", "<!-- end of values -->")
 
@@ -49,18 +51,40 @@ def schema() -> dict[str, Any]:
             "description": f"Settings of the service, as in services/{name}/settings.py. Secrets go into secretSettings.",
             **_section(model, model, ""),
         }
+        content["definitions"][f"{name}SecretSettings"] = {
+            **content["definitions"]["secretSettings"],
+            "propertyNames": {"enum": sorted(set(_names(model, model, "")) - _SECRETS_SET_BY_CHART)},
+        }
     return content
+
+
+def _names(model: Mapping[str, Any], root: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Each setting that the chart does not set itself, a section's after a dot."""
+    for name, field in model["properties"].items():
+        target = _target(field)
+        if name in SET_BY_CHART.get(path, ()):
+            continue
+        if target:
+            yield from (f"{name}.{inner}" for inner in _names(root["$defs"][target], root, name))
+        else:
+            yield name
+
+
+def _target(field: Mapping[str, Any]) -> str:
+    """The name of the section that a field is; empty where it is none."""
+    found = field.get("$ref") or next((part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), "")
+    return str(found).rsplit("/", 1)[-1]
 
 
 def _section(model: Mapping[str, Any], root: Mapping[str, Any], path: str) -> dict[str, Any]:
     """A settings class as a schema without what the chart sets itself, and without secrets."""
     properties: dict[str, Any] = {}
     for name, field in model["properties"].items():
-        target = field.get("$ref") or next((part["$ref"] for part in field.get("allOf", ()) if "$ref" in part), "")
+        target = _target(field)
         if name in SET_BY_CHART.get(path, ()) or field.get("format") == "password":
             continue
         if target:
-            section = _section(root["$defs"][target.rsplit("/", 1)[1]], root, name)
+            section = _section(root["$defs"][target], root, name)
             properties[name] = {"description": field.get("description", ""), **section}
         else:
             properties[name] = _field(field)

@@ -16,7 +16,7 @@ from services.controller.adapters.dbos_workflows import migrate_steps
 from services.registry import REGISTRY
 from shared.database import OUTAGES, create_engine, lock_key
 from shared.errors import InvalidArgument, MedqError, Unavailable
-from shared.logs import configure_logs, get_logger
+from shared.logs import configure_logs, get_logger, log_uncaught_errors
 from shared.migrations import Schema, revision_of
 
 _PAUSE_SECONDS = 1.0
@@ -26,7 +26,7 @@ _log = get_logger("migrate")
 class MigrateSettings(BaseSettings):
     """`MEDQ_MIGRATE_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDQ_MIGRATE_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MEDQ_MIGRATE_", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr = Field(
         SecretStr(""), description="postgresql://user:password@host/database of a role that may create schemas."
@@ -102,6 +102,7 @@ def main() -> None:
     """Migrate what the environment names."""
     settings = MigrateSettings()
     configure_logs(settings.log_level)
+    log_uncaught_errors()
     try:
         migrate(settings.database_url.get_secret_value(), settings.patience_seconds)
     except MedqError as error:

@@ -61,7 +61,7 @@ def resting(state_folder: Path) -> Iterator[dict[str, str]]:
     collaborators = Collaborators(Channels({}), objects, store, ledger, reports, control)
     operations = Operations("controller", engine, {}, owner="", lease_seconds=0)
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[ErrorInterceptor("controller")])
-    add_ControllerServiceServicer_to_server(RestingController(operations, collaborators, {}), server)
+    add_ControllerServiceServicer_to_server(RestingController(operations, collaborators, {}, ()), server)
     add_OperationsServiceServicer_to_server(OperationsServicer(operations, 1, objects), server)
     with tempfile.TemporaryDirectory(prefix="medq-") as folder:
         target = f"unix:{folder}/controller.sock"
@@ -78,7 +78,7 @@ def _open(state_folder: Path) -> sa.Engine:
     """The controller's database, for reading alone; nothing is made or migrated."""
     file = database_file(state_folder, SCHEMA)
     url = sa.URL.create("sqlite", database=file.absolute().as_uri(), query={"mode": "ro", "uri": "true"})
-    engine = sa.create_engine(url)
+    engine = sa.create_engine(url, hide_parameters=True)
     try:
         with engine.connect() as connection:
             is_current = SCHEMA.is_current(connection)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-import structlog
-
 from shared.database import OUTAGES
 from shared.errors import Unavailable
+from shared.logs import get_logger
 
 _FIRST_PAUSE_SECONDS = 0.1
 _LONGEST_PAUSE_SECONDS = 5.0
 _JOIN_SECONDS = 10.0
-_log = structlog.get_logger(__name__)
+_log = get_logger("shared")
 
 
 class Bell:

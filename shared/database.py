@@ -1,7 +1,7 @@
 """One way to open a database: SQLite in the embedded form, PostgreSQL on a cluster.
 
-A SQLite file is opened for several threads and processes at once: write-ahead log, a busy timeout of 30 s,
-and every transaction takes the write lock when it begins, so that none fails half way because another wrote
+A SQLite file is opened for several threads and processes at once: write-ahead log, synced at each commit, a busy timeout of
+30 s, and every transaction takes the write lock when it begins, so that none fails half way because another wrote
 in between. A transaction that only reads uses `reader(engine)` and waits for nobody.
 """
 
@@ -22,10 +22,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random, wait_random_exponential
 
 from shared.errors import InvalidArgument
+from shared.synced import make_folder
 
 BUSY_TIMEOUT_SECONDS = 30.0
 #: What SQLAlchemy raises while a database is away, restarts, or is too busy: trying again may help.
@@ -85,9 +89,13 @@ def create_engine(url: str, schema: str = "") -> Engine:
         raise InvalidArgument("No such kind of database.", field="url", value=kind, remedy="Use sqlite or postgresql.")
     if parsed.database in (None, "", ":memory:"):
         raise InvalidArgument("A database in memory is not shared.", field="url", remedy="Name a file.")
-    Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
+    make_folder(Path(str(parsed.database)).parent)
     engine = sqlalchemy.create_engine(
-        parsed, pool_size=_POOL_SIZE, max_overflow=_POOL_SIZE, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
+        parsed,
+        pool_size=_POOL_SIZE,
+        max_overflow=_POOL_SIZE,
+        hide_parameters=True,  # an error names the statement, never the values
+        connect_args={"timeout": BUSY_TIMEOUT_SECONDS},
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -101,6 +109,7 @@ def _create_postgresql(url: URL, schema: str) -> Engine:
         pool_pre_ping=True,
         pool_size=_POSTGRESQL_POOL_SIZE,
         max_overflow=_POSTGRESQL_OVERFLOW,
+        hide_parameters=True,
         connect_args={
             **_POSTGRESQL_KEEPALIVE,
             "options": " ".join(f"-c{name}={value}" for name, value in settings.items()),
@@ -137,13 +146,33 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
 def _prepare_sqlite(connection: sqlite3.Connection, _: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # transactions begin in `_begin_sqlite`, not by the driver's own guess
     _use_write_ahead_log(connection)
-    connection.execute("PRAGMA synchronous=NORMAL").close()
+    connection.execute("PRAGMA synchronous=FULL").close()  # a commit survives a power cut
     connection.execute("PRAGMA foreign_keys=ON").close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     mode = str(connection.get_execution_options().get(_BEGIN, "IMMEDIATE"))
     connection.exec_driver_sql(f"BEGIN {mode}")
+
+
+class now(FunctionElement[float]):  # noqa: N801 - it stands in statements as a function does
+    """Seconds since the epoch by the clock of the database, so that the clocks of the processes that share it do not matter.
+
+    On SQLite, whose processes share a machine, to a millisecond.
+    """
+
+    type = sqlalchemy.Float()
+    inherit_cache = True
+
+
+@compiles(now, "postgresql")
+def _now_of_postgresql(element: now, compiler: SQLCompiler, **options: object) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@compiles(now, "sqlite")
+def _now_of_sqlite(element: now, compiler: SQLCompiler, **options: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 def insert_ignoring(connection: Connection, table: sqlalchemy.Table, values: Mapping[str, object]) -> bool:

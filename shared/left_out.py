@@ -6,12 +6,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from shared.folders import HIDDEN
 from shared.rows.benchmark import Rejection
 from shared.rows.images import OTHER_FILE, SAME_FILE, Input
 
-DUPLICATE, OTHER_SPLIT, REJECTED = "duplicate", "other_split", "rejected"
+DUPLICATE, OTHER_SPLIT, REJECTED, HIDDEN_FILE = "duplicate", "other_split", "rejected", "hidden"
 #: What was left out on purpose; all else is a loss.
-_CHOICES = frozenset({DUPLICATE, OTHER_SPLIT})
+_CHOICES = frozenset({DUPLICATE, OTHER_SPLIT, HIDDEN_FILE})
+#: What was never meant to be in the set, and counts for nothing in its size.
+_NOT_OF_THE_SET = frozenset({OTHER_SPLIT, HIDDEN_FILE})
 #: Reasons that are told one by one; the rarer ones are counted together.
 MOST_REASONS = 10
 _Why = tuple[str, str, str]
@@ -22,7 +25,7 @@ class LeftOut:
     """Inputs or rows that were left out for one reason.
 
     Attributes:
-        outcome: `failed`, `quarantined` or `duplicate` of images; `rejected` or `other_split` of rows.
+        outcome: `failed`, `quarantined`, `duplicate` or `hidden` of images; `rejected` or `other_split` of rows.
         reason: Why.
         remedy: What can be done about it; "" for nothing.
         n: How many.
@@ -35,7 +38,7 @@ class LeftOut:
 
     @property
     def is_loss(self) -> bool:
-        """Whether somebody should mend it; a repeated picture, or a row of another split, is as it should be."""
+        """Whether somebody should mend it; a repeated picture, a hidden file, or a row of another split, is as it should be."""
         return self.outcome not in _CHOICES
 
 
@@ -86,7 +89,7 @@ def facts_of(name: str, unit: str, rows: Iterable[Input | Rejection], n_items: i
                 continue
             seen.add(row.image_path)
         why = _why(row)
-        n += why is None or why[0] != OTHER_SPLIT
+        n += why is None or why[0] not in _NOT_OF_THE_SET
         if why is not None:
             counts[why] += 1
     return SetFacts(name, unit, n, _by_reason(counts))
@@ -104,6 +107,8 @@ def _why(row: Input | Rejection) -> _Why | None:
         return (OTHER_SPLIT, row.reason, "") if row.is_of_another_split else (REJECTED, row.reason, row.remedy)
     if row.status == "stored" or (row.status == DUPLICATE and row.reason.startswith(SAME_FILE)):
         return None
+    if row.reason == HIDDEN:
+        return HIDDEN_FILE, row.reason, ""
     return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (row.status, row.reason, row.remedy)
 
 

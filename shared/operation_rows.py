@@ -1,19 +1,19 @@
 """The rows of operations and every statement on them; nothing here runs any work.
 
 A row belongs to the process whose name stands in it until its lease runs out. Only its owner writes progress and the end.
+A row without an owner rests until its lease has run out. The clock is the database's.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from shared.database import SERIAL, insert_ignoring, insist, reader
+from shared.database import SERIAL, insert_ignoring, insist, now, reader
 from shared.errors import AlreadyExists, NotFound
 
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
@@ -42,8 +42,8 @@ _TABLE = sa.Table(
     sa.Column("is_cancel_requested", sa.Boolean, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("worked_seconds", sa.Float, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False),
-    sa.Column("updated_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False, default=now()),
+    sa.Column("updated_at", sa.Float, nullable=False, default=now()),
 )
 
 
@@ -103,12 +103,11 @@ class OperationRows:
         Raises:
             AlreadyExists: It is there with another request.
         """
-        now = time.time()
         values = {
             "operation_id": operation_id, "kind": kind, "request": body, "request_digest": digest,
             "state": PENDING, "revision": 1, "done": 0, "total": 0, "unit": "", "message": "", "failure": "",
             "result_uri": "", "owner": "", "lease_until": 0.0, "is_cancel_requested": False, "attempts": 0,
-            "worked_seconds": 0.0, "created_at": now, "updated_at": now,
+            "worked_seconds": 0.0,
         }  # fmt: skip
         with self._engine.begin() as connection:
             if insert_ignoring(connection, _TABLE, values):
@@ -153,15 +152,15 @@ class OperationRows:
         following = rows[limit - 1].sequence if len(rows) > limit else None
         return [_from_row(row) for row in rows[:limit]], following
 
-    def backlog(self) -> tuple[int, float | None]:
-        """How many operations no process works on, and when the most silent one at work last gave a sign (None: none is)."""
+    def backlog(self) -> tuple[int, float]:
+        """How many operations no process works on, and for how many seconds the most silent one at work has given no sign."""
+        oldest_sign = sa.func.min(_TABLE.c.updated_at).filter(_TABLE.c.state == RUNNING)
         query = sa.select(
-            sa.func.count().filter(_TABLE.c.state == PENDING),
-            sa.func.min(_TABLE.c.updated_at).filter(_TABLE.c.state == RUNNING),
+            sa.func.count().filter(_TABLE.c.state == PENDING), sa.func.coalesce(now() - oldest_sign, 0.0)
         ).where(_TABLE.c.state.in_((PENDING, RUNNING)))
         with reader(self._engine).connect() as connection:
-            n_waiting, oldest_sign = connection.execute(query).one()
-        return int(n_waiting), oldest_sign
+            n_waiting, silent_seconds = connection.execute(query).one()
+        return int(n_waiting), max(0.0, silent_seconds)
 
     def unfinished(self, kinds: Collection[str]) -> list[str]:
         """Ids, oldest first, of operations of these kinds that this process may take up."""
@@ -178,7 +177,7 @@ class OperationRows:
             .values(
                 **_changed(state=RUNNING),
                 owner=self._owner,
-                lease_until=time.time() + self._lease_seconds,
+                lease_until=now() + self._lease_seconds,
                 attempts=_TABLE.c.attempts + 1,
             )
             .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested, _TABLE.c.attempts)
@@ -194,7 +193,7 @@ class OperationRows:
             .where(self._mine(operation_id))
             .values(
                 **_changed(done=done, total=total, unit=unit, message=message[:400]),
-                lease_until=time.time() + self._lease_seconds,
+                lease_until=now() + self._lease_seconds,
             )
             .returning(_TABLE.c.is_cancel_requested)
         )
@@ -206,7 +205,7 @@ class OperationRows:
         statement = (
             sa.update(_TABLE)
             .where(_TABLE.c.operation_id.in_(operation_ids) & (_TABLE.c.owner == self._owner))
-            .values(lease_until=time.time() + self._lease_seconds)
+            .values(lease_until=now() + self._lease_seconds)
             .returning(_TABLE.c.operation_id, _TABLE.c.is_cancel_requested)
         )
         with self._engine.begin() as connection:
@@ -230,10 +229,18 @@ class OperationRows:
         self._write_own(operation_id, worked_seconds, **values)
 
     @insist
-    def give_back(self, operation_id: str, worked_seconds: float, message: str = "") -> None:
-        """Let any process take the operation up at once; the message, where there is one, says why it waits."""
+    def give_back(
+        self, operation_id: str, worked_seconds: float, message: str = "", pause_seconds: float = 0.0
+    ) -> None:
+        """Let any process take the operation up, after a pause; the message, where there is one, says why it waits.
+
+        One that was called off meanwhile does not rest.
+        """
         shown = {"message": message[:400]} if message else {}
-        self._write_own(operation_id, worked_seconds, **_changed(state=PENDING, owner="", **shown))
+        rests = sa.not_(_TABLE.c.is_cancel_requested) & (pause_seconds > 0)
+        lease_until = sa.case((rests, now() + pause_seconds), else_=0.0)
+        values = _changed(state=PENDING, owner="", lease_until=lease_until, **shown)
+        self._write_own(operation_id, worked_seconds, **values)
 
     def cancel(self, operation_id: str) -> None:
         """Ask an operation to stop; one that nobody works on ends at once."""
@@ -247,14 +254,14 @@ class OperationRows:
     def reopen(self, operation_id: str) -> None:
         """Let an operation that failed or was called off begin again; any other stays as it is."""
         ended = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.in_((FAILED, CANCELLED))
-        again = _changed(state=PENDING, failure="", owner="", is_cancel_requested=False)
+        again = _changed(state=PENDING, failure="", owner="", lease_until=0.0, is_cancel_requested=False)
         with self._engine.begin() as connection:
             connection.execute(sa.update(_TABLE).where(ended).values(**again))
 
     def _free(self) -> sa.ColumnElement[bool]:
-        """Not ended, and nobody's, this process's own, or of a process that has given no sign of life."""
-        is_lapsed = _TABLE.c.lease_until < time.time()
-        return _TABLE.c.state.in_((PENDING, RUNNING)) & (_TABLE.c.owner.in_(("", self._owner)) | is_lapsed)
+        """Not ended, and this process's own, or of a process that has given no sign of life, or nobody's and rested."""
+        is_lapsed = _TABLE.c.lease_until < now()
+        return _TABLE.c.state.in_((PENDING, RUNNING)) & ((_TABLE.c.owner == self._owner) | is_lapsed)
 
     def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
         return (
@@ -271,7 +278,7 @@ class OperationRows:
 
 def _changed(**values: Any) -> dict[str, Any]:
     """Values of a change that a waiting caller is told of."""
-    return {**values, "revision": _TABLE.c.revision + 1, "updated_at": time.time()}
+    return {**values, "revision": _TABLE.c.revision + 1, "updated_at": now()}
 
 
 def _from_row(row: Any) -> Operation:

@@ -38,8 +38,10 @@ PROGRESS_PERIOD_SECONDS = 0.5
 LOOK_SECONDS = 1.0
 #: How soon one who waits sees what another process of the service has written, in seconds.
 REREAD_SECONDS = 0.25
-#: An operation that an outage of the database interrupts begins again, but not for ever.
+#: An operation that an outage interrupts begins again, but not for ever: for an hour and a half.
 MAX_ATTEMPTS = 100
+#: The longest rest before it begins again, in seconds.
+LONGEST_PAUSE_SECONDS = 60.0
 #: Form of an operation's id, and of every id that a log may show.
 ID = re.compile(OPERATION_ID)
 
@@ -212,8 +214,8 @@ class Operations:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
         return self._rows.page(prefix, limit, before)
 
-    def backlog(self) -> tuple[int, float | None]:
-        """How many operations no process works on, and when the most silent one at work last gave a sign (None: none is)."""
+    def backlog(self) -> tuple[int, float]:
+        """How many operations no process works on, and for how many seconds the most silent one at work has given no sign."""
         return self._rows.backlog()
 
     def notify(self) -> None:
@@ -290,8 +292,9 @@ class Operations:
         is_outage = is_outage and claimed.attempts < MAX_ATTEMPTS
         is_draining = self.is_draining and not self.is_cancelled(operation_id)
         if isinstance(error, _Interrupted) or is_outage or is_draining:
-            why = f"waits for what does not answer: {known.message}" if is_outage else ""
-            self._rows.give_back(operation_id, time.monotonic() - began, why)
+            pause = pause_seconds(claimed.attempts) if is_outage and not is_draining else 0.0
+            why = f"tries again in {pause:.0f} s, since what it needs does not answer: {known.message}" if pause else ""
+            self._rows.give_back(operation_id, time.monotonic() - began, why, pause)
             return
         if not isinstance(error, MedqError):
             self._log.error("operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error)
@@ -328,6 +331,11 @@ class Operations:
     def _take_over(self) -> None:
         for operation_id in self._rows.unfinished(self._functions):
             self._submit(operation_id)
+
+
+def pause_seconds(n_attempts: int) -> float:
+    """How long an operation rests after so many attempts, the last of which met an outage: 1 s, 2 s, 4 s ... a minute."""
+    return min(2.0 ** min(n_attempts - 1, 10), LONGEST_PAUSE_SECONDS)
 
 
 def kind_of(request: type[Message]) -> str:

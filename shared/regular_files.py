@@ -14,9 +14,10 @@ from shared.errors import InvalidArgument
 _PASS = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 #: Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_regular(path: Path, most_bytes: int) -> BinaryIO:
+def open_regular(path: Path, most_bytes: int, field: str = "") -> BinaryIO:
     """Open a regular file to read it.
 
     A link anywhere in the path is refused, so what was checked before (`shared.paths.local_path` gives a path without links)
@@ -25,22 +26,32 @@ def open_regular(path: Path, most_bytes: int) -> BinaryIO:
     Args:
         path: Absolute, links resolved in the part that was trusted before.
         most_bytes: Largest file that is opened. A file that grows meanwhile is for the reader to bound.
+        field: The input that named it, for the error.
 
     Raises:
         InvalidArgument: A link, a pipe, a device, a socket or a folder, too large, or not to be read. No text of it
             holds what the file holds.
     """
-    descriptor = _open(path)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise InvalidArgument("This is no regular file.", remedy="Name a file: no folder, pipe, socket or device.")
-        if found.st_size > most_bytes:
-            raise InvalidArgument("The file is too large.", remedy=f"Keep each below {_readable(most_bytes)}.")
-        return os.fdopen(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+        descriptor = _open(path, _READ)
+        try:
+            _require_regular(os.fstat(descriptor), most_bytes)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+    except InvalidArgument as error:
+        value = path.name if field else ""
+        raise InvalidArgument(error.message, field=field, value=value, remedy=error.remedy) from None
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of a folder, to list it (`os.scandir`); as `open_regular`, through no link. The caller closes it.
+
+    Raises:
+        InvalidArgument: A link, no folder, or not to be read.
+    """
+    return _open(path, _LIST)
 
 
 def read_regular(path: Path, most_bytes: int) -> bytes:
@@ -51,21 +62,28 @@ def read_regular(path: Path, most_bytes: int) -> bytes:
         except OSError:
             raise _unreadable() from None
     if len(data) > most_bytes:
-        raise InvalidArgument("The file is too large.", remedy=f"Keep each below {_readable(most_bytes)}.")
+        raise _too_large(most_bytes)
     return data
 
 
-def _open(path: Path) -> int:
+def _require_regular(found: os.stat_result, most_bytes: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise _irregular()
+    if found.st_size > most_bytes:
+        raise _too_large(most_bytes)
+
+
+def _open(path: Path, how: int) -> int:
     """A descriptor of the file, each folder on the way opened through the one before it."""
     *folders, name = path.parts[1:] or ("",)
     try:
-        folder = os.open(path.anchor or ".", _PASS)
+        folder = os.open(path.anchor, _PASS)
         try:
             for part in folders:
                 inner = os.open(part, _PASS, dir_fd=folder)
                 os.close(folder)
                 folder = inner
-            return os.open(name or ".", _READ, dir_fd=folder)
+            return os.open(name or ".", how, dir_fd=folder)
         finally:
             os.close(folder)
     except ValueError:  # NUL in the path
@@ -76,9 +94,7 @@ def _open(path: Path) -> int:
                 "The file is a link, or lies behind one.", remedy="Name the file itself, or put a copy there."
             ) from None
         if error.errno == errno.ENXIO:  # a socket
-            raise InvalidArgument(
-                "This is no regular file.", remedy="Name a file: no folder, pipe, socket or device."
-            ) from None
+            raise _irregular() from None
         raise _unreadable() from None
 
 
@@ -89,8 +105,13 @@ def _has_link(path: Path) -> bool:
         return False
 
 
-def _readable(size: int) -> str:
-    return f"{size >> 20} MiB" if size >= 1 << 20 else f"{size} bytes"
+def _irregular() -> InvalidArgument:
+    return InvalidArgument("This is no regular file.", remedy="Name a file: no folder, pipe, socket or device.")
+
+
+def _too_large(most_bytes: int) -> InvalidArgument:
+    readable = f"{most_bytes >> 20} MiB" if most_bytes >= 1 << 20 else f"{most_bytes} bytes"
+    return InvalidArgument("The file is too large.", remedy=f"Keep each below {readable}.")
 
 
 def _unreadable() -> InvalidArgument:

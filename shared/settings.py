@@ -24,7 +24,7 @@ MAX_SOCKET_PATH = 107
 class Section(BaseModel):
     """Settings that belong together."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class KafkaSection(Section):
@@ -104,7 +104,7 @@ class AuthSection(Section):
 class ServiceSettings(BaseSettings):
     """What a server needs to run, whichever service it is."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_nested_delimiter="__", hide_input_in_errors=True)
 
     state_folder: Path = Field(Path("medq-state"), description="Folder for databases, objects and the event log.")
     listen: str = Field("127.0.0.1:0", description="gRPC target to serve on: host:port or unix:/path.")
@@ -114,6 +114,10 @@ class ServiceSettings(BaseSettings):
         default_factory=dict, description="gRPC targets of the other services by name, as JSON."
     )
     threads: int = Field(16, ge=4, le=256, description="Threads that answer calls.")
+    stream_seconds: float = Field(600.0, gt=0, description="How long a stream, such as a download, may take in all.")
+    stream_idle_seconds: float = Field(
+        60.0, gt=0, description="After so long in which its caller took nothing of it, a stream is ended."
+    )
     drain_seconds: float = Field(20.0, ge=0, description="How long calls in flight may take after SIGTERM.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
     is_reflection_on: bool = Field(True, description="Serve gRPC reflection.")
@@ -142,7 +146,9 @@ class InputSettings(ServiceSettings):
     """What a service needs that reads files whose paths callers name."""
 
     input_roots: tuple[Path, ...] = Field(
-        (), description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere."
+        (),
+        description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere where `listen` is a "
+        "unix socket or a loopback address, else nowhere.",
     )
 
 

@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry over gRPC calls and operations (W3C `traceparent`); off unless an endpoint is set.
 
 Without `configure_tracing` nothing here does anything: channels stay bare, no interceptor is added.
-Spans carry names of methods and kinds, run, round and operation ids, never what a request holds.
+Spans carry names of methods and kinds, run, round and operation ids, never what a request holds, nor the text of an error.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from opentelemetry import trace
 from opentelemetry.instrumentation.grpc import client_interceptor, filters, server_interceptor
 from opentelemetry.instrumentation.grpc.grpcext import intercept_channel
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import Status
 
 #: Name under which the product makes its spans.
 TRACER = "medq"
@@ -43,9 +44,29 @@ def configure_tracing(service: str, endpoint: str, processor: SpanProcessor | No
 
         processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=True, timeout=10))
     provider = TracerProvider(resource=Resource.create({"service.name": f"medq-{service}"}))
-    provider.add_span_processor(processor)
+    provider.add_span_processor(_WithoutTexts(processor))
     trace.set_tracer_provider(provider)
     return provider.shutdown
+
+
+class _WithoutTexts(SpanProcessor):
+    """Passes spans on without the texts of errors, which OpenTelemetry notes as events and as the status's description."""
+
+    def __init__(self, inner: SpanProcessor) -> None:
+        self._inner = inner
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """See `SpanProcessor`."""
+        span._events, span._status = (), Status(span.status.status_code)
+        self._inner.on_end(span)
+
+    def shutdown(self) -> None:
+        """See `SpanProcessor`."""
+        self._inner.shutdown()
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        """See `SpanProcessor`."""
+        return self._inner.force_flush(timeout_millis)
 
 
 def is_tracing() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -94,12 +95,9 @@ def _share(part: int, whole: int) -> float | None:
 
 def _read(file: Path) -> tuple[list[str], list[TableRow]]:
     """The columns of a table, and its rows; where several columns have no name, they are left out."""
-    try:
-        columns = [name for name in read_header(file, "table", "FILE") if name]
-        rows = read_rows(file, "table", "FILE")
-    except OSError as error:
-        message, remedy = "The table cannot be read.", "Is it there, and may this user read it?"
-        raise InvalidArgument(message, field="FILE", value=file.name, remedy=remedy) from error
+    place = Path(os.path.realpath(file))
+    columns = [name for name in read_header(place, "table", "FILE") if name]
+    rows = read_rows(place, "table", "FILE")
     missing = [name for name in _COLUMNS if name not in columns]
     if missing:
         remedy = f"Name the columns {', '.join(_COLUMNS)}; C, D and E where there are such options."

@@ -8,7 +8,7 @@ import threading
 from cli.connection import STATE
 from cli.options import Json, Out
 from cli.output import console, print_json, print_table, shown_errors
-from shared.logs import configure_logs
+from shared.logs import configure_logs, log_uncaught_errors
 from shared.settings import SERVICES
 
 
@@ -21,6 +21,7 @@ def serve(out: Out, is_json: Json = False) -> None:
 
     with shown_errors(is_json):
         configure_logs("INFO")
+        log_uncaught_errors()
         with Embedded(out.resolve() / STATE) as embedded:
             if is_json:
                 print_json({"targets": embedded.targets})

@@ -26,6 +26,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
+from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
@@ -52,7 +53,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints, settings.input_roots)
+    servicer = Controller(operations, collaborators, endpoints, roots_of(settings))
 
     def close() -> None:
         workflows.close()

@@ -19,7 +19,7 @@ from services.controller.loop.decisions import limits_of
 from services.controller.report.reports import encode
 from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
-from shared.limits import RUN_ID
+from shared.limits import OPERATION_ID, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
@@ -36,7 +36,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         operations: The runs as operations.
         collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
-        input_roots: Folders in which the paths of a run must lie; none: anywhere.
+        input_roots: Folders in which the paths of a run must lie.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         operations: Operations,
         collaborators: Collaborators,
         endpoints: Mapping[str, str],
-        input_roots: Sequence[Path] = (),
+        input_roots: Sequence[Path],
     ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
@@ -99,14 +99,23 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def ReserveCosts(self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext) -> pb.ReserveCostsResponse:
         """See the proto."""
+        if request.request_id:
+            _require_request_id(request.request_id)
         costs = _costs(request)
-        unknown = self._ledger.reserve(request.run_id, costs, self._limits(request.run_id))
+        unknown = self._ledger.reserve(request.run_id, costs, self._limits(request.run_id), request.request_id)
         return pb.ReserveCostsResponse(unknown_keys=unknown)
 
     def SettleCosts(self, request: pb.SettleCostsRequest, context: grpc.ServicerContext) -> pb.SettleCostsResponse:
         """See the proto."""
-        self._ledger.settle(request.run_id, _costs(request))
+        self._ledger.settle(request.run_id, _costs(request), is_on_record=request.is_on_record)
         return pb.SettleCostsResponse()
+
+    def ReleaseCosts(self, request: pb.ReleaseCostsRequest, context: grpc.ServicerContext) -> pb.ReleaseCostsResponse:
+        """See the proto."""
+        _require_request_id(request.request_id)
+        _require_run_of_costs(request.run_id, len(request.keys) + len(request.unknown_keys))
+        self._ledger.release(request.run_id, request.request_id, request.keys, request.unknown_keys)
+        return pb.ReleaseCostsResponse()
 
     def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
         """See the proto."""
@@ -152,18 +161,29 @@ def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
 
 
 def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:
-    if not request.run_id or len(request.run_id) > 200:
-        raise InvalidArgument(
-            "Costs belong to a run.", field="run_id", value=request.run_id, remedy="Name it: 1 to 200 characters."
-        )
-    if len(request.costs) > _MAX_COSTS:
-        raise InvalidArgument(
-            f"At most {_MAX_COSTS} costs a request.",
-            field="costs",
-            value=len(request.costs),
-            remedy="Send several requests.",
-        )
+    _require_run_of_costs(request.run_id, len(request.costs))
     return [Cost(**{name: getattr(cost, name) for name in Cost.__dataclass_fields__}) for cost in request.costs]
+
+
+def _require_run_of_costs(run_id: str, n_costs: int) -> None:
+    if not run_id or len(run_id) > 200:
+        raise InvalidArgument(
+            "Costs belong to a run.", field="run_id", value=run_id, remedy="Name it: 1 to 200 characters."
+        )
+    if n_costs > _MAX_COSTS:
+        raise InvalidArgument(
+            f"At most {_MAX_COSTS} costs a request.", field="costs", value=n_costs, remedy="Send several requests."
+        )
+
+
+def _require_request_id(request_id: str) -> None:
+    if not re.fullmatch(OPERATION_ID, request_id):
+        raise InvalidArgument(
+            "A reservation needs an id of the form.",
+            field="request_id",
+            value=request_id,
+            remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
+        )
 
 
 def _entry(entry: Entry) -> pb.LedgerEntry:

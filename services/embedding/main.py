@@ -12,6 +12,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
+from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
@@ -48,7 +49,8 @@ def build(
     worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
     cache = settings.state_folder / "cache"
     source = FileSource()
-    work = EmbeddingOperations(store, objects, source, formats, worker, key, settings.batch_size, cache)
+    roots = roots_of(settings)
+    work = EmbeddingOperations(store, objects, source, formats, worker, key, settings.batch_size, cache, roots)
     operations = Operations(
         "embedding",
         engine,
@@ -56,7 +58,7 @@ def build(
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )
-    servicer = Embedding(store, encoder, operations, settings.input_roots)
+    servicer = Embedding(store, encoder, operations, roots)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

@@ -6,6 +6,7 @@ image set depends on the source, the split, the encoder and the key alone, not o
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from services.embedding.work.facts import Facts
 from services.embedding.work.lines import image_line, input_line
 from services.embedding.work.worker import EmbeddingWorker, count_input
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.folders import HIDDEN
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
@@ -48,6 +50,7 @@ class EmbeddingOperations:
         key: The site's key for hashes of identifiers.
         batch_size: Inputs of one transaction; when it is over, replicas are told of them and begin to embed.
         cache_folder: Where a source out of the object store is unpacked.
+        input_roots: Folders in which sources must lie.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class EmbeddingOperations:
         key: bytes,
         batch_size: int,
         cache_folder: Path,
+        input_roots: Sequence[Path],
     ) -> None:
         self._store = store
         self._objects = objects
@@ -68,7 +72,8 @@ class EmbeddingOperations:
         self._worker = worker
         self._key = key
         self._batch_size = batch_size
-        self._cache_folder = cache_folder
+        self._cache_folder = Path(os.path.realpath(cache_folder))  # files are opened through no link
+        self._input_roots = input_roots
 
     def ingest(self, context: OperationContext, request: pb.StartIngestRequest) -> str:
         """Take in a source; the result is the image set's URI.
@@ -91,7 +96,7 @@ class EmbeddingOperations:
     def _locate(self, source_uri: str) -> Path:
         """The folder or file that a source URI names."""
         if not source_uri.startswith(SCHEME):
-            return local_path(source_uri, "source_uri")
+            return local_path(source_uri, "source_uri", self._input_roots)
         try:
             read_manifest(self._objects, source_uri)
         except InvalidArgument:
@@ -104,10 +109,7 @@ class EmbeddingOperations:
         """A stored file that is no dataset: a manifest in Parquet, TSV or CSV, told by its content."""
         path = self._cache_folder / uri.removeprefix(SCHEME)
         self._objects.fetch(uri, path)
-        with path.open("rb") as source:
-            head = source.readline(1 << 16)
-        suffix = ".parquet" if head.startswith(b"PAR1") else ".tsv" if b"\t" in head else ".csv"
-        return path.replace(path.with_suffix(suffix))
+        return path
 
     def _read_all(
         self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
@@ -129,7 +131,8 @@ class EmbeddingOperations:
             images = [image for _, image in outcomes if image is not None]
             self._store.record(request.operation_id, rows, images, facts.ingested, facts.embedded)
             for row in rows:
-                count_input(row.status)
+                if row.reason != HIDDEN:
+                    count_input(row.status)
 
     def _read(self, entry: Entry) -> _Outcome:
         """What the picture of an entry is; whatever is wrong with it becomes a row, never an end."""
@@ -195,8 +198,7 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     named = name_modality(entry.modality)
     known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
     modality = next(known, UNKNOWN)
-    is_strange = entry.modality and named == UNKNOWN
-    note = f"modality {entry.modality[:40]!r} is not one of the known" if is_strange else ""
+    note = "the modality is not one of the known" if entry.modality and named == UNKNOWN else ""
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,

@@ -28,12 +28,10 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         store: The service's tables.
         encoder: The serving encoder.
         operations: Where ingests are noted.
-        input_roots: Folders in which sources must lie; none: anywhere.
+        input_roots: Folders in which sources must lie.
     """
 
-    def __init__(
-        self, store: Store, encoder: Encoder, operations: Operations, input_roots: Sequence[Path] = ()
-    ) -> None:
+    def __init__(self, store: Store, encoder: Encoder, operations: Operations, input_roots: Sequence[Path]) -> None:
         self._store = store
         self._encoder = encoder
         self._operations = operations

@@ -28,6 +28,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
+from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
@@ -65,7 +66,7 @@ def build(
         lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
     )
-    servicer = Evaluation(operations)
+    servicer = Evaluation(operations, roots_of(settings))
 
     def close() -> None:
         models.close()
@@ -92,7 +93,7 @@ def _long_work(
     settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answering: Answering, reader: ReplyReader
 ) -> dict[type[Message], OperationFunction]:
     """Who does what is asked."""
-    benchmarks = BenchmarkOperations(objects, channels, read_table, settings.input_roots)
+    benchmarks = BenchmarkOperations(objects, channels, read_table, roots_of(settings))
     answers = AnswerOperations(objects, answering, reader)
     failures = FailureOperations(objects, channels)
     return {

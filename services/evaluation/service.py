@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 import grpc
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
@@ -11,6 +14,7 @@ from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
 from shared.operations import Operations
+from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
 from shared.rows.vocabulary import AXES, SPLITS
 from shared.rpc.checks import require_between, require_text, require_uri
@@ -25,16 +29,19 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
 
     Args:
         operations: Where they are noted.
+        input_roots: Folders in one of which a table must lie.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, input_roots: Sequence[Path]) -> None:
         self._operations = operations
+        self._input_roots = input_roots
 
     def StartImportBenchmark(
         self, request: pb.StartImportBenchmarkRequest, context: grpc.ServicerContext
     ) -> pb.StartImportBenchmarkResponse:
         """See the proto."""
         require_text("items_uri", request.items_uri)
+        local_path(request.items_uri, "items_uri", self._input_roots)
         require_uri("image_set_uri", request.image_set_uri)
         if request.split not in SPLITS:
             raise InvalidArgument(

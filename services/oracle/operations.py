@@ -179,10 +179,10 @@ class OracleOperations:
             found = signals.get(task.decision_id)
             review = reviews.outcomes.get(work.ledger_key("expert", task))
             if found is None:
-                is_asked = work.ledger_key("oracle", task) in answers.outcomes
-                reason = annotation.NOT_KNOWN_TO_ORACLE if is_asked else answers.stopped
+                key = work.ledger_key("oracle", task)
+                reason = annotation.NOT_KNOWN_TO_ORACLE if key in answers.outcomes else answers.why_not(key)
             else:
-                reason = _why_not_reviewed(found, review, reviews.stopped)
+                reason = _why_not_reviewed(found, review, reviews.why_not(work.ledger_key("expert", task)))
             if found is None or reason:
                 dropped.append(_unanswered(task, reason))
                 continue
@@ -201,12 +201,12 @@ def work_id(request: pb.StartAnnotateRequest) -> str:
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _why_not_reviewed(signals: Signals, review: Outcome | None, stopped: str) -> str:
+def _why_not_reviewed(signals: Signals, review: Outcome | None, why_not: str) -> str:
     """Why a task that the expert must see has no decision; "" where it has one or needs none."""
     if signals.is_unseen:
         return ""
     if review is None:
-        return stopped
+        return why_not
     return "" if review.action else annotation.NOT_KNOWN_TO_EXPERT
 
 

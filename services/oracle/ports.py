@@ -1,4 +1,13 @@
-"""What annotation needs from outside: who answers, and who reviews. A question's id names it: the same id is the same call."""
+"""What annotation needs from outside: who answers, and who reviews. A question's id names it: the same id is the same call.
+
+What a call raises says what became of it:
+
+| raised | it means |
+|---|---|
+| `InvalidArgument`, `NotFound` | refused, and nothing was spent: this question stays unanswered, the work goes on |
+| `Unavailable`, `PermissionDenied`, `Unauthenticated`, `FailedPrecondition`, `BudgetExhausted` | nothing was spent |
+| anything else (`DeadlineExceeded` above all, and what is no `MedqError`) | nobody knows whether it was spent |
+"""
 
 from __future__ import annotations
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import sqlalchemy as sa
@@ -23,7 +22,8 @@ _OUTCOMES = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("kind", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
-    sa.Column("is_settled", sa.Boolean, nullable=False),
+    # Of the release before, which reads it: what it finds, it settles again.
+    sa.Column("is_settled", sa.Boolean, nullable=False, default=False),
 )
 _DECISIONS = sa.Table(
     "appended_decisions",
@@ -36,15 +36,6 @@ _DECISIONS = sa.Table(
 OUTBOX = Outbox(METADATA)
 
 
-@dataclass(frozen=True)
-class StoredOutcome:
-    """An outcome under its ledger key, and whether the ledger is known to have it settled."""
-
-    key: str
-    outcome: Outcome
-    is_settled: bool
-
-
 class OracleStore:
     """The oracle's own database. Everything in it belongs to a work: what a request asks, by whatever operation.
 
@@ -55,38 +46,29 @@ class OracleStore:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def outcomes(self, work_id: str, kind: str) -> dict[str, StoredOutcome]:
+    def outcomes(self, work_id: str, kind: str) -> dict[str, Outcome]:
         """What the calls of one kind in a work brought so far, by key."""
         mine = (_OUTCOMES.c.work_id == work_id) & (_OUTCOMES.c.kind == kind)
         with reader(self._engine).connect() as connection:
             rows = connection.execute(sa.select(_OUTCOMES).where(mine)).all()
-        return {
-            row.key: StoredOutcome(row.key, msgspec.json.decode(row.body, type=Outcome), row.is_settled) for row in rows
-        }
+        return {row.key: msgspec.json.decode(row.body, type=Outcome) for row in rows}
 
     @insist
-    def keep_outcomes(
-        self, work_id: str, kind: str, outcomes: Mapping[str, Outcome], *, is_settled: bool
-    ) -> dict[str, Outcome]:
+    def keep_outcomes(self, work_id: str, kind: str, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
         """Store outcomes, all or none; what is stored under a key already stays. Outlasts an outage: they were paid for.
 
         Returns: What is stored under these keys.
         """
-        same = {"work_id": work_id, "kind": kind, "is_settled": is_settled}
+        same = {"work_id": work_id, "kind": kind}
         rows = [
             {"key": key, "body": msgspec.json.encode(outcome).decode(), **same}
             for key, outcome in sorted(outcomes.items())
         ]
         with self._engine.begin() as connection:
             insert_new(connection, _OUTCOMES, rows)
-        stored = self.outcomes(work_id, kind)
-        return {key: stored[key].outcome for key in outcomes}
-
-    def mark_settled(self, work_id: str, keys: Iterable[str]) -> None:
-        """Note that the ledger has settled these outcomes."""
-        mine = (_OUTCOMES.c.work_id == work_id) & _OUTCOMES.c.key.in_(list(keys))
-        with self._engine.begin() as connection:
-            connection.execute(sa.update(_OUTCOMES).where(mine).values(is_settled=True))
+            mine = (_OUTCOMES.c.work_id == work_id) & _OUTCOMES.c.key.in_(list(outcomes))
+            stored = connection.execute(sa.select(_OUTCOMES.c.key, _OUTCOMES.c.body).where(mine)).all()
+        return {row.key: msgspec.json.decode(row.body, type=Outcome) for row in stored}
 
     def append_decision(self, work_id: str, decision: Decision, events: Sequence[Event]) -> bool:
         """Append a decision with the events that tell of it, in one transaction.

@@ -23,6 +23,7 @@ from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
+from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
@@ -63,7 +64,7 @@ def build(
     return Service(
         name="training",
         full_name="medq.training.v1.TrainingService",
-        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, settings.input_roots)),
+        register=partial(pb_grpc.add_TrainingServiceServicer_to_server, Training(operations, roots_of(settings))),
         operations=operations,
         outbox=OUTBOX,
         engine=engine,

@@ -23,6 +23,7 @@ from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
+from shared.rpc.input_roots import roots_of
 
 _STEPS = Counter("medq_training_steps_total", "Optimiser steps that were done.")
 REDUCTIONS: dict[int, Reduction] = {
@@ -62,7 +63,7 @@ class TrainingOperations:
         Raises:
             InvalidArgument: The folder is no complete checkpoint.
         """
-        folder = local_path(request.folder_uri, "folder_uri", self._settings.input_roots)
+        folder = local_path(request.folder_uri, "folder_uri", roots_of(self._settings))
         require_checkpoint(folder)
         context.check_cancelled()
         staging = self._settings.state_folder / "training"

@@ -28,10 +28,10 @@ class Training(pb_grpc.TrainingServiceServicer):
 
     Args:
         operations: The service's operations.
-        input_roots: Folders in which a model to import must lie; none: anywhere.
+        input_roots: Folders in which a model to import must lie.
     """
 
-    def __init__(self, operations: Operations, input_roots: Sequence[Path] = ()) -> None:
+    def __init__(self, operations: Operations, input_roots: Sequence[Path]) -> None:
         self._operations = operations
         self._input_roots = input_roots
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-import structlog
 from kafka import KafkaConsumer
 from kafka.coordinator.base import MemberState
 from kafka.errors import KafkaError
@@ -20,12 +19,13 @@ from shared.events.kafka_client import heartbeat_seconds, member_client, millise
 from shared.events.kafka_ownership import Ownership
 from shared.events.kafka_publisher import KafkaPublisher, Message
 from shared.events.kafka_topics import KafkaTopics
+from shared.logs import get_logger
 from shared.settings import KafkaSection
 from shared.telemetry import EVENTS_DEAD_LETTERED
 
 _LOOK_SECONDS = 0.2
 _CLOSE_SECONDS = 10.0
-_log = structlog.get_logger(__name__)
+_log = get_logger("shared")
 
 
 class KafkaBusConsumer:

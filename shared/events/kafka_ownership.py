@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import structlog
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.consumer.subscription_state import AsyncConsumerRebalanceListener
 from kafka.errors import KafkaError
@@ -12,9 +11,10 @@ from kafka.errors import KafkaError
 from shared.events.kafka_backlog import DUPLICATE_WINDOW, Backlog
 from shared.events.kafka_batch import Batch
 from shared.events.kafka_client import milliseconds
+from shared.logs import get_logger
 from shared.settings import KafkaSection
 
-_log = structlog.get_logger(__name__)
+_log = get_logger("shared")
 
 
 class Ownership(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # the library is not annotated

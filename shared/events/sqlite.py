@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import structlog
 from sqlalchemy.exc import OperationalError
 
 from shared.background import Bell
@@ -23,11 +22,12 @@ from shared.events.failure import MAX_LOSSES, is_at_fault, is_given_up, letter_a
 from shared.events.sqlite_log import Clock, Delivery, SqliteLog
 from shared.events.sqlite_tables import Record
 from shared.events.subscription import PollingSubscription
+from shared.logs import get_logger
 from shared.telemetry import EVENTS_DEAD_LETTERED
 
 LEASE_SECONDS = 15.0
 _LOOK_SECONDS = 0.2
-_log = structlog.get_logger(__name__)
+_log = get_logger("shared")
 
 
 class SqliteEventBus:

@@ -17,15 +17,19 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import DataLoss, InvalidArgument, NotFound
+from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore, digest_of, uri_of
+from shared.objects.verification import is_whole
 from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
+from shared.synced import put_in_place
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
+#: A manifest names files and settings; a caller may name any object as one.
+MOST_MANIFEST_BYTES = 16 << 20
 #: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
 Content = Iterable[Row] | Row | NDArray[Any] | str
 
@@ -159,16 +163,16 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         kind: The kind that the caller needs; any where it is None.
 
     Raises:
-        InvalidArgument: The object is no manifest, or a dataset of another kind.
+        InvalidArgument: The object is no manifest, as whatever is above `MOST_MANIFEST_BYTES`, or a dataset of another kind.
         FailedPrecondition: A later release wrote it, whose rows this one does not know.
         NotFound, DataLoss: See `ObjectStore.read_bytes`.
     """
     try:
-        manifest = from_json(store.read_bytes(uri), Manifest, "The manifest")
+        manifest = from_json(_small_bytes(store, uri), Manifest, "The manifest")
     except InvalidArgument:
         raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri) from None
     for name, entry in manifest.files.items():
-        _check_name(name)
+        require_inside(name)
         uri_of(entry.sha256)
     if kind is not None and manifest.kind != kind:
         raise InvalidArgument(
@@ -178,17 +182,33 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
     return manifest
 
 
+def _small_bytes(store: ObjectStore, uri: str) -> bytes:
+    """The content of an object; of one that is too large for a manifest, no more than that is read.
+
+    Raises: InvalidArgument: it is.
+    """
+    pieces, n_bytes = [], 0
+    for piece in store.chunks(uri):
+        pieces.append(piece)
+        n_bytes += len(piece)
+        if n_bytes > MOST_MANIFEST_BYTES:
+            raise InvalidArgument("The object is too large for a manifest.", field="uri", value=uri)
+    return b"".join(pieces)
+
+
 def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
-    """A local folder with every file of a dataset, verified when it was fetched; an earlier one is used again.
+    """A local folder with every file of a dataset, verified; an earlier one is used again.
 
     The folder appears whole or not at all, and its files are read-only. Several processes may ask for the same one at once.
+    A file of an earlier folder that is gone, or does not hold what it held, is fetched again.
 
     Raises:
-        DataLoss: A stored file does not match its digest, or a file of the cached folder has another length than it had.
+        DataLoss: A stored file does not match its digest.
     """
     manifest = read_manifest(store, uri)
     folder = cache_folder / digest_of(uri)
-    if not folder.exists():
+    is_new = not folder.exists()
+    if is_new:
         partial = cache_folder / f".{uuid4().hex}.partial"
         try:
             for name, entry in manifest.files.items():
@@ -197,12 +217,10 @@ def materialize(store: ObjectStore, uri: str, cache_folder: Path) -> Path:
             _rename_folder(partial, folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    for name, entry in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != entry.bytes:
-            raise DataLoss(
-                "A cached file was changed.", field="uri", value=uri, remedy="Delete the dataset's cache folder."
-            )
+    for name, entry in () if is_new else manifest.files.items():
+        if not is_whole(folder / name, entry.sha256, entry.bytes):
+            store.fetch(uri_of(entry.sha256), folder / name)
+            (folder / name).chmod(0o444)
     return folder
 
 
@@ -268,13 +286,14 @@ def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None
 def _rename_folder(partial: Path, folder: Path) -> None:
     """Rename a complete folder into place; where another process was faster, its folder stays."""
     try:
-        partial.rename(folder)
+        put_in_place(partial, folder)  # later uses trust what lies there
     except OSError:
         if not folder.is_dir():
             raise
 
 
-def _check_name(name: str) -> None:
+def require_inside(name: str) -> None:
+    """Refuse a file name that leads out of its dataset; InvalidArgument where it does."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
         raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)

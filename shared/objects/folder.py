@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -13,7 +12,8 @@ from uuid import uuid4
 
 from shared.errors import Conflict, NotFound
 from shared.objects.store import digest_of, uri_of
-from shared.objects.verification import verified, write_whole
+from shared.objects.verification import is_whole, verified, write_whole
+from shared.synced import make_folder, put_in_place
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL_FILES_KEPT_SECONDS = 24 * 3600.0
@@ -32,7 +32,7 @@ class FolderObjectStore:
         self._synced = synced
         self._objects = root / "objects"
         self._partial = root / "partial"
-        self._objects.mkdir(parents=True, exist_ok=True)
+        make_folder(self._objects)
         self._partial.mkdir(exist_ok=True)
         oldest = time.time() - _PARTIAL_FILES_KEPT_SECONDS
         for left_over in self._partial.iterdir():
@@ -82,11 +82,8 @@ class FolderObjectStore:
         return self._objects / digest[:2] / digest
 
     def _holds(self, digest: str, size: int) -> bool:
-        """Whether the object is there in full; a shorter one (a disk that ran full) is written anew."""
-        try:
-            return self._path(digest).stat().st_size == size
-        except FileNotFoundError:
-            return False
+        """Whether the object is there and whole; one cut short, or with other bytes than its name says, is written anew."""
+        return is_whole(self._path(digest), digest, size)
 
     def _store(self, digest: str, chunks: Iterable[bytes]) -> str:
         """Write chunks into the place of `digest` if that is their hash; return their hash."""
@@ -95,13 +92,13 @@ class FolderObjectStore:
             written = _write(partial, chunks)
             if written == digest:
                 partial.chmod(0o444)
-                if self._synced:
-                    _sync(partial)
                 path = self._path(digest)
-                path.parent.mkdir(exist_ok=True)
-                partial.replace(path)
                 if self._synced:
-                    _sync(path.parent)
+                    make_folder(path.parent)
+                    put_in_place(partial, path)
+                else:
+                    path.parent.mkdir(exist_ok=True)
+                    partial.replace(path)
             return written
         finally:
             partial.unlink(missing_ok=True)
@@ -128,12 +125,3 @@ def _write(path: Path, chunks: Iterable[bytes]) -> str:
             digest.update(chunk)
             target.write(chunk)
     return digest.hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Make a file's content, or the renames in a folder, survive a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

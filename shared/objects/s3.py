@@ -14,13 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from minio.datatypes import Object as MinioObject
 from minio.error import S3Error
 from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import ProtocolError, TimeoutError
 
-from shared.errors import Conflict, FailedPrecondition, NotFound, Unavailable
+from shared.errors import Conflict, DataLoss, FailedPrecondition, NotFound, Unavailable
 from shared.objects.s3_client import connect
 from shared.objects.s3_errors import typed_errors
+from shared.objects.s3_etag import etag_of
 from shared.objects.store import digest_of, uri_of
 from shared.objects.verification import verified, write_whole
 from shared.settings import S3Section
@@ -83,30 +85,47 @@ class S3ObjectStore:
 
     def exists(self, uri: str) -> bool:
         """Tell whether an object is there; see the port."""
-        return self._size(digest_of(uri)) is not None
+        return self._stat(digest_of(uri)) is not None
 
     def _key(self, digest: str) -> str:
         return f"{self._prefix}/{digest[:2]}/{digest}"
 
-    def _size(self, digest: str) -> int | None:
-        """The length of an object in bytes; None where it is not there."""
+    def _stat(self, digest: str) -> MinioObject | None:
+        """Length and ETag of an object; None where it is not there."""
         with typed_errors(self._settings):
             try:
-                return self._client.stat_object(self._settings.bucket, self._key(digest)).size
+                return self._client.stat_object(self._settings.bucket, self._key(digest))
             except S3Error as error:
                 if error.code in _ABSENT:
                     return None
                 raise
 
+    def _holds(self, digest: str, size: int, source: BinaryIO) -> bool:
+        """Whether an object is there and whole: by its ETag, or where that is of another form (encrypted), read back."""
+        found = self._stat(digest)
+        if found is None or found.size != size:
+            return False
+        if found.etag == etag_of(source, size, self._part_size(size)):
+            return True
+        try:
+            for _ in self.chunks(uri_of(digest)):
+                pass
+        except (DataLoss, NotFound):
+            return False
+        return True
+
+    def _part_size(self, size: int) -> int:
+        return max(self._part_bytes, -(-size // _MOST_PARTS))
+
     def _put(self, digest: str, size: int, source: BinaryIO, name: str) -> None:
-        """Upload an object that is not there with its full length; the bucket is made where it is missing."""
-        if self._size(digest) == size:
+        """Upload an object that is not there whole; the bucket is made where it is missing."""
+        if self._holds(digest, size, source):
             return
         with typed_errors(self._settings):
             try:
                 self._upload(digest, size, source, name)
             except S3Error as error:
-                if error.code == "NoSuchUpload" and self._size(digest) == size:
+                if error.code == "NoSuchUpload" and self._holds(digest, size, source):
                     return  # the answer to completing it was lost, and the repeated request found it completed
                 if error.code != "NoSuchBucket":
                     raise
@@ -120,7 +139,7 @@ class S3ObjectStore:
             self._key(digest),
             cast(BinaryIO, _Unchanged(source, digest, size, name)),
             size,
-            part_size=max(self._part_bytes, -(-size // _MOST_PARTS)),
+            part_size=self._part_size(size),
             num_parallel_uploads=1,  # the last part is read before it is sent, and the upload completed after it
         )
 

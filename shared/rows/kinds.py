@@ -29,11 +29,13 @@ class File:
         content: The type of its rows (`.jsonl`) or of its one object (`.json`); in words, where it is neither.
         readers: Who reads it beside people and other systems.
         since: The version of the kind since which it says what it says now; an earlier one is not read.
+        names_inputs: Whether it says the names of files or rows that people gave, which may be a patient's.
     """
 
     content: type[Row] | str
     readers: tuple[str, ...] = ()
     since: int = 1
+    names_inputs: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,12 @@ _ALL = ("retrieval", "evaluation", "training")
 KINDS: Mapping[str, Kind] = {
     "image-set": Kind("embedding", "What an ingest stored.", {
         "images.jsonl": File(Image, _ALL),
-        "report.jsonl": File(Input, ("evaluation", "cli")),
+        "report.jsonl": File(Input, ("evaluation", "cli"), names_inputs=True),
         "vectors.npy": File("(n, d) float32 of unit norm, row by row with `images.jsonl`", ("retrieval", "evaluation")),
     }),
     "benchmark": Kind("evaluation", "Questions with known answers about stored images.", {
         "items.jsonl": File(Item, ("evaluation", "oracle", "training")),
-        "report.jsonl": File(Rejection, ("cli",)),
+        "report.jsonl": File(Rejection, ("cli",), names_inputs=True),
     }),
     "evaluation": Kind("evaluation", "What a model answered to a benchmark, and how it scored.", {
         "answers.jsonl": File(Answer, ("evaluation", "controller")),
@@ -133,6 +135,12 @@ def row_type(kind: str, name: str) -> type[Row] | None:
     """What the rows of a file are; None where it holds no rows that are described here."""
     file = KINDS[kind].files.get(name) if kind in KINDS else None
     return None if file is None or isinstance(file.content, str) else file.content
+
+
+def names_inputs(kind: str, name: str) -> bool:
+    """Whether a file of a dataset says the names of what people gave; False where it is not described here."""
+    file = KINDS[kind].files.get(name) if kind in KINDS else None
+    return file is not None and file.names_inputs
 
 
 def version_of(kind: str) -> int:

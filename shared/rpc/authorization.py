@@ -1,40 +1,42 @@
 """Decides of each call whether it may happen, before anything of it does, and notes what was refused and what changes something.
 
-Streams are decided when they begin. Health is open; without any auth setting no interceptor is there and everything is allowed.
+Streams are decided when they begin. Health is open; without any auth setting nothing is decided and everything is allowed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
+from medq.operations.v1.operations_pb2 import DownloadDatasetRequest
 from shared.errors import MedqError, PermissionDenied
 from shared.logs import get_audit_logger
+from shared.objects.store import SCHEME
 from shared.operations import ID
 from shared.rpc.callers import Authenticator
-from shared.rpc.interceptors import Interceptor, rewrapped
+from shared.rpc.input_names import remember_caller
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
-_IDS = ("operation_id", "run_id")
+_FORMS = {"operation_id": ID, "run_id": ID, "uri": re.compile(SCHEME + "[0-9a-f]{64}")}
 
 
-def authorization_interceptors(service: str, auth: AuthSection) -> list[AuthorizationInterceptor]:
-    """What a server needs to know its callers; nothing where no setting names any.
+def authorization(service: str, auth: AuthSection) -> Authorization | None:
+    """What a server needs to know its callers; None where no setting names any.
 
     Raises:
         InvalidArgument: Settings that do not go together.
         FailedPrecondition: A file cannot be read or is not of the form.
     """
     if not (auth.tokens_file or auth.oidc_issuer or auth.jwks_file):
-        return []
-    return [AuthorizationInterceptor(service, Authenticator(auth))]
+        return None
+    return Authorization(service, Authenticator(auth))
 
 
-class AuthorizationInterceptor(Interceptor):
+class Authorization:
     """Lets a call through whose caller has a role that may call the method.
 
     Args:
@@ -46,32 +48,27 @@ class AuthorizationInterceptor(Interceptor):
         self._authenticator = authenticator
         self._audit = get_audit_logger(service)
 
-    def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Any], handler_call_details: grpc.HandlerCallDetails
-    ) -> Any:
-        """Wrap the handler of a method; an unknown method stays as it is."""
-        handler, method = continuation(handler_call_details), handler_call_details.method
-        if handler is None or method.split("/")[1] in OPEN_SERVICES:
-            return handler
+    def admit(self, method: str, context: grpc.ServicerContext) -> Caller | None:
+        """Who calls, before anything of the call's message is read; None where everybody may.
 
-        def guarded(inner: Callable[..., Any]) -> Callable[..., Any]:
-            def call(request: Any, context: grpc.ServicerContext) -> Any:
-                self._admit(method, request, context)
-                return inner(request, context)
-
-            return call
-
-        return rewrapped(handler, guarded, guarded)
-
-    def _admit(self, method: str, request: Any, context: grpc.ServicerContext) -> None:
+        Raises:
+            Unauthenticated, PermissionDenied, Unavailable: The call may not happen.
+        """
+        if method.split("/")[1] in OPEN_SERVICES:
+            return None
         caller: Caller | None = None
         try:
             names: Any = context.auth_context().get("x509_common_name", [])  # a list, whatever the stubs say
             caller = self._authenticator.identify(context.invocation_metadata(), names)
             _check(caller, method)
+            remember_caller(context, caller)
         except MedqError as error:
-            self._note(caller, method, request, context, decision="denied", reason=error.reason, why=error.message)
+            self._note(caller, method, None, context, decision="denied", reason=error.reason, why=error.message)
             raise
+        return caller
+
+    def note_allowed(self, caller: Caller, method: str, request: Any, context: grpc.ServicerContext) -> None:
+        """Note a call that changes something or gives data away, and what it names."""
         if is_audited(method):
             self._note(caller, method, request, context, decision="allowed")
 
@@ -79,7 +76,7 @@ class AuthorizationInterceptor(Interceptor):
         self, caller: Caller | None, method: str, request: Any, context: grpc.ServicerContext, **decided: str
     ) -> None:
         who = {"caller": caller.name, "known_by": caller.known_by} if caller else {"caller": ""}
-        self._audit.info("call", method=method, peer=context.peer(), **who, **_ids(request), **decided)
+        self._audit.info("call", method=method, peer=context.peer(), **who, **_named(request), **decided)
 
 
 def _check(caller: Caller, method: str) -> None:
@@ -100,9 +97,12 @@ def _check(caller: Caller, method: str) -> None:
         )
 
 
-def _ids(request: Any) -> dict[str, str]:
-    """The ids that a request names, where they are of the form: no other field of it reaches the log."""
+def _named(request: Any) -> dict[str, str | int]:
+    """The ids and the dataset that a request names, where they are of the form; no other field of it reaches the log."""
     if not isinstance(request, Message):
         return {}
-    named = {name: str(getattr(request, name, "")) for name in _IDS}
-    return {name: value for name, value in named.items() if ID.fullmatch(value)}
+    texts = {name: str(getattr(request, name, "")) for name in _FORMS}
+    named: dict[str, str | int] = {name: text for name, text in texts.items() if _FORMS[name].fullmatch(text)}
+    if isinstance(request, DownloadDatasetRequest):
+        named["n_files"] = len(request.file_names)  # 0: all
+    return named

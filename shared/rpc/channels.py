@@ -21,12 +21,19 @@ from shared.tracing import traced_channel
 
 #: Deadline of a call that sets none, in seconds. Long work is an operation, so no call needs more.
 DEFAULT_DEADLINE_SECONDS = 30
+#: Deadline of a download, whose time is that of its bytes.
+DOWNLOAD_DEADLINE_SECONDS = 600
 
 _SERVICE_CONFIG = json.dumps(
     {
         # Where a target names several replicas, each gets its share, and one that is gone gets none.
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
+            {
+                "name": [{"service": "medq.operations.v1.OperationsService", "method": "DownloadDataset"}],
+                "waitForReady": True,
+                "timeout": f"{DOWNLOAD_DEADLINE_SECONDS}s",
+            },
             {
                 "name": [{}],
                 "waitForReady": True,
@@ -39,7 +46,7 @@ _SERVICE_CONFIG = json.dumps(
                     "backoffMultiplier": 2,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
-            }
+            },
         ],
     }
 )

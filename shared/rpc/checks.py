@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from shared.errors import InvalidArgument
 from shared.events.bus import LARGEST_INTEGER
 from shared.objects.store import digest_of
+from shared.operations import ID
+
+#: Most datasets, or files of one, that a request may name in a list.
+MOST_NAMED = 1000
 
 _PAGE_TOKEN = re.compile(r"[0-9]{0,18}")  # a 64-bit number
 
@@ -21,6 +26,49 @@ def require_uri(field: str, uri: str) -> None:
         digest_of(uri)
     except InvalidArgument as error:
         raise InvalidArgument(error.message, field=field, value=uri, remedy=error.remedy) from None
+
+
+def require_different(field: str, values: Sequence[str], most: int = MOST_NAMED) -> None:
+    """Refuse what stands twice, and more values than `most`.
+
+    Raises:
+        InvalidArgument: One is repeated, or there are too many.
+    """
+    if len(values) > most:
+        raise InvalidArgument("There are too many values.", field=field, value=len(values), remedy=f"At most {most}.")
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            raise InvalidArgument("A value stands twice.", field=field, value=value, remedy="Name each once.")
+        seen.add(value)
+
+
+def require_uris(field: str, uris: Sequence[str], *, least: int = 0) -> None:
+    """Refuse a list that is not one of different URIs of objects, at most `MOST_NAMED` of them.
+
+    Raises:
+        InvalidArgument: It has fewer than `least`, too many, one twice, or one that is no URI.
+    """
+    if len(uris) < least:
+        raise InvalidArgument("At least one is needed.", field=field, remedy="Name a dataset.")
+    require_different(field, uris)
+    for uri in uris:
+        require_uri(field, uri)
+
+
+def require_prefix(field: str, prefix: str) -> None:
+    """Refuse what no id begins with.
+
+    Raises:
+        InvalidArgument: It is not empty and not of the form of an id.
+    """
+    if prefix and not ID.fullmatch(prefix):
+        raise InvalidArgument(
+            "No id begins so.",
+            field=field,
+            value=prefix,
+            remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
+        )
 
 
 def require_between(field: str, value: float, low: float, high: float) -> None:

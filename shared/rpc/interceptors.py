@@ -94,9 +94,10 @@ class ErrorInterceptor(Interceptor):
         return call
 
     def _end(self, error: Exception, context: Any, method: str) -> None:
-        # `abort` itself raises a bare Exception, and a caller that has gone can be told nothing: leave both alone.
-        if context.code() is not None or not context.is_active():
-            raise error
+        if context.code() is not None:
+            raise error  # `abort` itself raises a bare Exception
+        if not context.is_active():  # it has gone: there is nobody to tell, and nothing to log
+            context.abort(grpc.StatusCode.CANCELLED, "The call was ended.")
         known = typed(error)
         if not isinstance(error, MedqError):
             trace = None if isinstance(known, Unavailable) else error  # of an outage one line says enough

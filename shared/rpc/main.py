@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from shared.errors import MedqError
 from shared.events.bus import EventBus
-from shared.logs import configure_logs, get_logger
+from shared.logs import configure_logs, get_logger, log_uncaught_errors
 from shared.objects.store import ObjectStore
 from shared.resources import open_bus, open_objects
 from shared.rpc.channels import Channels, credentials_of
@@ -38,6 +38,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     configure_logs(settings.log_level)
+    log_uncaught_errors()
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
     try:
         _serve(name, settings, build, stop)

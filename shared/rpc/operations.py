@@ -16,7 +16,8 @@ from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, NotFou
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
-from shared.rpc.checks import read_page_token, require_uri
+from shared.rpc.checks import read_page_token, require_different, require_prefix, require_uri
+from shared.rpc.input_names import require_right_to_names
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0
@@ -80,18 +81,22 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         if self._objects is None:
             raise FailedPrecondition("This service keeps no datasets.", remedy="Ask the service that made it.")
         require_uri("uri", request.uri)
-        files = read_manifest(self._objects, request.uri).files
-        for name in request.file_names or sorted(files):
+        require_different("file_names", request.file_names)
+        manifest = read_manifest(self._objects, request.uri)
+        files = manifest.files
+        for name in request.file_names:
             if name not in files:
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
-            data = self._objects.read_bytes(uri_of(files[name].sha256))
-            for start in range(0, max(len(data), 1), CHUNK_BYTES):
-                yield pb.DownloadDatasetResponse(file_name=name, chunk=data[start : start + CHUNK_BYTES])
+        require_right_to_names(context, manifest.kind, request.file_names or files)
+        for name in request.file_names or sorted(files):
+            for piece in _pieces(self._objects.chunks(uri_of(files[name].sha256))):
+                yield pb.DownloadDatasetResponse(file_name=name, chunk=piece)
 
     def ListOperations(
         self, request: pb.ListOperationsRequest, context: grpc.ServicerContext
     ) -> pb.ListOperationsResponse:
         """See the proto."""
+        require_prefix("id_prefix", request.id_prefix)
         size = min(request.page_size or 100, 500)
         before = read_page_token(request.page_token)
         found, following = self._operations.list(request.id_prefix, size, before)
@@ -99,6 +104,17 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
             operations=[to_message(operation) for operation in found],
             next_page_token="" if following is None else str(following),
         )
+
+
+def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """What is sent of a file, at least one piece; DataLoss behind the last one, where they are not what was stored."""
+    is_empty = True
+    for chunk in chunks:
+        for start in range(0, len(chunk), CHUNK_BYTES):
+            is_empty = False
+            yield chunk[start : start + CHUNK_BYTES]
+    if is_empty:
+        yield b""
 
 
 def to_message(operation: rows.Operation) -> pb.Operation:

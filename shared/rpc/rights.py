@@ -68,6 +68,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
+        "ReleaseCosts": _LEDGER,
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
@@ -93,6 +94,10 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     "medq.training.v1.TrainingService": {"StartImportModel": _WORK, "StartBuildDataset": _WORK, "StartTrain": _WORK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},
 }
+
+
+#: They may download what names inputs (`shared.rows.kinds.names_inputs`): those who bring data in and mend it.
+NAMES_READERS = _WORK
 
 
 def roles_of(method: str) -> frozenset[Role]:

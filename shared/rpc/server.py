@@ -5,6 +5,7 @@ A service brings a `Service`, which its `build()` returns; nothing here knows wh
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,17 +25,29 @@ from shared.events.outbox import Outbox, OutboxDrainer
 from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
-from shared.rpc.authorization import authorization_interceptors
+from shared.rpc.admission import AdmissionInterceptor
+from shared.rpc.authorization import Authorization, authorization
 from shared.rpc.certificates import server_credentials
 from shared.rpc.channels import is_local
 from shared.rpc.interceptors import ErrorInterceptor
+from shared.rpc.listening import beside, bind
 from shared.rpc.operations import OperationsServicer
-from shared.rpc.watch import Watch, observed
-from shared.settings import MAX_SOCKET_PATH, ServiceSettings
+from shared.rpc.patience import Patience
+from shared.rpc.watch import PoolProbe, Watch, observed
+from shared.settings import ServiceSettings
 from shared.tracing import tracing_interceptors
 
-_OPTIONS = (("grpc.so_reuseport", 0),)  # or a second server binds the same port silently
+_OPTIONS = (
+    ("grpc.so_reuseport", 0),  # or a second server binds the same port silently
+    ("grpc.max_concurrent_streams", 128),  # calls of one connection
+    # A peer that is gone without a word is noticed, and with it its calls and its connection.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+)
 _HEALTH = "grpc.health.v1.Health"
+_HEALTH_THREADS = 8
+#: Calls in flight for each thread; what comes beyond them is refused at once.
+_CALLS_PER_THREAD = 64
 
 
 @dataclass(frozen=True)
@@ -70,31 +83,33 @@ class RunningServer:
         service: The service.
         bus: Where its events come from and go to.
         settings: Addresses, threads, drain time.
+        clock: Gives the seconds by which a call is slow and a pool is stuck.
 
     Raises:
         FailedPrecondition: The address is taken; a file of `tls` or `auth` cannot be used.
         InvalidArgument: The path of a unix socket is too long; settings of `tls` or `auth` do not go together.
     """
 
-    def __init__(self, service: Service, bus: EventBus, settings: ServiceSettings) -> None:
+    def __init__(
+        self, service: Service, bus: EventBus, settings: ServiceSettings, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._service = service
         self._settings = settings
         self._log = get_logger(service.name)
         self._health = health.HealthServicer(experimental_thread_pool=ThreadPoolExecutor(1))
-        self._health_server = grpc.server(ThreadPoolExecutor(2), options=_OPTIONS)
-        self._server = grpc.server(
-            ThreadPoolExecutor(settings.threads, thread_name_prefix=f"{service.name}-rpc"),
-            interceptors=_interceptors(service.name, settings),
-            options=_OPTIONS,
-        )
+        self._patience = Patience(_share(settings.threads), clock)
+        self._health_server, _ = self._new_server("health", _HEALTH_THREADS, None)
+        callers = authorization(service.name, settings.auth)
+        self._server, self._pool = self._new_server("rpc", settings.threads, callers)
         self._register()
-        self.target = _bind(self._server, settings.listen, server_credentials(settings.tls))
+        self.target = bind(self._server, settings.listen, server_credentials(settings.tls))
         # Plaintext and open: kubelet's gRPC probes speak no TLS, and an answer says no more than "serving".
-        self.health_target = _bind(self._health_server, settings.health_listen or _beside(settings.listen))
+        self.health_target = bind(self._health_server, settings.health_listen or beside(settings.listen))
         self._bus = bus
         self._subscription: Subscription | None = None
         self._drainer: OutboxDrainer | None = None
         self._watch: Watch | None = None
+        self._probe = PoolProbe(self._pool, clock)
 
     def start(self) -> None:
         """Take up unfinished operations, listen to events, answer calls, then report as serving."""
@@ -104,17 +119,24 @@ class RunningServer:
             self._drainer = OutboxDrainer(service.outbox, service.engine, self._bus)
         if service.handlers:
             self._subscription = self._bus.subscribe(service.name, observed(service.name, service.handlers))
-        self._watch = Watch(service.name, service.operations, service.outbox, service.engine, self._subscription)
+        self._patience.start()
         self._server.start()
         self._health_server.start()
-        self._set_health(health_pb2.HealthCheckResponse.SERVING)
+        self.tell_health()
+        self._watch = Watch(
+            service.name, service.operations, service.outbox, service.engine, self._subscription, self.tell_health
+        )
         self._log.info("serving", target=self.target, health=self.health_target)
         _warn_of_exposure(self._log, self._settings)
+
+    def tell_health(self) -> None:
+        """Report as serving while the pool of the calls begins what it is given; done every ten seconds."""
+        self._set_health(is_serving=self._probe.is_alive())
 
     def drain(self) -> None:
         """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all."""
         service = self._service
-        self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._health.enter_graceful_shutdown()  # not serving, whatever is set later
         if self._subscription is not None:
             self._subscription.close()
         service.operations.drain()
@@ -124,13 +146,13 @@ class RunningServer:
                 loop.close()
         service.close()
         self._health_server.stop(0).wait()
+        self._patience.close()
         self._log.info("drained")
 
     def _register(self) -> None:
         service, server = self._service, self._server
         service.register(server)
-        max_waiters = max(1, self._settings.threads // 4)
-        operations = OperationsServicer(service.operations, max_waiters, service.objects)
+        operations = OperationsServicer(service.operations, _share(self._settings.threads), service.objects)
         operations_pb2_grpc.add_OperationsServiceServicer_to_server(operations, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._health_server)
         # Health answers on the calls' port too, for clients that know only that one.
@@ -143,23 +165,37 @@ class RunningServer:
         operations = operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name
         return self._service.full_name, operations
 
-    def _set_health(self, status: health_pb2.HealthCheckResponse.ServingStatus.ValueType) -> None:
+    def _set_health(self, *, is_serving: bool) -> None:
+        status = health_pb2.HealthCheckResponse
         for name in ("", *self._names()):
-            self._health.set(name, status)
+            self._health.set(name, status.SERVING if is_serving else status.NOT_SERVING)
+
+    def _new_server(
+        self, kind: str, threads: int, callers: Authorization | None
+    ) -> tuple[grpc.Server, ThreadPoolExecutor]:
+        """A server with `threads` for calls and a quarter of that, more, for streams; and its pool."""
+        name, settings, max_streams = self._service.name, self._settings, _share(threads)
+        pool = ThreadPoolExecutor(threads + max_streams, thread_name_prefix=f"{name}-{kind}")
+        admission = AdmissionInterceptor(
+            callers,
+            self._patience,
+            max_streams=max_streams,
+            stream_seconds=settings.stream_seconds,
+            idle_seconds=settings.stream_idle_seconds,
+        )
+        server = grpc.server(
+            pool,
+            # The outermost first: the trace sees all of it, errors become statuses, then it is decided about the call.
+            interceptors=[*tracing_interceptors(), ErrorInterceptor(name), admission],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=threads * _CALLS_PER_THREAD,
+        )
+        return server, pool
 
 
-def _beside(listen: str) -> str:
-    """Where health is served when no setting says: the socket with another ending, or a port that is free."""
-    if listen.startswith("unix:"):
-        return listen.removesuffix(".sock") + ".health.sock"
-    return listen.rsplit(":", 1)[0] + ":0"
-
-
-def _interceptors(name: str, settings: ServiceSettings) -> list[Any]:
-    """What lies around each call, the outermost first: the trace sees all of it, errors become statuses, then it is decided
-    whether the call may happen.
-    """
-    return [*tracing_interceptors(), ErrorInterceptor(name), *authorization_interceptors(name, settings.auth)]
+def _share(threads: int) -> int:
+    """How many threads those may hold who only wait, or are slow."""
+    return max(1, threads // 4)
 
 
 def _warn_of_exposure(log: FilteringBoundLogger, settings: ServiceSettings) -> None:
@@ -171,30 +207,3 @@ def _warn_of_exposure(log: FilteringBoundLogger, settings: ServiceSettings) -> N
         log.warning("open_to_everybody", remedy="Set auth.tokens_file or auth.oidc_issuer.")
     if tls.certificate_file is None:
         log.warning("calls_in_plaintext", remedy="Set tls.certificate_file and tls.key_file.")
-
-
-def _bind(server: grpc.Server, target: str, credentials: grpc.ServerCredentials | None = None) -> str:
-    """Bind a server to a target; on a unix socket, which does not leave the machine, without TLS.
-
-    Returns: The target with the port it got.
-    """
-    path = target.removeprefix("unix:")
-    if path != target:
-        if len(path.encode()) > MAX_SOCKET_PATH:
-            raise InvalidArgument(
-                f"A socket path may have {MAX_SOCKET_PATH} bytes.",
-                field="listen",
-                value=target,
-                remedy="Use a shorter folder.",
-            )
-        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        if credentials is None or path != target:
-            port = server.add_insecure_port(target)
-        else:
-            port = server.add_secure_port(target, credentials)
-    except RuntimeError as error:
-        raise FailedPrecondition(
-            "The address cannot be bound.", field="listen", value=target, remedy="Is it taken? Choose another."
-        ) from error
-    return target if path != target else f"{target.rsplit(':', 1)[0]}:{port}"

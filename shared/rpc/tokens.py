@@ -31,7 +31,7 @@ _PREFIX = "medq_"  # so that scanners for leaked secrets find one
 class Entry(BaseModel):
     """One caller of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(min_length=1, max_length=200)
     sha256: str = Field("", pattern="^([0-9a-f]{64})?$")

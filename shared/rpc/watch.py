@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future
 
 import sqlalchemy as sa
 
@@ -16,6 +17,29 @@ from shared.operations import Operations
 from shared.telemetry import EVENTS_HANDLED, EVENTS_LAG, OPERATIONS_SILENT_SECONDS, OPERATIONS_WAITING, OUTBOX_WAITING
 
 PERIOD_SECONDS = 10.0
+#: A pool that for so long does not begin what it was given is stuck.
+STUCK_SECONDS = 15.0
+
+
+class PoolProbe:
+    """Whether a pool of threads still begins what it is given.
+
+    Args:
+        pool: The pool.
+        clock: Gives seconds.
+    """
+
+    def __init__(self, pool: Executor, clock: Callable[[], float] = time.monotonic) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._asked: Future[None] | None = None
+        self._asked_at = 0.0
+
+    def is_alive(self) -> bool:
+        """Give it a task that does nothing, unless one waits; False once one has waited for `STUCK_SECONDS`."""
+        if self._asked is None or self._asked.done():
+            self._asked, self._asked_at = self._pool.submit(lambda: None), self._clock()
+        return self._asked.done() or self._clock() - self._asked_at < STUCK_SECONDS
 
 
 class Watch:
@@ -27,6 +51,7 @@ class Watch:
         outbox: Where it leaves events, in the database `engine`; None where it publishes none.
         engine: Its database.
         subscription: What it listens to; None where it listens to nothing.
+        tell_health: Called first thing at each look.
     """
 
     def __init__(
@@ -36,7 +61,9 @@ class Watch:
         outbox: Outbox | None,
         engine: sa.Engine | None,
         subscription: Subscription | None,
+        tell_health: Callable[[], None] = lambda: None,
     ) -> None:
+        self._tell_health = tell_health
         self._service = service
         self._operations = operations
         self._outbox = outbox
@@ -47,9 +74,8 @@ class Watch:
 
     def look(self) -> None:
         """Measure once."""
-        n_waiting, oldest_sign = self._operations.backlog()
+        n_waiting, silent_seconds = self._operations.backlog()
         OPERATIONS_WAITING.labels(self._service).set(n_waiting)
-        silent_seconds = 0.0 if oldest_sign is None else max(0.0, time.time() - oldest_sign)
         OPERATIONS_SILENT_SECONDS.labels(self._service).set(silent_seconds)
         if self._outbox is not None and self._engine is not None:
             OUTBOX_WAITING.labels(self._service).set(self._outbox.waiting(self._engine))
@@ -61,6 +87,7 @@ class Watch:
         self._loop.close()
 
     def _step(self) -> None:
+        self._tell_health()
         self.look()
         self._closing.wait(PERIOD_SECONDS)
 

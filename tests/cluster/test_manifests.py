@@ -31,7 +31,7 @@ ON_DISK = (
     "data.hostPath=/srv/medq",
 )
 VARIANTS = {
-    "defaults": ("values.yaml",),
+    "defaults": (chart.SITE,),
     "lab": ("values-lab.yaml", "--set", "test.command={python}"),
     "lab on a node's disk": ("values-lab.yaml", *ON_DISK),
     "hospital": ("values-hospital.yaml", "--set", "test.command={python}"),

@@ -91,13 +91,21 @@ class FakeNeighbours(
     evaluation_pb2_grpc.EvaluationServiceServicer,
     operations_pb2_grpc.OperationsServiceServicer,
 ):
-    """A ledger with a limit on the number of reservations, and a model that answers by a rule."""
+    """A ledger with a limit on the number of reservations, and a model that answers by a rule.
+
+    Attributes:
+        reserved: The keys of all reservations, in order.
+        settled: What was settled, once for each key.
+        released, unknown: The keys that were closed as that, in order.
+        in_flight: The keys whose reservation is open.
+    """
 
     def __init__(self, objects):
         self.objects = objects
         self.limit = 10**9
         self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight = [], [], set(), 0
+        self.released, self.unknown = [], []
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
@@ -115,9 +123,15 @@ class FakeNeighbours(
     def SettleCosts(self, request, context):
         if len(self.settled) >= self.fail_after:
             raise FailedPrecondition("The ledger is closed.")
-        self.settled += request.costs
+        self.settled += [cost for cost in request.costs if cost not in self.settled]
         self.in_flight -= {cost.key for cost in request.costs}
         return controller_pb2.SettleCostsResponse()
+
+    def ReleaseCosts(self, request, context):
+        self.released += request.keys
+        self.unknown += request.unknown_keys
+        self.in_flight -= {*request.keys, *request.unknown_keys}
+        return controller_pb2.ReleaseCostsResponse()
 
     def StartGenerate(self, request, context):
         self.generated.append(request)

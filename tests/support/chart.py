@@ -16,7 +16,11 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts" / "medq-engine"
 RELEASE, NAMESPACE = "medq", "medq-rendered"
-OVERLAYS = ("values.yaml", "values-lab.yaml", "values-hospital.yaml")
+#: The chart's defaults with what a site must say; the chart's own overlays.
+SITE = "site_values.yaml"
+OVERLAYS = (SITE, "values-lab.yaml", "values-hospital.yaml")
+#: As an image may have.
+DIGEST = "sha256:" + "a" * 64
 
 Manifest = dict[str, Any]
 
@@ -55,9 +59,19 @@ def manifests(*arguments: str) -> tuple[Manifest, ...]:
     return tuple(document for document in yaml.safe_load_all(result.stdout) if document)
 
 
+def values_of(name: str) -> tuple[str, str]:
+    """Helm's arguments for the values file of this name."""
+    return "--values", str(Path(__file__).with_name(name) if name == SITE else CHART / name)
+
+
+def sets(*values: str) -> list[str]:
+    """Helm's arguments for these values, each KEY=VALUE."""
+    return [argument for value in values for argument in ("--set", value)]
+
+
 def overlay(name: str, *arguments: str) -> tuple[Manifest, ...]:
     """What is rendered with the values file of this name."""
-    return manifests("--values", str(CHART / name), *arguments)
+    return manifests(*values_of(name), *arguments)
 
 
 def find(documents: tuple[Manifest, ...], kind: str, name: str) -> Manifest:

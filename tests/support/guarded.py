@@ -20,6 +20,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from shared.errors import MedqError
 from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs
+from shared.objects.store import ObjectStore
 from shared.operation_rows import METADATA
 from shared.operations import Operations
 from shared.rpc.rights import Role
@@ -53,12 +54,12 @@ def _register(server: grpc.Server) -> None:
 
 
 @contextmanager
-def guarded_server(folder: Path, **settings: object) -> Iterator[RunningServer]:
+def guarded_server(folder: Path, objects: ObjectStore | None = None, **settings: object) -> Iterator[RunningServer]:
     """Serve on a free TCP port of this machine."""
     given = {"state_folder": folder, "listen": "127.0.0.1:0", "drain_seconds": 0.2, **settings}
     with sqlite_database(folder) as database, closing(SqliteEventBus(folder / "events.sqlite")) as bus:
         operations = Operations("guarded", database.engine(METADATA), {}, owner="one", lease_seconds=30)
-        service = Service("guarded", "medq.controller.v1.ControllerService", _register, operations)
+        service = Service("guarded", "medq.controller.v1.ControllerService", _register, operations, objects=objects)
         server = RunningServer(service, bus, ServiceSettings(**given))
         server.start()
         try:

@@ -17,6 +17,7 @@ training-job: {calls: [], uses: [s3, itself]}
 {{- end }}
 {{- if .Values.s3.enabled }}
 s3:           {calls: [], uses: []}
+s3-user:      {calls: [], uses: [s3]}
 {{- end }}
 {{- if .Values.qdrant.enabled }}
 qdrant:       {calls: [], uses: []}
@@ -34,17 +35,17 @@ qdrant:       {calls: [], uses: []}
 {{- end -}}
 - to:
     {{- range .network.cidrs }}
-    - ipBlock: {cidr: {{ . }}}
+    - ipBlock: {cidr: {{ quote . }}}
     {{- end }}
     {{- with .network.peers }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
     {{- if not (or .network.cidrs .network.peers) }}
-    {{- fail (printf "%s.network: name cidrs or peers of %s, or set networkPolicy.enabled=false." .value .address) }}
+    {{- fail (printf "%s: name cidrs or peers of %s; nothing else is let through.%s" .value .address (.hint | default "")) }}
     {{- end }}
   ports:
     {{- range $ports }}
-    - {protocol: TCP, port: {{ . }}}
+    - {protocol: TCP, port: {{ int64 . }}}
     {{- end }}
 {{- end -}}
 
@@ -70,28 +71,29 @@ qdrant:       {calls: [], uses: []}
   ports:
     - {protocol: TCP, port: 9093}
   {{- else -}}
-  {{- include "medq.outside" (dict "network" $v.externalKafka.network "address" $v.externalKafka.bootstrap "value" "externalKafka") -}}
+  {{- include "medq.outside" (dict "network" $v.externalKafka.network "address" $v.externalKafka.bootstrap "value" "externalKafka.network") -}}
   {{- end -}}
 {{- else if eq .use "s3" -}}
   {{- if $v.s3.enabled -}}
   {{- include "medq.inside" (dict "root" .root "component" "s3" "ports" (list 9000)) -}}
   {{- else -}}
-  {{- include "medq.outside" (dict "network" $v.externalS3.network "address" $v.externalS3.endpoint "value" "externalS3") -}}
+  {{- include "medq.outside" (dict "network" $v.externalS3.network "address" $v.externalS3.endpoint "value" "externalS3.network") -}}
   {{- end -}}
 {{- else if eq .use "postgresql" -}}
-  {{- include "medq.outside" (dict "network" $v.externalPostgresql.network "address" "PostgreSQL" "value" "externalPostgresql") -}}
+  {{- include "medq.outside" (dict "network" $v.externalPostgresql.network "address" "PostgreSQL" "value" "externalPostgresql.network") -}}
 {{- else if eq .use "qdrant" -}}
   {{- if $v.qdrant.enabled -}}
   {{- include "medq.inside" (dict "root" .root "component" "qdrant" "ports" (list 6333 6334)) -}}
   {{- else if $v.externalQdrant.url -}}
-  {{- include "medq.outside" (dict "network" $v.externalQdrant.network "address" $v.externalQdrant.url "value" "externalQdrant") -}}
+  {{- include "medq.outside" (dict "network" $v.externalQdrant.network "address" $v.externalQdrant.url "value" "externalQdrant.network") -}}
   {{- end -}}
 {{- else if and (eq .use "telemetry") $v.telemetry.otlpEndpoint -}}
-  {{- include "medq.outside" (dict "network" $v.telemetry.network "address" $v.telemetry.otlpEndpoint "value" "telemetry") -}}
+  {{- include "medq.outside" (dict "network" $v.telemetry.network "address" $v.telemetry.otlpEndpoint "value" "telemetry.network") -}}
 {{- else if and (eq .use "oidc") $v.auth.oidc.issuer (not $v.auth.oidc.jwksSecret) -}}
-  {{- include "medq.outside" (dict "network" $v.auth.oidc.network "address" $v.auth.oidc.issuer "value" "auth.oidc") -}}
+  {{- include "medq.outside" (dict "network" $v.auth.oidc.network "address" $v.auth.oidc.issuer "value" "auth.oidc.network") -}}
 {{- else if eq .use "kubernetes" -}}
-  {{- include "medq.outside" (dict "network" $v.networkPolicy.apiServer "address" "the API server" "value" "networkPolicy.apiServer") -}}
+  {{- include "medq.outside" (dict "network" $v.networkPolicy.apiServer "address" "the API server" "value" "networkPolicy.apiServer"
+      "hint" " `kubectl get endpoints kubernetes --namespace default` tells its address.") -}}
 {{- else if eq .use "itself" -}}
 - to:
     - podSelector:
@@ -162,7 +164,7 @@ qdrant:       {calls: [], uses: []}
 {{- if or $edge.calls $edge.uses }}
 - to: {{- toYaml $.Values.networkPolicy.dns.peers | nindent 4 }}
   ports:
-    - {protocol: UDP, port: {{ $.Values.networkPolicy.dns.port }}}
-    - {protocol: TCP, port: {{ $.Values.networkPolicy.dns.port }}}
+    - {protocol: UDP, port: {{ int64 $.Values.networkPolicy.dns.port }}}
+    - {protocol: TCP, port: {{ int64 $.Values.networkPolicy.dns.port }}}
 {{- end }}
 {{- end -}}

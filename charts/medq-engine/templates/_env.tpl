@@ -8,7 +8,7 @@
 {{ include "medq.setting" (dict "prefix" $prefix "field" $field "value" $value "section" true) }}
 {{- end }}
 {{- else -}}
-- name: {{ .prefix }}_{{ upper .field }}
+- name: {{ printf "%s_%s" .prefix (upper .field) | quote }}
   value: {{ kindIs "string" .value | ternary .value (toJson .value) | quote }}
 {{- end -}}
 {{- end -}}
@@ -35,7 +35,7 @@
 - name: {{ $prefix }}_TARGETS
   value: {{ include "medq.targets" $ | quote }}
 - name: {{ $prefix }}_LOG_LEVEL
-  value: {{ $.Values.logLevel }}
+  value: {{ $.Values.logLevel | quote }}
 - name: {{ $prefix }}_IS_REFLECTION_ON
   value: {{ $.Values.reflection | quote }}
 - name: {{ $prefix }}_DATABASE_URL
@@ -54,7 +54,7 @@
 {{ include "medq.setting" (dict "prefix" $prefix "field" $field "value" $value) | trim }}
 {{- end }}
 {{- range $field, $reference := $own.secretSettings }}
-- name: {{ $prefix }}_{{ upper $field | replace "." "__" }}
+- name: {{ printf "%s_%s" $prefix (upper $field | replace "." "__") | quote }}
   {{- include "medq.fromSecret" (dict "secret" $reference.name "key" $reference.key) | nindent 2 }}
 {{- end }}
 {{- end -}}
@@ -64,7 +64,7 @@
 - name: {{ $prefix }}_BOOTSTRAP
   value: {{ .kafka.bootstrap | quote }}
 - name: {{ $prefix }}_SECURITY_PROTOCOL
-  value: {{ .kafka.securityProtocol }}
+  value: {{ .kafka.securityProtocol | quote }}
 - name: {{ $prefix }}_TOPIC_PREFIX
   value: {{ .kafka.topicPrefix | quote }}
 - name: {{ $prefix }}_PARTITIONS
@@ -73,7 +73,7 @@
   value: {{ .kafka.replication | quote }}
 {{- if hasPrefix "SASL" .kafka.securityProtocol }}
 - name: {{ $prefix }}_SASL_MECHANISM
-  value: {{ .kafka.saslMechanism }}
+  value: {{ .kafka.saslMechanism | quote }}
 - name: {{ $prefix }}_USERNAME
   value: {{ .kafka.username | quote }}
 - name: {{ $prefix }}_PASSWORD
@@ -193,8 +193,8 @@
     sources:
       {{- range .items }}
       - secret:
-          name: {{ index . 0 }}
-          items: [{key: {{ index . 1 }}, path: {{ index . 1 }}}]
+          name: {{ index . 0 | quote }}
+          items: [{key: {{ index . 1 | quote }}, path: {{ index . 1 | quote }}}]
       {{- end }}
 {{- end }}
 {{- end -}}

@@ -1,7 +1,11 @@
 {{/* Names, labels, images and the security contexts that every pod has. */}}
 
 {{- define "medq.fullname" -}}
-{{- .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- if not (regexMatch "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "The release's name, or fullnameOverride, is %q: use lower-case letters, digits and '-'." $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{- define "medq.services" -}}
@@ -104,6 +108,6 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- define "medq.fromSecret" -}}
 valueFrom:
   secretKeyRef:
-    name: {{ .secret }}
-    key: {{ .key }}
+    name: {{ .secret | quote }}
+    key: {{ .key | quote }}
 {{- end -}}

@@ -11,15 +11,15 @@ metadata:
 spec:
   scaleTargetRef:
     name: {{ .fullname }}
-  minReplicaCount: {{ .scaling.minReplicas }}
-  maxReplicaCount: {{ .scaling.maxReplicas }}
+  minReplicaCount: {{ int64 .scaling.minReplicas }}
+  maxReplicaCount: {{ int64 .scaling.maxReplicas }}
   cooldownPeriod: 300
   triggers:
     - type: kafka
       metadata:
         bootstrapServers: {{ $kafka.bootstrap | quote }}
-        consumerGroup: {{ $kafka.topicPrefix }}embedding
-        topic: {{ $kafka.topicPrefix }}medq.embedding.image-ingested.v1
+        consumerGroup: {{ printf "%sembedding" $kafka.topicPrefix | quote }}
+        topic: {{ printf "%smedq.embedding.image-ingested.v1" $kafka.topicPrefix | quote }}
         lagThreshold: {{ $keda.lagThreshold | quote }}
         {{- if hasPrefix "SASL" $kafka.securityProtocol }}
         sasl: {{ dict "SCRAM-SHA-512" "scram_sha512" "SCRAM-SHA-256" "scram_sha256" "PLAIN" "plaintext" | dig $kafka.saslMechanism "none" }}
@@ -44,7 +44,7 @@ spec:
   {{- end }}
   {{- with $kafka.caSecret }}
   secretTargetRef:
-    - {parameter: ca, name: {{ . }}, key: ca.crt}
+    - {parameter: ca, name: {{ quote . }}, key: ca.crt}
   {{- end }}
       {{- end }}
 {{- else -}}
@@ -58,13 +58,13 @@ spec:
     apiVersion: apps/v1
     kind: Deployment
     name: {{ .fullname }}
-  minReplicas: {{ .scaling.minReplicas }}
-  maxReplicas: {{ .scaling.maxReplicas }}
+  minReplicas: {{ int64 .scaling.minReplicas }}
+  maxReplicas: {{ int64 .scaling.maxReplicas }}
   metrics:
     - type: Resource
       resource:
         name: cpu
-        target: {type: Utilization, averageUtilization: {{ .scaling.targetCpuPercent }}}
+        target: {type: Utilization, averageUtilization: {{ int64 .scaling.targetCpuPercent }}}
   behavior:
     scaleDown:
       stabilizationWindowSeconds: 300

@@ -39,29 +39,21 @@ metadata:
   labels: {{- $labels | nindent 4 }}
 spec:
   {{- if not $scaling.enabled }}
-  replicas: {{ $own.replicas | default 1 }}
+  replicas: {{ $own.replicas | default 1 | int64 }}
   {{- end }}
   {{- if eq .kind "StatefulSet" }}
   serviceName: {{ $fullname }}
   podManagementPolicy: Parallel
   {{- else }}
   strategy:
-    type: {{ $own.strategy }}
+    type: {{ $own.strategy | quote }}
   {{- end }}
   selector:
     matchLabels: {{- include "medq.selector" (dict "root" $ "component" .name) | nindent 6 }}
   template:
     metadata:
-      labels:
-        {{- $labels | nindent 8 }}
-        {{- with $own.podLabels }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
-      annotations:
-        kubectl.kubernetes.io/default-container: {{ .name }}
-        {{- with $own.podAnnotations }}
-        {{- toYaml . | nindent 8 }}
-        {{- end }}
+      labels: {{- merge ($labels | fromYaml) ($own.podLabels | default dict) | toYaml | nindent 8 }}
+      annotations: {{- merge (dict "kubectl.kubernetes.io/default-container" .name) ($own.podAnnotations | default dict) | toYaml | nindent 8 }}
     spec:
       {{- with include "medq.placement" (dict "root" $ "on" $own) | trim }}
       {{- . | nindent 6 }}
@@ -70,12 +62,12 @@ spec:
       automountServiceAccountToken: {{ .token | default false }}
       enableServiceLinks: false # its variables begin with MEDQ_ where the release is named medq
       {{- with $own.priorityClassName }}
-      priorityClassName: {{ . }}
+      priorityClassName: {{ . | quote }}
       {{- end }}
       {{- with $own.runtimeClassName }}
-      runtimeClassName: {{ . }}
+      runtimeClassName: {{ . | quote }}
       {{- end }}
-      terminationGracePeriodSeconds: {{ $own.terminationGracePeriodSeconds }}
+      terminationGracePeriodSeconds: {{ int64 $own.terminationGracePeriodSeconds }}
       securityContext: {{- include "medq.podSecurity" $ | nindent 8 }}
       {{- if not .isSingle }}
       topologySpreadConstraints:
@@ -88,7 +80,7 @@ spec:
       containers:
         - name: {{ .name }}
           image: {{ include "medq.image" . | quote }}
-          imagePullPolicy: {{ include "medq.pullPolicy" . }}
+          imagePullPolicy: {{ include "medq.pullPolicy" . | quote }}
           securityContext: {{- include "medq.containerSecurity" $ | nindent 12 }}
           ports:
             - {name: grpc, containerPort: 50051}
@@ -118,7 +110,7 @@ spec:
             - {name: state, mountPath: /state}
             - {name: tmp, mountPath: /tmp}
             {{- if and .data (include "medq.dataClaim" $) }}
-            - {name: data, mountPath: {{ $.Values.data.mountPath }}, readOnly: true}
+            - {name: data, mountPath: {{ $.Values.data.mountPath | quote }}, readOnly: true}
             {{- end }}
             {{- with include "medq.secretMounts" . | trim }}
             {{- . | nindent 12 }}
@@ -127,17 +119,17 @@ spec:
         - name: state
           {{- if .state }}
           persistentVolumeClaim:
-            claimName: {{ .state }}
+            claimName: {{ .state | quote }}
           {{- else }}
           emptyDir:
-            sizeLimit: {{ $own.scratch }}
+            sizeLimit: {{ $own.scratch | quote }}
           {{- end }}
         - name: tmp
           emptyDir: {}
         {{- if and .data (include "medq.dataClaim" $) }}
         - name: data
           persistentVolumeClaim:
-            claimName: {{ include "medq.dataClaim" $ }}
+            claimName: {{ include "medq.dataClaim" $ | quote }}
             readOnly: true
         {{- end }}
         {{- with include "medq.secretVolumes" . | trim }}

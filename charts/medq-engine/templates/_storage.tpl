@@ -22,11 +22,11 @@ spec:
   storageClassName: ""
   volumeName: {{ $.Release.Namespace }}-{{ $fullname }}
   {{- else if $.Values.storage.storageClass }}
-  storageClassName: {{ $.Values.storage.storageClass }}
+  storageClassName: {{ $.Values.storage.storageClass | quote }}
   {{- end }}
   resources:
     requests:
-      storage: {{ .size }}
+      storage: {{ .size | quote }}
 {{- end -}}
 
 {{/* A folder of the node's disk. Of kind `local`, so that its group is set and PodSecurity "restricted" holds; the folder must be there. */}}
@@ -42,7 +42,7 @@ metadata:
     helm.sh/resource-policy: keep
 spec:
   capacity:
-    storage: {{ .size }}
+    storage: {{ .size | quote }}
   accessModes: [{{ .mode }}]
   persistentVolumeReclaimPolicy: Retain
   storageClassName: ""
@@ -52,10 +52,10 @@ spec:
     namespace: {{ .root.Release.Namespace }}
     name: {{ .claim }}
   local:
-    path: {{ .path }}
+    path: {{ .path | quote }}
   nodeAffinity:
     required:
       nodeSelectorTerms:
         - matchExpressions:
-            - {key: kubernetes.io/hostname, operator: {{ ternary "In" "Exists" (not (empty .root.Values.storage.node)) }}{{ with .root.Values.storage.node }}, values: [{{ . }}]{{ end }}}
+            - {key: kubernetes.io/hostname, operator: {{ ternary "In" "Exists" (not (empty .root.Values.storage.node)) }}{{ with .root.Values.storage.node }}, values: [{{ quote . }}]{{ end }}}
 {{ end -}}

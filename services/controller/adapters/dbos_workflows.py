@@ -6,6 +6,7 @@ DBOS knows one instance a process.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -94,6 +95,7 @@ class DbosWorkflows:
             if self._start is None:
                 from dbos import DBOS, DBOSPortableJSONSerializer
 
+                _log_as_others()
                 is_file = self._url.startswith("sqlite")
                 if is_file:
                     _use_write_ahead_log(self._engine)
@@ -109,6 +111,7 @@ class DbosWorkflows:
                         "dbos_system_schema": _SCHEMA,
                         "system_database_engine": None if is_file else self._engine,
                         "run_migrations": is_file,
+                        "db_engine_kwargs": {"hide_parameters": True},
                     }
                 )
 
@@ -141,7 +144,15 @@ def migrate_steps(url: str) -> None:
     """Make or change DBOS's tables on PostgreSQL; what is there already is left as it is."""
     from dbos import DBOS
 
+    _log_as_others()
     DBOS.migrate(url, schema=_SCHEMA)
+
+
+def _log_as_others() -> None:
+    """Have DBOS's lines pass our formatter: where its logger has a handler, it makes none of its own."""
+    logger = logging.getLogger("dbos")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

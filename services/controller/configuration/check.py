@@ -24,20 +24,21 @@ from services.controller.configuration.paths import (
 from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
+from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
 
 _PAGE = "docs/configuration.md lists every key with its range."
 _SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
 def check(
-    config_yaml: str, base_folder: str, roots: Sequence[Path] = ()
+    config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE
 ) -> tuple[RunConfiguration | None, list[Problem]]:
     """Read a configuration.
 
     Args:
         config_yaml: The text of the file.
         base_folder: Relative paths in it start here; not needed where there are none.
-        roots: Folders in which its paths must lie; none: anywhere.
+        roots: Folders in which its paths must lie; none: nowhere.
 
     Returns: The configuration with absolute paths, or None, and everything that is wrong with it (empty when it can run).
     """
@@ -47,20 +48,25 @@ def check(
     base = Path(base_folder)
     relative = relative_paths(configuration)
     # The folder that a server was started in is nobody's.
-    if relative and can_exist(base) and not base.is_absolute():
+    if relative and not base.is_absolute():
         message = f"Relative paths have no folder to start from: {', '.join(relative)}."
         return None, [Problem("base_folder", message, "Give the absolute path of the folder of the file.")]
+    problems = paths_outside(configuration, base, roots)  # before anything out there is looked at
+    if relative and not problems and not lies_in(base, roots):
+        problems = [Problem("base_folder", "It lies outside the folders that may be read.", OUTSIDE_REMEDY)]
+    if problems:
+        return None, problems
     if relative and not (can_exist(base) and base.is_dir()):
         return None, [Problem("base_folder", "There is no such folder.", "Give the folder of the file.")]
     problems = impossible_paths(configuration, base)
     if problems:
         return None, problems
     resolved = _resolved(configuration, base)
-    problems = paths_outside(resolved, roots) or list(path_problems(resolved))
+    problems = list(path_problems(resolved))
     return (None if problems else resolved), problems
 
 
-def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ()) -> RunConfiguration:
+def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE) -> RunConfiguration:
     """The configuration, or one error that names every problem.
 
     Raises:

@@ -10,12 +10,15 @@ from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.report import DATA_PATHS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
-from shared.paths import OUTSIDE_REMEDY, lies_in
+from shared.folders import walk
+from shared.paths import NOWHERE, NOWHERE_REMEDY, OUTSIDE_REMEDY, lies_in
 from shared.tables import read_header
 
 _COLUMNS = ("index", "question", "answer")
 _IMAGE_COLUMNS = ("image", "image_path")
 _MANIFESTS = (".csv", ".tsv", ".parquet")
+#: Files and folders of a pool that are looked at while a caller waits; the ingest looks at all.
+_MOST_LOOKED_AT = 10_000
 
 
 @dataclass(frozen=True)
@@ -36,13 +39,10 @@ def impossible_paths(configuration: RunConfiguration, base: Path) -> list[Proble
     ]
 
 
-def paths_outside(configuration: RunConfiguration, roots: Sequence[Path]) -> list[Problem]:
-    """The absolute paths that lie in none of the folders that may be read; nothing in them is looked at."""
-    return [
-        Problem(field, "It lies outside the folders that may be read.", OUTSIDE_REMEDY)
-        for field, path in _paths(configuration)
-        if not lies_in(Path(path), roots)
-    ]
+def paths_outside(configuration: RunConfiguration, base: Path, roots: Sequence[Path]) -> list[Problem]:
+    """The paths, which start from `base`, that lie in none of the folders that may be read; what they name is not looked at."""
+    why = ("It lies outside the folders that may be read.", OUTSIDE_REMEDY) if roots else (NOWHERE, NOWHERE_REMEDY)
+    return [Problem(field, *why) for field, path in _paths(configuration) if not lies_in(base / path, roots)]
 
 
 def relative_paths(configuration: RunConfiguration) -> list[str]:
@@ -84,14 +84,22 @@ def path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
 
 def _pool_problems(path: Path) -> Iterator[Problem]:
     if path.is_dir():
-        if not any(entry.is_file() for entry in path.rglob("*")):
+        if not _may_hold_a_file(path):
             yield Problem("data.pool", "The folder holds no file.", "Put the images of the pool into it.")
     elif not path.is_file():
         yield Problem("data.pool", f"There is no {path}.", "Name a folder of images or a manifest.")
-    elif path.suffix.lower() not in _MANIFESTS:
+    elif path.suffix.lower() not in (*_MANIFESTS, ""):  # one out of a cache has no suffix
         yield Problem(
             "data.pool", f"{path.name} is no manifest.", f"Name a folder or a file of {', '.join(_MANIFESTS)}."
         )
+
+
+def _may_hold_a_file(folder: Path) -> bool:
+    """Whether there is a file, or so much that we do not look for one."""
+    try:
+        return not all(found.reason for found in walk(folder, _MOST_LOOKED_AT))
+    except InvalidArgument:
+        return True
 
 
 def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
@@ -100,9 +108,6 @@ def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
         return
     try:
         header = read_header(path, "table", field)
-    except OSError:
-        yield Problem(field, f"{path.name} cannot be read.", "Let this user read it.")
-        return
     except InvalidArgument as error:
         yield Problem(field, f"{path.name}: {error.message}", error.remedy)
         return

@@ -1,7 +1,15 @@
 """The budget ledger: what a cost is, what a run may still reserve, and what a run has cost. Knows nothing of tables.
 
-A row is reserved before the work is dispatched and settled after it. A reservation that was never settled stands as unknown:
-the process died in between, and the cost may or may not have been spent. It counts at its reserved figures.
+Each attempt at a piece of work is a row. It is reserved before the work is dispatched, and ends in one of three ways:
+
+| state | what is known | counts |
+|---|---|---|
+| settled | it was paid | what it was |
+| released | it was not paid: the work never began, or was refused | nothing |
+| unknown | neither: the process died in between, or the answer was lost | its reserved figures |
+
+Two settled attempts at the same work were paid twice (a database was restored that had lost what the first one brought), so
+both count.
 """
 
 from __future__ import annotations
@@ -12,7 +20,7 @@ from typing import Any
 
 from shared.errors import BudgetExhausted, InvalidArgument
 
-RESERVED, SETTLED, UNKNOWN = "reserved", "settled", "unknown"
+RESERVED, SETTLED, UNKNOWN, RELEASED = "reserved", "settled", "unknown", "released"
 KINDS = ("oracle", "expert", "compute")
 #: No piece of work costs more of anything; sums of such figures stay numbers.
 LARGEST_FIGURE = 1e12
@@ -43,7 +51,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row: the cost, which attempt at the work it is (from 1), and its state."""
+    """A row: the cost, which attempt at the work it is (from 1), and its state. What was released costs nothing."""
 
     cost: Cost
     attempt: int

@@ -131,7 +131,7 @@ class Calls:
                 request.operation_id = self._free_id(channel, f"{self.run_id}/{self.arm}/{self.round}/{step}")
         operation_id = request.operation_id
         self.collaborators.store.move(self.run_id, self.arm, self.round, step, operation_id, service)
-        self.collaborators.ledger.reserve(self.run_id, [Cost(f"compute/{operation_id}", "compute")], Limits())
+        self._reserve(operation_id)
         for attempt in self._patiently():
             with attempt:
                 start.method(channel)(request)
@@ -182,8 +182,14 @@ class Calls:
     def _settle(self, ended: operations_pb.Operation | None) -> None:
         """Put the working time of an operation that has ended into the ledger."""
         if ended is not None:
-            cost = Cost(f"compute/{ended.operation_id}", "compute", compute_seconds=ended.worked_seconds)
+            self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
+            cost = Cost(_compute_key(ended.operation_id), "compute", compute_seconds=ended.worked_seconds)
             self.collaborators.ledger.settle(self.run_id, [cost])
+
+    def _reserve(self, operation_id: str) -> None:
+        """Note that an operation works for this run, once an operation."""
+        key = _compute_key(operation_id)
+        self.collaborators.ledger.reserve(self.run_id, [Cost(key, "compute")], Limits(), key)
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""
@@ -208,3 +214,7 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
+
+
+def _compute_key(operation_id: str) -> str:
+    return f"compute/{operation_id}"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from prometheus_client import Counter
 
 from services.controller.domain.ledger import (
+    RELEASED,
     RESERVED,
     SETTLED,
     UNKNOWN,
@@ -36,9 +37,11 @@ _TABLE = sa.Table(
     sa.Column("expert_seconds", sa.Float, nullable=False),
     sa.Column("compute_seconds", sa.Float, nullable=False),
     sa.Column("is_simulated", sa.Boolean, nullable=False),
+    sa.Column("request_id", sa.Text),  # of the reservation
     sa.UniqueConstraint("run_id", "key", "attempt"),
 )
 _BATCH = 500
+_NOTHING = {"usd": 0.0, "tokens": 0, "expert_seconds": 0.0, "compute_seconds": 0.0}
 _DOLLARS = Counter(
     "medq_controller_spent_dollars_total", "Dollars that were settled in the ledger, simulated ones included.", ["kind"]
 )
@@ -46,7 +49,9 @@ _EXPERT_SECONDS = Counter(
     "medq_controller_expert_seconds_total",
     "Active seconds of experts that were settled in the ledger, simulated ones included.",
 )
-_UNKNOWN_COSTS = Counter("medq_controller_unknown_costs_total", "Reservations whose outcome a kill made unknown.")
+_UNKNOWN_COSTS = Counter(
+    "medq_controller_unknown_costs_total", "Reservations of which nobody can know whether they were paid."
+)
 
 
 class Ledger:
@@ -59,69 +64,76 @@ class Ledger:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
 
-    def reserve(self, run_id: str, costs: Sequence[Cost], limits: Limits) -> list[str]:
-        """Reserve all of the costs, or none.
+    def reserve(self, run_id: str, costs: Sequence[Cost], limits: Limits, request_id: str = "") -> list[str]:
+        """Reserve all of the costs, or none: a new attempt for each. An attempt of the same key that is open becomes unknown.
 
-        An open reservation of the same key becomes unknown and a new attempt is opened; a settled key stays as it is.
+        Args:
+            run_id: Whose they are.
+            costs: With different keys.
+            limits: What the run may spend; unknown attempts count at their reserved figures.
+            request_id: The same one again changes nothing; "" reserves anew each time.
 
-        Returns: The keys whose earlier attempt now stands as unknown, in the order of the request.
+        Returns: The keys whose earlier attempt stands as unknown, in the order of the request.
 
         Raises:
             InvalidArgument: See `require_valid`.
-            BudgetExhausted: See `require_within`; unknown attempts count at their reserved figures.
+            BudgetExhausted: See `require_within`.
+            AlreadyExists: The request id was used with other keys.
         """
         require_valid(costs)
         with self._engine.begin() as connection:
             serialize(connection, f"ledger/{run_id}")
             latest = _latest(connection, run_id, [cost.key for cost in costs])
-            new = [cost for cost in costs if cost.key not in latest or latest[cost.key].state != SETTLED]
+            if request_id and (known := _attempts_of(connection, run_id, request_id)):
+                return _repeated(connection, run_id, costs, known)
             usd, expert_seconds = _committed(connection, run_id)
-            more = (sum(cost.usd for cost in new), sum(cost.expert_seconds for cost in new))
+            more = (sum(cost.usd for cost in costs), sum(cost.expert_seconds for cost in costs))
             require_within(limits, usd, expert_seconds, *more)
-            reopened = [latest[cost.key] for cost in new if cost.key in latest]
-            for row in reopened:
-                connection.execute(sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=UNKNOWN))
+            left_open = [row.sequence for row in latest.values() if row.state == RESERVED]
+            _close(connection, left_open, state=UNKNOWN)
             attempts = {key: row.attempt for key, row in latest.items()}
-            rows = [
-                {"run_id": run_id, "attempt": attempts.get(cost.key, 0) + 1, "state": RESERVED, **vars(cost)}
-                for cost in new
-            ]
+            same = {"run_id": run_id, "state": RESERVED, "request_id": request_id}
+            rows = [{"attempt": attempts.get(cost.key, 0) + 1, **same, **vars(cost)} for cost in costs]
             insert_new(connection, _TABLE, rows)
-        _UNKNOWN_COSTS.inc(len(reopened))
-        return [str(row.key) for row in reopened]
+        _UNKNOWN_COSTS.inc(len(left_open))
+        return [cost.key for cost in costs if cost.key in latest and latest[cost.key].state in (RESERVED, UNKNOWN)]
 
-    def settle(self, run_id: str, costs: Sequence[Cost]) -> None:
+    def settle(self, run_id: str, costs: Sequence[Cost], *, is_on_record: bool = False) -> None:
         """Settle all of the costs at what they were, or none. Settling again at the same figures changes nothing.
 
+        Args:
+            run_id: Whose they are.
+            costs: With different keys.
+            is_on_record: They are known from before: what this table has lost, or knows at other figures, is entered too.
+
         Raises:
             InvalidArgument: See `require_valid`.
-            FailedPrecondition: A key was never reserved.
-            AlreadyExists: A key was settled before at other figures.
+            FailedPrecondition: A key was never reserved, and is not on record.
+            AlreadyExists: A key was settled before at other figures, and is not on record.
         """
         require_valid(costs)
         with self._engine.begin() as connection:
             serialize(connection, f"ledger/{run_id}")
-            latest = _latest(connection, run_id, [cost.key for cost in costs])
-            new = [cost for cost in costs if cost.key in latest and latest[cost.key].state != SETTLED]
-            for cost in costs:
-                row = latest.get(cost.key)
-                if row is None:
-                    raise FailedPrecondition(
-                        "A cost is reserved before it is settled.",
-                        field="costs.key",
-                        value=cost.key,
-                        remedy="Call ReserveCosts first.",
-                    )
-                if row.state == SETTLED and _to_entry(row).cost != cost:
-                    raise AlreadyExists(
-                        "The key was settled before at other figures.", field="costs.key", value=cost.key
-                    )
-                connection.execute(
-                    sa.update(_TABLE).where(_TABLE.c.sequence == row.sequence).values(state=SETTLED, **vars(cost))
-                )
+            attempts: dict[str, list[Any]] = {cost.key: [] for cost in costs}
+            for row in _rows(connection, run_id, list(attempts)):
+                attempts[row.key].append(row)
+            new = [cost for cost in costs if not _is_settled(cost, attempts[cost.key], is_on_record)]
+            for cost in new:
+                _settle(connection, run_id, cost, attempts[cost.key], is_on_record)
         for cost in new:
             _DOLLARS.labels(cost.kind).inc(cost.usd)
             _EXPERT_SECONDS.inc(cost.expert_seconds)
+
+    def release(self, run_id: str, request_id: str, keys: Sequence[str], unknown_keys: Sequence[str] = ()) -> None:
+        """Close what a request reserved and what is open still: it cost nothing, or nobody can know whether it did."""
+        with self._engine.begin() as connection:
+            serialize(connection, f"ledger/{run_id}")
+            mine = {row.key: row for row in _attempts_of(connection, run_id, request_id) if row.state == RESERVED}
+            released = [mine[key].sequence for key in keys if key in mine]
+            unknown = [mine[key].sequence for key in set(unknown_keys).difference(keys) if key in mine]
+            _close(connection, released, state=RELEASED, **_NOTHING)
+            _close(connection, unknown, state=UNKNOWN)
+        _UNKNOWN_COSTS.inc(len(unknown))
 
     def entries(self, run_id: str, limit: int, after: int = 0) -> tuple[list[Entry], int | None]:
         """Rows of a run in the order of reservation, and the sequence number to go on after (None at the end)."""
@@ -154,17 +166,69 @@ def _committed(connection: sa.Connection, run_id: str) -> tuple[float, float]:
     return float(usd), float(expert_seconds)
 
 
-def _latest(connection: sa.Connection, run_id: str, keys: list[str]) -> dict[str, Any]:
+def _latest(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> dict[str, Any]:
     """The newest row of each key that has one."""
-    found: dict[str, Any] = {}
+    return {row.key: row for row in _rows(connection, run_id, keys)}
+
+
+def _rows(connection: sa.Connection, run_id: str, keys: Sequence[str]) -> Iterator[Any]:
+    """The rows of these keys, for each key in the order of its attempts."""
     for start in range(0, len(keys), _BATCH):
-        query = (
-            sa.select(_TABLE)
-            .where((_TABLE.c.run_id == run_id) & _TABLE.c.key.in_(keys[start : start + _BATCH]))
-            .order_by(_TABLE.c.attempt)
+        mine = (_TABLE.c.run_id == run_id) & _TABLE.c.key.in_(keys[start : start + _BATCH])
+        yield from connection.execute(sa.select(_TABLE).where(mine).order_by(_TABLE.c.attempt))
+
+
+def _attempts_of(connection: sa.Connection, run_id: str, request_id: str) -> Sequence[Any]:
+    """The rows that a request reserved."""
+    mine = (_TABLE.c.run_id == run_id) & (_TABLE.c.request_id == request_id)
+    return connection.execute(sa.select(_TABLE).where(mine)).all()
+
+
+def _repeated(connection: sa.Connection, run_id: str, costs: Sequence[Cost], known: Sequence[Any]) -> list[str]:
+    """What a request was answered before."""
+    attempts = {row.key: row.attempt for row in known}
+    keys = [cost.key for cost in costs]
+    if attempts.keys() != set(keys):
+        raise AlreadyExists(
+            "The request id was used before with other keys.",
+            field="request_id",
+            value=known[0].request_id,
+            remedy="Choose another id for each reservation.",
         )
-        found |= {row.key: row for row in connection.execute(query)}
-    return found
+    unknown = {(row.key, row.attempt) for row in _rows(connection, run_id, keys) if row.state == UNKNOWN}
+    return [key for key in keys if (key, attempts[key] - 1) in unknown]
+
+
+def _is_settled(cost: Cost, attempts: Sequence[Any], is_on_record: bool) -> bool:
+    """Whether nothing is left to settle: the last attempt has these figures; of what is on record, any closed one has."""
+    if not attempts or attempts[-1].state == RESERVED:
+        return False
+    looked_at = attempts if is_on_record else attempts[-1:]
+    return any(row.state == SETTLED and _to_entry(row).cost == cost for row in looked_at)
+
+
+def _settle(connection: sa.Connection, run_id: str, cost: Cost, attempts: Sequence[Any], is_on_record: bool) -> None:
+    """Settle the last attempt at a piece of work; enter what is on record and has none to settle."""
+    if attempts and attempts[-1].state != SETTLED:
+        _close(connection, [attempts[-1].sequence], state=SETTLED, **vars(cost))
+    elif is_on_record:
+        attempt = attempts[-1].attempt + 1 if attempts else 1
+        insert_new(connection, _TABLE, [{"run_id": run_id, "attempt": attempt, "state": SETTLED, **vars(cost)}])
+    elif attempts:
+        raise AlreadyExists("The key was settled before at other figures.", field="costs.key", value=cost.key)
+    else:
+        raise FailedPrecondition(
+            "A cost is reserved before it is settled.",
+            field="costs.key",
+            value=cost.key,
+            remedy="Call ReserveCosts first.",
+        )
+
+
+def _close(connection: sa.Connection, sequences: Sequence[int], **values: Any) -> None:
+    for start in range(0, len(sequences), _BATCH):
+        mine = _TABLE.c.sequence.in_(sequences[start : start + _BATCH])
+        connection.execute(sa.update(_TABLE).where(mine).values(**values))
 
 
 def _to_entry(row: Any) -> Entry:

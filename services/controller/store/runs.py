@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 
-from shared.database import SERIAL, insert_ignoring, reader
+from shared.database import SERIAL, insert_ignoring, now, reader
 from shared.errors import NotFound
 from shared.events.bus import Event
 from shared.events.outbox import Outbox
@@ -24,7 +23,7 @@ _RUNS = sa.Table(
     sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
     sa.Column("run_id", sa.Text, nullable=False, unique=True),
     sa.Column("configuration", sa.Text, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False),
+    sa.Column("created_at", sa.Float, nullable=False, default=now()),
     sa.Column("arm", sa.Text, nullable=False, default=""),
     sa.Column("round", sa.Integer, nullable=False, default=0),
     sa.Column("step", sa.Text, nullable=False, default=""),
@@ -121,11 +120,7 @@ class RunStore:
 
     def create(self, run_id: str, configuration: dict[str, Any]) -> None:
         """Note a run; one that is there stays as it is."""
-        values = {
-            "run_id": run_id,
-            "configuration": json.dumps(configuration, sort_keys=True),
-            "created_at": time.time(),
-        }
+        values = {"run_id": run_id, "configuration": json.dumps(configuration, sort_keys=True)}
         with self._engine.begin() as connection:
             insert_ignoring(connection, _RUNS, values)
 

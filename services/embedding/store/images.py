@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict
 
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from services.embedding.store.tables import IMAGES, INPUTS, MEMBERS, OUTBOX, STORED, VECTORS, ImageRow, InputRow, Member
-from shared.database import insert_new, reader
+from shared.database import insert_new, now, reader
 from shared.events.bus import Event
 
 #: After so long a claimed image is free for another worker.
@@ -19,6 +18,7 @@ CLAIM_SECONDS = 60.0
 _AT_ONCE = 500  # bound variables of one statement stay far below every database's limit
 
 EmbeddedEvent = Callable[[ImageRow, Member, bytes], Event]
+Clock = Callable[[], float | sa.ColumnElement[float]]
 
 
 class Store:
@@ -28,10 +28,10 @@ class Store:
         engine: The database.
         encoder_id: Vectors of other encoders are neither seen nor touched.
         owner: Stable name of this process; claims that it left when it was killed are freed at once.
-        clock: Seconds, for claims; the same for every worker.
+        clock: Seconds, for claims; the same for every worker: the database's.
     """
 
-    def __init__(self, engine: sa.Engine, encoder_id: str, owner: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, engine: sa.Engine, encoder_id: str, owner: str, clock: Clock = now) -> None:
         self._engine = engine
         self._encoder_id = encoder_id
         self._owner = owner
@@ -92,17 +92,17 @@ class Store:
 
         Returns: Their ids, sorted; claimed for `CLAIM_SECONDS`.
         """
-        now = self._clock()
+        time = self._clock()
         free = (
             sa.select(VECTORS.c.image_id)
             .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
-            .where((VECTORS.c.claimed_until <= now) & VECTORS.c.image_id.in_(image_ids))
+            .where((VECTORS.c.claimed_until <= time) & VECTORS.c.image_id.in_(image_ids))
             .with_for_update(skip_locked=True)
         )
         statement = (
             sa.update(VECTORS)
             .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.image_id.in_(free))
-            .values(owner=self._owner, claimed_until=now + CLAIM_SECONDS)
+            .values(owner=self._owner, claimed_until=time + CLAIM_SECONDS)
             .returning(VECTORS.c.image_id)
         )
         with self._engine.begin() as connection:

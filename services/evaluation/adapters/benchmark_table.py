@@ -18,7 +18,7 @@ def read_table(path: Path) -> list[TableRow]:
     """The rows of a table as text.
 
     Args:
-        path: A UTF-8 file with a header, separated by tabs, or by commas where its name ends in `.csv`.
+        path: A UTF-8 file with a header; `shared.tables.separator_of` says what its cells are separated by.
 
     Returns: One a row, in the file's order.
 
@@ -26,7 +26,7 @@ def read_table(path: Path) -> list[TableRow]:
         NotFound: there is no such file.
         InvalidArgument: it is no such text, a needed column is missing, two have one name, or an index occurs twice.
     """
-    if not os.path.isfile(path):  # unlike `Path.is_file` false, too, for a path that is too long
+    if not os.path.lexists(path):  # unlike `Path.exists` false, too, for a path that is too long
         remedy = "Give the path of a TSV file."
         raise NotFound("There is no such table.", field="items_uri", value=path, remedy=remedy)
     _require_columns(read_header(path, "table", "items_uri"), path)
@@ -39,7 +39,8 @@ def _require_columns(columns: Sequence[str], path: Path) -> None:
     missing = [column for column in REQUIRED_COLUMNS if column not in columns]
     if missing:
         raise InvalidArgument(
-            f"The table has no column {', '.join(missing)}; its columns are {', '.join(columns)[:300]}.",
+            # Not which: the first line of a file that is no table may be a token, or a patient.
+            f"The table has no column {', '.join(missing)} among its {len(columns)}.",
             field="items_uri",
             value=path,
             remedy="Name the columns index, image or image_path, question, A, B, C, D, answer, modality; separate by tabs.",
@@ -48,10 +49,12 @@ def _require_columns(columns: Sequence[str], path: Path) -> None:
 
 def _refuse_repeated_index(rows: Sequence[TableRow], path: Path) -> None:
     counts = Counter(str(row.cells.get("index", "")).strip() for row in rows if not row.fault)
-    repeated = sorted(index for index, n in counts.items() if index and n > 1)
+    repeated = {index for index, n in counts.items() if index and n > 1}
     if repeated:
+        again = [row.line for row in rows if not row.fault and str(row.cells.get("index", "")).strip() in repeated]
         raise InvalidArgument(
-            f"{len(repeated)} values of the column `index` occur more than once: {', '.join(repeated[:5])}.",
+            f"{len(repeated)} values of the column `index` occur more than once: "
+            f"lines {', '.join(map(str, again[:5]))}{', ...' if len(again) > 5 else ''}.",
             field="items_uri",
             value=path,
             remedy="Give each row an index of its own.",

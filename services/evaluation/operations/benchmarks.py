@@ -16,10 +16,12 @@ from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
+from shared.regular_files import open_regular
 from shared.rows.benchmark import Rejection
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
+from shared.tables import MOST_TABLE_BYTES
 
 
 class BenchmarkOperations:
@@ -29,7 +31,7 @@ class BenchmarkOperations:
         objects: Where datasets lie.
         channels: Where `retrieval` is found.
         read_table: Reads the table of a benchmark.
-        input_roots: Folders in one of which a table must lie; none: anywhere.
+        input_roots: Folders in one of which a table must lie.
     """
 
     def __init__(
@@ -86,5 +88,5 @@ def _nothing_left(rejections: Sequence[Rejection], items_uri: str) -> FailedPrec
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as source:
+    with open_regular(path, MOST_TABLE_BYTES, "items_uri") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()

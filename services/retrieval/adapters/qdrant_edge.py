@@ -30,6 +30,7 @@ from services.retrieval.adapters.points import (
 )
 from services.retrieval.domain.similarity import Match, neighbourhood
 from services.retrieval.ports import Hit, IndexedImage, Vectors
+from shared.synced import put_in_place
 
 #: Points after which the write-ahead log is emptied into the segments, so that it stays short.
 _FLUSH_EVERY = 20_000
@@ -161,7 +162,7 @@ class QdrantEdgeIndex:
             space = Space(dimension, encoder_id)
             partial = self._space_file.with_suffix(".partial")
             partial.write_text(json.dumps(asdict(space), sort_keys=True))
-            partial.replace(self._space_file)
+            put_in_place(partial, self._space_file)
             self._open(space)
         self._space.require_encoder(encoder_id, fresh="an empty index folder")
         self._space.require_dimension(dimension)

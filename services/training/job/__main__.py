@@ -10,6 +10,7 @@ from pathlib import Path
 from services.training.job.parent import die_with_parent
 from services.training.job.spec import read_spec
 from shared.errors import MedqError, encode_error
+from shared.logs import configure_logs, log_uncaught_errors
 
 
 def main() -> None:
@@ -23,6 +24,8 @@ def main() -> None:
     # This import takes seconds, which must not outlast the parent either.
     from services.training.job.finetune import finetune
 
+    configure_logs()
+    log_uncaught_errors()
     spec = read_spec(arguments.spec)
     try:
         finetune(spec)

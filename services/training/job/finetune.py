@@ -26,6 +26,7 @@ from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
 from shared.rows.encoding import to_json
 from shared.rows.training import Training
+from shared.synced import put_in_place
 
 
 def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> None:
@@ -112,4 +113,4 @@ def save_result(
         settings=spec.settings,
     )
     (partial / "training.json").write_text(to_json(report, 1), encoding="utf-8")
-    partial.rename(spec.result_folder)
+    put_in_place(partial, spec.result_folder)

@@ -14,6 +14,7 @@ from typing import Any
 from shared.errors import InvalidArgument
 from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import ObjectStore, uri_of
+from shared.synced import put_in_place
 
 #: What a trainer leaves beside a model and no one needs who uses it.
 _TRAINER_FILES = ("optimizer*", "scheduler*", "rng_state*", "scaler*", "trainer_state.json", "training_args.bin")
@@ -89,7 +90,7 @@ def fetch_checkpoint(objects: ObjectStore, uri: str, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder, prefix=".") as name:
         for file, entry in manifest.files.items():
             objects.fetch(uri_of(entry.sha256), Path(name) / "new" / file)
-        (Path(name) / "new").rename(target)
+        put_in_place(Path(name) / "new", target)
 
 
 def longest_input(objects: ObjectStore, model_uri: str) -> int:

@@ -23,6 +23,7 @@ from services.training.job.sample_encoder import SampleEncoder
 from services.training.job.spec import TrainingSpec
 from shared.errors import FailedPrecondition
 from shared.rows.training import LossPoint
+from shared.synced import sync, sync_all
 
 
 class SftTrainer(Trainer):  # type: ignore[misc]
@@ -141,7 +142,10 @@ class CheckpointSealer(TrainerCallback):  # type: ignore[misc]
         """Called by the trainer after a checkpoint was saved."""
         PartialState().wait_for_everyone()
         if state.is_world_process_zero:
-            (Path(args.output_dir) / f"checkpoint-{state.global_step}" / COMPLETE).touch()
+            checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            sync_all(checkpoint)
+            (checkpoint / COMPLETE).touch()
+            sync(checkpoint)
 
 
 def curve_point(logs: dict[str, float], step: int) -> LossPoint:

@@ -20,7 +20,7 @@ from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
 from shared.operation_rows import METADATA
-from shared.operations import OperationContext, Operations
+from shared.operations import OperationContext, Operations, pause_seconds
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service
 from shared.settings import ServiceSettings
@@ -142,6 +142,29 @@ def test_an_outage_of_what_it_stands_on_does_not_end_an_operation(served: Callab
         operations.start(_import("op"))
         done = await_operation(channel, "op")
     assert done.result_uri == "sha256:done"
+
+
+def test_an_outage_is_waited_for_longer_and_longer() -> None:
+    assert [pause_seconds(n) for n in (1, 2, 3, 6, 7, 99)] == [1, 2, 4, 32, 60, 60]
+
+
+def test_a_resting_operation_says_what_it_waits_for_and_ends_at_once_when_it_is_called_off(
+    served: Callable[[Function], Any],
+) -> None:
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        raise Unavailable("The oracle is down.")
+
+    operations, server = served(work)
+    with server:
+        operations.start(_import("a"))
+        found, seen = operations.get("a"), 0
+        while not (found.state == "pending" and found.message):
+            found = operations.wait("a", seen, 5.0, lambda: True)
+            seen = found.revision
+        assert "The oracle is down." in found.message
+        assert "tries again in" in found.message
+        operations.cancel("a")
+        assert _until_terminal(operations, "a").state == "cancelled"
 
 
 def test_an_untyped_failure_says_nothing_of_the_inside(served: Callable[[Function], Any]) -> None:

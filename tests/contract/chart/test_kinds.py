@@ -63,7 +63,7 @@ def test_a_service_is_probed_on_its_health_port_by_grpc(service: str) -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_a_pod_has_more_time_to_end_than_it_drains(service: str) -> None:
-    grace = dict(chart.pods(chart.overlay("values.yaml")))[f"medq-{service}"]["spec"]["terminationGracePeriodSeconds"]
+    grace = dict(chart.pods(chart.overlay(chart.SITE)))[f"medq-{service}"]["spec"]["terminationGracePeriodSeconds"]
     assert grace > REGISTRY[service].settings.model_fields["drain_seconds"].default
 
 
@@ -84,12 +84,13 @@ def test_the_index_in_the_process_is_one_pod_on_a_claim_that_stays() -> None:
 
 def test_with_a_qdrant_server_retrieval_keeps_nothing_and_may_have_replicas() -> None:
     documents = chart.overlay(
-        "values-lab.yaml", "--set", "externalQdrant.url=http://qdrant:6334", "--set", "retrieval.replicas=3"
+        *("values-lab.yaml", "--set", "externalQdrant.url=https://qdrant:6334", "--set", "retrieval.replicas=3"),
+        *("--set", "externalQdrant.network.cidrs={10.9.0.1/32}"),
     )
     retrieval = chart.find(documents, "StatefulSet", "medq-retrieval")["spec"]
     assert retrieval["replicas"] == 3
     assert not chart.of_kind(documents, "PersistentVolumeClaim")
-    assert chart.environment(documents, "retrieval")["MEDQ_RETRIEVAL_INDEX__URL"]["value"] == "http://qdrant:6334"
+    assert chart.environment(documents, "retrieval")["MEDQ_RETRIEVAL_INDEX__URL"]["value"] == "https://qdrant:6334"
 
 
 def test_on_a_disk_of_the_node_each_claim_has_its_volume() -> None:

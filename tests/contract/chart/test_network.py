@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import yaml
 
 from shared.settings import SERVICES
 from tests.support import chart
@@ -153,8 +154,8 @@ def test_nothing_leaves_the_hospital() -> None:
 
 
 def test_bundled_servers_are_reached_by_those_who_use_them_alone() -> None:
-    documents = chart.overlay("values.yaml", "--set", "qdrant.enabled=true")
-    assert set(components(policy(documents, "s3")["ingress"], "from")) == {*SERVICES, "training-job"}
+    documents = chart.overlay(chart.SITE, "--set", "qdrant.enabled=true")
+    assert set(components(policy(documents, "s3")["ingress"], "from")) == {*SERVICES, "training-job", "s3-user"}
     assert set(components(policy(documents, "qdrant")["ingress"], "from")) == {"retrieval"}
     for name in ("s3", "qdrant"):
         assert not policy(documents, name).get("egress")
@@ -179,7 +180,93 @@ def test_a_model_server_is_reached_where_values_say_so() -> None:
     assert ("10.9.9.9/32", 8000) not in outside(policy(documents, "oracle")["egress"])
 
 
-def test_an_endpoint_that_no_address_is_known_of_is_refused() -> None:
-    result = chart.template("--set-json", 'externalPostgresql.network={"cidrs":[],"peers":[],"ports":[5432]}')
+#: What is outside the release, and how it comes to be used.
+OUTSIDE = {
+    "externalPostgresql.network": (),
+    "externalKafka.network": ("kafka.enabled=false", "externalKafka.bootstrap=kafka:9093"),
+    "externalS3.network": ("s3.enabled=false", "externalS3.endpoint=https://s3.example"),
+    "externalQdrant.network": ("externalQdrant.url=https://qdrant.example:6334",),
+    "telemetry.network": ("telemetry.otlpEndpoint=otel:4317",),
+    "auth.oidc.network": ("auth.oidc.issuer=https://sso.example", "tls.existingSecret=medq-tls"),
+    "networkPolicy.apiServer": (),
+}
+
+
+@pytest.mark.parametrize("section", OUTSIDE)
+def test_an_endpoint_that_no_address_is_known_of_is_refused(section: str) -> None:
+    values = [
+        *OUTSIDE[section],
+        *("externalKafka.username=medq", "externalKafka.existingSecret=kafka"),
+        f"{section}.cidrs=null",
+    ]
+    result = chart.template(*chart.values_of(chart.SITE), *chart.sets(*values))
     assert result.returncode != 0
-    assert "externalPostgresql.network: name cidrs or peers" in result.stderr
+    assert f"{section}: name cidrs or peers" in result.stderr
+
+
+def test_whoever_is_refused_for_the_api_servers_address_is_told_how_to_find_it() -> None:
+    result = chart.template(*chart.values_of(chart.SITE), "--set", "networkPolicy.apiServer.cidrs=null")
+    assert "`kubectl get endpoints kubernetes --namespace default`" in result.stderr
+
+
+def test_without_training_jobs_nothing_reaches_the_api_server() -> None:
+    documents = chart.overlay(
+        *(chart.SITE, "--set", "training.kubernetesJobs=false", "--set", "networkPolicy.apiServer.cidrs=null")
+    )
+    assert {port for _, port in outside(policy(documents, "training")["egress"])} == {5432}
+
+
+def test_no_address_range_is_let_through_that_nobody_named() -> None:
+    values = yaml.safe_load((chart.CHART / "values.yaml").read_text(encoding="utf-8"))
+    assert not list(_cidrs(values))
+    for overlay in chart.OVERLAYS:
+        for found in chart.of_kind(chart.overlay(overlay), "NetworkPolicy"):
+            for _, cidr in _cidrs(found):
+                assert ipaddress.ip_network(cidr).num_addresses <= 16, found["metadata"]["name"]
+
+
+def _cidrs(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Each address range in values or in a manifest."""
+    if isinstance(node, dict):
+        for name, inner in node.items():
+            yield from _cidrs(inner, name)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _cidrs(inner, key)
+    elif key in ("cidr", "cidrs"):
+        yield key, str(node)
+
+
+@pytest.mark.parametrize(
+    "peer",
+    [
+        "{}",
+        '{"namespaceSelector":{}}',
+        '{"podSelector":{}}',
+        '{"namespaceSelector":{"matchLabels":{}}}',
+        '{"namespaceSelector":{"matchExpressions":[]}}',
+        '{"ipBlock":{"cidr":"0.0.0.0/0"}}',
+        '{"ipBlock":{"cidr":"::/0"}}',
+        "null",
+    ],
+)
+@pytest.mark.parametrize(
+    "key",
+    ["networkPolicy.clients", "networkPolicy.metrics", "networkPolicy.dns.peers", "externalPostgresql.network.peers"],
+)
+def test_a_peer_that_is_everybody_is_refused(key: str, peer: str) -> None:
+    result = chart.template(*chart.values_of(chart.SITE), "--set-json", f"{key}=[{peer}]")
+    assert result.returncode != 0
+    assert f"/{key.replace('.', '/')}/0" in result.stderr
+
+
+def test_an_empty_list_of_name_servers_is_refused() -> None:
+    result = chart.template(*chart.values_of(chart.SITE), "--set-json", "networkPolicy.dns.peers=[]")
+    assert "/networkPolicy/dns/peers" in result.stderr  # in a policy it would be everybody, on that port
+
+
+@pytest.mark.parametrize("overlay", chart.OVERLAYS)
+def test_services_are_reached_through_the_cluster_alone(overlay: str) -> None:
+    for found in chart.of_kind(chart.overlay(overlay), "Service"):
+        assert found["spec"].get("type", "ClusterIP") == "ClusterIP"
+        assert not {"externalIPs", "externalName", "loadBalancerIP"} & set(found["spec"])

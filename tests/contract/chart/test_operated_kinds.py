@@ -69,7 +69,7 @@ def test_strimzi_makes_the_topics_and_the_user_that_services_need() -> None:
 
 
 def test_one_broker_asks_for_no_second_replica() -> None:
-    documents = chart.manifests("--set", "kafka.replicas=1")
+    documents = chart.overlay(chart.SITE, "--set", "kafka.replicas=1")
     config = chart.find(documents, "Kafka", "medq-kafka")["spec"]["kafka"]["config"]
     assert config["min.insync.replicas"] == config["default.replication.factor"] == 1
 

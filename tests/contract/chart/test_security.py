@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 
+from services.make_bucket_user import BucketUserSettings
 from shared.settings import SERVICES
 from tests.support import chart
 
 _VOLUMES = {"configMap", "emptyDir", "persistentVolumeClaim", "projected", "secret"}  # of what "restricted" allows
 _CALL = re.compile(r"_(batch|core|apps)\.(create|read|list|patch|replace|delete)_namespaced_(\w+)\(")
 _GROUPS = {"batch": "batch", "core": "", "apps": "apps"}
+_STUDY = ("--set", "test.command={python}")
 VARIANTS = [
     *((name, ()) for name in chart.OVERLAYS),
     (
         "values-lab.yaml",
-        ("--set", "test.command={python}", "--set", "data.hostPath=/srv/medq", "--set", "qdrant.enabled=true"),
+        (
+            *("--set", "test.command={python}", "--set", "data.hostPath=/srv/medq", "--set", "qdrant.enabled=true"),
+            *("--set", f"qdrant.image.digest={chart.DIGEST}"),
+        ),
     ),
     ("values-hospital.yaml", ("--set", "test.command={python}", "--set", "security.runAsUser=null")),
 ]
@@ -132,8 +137,66 @@ def test_input_data_is_mounted_read_only_but_in_the_test() -> None:
 
 
 def test_a_digest_goes_before_a_tag_and_the_air_gapped_registry_before_all() -> None:
-    digest = "sha256:" + "a" * 64
-    documents = chart.overlay("values-hospital.yaml", "--set", f"oracle.image.digest={digest}")
+    documents = chart.overlay("values-hospital.yaml", "--set", f"oracle.image.digest={chart.DIGEST}")
     images = {name: pod["spec"]["containers"][0]["image"] for name, pod in chart.pods(documents)}
-    assert images["medq-oracle"] == f"registry.hospital.example/medq-oracle@{digest}"
+    assert images["medq-oracle"] == f"registry.hospital.example/medq-oracle@{chart.DIGEST}"
     assert all(image.startswith("registry.hospital.example/") for image in images.values())
+
+
+def secrets_of(pod: chart.Manifest) -> set[tuple[str, str]]:
+    """(Secret, key) of each variable and file of a pod; a whole Secret has the key "*"."""
+    containers = pod["spec"]["containers"]
+    references = [
+        variable["valueFrom"]["secretKeyRef"]
+        for container in containers
+        for variable in container.get("env", ())
+        if "secretKeyRef" in variable.get("valueFrom", {})
+    ]
+    found = {(reference["name"], reference["key"]) for reference in references}
+    found |= {(source["secretRef"]["name"], "*") for part in containers for source in part.get("envFrom", ())}
+    for volume in pod["spec"].get("volumes", ()):
+        sources = [source["secret"] for source in volume.get("projected", {}).get("sources", ())]
+        sources += [{**volume["secret"], "name": volume["secret"]["secretName"]}] if "secret" in volume else []
+        for source in sources:
+            found |= {(source["name"], item["key"]) for item in source.get("items", [{"key": "*"}])}
+    return found
+
+
+def test_the_root_keys_of_the_object_store_are_for_it_and_for_who_makes_its_user() -> None:
+    documents = chart.overlay(chart.SITE)
+    root = {("medq-s3-root", "access-key"), ("medq-s3-root", "secret-key")}
+    user = {("medq-s3", "access-key"), ("medq-s3", "secret-key")}
+    held = {name: secrets_of(pod) for name, pod in chart.pods(documents)}
+    assert {name for name, secrets in held.items() if secrets & root} == {"medq-s3", "medq-s3-user-1"}
+    assert held["medq-s3"] == root
+    assert held["medq-s3-user-1"] == root | user
+    assert all(user <= held[f"medq-{name}"] for name in SERVICES)
+    variables = chart.environment(documents, "training")  # what pods of training Jobs get
+    assert "medq-s3-root" not in variables["MEDQ_TRAINING_KUBERNETES__ENV_FROM_SECRET_KEYS"]["value"]
+
+
+def test_the_services_user_has_keys_of_its_own() -> None:
+    result = chart.template(*chart.values_of(chart.SITE), "--set", "s3.existingSecret=medq-s3-root")
+    assert result.returncode != 0
+    assert "s3.existingSecret and s3.root.existingSecret are the same Secret" in result.stderr
+
+
+def test_the_bucket_user_is_made_by_settings_that_the_program_knows() -> None:
+    job = chart.find(chart.overlay(chart.SITE), "Job", "medq-s3-user-1")["spec"]["template"]["spec"]
+    (container,) = job["containers"]
+    assert container["command"] == ["python", "-m", "services.make_bucket_user"]
+    names = {variable["name"] for variable in container["env"]} - {"HOME"}
+    fields = BucketUserSettings.model_fields
+    assert names <= {f"MEDQ_BUCKET_USER_{name.upper()}" for name in fields}
+    assert names >= {f"MEDQ_BUCKET_USER_{name.upper()}" for name, field in fields.items() if field.is_required()}
+
+
+def test_a_test_and_the_migration_hold_no_more_than_they_use() -> None:
+    lab = {name: secrets_of(pod) for name, pod in chart.pods(chart.overlay("values-lab.yaml", *_STUDY))}
+    assert lab["medq-migrate"] == {("medq-postgresql", "url")}
+    assert lab["medq-test-health"] == lab["medq-test-study"] == set()
+    tls = {("medq-tls", "ca.crt"), ("medq-tls", "tls.crt"), ("medq-tls", "tls.key")}
+    hospital = {name: secrets_of(pod) for name, pod in chart.pods(chart.overlay("values-hospital.yaml", *_STUDY))}
+    assert hospital["medq-test-study"] == tls  # it shows a certificate where callers must
+    documents = chart.overlay("values-hospital.yaml", *_STUDY, "--set", "tls.mutual=false")
+    assert secrets_of(dict(chart.pods(documents))["medq-test-study"]) == {("medq-tls", "ca.crt")}

@@ -12,7 +12,7 @@ from tests.support import chart
 
 @pytest.mark.parametrize("overlay", chart.OVERLAYS)
 def test_helm_lint_is_strict_and_content(overlay: str) -> None:
-    result = chart.run_helm("lint", "--strict", str(chart.CHART), "--values", str(chart.CHART / overlay))
+    result = chart.run_helm("lint", "--strict", str(chart.CHART), *chart.values_of(overlay))
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -49,14 +49,17 @@ def test_a_value_that_means_nothing_is_refused_by_name(value: str, complaint: st
     ("values", "remedy"),
     [
         (["kafka.enabled=false"], "set externalKafka.bootstrap"),
-        (["externalKafka.bootstrap=kafka:9092"], "choose one"),
+        (
+            ["externalKafka.bootstrap=kafka:9092", "externalKafka.username=a", "externalKafka.existingSecret=b"],
+            "choose one",
+        ),
         (["s3.enabled=false"], "set externalS3.endpoint"),
         (["externalS3.endpoint=http://s3:9000"], "choose one"),
         (["qdrant.enabled=true", "externalQdrant.url=http://qdrant:6334"], "choose one"),
         (["retrieval.replicas=2"], "Leave 1, or set externalQdrant.url"),
         (["data.hostPath=/a", "data.existingClaim=b"], "choose one"),
         (["tls.mutual=true"], "needs tls.existingSecret"),
-        (["ingress.enabled=true"], "needs ingress.domain"),
+        (["ingress.enabled=true", "auth.tokensSecret=a", "tls.existingSecret=b"], "needs ingress.domain"),
         (
             ["kafka.enabled=false", "externalKafka.bootstrap=k:9092", "externalKafka.securityProtocol=SASL_SSL"],
             "needs externalKafka.username and externalKafka.existingSecret",
@@ -64,7 +67,7 @@ def test_a_value_that_means_nothing_is_refused_by_name(value: str, complaint: st
     ],
 )
 def test_values_that_do_not_go_together_are_refused_with_a_remedy(values: list[str], remedy: str) -> None:
-    result = chart.template(*(part for value in values for part in ("--set", value)))
+    result = chart.template(*chart.values_of(chart.SITE), *chart.sets(*values))
     assert result.returncode != 0
     assert remedy in result.stderr
 
@@ -90,7 +93,7 @@ def test_every_value_has_a_description_and_a_default() -> None:
 
 @pytest.mark.parametrize("release", ["medq", "a-very-long-name-of-a-release-that-someone-chose"])
 def test_names_fit_whatever_the_release_is_called(release: str) -> None:
-    result = chart.run_helm("template", release, str(chart.CHART), "--namespace", "a")
+    result = chart.run_helm("template", release, str(chart.CHART), "--namespace", "a", *chart.values_of(chart.SITE))
     assert result.returncode == 0, result.stderr
     for document in filter(None, yaml.safe_load_all(result.stdout)):
         assert len(document["metadata"]["name"]) <= 63

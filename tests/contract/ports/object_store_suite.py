@@ -77,6 +77,17 @@ class ObjectStoreSuite(ABC):
             store.fetch(uri, tmp_path / "cache" / "copy")
         assert list((tmp_path / "cache").iterdir()) == []
 
+    @pytest.mark.parametrize("wrong", [b"Pixels", b"pixel", b"", b"pixels and more"])
+    @pytest.mark.parametrize("is_file", [False, True])
+    def test_a_damaged_object_is_healed_by_putting_it_again(
+        self, store: ObjectStore, tmp_path: Path, wrong: bytes, is_file: bool
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"pixels")
+        uri = store.put_bytes(b"pixels")
+        self.damage(store, uri, wrong)
+        assert (store.put_file(tmp_path / "file") if is_file else store.put_bytes(b"pixels")) == uri
+        assert store.read_bytes(uri) == b"pixels"
+
     def test_concurrent_writers_of_the_same_object_agree(self, store: ObjectStore, tmp_path: Path) -> None:
         path = tmp_path / "same.bin"
         path.write_bytes(b"x" * 300_000)

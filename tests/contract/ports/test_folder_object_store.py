@@ -31,12 +31,6 @@ class TestFolderObjectStore(ObjectStoreSuite):
         assert place(self.root, uri).stat().st_mode & 0o777 == 0o444
         assert list((self.root / "partial").iterdir()) == []
 
-    def test_an_object_cut_short_is_healed_by_putting_it_again(self, store: ObjectStore) -> None:
-        uri = store.put_bytes(b"whole")
-        self.damage(store, uri, b"who")
-        assert store.put_bytes(b"whole") == uri
-        assert store.read_bytes(uri) == b"whole"
-
     def test_old_half_written_files_are_removed_and_new_ones_kept(self, store: ObjectStore) -> None:
         old, new = self.root / "partial" / "old", self.root / "partial" / "new"
         old.touch()

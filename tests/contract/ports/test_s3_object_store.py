@@ -9,6 +9,7 @@ from minio import Minio
 from pydantic import SecretStr
 
 from shared.objects.s3 import S3ObjectStore
+from shared.objects.s3_etag import etag_of
 from shared.objects.store import ObjectStore, digest_of
 from shared.settings import S3Section
 from tests.contract.ports.object_store_suite import ObjectStoreSuite
@@ -55,3 +56,20 @@ class TestS3ObjectStore(ObjectStoreSuite):
     def damage(self, store: ObjectStore, uri: str, data: bytes) -> None:
         key = key_of(self.settings, uri)
         client_of(self.settings).put_object(self.settings.bucket, key, io.BytesIO(data), len(data))
+
+    def test_what_is_there_whole_is_not_uploaded_again_and_what_is_not_is(
+        self, store: ObjectStore, tmp_path: Path
+    ) -> None:
+        store = S3ObjectStore(self.settings, part_bytes=5 << 20)
+        path = tmp_path / "of three parts"
+        path.write_bytes(bytes(range(256)) * (11 << 12))
+        uri = store.put_file(path)
+        kept = client_of(self.settings).stat_object(self.settings.bucket, key_of(self.settings, uri))
+        assert kept.etag == etag_of(io.BytesIO(path.read_bytes()), path.stat().st_size, 5 << 20)
+        assert kept.etag.endswith("-3")
+        store.put_file(path)
+        again = client_of(self.settings).stat_object(self.settings.bucket, key_of(self.settings, uri))
+        assert again.last_modified == kept.last_modified
+        self.damage(store, uri, path.read_bytes()[::-1])
+        store.put_file(path)
+        assert store.read_bytes(uri) == path.read_bytes()

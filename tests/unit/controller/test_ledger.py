@@ -24,12 +24,68 @@ def test_an_open_reservation_of_the_same_key_becomes_unknown(ledger):
     assert states(ledger) == [("a", 1, "unknown"), ("b", 1, "reserved"), ("a", 2, "reserved")]
 
 
-def test_a_settled_key_gets_no_new_row(ledger):
-    ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits())
-    ledger.settle("r", [Cost("a", "oracle", usd=0.5)])
-    assert ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(max_usd=0.5)) == []
-    assert states(ledger) == [("a", 1, "settled")]
-    assert ledger.committed("r") == (0.5, 0.0)
+def test_a_settled_key_that_is_reserved_again_was_paid_twice(ledger):
+    for price in (0.5, 0.5, 0.25):
+        assert ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits()) == []
+        ledger.settle("r", [Cost("a", "oracle", usd=price)])
+    assert states(ledger) == [("a", 1, "settled"), ("a", 2, "settled"), ("a", 3, "settled")]
+    assert ledger.committed("r") == (1.25, 0.0)
+
+
+def test_the_same_request_reserves_once_and_has_the_same_answer(ledger):
+    ledger.reserve("r", [Cost("b", "oracle", usd=1)], Limits())
+    costs = [Cost("a", "oracle", usd=1), Cost("b", "oracle", usd=1)]
+    for _ in range(3):
+        assert ledger.reserve("r", costs, Limits(max_usd=3), "one") == ["b"]
+    ledger.settle("r", costs)
+    assert ledger.reserve("r", costs, Limits(max_usd=3), "one") == ["b"]
+    assert states(ledger) == [("b", 1, "unknown"), ("a", 1, "settled"), ("b", 2, "settled")]
+
+
+def test_a_request_id_with_other_keys_is_refused(ledger):
+    ledger.reserve("r", [Cost("a", "oracle")], Limits(), "one")
+    with pytest.raises(AlreadyExists, match="request id"):
+        ledger.reserve("r", [Cost("a", "oracle"), Cost("b", "oracle")], Limits(), "one")
+    assert states(ledger) == [("a", 1, "reserved")]
+
+
+def test_what_was_released_counts_nothing_and_is_tried_anew(ledger):
+    costs = [Cost(key, "oracle", usd=1) for key in "ab"]
+    ledger.reserve("r", costs, Limits(max_usd=2), "one")
+    for _ in range(2):
+        ledger.release("r", "one", ["a", "b"])
+    assert ledger.committed("r") == (0.0, 0.0)
+    assert ledger.reserve("r", costs, Limits(max_usd=2), "two") == []
+    ledger.settle("r", costs)
+    assert states(ledger) == [("a", 1, "released"), ("b", 1, "released"), ("a", 2, "settled"), ("b", 2, "settled")]
+
+
+def test_a_call_whose_end_nobody_knows_counts_as_reserved_and_stays_unknown(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(), "one")
+    ledger.release("r", "one", [], ["a"])
+    assert ledger.reserve("r", [Cost("a", "oracle", usd=1)], Limits(), "two") == ["a"]
+    assert states(ledger) == [("a", 1, "unknown"), ("a", 2, "reserved")]
+    assert ledger.committed("r") == (2.0, 0.0)
+
+
+def test_only_what_a_request_reserved_and_what_is_open_is_released(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=1), Cost("b", "oracle", usd=1)], Limits(), "one")
+    ledger.settle("r", [Cost("a", "oracle", usd=1)])
+    ledger.reserve("r", [Cost("b", "oracle", usd=1)], Limits(), "two")
+    ledger.release("r", "one", ["a", "b", "c"], ["b"])
+    assert states(ledger) == [("a", 1, "settled"), ("b", 1, "unknown"), ("b", 2, "reserved")]
+
+
+def test_what_is_on_record_is_entered_where_the_ledger_has_lost_it_and_once(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=1), Cost("b", "oracle", usd=1), Cost("d", "oracle", usd=1)], Limits())
+    ledger.settle("r", [Cost("a", "oracle", usd=1), Cost("d", "oracle", usd=9)])
+    on_record = [Cost(key, "oracle", usd=1) for key in "abcd"]
+    for _ in range(2):
+        ledger.settle("r", on_record, is_on_record=True)
+    assert states(ledger) == [
+        ("a", 1, "settled"), ("b", 1, "settled"), ("d", 1, "settled"), ("c", 1, "settled"), ("d", 2, "settled"),
+    ]  # fmt: skip
+    assert ledger.committed("r") == (13.0, 0.0)
 
 
 def test_all_costs_are_reserved_or_none(ledger):

@@ -25,6 +25,7 @@ from shared.errors import DataLoss
 from shared.events.bus import Event, topic_of
 from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
+from shared.paths import ANYWHERE
 from shared.rows.images import Image
 from tests.support.databases import Database, sqlite_database
 from tests.support.pictures import write_pool
@@ -78,7 +79,7 @@ class Bench:
         store = self.store()
         worker = EmbeddingWorker(store, self.objects, FileFormats(), self.encoder, claim_size=4)
         work = EmbeddingOperations(
-            store, self.objects, FileSource(), FileFormats(), worker, b"key", 4, self.folder / "cache"
+            store, self.objects, FileSource(), FileFormats(), worker, b"key", 4, self.folder / "cache", ANYWHERE
         )
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return work.ingest(Context(at), request)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 import base64
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -7,15 +9,27 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from services.embedding.adapters.sources import list_entries, read_entry
+from services.embedding.adapters.parquet_manifest import read_parquet
+from services.embedding.adapters.sources import MOST_BYTES, list_entries, read_entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+from shared.folders import HIDDEN, walk
+from tests.support.servers import short_folder
 
 
-def test_a_folder_is_read_in_order_without_hidden_files(tmp_path: Path) -> None:
-    for name in ("b.png", "a/2.png", "a/1.dcm", ".git/x.png", "a/.cache"):
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A folder with a path that is short enough for a socket."""
+    with short_folder() as folder:
+        yield folder
+
+
+def test_a_folder_is_read_in_order_and_what_is_hidden_is_told_and_not_read(tmp_path: Path) -> None:
+    for name in ("b.png", "a/2.png", "a/1.dcm", ".git/x.png", ".git/y.png", "a/.cache"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
-    assert [entry.name for entry in list_entries(tmp_path)] == ["a/1.dcm", "a/2.png", "b.png"]
+    found = list_entries(tmp_path)
+    assert [entry.name for entry in found] == [".git", "a/.cache", "a/1.dcm", "a/2.png", "b.png"]
+    assert [entry.fault for entry in found] == [HIDDEN, HIDDEN, "", "", ""]
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".tsv", ".parquet"])
@@ -148,4 +162,220 @@ def test_two_columns_of_one_name_in_parquet_are_refused(tmp_path: Path) -> None:
     columns = pa.array(["a.png"]), pa.array(["ct"]), pa.array(["mri"])
     pq.write_table(pa.Table.from_arrays(columns, names=["image_path", "modality", "modality"]), tmp_path / "a.parquet")
     with pytest.raises(InvalidArgument, match="Two columns of the manifest have one name"):
+        list_entries(tmp_path / "a.parquet")
+
+
+def faults_of(source: Path) -> dict[str, str]:
+    return {entry.name: entry.fault for entry in list_entries(source)}
+
+
+def outcomes(source: Path) -> dict[str, str]:
+    """Name to why the entry cannot be read; "" where it can."""
+    found = {}
+    for entry in list_entries(source):
+        try:
+            read_entry(entry)
+            found[entry.name] = ""
+        except InvalidArgument as error:
+            found[entry.name] = error.message if error.remedy or error.message == HIDDEN else "no remedy"
+    return found
+
+
+def test_whatever_is_no_file_in_a_folder_has_a_row_that_says_why(tmp_path: Path, short: Path) -> None:
+    (tmp_path / "secret.txt").write_bytes(b"x")
+    folder = short / "in"
+    for name in ("good.png", "x.png/inside.png", "plain/b.png", ".DS_Store", "Thumbs.db", ".hidden/a.png", ".hidden/b"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "empty").mkdir()
+    links = {"out.png": tmp_path / "secret.txt", "in.png": "good.png", "zero.png": "/dev/zero", "gone.png": "nowhere",
+             "loop.png": "loop.png", "up": "..", "folder.png": "plain"}  # fmt: skip
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "socket.png"))
+        found = outcomes(folder)
+    assert {name for name, fault in found.items() if not fault} == {
+        "good.png", "x.png/inside.png", "plain/b.png", "Thumbs.db",
+    }  # fmt: skip
+    assert {found[name] for name in links} == {"It is a link."}
+    assert {found[name] for name in ("pipe.png", "socket.png")} == {"It is a pipe, a socket or a device."}
+    assert {found[name] for name in (".DS_Store", ".hidden")} == {HIDDEN}
+    assert found["x.png"].startswith("It is a folder")
+    assert len(found) == 4 + len(links) + 2 + 2 + 1
+
+
+def test_a_link_that_a_file_was_replaced_by_after_the_walk_is_not_followed(tmp_path: Path) -> None:
+    folder, secret = tmp_path / "in", tmp_path / "secret"
+    (folder / "a").mkdir(parents=True)
+    secret.mkdir()
+    for name in ("1.png", "a/2.png"):
+        (folder / name).write_bytes(b"x")
+        (secret / Path(name).name).write_bytes(b"SECRET")
+    entries = list_entries(folder)
+    (folder / "1.png").unlink()
+    (folder / "1.png").symlink_to(secret / "1.png")
+    (folder / "a").rename(folder / "b")
+    (folder / "a").symlink_to(secret)
+    for entry in entries:
+        with pytest.raises(InvalidArgument, match="link"):
+            read_entry(entry)
+
+
+def test_a_manifest_may_name_what_is_no_file_and_each_is_a_row(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_bytes(b"x")
+    folder = tmp_path / "in"
+    (folder / "folder.png").mkdir(parents=True)
+    (folder / "good.png").write_bytes(b"x")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "out.png").symlink_to(tmp_path / "secret.txt")
+    (folder / "zero.png").symlink_to("/dev/zero")
+    (folder / "up").symlink_to("..")
+    with (folder / "huge.png").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    names = ["good.png", "folder.png", "pipe.png", "out.png", "zero.png", "up/secret.txt", "huge.png", "../secret.txt"]
+    (folder / "a.csv").write_text("image_path\n" + "\n".join(names))
+    found = outcomes(folder / "a.csv")
+    assert list(found) == names
+    assert found.pop("good.png") == ""
+    assert all(found.values())
+
+
+def test_a_folder_that_may_not_be_listed_has_a_row(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"x")
+    (tmp_path / "closed").mkdir(0o000)
+    try:
+        is_closed = not os.access(tmp_path / "closed", os.R_OK)  # the superuser may list it
+        assert faults_of(tmp_path).get("closed", "") == ("The folder cannot be read." if is_closed else "")
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+
+
+def test_a_nest_of_folders_ends_in_a_row(tmp_path: Path) -> None:
+    deep = tmp_path / "/".join("d" * 70)
+    deep.mkdir(parents=True)
+    (deep / "a.png").write_bytes(b"x")
+    ((_, fault),) = faults_of(tmp_path).items()
+    assert "64 folders deep" in fault
+
+
+def test_a_folder_of_too_many_files_is_refused(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number % 2}").mkdir(exist_ok=True)
+        (tmp_path / f"{number % 2}/{number}.png").write_bytes(b"x")
+    assert len(list(walk(tmp_path, 6))) == 4
+    with pytest.raises(InvalidArgument, match="more than 5 files"):
+        list(walk(tmp_path, 5))
+
+
+def test_names_that_cannot_be_shown_are_told_with_escapes_and_stay_apart(tmp_path: Path) -> None:
+    names = ["a\nb.png", "a\\nb.png", "\x1b[31m.png", "x" * 250 + ".png"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    entries = list_entries(tmp_path)
+    assert {entry.name for entry in entries} == {
+        "a\\nb.png", "a\\nb.png (another file)", "\\x1b[31m.png", "x" * 250 + ".png",
+    }  # fmt: skip
+    assert all(read_entry(entry) == b"x" for entry in entries)
+
+
+@pytest.mark.parametrize("column", ["index", "patient_id", "source_id", "licence", "modality", "split"])
+def test_a_text_that_is_no_name_is_a_fault_and_not_quoted(tmp_path: Path, column: str) -> None:
+    (tmp_path / "a.csv").write_text(f"image_path,{column}\na.png,{'SECRET' * 100}\nb.png,x\n")
+    first, second = list_entries(tmp_path / "a.csv")
+    assert (first.fault, second.fault) == (f"The text of {column} is too long.", "")
+    assert "SECRET" not in str(first)
+
+
+def test_names_stay_apart_whatever_a_table_calls_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("index,image_path\nx (row 3),a.png\nx,b.png\nx,c.png\nx,d.png\nx (row 4),e.png\n")
+    names = [entry.name for entry in list_entries(tmp_path / "a.csv")]
+    assert len(set(names)) == 5
+
+
+@pytest.mark.parametrize("cells", [("5", "5"), ("6", "5")])
+def test_cells_that_name_each_other_hold_no_picture(tmp_path: Path, cells: tuple[str, str]) -> None:
+    (tmp_path / "a.tsv").write_text(f"index\timage\n5\t{cells[0]}\n6\t{cells[1]}\n")
+    assert set(outcomes(tmp_path / "a.tsv").values()) == {"The image cell names a row that holds no picture itself."}
+
+
+@pytest.mark.parametrize("content", ["data:image/png," + "x" * 90, "data:image/png;base64,", "data:" + "A" * 90])
+def test_a_data_uri_without_base64_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.tsv").write_text(f"image\n{content}\n")
+    assert set(outcomes(tmp_path / "a.tsv").values()) == {"The image column is not base64."}
+
+
+def test_a_data_uri_is_a_picture(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text(f"image\ndata:image/png;base64,{base64.b64encode(bytes(90)).decode()}\n")
+    assert read_entry(list_entries(tmp_path / "a.tsv")[0]) == bytes(90)
+
+
+def test_a_manifest_without_a_suffix_is_told_by_its_content(tmp_path: Path) -> None:
+    table = pd.DataFrame({"image_path": ["x.png", "y.png"], "modality": ["CT", ""]})
+    table.to_parquet(tmp_path / "a")
+    table.to_csv(tmp_path / "b", index=False)
+    table.to_csv(tmp_path / "c", index=False, sep="\t")
+    for name in "abc":
+        assert [(entry.name, entry.modality) for entry in list_entries(tmp_path / name)] == [
+            ("x.png", "CT"),
+            ("y.png", ""),
+        ]
+
+
+@pytest.mark.parametrize("name", ["token", "worklist.csv", "worklist.tsv", "notes.txt", "w.parquet", "binary"])
+def test_no_error_quotes_a_file_that_is_no_manifest(tmp_path: Path, name: str) -> None:
+    content = bytes(range(256)) + b"SECRET" if name == "binary" else b"SECRET^NAME,MRN-SECRET\nimage,SECRET\n"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidArgument) as caught:
+        list_entries(tmp_path / name)
+    assert "SECRET" not in f"{caught.value} {caught.value.metadata}"
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"),
+    [
+        (
+            {"image_path": pa.DictionaryArray.from_arrays(pa.array([0] * 1_000_001), ["a.png"])},
+            "more than 1000000 rows",
+        ),
+        ({"image_path": ["a"], **{f"c{i}": [1] for i in range(10_000)}}, "more than 10000 columns"),
+        ({"image_path": pa.array([["a.png"] * 9])}, "image_path holds neither text nor numbers"),
+        ({"image_path": ["a"], "index": pa.array([{"SECRET": 1}])}, "index holds neither text nor numbers"),
+    ],
+    ids=["rows", "columns", "list", "struct"],
+)
+def test_a_parquet_file_that_holds_too_much_is_refused(tmp_path: Path, columns: dict[str, object], what: str) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet", compression="zstd")
+    assert (tmp_path / "a.parquet").stat().st_size < 4 << 20
+    with pytest.raises(InvalidArgument, match=what) as caught:
+        list_entries(tmp_path / "a.parquet")
+    assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("is_repeated", [False, True])
+def test_a_small_file_of_large_values_is_refused_and_columns_that_are_not_needed_do_not_count(
+    tmp_path: Path, is_repeated: bool
+) -> None:
+    pictures = pa.DictionaryArray.from_arrays(pa.array([0] * 20), [bytes(1 << 20)])
+    table = pa.table({"image_path": ["a.png"] * 20, "image": pictures if is_repeated else pictures.dictionary_decode()})
+    pq.write_table(table, tmp_path / "a.parquet", compression="zstd", use_dictionary=is_repeated)
+    assert (tmp_path / "a.parquet").stat().st_size < 1 << 14
+    rows, columns = read_parquet(tmp_path / "a.parquet", ("image_path",), "source_uri", 4 << 20)
+    assert (len(rows), columns) == (20, ["image_path", "image"])
+    with pytest.raises(InvalidArgument, match="hold more than 4 MiB"):
+        read_parquet(tmp_path / "a.parquet", ("image_path", "image"), "source_uri", 4 << 20)
+
+
+def test_gaps_and_kinds_of_numbers_in_parquet_are_texts(tmp_path: Path) -> None:
+    columns = {"image_path": ["a", "b", None], "index": [1.0, float("nan"), 2.5], "patient_id": pa.array([7, None, 8])}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    entries = list_entries(tmp_path / "a.parquet")
+    assert [(entry.name, entry.patient_id) for entry in entries] == [("1", "7"), ("b", ""), ("2.5", "8")]
+
+
+def test_text_in_parquet_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
+    broken = pa.Array.from_buffers(pa.string(), 1, pa.array([b"\xff\xfe"]).buffers())
+    pq.write_table(pa.table({"image_path": broken}), tmp_path / "a.parquet")
+    with pytest.raises(InvalidArgument, match="damaged"):
         list_entries(tmp_path / "a.parquet")

@@ -1,3 +1,4 @@
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -55,6 +56,15 @@ def test_an_image_is_claimed_by_one_worker_until_its_claim_runs_out(bench: Bench
     assert other.claim(["a", "b", "c"]) == []
     bench.clock.now += CLAIM_SECONDS
     assert other.claim(["a", "b"]) == ["a", "b"]
+
+
+def test_claims_go_by_the_clock_of_the_database(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.record("a")
+    one, other = (Store(bench.engine, "encoder", owner) for owner in ("one", "other"))
+    assert one.claim(["a"]) == ["a"]
+    true_time = time.time
+    monkeypatch.setattr(time, "time", lambda: true_time() + 86_400)
+    assert other.claim(["a"]) == []
 
 
 def test_claims_of_a_killed_process_are_free_when_it_comes_back(bench: Bench) -> None:

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from services.evaluation.adapters.benchmark_table import read_table
@@ -26,17 +28,40 @@ def test_a_csv_file_is_separated_by_commas(tmp_path):
     assert cells(path) == [{"index": "1", "question": "What, then?", "answer": "A"}]
 
 
-def test_missing_columns_are_named_with_those_seen(tmp_path):
+def test_missing_columns_are_named_and_those_seen_are_counted(tmp_path):
     path = table(tmp_path, "index\tquestion\tA\n1\tq\tx\n")
-    with pytest.raises(InvalidArgument, match=r"no column answer.*index, question, A") as caught:
+    with pytest.raises(InvalidArgument, match=r"no column answer among its 3") as caught:
         read_table(path)
     assert "answer" in caught.value.remedy
 
 
-def test_a_repeated_index_is_named(tmp_path):
-    path = table(tmp_path, "index\tquestion\tanswer\n5\tq\tA\n6\tq\tA\n5 \tq\tA\n")
-    with pytest.raises(InvalidArgument, match="more than once: 5"):
+@pytest.mark.parametrize("name", ["worklist.tsv", "worklist.csv", "token", "worklist.txt"])
+def test_the_first_line_of_what_is_no_benchmark_is_not_quoted(tmp_path, name):
+    path = table(tmp_path, "SECRET^NAME\tMRN-SECRET\n1\tq\n", name)
+    with pytest.raises(InvalidArgument, match="no column index, question, answer among its") as caught:
         read_table(path)
+    assert "SECRET" not in f"{caught.value} {caught.value.metadata}"
+
+
+def test_a_repeated_index_is_told_by_its_lines(tmp_path):
+    path = table(tmp_path, "index\tquestion\tanswer\nSECRET\tq\tA\n6\tq\tA\nSECRET \tq\tA\n")
+    with pytest.raises(InvalidArgument, match="more than once: lines 2, 4") as caught:
+        read_table(path)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_table_without_a_name_of_its_own_is_read_by_its_first_line(tmp_path):
+    for text in ("index\tquestion\tanswer\n1\tq\tA\n", "index,question,answer\n1,q,A\n"):
+        assert cells(table(tmp_path, text, "0a1b2c")) == [{"index": "1", "question": "q", "answer": "A"}]
+
+
+def test_a_pipe_and_a_folder_are_no_table(tmp_path):
+    os.mkfifo(tmp_path / "pipe.tsv")
+    (tmp_path / "folder.tsv").mkdir()
+    for name in ("pipe.tsv", "folder.tsv"):
+        with pytest.raises(InvalidArgument, match="no regular file") as caught:
+            read_table(tmp_path / name)
+        assert caught.value.field == "items_uri"
 
 
 @pytest.mark.parametrize("content", ["", b"\xff\xfe\x00\x01", 'index\tquestion\tanswer\n1\t"open\tA\n'])

@@ -19,7 +19,7 @@ def test_a_sqlite_database_has_the_settings_it_needs(tmp_path: Path) -> None:
             for name in ("journal_mode", "busy_timeout", "foreign_keys", "synchronous")
         ]
     engine.dispose()
-    assert values == ["wal", 30_000, 1, 1]
+    assert values == ["wal", 30_000, 1, 2]  # FULL: a commit is synced
 
 
 def test_foreign_keys_hold_and_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:

@@ -149,11 +149,18 @@ def test_a_damaged_file_fails_the_read_and_leaves_no_folder(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_changed_cached_file_is_noticed(store: FolderObjectStore, folder: Path, tmp_path: Path) -> None:
+def test_a_changed_cached_file_is_fetched_again(store: FolderObjectStore, folder: Path, tmp_path: Path) -> None:
     uri = write(store, folder)
-    (materialize(store, uri, tmp_path / "cache") / "images.jsonl").unlink()
-    with pytest.raises(DataLoss, match="cached file"):
+    local = materialize(store, uri, tmp_path / "cache") / "images.jsonl"
+    whole = local.read_bytes()
+    for change in (b"", whole[:-1], whole[::-1]):
+        local.unlink()
+        local.write_bytes(change)
         materialize(store, uri, tmp_path / "cache")
+        assert local.read_bytes() == whole
+        assert local.stat().st_mode & 0o777 == 0o444
+    local.unlink()
+    assert (materialize(store, uri, tmp_path / "cache") / "images.jsonl").read_bytes() == whole
 
 
 def test_a_file_that_the_dataset_lacks_is_not_found(store: FolderObjectStore, folder: Path) -> None:

@@ -2,6 +2,7 @@ from itertools import count
 
 from msgspec.structs import replace
 
+from shared.folders import HIDDEN
 from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost
 from shared.rows.benchmark import Rejection
 from shared.rows.images import OTHER_FILE, SAME_FILE, Input
@@ -48,6 +49,15 @@ def test_rows_of_another_split_are_neither_lost_nor_counted():
     assert [(left.outcome, left.n, left.is_loss) for left in facts.left_out] == [
         ("other_split", 2, False), ("rejected", 1, True),
     ]  # fmt: skip
+
+
+def test_hidden_files_are_told_and_are_neither_lost_nor_counted():
+    facts = facts_of(
+        "pool", "images", [*inputs("stored", 3), *inputs("failed", 1, "no image"), *inputs("failed", 9, HIDDEN)]
+    )
+    assert (facts.n, facts.lost, facts.lost_share) == (4, 1, 0.25)
+    assert LeftOut("hidden", HIDDEN, "", 9) in facts.left_out
+    assert not is_lost(inputs("failed", 1, HIDDEN)[0])
 
 
 def test_nothing_at_all_lost_no_share():

@@ -1,7 +1,7 @@
 import pytest
 
 from shared.errors import InvalidArgument
-from shared.tables import TableRow, read_header, read_rows
+from shared.tables import LONGEST_ROW, MOST_COLUMNS, TableRow, read_header, read_rows
 
 
 def write(tmp_path, content, name="t.tsv"):
@@ -67,3 +67,43 @@ def test_a_quotation_mark_within_a_cell_opens_nothing(tmp_path):
 
 def test_a_header_is_read_without_the_rows(tmp_path):
     assert read_header(write(tmp_path, 'a,b\n1,"open', "t.csv"), "table", "x") == ["a", "b"]
+
+
+def test_the_separator_is_that_of_the_name_else_that_of_the_first_line(tmp_path):
+    for name, content in [
+        ("t.csv", "a,b\n1\t,2\n"),
+        ("t.tsv", "a\tb\n1\t\t2\n"),
+        ("t", "a\tb\n1\t2\n"),
+        ("t", "a,b\n1,2\n"),
+    ]:
+        assert read_header(write(tmp_path, content, name), "table", "x") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("\t".join(f"c{i}" for i in range(MOST_COLUMNS + 1)), "more than 10000 columns"),
+        ("SECRET" * 200_000, "first line is longer"),
+        ("a\tb\n1\t" + "SECRET" * (LONGEST_ROW // 5), "the row at line 2 is too long"),
+        ('a\tb\n1\t"SECRET' + "x\n" * 40_001, "is too long; is a quotation mark never closed"),
+        ("a\tb\n" + "\t" * 40_001, "the row at line 2 is too long"),
+        ('a\tb\n"x\n"' + '\t"\n"' * 40_001, "is too long"),
+    ],
+    ids=["columns", "header", "cell", "lines of a cell", "cells", "cells over lines"],
+)
+def test_a_table_beyond_the_bounds_is_refused_and_not_quoted(tmp_path, content, what):
+    with pytest.raises(InvalidArgument, match=what) as caught:
+        read(write(tmp_path, content))
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_sparse_file_without_a_line_end_is_refused_at_once(tmp_path):
+    path = write(tmp_path, "")
+    with path.open("r+b") as file:
+        file.truncate(1 << 30)
+    with pytest.raises(InvalidArgument, match="first line is longer"):
+        read(path)
+    with path.open("r+b") as file:
+        file.truncate((2 << 30) + 1)
+    with pytest.raises(InvalidArgument, match="too large"):
+        read(path)

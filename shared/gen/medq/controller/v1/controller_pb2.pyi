@@ -504,8 +504,13 @@ class ReserveCostsRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
+    request_id: _builtins.str
+    """Chosen by the caller for each reservation, of the form of an operation's id: a request that is repeated since its answer
+    was lost reserves once. Empty: each request is another reservation.
+    """
     @_builtins.property
     def costs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cost]:
         """At most 1000 entries; all or none."""
@@ -515,10 +520,11 @@ class ReserveCostsRequest(_message.Message):
         *,
         run_id: _builtins.str = ...,
         costs: _abc.Iterable[Global___Cost] | None = ...,
+        request_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -556,8 +562,13 @@ class SettleCostsRequest(_message.Message):
 
     RUN_ID_FIELD_NUMBER: _builtins.int
     COSTS_FIELD_NUMBER: _builtins.int
+    IS_ON_RECORD_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """The run."""
+    is_on_record: _builtins.bool
+    """True where the caller settles what it has on record from before: a key that the ledger does not know, since it was restored
+    from an older copy, is entered as settled. Otherwise such a key is refused.
+    """
     @_builtins.property
     def costs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Cost]:
         """What was spent; each key must have been reserved."""
@@ -567,10 +578,11 @@ class SettleCostsRequest(_message.Message):
         *,
         run_id: _builtins.str = ...,
         costs: _abc.Iterable[Global___Cost] | None = ...,
+        is_on_record: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "run_id", b"run_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["costs", b"costs", "is_on_record", b"is_on_record", "run_id", b"run_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -592,6 +604,61 @@ class SettleCostsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SettleCostsResponse: _TypeAlias = SettleCostsResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseCostsRequest(_message.Message):
+    """Closes reservations."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    UNKNOWN_KEYS_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    request_id: _builtins.str
+    """The request that reserved."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Calls that were never made, or that are known to have cost nothing: `released`, they count nothing."""
+
+    @_builtins.property
+    def unknown_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Calls of which nobody can know whether they were paid: `unknown`, they count at their reserved figures."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        keys: _abc.Iterable[_builtins.str] | None = ...,
+        unknown_keys: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "request_id", b"request_id", "run_id", b"run_id", "unknown_keys", b"unknown_keys"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCostsRequest: _TypeAlias = ReleaseCostsRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseCostsResponse(_message.Message):
+    """Released."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseCostsResponse: _TypeAlias = ReleaseCostsResponse  # noqa: Y015
 
 @_typing.final
 class ListCostsRequest(_message.Message):
@@ -663,7 +730,7 @@ class LedgerEntry(_message.Message):
     attempt: _builtins.int
     """From 1."""
     state: _builtins.str
-    """"reserved", "settled" or "unknown"."""
+    """"reserved", "settled", "unknown" or "released"."""
     @_builtins.property
     def cost(self) -> Global___Cost:
         """Reserved figures, or the settled ones once they are known."""

@@ -70,6 +70,11 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsResponse.FromString,
                 _registered_method=True)
+        self.ReleaseCosts = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ReleaseCosts',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsResponse.FromString,
+                _registered_method=True)
         self.ListCosts = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/ListCosts',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
@@ -122,15 +127,22 @@ class ControllerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReserveCosts(self, request, context):
-        """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
-        `unknown` and a further attempt is opened.
+        """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
+        `unknown`. The same request id again changes nothing and has the same answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SettleCosts(self, request, context):
-        """Settles reserved costs at what they were.
+        """Settles reserved costs at what they were. Again at the same figures it changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseCosts(self, request, context):
+        """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -187,6 +199,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.SettleCosts,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsResponse.SerializeToString,
+            ),
+            'ReleaseCosts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseCosts,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsResponse.SerializeToString,
             ),
             'ListCosts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCosts,
@@ -389,6 +406,33 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/SettleCosts',
             medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.SettleCostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseCosts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ReleaseCosts',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ReleaseCostsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -44,11 +44,13 @@ class ControllerServiceStub:
     GetReport: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]
     """The report of a run, as far as it has come."""
     ReserveCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]
-    """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
-    `unknown` and a further attempt is opened.
+    """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
+    `unknown`. The same request id again changes nothing and has the same answer.
     """
     SettleCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.SettleCostsRequest, _controller_pb2.SettleCostsResponse]
-    """Settles reserved costs at what they were."""
+    """Settles reserved costs at what they were. Again at the same figures it changes nothing."""
+    ReleaseCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ReleaseCostsRequest, _controller_pb2.ReleaseCostsResponse]
+    """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]
     """What a run has cost, entry by entry."""
     GetEndpoints: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]
@@ -70,11 +72,13 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     GetReport: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]  # type: ignore[assignment]
     """The report of a run, as far as it has come."""
     ReserveCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]  # type: ignore[assignment]
-    """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
-    `unknown` and a further attempt is opened.
+    """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
+    `unknown`. The same request id again changes nothing and has the same answer.
     """
     SettleCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.SettleCostsRequest, _controller_pb2.SettleCostsResponse]  # type: ignore[assignment]
-    """Settles reserved costs at what they were."""
+    """Settles reserved costs at what they were. Again at the same figures it changes nothing."""
+    ReleaseCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ReleaseCostsRequest, _controller_pb2.ReleaseCostsResponse]  # type: ignore[assignment]
+    """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]  # type: ignore[assignment]
     """What a run has cost, entry by entry."""
     GetEndpoints: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]  # type: ignore[assignment]
@@ -129,8 +133,8 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _controller_pb2.ReserveCostsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ReserveCostsResponse, _abc.Awaitable[_controller_pb2.ReserveCostsResponse]]:
-        """Reserves costs before an outside call is made. A reservation of the same key that was never settled becomes
-        `unknown` and a further attempt is opened.
+        """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
+        `unknown`. The same request id again changes nothing and has the same answer.
         """
 
     @_abc_1.abstractmethod
@@ -139,7 +143,15 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _controller_pb2.SettleCostsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.SettleCostsResponse, _abc.Awaitable[_controller_pb2.SettleCostsResponse]]:
-        """Settles reserved costs at what they were."""
+        """Settles reserved costs at what they were. Again at the same figures it changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ReleaseCosts(
+        self,
+        request: _controller_pb2.ReleaseCostsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ReleaseCostsResponse, _abc.Awaitable[_controller_pb2.ReleaseCostsResponse]]:
+        """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
 
     @_abc_1.abstractmethod
     def ListCosts(
