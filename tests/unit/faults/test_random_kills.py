@@ -28,7 +28,9 @@ def test_three_kills_pass_where_there_were_three_and_every_run_was_equal(chains:
 
 
 def test_the_table_counts_kills_by_step_and_what_they_left() -> None:
-    lines = summary([chain("train", "annotate", "train", n_unknown=2), chain("train", problems=("the report differs",))])
+    lines = summary(
+        [chain("train", "annotate", "train", n_unknown=2), chain("train", problems=("the report differs",))]
+    )
     assert [line.split() for line in lines[1:3]] == [["3", "train"], ["1", "annotate"]]
     assert lines[-1] == "kills 4, runs that ended 2, equal 1, lost 0, doubled 0, unknown 2"
 
