@@ -73,6 +73,10 @@ faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poiso
 	$(if $(KILLS),,infra/dev/servers install)
 	$(BIN)/python -m tests.faults $(CASES) --kills $(or $(KILLS),0) --seed $(or $(SEED),0)
 
+fuzz: setup ## Hostile requests and broken files: REQUESTS=20000 FILES=20000 SEED=0; the first are sent on each database
+	infra/dev/servers install postgres
+	$(BIN)/python -m tests.fuzz --requests $(or $(REQUESTS),20000) --files $(or $(FILES),20000) --seed $(or $(SEED),0)
+
 cluster-test: setup ## Images, a real one-node Kubernetes, the chart, a study in it (root; Go; Debian)
 	$(BIN)/python -m infra.cluster_test
 
@@ -109,4 +113,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: faults help setup demo picture up down test check images cluster-test protos schemas migration fmt bench lock clean
+.PHONY: fuzz faults help setup demo picture up down test check images cluster-test protos schemas migration fmt bench lock clean

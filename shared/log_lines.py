@@ -89,9 +89,11 @@ def _lines(error: BaseException) -> Iterator[str]:
 
 
 def _code_of(error: BaseException) -> str:
-    """What a machine calls the error: ENOSPC of the system, 23505 of PostgreSQL, SQLITE_FULL; "" where there is none."""
+    """What a machine calls the error: ENOSPC of the system, 23505 of PostgreSQL, a module that is missing; "" for nothing."""
     if isinstance(error, OSError) and error.errno is not None:
         return errno.errorcode.get(error.errno, "")
+    if isinstance(error, ImportError):
+        return error.name or ""
     for name in ("sqlstate", "sqlite_errorname"):
         code = getattr(error, name, None)
         if isinstance(code, str) and _CODE.fullmatch(code):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from shared.errors import InvalidArgument
 
@@ -17,7 +17,7 @@ _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def open_regular(path: Path, most_bytes: int, field: str = "") -> BinaryIO:
+def open_regular(path: Path, most_bytes: int, field: str = "") -> BufferedReader:
     """Open a regular file to read it.
 
     A link anywhere in the path is refused, so what was checked before (`shared.paths.local_path` gives a path without links)

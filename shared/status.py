@@ -18,6 +18,7 @@ from shared import errors
 from shared.database import OUTAGES
 
 DOMAIN = "medq"
+_MOST_CHARACTERS = 1500
 _RETRY_AFTER = {errors.Unavailable: 1, errors.BudgetExhausted: 2}
 
 #: Each error class and its status code.
@@ -52,9 +53,10 @@ def typed(error: BaseException) -> errors.MedqError:
 
 def to_status(error: errors.MedqError) -> status_pb2.Status:
     """Encode a typed error as `google.rpc.Status`."""
-    status = status_pb2.Status(code=STATUS_CODES[type(error)].value[0], message=str(error))
+    # The text travels twice in metadata, of which a client takes 8 KiB.
+    status = status_pb2.Status(code=STATUS_CODES[type(error)].value[0], message=str(error)[:_MOST_CHARACTERS])
     info = error_details_pb2.ErrorInfo(
-        reason=error.reason, domain=DOMAIN, metadata={"message": error.message, **error.metadata}
+        reason=error.reason, domain=DOMAIN, metadata={"message": error.message[:_MOST_CHARACTERS], **error.metadata}
     )
     status.details.append(_packed(info))
     seconds = _RETRY_AFTER.get(type(error))

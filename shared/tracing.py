@@ -44,12 +44,12 @@ def configure_tracing(service: str, endpoint: str, processor: SpanProcessor | No
 
         processor = BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint, insecure=True, timeout=10))
     provider = TracerProvider(resource=Resource.create({"service.name": f"medq-{service}"}))
-    provider.add_span_processor(_WithoutTexts(processor))
+    provider.add_span_processor(WithoutTexts(processor))
     trace.set_tracer_provider(provider)
     return provider.shutdown
 
 
-class _WithoutTexts(SpanProcessor):
+class WithoutTexts(SpanProcessor):
     """Passes spans on without the texts of errors, which OpenTelemetry notes as events and as the status's description."""
 
     def __init__(self, inner: SpanProcessor) -> None:

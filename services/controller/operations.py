@@ -44,7 +44,9 @@ class ControllerOperations:
             note_replicas(self._store, run_id, self._n_replicas)
         configuration = resolve(request.config_yaml, request.base_folder)
         self._store.create(run_id, configuration.model_dump(mode="json"))
-        if self._store.get(run_id).is_retry_asked:
+        row = self._store.get(run_id)
+        # A workflow that has ended without its report here had tables that were restored from an older copy.
+        if row.is_retry_asked or not row.report_uri:
             self._workflows.rewind(run_id)
             self._store.retried(run_id)
         self._workflows.ensure_started(run_id)

@@ -12,12 +12,11 @@ from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.building import DatasetBuilder
 from services.training.domain.loss import Reduction
 from services.training.job.log import TrainingProgress
-from services.training.job.model_files import longest_input, store_model
+from services.training.job.model_files import import_model, longest_input
 from services.training.job.spec import TrainingJob
 from services.training.ports import TrainingLauncher
 from services.training.settings import TrainingSettings
 from services.training.store import TrainingStore
-from shared.checkpoints import require_checkpoint
 from shared.events.bus import event_of
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
@@ -61,14 +60,16 @@ class TrainingOperations:
         """Put a checkpoint folder into the object store.
 
         Raises:
-            InvalidArgument: The folder is no complete checkpoint.
+            InvalidArgument: The folder is no complete checkpoint, or a link leads out of it.
+            PermissionDenied: It lies outside the folders that may be read.
         """
         folder = local_path(request.folder_uri, "folder_uri", roots_of(self._settings))
-        require_checkpoint(folder)
-        context.check_cancelled()
-        staging = self._settings.state_folder / "training"
-        origin = {"origin": "import"}
-        return store_model(self._objects, folder, staging, parents=[], configuration=origin, seed=0)
+        uri, n_left_out = import_model(self._objects, folder, self._settings.state_folder / "training")
+        if n_left_out:
+            context.progress(
+                1, 1, "models", f"{n_left_out} files and folders are no part of a checkpoint and were left out"
+            )
+        return uri
 
     def build_dataset(self, context: OperationContext, request: pb.StartBuildDatasetRequest) -> str:
         """Make a dataset version and tell of it; see `DatasetBuilder.build`."""

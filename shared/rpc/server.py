@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 import grpc
 import sqlalchemy as sa
@@ -19,7 +17,6 @@ from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from shared.errors import FailedPrecondition, InvalidArgument
 from shared.events.bus import BatchHandler, EventBus, Subscription
 from shared.events.outbox import Outbox, OutboxDrainer
 from shared.logs import get_logger

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.support.finished_run import read_report
 from tests.support.planted import MARKERS, plant_pictures
@@ -30,6 +31,9 @@ def test_a_run_leaves_no_planted_identifier(study: Path, tmp_path: Path) -> None
     plant_pictures(own / "pool" / "planted")
     for name in ("pool_answers.tsv", "dev.tsv", "test.tsv", "replay.tsv"):
         with_a_column(own / name)
+    config = yaml.safe_load((own / "run.yaml").read_text(encoding="utf-8"))
+    config["data"]["max_lost_share"] = 0.9
+    (own / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     with short_folder() as folder:
         left = take_in_and_look(folder, own)
         assert left.found == set()

@@ -40,6 +40,11 @@ def kill_at_cost(n_moments: int) -> None:
     _watch(_LEDGER, lambda statement, side: passed())
 
 
+def kill_at_boundary(boundary: str) -> None:
+    """Kill this process at one boundary of a step of the loop, named as in `kill_at_new_boundary`."""
+    _watch(_REMEMBERS, lambda step, side: _kill() if f"{step} {side}" == boundary else None)
+
+
 def kill_at_new_boundary(share: int, n_shares: int, done_file: Path) -> None:
     """Kill this process at the first boundary of a share of all that is not in a file yet, and add it there.
 

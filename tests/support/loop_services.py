@@ -116,6 +116,8 @@ class LoopServices(*_BASES):
         return operation_id.split("/")[3] in self.held and operation_id not in self.cancelled
 
     def _operation(self, operation_id):
+        if operation_id not in self.requests:
+            raise NotFound("No such operation here.")
         step = operation_id.split("/")[3]
         if operation_id in self.cancelled:
             return pb.Operation(operation_id=operation_id, revision=9, state=pb.OPERATION_STATE_CANCELLED)

@@ -50,6 +50,10 @@
 - name: {{ $prefix }}_OTLP_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
+{{- if has .name (list "embedding" "evaluation" "training" "controller") }}
+- name: {{ $prefix }}_INPUT_ROOTS
+  value: {{ list $.Values.data.mountPath | toJson | quote }}
+{{- end }}
 {{- range $field, $value := $own.settings }}
 {{ include "medq.setting" (dict "prefix" $prefix "field" $field "value" $value) | trim }}
 {{- end }}

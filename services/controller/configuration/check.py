@@ -27,6 +27,9 @@ from shared.errors import InvalidArgument
 from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
 
 _PAGE = "docs/configuration.md lists every key with its range."
+#: Problems that are listed one by one, and those that one error tells.
+MOST_PROBLEMS, _MOST_TOLD = 50, 8
+_LONGEST_WORD, _LONGEST_FIELD = 40, 200
 _SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
 
 
@@ -74,7 +77,7 @@ def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE
     """
     configuration, problems = check(config_yaml, base_folder, roots)
     if configuration is None:
-        listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems)
+        listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems[:_MOST_TOLD])
         raise InvalidArgument(
             f"The configuration cannot run. {listed}",
             field=problems[0].field,
@@ -102,8 +105,7 @@ def parse(config_yaml: str) -> tuple[RunConfiguration | None, list[Problem]]:
     except InvalidArgument as error:
         return None, [Problem("", error.message, error.remedy)]
     except ValidationError as error:
-        details = error.errors()
-        return None, [_problem(detail) for detail in details if not _is_echo(detail, details)]
+        return None, _problems(error.errors(include_url=False))
 
 
 def effective_yaml(configuration: RunConfiguration) -> str:
@@ -111,9 +113,20 @@ def effective_yaml(configuration: RunConfiguration) -> str:
     return yaml.safe_dump(configuration.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def _problems(details: list[ErrorDetails]) -> list[Problem]:
+    """The first of them, and how many there are beside. An echo is none: no arm is left where each is wrong."""
+    within = {detail["loc"][:end] for detail in details for end in range(len(detail["loc"]))}
+    own = [detail for detail in details if detail["loc"] not in within]
+    problems = [_problem(detail) for detail in own[:MOST_PROBLEMS]]
+    n_more = len(own) - len(problems)
+    if n_more:
+        problems.append(Problem("", f"There are {n_more} problems more.", "Mend the first ones, then check again."))
+    return problems
+
+
 def _problem(detail: ErrorDetails) -> Problem:
     location = [str(part) for part in detail["loc"]]
-    field = ".".join(location)
+    field = ".".join(location)[:_LONGEST_FIELD]
     if detail["type"] == "extra_forbidden":
         known = list(_model_at(location[:-1]).model_fields)
         return Problem(field, "Unknown key.", _suggestion(location[-1], known) or f"Known here: {', '.join(known)}.")
@@ -129,13 +142,9 @@ def _problem(detail: ErrorDetails) -> Problem:
     return Problem(field, f"{detail['msg']}.", _description(location) or _PAGE)
 
 
-def _is_echo(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
-    """Whether a problem of a part stems from one within it: no arm is left where each is wrong."""
-    place = detail["loc"]
-    return any(other["loc"] != place and other["loc"][: len(place)] == place for other in details)
-
-
 def _suggestion(word: str, known: list[str]) -> str:
+    if len(word) > _LONGEST_WORD:  # the search is slow, and nobody means a key by it
+        return ""
     near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"Did you mean `{near[0]}`?" if near else ""
 

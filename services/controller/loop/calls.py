@@ -22,8 +22,8 @@ from services.controller.ports import Durable, RunControl, StepOutcome
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
-from shared.database import OUTAGES
-from shared.errors import Cancelled, MedqError, decode_error, encode_error
+from shared.database import OUTAGES, insist
+from shared.errors import Cancelled, MedqError, NotFound, decode_error, encode_error
 from shared.logs import get_logger
 from shared.objects.store import ObjectStore
 from shared.rpc.channels import Channels
@@ -86,7 +86,19 @@ class Calls:
         """
         begun = self.remember(f"start {step}", lambda: self._start(step, start, request))
         operation_id = begun["operation_id"]
-        return Made(**self.remember(f"wait {step}", lambda: self._wait(step, start.service, operation_id)))
+
+        def wait() -> StepOutcome:
+            try:
+                return self._wait(step, start.service, operation_id)
+            except grpc.RpcError as error:
+                if not isinstance(typed(error), NotFound):
+                    raise
+                again = self._start(
+                    step, start, request
+                )  # the service was restored from a copy older than the operation
+                return self._wait(step, start.service, again["operation_id"])
+
+        return Made(**self.remember(f"wait {step}", wait, is_kept=lambda: self._is_recorded(step)))
 
     def operate_all(self, step: str, start: Start[RequestT], requests: Mapping[str, RequestT]) -> None:
         """Two steps: start operations beside each other, and wait until all have ended, also where one has failed.
@@ -102,15 +114,37 @@ class Calls:
         begun = self.remember(
             f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
-        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun))
 
-    def remember(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
-        """One step. What it gives, or the typed error it raises, is remembered."""
+        def is_kept() -> bool:
+            return all(self._is_recorded(name) for name in requests)
+
+        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun), is_kept=is_kept)
+
+    def remember(
+        self, name: str, function: Callable[[], StepOutcome], *, is_kept: Callable[[], bool] = lambda: True
+    ) -> StepOutcome:
+        """One step. What it gives, or the typed error it raises, is remembered.
+
+        Args:
+            name: Names the step.
+            function: The work.
+            is_kept: Whether the tables hold what the step left there. Where they are older than the memory of the steps, the
+                work is done again; it is keyed, so it gives the same.
+        """
         outcome = self.durable(f"{self.arm}/{self.round}/{name}", lambda: self._caught(name, function))
+        if outcome.get("failure") is None and not is_kept():
+            outcome = self._caught(name, function)
         if outcome.get("failure") is not None:
             raise decode_error(outcome["failure"])
         value: StepOutcome = outcome["value"]
         return value
+
+    def remember_recorded(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
+        """One step of the controller's own that records a result of this name."""
+        return self.remember(name, function, is_kept=lambda: self._is_recorded(name))
+
+    def _is_recorded(self, step: str) -> bool:
+        return insist(self.collaborators.store.has_result)(self.run_id, self.arm, self.round, step)
 
     def _caught(self, name: str, function: Callable[[], StepOutcome]) -> StepOutcome:
         try:
@@ -182,14 +216,14 @@ class Calls:
     def _settle(self, ended: operations_pb.Operation | None) -> None:
         """Put the working time of an operation that has ended into the ledger."""
         if ended is not None:
-            self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
-            cost = Cost(_compute_key(ended.operation_id), "compute", compute_seconds=ended.worked_seconds)
-            self.collaborators.ledger.settle(self.run_id, [cost])
+            key = self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
+            self.collaborators.ledger.settle(self.run_id, [Cost(key, "compute", compute_seconds=ended.worked_seconds)])
 
-    def _reserve(self, operation_id: str) -> None:
-        """Note that an operation works for this run, once an operation."""
-        key = _compute_key(operation_id)
+    def _reserve(self, operation_id: str) -> str:
+        """Note that an operation works for this run, once an operation; the key of its cost."""
+        key = f"compute/{operation_id}"
         self.collaborators.ledger.reserve(self.run_id, [Cost(key, "compute")], Limits(), key)
+        return key
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""
@@ -214,7 +248,3 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
-
-
-def _compute_key(operation_id: str) -> str:
-    return f"compute/{operation_id}"

@@ -59,5 +59,9 @@ def run(collaborators: Collaborators, run_id: str, durable: Durable) -> StepOutc
     except MedqError as error:
         failure = encode_error(error)
     message = str(failure["message"]) if failure else ""
-    published = calls.remember("publish_report", lambda: {"uri": collaborators.reports.publish(run_id, message)})
+    published = calls.remember(
+        "publish_report",
+        lambda: {"uri": collaborators.reports.publish(run_id, message)},
+        is_kept=lambda: bool(insist(collaborators.store.get)(run_id).report_uri),
+    )
     return {"report_uri": published["uri"], "failure": failure}

@@ -182,17 +182,17 @@ class Steps:
 
     def stop_if_done(self) -> None:
         """End the arm at a regression, a plateau, a spent budget, or after the last round."""
-        decision = self.calls.remember("decide", lambda: decide(self.calls, self.configuration))
+        decision = self.calls.remember_recorded("decide", lambda: decide(self.calls, self.configuration))
         if decision["reason"]:
             raise ArmEnded(decision["reason"], self)
 
     def complete_round(self, model: str) -> None:
         """Tell the world that the round has ended with this model."""
-        self.calls.remember("complete", lambda: complete_round(self.calls, model, self._place()))
+        self.calls.remember_recorded("complete", lambda: complete_round(self.calls, model, self._place()))
 
     def end_arm(self, reason: str) -> None:
         """Note why the arm stopped and which model comes out, and tell the world."""
-        self.calls.remember("stop", lambda: end_arm(self.calls, self._place(), reason))
+        self.calls.remember_recorded("stop", lambda: end_arm(self.calls, self._place(), reason))
 
     def _place(self) -> int:
         """The place of this round among all that the run may have, from 1."""

@@ -173,6 +173,13 @@ class RunStore:
             if event is not None:
                 OUTBOX.add(connection, event)
 
+    def has_result(self, run_id: str, arm: str, round_number: int, step: str) -> bool:
+        """Whether a step's result is here."""
+        place = (_RESULTS.c.run_id == run_id) & (_RESULTS.c.arm == arm) & (_RESULTS.c.round == round_number)
+        query = sa.select(_RESULTS.c.sequence).where(place & (_RESULTS.c.step == step))
+        with reader(self._engine).connect() as connection:
+            return connection.execute(query).first() is not None
+
     def results(self, run_id: str) -> list[Result]:
         """What the steps of a run gave, in the order in which they were first recorded."""
         query = sa.select(_RESULTS).where(_RESULTS.c.run_id == run_id).order_by(_RESULTS.c.sequence)

@@ -72,10 +72,15 @@ def service_manifest(job_name: str, job_uid: str, namespace: str) -> Manifest:
     }
 
 
+def _literal(text: str) -> str:
+    """A text that Kubernetes puts no variables of the pod into, such as the object store's key for `$(NAME)`."""
+    return text.replace("$", "$$")
+
+
 def _arguments(job: TrainingJob, name: str, checkpoint_uri: str, section: KubernetesSection) -> list[str]:
-    arguments = ["--job", job.model_dump_json()]
+    arguments = ["--job", _literal(job.model_dump_json())]
     if checkpoint_uri:
-        arguments += ["--checkpoint", checkpoint_uri]
+        arguments += ["--checkpoint", _literal(checkpoint_uri)]
     if section.gpus:
         arguments += ["--processes", str(section.gpus)]
     if section.nodes > 1:

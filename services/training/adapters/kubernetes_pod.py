@@ -21,6 +21,7 @@ from services.training.job.model_files import checkpoint_step, fetch_checkpoint,
 from services.training.job.spec import TrainingJob, TrainingSpec
 from services.training.settings import TrainingSettings
 from shared.errors import MedqError, encode_error
+from shared.logs import configure_logs, log_uncaught_errors
 from shared.objects.store import ObjectStore
 from shared.resources import open_objects
 
@@ -98,6 +99,8 @@ def main() -> None:
     parser.add_argument("--rank", type=int, default=0, help="which of them this is, from 0")
     parser.add_argument("--master", default="", help="host:port of rank 0, where several pods meet")
     arguments = parser.parse_args()
+    configure_logs()
+    log_uncaught_errors()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     workers = None

@@ -7,13 +7,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from shared.checkpoints import MOST_WEIGHT_BYTES, checkpoint_files
 from shared.errors import InvalidArgument
 from shared.objects.dataset import read_manifest, write_dataset
 from shared.objects.store import ObjectStore, uri_of
+from shared.regular_files import open_regular
 from shared.synced import put_in_place
 
 #: What a trainer leaves beside a model and no one needs who uses it.
@@ -46,16 +48,28 @@ def store_model(
     """
     ignored = (".*", "checkpoint-*", *_TRAINER_FILES)
     with _linked(folder, staging, ignored) as copy:
-        n_bytes = sum(path.stat().st_size for path in copy.rglob("*") if path.is_file())
-        return write_dataset(
-            objects,
-            "model",
-            copy,
-            counts={"bytes": n_bytes},
-            parents=parents,
-            configuration=dict(configuration),
-            seed=seed,
-        )
+        return _write_model(objects, copy, parents, configuration, seed)
+
+
+def import_model(objects: ObjectStore, folder: Path, staging: Path) -> tuple[str, int]:
+    """Store what of somebody's folder is a checkpoint as a `model`: files of known names alone, through no link that leaves it.
+
+    Args:
+        objects, staging: See `store_model`.
+        folder: The checkpoint.
+
+    Returns: `sha256:<hex>`, and how many files and folders were left out.
+
+    Raises:
+        InvalidArgument: See `shared.checkpoints.checkpoint_files`.
+    """
+    files = checkpoint_files(folder)
+    staging.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=staging) as copy:
+        for name, place in files.items():
+            _take(place, Path(copy) / name)
+        uri = _write_model(objects, Path(copy), [], {"origin": "import"}, 0)
+    return uri, len(os.listdir(folder)) - len(files)
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -100,13 +114,44 @@ def longest_input(objects: ObjectStore, model_uri: str) -> int:
         InvalidArgument: Its configuration names none.
     """
     entry = read_manifest(objects, model_uri, "model").files.get("config.json")
-    config = {} if entry is None else json.loads(objects.read_bytes(uri_of(entry.sha256)))
-    limit = config.get("text_config", config).get("max_position_embeddings")
-    if not isinstance(limit, int):
+    try:
+        config = None if entry is None else json.loads(objects.read_bytes(uri_of(entry.sha256)))
+    except (ValueError, RecursionError):  # no JSON: a model may be stored by any program
+        config = None
+    of_text = config.get("text_config", config) if isinstance(config, dict) else None
+    limit = of_text.get("max_position_embeddings") if isinstance(of_text, dict) else None
+    if not isinstance(limit, int) or limit < 1:
         raise InvalidArgument(
             "The model names no longest input.", field="max_length", remedy="Set max_length in tokens."
         )
     return limit
+
+
+def _write_model(
+    objects: ObjectStore, folder: Path, parents: Sequence[str], configuration: Mapping[str, Any], seed: int
+) -> str:
+    n_bytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return write_dataset(
+        objects,
+        "model",
+        folder,
+        counts={"bytes": n_bytes},
+        parents=parents,
+        configuration=dict(configuration),
+        seed=seed,
+    )
+
+
+def _take(place: Path, target: Path) -> None:
+    """Give a file that was judged before a second name, else copy it: the file itself, even if a link stands there by now."""
+    with open_regular(place, MOST_WEIGHT_BYTES) as source:
+        with suppress(OSError):
+            os.link(place, target, follow_symlinks=False)
+            if os.path.samestat(os.fstat(source.fileno()), os.lstat(target)):
+                return
+        target.unlink(missing_ok=True)
+        with target.open("xb") as copy:
+            shutil.copyfileobj(source, copy, 1 << 20)
 
 
 @contextmanager

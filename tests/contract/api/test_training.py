@@ -482,12 +482,19 @@ def test_an_imported_model_is_its_files_without_the_trainers(house, tmp_path):
     (folder / "optimizer.pt").write_bytes(b"x")
     (folder / ".cache").mkdir()
     (folder / ".cache" / "x").write_bytes(b"x")
-    (folder / "link.txt").symlink_to(folder / "config.json")
+    (folder / "merges.txt").symlink_to(folder / "config.json")
+    for name in ("token", "modeling_custom.py", "notes.txt", ".env", "model.pkl"):
+        (folder / name).write_text("SECRET")
     with house.server() as channel:
         uri = import_model(channel, folder)
+        (folder / "token").unlink()
         again = import_model(channel, f"file://{folder}", operation_id="again")
+        told = operations_pb2_grpc.OperationsServiceStub(channel).GetOperation(
+            operations_pb2.GetOperationRequest(operation_id="again")
+        )
+    assert "6 files and folders are no part of a checkpoint" in told.operation.progress.message
     assert set(read_manifest(house.objects, uri, "model").files) == {
-        "config.json", "model.safetensors", "tokenizer.json", "processor_config.json", "link.txt",
+        "config.json", "model.safetensors", "tokenizer.json", "processor_config.json", "merges.txt",
     }  # fmt: skip
     assert uri == again
 

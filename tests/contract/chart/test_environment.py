@@ -98,6 +98,14 @@ def test_values_of_other_types_arrive_as_they_are(monkeypatch: pytest.MonkeyPatc
     assert kubernetes.image.startswith("registry.hospital.example/medq-training:")
 
 
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_service_that_is_told_paths_reads_none_outside_of_the_data(service: str) -> None:
+    documents = chart.overlay("values-lab.yaml", "--set", "data.mountPath=/images")
+    roots = chart.environment(documents, service).get(f"MEDQ_{service.upper()}_INPUT_ROOTS")
+    has_paths = "input_roots" in REGISTRY[service].settings.model_fields
+    assert roots == ({"name": f"MEDQ_{service.upper()}_INPUT_ROOTS", "value": '["/images"]'} if has_paths else None)
+
+
 def test_a_million_is_not_written_with_an_exponent(monkeypatch: pytest.MonkeyPatch) -> None:
     documents = chart.overlay("values-lab.yaml", "--set", "training.settings.checkpoint_every=1000000")
     variables = chart.environment(documents, "training")

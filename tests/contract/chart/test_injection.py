@@ -161,7 +161,7 @@ def test_the_schema_names_the_value_that_holds_it(field: str, text: str) -> None
 RESERVED = ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component", "medq.io/training"]
 
 
-@pytest.mark.parametrize(("service", "label"), zip(SERVICES, itertools.cycle(RESERVED), strict=False))
+@pytest.mark.parametrize(("service", "label"), list(zip(SERVICES, itertools.cycle(RESERVED), strict=False)))
 def test_a_pod_keeps_the_labels_that_policies_know_it_by(service: str, label: str) -> None:
     given = f"{service}.podLabels={json.dumps({label: 'other'})}"
     result = chart.template(*chart.values_of(chart.SITE), "--set-json", given)
@@ -196,4 +196,4 @@ def test_a_secret_setting_is_none_that_the_chart_sets(name: str) -> None:
     given = f"training.secretSettings={json.dumps({name: {'name': 'a', 'key': 'b'}})}"
     result = chart.template(*chart.values_of(chart.SITE), "--set-json", given)
     assert result.returncode != 0
-    assert "/training/secretSettings" in result.stderr
+    assert f"invalid propertyName '{name}'" in result.stderr

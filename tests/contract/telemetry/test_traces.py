@@ -13,17 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
+import pytest
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2 as collector_pb
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2_grpc as collector_grpc
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+from opentelemetry.trace import StatusCode
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from shared.logs import configure_logs, get_logger
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
-from shared.tracing import configure_tracing, is_tracing, traced_channel, tracing_interceptors
+from shared.tracing import WithoutTexts, configure_tracing, is_tracing, traced_channel, tracing_interceptors
 from tests.support.pictures import picture, png
 from tests.support.servers import short_folder
 
@@ -129,3 +131,23 @@ def test_a_log_line_names_its_trace_and_a_patient_never() -> None:
     line = json.loads(stream.getvalue())
     assert line["trace_id"] == f"{span.get_span_context().trace_id:032x}"
     assert (line["patient_id"], line["run_id"]) == ("[redacted]", "run-1")
+
+
+class Kept(SpanProcessor):
+    """Keeps the spans that it gets."""
+
+    def __init__(self) -> None:
+        self.spans: list[ReadableSpan] = []
+
+    def on_end(self, span: ReadableSpan) -> None:
+        self.spans.append(span)
+
+
+def test_a_span_carries_no_text_of_an_error() -> None:
+    kept, provider = Kept(), TracerProvider()
+    provider.add_span_processor(WithoutTexts(kept))
+    with pytest.raises(ValueError), provider.get_tracer("test").start_as_current_span("work"):  # noqa: PT011
+        raise ValueError("could not convert string to float: 'DOE^JANE'")
+    (span,) = kept.spans
+    assert "DOE" not in span.to_json()
+    assert span.status.status_code is StatusCode.ERROR

@@ -139,7 +139,17 @@ def test_a_key_that_stands_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["name: 2024-13-45", "seed: !!int abc", "seed: 0x_", "[" * 5000, "a: \x07", "a:\tb\n\tc: d"]
+    "text",
+    [
+        "name: 2024-13-45",
+        "seed: !!int abc",
+        "seed: 0x_",
+        "a: !!timestamp x",
+        "a: !!bool x",
+        'a: !!int ""',
+        "a: \x07",
+        "a:\tb\n\tc: d",
+    ],
 )
 def test_what_yaml_cannot_make_a_value_of_is_refused(text, tmp_path):
     (problem,) = check(text, str(tmp_path))[1]
@@ -232,3 +242,40 @@ def test_paths_outside_the_roots_are_problems_and_not_looked_at(tmp_path):
     assert {"data.pool", "data.dev", "model"} <= {problem.field for problem in found}
     assert all("outside" in problem.message and "input_roots" in problem.remedy for problem in found)
     assert check(config, str(tmp_path / "a"), (tmp_path,))[1] == []
+
+
+@pytest.mark.parametrize("value", ["!!bool maybe", "!!timestamp x", "!!int ''", "!!float ''", '"\\ud800"'])
+def test_a_value_that_is_not_what_its_tag_says_is_refused(value, tmp_path):
+    for text in (f"seed: {value}\n", f"? {value}\n: 1\n"):
+        (problem,) = check(text, str(tmp_path))[1]
+        assert problem.message.startswith("The file is not YAML")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 5000, "too deep"),
+        ("".join(f"unknown_{n}: 1\n" for n in range(5000)), "too many values"),
+        ("arms: [" + ", ".join("x" * 20_000) + "]", "too many values"),
+        ("a: &a [1]\nb: *a\n", "alias"),
+        ("a: &a {b: 1}\nc:\n  <<: *a\n", "alias"),
+        ("seed: " + "9" * 10_000, "too long"),
+        ("#" * 300_000, "too long"),
+    ],
+)
+def test_a_file_that_is_larger_than_any_run_needs_is_refused(text, told, tmp_path):
+    (problem,) = check(text, str(tmp_path))[1]
+    assert told in problem.message
+    assert problem.remedy
+
+
+def test_the_first_problems_are_listed_and_the_others_counted(tmp_path):
+    problems = check("".join(f"unknown_{n}: 1\n" for n in range(500)), str(tmp_path))[1]
+    assert len(problems) == 51
+    assert "453 problems more" in problems[-1].message  # three required keys are missing too
+
+
+def test_an_error_names_the_first_problems_alone(tmp_path):
+    with pytest.raises(InvalidArgument) as caught:
+        require("".join(f"{'k' * 1000}{n}: 1\n" for n in range(90)), str(tmp_path))
+    assert len(str(caught.value)) < 5000

@@ -21,6 +21,7 @@ from services.oracle.ports import Outcome, Spending
 from services.oracle.store import METADATA, OracleStore
 from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
 from shared.errors import Cancelled, DeadlineExceeded, InvalidArgument, PermissionDenied, Unavailable
+from shared.paths import ANYWHERE
 from shared.rpc.interceptors import ErrorInterceptor
 from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
@@ -60,7 +61,7 @@ def stub(ledger):
     """The controller's own servicer over a wire."""
     server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[ErrorInterceptor("controller")])
     parts = Collaborators(None, None, RunStore(ledger._engine), ledger, None, None)
-    add_ControllerServiceServicer_to_server(Controller(None, parts, {}), server)
+    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, ANYWHERE), server)
     with short_folder() as folder:
         server.add_insecure_port(f"unix:{folder}/c.sock")
         server.start()

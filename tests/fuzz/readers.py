@@ -1,0 +1,143 @@
+"""What reads each kind of file in the product, and what it may say of a broken one.
+
+A reader gives what became of a file in a word. It raises `Wrong` where the outcome is none that a user may meet; every other
+exception that is no typed error is a finding as well.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from cli.commands import score
+from medq.evaluation.v1 import evaluation_pb2 as pb
+from services.controller.configuration.check import check
+from services.embedding.adapters.formats import FileFormats
+from services.embedding.adapters.sources import list_entries, read_entry
+from services.embedding.domain.images import Quarantined, check_size
+from services.evaluation.adapters.benchmark_table import read_table
+from services.evaluation.domain.image_join import join_images
+from services.evaluation.service import Evaluation
+from shared.checkpoints import require_checkpoint
+from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound, PermissionDenied
+from tests.fuzz.limits import MARKER
+from tests.support.run_files import write_run_files
+
+_KEY = b"a key for hashes"
+_MOST_PIXELS = 64_000_000
+_SHORTEST_SIDE = 16
+#: What a broken file may end with.
+TYPED = (InvalidArgument, NotFound, FailedPrecondition, PermissionDenied)
+
+
+class Wrong(Exception):
+    """An outcome that no file may have."""
+
+
+def read_picture(data: bytes, folder: Path) -> str:
+    """Decode as an ingest does; what is let in has a size, is not blank, and is stored without anything but its pixels."""
+    formats = FileFormats()
+    decoded = formats.decode(data, _KEY)
+    if isinstance(decoded, Quarantined):
+        require_silence(f"{decoded.reason} {decoded.remedy}")
+        return "quarantined"
+    pixels = decoded.pixels
+    check_size(pixels)
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] != 3):
+        raise Wrong(f"pixels of {pixels.dtype} {pixels.shape} were let in")
+    if min(pixels.shape[:2]) < _SHORTEST_SIDE or pixels.shape[0] * pixels.shape[1] > _MOST_PIXELS:
+        raise Wrong(f"an image of {pixels.shape} was let in")
+    if pixels.min() == pixels.max():
+        raise Wrong("a blank image was let in")
+    require_silence(f"{decoded.modality} {decoded.patient} {decoded.session} {decoded.window}")
+    stored = formats.encode(pixels)
+    if MARKER.encode() in stored:
+        raise Wrong("the stored image holds what was text in the file")
+    if not np.array_equal(formats.load(stored).squeeze(), pixels.squeeze()):
+        raise Wrong("the stored image has other pixels")
+    return "accepted"
+
+
+def read_manifest(data: bytes, folder: Path, suffix: str = "") -> str:
+    """List a manifest and read each of its entries."""
+    path = folder / f"manifest{suffix or ('.tsv' if data[:200].count(9) > data[:200].count(44) else '.csv')}"
+    path.write_bytes(data)
+    for entry in list_entries(path):
+        try:
+            read_entry(entry)
+        except InvalidArgument as error:
+            require_remedy(error)
+    return "accepted"
+
+
+def read_benchmark(data: bytes, folder: Path) -> str:
+    """Read a benchmark table and join it with no image."""
+    path = folder / ("table.tsv" if b"\t" in data else "table.csv")
+    path.write_bytes(data)
+    join_images(read_table(path), [], [], "dev")
+    return "accepted"
+
+
+def read_replies(data: bytes, folder: Path) -> str:
+    """Score stored replies as `medq score` does, with the service's own method behind it."""
+    path = folder / "replies.tsv"
+    path.write_bytes(data)
+    _, rows = score._read(path)
+    scored = score._scored(_Scorer(), rows)  # type: ignore[arg-type]
+    score.summarised(scored)
+    return "accepted"
+
+
+def read_yaml(data: bytes, folder: Path) -> str:
+    """Check the file of a run whose files are all there; each problem is told with a remedy."""
+    write_run_files(folder)
+    configuration, problems = check(data.decode("utf-8", "replace"), str(folder))
+    for problem in problems:
+        if not problem.message or not problem.remedy:
+            raise Wrong(f"a problem without {'remedy' if problem.message else 'message'}: {problem.field[:80]!r}")
+    if (configuration is None) == (not problems):
+        raise Wrong("neither a configuration nor a problem, or both")
+    return "refused" if problems else "accepted"
+
+
+def read_checkpoint(data: bytes, folder: Path) -> str:
+    """Look at a checkpoint folder as the import of a model does."""
+    for name, content in json.loads(data).items():
+        (folder / name).write_bytes(base64.b64decode(content))
+    (folder / "model-1.safetensors").write_bytes(b"")
+    require_checkpoint(folder)
+    return "accepted"
+
+
+def require_remedy(error: MedqError) -> None:
+    """A typed error has a message and says what to do, and quotes nothing of the file."""
+    if not error.message or not error.remedy:
+        raise Wrong(f"an error without {'remedy' if error.message else 'message'}: {error.message!r}")
+    require_silence(str(error))
+
+
+def require_silence(text: str) -> None:
+    """What stands in a file stands in no text about it."""
+    if MARKER in text:
+        raise Wrong(f"the file is quoted: {text[:200]!r}")
+
+
+class _Scorer:
+    def ScoreReplies(self, request: pb.ScoreRepliesRequest) -> pb.ScoreRepliesResponse:
+        servicer = Evaluation(None)  # type: ignore[arg-type]  # it scores without operations
+        return servicer.ScoreReplies(request, None)  # type: ignore[arg-type]
+
+
+READERS: dict[str, Callable[[bytes, Path], str]] = {
+    **dict.fromkeys(("png", "jpeg", "tiff", "dicom"), read_picture),
+    "manifest": read_manifest,
+    "parquet": lambda data, folder: read_manifest(data, folder, ".parquet"),
+    "benchmark": read_benchmark,
+    "replies": read_replies,
+    "yaml": read_yaml,
+    "checkpoint": read_checkpoint,
+}
