@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_SEPARATORS = {".tsv": "\t", ".csv": ","}
+from shared.errors import InvalidArgument
+from shared.tables import read_rows
+
+_TABLES = (".tsv", ".csv", "")
+_PICTURES = ("image", "image_a", "image_b")
 
 
 def fingerprint(*paths: Path, also: str = "") -> str:
@@ -35,10 +37,11 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(path.rglob("*"))
         return
     yield path
-    separator = _SEPARATORS.get(path.suffix.lower())
-    if separator:
-        csv.field_size_limit(sys.maxsize)  # a cell may hold a picture
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as table:
-            names = {row.get("image_path") or "" for row in csv.DictReader(table, delimiter=separator)}
+    if path.suffix.lower() in _TABLES:
+        try:
+            rows = read_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES)
+        except InvalidArgument:  # the service says what is wrong with it
+            return
+        names = {row.cells.get("image_path") or "" for row in rows}
         # A name with a NUL or too long for the system is the services' to refuse.
         yield from (path.parent / name for name in sorted(names - {""}) if "\0" not in name and len(name) < 1000)

@@ -17,6 +17,7 @@ _DEEPEST = 64
 _FILE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".dcm", ".dicom", ".bmp", ".gif", ".webp", ".nii")
 #: Why a hidden file, or all that a hidden folder holds, is left out.
 HIDDEN = "It is hidden: its name begins with a dot."
+_HIDDEN_REMEDY = "To have it taken in, give it a name without the dot."
 _LINK = "It is a link.", "Put a copy of what it leads to in its place."
 _SPECIAL = "It is a pipe, a socket or a device.", "Take it out of the folder."
 _NAMED_LIKE_A_FILE = "It is a folder; the files in it were taken in by themselves.", "Give it a name that is no file's."
@@ -90,7 +91,7 @@ def _listed(folder: Path, most: int) -> list[tuple[str, bool, tuple[str, str] | 
 
 def _fault_of(entry: os.DirEntry[str]) -> tuple[str, str] | None:
     if entry.name.startswith("."):
-        return HIDDEN, ""
+        return HIDDEN, _HIDDEN_REMEDY
     if entry.is_symlink():
         return _LINK
     if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False):

@@ -101,15 +101,18 @@ def is_lost(row: Input | Rejection) -> bool:
     return why is not None and why[0] not in _CHOICES
 
 
+def outcome_of(row: Input) -> str:
+    """What became of an input in a word: its status, or `hidden`."""
+    return HIDDEN_FILE if row.reason == HIDDEN else row.status
+
+
 def _why(row: Input | Rejection) -> _Why | None:
     """Outcome, reason and remedy of what is in no set; None for a stored image, also where several rows name its file."""
     if isinstance(row, Rejection):
         return (OTHER_SPLIT, row.reason, "") if row.is_of_another_split else (REJECTED, row.reason, row.remedy)
     if row.status == "stored" or (row.status == DUPLICATE and row.reason.startswith(SAME_FILE)):
         return None
-    if row.reason == HIDDEN:
-        return HIDDEN_FILE, row.reason, ""
-    return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (row.status, row.reason, row.remedy)
+    return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (outcome_of(row), row.reason, row.remedy)
 
 
 def _by_reason(counts: Counter[_Why]) -> tuple[LeftOut, ...]:

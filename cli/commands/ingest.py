@@ -16,7 +16,7 @@ from cli.follow import download, finish
 from cli.options import Json, Out
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
-from shared.left_out import is_lost
+from shared.left_out import is_lost, outcome_of
 from shared.rows.encoding import from_lines
 from shared.rows.images import Input
 
@@ -50,7 +50,7 @@ def _show(report: Path, is_json: bool) -> bool:
     """Show what became of the inputs; whether any was refused."""
     with report.open("rb") as lines:
         rows = list(from_lines(lines, Input, report.name))
-    counts = Counter(row.status for row in rows)
+    counts = Counter(map(outcome_of, rows))
     refused = [row for row in rows if is_lost(row)]
     if is_json:
         print_json({"counts": counts, "refused": to_builtins(refused)})

@@ -30,18 +30,18 @@ def build(
         objects: Where images and image sets lie.
         encoder: What embeds; None: image statistics.
     """
-    from services.embedding.adapters.dicom import quiet_pydicom
-    from services.embedding.adapters.formats import FileFormats
+    from services.embedding.adapters.readers import ImageReaders, Limits
     from services.embedding.adapters.sources import FileSource
     from services.embedding.adapters.statistics_encoder import StatisticsEncoder
     from services.embedding.handlers import make_handlers
     from services.embedding.operations import EmbeddingOperations
     from services.embedding.service import Embedding
     from services.embedding.store.images import Store
+    from services.embedding.store.marks import Marks
     from services.embedding.store.tables import OUTBOX
+    from services.embedding.work.reading import InputReader
     from services.embedding.work.worker import EmbeddingWorker
 
-    quiet_pydicom()
     if settings.has_public_key and not is_local(settings.listen):
         remedy = "Set hash_key (MEDQ_EMBEDDING_HASH_KEY) to a secret of this site."
         get_logger("embedding").warning("public_hash_key", remedy=remedy)
@@ -49,12 +49,13 @@ def build(
     encoder = encoder or StatisticsEncoder()
     store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
     key = settings.hash_key.get_secret_value().encode()
-    formats = FileFormats()
+    formats = ImageReaders(settings.readers, Limits(settings.reader_memory_mib, settings.reader_seconds))
     worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
     cache = settings.state_folder / "cache"
     source = FileSource()
-    roots = roots_of(settings)
-    work = EmbeddingOperations(store, objects, source, formats, worker, key, settings.batch_size, cache, roots)
+    marks, roots = Marks(engine), roots_of(settings)
+    reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
+    work = EmbeddingOperations(store, marks, objects, source, reader, worker, cache, roots)
     operations = Operations(
         "embedding",
         engine,
@@ -62,6 +63,11 @@ def build(
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )
+
+    def close() -> None:
+        formats.close()
+        engine.dispose()
+
     servicer = Embedding(store, encoder, operations, roots)
     return Service(
         name="embedding",
@@ -72,7 +78,7 @@ def build(
         outbox=OUTBOX,
         engine=engine,
         objects=objects,
-        close=engine.dispose,
+        close=close,
     )
 
 

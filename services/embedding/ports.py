@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.domain.images import DecodedImage, Quarantined
+from services.embedding.domain.images import Quarantined, StoredForm
 
 Pixels = NDArray[np.uint8]
 """(h, w, 1) grey or (h, w, 3) RGB."""
@@ -70,26 +70,22 @@ class ImageSource(Protocol):
 
 
 class ImageFormats(Protocol):
-    """How images are read from files, and how they are stored."""
+    """How images are read from files, and how they are stored. Safe to use from several threads."""
 
-    def decode(self, data: bytes, key: bytes) -> DecodedImage | Quarantined:
+    @property
+    def at_once(self) -> int:
+        """How many images can be read at the same time."""
+
+    def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
         """Read an image of any known kind; `key` is the site's for hashes of identifiers.
 
         Raises:
-            InvalidArgument: Empty, of no known kind, or damaged.
+            InvalidArgument: Empty, of no known kind, damaged, or not to be read within the limits on memory and time.
+            Unavailable: Nothing can be read at the moment.
         """
-
-    def encode(self, pixels: Pixels) -> bytes:
-        """The stored form of (h, w) or (h, w, 3) uint8: no metadata, and the same pixels give the same bytes."""
 
     def load(self, data: bytes) -> Pixels:
         """The pixels of the stored form as (h, w, 1) or (h, w, 3) uint8."""
-
-    def perceptual_hash(self, pixels: Pixels) -> str:
-        """A 64-bit perceptual hash, 16 hex digits."""
-
-    def structure_hash(self, pixels: Pixels) -> str:
-        """A hash of coarse structure, 104 hex digits; `domain.structure`."""
 
 
 class Encoder(Protocol):

@@ -27,6 +27,16 @@ class EmbeddingSettings(InputSettings):
         le=256,
         description="Images that are claimed and embedded at once; the smaller, the more evenly replicas share.",
     )
+    readers: int = Field(2, ge=1, le=64, description="Processes that read images, each with the limits that follow.")
+    reader_memory_mib: int = Field(
+        1536,
+        ge=64,
+        le=1 << 20,
+        description="Memory that reading one image may take, in MiB; what needs more is refused.",
+    )
+    reader_seconds: float = Field(
+        60.0, ge=1, le=3600, description="Time that reading one image may take; what takes longer is refused."
+    )
 
     @property
     def has_public_key(self) -> bool:

@@ -23,7 +23,6 @@ from shared.objects.verification import is_whole
 from shared.rows.encoding import from_json, from_lines, lines_of, to_json
 from shared.rows.fields import Count, Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
-from shared.synced import put_in_place
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
@@ -286,7 +285,7 @@ def _file_uri(objects: ObjectStore, uri: str, name: str, kind: str | None = None
 def _rename_folder(partial: Path, folder: Path) -> None:
     """Rename a complete folder into place; where another process was faster, its folder stays."""
     try:
-        put_in_place(partial, folder)  # later uses trust what lies there
+        partial.rename(folder)  # not synced: each later use verifies what lies there
     except OSError:
         if not folder.is_dir():
             raise

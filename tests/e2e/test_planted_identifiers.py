@@ -25,7 +25,7 @@ def with_a_column(table: Path) -> None:
         writer.writerows([*row, MARKERS["another column"], MARKERS["session_id"]] for row in rows)
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_a_run_leaves_no_planted_identifier(study: Path, tmp_path: Path) -> None:
     own = Path(shutil.copytree(study, tmp_path / "own"))
     plant_pictures(own / "pool" / "planted")
@@ -33,6 +33,7 @@ def test_a_run_leaves_no_planted_identifier(study: Path, tmp_path: Path) -> None
         with_a_column(own / name)
     config = yaml.safe_load((own / "run.yaml").read_text(encoding="utf-8"))
     config["data"]["max_lost_share"] = 0.9
+    config["rounds"], config["evaluate"]["runs"] = 1, 1
     (own / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
     with short_folder() as folder:
         left = take_in_and_look(folder, own)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import grpc
 
+from medq.controller.v1.controller_pb2 import LedgerEntry
 from medq.operations.v1 import operations_pb2 as operations_pb
 from shared.rpc.operations import find
 from tests.faults.harm import Harm
@@ -51,19 +53,23 @@ class KillInFlight(Harm):
         return found is None or found.state in (_RUNNING, operations_pb.OPERATION_STATE_PENDING)
 
     def _is_in_flight(self) -> bool:
-        """Whether there are calls that were reserved since this was asked last; those before may be of a process that is dead."""
+        """Whether calls were reserved since this was asked last; an older reservation may be of a process that is dead."""
         try:
-            entries = ledger_of(self.world.channels["controller"])
-        except grpc.RpcError:
+            reserved = calls_reserved(ledger_of(self.world.channels["controller"]))
+        except grpc.RpcError:  # it has just been killed
             return False
-        reserved = {
-            (entry.cost.key, entry.attempt)
-            for entry in entries
-            if entry.state == "reserved" and entry.cost.kind != "compute"
-        }
         is_new = not reserved <= self._seen
         self._seen |= reserved
         return is_new
+
+
+def calls_reserved(entries: Iterable[LedgerEntry]) -> set[tuple[str, int]]:
+    """Key and attempt of each call to the oracle or the expert that is reserved and not settled."""
+    return {
+        (entry.cost.key, entry.attempt)
+        for entry in entries
+        if entry.state == "reserved" and entry.cost.kind != "compute"
+    }
 
 
 @dataclass

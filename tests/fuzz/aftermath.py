@@ -14,6 +14,7 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
+from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2 as pb
 from shared.errors import MedqError
 from shared.objects.dataset import read_manifest
@@ -149,6 +150,7 @@ def _stored(services: Services, world: World, first: frozenset[str], figures: di
     named = set(world.uris.values())
     objects = world.objects()
     results = [operation.result_uri for _, operation in services.all_operations() if operation.result_uri]
+    results += list(_reports(services))
     for uri in {*results, *named}:
         try:
             manifest = read_manifest(objects, uri)
@@ -164,6 +166,18 @@ def _stored(services: Services, world: World, first: frozenset[str], figures: di
     for path in (*world.state.rglob("*"), services.log):
         if path.is_file() and not path.is_symlink() and MARKER.encode() in path.read_bytes():
             yield f"{path.relative_to(world.folder)} holds what nobody may see"
+
+
+def _reports(services: Services) -> Iterator[str]:
+    """The reports of all runs, those of failed ones among them, which are results of no operation."""
+    stub = controller_pb2_grpc.ControllerServiceStub(services.channels["controller"])
+    for service, operation in services.all_operations():
+        if service == "controller":
+            try:
+                request = controller_pb2.GetReportRequest(run_id=operation.operation_id)
+                yield stub.GetReport(request, timeout=10).report_uri
+            except grpc.RpcError:
+                continue  # it has none
 
 
 def is_bare_picture(path: Path) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.fuzz.file_child import KINDS
@@ -20,6 +21,9 @@ from tests.fuzz.limits import MIB, MOST_FILE_BYTES, MOST_FILE_GROWTH_BYTES, MOST
 from tests.fuzz.services import ROOT
 
 _START_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
+#: So many times longer a process may wait for a core.
+_STILL_FACTOR = 6
 #: Cases after which the libraries are loaded and the caches full.
 _WARM_UP = 300
 
@@ -122,12 +126,24 @@ class _Child:
         self._log.close()
 
     def _line(self, seconds: float) -> bytes:
+        """What the process writes next; nothing where it died, or has worked or stood still for too long."""
         assert self._process.stdout is not None
-        if not self._lines.select(seconds):
-            self.why = f"reading it took more than {seconds:.0f} s"
-            return b""
+        began, worked = time.monotonic(), self._worked_seconds()
+        while not self._lines.select(_LOOK_SECONDS):
+            # Work counts, not the clock: other work may share the cores. But a process that stands still does not work.
+            is_over = self._worked_seconds() - worked > seconds
+            if is_over or time.monotonic() - began > _STILL_FACTOR * seconds:
+                self.why = f"reading it takes more than {seconds:.0f} s" + (
+                    "" if is_over else ", in which it stands still"
+                )
+                return b""
         line = self._process.stdout.readline()
         if not line:
             self._log.seek(0)
             self.why = f"the process died ({self._process.wait()}): {self._log.read()[-300:]!r}"
         return line
+
+    def _worked_seconds(self) -> float:
+        """Time on a core so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -31,6 +31,11 @@ _UNKNOWN_METHODS = (
     "/%00/x",
     "/" + "a" * 5000,
 )
+#: Groups and messages within each other without end, a length above what follows, a text that is none, a field that nobody knows.
+_BODIES = (
+    b"\x0b" * 10_000, b"\x0a\xff\xff\xff\x7f", b"\x0a\x02\xff\xfe", b"\x0a\x03\xed\xa0\x80", b"\xf8\xff\xff\xff\x0f\x01" * 1000,
+    b"\xff" * 11, b"\x00", b"\x0a\x00" * 100_000, b"\xfa\x07\x80\x80\xc0\x02" + b"x" * 5 * 2**20,
+)  # fmt: skip
 _METADATA: tuple[tuple[tuple[str, str | bytes], ...], ...] = (
     (("authorization", "Bearer x"),), (("authorization", ""),), (("authorization", "Basic " + "A" * 2000),),
     (("traceparent", "00-" + "f" * 32 + "-" + "f" * 16 + "-01"),), (("traceparent", "zz"), ("tracestate", "=,=")),
@@ -82,7 +87,7 @@ def call_of(seed: int, number: int, world: World, valid: Mapping[str, Message]) 
     if kind > 0.95:
         path, how = _UNKNOWN_METHODS[below(rng, len(_UNKNOWN_METHODS))], "unknown method"
     elif kind > 0.88:
-        body, how = rng.bytes(below(rng, 300)), "garbage"
+        body, how = rng.bytes(below(rng, 300)) if rng.random() < 0.8 else _BODIES[below(rng, len(_BODIES))], "garbage"
     elif kind > 0.8:
         body, how = mutated(request.SerializeToString(deterministic=True), rng), "torn"
     metadata = _METADATA[below(rng, len(_METADATA))] if rng.random() < 0.06 else ()

@@ -1,6 +1,6 @@
 """The six services as a process that may hang, swell or die.
 
-`python -m tests.fuzz.server STATE [DATABASE_URL]` ends at SIGTERM.
+`python -m tests.fuzz.server STATE [DATABASE_URL]` ends at SIGTERM, and when the judge is gone and standard input ends.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ def main() -> None:
     """Serve until SIGTERM."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    threading.Thread(target=lambda: (sys.stdin.read(), stop.set()), daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (MOST_ADDRESS_SPACE, MOST_ADDRESS_SPACE))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     configure_logs("INFO")

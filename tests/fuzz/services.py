@@ -22,6 +22,16 @@ from tests.fuzz.world import World
 
 ROOT = Path(__file__).resolve().parents[2]
 _STOP_SECONDS = 60.0
+_COMPLAINTS = frozenset(
+    {
+        "call_failed",
+        "operation_failed",
+        "operation_not_recorded",
+        "background_step_failed",
+        "event_dead_lettered",
+        "uncaught",
+    }
+)
 _READING = ("EMBEDDING", "EVALUATION", "TRAINING", "CONTROLLER")
 
 
@@ -78,17 +88,19 @@ class Services:
         return [(service, it.operation_id) for service, it in self.all_operations() if it.state not in TERMINAL_STATES]
 
     def complaints(self) -> list[dict[str, str]]:
-        """Lines of the log that say that something was not foreseen: event and what was raised."""
-        found, told = [], ("call_failed", "operation_failed", "operation_not_recorded", "background_step_failed")
-        for line in self.log.read_text(errors="replace").splitlines():
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {"event": "traceback", "exception": line} if line.startswith("Traceback") else {}
-            if not isinstance(entry, dict):
+        """What the log says that was not foreseen: event and what was raised."""
+        found: list[dict[str, str]] = []
+        foreign = ""  # lines of a library, from its ERROR on
+        for line in [*self.log.read_text(errors="replace").splitlines(), "{}"]:
+            if not line.startswith("{"):  # our own lines are JSON objects
+                foreign += f"{line}\n" if foreign or line.startswith(("ERROR", "Traceback")) else ""
                 continue
-            if entry.get("event") in (*told, "event_dead_lettered", "traceback"):
-                found.append({key: str(entry.get(key, "")) for key in ("event", "method", "operation_id", "exception")})
+            # A method that the protocol names and nobody implements raises so in gRPC's own base class.
+            if foreign and "NotImplementedError" not in foreign:
+                found.append({"event": "error of a library", "method": "", "exception": foreign})
+            foreign, entry = "", json.loads(line)
+            if entry.get("event") in _COMPLAINTS:
+                found.append({key: str(entry.get(key, "")) for key in ("event", "method", "exception")})
         return found
 
 
@@ -113,7 +125,9 @@ def running_services(world: World, database_url: str = "") -> Iterator[Services]
     command = [sys.executable, "-m", "tests.fuzz.server", str(world.state), *([database_url] if database_url else [])]
     environment = {**os.environ, **roots, "PYTHONPATH": f"{ROOT}:{ROOT / 'shared' / 'gen'}"}
     with log.open("w") as errors:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
     try:
         if process.stdout is None or process.stdout.readline() != "serving\n":
             raise RuntimeError(f"The services did not start: {log.read_text()[-2000:]}")
@@ -126,5 +140,6 @@ def running_services(world: World, database_url: str = "") -> Iterator[Services]
                 channel.close()
     finally:
         stop(process)
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()

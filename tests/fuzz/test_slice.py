@@ -14,6 +14,7 @@ from tests.fuzz.file_round import read_files
 from tests.fuzz.limits import MARKER
 from tests.fuzz.pictures import dicom_seeds, jpeg_seeds, png_seeds, tiff_seeds
 from tests.fuzz.requests import HEAVY
+from tests.fuzz.services import Services
 from tests.fuzz.texts import YAML_SEED, benchmark_seeds, replies_seeds
 from tests.support.pictures import picture, png
 
@@ -60,3 +61,20 @@ def test_a_picture_that_holds_a_text_is_not_bare(tmp_path: Path):
         False,
         False,
     ]
+
+
+def test_what_was_not_foreseen_is_read_from_the_log(tmp_path: Path):
+    lines = [
+        '{"event": "serving"}',
+        "ERROR grpc._server (_server:636)",
+        "  grpc._server:608 in _call_behavior",
+        "builtins.NotImplementedError",
+        '{"event": "call_failed", "method": "/a.B/C", "exception": "builtins.KeyError"}',
+        "a line of a program",
+        "ERROR grpc._server (_server:636)",
+        "builtins.ValueError",
+    ]
+    (tmp_path / "services.log").write_text("\n".join(lines))
+    found = Services(None, tmp_path / "services.log", {}).complaints()
+    assert [entry["event"] for entry in found] == ["call_failed", "error of a library"]
+    assert "ValueError" in found[1]["exception"]

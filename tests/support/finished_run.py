@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.operations.v1 import operations_pb2 as operations_pb
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from shared.rpc.channels import Channels
+from shared.rpc.operations import find
 from shared.settings import socket_targets
 from tests.support.medq_processes import Ended, medq_at_work
 from tests.support.tiny_study import N_ROUNDS
@@ -131,7 +133,16 @@ def ledger_of(controller: grpc.Channel) -> list[controller_pb.LedgerEntry]:
 
 def _decisions(oracle: grpc.Channel, arm: str, round_number: int) -> bytes:
     stub = OperationsServiceStub(oracle)
-    named = operations_pb.GetOperationRequest(operation_id=f"{RUN}/{arm}/{round_number}/annotate")
-    uri = stub.GetOperation(named).operation.result_uri
+    uri = _result_uri(oracle, f"{RUN}/{arm}/{round_number}/annotate")
     request = operations_pb.DownloadDatasetRequest(uri=uri, file_names=["decisions.jsonl"])
     return b"".join(piece.chunk for piece in stub.DownloadDataset(request))
+
+
+def _result_uri(service: grpc.Channel, operation_id: str) -> str:
+    """What a step gave; where it failed and the run was given again, a later operation has a number behind the id."""
+    for number in count(1):
+        operation = find(service, operation_id if number == 1 else f"{operation_id}/{number}")
+        assert operation is not None, f"no operation {operation_id} has succeeded"
+        if operation.result_uri:
+            break
+    return operation.result_uri

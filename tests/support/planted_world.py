@@ -33,7 +33,7 @@ class Left:
 def take_in_and_look(folder: Path, *study: Path) -> Left:
     """Take planted identifiers in, and look through everything."""
     command = [sys.executable, "-m", "tests.support.planted_services", str(folder), *map(str, study)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=240)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=540)
     (folder / "seen" / "stdout").write_bytes(ended.stdout)
     (folder / "seen" / "stderr").write_bytes(ended.stderr)
     if ended.returncode != 0:

@@ -85,11 +85,10 @@ class Calls:
             MedqError: The typed failure, its message naming the step.
         """
         begun = self.remember(f"start {step}", lambda: self._start(step, start, request))
-        operation_id = begun["operation_id"]
 
         def wait() -> StepOutcome:
             try:
-                return self._wait(step, start.service, operation_id)
+                return self._wait(step, start.service, begun["operation_id"])
             except grpc.RpcError as error:
                 if not isinstance(typed(error), NotFound):
                     raise
@@ -216,8 +215,9 @@ class Calls:
     def _settle(self, ended: operations_pb.Operation | None) -> None:
         """Put the working time of an operation that has ended into the ledger."""
         if ended is not None:
-            key = self._reserve(ended.operation_id)  # the ledger may have been restored from an older copy
-            self.collaborators.ledger.settle(self.run_id, [Cost(key, "compute", compute_seconds=ended.worked_seconds)])
+            # On record: ledger or service may have been restored, and what was done twice counts twice.
+            cost = Cost(self._reserve(ended.operation_id), "compute", compute_seconds=ended.worked_seconds)
+            self.collaborators.ledger.settle(self.run_id, [cost], is_on_record=True)
 
     def _reserve(self, operation_id: str) -> str:
         """Note that an operation works for this run, once an operation; the key of its cost."""

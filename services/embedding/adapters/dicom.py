@@ -17,17 +17,17 @@ import numpy as np
 import pydicom
 import pydicom.config
 from numpy.typing import NDArray
-from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 
+from services.embedding.adapters.dicom_header import check_header, inflated, white_of
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import (
     DecodedImage,
     Quarantined,
     apply_window,
     drop_equal_channels,
+    map_levels,
     stretch_min_max,
-    to_bytes,
 )
 from shared.errors import InvalidArgument, MedqError
 from shared.rows.images import Window, WindowFunction
@@ -53,12 +53,12 @@ def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
             cannot be read here. The text never holds a value of the header.
     """
     try:
-        dataset = pydicom.dcmread(io.BytesIO(data))
+        dataset = pydicom.dcmread(io.BytesIO(inflated(data)))
         reason = burned_in_reason(dataset)
         if reason:
             remedy = "Check its pixels for text, set BurnedInAnnotation to NO, and ingest it again."
             return Quarantined(reason, remedy)
-        _check(dataset)
+        check_header(dataset)
         pixels, window = _display(dataset)
         return DecodedImage(
             pixels,
@@ -67,7 +67,7 @@ def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
             keyed_hash(key, "patient", str(dataset.get("PatientID", None) or "")),
             keyed_hash(key, "session", str(dataset.get("StudyInstanceUID", None) or "")),
         )
-    except MedqError:
+    except (MedqError, MemoryError):  # memory is no fault of the file alone: whoever set the limit says so
         raise
     except Exception as error:  # a broken file may raise nearly anything in a decoder
         raise InvalidArgument("The DICOM file is damaged or cut short.", remedy="Copy or export it again.") from error
@@ -87,34 +87,15 @@ def burned_in_reason(dataset: pydicom.Dataset) -> str:
     return ""
 
 
-def _check(dataset: pydicom.Dataset) -> None:
-    if "PixelData" not in dataset:
-        remedy = "Copy it again if it was cut short; structured reports and segmentations are not images."
-        raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
-    if int(dataset.get("NumberOfFrames", None) or 1) > 1:
-        raise InvalidArgument(
-            "The DICOM file holds several frames.", remedy="Export the frames that matter as single-frame files."
-        )
-    syntax = dataset.file_meta.TransferSyntaxUID
-    try:
-        is_readable = get_decoder(syntax).is_available
-    except NotImplementedError:
-        is_readable = False
-    if not is_readable:
-        raise InvalidArgument(
-            f"No decoder for the compression {syntax.name} is installed.",
-            remedy="Decompress it first (for instance with `dcmdjpeg` or `gdcmconv --raw`).",
-        )
-
-
 def _display(dataset: pydicom.Dataset) -> tuple[NDArray[np.uint8], Window | None]:
     stored = dataset.pixel_array
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
-        coloured = apply_color_lut(stored, dataset).astype(np.float64)
-        bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-        return drop_equal_channels(to_bytes(coloured / (2**bits - 1))), None
+        coloured = apply_color_lut(stored, dataset)
+        white = white_of(dataset.RedPaletteColorLookupTableDescriptor)
+        return drop_equal_channels(map_levels(coloured, lambda part: part / white)), None
     if stored.ndim == 3:
-        return drop_equal_channels(to_bytes(stored / (2.0 ** int(dataset.BitsStored) - 1))), None
+        white = 2.0 ** int(dataset.BitsStored) - 1
+        return drop_equal_channels(map_levels(stored, lambda part: part / white)), None
     levels, window = _grey_levels(dataset, stored)
     return (255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels), window
 
@@ -122,16 +103,16 @@ def _display(dataset: pydicom.Dataset) -> tuple[NDArray[np.uint8], Window | None
 def _grey_levels(dataset: pydicom.Dataset, stored: NDArray[Any]) -> tuple[NDArray[np.uint8], Window]:
     with np.errstate(over="ignore", invalid="ignore"):  # a rescale may be any text that reads as a number
         values = apply_modality_lut(stored, dataset)
-        numbers = values.astype(np.float64)
+        numbers = np.asarray(values, dtype=np.float64)
         spread = np.ptp(numbers)
     if not np.isfinite(spread):
         raise InvalidArgument(
             "The rescale of the DICOM file gives no numbers.", remedy="Correct its slope and intercept."
         )
     if dataset.get("VOILUTSequence"):
-        table = apply_voi(values.astype(np.int64), dataset).astype(np.float64)
-        bits = int(dataset.VOILUTSequence[0].LUTDescriptor[2])
-        return to_bytes(table / (2**bits - 1)), Window("lut")
+        white = white_of(dataset.VOILUTSequence[0].LUTDescriptor)
+        table = apply_voi(values.astype(np.int64), dataset)
+        return map_levels(table, lambda part: part / white), Window("lut")
     window = declared_window(dataset)
     if window is not None:
         return apply_window(numbers, window), window

@@ -8,6 +8,7 @@ that a camera noted is applied first.
 from __future__ import annotations
 
 import io
+import warnings
 
 import imagehash
 import numpy as np
@@ -15,17 +16,23 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from services.embedding.domain import structure
-from services.embedding.domain.images import DecodedImage, drop_equal_channels, stretch_min_max
+from services.embedding.domain.images import (
+    MOST_PIXELS,
+    DecodedImage,
+    Quarantined,
+    drop_equal_channels,
+    reason_of_gaps,
+    require_few_pixels,
+    stretch_min_max,
+)
 from shared.errors import InvalidArgument, MedqError
 
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 FORMATS = ("PNG", "JPEG", "TIFF")
-#: Largest image, in pixels.
-MOST_PIXELS = 64_000_000
 _DEEP_GREY = ("I", "F")
 
 
-def decode_raster(data: bytes) -> DecodedImage:
+def decode_raster(data: bytes) -> DecodedImage | Quarantined:
     """Read a PNG, JPEG or TIFF.
 
     Raises:
@@ -33,12 +40,15 @@ def decode_raster(data: bytes) -> DecodedImage:
     """
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _check(image)
+            _check(image, len(data))
             return _decode(image)
     except MedqError:
         raise
+    except MemoryError:  # no fault of the file alone: whoever set the limit says so
+        raise
     except Image.DecompressionBombError:
-        raise _too_large() from None
+        require_few_pixels(MOST_PIXELS, 2)
+        raise
     except Exception as error:  # a broken file may raise nearly anything in a decoder
         raise InvalidArgument("The image file is damaged or cut short.", remedy="Copy or export it again.") from error
 
@@ -55,8 +65,13 @@ def encode_png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def read_png(data: bytes) -> NDArray[np.uint8]:
-    """The pixels of the stored form as (h, w, 1) or (h, w, 3)."""
+    """The pixels of the stored form as (h, w, 1) or (h, w, 3).
+
+    Raises:
+        InvalidArgument: Larger than anything that is stored.
+    """
     with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        require_few_pixels(image.width, image.height)
         pixels = np.asarray(image)
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
@@ -72,22 +87,23 @@ def structure_hash(pixels: NDArray[np.uint8]) -> str:
     return structure.structure_hash(np.asarray(grey))
 
 
-def _check(image: Image.Image) -> None:
-    if image.width * image.height > MOST_PIXELS:
-        raise _too_large()
-    if getattr(image, "n_frames", 1) > 1:
+def _check(image: Image.Image, n_bytes: int) -> None:
+    require_few_pixels(image.width, image.height)
+    # libjpeg fills what is missing with grey. Of 8 x 8 pixels a Huffman code takes a bit at least.
+    if image.format == "JPEG" and image.width * image.height > 512 * n_bytes:
+        raise InvalidArgument("The JPEG file holds less than its header says.", remedy="Copy or export it again.")
+    # `n_frames` of a TIFF would walk through all its pages, of which a file may name millions.
+    if getattr(image, "is_animated", False):
         raise InvalidArgument("The file holds several images.", remedy="Save each page as a file of its own.")
 
 
-def _too_large() -> InvalidArgument:
-    remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
-    return InvalidArgument("The image is too large.", remedy=remedy)
-
-
-def _decode(image: Image.Image) -> DecodedImage:
+def _decode(image: Image.Image) -> DecodedImage | Quarantined:
     upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith(_DEEP_GREY):
-        pixels, window = stretch_min_max(np.asarray(upright, dtype=np.float64))
+        values = np.asarray(upright, dtype=np.float64)
+        if reason := reason_of_gaps(values):
+            return Quarantined(reason, "Write numbers where the picture is, and export it again.")
+        pixels, window = stretch_min_max(values)
         return DecodedImage(pixels, window)
     if upright.mode in ("1", "L"):
         return DecodedImage(np.asarray(upright.convert("L")))
@@ -95,3 +111,9 @@ def _decode(image: Image.Image) -> DecodedImage:
         opaque = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)
     return DecodedImage(drop_equal_channels(np.asarray(upright.convert("RGB"))))
+
+
+def limit_pillow() -> None:
+    """Have Pillow itself refuse more than `MOST_PIXELS` wherever it opens a file in this process, below pydicom too."""
+    Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2  # twice as many are an error, more than that a warning
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)

@@ -5,7 +5,9 @@ Knows no file format. Nothing here holds an identifier: patients and sessions ar
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,14 @@ from shared.rows.vocabulary import UNKNOWN
 
 #: Shortest side of an image whose quality can be told, in pixels.
 SHORTEST_SIDE = 16
+#: How many times as long as the other a side may be.
+MOST_ELONGATED = 1000
+#: Largest image, in pixels; checked before anything is decoded.
+MOST_PIXELS = 64_000_000
+#: An image with a smaller share of finite pixels shows nothing; masked maps have some background that is no number.
+LEAST_FINITE_SHARE = 0.5
+#: Grey levels that are mapped at once: 8 MB of float64, where the whole image may take half a GB.
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -38,15 +48,39 @@ class DecodedImage:
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A readable file that is not let in, because its pixels may name a patient."""
+    """A readable file that is not let in: its pixels may name a patient, or show nothing."""
 
     reason: str
     remedy: str
 
 
+@dataclass(frozen=True)
+class StoredForm:
+    """All that is kept of an image, and all that leaves the process which read its file.
+
+    Attributes:
+        png: The pixels as the PNG that is stored.
+        width, height: Pixels.
+        phash: 64-bit perceptual hash, 16 hex digits.
+        structure: Hash of coarse structure, 104 hex digits (`domain.structure`).
+        window, modality, patient, session: As in `DecodedImage`.
+    """
+
+    png: bytes
+    width: int
+    height: int
+    phash: str
+    structure: str
+    window: Window | None
+    modality: str
+    patient: str
+    session: str
+
+
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB whose three channels are the same becomes grey, so that one picture has one id however it was saved."""
-    if pixels.ndim == 3 and (pixels == pixels[..., :1]).all():
+    # A channel at a time: along an axis of three numpy is slow, and it would take an array as large as the image.
+    if pixels.ndim == 3 and all((pixels[..., 0] == pixels[..., i]).all() for i in (1, 2)):
         return np.ascontiguousarray(pixels[..., 0])
     return pixels
 
@@ -68,9 +102,32 @@ def stretch_min_max(
     decides = np.isfinite(values) if is_content is None else np.isfinite(values) & is_content
     if not decides.any():
         raise InvalidArgument("The image holds no number.", remedy="Export it again.")
-    low, high = float(values[decides].min()), float(values[decides].max())
-    scaled = (np.nan_to_num(values, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
-    return to_bytes(scaled), Window("minmax", (low + high) / 2, high - low)
+    low = float(values.min(where=decides, initial=np.inf))
+    high = float(values.max(where=decides, initial=-np.inf))
+
+    def stretch(part: NDArray[np.float64]) -> NDArray[np.float64]:
+        return (np.nan_to_num(part, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
+
+    return map_levels(values, stretch), Window("minmax", (low + high) / 2, high - low)
+
+
+def map_levels(
+    values: NDArray[Any], function: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+) -> NDArray[np.uint8]:
+    """Grey levels by a function of each pixel alone, a part after the other, so that no large array stands beside the image.
+
+    Args:
+        values: Any shape, any number type.
+        function: Float64 values to levels of 0..1, clipped here.
+
+    Returns: The same shape, 0..255.
+    """
+    flat = np.ascontiguousarray(values).reshape(-1)
+    levels = np.empty(flat.shape, dtype=np.uint8)
+    for start in range(0, len(flat), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        levels[part] = to_bytes(function(flat[part].astype(np.float64)))
+    return levels.reshape(values.shape)
 
 
 def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.uint8]:
@@ -88,15 +145,13 @@ def apply_window(values: NDArray[np.float64], window: Window) -> NDArray[np.uint
     if center is None or width is None or width < least or width == 0:
         raise InvalidArgument("This is not a window.", field="width", value=width, remedy="Use a width of 1 or more.")
     if window.function == "linear":
-        scaled = (values - (center - 0.5)) / max(width - 1.0, 1e-12) + 0.5
-    elif window.function == "linear_exact":
-        scaled = (values - center) / width + 0.5
-    elif window.function == "sigmoid":
-        scaled = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - center) / width, -700.0, 700.0)))
-    else:
-        remedy = "Use linear, linear_exact or sigmoid"
-        raise InvalidArgument("There is no such window.", field="function", value=window.function, remedy=remedy)
-    return to_bytes(scaled)
+        return map_levels(values, lambda part: (part - (center - 0.5)) / max(width - 1.0, 1e-12) + 0.5)
+    if window.function == "linear_exact":
+        return map_levels(values, lambda part: (part - center) / width + 0.5)
+    if window.function == "sigmoid":
+        return map_levels(values, lambda part: 1.0 / (1.0 + np.exp(np.clip(-4.0 * (part - center) / width, -700, 700))))
+    remedy = "Use linear, linear_exact or sigmoid"
+    raise InvalidArgument("There is no such window.", field="function", value=window.function, remedy=remedy)
 
 
 def to_bytes(scaled: NDArray[np.float64]) -> NDArray[np.uint8]:
@@ -105,11 +160,43 @@ def to_bytes(scaled: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def check_size(pixels: NDArray[np.uint8]) -> None:
-    """Refuse an image too small to judge.
+    """Refuse an image too small or too thin to judge.
 
     Raises:
-        InvalidArgument: a side below `SHORTEST_SIDE`.
+        InvalidArgument: A side below `SHORTEST_SIDE`, or one more than `MOST_ELONGATED` times as long as the other.
     """
-    if min(pixels.shape[:2]) < SHORTEST_SIDE:
+    shortest, longest = sorted(pixels.shape[:2])
+    if shortest < SHORTEST_SIDE:
         remedy = f"Use {SHORTEST_SIDE} pixels a side or more."
         raise InvalidArgument("The image is too small.", value=pixels.shape[:2], remedy=remedy)
+    if longest > MOST_ELONGATED * shortest:
+        remedy = f"One side may be {MOST_ELONGATED} times as long as the other."
+        raise InvalidArgument("The image is too long and thin.", value=pixels.shape[:2], remedy=remedy)
+
+
+def require_few_pixels(width: int, height: int) -> None:
+    """Refuse an image by the size that its file states, before it is decoded.
+
+    Raises:
+        InvalidArgument: No pixel, or more than `MOST_PIXELS`.
+    """
+    if width < 1 or height < 1:
+        raise InvalidArgument("The image has no pixels.", remedy="Export it again.")
+    if width * height > MOST_PIXELS:
+        remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
+        raise InvalidArgument("The image is too large.", remedy=remedy)
+
+
+def reason_of_emptiness(pixels: NDArray[np.uint8]) -> str:
+    """Why the pixels, (h, w) or (h, w, 3), show nothing; "" where they show something."""
+    channels = np.moveaxis(np.atleast_3d(pixels), 2, 0)
+    is_blank = all(channel.min() == channel.max() for channel in channels)
+    return "The image is blank: all its pixels are alike as they are shown." if is_blank else ""
+
+
+def reason_of_gaps(values: NDArray[np.float64]) -> str:
+    """Why too few of the values are numbers; "" where enough are (the others are shown as black, +infinity as white)."""
+    n_finite = np.count_nonzero(np.isfinite(values))
+    if n_finite >= LEAST_FINITE_SHARE * values.size:
+        return ""
+    return "More than half of the image's pixels are no numbers." if n_finite else "The image holds no number."

@@ -16,6 +16,8 @@ from shared.errors import InvalidArgument
 Array = NDArray[np.float64]
 #: Longest side that is looked at, in pixels; larger images are reduced by whole factors (block means).
 LONGEST_SIDE = 256
+_MUCH = 1 << 22  # values; so many as float64 are 32 MiB
+_STRIP = 64  # rows that are looked at at once, where all at once would take too much memory
 _SMALL = 1e-8
 _QUANTILES = np.array([0.02, 0.1, 0.25, 0.4, 0.5, 0.6, 0.75, 0.9, 0.98])
 
@@ -34,8 +36,7 @@ def image_statistics(pixels: NDArray[np.uint8]) -> Array:
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or pixels.dtype != np.uint8:
         raise InvalidArgument("This is not an image of (h, w, 1 or 3) bytes.", field="pixels", value=pixels.shape)
     check_size(pixels)
-    full = pixels.astype(np.float64) / 255.0
-    image = reduce_size(full)
+    image = reduce_size(pixels)
     grey = luminance(image)
     return np.concatenate(
         [
@@ -47,7 +48,7 @@ def image_statistics(pixels: NDArray[np.uint8]) -> Array:
             background(grey),
             repetition(grey),
             colour(image),
-            blockiness(luminance(full)),
+            blockiness(pixels),
         ]
     )
 
@@ -57,14 +58,21 @@ def luminance(image: Array) -> Array:
     return image[..., 0] if image.shape[2] == 1 else image @ np.array([0.299, 0.587, 0.114])
 
 
-def reduce_size(image: Array) -> Array:
-    """The image reduced by the smallest whole factor that brings its longest side to `LONGEST_SIDE`, by block means."""
-    factor = -(-max(image.shape[:2]) // LONGEST_SIDE)
-    if factor == 1 or min(image.shape[:2]) // factor < SHORTEST_SIDE:
-        return image
-    height, width = (side // factor * factor for side in image.shape[:2])
-    blocks = image[:height, :width].reshape(height // factor, factor, width // factor, factor, image.shape[2])
-    return np.asarray(blocks.mean(axis=(1, 3)))
+def reduce_size(pixels: NDArray[np.uint8]) -> Array:
+    """The image in 0..1, reduced by the smallest whole factor that brings its longest side to `LONGEST_SIDE`, by block means."""
+    factor = -(-max(pixels.shape[:2]) // LONGEST_SIDE)
+    if (
+        min(pixels.shape[:2]) // factor < SHORTEST_SIDE
+    ):  # long and thin: as it is, or where that is much, as thin as can be
+        factor = 1 if pixels.size <= _MUCH else min(pixels.shape[:2]) // SHORTEST_SIDE
+    if factor == 1:
+        return pixels / 255.0
+    height, width = (side // factor for side in pixels.shape[:2])
+    means = np.empty((height, width, pixels.shape[2]))
+    for row in range(height):  # as float64 the whole of a large image would take gigabytes
+        strip = pixels[row * factor : (row + 1) * factor, : width * factor] / 255.0
+        means[row] = strip.reshape(factor, width, factor, pixels.shape[2]).mean(axis=(0, 2))
+    return means
 
 
 def power_spectrum(grey: Array) -> Array:
@@ -167,14 +175,23 @@ def colour(image: Array) -> Array:
     return np.array([*moments, *ranges, *noise])
 
 
-def blockiness(grey: Array) -> Array:
+def blockiness(pixels: NDArray[np.uint8]) -> Array:
     """(4,) for each axis: steps at the borders of 8x8 blocks against the others, and the share of flat steps."""
+    height, width = pixels.shape[:2]
+    down: list[Array] = []  # means of the steps from row to row
+    right, n_flat = np.zeros(width - 1), np.zeros(2)  # sums of the steps from column to column
+    for start in range(0, height, _STRIP):  # as in `reduce_size`
+        strip = luminance(pixels[max(start - 1, 0) : start + _STRIP] / 255.0)
+        steps_down, steps_right = np.abs(np.diff(strip, axis=0)), np.abs(np.diff(strip[min(start, 1) :], axis=1))
+        down.append(steps_down.mean(axis=1))
+        right = np.concatenate([right[None], steps_right]).sum(axis=0)
+        n_flat += [np.count_nonzero(steps < 1e-6) for steps in (steps_down, steps_right)]
     parts = []
-    for axis in (0, 1):
-        steps = np.abs(np.diff(grey, axis=axis)).mean(axis=1 - axis)
+    sizes = (height - 1) * width, height * (width - 1)
+    for steps, flat, size in zip((np.concatenate(down), right / height), n_flat, sizes, strict=True):
         phases = np.array([steps[phase::8].mean() for phase in range(8)])
         parts.append(np.log((phases[7] + 1e-4) / (np.median(phases) + 1e-4)))
-        parts.append(np.sqrt((np.abs(np.diff(grey, axis=axis)) < 1e-6).mean()))
+        parts.append(np.sqrt(flat / size))
     return np.array(parts)
 
 

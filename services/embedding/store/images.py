@@ -9,7 +9,19 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from services.embedding.store.tables import IMAGES, INPUTS, MEMBERS, OUTBOX, STORED, VECTORS, ImageRow, InputRow, Member
+from services.embedding.store.tables import (
+    IMAGES,
+    IN_HAND,
+    INPUTS,
+    MEMBERS,
+    MOST_DEATHS,
+    OUTBOX,
+    STORED,
+    VECTORS,
+    ImageRow,
+    InputRow,
+    Member,
+)
 from shared.database import insert_new, now, reader
 from shared.events.bus import Event
 
@@ -81,6 +93,8 @@ class Store:
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
             insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
+            done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_([row.name for row in rows])
+            connection.execute(sa.delete(IN_HAND).where(done))
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
             self._announce(connection, self._join(connection, members), embedded)
 
@@ -90,19 +104,20 @@ class Store:
         Args:
             image_ids: A batch, at most a few hundred.
 
-        Returns: Their ids, sorted; claimed for `CLAIM_SECONDS`.
+        Returns: Their ids, sorted; claimed for `CLAIM_SECONDS`. Those given up are left out.
         """
         time = self._clock()
         free = (
             sa.select(VECTORS.c.image_id)
             .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
             .where((VECTORS.c.claimed_until <= time) & VECTORS.c.image_id.in_(image_ids))
+            .where(VECTORS.c.deaths < MOST_DEATHS)
             .with_for_update(skip_locked=True)
         )
         statement = (
             sa.update(VECTORS)
             .where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.image_id.in_(free))
-            .values(owner=self._owner, claimed_until=time + CLAIM_SECONDS)
+            .values(owner=self._owner, claimed_until=time + CLAIM_SECONDS, deaths=VECTORS.c.deaths + 1)
             .returning(VECTORS.c.image_id)
         )
         with self._engine.begin() as connection:
@@ -112,7 +127,21 @@ class Store:
         """Give claims back, so that another worker need not wait for them to run out."""
         with self._engine.begin() as connection:
             mine = VECTORS.c.image_id.in_(image_ids) & (VECTORS.c.encoder_id == self._encoder_id)
+            mine &= VECTORS.c.owner == self._owner
+            connection.execute(
+                sa.update(VECTORS).where(mine & (VECTORS.c.deaths > 0)).values(deaths=VECTORS.c.deaths - 1)
+            )
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
+
+    def deaths(self, image_ids: Collection[str]) -> dict[str, int]:
+        """How many workers died, or are at work, with these images in their claims; images with a vector are left out."""
+        found: dict[str, int] = {}
+        for part in _parts(sorted(image_ids)):
+            query = sa.select(VECTORS.c.image_id, VECTORS.c.deaths).where(VECTORS.c.image_id.in_(part))
+            query = query.where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
+            with reader(self._engine).connect() as connection:
+                found.update((image_id, n) for image_id, n in connection.execute(query.where(VECTORS.c.deaths > 0)))
+        return found
 
     def put_vectors(self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""

@@ -45,6 +45,7 @@ VECTORS = sa.Table(
     sa.Column("vector", sa.LargeBinary, nullable=True),
     sa.Column("owner", sa.Text, nullable=False),
     sa.Column("claimed_until", sa.Float, nullable=False),
+    sa.Column("deaths", sa.Integer, nullable=False, server_default="0"),
 )
 INPUTS = sa.Table(
     "inputs",
@@ -62,6 +63,15 @@ INPUTS = sa.Table(
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("remedy", sa.Text, nullable=False),
 )
+IN_HAND = sa.Table(
+    "in_hand",
+    METADATA,
+    sa.Column("operation_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("deaths", sa.Integer, nullable=False),
+)
+#: What was in hand at so many deaths of the service is given up.
+MOST_DEATHS = 3
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from prometheus_client import Counter
 
+from services.embedding.domain.images import MOST_PIXELS
 from services.embedding.ports import Encoder, ImageFormats, Pixels
 from services.embedding.store.images import Store
 from services.embedding.work.facts import Facts
@@ -57,11 +58,30 @@ class EmbeddingWorker:
 
         Returns: How many they were.
         """
-        parts = [image_ids[i : i + self.claim_size] for i in range(0, len(image_ids), self.claim_size)]
+        suspects = self._store.deaths(image_ids)
+        calm = [image_id for image_id in image_ids if image_id not in suspects]
+        # What a worker that died had in its claim is claimed alone, and nothing is loaded beside it.
+        return self._embed_parts(self._parts(calm), facts) + sum(
+            self._embed_parts([[image_id]], facts) for image_id in sorted(suspects)
+        )
+
+    def _parts(self, image_ids: Sequence[str]) -> list[list[str]]:
+        """Claims of at most `claim_size` images that have no more pixels together than the largest image may have alone."""
+        rows, parts, n_pixels = self._store.images(image_ids), [list[str]()], 0
+        for image_id in image_ids:
+            size = rows[image_id].width * rows[image_id].height if image_id in rows else 0
+            n_pixels += size
+            if parts[-1] and (len(parts[-1]) == self.claim_size or n_pixels > MOST_PIXELS):
+                parts.append([])
+                n_pixels = size
+            parts[-1].append(image_id)
+        return [part for part in parts if part]
+
+    def _embed_parts(self, parts: Sequence[Sequence[str]], facts: Facts) -> int:
         n_embedded = 0
         coming: Future[_Loaded] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="embedding-load") as loader:
-            for part, following in zip(parts, (*parts[1:], None), strict=True):
+            for part, following in zip(parts, (*parts[1:], None), strict=False):
                 loaded = (coming or loader.submit(self._load, part)).result()
                 coming = loader.submit(self._load, following) if following else None
                 try:

@@ -122,15 +122,36 @@ class ReplyReader:
                 progress(len(found), len(asked))
                 chunk = missing[start : start + _AT_A_TIME]
                 if failure is None:
-                    made = dict(zip(chunk, pool.map(lambda key: self._ask(asked[key]), chunk), strict=True))
+                    made, refusal = self._ask_all({key: asked[key] for key in chunk}, pool)
                     said = {key: one.choice or "" for key, one in made.items() if one.failure is None}
-                    self._verdicts.save(said)
+                    self._verdicts.save(said)  # a judge may be paid: what it said is kept, whatever comes of the rest
+                    if refusal is not None:
+                        raise refusal
                     if not said:
                         failure = next(one.failure for one in made.values())
                 else:
                     made = dict.fromkeys(chunk, Reading(None, failure=failure))
                 found.update(made)
         return found
+
+    def _ask_all(
+        self, asked: Mapping[str, Asked], pool: ThreadPoolExecutor
+    ) -> tuple[dict[str, Reading], Exception | None]:
+        """What the judge said, by key, and the first error for good, after which no further reply is shown to it."""
+        futures = {key: pool.submit(self._ask, one) for key, one in asked.items()}
+        made: dict[str, Reading] = {}
+        refusal: Exception | None = None
+        for key, future in futures.items():
+            if refusal is not None and future.cancel():
+                continue
+            error = future.exception()
+            if error is None:
+                made[key] = future.result()
+            elif isinstance(error, Exception):
+                refusal = refusal or error
+            else:
+                raise error
+        return made, refusal
 
     def _ask(self, one: Asked) -> Reading:
         assert self._judge is not None

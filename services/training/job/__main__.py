@@ -7,10 +7,10 @@ import json
 import sys
 from pathlib import Path
 
-from services.training.job.parent import die_with_parent
 from services.training.job.spec import read_spec
 from shared.errors import MedqError, encode_error
 from shared.logs import configure_logs, log_uncaught_errors
+from shared.parent_process import die_with_parent
 
 
 def main() -> None:

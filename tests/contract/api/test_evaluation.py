@@ -246,8 +246,8 @@ def test_a_guarded_import_that_cannot_be_checked_makes_no_benchmark(world):
 @pytest.mark.parametrize(
     ("header", "rows", "error", "text"),
     [
-        ("index\tquestion\tA\tB\n", ["0\tq\tx\ty"], InvalidArgument, "no column answer; its columns are index"),
-        (TABLE, ["0\tq\tx\ty\t\tA\t\t", "0\tq\tx\ty\t\tA\t\t"], InvalidArgument, "more than once: 0"),
+        ("index\tquestion\tA\tB\n", ["0\tq\tx\ty"], InvalidArgument, "no column answer among its 4"),
+        (TABLE, ["0\tq\tx\ty\t\tA\t\t", "0\tq\tx\ty\t\tA\t\t"], InvalidArgument, "more than once: lines 2, 3"),
         (TABLE, ["9\tq\tx\ty\t\tA\t\t"], FailedPrecondition, "No row of the table is an item"),
         (TABLE, [], FailedPrecondition, "it is empty"),
     ],
@@ -267,11 +267,11 @@ def test_a_missing_table_is_not_found(world):
             await_operation(channel, answer.operation_id)
 
 
-def test_a_table_outside_the_input_roots_is_refused(world):
-    with world.serving(input_roots=(world.folder / "tables",)) as (stub, channel):
-        answer = stub.StartImportBenchmark(import_request(world, world.table()))
-        with pytest.raises(PermissionDenied):
-            await_operation(channel, answer.operation_id)
+def test_a_table_outside_the_input_roots_is_refused_at_once(world):
+    with world.serving(input_roots=(world.folder / "tables",)) as (stub, _):
+        with pytest.raises(grpc.RpcError) as caught:
+            stub.StartImportBenchmark(import_request(world, world.table()))
+        assert isinstance(from_rpc_error(caught.value), PermissionDenied)
 
 
 def test_an_evaluation_scores_every_answer(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections import Counter
 from pathlib import Path
 
@@ -98,6 +99,18 @@ def test_a_run_goes_on_where_a_service_has_lost_the_operation_it_waits_for(house
     found = run_to_the_end(house)
     assert f"r1/{ARM}/0/annotate" in house.services.requests
     assert found == run_to_the_end(house, "calm")
+
+
+def test_work_that_a_service_did_again_since_it_was_restored_counts_twice(house):
+    run_until(house, f"r1/{ARM}/0/mine_failures")
+    ledger = sqlite3.connect(house.folder / "state" / "controller" / "controller.sqlite")
+    done = ledger.execute("UPDATE ledger SET compute_seconds = 99 WHERE key LIKE '%evaluate_dev'").rowcount
+    ledger.execute("DELETE FROM results WHERE step = 'evaluate_dev'")
+    ledger.commit()
+    ledger.close()
+    assert done == 1
+    _, keys = run_to_the_end(house)
+    assert [key for key, n in keys.items() if n > 1] == [f"compute//{ARM}/0/evaluate_dev"]
 
 
 def test_what_the_loop_remembers_is_synced_at_each_commit(tmp_path: Path):

@@ -1,30 +1,24 @@
 import io
-from typing import Any
 
 import imagehash
 import numpy as np
 import pytest
 from PIL import Image
 
-from services.embedding.adapters.formats import decode_image
+from services.embedding.adapters.formats import decode_image, read_image
 from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png, structure_hash
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import apply_window, stretch_min_max
+from services.embedding.domain.images import Quarantined, StoredForm, apply_window, stretch_min_max
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 from shared.rows.vocabulary import name_modality
 from studies.degradations import degrade
 from studies.optics import to_bytes
 from studies.phantoms import make_phantom
-from tests.support.pictures import picture
+from tests.support.bombs import png_of_zeros, saved
+from tests.support.pictures import dicom, picture
 
 COLOURED = np.stack([picture(0), picture(1), picture(2)], axis=2)
-
-
-def saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    target = io.BytesIO()
-    image.save(target, format=kind, **options)
-    return target.getvalue()
 
 
 def test_the_stored_form_is_the_same_bytes_without_metadata_and_reads_back() -> None:
@@ -146,3 +140,55 @@ def test_the_structure_hash_outlasts_what_the_perceptual_hash_does_not() -> None
 def test_blank_images_have_one_structure_hash_of_full_length() -> None:
     hashes = {structure_hash(np.full((40, 50), level, dtype=np.uint8)) for level in (0, 90, 255)}
     assert hashes == {"0" * 104}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        saved(Image.new("L", (32, 32), 90), "PNG"),
+        saved(Image.new("RGB", (32, 32), (1, 2, 3)), "JPEG"),
+        saved(Image.fromarray(np.full((32, 32), 700, np.uint16)), "TIFF"),
+        saved(Image.fromarray(np.dstack([COLOURED, np.zeros_like(picture(0))])), "PNG"),  # shines through everywhere
+        dicom(np.full((32, 32), 5, np.uint16)),
+        dicom(np.arange(1024, dtype=np.uint16).reshape(32, 32), WindowCenter=-5000, WindowWidth=10),
+        saved(Image.fromarray(np.full((32, 32), np.nan, np.float32)), "TIFF"),
+        saved(Image.fromarray(np.full((32, 32), np.inf, np.float32)), "TIFF"),
+        saved(
+            Image.fromarray(np.where(np.arange(1024).reshape(32, 32) < 600, np.nan, picture(0)).astype(np.float32)),
+            "TIFF",
+        ),
+    ],
+)
+def test_what_shows_nothing_is_quarantined_with_a_remedy(data: bytes) -> None:
+    found = read_image(data, b"key")
+    assert isinstance(found, Quarantined)
+    assert found.reason
+    assert found.remedy
+
+
+def test_some_background_that_is_no_number_is_black() -> None:
+    values = picture(0).astype(np.float32)
+    values[:8] = np.nan
+    found = read_image(saved(Image.fromarray(values), "TIFF"), b"key")
+    assert isinstance(found, StoredForm)
+    assert not read_png(found.png)[:8].any()
+
+
+def test_the_stored_form_has_what_is_kept_of_an_image() -> None:
+    found = read_image(saved(Image.fromarray(COLOURED), "PNG"), b"key")
+    assert isinstance(found, StoredForm)
+    assert (found.png, found.width, found.height) == (encode_png(COLOURED), 32, 32)
+    assert (found.phash, found.structure) == (perceptual_hash(COLOURED), structure_hash(COLOURED))
+    assert (found.window, found.modality, found.patient, found.session) == (None, "unknown", "", "")
+
+
+def test_a_stored_form_larger_than_any_is_not_loaded() -> None:
+    with pytest.raises(InvalidArgument, match="too large"):
+        read_png(png_of_zeros(9000, 8000))
+
+
+def test_grey_levels_are_the_same_in_parts_as_in_the_whole() -> None:
+    values = np.random.default_rng(0).normal(size=(1500, 1500))
+    window = Window("sigmoid", 0.1, 0.7)
+    whole = 1 / (1 + np.exp(-4 * (values - 0.1) / 0.7))
+    np.testing.assert_array_equal(apply_window(values, window), np.rint(whole * 255).astype(np.uint8))

@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import events_pb2
-from services.embedding.adapters.formats import FileFormats
 from services.embedding.adapters.sources import FileSource
 from services.embedding.handlers import make_handlers
 from services.embedding.operations import EmbeddingOperations
 from services.embedding.ports import Pixels
 from services.embedding.store.images import Store
+from services.embedding.store.marks import Marks
 from services.embedding.store.tables import METADATA, OUTBOX
 from services.embedding.work.facts import Facts
+from services.embedding.work.reading import InputReader
 from services.embedding.work.worker import EmbeddingWorker
 from shared.errors import DataLoss
 from shared.events.bus import Event, topic_of
@@ -28,6 +29,7 @@ from shared.objects.folder import FolderObjectStore
 from shared.paths import ANYWHERE
 from shared.rows.images import Image
 from tests.support.databases import Database, sqlite_database
+from tests.support.formats import FormatsHere
 from tests.support.pictures import write_pool
 
 
@@ -63,6 +65,9 @@ class Context:
         if self.left == 0:
             raise Killed
 
+    def check_cancelled(self) -> None:
+        """Nobody calls it off."""
+
 
 class Bench:
     def __init__(self, folder: Path, database: Database) -> None:
@@ -77,10 +82,10 @@ class Bench:
     def ingest(self, source: Path, at: int = -1) -> str:
         """Begin, or begin again, as a process that was just started does."""
         store = self.store()
-        worker = EmbeddingWorker(store, self.objects, FileFormats(), self.encoder, claim_size=4)
-        work = EmbeddingOperations(
-            store, self.objects, FileSource(), FileFormats(), worker, b"key", 4, self.folder / "cache", ANYWHERE
-        )
+        worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
+        marks, files = Marks(self.engine), FileSource()
+        reader = InputReader(store, marks, self.objects, files, FormatsHere(), b"key", 4)
+        work = EmbeddingOperations(store, marks, self.objects, files, reader, worker, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return work.ingest(Context(at), request)  # type: ignore[arg-type]
 
@@ -116,7 +121,7 @@ def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_p
     ids = bench.store().without_vector([row.image_id for row in bench.store().inputs("op").values()])
     assert len(ids) == 6
     other = CountingEncoder()
-    worker = EmbeddingWorker(bench.store("other"), bench.objects, FileFormats(), other, claim_size=2)
+    worker = EmbeddingWorker(bench.store("other"), bench.objects, FormatsHere(), other, claim_size=2)
     handle = make_handlers(worker, "counting")[topic_of(events_pb2.ImageIngested)]
     messages = [events_pb2.ImageIngested(image_id=image_id).SerializeToString() for image_id in ids[:3]]
     events = [
@@ -139,7 +144,7 @@ def test_claims_are_given_back_when_the_work_fails(bench: Bench, tmp_path: Path)
     path.chmod(0o644)
     path.write_bytes(b"damaged")
     store = bench.store("other")
-    worker = EmbeddingWorker(store, bench.objects, FileFormats(), CountingEncoder(), claim_size=2)
+    worker = EmbeddingWorker(store, bench.objects, FormatsHere(), CountingEncoder(), claim_size=2)
     with pytest.raises(DataLoss):
         worker.embed(image_ids, Facts("counting"))
     assert store.claim(image_ids) == image_ids

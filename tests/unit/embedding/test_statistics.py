@@ -52,12 +52,22 @@ def test_strong_jpeg_shows_as_blocks() -> None:
     import io
 
     grey = ndimage.gaussian_filter(noise(4, 128), 3)
-    grey = (grey - grey.min()) / (grey.max() - grey.min())
+    grey = np.rint(255 * (grey - grey.min()) / (grey.max() - grey.min())).astype(np.uint8)
     target = io.BytesIO()
-    Image.fromarray(np.rint(grey * 255).astype(np.uint8)).save(target, "JPEG", quality=5)
+    Image.fromarray(grey).save(target, "JPEG", quality=5)
     with Image.open(target) as image:
-        coarse = np.asarray(image) / 255.0
-    assert statistics.blockiness(coarse)[0] > statistics.blockiness(grey)[0] + 0.3
+        coarse = np.asarray(image)
+    assert statistics.blockiness(coarse[..., None])[0] > statistics.blockiness(grey[..., None])[0] + 0.3
+
+
+def test_block_borders_are_looked_at_in_strips_as_in_the_whole() -> None:
+    grey = np.rint(255 * noise(4, 200)).astype(np.uint8)
+    for axis, at in ((0, 0), (1, 2)):
+        steps = np.abs(np.diff(grey / 255.0, axis=axis))
+        phases = np.array([steps.mean(axis=1 - axis)[phase::8].mean() for phase in range(8)])
+        found = statistics.blockiness(grey[..., None])[at : at + 2]
+        np.testing.assert_allclose(found[0], np.log((phases[7] + 1e-4) / (np.median(phases) + 1e-4)))
+        np.testing.assert_allclose(found[1], np.sqrt((steps < 1e-6).mean()))
 
 
 def test_grey_has_no_colour_and_a_cast_moves_its_axis() -> None:
@@ -68,11 +78,16 @@ def test_grey_has_no_colour_and_a_cast_moves_its_axis() -> None:
 
 
 def test_large_images_are_reduced_by_block_means() -> None:
-    image = noise(6, 600)[..., None]
+    image = np.rint(255 * noise(6, 600)[..., None]).astype(np.uint8)
     reduced = statistics.reduce_size(image)
     assert reduced.shape == (200, 200, 1)
-    assert reduced[3, 4, 0] == pytest.approx(image[9:12, 12:15].mean())
-    assert statistics.reduce_size(noise(6, 256)[..., None]).shape == (256, 256, 1)
+    assert reduced[3, 4, 0] == pytest.approx(image[9:12, 12:15].mean() / 255)
+    assert statistics.reduce_size(image[:256, :256]).shape == (256, 256, 1)
+
+
+def test_of_a_large_strip_no_more_is_looked_at_than_of_a_large_square() -> None:
+    reduced = statistics.reduce_size(np.zeros((160, 60_000, 1), np.uint8))
+    assert reduced.shape == (16, 6_000, 1)
 
 
 def test_the_vector_is_finite_and_of_one_length_for_grey_and_colour() -> None:

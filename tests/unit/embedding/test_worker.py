@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from services.embedding.adapters.formats import FileFormats
 from services.embedding.adapters.images import encode_png
 from services.embedding.ports import Pixels
 from services.embedding.store.images import Store
@@ -20,6 +19,7 @@ from services.embedding.work.facts import Facts
 from services.embedding.work.worker import EmbeddingWorker
 from shared.objects.folder import FolderObjectStore
 from tests.support.databases import Database
+from tests.support.formats import FormatsHere
 
 FACTS = Facts("told")
 N_IMAGES = 12
@@ -44,21 +44,21 @@ class ToldEncoder:
 class Bench:
     """Images that wait for their vectors, and the workers that are asked for."""
 
-    def __init__(self, folder: Path, database: Database) -> None:
+    def __init__(self, folder: Path, database: Database, side: int = 16) -> None:
         self.engine = database.engine(METADATA)
         self.objects = FolderObjectStore(folder / "objects", synced=False)
         pictures = [np.full((16, 16), level, dtype=np.uint8) for level in range(N_IMAGES)]
         uris = [self.objects.put_bytes(encode_png(picture)) for picture in pictures]
         self.ids = sorted(uri.removeprefix("sha256:") for uri in uris)
         rows = [InputRow(i, STORED, i, "ct", i, "", "", "pool") for i in self.ids]
-        images = [ImageRow(i, f"sha256:{i}", "0" * 16, 16, 16, "null", "ct") for i in self.ids]
+        images = [ImageRow(i, f"sha256:{i}", "0" * 16, side, side, "null", "ct") for i in self.ids]
         self.store("reader").record("op", rows, images, FACTS.ingested, FACTS.embedded)
 
     def store(self, owner: str) -> Store:
         return Store(self.engine, "told", owner)
 
     def worker(self, owner: str, on_batch: Callable[[int], object]) -> EmbeddingWorker:
-        return EmbeddingWorker(self.store(owner), self.objects, FileFormats(), ToldEncoder(on_batch), claim_size=2)
+        return EmbeddingWorker(self.store(owner), self.objects, FormatsHere(), ToldEncoder(on_batch), claim_size=2)
 
 
 def test_two_workers_embed_beside_each_other_and_no_image_twice(tmp_path: Path, database: Database) -> None:
@@ -96,3 +96,10 @@ def test_threads_of_one_process_give_the_encoder_one_batch_at_a_time(tmp_path: P
         shares = list(pool.map(lambda _: worker.embed(bench.ids, FACTS), range(3)))
     assert sum(shares) == N_IMAGES
     assert not any(is_overtaken)
+
+
+def test_images_of_many_pixels_are_not_loaded_together(tmp_path: Path, database: Database) -> None:
+    bench = Bench(tmp_path, database, side=6000)  # as their rows say
+    batches: list[int] = []
+    assert bench.worker("one", batches.append).embed(bench.ids, FACTS) == N_IMAGES
+    assert batches == [1] * N_IMAGES

@@ -97,6 +97,19 @@ def test_a_judge_that_refuses_us_ends_the_work(verdicts: VerdictStore) -> None:
         ReplyReader(judge, verdicts).read(_asked(RAMBLING), "judge", "letter", _nothing)
 
 
+def test_what_a_judge_said_before_it_refused_us_is_kept_and_not_asked_again(verdicts: VerdictStore) -> None:
+    replies = [f"{RAMBLING} {number}" for number in range(4)]
+    judge = ScriptedJudge(dict.fromkeys(replies, "A"))
+    refusing = ScriptedJudge({**dict.fromkeys(replies, "A"), replies[2]: PermissionDenied("No.")})
+    with pytest.raises(PermissionDenied):
+        ReplyReader(refusing, verdicts, concurrency=4).read(_asked(*replies), "judge", "letter", _nothing)
+    readings = ReplyReader(judge, verdicts).read(_asked(*replies), "judge", "letter", _nothing)
+    assert [reading.choice for reading in readings] == ["A"] * 4
+    n_kept = len(replies) - len(judge.asked)
+    assert n_kept == len(set(refusing.asked)) - 1
+    assert replies[2] in judge.asked
+
+
 def test_a_judge_that_is_not_set_is_refused_before_anything_is_asked(verdicts: VerdictStore) -> None:
     with pytest.raises(FailedPrecondition) as caught:
         ReplyReader(None, verdicts).judge_of("judge")

@@ -220,3 +220,28 @@ def test_a_long_reply_is_not_spelled_token_by_token(model: TransformersModel, pr
     (reply,) = model.generate([replace(prompts[0], candidates=("Yes No " * 150,))], SAMPLING)
     assert reply.n_tokens > 256
     assert reply.token_ends == ()
+
+
+class _Program:
+    """Pickled, it makes a file when it is loaded."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def test_nothing_in_a_checkpoint_is_run(folder: Path, tmp_path: Path) -> None:
+    for name in ("pickle", "code"):
+        shutil.copytree(folder, tmp_path / name)
+    (tmp_path / "pickle" / "model.safetensors").unlink()
+    torch.save({"weight": _Program(tmp_path / "was run")}, tmp_path / "pickle" / "pytorch_model.bin")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "custom", "auto_map": {"AutoConfig": "program.Config", "AutoModel": "program.Model"}}
+    (tmp_path / "code" / "config.json").write_text(json.dumps(config))
+    (tmp_path / "code" / "program.py").write_text(f"open({str(tmp_path / 'was run')!r}, 'w')")
+    for name in ("pickle", "code"):
+        with pytest.raises(InvalidArgument, match="cannot be loaded"):
+            TransformersModel(tmp_path / name, "cpu")
+    assert not (tmp_path / "was run").exists()

@@ -14,8 +14,8 @@ from tests.support.finished_run import Remembered
 from tests.support.tiny_study import MAX_IN_FLIGHT
 
 
-def entry(key: str, state: str = "settled") -> LedgerEntry:
-    return LedgerEntry(cost=Cost(key=key, kind="oracle"), attempt=1, state=state)
+def entry(key: str, state: str = "settled", kind: str = "oracle") -> LedgerEntry:
+    return LedgerEntry(cost=Cost(key=key, kind=kind), attempt=1, state=state)
 
 
 def decisions(*ids: str) -> bytes:
@@ -32,7 +32,8 @@ def left_in(folder: Path, accuracy: float = 0.5) -> Run:
 
 @pytest.fixture
 def calm(tmp_path: Path) -> Calm:
-    return Calm(left_in(tmp_path / "calm"), Remembered([decisions("a", "b")], [entry("1"), entry("2")]))
+    costs = [entry("1"), entry("2"), entry("compute/annotate", kind="compute")]
+    return Calm(left_in(tmp_path / "calm"), Remembered([decisions("a", "b")], costs))
 
 
 def verdict(
@@ -91,5 +92,18 @@ def test_a_kill_that_must_meet_a_call_in_flight_shows_nothing_where_it_met_none(
 
 @pytest.mark.parametrize("state", ["unknown", "released"])
 def test_a_call_that_was_made_and_never_settled_is_a_problem(tmp_path: Path, calm: Calm, state: str) -> None:
-    left = Remembered(calm.remembered.decisions, [entry("1"), entry("2", state)])
+    left = Remembered(calm.remembered.decisions, [entry("1"), entry("2", state), *calm.remembered.costs[2:]])
     assert verdict(tmp_path, calm, left).problems == ("the ledger does not settle each call once",)
+
+
+@pytest.mark.parametrize(("key", "is_survived"), [("compute/annotate/2", True), ("compute/annotate", False)])
+def test_a_step_that_was_begun_anew_is_another_piece_of_work(
+    tmp_path: Path, calm: Calm, key: str, is_survived: bool
+) -> None:
+    left = Remembered(calm.remembered.decisions, [*calm.remembered.costs, entry(key, kind="compute")])
+    assert (verdict(tmp_path, calm, left).problems == ()) is is_survived
+
+
+def test_work_that_is_not_settled_is_a_problem(tmp_path: Path, calm: Calm) -> None:
+    left = Remembered(calm.remembered.decisions, calm.remembered.costs[:2])
+    assert verdict(tmp_path, calm, left).problems

@@ -3,7 +3,7 @@ from itertools import count
 from msgspec.structs import replace
 
 from shared.folders import HIDDEN
-from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost
+from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost, outcome_of
 from shared.rows.benchmark import Rejection
 from shared.rows.images import OTHER_FILE, SAME_FILE, Input
 from tests.support.rows import build
@@ -57,7 +57,8 @@ def test_hidden_files_are_told_and_are_neither_lost_nor_counted():
     )
     assert (facts.n, facts.lost, facts.lost_share) == (4, 1, 0.25)
     assert LeftOut("hidden", HIDDEN, "", 9) in facts.left_out
-    assert not is_lost(inputs("failed", 1, HIDDEN)[0])
+    (row,) = inputs("failed", 1, HIDDEN)
+    assert (is_lost(row), outcome_of(row)) == (False, "hidden")
 
 
 def test_nothing_at_all_lost_no_share():

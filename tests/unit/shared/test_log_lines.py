@@ -1,5 +1,6 @@
 """What a log shows of errors, warnings, values and other libraries' lines: nothing that may be data."""
 
+import ast
 import io
 import json
 import logging
@@ -99,6 +100,17 @@ def test_neither_parameters_nor_keys_of_a_database_reach_a_log(database: Databas
 def test_an_engine_hides_its_parameters(tmp_path):
     for url in (sqlite_url(tmp_path / "a.sqlite"), "postgresql://u:p@nowhere/d"):
         assert create_engine(url).hide_parameters
+
+
+def test_no_engine_is_made_that_shows_parameters():
+    calls = [
+        node
+        for path in (*ROOT.glob("shared/**/*.py"), *ROOT.glob("services/**/*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("sa.create_engine", "sqlalchemy.create_engine")
+    ]
+    assert len(calls) >= 3
+    assert all("hide_parameters=True" in ast.unparse(call) for call in calls)
 
 
 def test_a_line_of_another_library_is_its_template():

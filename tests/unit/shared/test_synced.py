@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from shared.database import create_engine, sqlite_url
-from shared.objects.dataset import materialize, publish
 from shared.objects.folder import FolderObjectStore
 from shared.objects.store import digest_of
 from shared.synced import make_folder, put_in_place
@@ -71,14 +70,6 @@ def test_an_object_and_the_folder_that_is_new_for_it_survive(tmp_path: Path, dis
     assert {path.parent for path in disk.before(place)} >= {tmp_path / "store" / "partial"}
     assert tmp_path / "store" / "objects" in disk.before(place)
     assert disk.after(place) == {place.parent}
-
-
-def test_the_copy_of_a_dataset_that_later_uses_trust_is_on_the_disk(tmp_path: Path, disk: Disk) -> None:
-    store = FolderObjectStore(tmp_path / "store")
-    uri = publish(store, "questions", {"questions.jsonl": []}, counts={}, parents=[], configuration={})
-    folder = materialize(store, uri, tmp_path / "cache")
-    assert "questions.jsonl" in {path.name for path in disk.before(folder)}
-    assert disk.after(folder) == {folder.parent}
 
 
 def test_each_commit_of_a_sqlite_database_is_synced(tmp_path: Path) -> None:

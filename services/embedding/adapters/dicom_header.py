@@ -1,0 +1,191 @@
+"""What a DICOM file says of its pixels, checked before any of them is decoded: sizes, compression, tables.
+
+A header may promise anything: 65535 x 65535 pixels in a file of a megabyte, a picture inside that is larger than the header
+says, runs that unroll to sixty times their length. Nothing here takes memory by what is promised. The texts of errors never
+hold a value of the header.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import zlib
+from collections.abc import Sequence
+
+import pydicom
+from PIL import Image
+from pydicom.encaps import get_frame
+from pydicom.filereader import read_dataset
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
+
+from services.embedding.domain.images import require_few_pixels
+from shared.errors import InvalidArgument
+
+#: Largest deflated file once it is inflated, in bytes.
+MOST_INFLATED = 256 * 1024 * 1024
+_START = 132  # bytes: preamble and "DICM"
+_PIECE = 1 << 16  # bytes that are inflated at once; they become 64 MiB at most
+_SAMPLES, _BITS_ALLOCATED = (1, 3), (1, 8, 16, 32)
+_TABLE_BITS = range(8, 17)
+_CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG, JPEG 2000 bare and in a file
+
+
+def inflated(data: bytes) -> bytes:
+    """The file as it is, or where it is deflated (PS3.5 A.5) the same file without compression.
+
+    Raises:
+        InvalidArgument: Larger than `MOST_INFLATED`, or cut short.
+    """
+    source = io.BytesIO(data)
+    source.seek(_START)
+    meta = read_dataset(source, is_implicit_VR=False, is_little_endian=True, stop_when=lambda tag, *_: tag.group != 2)
+    if meta.get("TransferSyntaxUID", None) != DeflatedExplicitVRLittleEndian:
+        return data
+    uid = str(ExplicitVRLittleEndian).encode() + b"\0"
+    plain = bytearray(data[:_START] + struct.pack("<HH2sH", 2, 0x10, b"UI", len(uid)) + uid)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    while not unpacker.eof and (piece := source.read(_PIECE)):
+        plain += unpacker.decompress(piece)
+        if len(plain) > MOST_INFLATED:
+            remedy = f"Keep it below {MOST_INFLATED >> 20} MiB."
+            raise InvalidArgument("The deflated DICOM file is too large once it is inflated.", remedy=remedy)
+    if not unpacker.eof:
+        raise InvalidArgument("The deflated DICOM file is cut short.", remedy="Copy or export it again.")
+    return bytes(plain)
+
+
+def check_header(dataset: pydicom.Dataset) -> None:
+    """Refuse a file by what its header says of the pixels.
+
+    Raises:
+        InvalidArgument: No pixels, several frames, too many or other pixels than the file holds, or compressed in a way
+            that cannot be read here.
+    """
+    if "PixelData" not in dataset:
+        if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
+            raise InvalidArgument(
+                "The pixels of the DICOM file are floating point.",
+                remedy="Export them as whole numbers with a rescale.",
+            )
+        remedy = "Copy it again if it was cut short; structured reports and segmentations are not images."
+        raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
+    n_frames = _whole(dataset, "NumberOfFrames", default=1)
+    if n_frames > 1:
+        raise InvalidArgument(
+            "The DICOM file holds several frames.", remedy="Export the frames that matter as single-frame files."
+        )
+    rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
+    samples, allocated = _whole(dataset, "SamplesPerPixel"), _whole(dataset, "BitsAllocated")
+    require_few_pixels(columns, rows)
+    stored = _whole(dataset, "BitsStored")
+    if n_frames < 1 or samples not in _SAMPLES or allocated not in _BITS_ALLOCATED or not 1 <= stored <= allocated:
+        raise _unusable()
+    syntax = dataset.file_meta.TransferSyntaxUID
+    _require_decoder(syntax)
+    if syntax.is_encapsulated:
+        _check_frame(dataset, syntax, rows, columns)
+    else:
+        _check_length(dataset, rows * columns * samples * allocated, row_bits=columns * samples * allocated)
+
+
+def white_of(descriptor: Sequence[int]) -> float:
+    """The largest value of a lookup table, by its descriptor (PS3.3 C.11.1.1.1).
+
+    Raises:
+        InvalidArgument: It is no descriptor.
+    """
+    if len(descriptor) != 3 or int(descriptor[2]) not in _TABLE_BITS:
+        raise InvalidArgument("A lookup table of the DICOM file cannot be used.", remedy="Export it without the table.")
+    return float(2 ** int(descriptor[2]) - 1)
+
+
+def _whole(dataset: pydicom.Dataset, name: str, default: int | None = None) -> int:
+    try:
+        value = dataset.get(name, None)
+        if default is not None and value in (None, ""):
+            return default
+        return int(str(value))  # of several values there is no whole number
+    except (TypeError, ValueError, OverflowError):
+        raise _unusable() from None
+
+
+def _unusable() -> InvalidArgument:
+    return InvalidArgument(
+        "The header of the DICOM file does not say what its pixels are.",
+        remedy="Correct Rows, Columns, SamplesPerPixel, BitsAllocated, BitsStored, NumberOfFrames.",
+    )
+
+
+def _require_decoder(syntax: UID) -> None:
+    try:
+        is_readable = get_decoder(syntax).is_available
+    except NotImplementedError:
+        is_readable = False
+    if not is_readable:
+        raise InvalidArgument(
+            f"No decoder for the compression {syntax.name if syntax.name != syntax else 'of the file'} is installed.",
+            remedy="Decompress it first (for instance with `dcmdjpeg` or `gdcmconv --raw`).",
+        )
+
+
+def _check_length(dataset: pydicom.Dataset, n_bits: int, row_bits: int) -> None:
+    if dataset.get("PhotometricInterpretation", None) == "YBR_FULL_422":
+        n_bits, row_bits = n_bits * 2 // 3, row_bits * 2 // 3
+    n_there = len(dataset.PixelData) * 8
+    if n_there < n_bits:
+        raise InvalidArgument(
+            "The pixels of the DICOM file are damaged or cut short.", remedy="Copy or export it again."
+        )
+    if n_there >= n_bits + max(row_bits, 16):  # some devices pad, but not by a row
+        raise InvalidArgument(
+            "The DICOM file holds more pixels than its header says.",
+            remedy="Correct Rows and Columns, or export it again.",
+        )
+
+
+def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -> None:
+    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    if syntax == RLELossless:
+        is_as_said = _is_run_length_of(frame, rows * columns)
+    elif frame.startswith(_CODESTREAMS):
+        try:
+            with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
+                is_as_said = image.size == (columns, rows)
+        except Image.DecompressionBombError:
+            is_as_said = False
+    else:  # what no decoder here reads
+        is_as_said = False
+    if not is_as_said:
+        raise InvalidArgument(
+            "The compressed picture in the DICOM file is not of the size that its header says, or damaged.",
+            remedy="Export it again.",
+        )
+
+
+def _is_run_length_of(frame: bytes, n_pixels: int) -> bool:
+    """Whether each segment of a run-length encoded frame (PS3.5 G.3) unrolls to as many bytes; nothing is unrolled."""
+    n_segments = int.from_bytes(frame[:4], "little")
+    if len(frame) < 64 or not 1 <= n_segments <= 12:
+        return False
+    starts = [*struct.unpack_from(f"<{n_segments}L", frame, 4), len(frame)]
+    # An even length is padded by a byte, which may read as one run more.
+    return starts == sorted(starts) and all(
+        n_pixels <= _unrolled(frame, start, end, n_pixels + 128) <= n_pixels + 128
+        for start, end in itertools.pairwise(starts)
+    )
+
+
+def _unrolled(frame: bytes, start: int, end: int, most: int) -> int:
+    """How many bytes a segment unrolls to; counted no further than just above the most."""
+    n_bytes, at = 0, start
+    while at < end and n_bytes <= most:
+        head = frame[at]
+        if head > 128:
+            n_bytes, at = n_bytes + 257 - head, at + 2
+        elif head < 128:
+            n_bytes, at = n_bytes + min(head + 1, max(end - at - 1, 0)), at + head + 2
+        else:
+            at += 1
+    return n_bytes

@@ -1,0 +1,14 @@
+"""An `ImageFormats` in this process: what the child processes do, for tests that ask who reads what and when."""
+
+from __future__ import annotations
+
+from services.embedding.adapters.formats import read_image
+from services.embedding.adapters.images import read_png
+
+
+class FormatsHere:
+    """Reads one image at a time, without limits."""
+
+    at_once = 1
+    read = staticmethod(read_image)
+    load = staticmethod(read_png)
