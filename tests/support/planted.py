@@ -39,6 +39,7 @@ MARKERS = {
     "patient_id": "MANZQX-0001-PID",
     "session_id": "MANZQX-0002-SES",
     "another column": "MANZQX-0003-COL",
+    "modality": "MANZQX-0008-MOD",
     "a row of another length": "MANZQX-0004-ROW",
     "a broken table": "MANZQX-0005-TAB",
     "a table of questions": "MANZQX-0006-QUE",
@@ -117,11 +118,11 @@ def _exif() -> Image.Exif:
 def plant_manifest(path: Path, pictures: Path) -> Path:
     """A manifest of good pictures with identifiers in its columns, one of its rows of another length."""
     pictures.mkdir(exist_ok=True)
-    lines = ["image_path\tpatient_id\tsession_id\tpatient_name\tsource_id"]
+    lines = ["image_path\tpatient_id\tsession_id\tpatient_name\tmodality\tsource_id"]
     for number in range(20, 26):
         (pictures / f"{number}.png").write_bytes(png(picture(number)))
         cells = (f"{pictures.name}/{number}.png", MARKERS["patient_id"], MARKERS["session_id"])
-        lines.append("\t".join((*cells, MARKERS["another column"], f"source {number}")))
+        lines.append("\t".join((*cells, MARKERS["another column"], MARKERS["modality"], f"source {number}")))
     lines.append(f"{pictures.name}/20.png\t{MARKERS['a row of another length']}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
