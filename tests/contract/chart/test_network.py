@@ -237,22 +237,21 @@ def _cidrs(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
         yield key, str(node)
 
 
+_EVERYBODY = [
+    "{}",
+    '{"namespaceSelector":{}}',
+    '{"podSelector":{}}',
+    '{"namespaceSelector":{"matchLabels":{}}}',
+    '{"namespaceSelector":{"matchExpressions":[]}}',
+    '{"ipBlock":{"cidr":"0.0.0.0/0"}}',
+    '{"ipBlock":{"cidr":"::/0"}}',
+    "null",
+]
+_PEERS = ("networkPolicy.metrics", "networkPolicy.dns.peers", "externalPostgresql.network.peers")
+
+
 @pytest.mark.parametrize(
-    "peer",
-    [
-        "{}",
-        '{"namespaceSelector":{}}',
-        '{"podSelector":{}}',
-        '{"namespaceSelector":{"matchLabels":{}}}',
-        '{"namespaceSelector":{"matchExpressions":[]}}',
-        '{"ipBlock":{"cidr":"0.0.0.0/0"}}',
-        '{"ipBlock":{"cidr":"::/0"}}',
-        "null",
-    ],
-)
-@pytest.mark.parametrize(
-    "key",
-    ["networkPolicy.clients", "networkPolicy.metrics", "networkPolicy.dns.peers", "externalPostgresql.network.peers"],
+    ("key", "peer"), [*(("networkPolicy.clients", peer) for peer in _EVERYBODY), *((key, "{}") for key in _PEERS)]
 )
 def test_a_peer_that_is_everybody_is_refused(key: str, peer: str) -> None:
     result = chart.template(*chart.values_of(chart.SITE), "--set-json", f"{key}=[{peer}]")
