@@ -24,7 +24,7 @@ from google.protobuf.message import Message
 from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import OUTAGES
-from shared.errors import Cancelled, InvalidArgument, MedqError, Unavailable, encode_error
+from shared.errors import Cancelled, Internal, InvalidArgument, Unavailable, encode_error
 from shared.limits import OPERATION_ID
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
@@ -304,7 +304,7 @@ class Operations:
             why = f"tries again in {pause:.0f} s, since what it needs does not answer: {known.message}" if pause else ""
             self._rows.give_back(operation_id, time.monotonic() - began, why, pause)
             return
-        if not isinstance(error, MedqError):
+        if isinstance(known, Internal):  # what a neighbour refused is no defect here
             self._log.error("operation_failed", operation_id=operation_id, kind=claimed.kind, exc_info=error)
         state = CANCELLED if isinstance(error, Cancelled) else FAILED
         self._finish(operation_id, claimed.kind, began, state=state, failure=encode_error(known))

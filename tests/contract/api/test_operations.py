@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 import sqlalchemy as sa
+import structlog
 from google.protobuf.duration_pb2 import Duration
 
 from medq.operations.v1 import operations_pb2 as pb
@@ -165,6 +166,25 @@ def test_a_resting_operation_says_what_it_waits_for_and_ends_at_once_when_it_is_
         assert "tries again in" in found.message
         operations.cancel("a")
         assert _until_terminal(operations, "a").state == "cancelled"
+
+
+@pytest.mark.parametrize("is_neighbour", [True, False])
+def test_what_a_neighbour_refuses_is_no_defect_here(served: Callable[[Function], Any], is_neighbour: bool) -> None:
+    channels: list[grpc.Channel] = []
+
+    def work(context: OperationContext, request: StartImportModelRequest) -> str:
+        if not is_neighbour:
+            raise ValueError
+        pb_grpc.OperationsServiceStub(channels[0]).GetOperation(pb.GetOperationRequest(operation_id="missing"))
+        return ""
+
+    operations, running_service = served(work)
+    with running_service as channel, structlog.testing.capture_logs() as entries:
+        channels.append(channel)
+        operations.start(_import("a"))
+        failure = _until_terminal(operations, "a").failure
+    assert failure["reason"] == ("NOT_FOUND" if is_neighbour else "INTERNAL")
+    assert ("operation_failed" in [entry["event"] for entry in entries]) is not is_neighbour
 
 
 def test_an_untyped_failure_says_nothing_of_the_inside(served: Callable[[Function], Any]) -> None:
