@@ -108,6 +108,12 @@ def jpeg_that_claims(width: int, height: int) -> bytes:
     return plain.replace(struct.pack(">BHH", 8, 32, 32), struct.pack(">BHH", 8, height, width))
 
 
+def j2k_that_claims(width: int, height: int) -> bytes:
+    """A small JPEG 2000 codestream whose header says another size."""
+    plain = saved(Image.fromarray(picture(0)), "JPEG2000", no_jp2=True)
+    return plain.replace(struct.pack(">II", 32, 32), struct.pack(">II", width, height))
+
+
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
@@ -139,6 +145,9 @@ REFUSED: dict[str, Callable[[], bytes]] = {
     ),
     "a JPEG 2000 larger than its DICOM header says": lambda: compressed(
         saved(Image.new("L", (3000, 3000)), "JPEG2000"), JPEG2000Lossless, 32, 32
+    ),
+    "a JPEG 2000 of 64 megapixels in a kilobyte": lambda: compressed(
+        j2k_that_claims(8000, 8000), JPEG2000Lossless, 8000, 8000
     ),
     "fewer pixels than the header says": lambda: dicom(LEVELS, Rows=40),
     "more pixels than the header says": lambda: dicom(LEVELS, Rows=20),

@@ -17,6 +17,7 @@ import numpy as np
 import pydicom
 import pydicom.config
 from numpy.typing import NDArray
+from pydicom.multival import MultiValue
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
 
 from services.embedding.adapters.dicom_header import check_header, inflated, white_of
@@ -75,16 +76,26 @@ def decode_dicom(data: bytes, key: bytes) -> DecodedImage | Quarantined:
 
 def burned_in_reason(dataset: pydicom.Dataset) -> str:
     """Why the pixels may name a patient; "" where nothing says so."""
-    tag = str(dataset.get("BurnedInAnnotation", None) or "").strip().upper()
-    if tag == "YES":
+    tags = _values(dataset, "BurnedInAnnotation")
+    if "YES" in tags:
         return "The file says that text is burned into its pixels."
-    if str(dataset.get("RecognizableVisualFeatures", None) or "").strip().upper() == "YES":
+    if "YES" in _values(dataset, "RecognizableVisualFeatures"):
         return "The file says that the person can be recognised."
-    sop_class = str(dataset.get("SOPClassUID", ""))
-    is_writing = any(sop_class == uid or sop_class.startswith(uid + ".") for uid in _WRITING_CLASSES)
-    if tag != "NO" and (is_writing or str(dataset.get("Modality", "")) in _WRITING_MODALITIES):
+    is_writing = any(
+        uid == known or uid.startswith(known + ".")
+        for uid in _values(dataset, "SOPClassUID")
+        for known in _WRITING_CLASSES
+    )
+    if tags != {"NO"} and (is_writing or _values(dataset, "Modality") & _WRITING_MODALITIES):
         return "Such devices write text into the picture, and the file does not say that this one did not."
     return ""
+
+
+def _values(dataset: pydicom.Dataset, name: str) -> set[str]:
+    """The values of an element as codes have them; a file may have several where one is meant, or in small letters."""
+    value = dataset.get(name, None)
+    several = value if isinstance(value, MultiValue) else [value]
+    return {str(one or "").strip(" \0").upper() for one in several}
 
 
 def _display(dataset: pydicom.Dataset) -> tuple[NDArray[np.uint8], Window | None]:

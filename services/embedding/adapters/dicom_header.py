@@ -20,6 +20,7 @@ from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
+from services.embedding.adapters.images import MOST_PIXELS_A_BYTE
 from services.embedding.domain.images import require_few_pixels
 from shared.errors import InvalidArgument
 
@@ -28,6 +29,11 @@ MOST_INFLATED = 256 * 1024 * 1024
 _START = 132  # bytes: preamble and "DICM"
 _PIECE = 1 << 16  # bytes that are inflated at once; they become 64 MiB at most
 _SAMPLES, _BITS_ALLOCATED = (1, 3), (1, 8, 16, 32)
+#: Meanings of the samples that decoding and display know, by their number.
+_MEANINGS = {
+    1: ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"),
+    3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
+}
 _TABLE_BITS = range(8, 17)
 _CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG, JPEG 2000 bare and in a file
 
@@ -82,6 +88,8 @@ def check_header(dataset: pydicom.Dataset) -> None:
     stored = _whole(dataset, "BitsStored")
     if n_frames < 1 or samples not in _SAMPLES or allocated not in _BITS_ALLOCATED or not 1 <= stored <= allocated:
         raise _unusable()
+    if dataset.get("PhotometricInterpretation", None) not in _MEANINGS[samples]:
+        raise _unusable()
     syntax = dataset.file_meta.TransferSyntaxUID
     _require_decoder(syntax)
     if syntax.is_encapsulated:
@@ -114,7 +122,7 @@ def _whole(dataset: pydicom.Dataset, name: str, default: int | None = None) -> i
 def _unusable() -> InvalidArgument:
     return InvalidArgument(
         "The header of the DICOM file does not say what its pixels are.",
-        remedy="Correct Rows, Columns, SamplesPerPixel, BitsAllocated, BitsStored, NumberOfFrames.",
+        remedy="Correct Rows, Columns, SamplesPerPixel, PhotometricInterpretation, BitsAllocated, BitsStored, NumberOfFrames.",
     )
 
 
@@ -152,7 +160,7 @@ def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int)
     elif frame.startswith(_CODESTREAMS):
         try:
             with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
-                is_as_said = image.size == (columns, rows)
+                is_as_said = image.size == (columns, rows) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
         except Image.DecompressionBombError:
             is_as_said = False
     else:  # what no decoder here reads

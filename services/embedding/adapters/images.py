@@ -29,6 +29,8 @@ from shared.errors import InvalidArgument, MedqError
 
 MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
 FORMATS = ("PNG", "JPEG", "TIFF")
+#: Of 8 x 8 pixels a compressed picture takes a bit at least; decoders fill what is missing with grey.
+MOST_PIXELS_A_BYTE = 512
 _DEEP_GREY = ("I", "F")
 
 
@@ -89,8 +91,7 @@ def structure_hash(pixels: NDArray[np.uint8]) -> str:
 
 def _check(image: Image.Image, n_bytes: int) -> None:
     require_few_pixels(image.width, image.height)
-    # libjpeg fills what is missing with grey. Of 8 x 8 pixels a Huffman code takes a bit at least.
-    if image.format == "JPEG" and image.width * image.height > 512 * n_bytes:
+    if image.format == "JPEG" and image.width * image.height > MOST_PIXELS_A_BYTE * n_bytes:
         raise InvalidArgument("The JPEG file holds less than its header says.", remedy="Copy or export it again.")
     # `n_frames` of a TIFF would walk through all its pages, of which a file may name millions.
     if getattr(image, "is_animated", False):

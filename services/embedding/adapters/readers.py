@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import Pipe
+from typing import BinaryIO
 
 import msgspec
 
@@ -61,7 +62,7 @@ class ImageReaders:
         # The kernel ends a child with the thread that started it, so each child has a thread that lasts as long as this.
         self._threads = ThreadPoolExecutor(n_processes, thread_name_prefix="embedding-reader")
         self._mine = threading.local()
-        self._children: set[_Child] = set()
+        self._children: set[Child] = set()
         self._is_closed = False
 
     def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
@@ -85,20 +86,20 @@ class ImageReaders:
             child = self._child()
             try:
                 return _outcome(child.ask(key, data))
-            except _LateError:
+            except LateError:
                 seconds = f"{self._limits.seconds:g}"
                 remedy = "Reduce the image; MEDQ_EMBEDDING_READER_SECONDS is the limit."
                 raise InvalidArgument(f"Reading the image takes longer than {seconds} s.", remedy=remedy) from None
-            except _DeadError:
+            except DeadError:
                 continue
         raise InvalidArgument(
             f"Reading the image has ended the process that reads it {MOST_DEATHS} times.",
             remedy="Look at the file with care, and export it again.",
         )
 
-    def _child(self) -> _Child:
+    def _child(self) -> Child:
         """This thread's child, started where there is none that lives."""
-        child: _Child | None = getattr(self._mine, "child", None)
+        child: Child | None = getattr(self._mine, "child", None)
         if child is not None and child.is_alive:
             return child
         if child is not None:
@@ -106,7 +107,7 @@ class ImageReaders:
         if self._is_closed:
             raise Unavailable("The service stops.", remedy="Try again when it is back.")
         try:
-            child = self._mine.child = _Child(self._program, self._limits)
+            child = self._mine.child = Child(self._program, self._limits)
         except OSError:
             raise _not_started() from None
         self._children.add(child)
@@ -114,18 +115,24 @@ class ImageReaders:
         return child
 
 
-class _LateError(Exception):
+class LateError(Exception):
     """The child took longer than it may; it was ended."""
 
 
-class _DeadError(Exception):
+class DeadError(Exception):
     """The child is gone without an answer."""
 
 
-class _Child:
-    """A process that reads images, and this end of its pipe."""
+class Child:
+    """A process that reads files, and this end of its pipe; it ends with the thread that started it.
 
-    def __init__(self, program: Sequence[str], limits: Limits) -> None:
+    Args:
+        program: What it runs, as arguments of the interpreter.
+        limits: On its memory, and on the time of each answer.
+        source: Its standard input; None for none.
+    """
+
+    def __init__(self, program: Sequence[str], limits: Limits, source: BinaryIO | None = None) -> None:
         self._limits = limits
         self._lock = threading.Lock()
         self._is_late = False
@@ -140,7 +147,7 @@ class _Child:
                 [sys.executable, *program, *arguments],
                 env=environment,
                 pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.DEVNULL if source is None else source,
                 stdout=subprocess.DEVNULL,
             )
 
@@ -157,15 +164,15 @@ class _Child:
         """
         try:
             self._receive(_START_SECONDS)
-        except (_LateError, _DeadError):
+        except (LateError, DeadError):
             raise _not_started() from None
 
     def ask(self, *parts: bytes) -> bytes:
         """Send, and receive the answer; whatever goes wrong, the child is ended.
 
         Raises:
-            _LateError: It took too long.
-            _DeadError: It ended.
+            LateError: It took too long.
+            DeadError: It ended.
         """
         return self._receive(self._limits.seconds, *parts)
 
@@ -185,7 +192,7 @@ class _Child:
             if answer is None or self._is_late:
                 self.end()
         if answer is None:
-            raise _LateError if self._is_late else _DeadError
+            raise LateError if self._is_late else DeadError
         return answer
 
     def _kill_late(self) -> None:
@@ -202,17 +209,17 @@ class _Child:
 
 def _not_started() -> Unavailable:
     remedy = "See the log of the service; is there memory left?"
-    return Unavailable("The process that reads images does not start.", remedy=remedy)
+    return Unavailable("The process that reads files does not start.", remedy=remedy)
 
 
 def _outcome(answer: bytes) -> StoredForm | Quarantined:
     try:
         told = msgspec.msgpack.decode(answer, type=Answer)
     except msgspec.MsgspecError:
-        raise _DeadError from None  # whoever wrote this is no reader any more
+        raise DeadError from None  # whoever wrote this is no reader any more
     if told.refused is not None:
         raise InvalidArgument(told.refused.message, remedy=told.refused.remedy)
     outcome = told.stored or told.quarantined
     if outcome is None:
-        raise _DeadError
+        raise DeadError
     return outcome

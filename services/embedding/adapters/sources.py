@@ -37,8 +37,8 @@ _LONGEST_NAME = 500
 _COLUMNS = (
     "index", "image_path", "modality", "source_id", "patient_id", "session_id", "licence", "license", "split", "image",
 )  # fmt: skip
-#: What no terminal and no database should be given: control characters, and what is no Unicode.
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: What no terminal and no database should be given: control characters, what turns a line or ends it, and what is no Unicode.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def list_entries(source: Path) -> list[Entry]:

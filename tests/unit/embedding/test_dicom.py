@@ -93,10 +93,18 @@ def test_patient_and_study_become_keyed_hashes_and_the_modality_a_name() -> None
         {"Modality": "US"},
         {"SOPClassUID": SecondaryCaptureImageStorage},
         {"SOPClassUID": UltrasoundImageStorage},
+        {"Modality": ["CT", "US"]},
+        {"BurnedInAnnotation": ["NO", "YES"]},
+        {"BurnedInAnnotation": ["NO", ""], "Modality": "US"},
     ],
 )
 def test_pixels_that_may_name_a_patient_are_quarantined(tags: dict[str, object]) -> None:
     assert isinstance(decode_dicom(dicom(VALUES, **tags), KEY), Quarantined)
+
+
+def test_a_device_that_writes_text_is_known_in_small_letters_too() -> None:
+    data = dicom(VALUES).replace(b"CS\x02\0CT", b"CS\x02\0us")
+    assert isinstance(decode_dicom(data, KEY), Quarantined)
 
 
 def test_a_device_that_writes_text_passes_when_the_file_denies_it() -> None:
@@ -109,6 +117,9 @@ def test_a_device_that_writes_text_passes_when_the_file_denies_it() -> None:
         (dicom(VALUES)[:-100], "damaged or cut short"),
         (dicom(VALUES)[:400], "no pixels|damaged"),
         (dicom(VALUES, NumberOfFrames=3), "several frames"),
+        (dicom(VALUES, PhotometricInterpretation="HSV"), "what its pixels are"),
+        (dicom(VALUES, PhotometricInterpretation="RGB"), "what its pixels are"),
+        (dicom(VALUES, PhotometricInterpretation=None), "what its pixels are"),
         (dicom(VALUES).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.1.2.9\0"), "compression|damaged"),
     ],
 )

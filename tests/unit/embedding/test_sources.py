@@ -1,5 +1,6 @@
 import base64
 import os
+import resource
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -365,6 +366,21 @@ def test_a_small_file_of_large_values_is_refused_and_columns_that_are_not_needed
     assert (len(rows), columns) == (20, ["image_path", "image"])
     with pytest.raises(InvalidArgument, match="hold more than 4 MiB"):
         read_parquet(tmp_path / "a.parquet", ("image_path", "image"), "source_uri", 4 << 20)
+
+
+def test_a_parquet_file_that_lies_about_its_sizes_ends_no_more_than_the_process_that_decodes_it(tmp_path: Path) -> None:
+    pq.write_table(
+        pa.table({"image_path": ["a.png"]}), tmp_path / "a.parquet", compression="none", use_dictionary=False
+    )
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    # The page begins behind the four bytes of the magic: its type, and its size in one byte.
+    assert data[4:7] == b"\x15\x00\x15"
+    data[7:8] = b"\xfe\xff\xff\xff\x0f"  # 2 GiB - 1, uncompressed
+    (tmp_path / "a.parquet").write_bytes(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(InvalidArgument, match=r"too much memory|damaged|ended the process"):
+        list_entries(tmp_path / "a.parquet")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + (100 << 10)
 
 
 def test_gaps_and_kinds_of_numbers_in_parquet_are_texts(tmp_path: Path) -> None:
