@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
@@ -26,8 +28,10 @@ def fingerprint(*paths: Path, also: str = "") -> str:
     for path in paths:
         digest.update(os.fsencode(path.resolve()))
         for file in _files(path):
-            if file.is_file():
+            with suppress(OSError, ValueError):  # not there, or a name that no file has, is the services' to refuse
                 facts = file.stat()
+                if not stat.S_ISREG(facts.st_mode):
+                    continue
                 digest.update(os.fsencode(f"{file}\0{facts.st_size}\0{facts.st_mtime_ns}\n"))
     return digest.hexdigest()[:12]
 
@@ -43,5 +47,4 @@ def _files(path: Path) -> Iterator[Path]:
         except InvalidArgument:  # the service says what is wrong with it
             return
         names = {row.cells.get("image_path") or "" for row in rows}
-        # A name with a NUL or too long for the system is the services' to refuse.
-        yield from (path.parent / name for name in sorted(names - {""}) if "\0" not in name and len(name) < 1000)
+        yield from (path.parent / name for name in sorted(names - {""}))

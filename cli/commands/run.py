@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,10 +20,13 @@ from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.results import n_unscored, show_result
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
+from shared.regular_files import open_regular
 from shared.rpc.channels import Channels
 
 #: `schema_version` of `report.json`.
 _REPORT_VERSION = 2
+#: Largest configuration that is sent; the controller has the bound that counts.
+_MOST_CONFIG_BYTES = 4 << 20
 
 
 def run(
@@ -108,10 +113,14 @@ def read_config(config: Path) -> str:
     """The text of a configuration.
 
     Raises:
-        InvalidArgument: It is not UTF-8 text.
+        InvalidArgument: It is no regular file, too large, or not UTF-8 text.
     """
     try:
-        return config.read_text(encoding="utf-8")
+        with (
+            open_regular(Path(os.path.realpath(config)), _MOST_CONFIG_BYTES, "config") as source,
+            io.TextIOWrapper(source, "utf-8") as text,
+        ):
+            return text.read(_MOST_CONFIG_BYTES)
     except UnicodeDecodeError:
         remedy = "Save it as UTF-8 text; docs/configuration.md lists every key."
         raise InvalidArgument(

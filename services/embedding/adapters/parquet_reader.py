@@ -18,7 +18,7 @@ from pyarrow import parquet
 from services.embedding.adapters.child import serve
 from shared.tables import MOST_COLUMNS, MOST_ROWS
 
-_MOST_BATCH_BYTES = 256 << 20
+_MOST_BATCH_BYTES = 64 << 20
 _MOST_BATCH_ROWS = 1024
 _BUFFER = 1 << 20  # bytes that are read ahead, where it would be a whole column of a group of rows
 

@@ -30,3 +30,9 @@ def test_a_changed_image_that_a_table_names_is_another_fingerprint(tmp_path: Pat
     assert fingerprint(table) == before
     (tmp_path / "a.png").write_bytes(b"repaired")
     assert fingerprint(table) != before
+
+
+def test_a_name_that_no_file_can_have_is_left_to_the_services(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_text(f"image_path\n{'y' * 500}\n{'é' * 200}\nb\0\n{'a/' * 3000}b\n")
+    assert fingerprint(table) == fingerprint(table)

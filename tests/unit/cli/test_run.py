@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,14 @@ def test_a_configuration_that_is_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidArgument) as refused:
         read_config(config)
     assert refused.value.field == "config"
+
+
+@pytest.mark.parametrize("leads_to", ["pipe", "/dev/zero"])
+def test_a_configuration_that_is_no_file_is_refused_without_waiting(tmp_path: Path, leads_to: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "run.yaml").symlink_to(leads_to)
+    with pytest.raises(InvalidArgument, match="no regular file"):
+        read_config(tmp_path / "run.yaml")
 
 
 def report(**score: object) -> str:
