@@ -23,8 +23,8 @@ from services.embedding.adapters.reader import Answer
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
 
-#: A file that has ended its process so often is given up.
-MOST_DEATHS = 3
+#: A file that has ended its process so often is given up. One death may be the kernel's choice, where memory is short.
+_MOST_ATTEMPTS = 3
 _PROGRAM = ("-m", "services.embedding.adapters.reader")
 _START_SECONDS = 120.0  # on a busy machine; the imports take one
 _MOST_ANSWER = 1 << 30  # bytes; a PNG of the largest image is far below
@@ -81,7 +81,7 @@ class ImageReaders:
             child.end()
 
     def _read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
-        for _ in range(MOST_DEATHS):
+        for _ in range(_MOST_ATTEMPTS):
             child = self._child()
             try:
                 return _outcome(child.ask(key, data))
@@ -92,7 +92,7 @@ class ImageReaders:
             except _DeadError:
                 continue
         raise InvalidArgument(
-            f"Reading the image has ended the process that reads it {MOST_DEATHS} times.",
+            f"Reading the image has ended the process that reads it {_MOST_ATTEMPTS} times.",
             remedy="Look at the file with care, and export it again.",
         )
 

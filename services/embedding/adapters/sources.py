@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from services.embedding.adapters import parquet_manifest
+from services.embedding.domain.images import MOST_BYTES
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import walk
@@ -27,8 +28,6 @@ from shared.tables import MOST_TABLE_BYTES, Fault, TableRow, read_header, read_r
 
 #: A file without a suffix, such as one out of a cache, is told by its content.
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", "")
-#: Largest image file, and largest picture in a manifest, in bytes.
-MOST_BYTES = 256 * 1024 * 1024
 _LONGEST_CONTENT = 4 * (MOST_BYTES // 3 + 1) + 100  # characters: in base64, behind what a `data:` URI begins with
 _LONGEST_REFERENCE = 64  # characters; a base64 picture is longer
 #: Longest text of a cell, and longest name, in characters: names are keys of a database.
