@@ -22,7 +22,7 @@ from tests.faults.verdict import Calm, Done, Verdict, judge
 from tests.support.finished_run import remembered
 from tests.support.killing import KILLED
 from tests.support.medq_processes import Ended, pool_of_processes, run_medq, run_medq_until
-from tests.support.tiny_study import write_tiny_study
+from tests.support.tiny_study import write_config, write_tiny_study
 
 _CALL_SECONDS = 0.1
 _SURVIVE_SECONDS = 30.0
@@ -155,7 +155,7 @@ def kill_at_random(
     with pool_of_processes(n_lanes) as pool:
         show("the study and the base model ...")
         pool.submit(write_tiny_study, folder / "study").result()
-        config = folder / "study" / "run.yaml"
+        config = write_config(folder / "study" / "one_round.yaml", rounds=1)  # has each step; a second round has them again
         show("the run that nobody disturbs ...")
         began = time.monotonic()
         ended = pool.submit(run_medq, "run", "--config", config, "--out", folder / "calm").result()
