@@ -155,7 +155,8 @@ def kill_at_random(
     with pool_of_processes(n_lanes) as pool:
         show("the study and the base model ...")
         pool.submit(write_tiny_study, folder / "study").result()
-        config = write_config(folder / "study" / "one_round.yaml", rounds=1)  # has each step; a second round has them again
+        # One round has each step; a second one has them again.
+        config = write_config(folder / "study" / "one_round.yaml", rounds=1)
         show("the run that nobody disturbs ...")
         began = time.monotonic()
         ended = pool.submit(run_medq, "run", "--config", config, "--out", folder / "calm").result()
