@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.embedding.adapters.child import Limits
 from services.embedding.adapters.formats import read_image
-from services.embedding.adapters.readers import ImageReaders, Limits
+from services.embedding.adapters.readers import ImageReaders
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
 from tests.support.bombs import LEVELS, REFUSED, deflated, nested
