@@ -8,8 +8,7 @@ Each attempt at a piece of work is a row. It is reserved before the work is disp
 | released | it was not paid: the work never began, or was refused | nothing |
 | unknown | neither: the process died in between, or the answer was lost | its reserved figures |
 
-Two settled attempts at the same work were paid twice (a database was restored that had lost what the first one brought), so
-both count.
+Two settled attempts at the same work were both paid, and both count: a restored database had lost what the first one brought.
 """
 
 from __future__ import annotations

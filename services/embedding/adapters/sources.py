@@ -1,10 +1,9 @@
 """Where images come from: a folder, a manifest (CSV, TSV, Parquet), a benchmark TSV. Reads no pixels.
 
-A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the
-`index` of the row that holds the picture). Optional columns: index, modality, source_id, patient_id,
-session_id, licence (or license), split. A row with another number of fields than the header, a NUL byte, a value that is
-too long, or a misspelt modality or split is an entry with a fault, and the others stand. So is what lies in a folder and is no
-file.
+A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the `index` of the
+row that holds the picture). Optional columns: index, modality, source_id, patient_id, session_id, licence (or license), split.
+A row with another number of fields than the header, a NUL byte, a value that is too long, or a misspelt modality or split is
+an entry with a fault, and the others stand. What lies in a folder and is no file is such an entry, too.
 """
 
 from __future__ import annotations
