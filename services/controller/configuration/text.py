@@ -56,7 +56,7 @@ class _OnceLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):  # a few of them can stand for more values than any memory holds
-            raise _refused(event, f"an alias, `*{event.anchor[:80]}`, is not read", "Write the values out")
+            raise _refused(event, f"an alias, `*{str(event.anchor)[:80]}`, is not read", "Write the values out")
         self._n_nodes += 1
         self._depth += 1
         if self._n_nodes > MOST_NODES:
