@@ -69,11 +69,11 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 images: ## Build the container images with podman (from a registry's Python, or from Debian)
 	infra/images/build
 
-faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poison": only these; SEED=1: other moments; KILLS=300
+faults: setup ## Kill, cut, fill and repeat on real servers; CASES="cut_s3 poison": only these; KILLS=300: kills alone; SEED=1
 	$(if $(KILLS),,infra/dev/servers install)
 	$(BIN)/python -m tests.faults $(CASES) --kills $(or $(KILLS),0) --seed $(or $(SEED),0)
 
-fuzz: setup ## Hostile requests and broken files: REQUESTS=20000 FILES=20000 SEED=0; the first are sent on each database
+fuzz: setup ## Hostile requests (on SQLite and on PostgreSQL) and broken files; REQUESTS=3000 FILES=5000: so many; SEED=1: others
 	infra/dev/servers install postgres
 	$(BIN)/python -m tests.fuzz --requests $(or $(REQUESTS),20000) --files $(or $(FILES),20000) --seed $(or $(SEED),0)
 
@@ -113,4 +113,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: fuzz faults help setup demo picture up down test check images cluster-test protos schemas migration fmt bench lock clean
+.PHONY: help setup demo picture up down test check images faults fuzz cluster-test protos schemas migration fmt bench lock clean

@@ -7,6 +7,7 @@ gives; they talk to each other over gRPC as they do on a cluster.
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Embedded:
             name: entry.settings(**{**common, "listen": self.targets[name], **given})
             for name, entry in REGISTRY.items()
         }
+        self._drain_seconds = max(one.drain_seconds for one in settings.values())
         self._lock: FileLock = own(self.state_folder)
         if self.targets == socket_targets(self.state_folder):
             make_private(runtime_folder(self.state_folder), "state_folder")  # who looks for it from now on finds ours
@@ -64,9 +66,10 @@ class Embedded:
             server.start()
 
     def stop(self) -> None:
-        """Drain, the controller first, and give the folder up."""
+        """Drain, the controller first, and give the folder up; the six share the time that calls in flight have."""
+        end = time.monotonic() + self._drain_seconds
         for server in reversed(self._servers):
-            server.drain()
+            server.drain(max(0.0, end - time.monotonic()))
         self._channels.close()
         self._bus.close()
         shutil.rmtree(runtime_folder(self.state_folder), ignore_errors=True)

@@ -18,7 +18,7 @@ from urllib3 import PoolManager, Timeout
 from urllib3.exceptions import HTTPError
 
 from shared.errors import InvalidArgument, MedqError, Unavailable
-from shared.logs import configure_logs, get_logger
+from shared.logs import configure_logs, get_logger, log_uncaught_errors
 
 _log = get_logger("make_bucket_user")
 
@@ -26,7 +26,7 @@ _log = get_logger("make_bucket_user")
 class BucketUserSettings(BaseSettings):
     """`MEDQ_BUCKET_USER_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="MEDQ_BUCKET_USER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MEDQ_BUCKET_USER_", frozen=True, hide_input_in_errors=True)
 
     endpoint: str = Field(pattern="^https?://[^/@]+$", description="http(s)://host:port of the MinIO server.")
     bucket: str = Field("medq", min_length=3, description="Bucket; made where it is missing.")
@@ -106,6 +106,7 @@ def main() -> None:
     """Make what the environment names."""
     settings = BucketUserSettings()
     configure_logs(settings.log_level)
+    log_uncaught_errors()
     try:
         make_bucket_user(settings)
     except MedqError as error:

@@ -13,5 +13,7 @@ NAME = name_pattern(40)
 RUN_ID = name_pattern(100)
 #: `<run>/<arm>/<round>/<step>`.
 OPERATION_ID = name_pattern(200, "/")
+#: The same in words, for errors.
+OPERATION_ID_FORM = "Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit."
 #: Samples of one forward pass, and forward passes of one step.
 MOST_IN_A_BATCH = 65_536

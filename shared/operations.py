@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import OUTAGES
 from shared.errors import Cancelled, Internal, InvalidArgument, Unavailable, encode_error
-from shared.limits import OPERATION_ID
+from shared.limits import OPERATION_ID, OPERATION_ID_FORM
 from shared.logs import get_logger
 from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
 from shared.status import typed
@@ -162,10 +162,7 @@ class Operations:
         operation_id = str(getattr(request, field))
         if not ID.fullmatch(operation_id):
             raise InvalidArgument(
-                "An operation needs an id.",
-                field=field,
-                value=operation_id,
-                remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
+                "An operation needs an id.", field=field, value=operation_id, remedy=OPERATION_ID_FORM
             )
         body = request.SerializeToString(deterministic=True)
         self._rows.insert(operation_id, kind_of(type(request)), body, hashlib.sha256(body).hexdigest())

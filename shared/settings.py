@@ -196,9 +196,8 @@ def runtime_folder(state_folder: Path) -> Path:
     state folder may be deep.
     """
     digest = hashlib.sha256(str(state_folder.resolve()).encode()).hexdigest()[:12]
-    named = (
-        os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
-    )  # where it is, for a caller without the variable
+    # Without the variable (a shell of `su`, a cron job) it is looked for where it is usually made.
+    named = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     own = Path(named) / f"medq-{digest}"
     is_short = len(os.fsencode(own)) + _LONGEST_SOCKET_NAME <= MAX_SOCKET_PATH
     if os.path.isabs(named) and is_short and is_private(Path(named)):

@@ -25,8 +25,8 @@ from shared.tables import TableRow, read_header, read_rows, separator_of
 UNSCORED = "UNSCORED"
 _COLUMNS = ("index", "question", "A", "B", "answer", "prediction")
 _ADDED = ("official_choice", "official_correct", "strict_choice", "strict_correct")
-_MOST_REPLIES, _MOST_BYTES = 5000, 2**20
-_TOO_LONG = "the row is longer than 1 MiB"
+_MOST_REPLIES, _MOST_BYTES = 5000, 2**19
+_TOO_LONG = "the row is longer than 512 KiB"
 
 
 def score(
@@ -117,7 +117,7 @@ def _scored(stub: pb_grpc.EvaluationServiceStub, rows: Sequence[TableRow]) -> li
 
 
 def _batches(rows: Sequence[TableRow]) -> Iterator[list[pb.StoredReply | str]]:
-    """Requests of about 1 MiB, 2 MiB at most; for a row that is no reply, the reason."""
+    """Requests of about 512 KiB, 1 MiB at most; for a row that is no reply, the reason."""
     batch: list[pb.StoredReply | str] = []
     size = 0
     for row in rows:

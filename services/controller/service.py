@@ -19,7 +19,7 @@ from services.controller.loop.decisions import limits_of
 from services.controller.report.reports import encode
 from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
-from shared.limits import OPERATION_ID, RUN_ID
+from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
@@ -179,10 +179,7 @@ def _require_run_of_costs(run_id: str, n_costs: int) -> None:
 def _require_request_id(request_id: str) -> None:
     if not re.fullmatch(OPERATION_ID, request_id):
         raise InvalidArgument(
-            "A reservation needs an id of the form.",
-            field="request_id",
-            value=request_id,
-            remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
+            "This is no id of a reservation.", field="request_id", value=request_id, remedy=OPERATION_ID_FORM
         )
 
 

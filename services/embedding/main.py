@@ -30,7 +30,8 @@ def build(
         objects: Where images and image sets lie.
         encoder: What embeds; None: image statistics.
     """
-    from services.embedding.adapters.readers import ImageReaders, Limits
+    from services.embedding.adapters.child import Limits
+    from services.embedding.adapters.readers import ImageReaders
     from services.embedding.adapters.sources import FileSource
     from services.embedding.adapters.statistics_encoder import StatisticsEncoder
     from services.embedding.handlers import make_handlers

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import grpc
+import numpy as np
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
@@ -16,9 +17,11 @@ from shared.objects.store import SCHEME
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.rows.vocabulary import MODALITIES, SPLITS, UNKNOWN
-from shared.rpc.checks import require_text, require_uri
+from shared.rpc.checks import require_caller, require_text, require_uri
 
 MOST_TEXTS = 512
+#: Texts between two looks whether the caller still waits.
+_PIECE = 16
 
 
 class Embedding(pb_grpc.EmbeddingServiceServicer):
@@ -73,7 +76,11 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             raise InvalidArgument(
                 "There are too few or too many texts.", field="texts", value=len(request.texts), remedy=remedy
             )
-        vectors = self._encoder.embed_texts(list(request.texts))
+        parts = []
+        for start in range(0, len(request.texts), _PIECE):
+            require_caller(context)
+            parts.append(self._encoder.embed_texts(request.texts[start : start + _PIECE]))
+        vectors = np.concatenate(parts)
         return pb.EmbedTextsResponse(
             vectors=vectors.astype("<f4").tobytes(), dimension=vectors.shape[1], encoder_id=self._encoder.encoder_id
         )

@@ -21,6 +21,8 @@ from shared.rpc.checks import require_between, require_caller, require_round, re
 
 _MOST_SHARDS = 1000
 _MOST_REPLIES = 10_000
+#: Replies are read at some 4 s for each MiB.
+_MOST_REPLY_BYTES = 2**20
 _MOST_ITEMS = 1_000_000
 
 
@@ -124,6 +126,13 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
     def ScoreReplies(self, request: pb.ScoreRepliesRequest, context: grpc.ServicerContext) -> pb.ScoreRepliesResponse:
         """See the proto."""
         require_between("replies", len(request.replies), 0, _MOST_REPLIES)
+        if request.ByteSize() > _MOST_REPLY_BYTES:
+            raise InvalidArgument(
+                "The replies are too long together.",
+                field="replies",
+                value=f"{request.ByteSize()} bytes",
+                remedy=f"At most {_MOST_REPLY_BYTES} bytes a call.",
+            )
         scored = []
         for reply in request.replies:
             require_caller(context)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import grpc
 
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -19,6 +17,8 @@ MAX_QUESTIONS_PER_IMAGE = 100
 _MOST_CHARACTERS = {"run_id": 100, "arm": 80, "operation_id": 195}
 #: Most outside calls at a time: what the ledger reserves at once.
 MAX_IN_FLIGHT = 1000
+#: Largest threshold of the entropy per token: no vocabulary has as many as e**100 tokens.
+MOST_NATS = 100.0
 
 
 class Oracle(pb_grpc.OracleServiceServicer):
@@ -60,7 +60,7 @@ def _require_at_most(field: str, name: str, n_characters: int) -> None:
 
 
 def _check_policy(policy: pb.AnnotationPolicy) -> None:
-    require_between("policy.tau_entropy", policy.tau_entropy, 0, math.inf)
+    require_between("policy.tau_entropy", policy.tau_entropy, 0, MOST_NATS)
     shares = ("tau_agreement", "audit_share", "target_error_rate")
     for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)

@@ -18,12 +18,14 @@ from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.perceptual_hash import MAX_DISTANCE
 from shared.rpc.checks import require_between, require_caller, require_round, require_text, require_uri, require_uris
+from shared.rpc.messages import MOST_VALUES
 
 MOST_HITS = 1000
 #: Most guarded images that are held against the others: some 1 KiB of memory each.
 MOST_GUARDS = 500_000
-_PIECE = 5000
-MOST_IDS = 20_000  # so that an answer about all of them fits into a message of 4 MiB
+#: Most images of an answer, which names each that leaks; as many ids as a request may name.
+MOST_IDS = MOST_VALUES
+_PIECE = 5000  # between two looks at whether somebody waits
 
 
 class Retrieval(pb_grpc.RetrievalServiceServicer):

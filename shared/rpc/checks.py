@@ -9,6 +9,7 @@ import grpc
 
 from shared.errors import Cancelled, InvalidArgument
 from shared.events.bus import LARGEST_INTEGER
+from shared.limits import OPERATION_ID_FORM
 from shared.objects.store import digest_of
 from shared.operations import ID
 
@@ -65,12 +66,7 @@ def require_prefix(field: str, prefix: str) -> None:
         InvalidArgument: It is not empty and not of the form of an id.
     """
     if prefix and not ID.fullmatch(prefix):
-        raise InvalidArgument(
-            "No id begins so.",
-            field=field,
-            value=prefix,
-            remedy="Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit.",
-        )
+        raise InvalidArgument("No id begins like this.", field=field, value=prefix, remedy=OPERATION_ID_FORM)
 
 
 def require_caller(context: grpc.ServicerContext) -> None:

@@ -16,7 +16,10 @@ from shared.background import BackgroundLoop
 MESSAGE_SECONDS = 10.0
 #: How soon a message must be there where more calls than may be slow wait for theirs, in seconds.
 CROWDED_SECONDS = 0.5
-_PERIOD_SECONDS = 0.25
+#: Likewise where `_FLOOD` times as many wait: then no thread is left, and the others wait behind them.
+FLOODED_SECONDS = 0.1
+_FLOOD = 4
+_PERIOD_SECONDS = 0.1
 
 
 @dataclass(eq=False)
@@ -45,7 +48,7 @@ class Patience:
         self._loop: BackgroundLoop | None = None
 
     def start(self) -> None:
-        """Look every quarter of a second from now on."""
+        """Look every tenth of a second from now on."""
         self._loop = BackgroundLoop("patience", self._step, self._closing.set)
 
     def close(self) -> None:
@@ -76,11 +79,19 @@ class Patience:
         now = self._clock()
         with self._lock:
             over = {wait for wait in self._waits if wait.until <= now}
-            slow = [wait for wait in self._waits - over if _is_slow(wait, now)]
+            slow = self._slow(now)
             over.update(sorted(slow, key=lambda wait: wait.until)[: max(0, len(slow) - self._n_slow)])
             self._waits -= over
         for wait in over:
             wait.context.cancel()  # type: ignore[no-untyped-call]
+
+    def _slow(self, now: float) -> list[_Wait]:
+        """The calls that wait too long for their message where many do."""
+        since = [
+            (wait, wait.message_since) for wait in self._waits if wait.message_since is not None and wait.until > now
+        ]
+        seconds = CROWDED_SECONDS if len(since) < _FLOOD * self._n_slow else FLOODED_SECONDS
+        return [wait for wait, began in since if now - began >= seconds]
 
     @contextmanager
     def _held(self, wait: _Wait) -> Iterator[None]:
@@ -95,7 +106,3 @@ class Patience:
     def _step(self) -> None:
         self.look()
         self._closing.wait(_PERIOD_SECONDS)
-
-
-def _is_slow(wait: _Wait, now: float) -> bool:
-    return wait.message_since is not None and now - wait.message_since >= CROWDED_SECONDS

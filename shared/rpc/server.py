@@ -44,7 +44,7 @@ _OPTIONS = (
 _HEALTH = "grpc.health.v1.Health"
 _HEALTH_THREADS = 32
 #: Calls in flight for each thread; what comes beyond them is refused at once.
-_CALLS_PER_THREAD = 64
+_CALLS_PER_THREAD = 32
 
 
 @dataclass(frozen=True)
@@ -130,14 +130,18 @@ class RunningServer:
         """Report as serving while the pool of the calls begins what it is given; done every ten seconds."""
         self._set_health(is_serving=self._probe.is_alive())
 
-    def drain(self) -> None:
-        """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all."""
+    def drain(self, seconds: float | None = None) -> None:
+        """Stop: report as not serving, let waiters go, finish calls in flight, give operations back, release all.
+
+        Args:
+            seconds: How long calls in flight may take; None: as the settings say.
+        """
         service = self._service
         self._health.enter_graceful_shutdown()  # not serving, whatever is set later
         if self._subscription is not None:
             self._subscription.close()
         service.operations.drain()
-        self._server.stop(self._settings.drain_seconds).wait()
+        self._server.stop(self._settings.drain_seconds if seconds is None else seconds).wait()
         for loop in (self._drainer, self._watch):
             if loop is not None:
                 loop.close()

@@ -22,9 +22,10 @@ from tests.faults.verdict import Calm, Done, Verdict, judge
 from tests.support.finished_run import remembered
 from tests.support.killing import KILLED
 from tests.support.medq_processes import Ended, pool_of_processes, run_medq, run_medq_until
-from tests.support.tiny_study import write_tiny_study
+from tests.support.tiny_study import write_config, write_tiny_study
 
 _CALL_SECONDS = 0.1
+_N_ROUNDS = 1  # it has each step; a second one has them again
 _SURVIVE_SECONDS = 30.0
 _START = "(start of a process)"
 _ENVIRONMENT = {
@@ -113,7 +114,7 @@ class RandomKills:
         if survivors:
             problem = f"outlived a kill: {survivors}"
             return Chain(tuple(kills), Verdict(name, seconds, len(kills), 0, (problem,)))
-        done, left = Done(max(1, len(kills)), len(kills)), remembered(out, self.pool)
+        done, left = Done(max(1, len(kills)), len(kills)), remembered(out, self.pool, _N_ROUNDS)
         verdict = judge(name, seconds, done, Run(out, 0, ()), left, self.calm)
         if not verdict.problems:
             shutil.rmtree(out)
@@ -155,7 +156,7 @@ def kill_at_random(
     with pool_of_processes(n_lanes) as pool:
         show("the study and the base model ...")
         pool.submit(write_tiny_study, folder / "study").result()
-        config = folder / "study" / "run.yaml"
+        config = write_config(folder / "study" / "one_round.yaml", rounds=_N_ROUNDS)
         show("the run that nobody disturbs ...")
         began = time.monotonic()
         ended = pool.submit(run_medq, "run", "--config", config, "--out", folder / "calm").result()
@@ -163,7 +164,7 @@ def kill_at_random(
         if ended.code != 0:
             show(ended.err)
             return 1
-        calm = Calm(Run(folder / "calm", 0, ()), remembered(folder / "calm", pool))
+        calm = Calm(Run(folder / "calm", 0, ()), remembered(folder / "calm", pool, _N_ROUNDS))
         show(f"it took {seconds:.1f} s; {n_kills} kills in {n_lanes} runs at a time, seed {seed} ...")
         kills = RandomKills(config, folder, pool, calm, seconds, seed, show, keep)
         shares = [len(range(lane, n_kills, n_lanes)) for lane in range(n_lanes)]

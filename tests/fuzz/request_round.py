@@ -34,6 +34,7 @@ _GOOD = frozenset(
 #: Stands between what an error says and its metadata.
 _METADATA_MARK = " with metadata "
 _WAITING = ("WaitOperation", "Watch")
+_ENDED = (pb.OPERATION_STATE_SUCCEEDED, pb.OPERATION_STATE_FAILED, pb.OPERATION_STATE_CANCELLED)
 
 
 @dataclass
@@ -133,7 +134,7 @@ def _await(services: Services, service: str, operation_id: str) -> pb.Operation:
     while True:
         request = pb.GetOperationRequest(operation_id=operation_id)
         found = services.operations(service).GetOperation(request, timeout=30).operation
-        if found.state in (3, 4, 5) or time.monotonic() > deadline:
+        if found.state in _ENDED or time.monotonic() > deadline:
             return found
         time.sleep(0.05)
 

@@ -100,11 +100,11 @@ class Remembered:
     costs: list[controller_pb.LedgerEntry]
 
 
-def remembered(out: Path, pool: ProcessPoolExecutor) -> Remembered:
+def remembered(out: Path, pool: ProcessPoolExecutor, n_rounds: int = N_ROUNDS) -> Remembered:
     """Ask the services of a folder that no command works on now."""
     with medq_at_work(pool, "serve", "--out", out), Channels(socket_targets(out / "state")) as channels:
         grpc.channel_ready_future(channels["controller"]).result(timeout=60)
-        return ask(channels)
+        return ask(channels, n_rounds)
 
 
 def remembered_costs(out: Path, pool: ProcessPoolExecutor) -> list[controller_pb.LedgerEntry]:

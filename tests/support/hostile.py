@@ -34,11 +34,3 @@ def ended(call: Any) -> threading.Event:
     if not call.add_callback(event.set):
         event.set()
     return event
-
-
-def code_at_end(call: Any) -> grpc.StatusCode:
-    """The status with which a call of which nothing is read ends, waited for."""
-    if not ended(call).wait(60):
-        raise AssertionError("the call did not end")
-    code: grpc.StatusCode = call.code()
-    return code

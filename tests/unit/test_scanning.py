@@ -46,7 +46,7 @@ def parquet(data: bytes) -> bytes:
         *(base64.b64encode(b"x" * shift + NAME.encode() + b"yy") for shift in range(3)),
         *(hashlib.new(name, NAME.encode()).hexdigest().encode() for name in ("md5", "sha1", "sha256")),
         hashlib.sha256(NAME.encode()).digest(),
-        gzip.compress(NAME.encode()),
+        gzip.compress(NAME.encode(), mtime=0),
         zipped(NAME.encode()),
         parquet(NAME.encode()),
     ],

@@ -129,7 +129,10 @@ class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""
 
     tau_entropy: float | None = Field(
-        None, ge=0, description="Ours: tau_H in nats per token; at or above it the reference is adopted. null: fitted."
+        None,
+        ge=0,
+        le=100,
+        description="Ours: tau_H in nats per token; at or above it the reference is adopted. null: fitted.",
     )
     target_error_rate: float = Field(
         0.12,

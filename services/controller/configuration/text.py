@@ -12,6 +12,7 @@ from shared.errors import InvalidArgument
 MOST_CHARACTERS, MOST_IN_A_VALUE = 256 * 1024, 8192
 #: Most keys and values of a file together, and how deep they may lie.
 MOST_NODES, MOST_DEPTH = 2000, 20
+_KEYS = "docs/configuration.md lists every key"
 
 
 def read_mapping(text: str) -> dict[Any, Any]:
@@ -55,15 +56,17 @@ class _OnceLoader(yaml.SafeLoader):
     def compose_node(self, parent: Any, index: Any) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):  # a few of them can stand for more values than any memory holds
-            raise _refused(event, f"An alias, `*{event.anchor}`, is not read", "Write the values out")
+            raise _refused(event, f"an alias, `*{str(event.anchor)[:80]}`, is not read", "Write the values out")
         self._n_nodes += 1
         self._depth += 1
-        if self._n_nodes > MOST_NODES or self._depth > MOST_DEPTH:
-            raise _refused(event, "There are too many values, or they lie too deep", "docs/configuration.md has all")
+        if self._n_nodes > MOST_NODES:
+            raise _refused(event, f"the file has more than {MOST_NODES} keys and values", _KEYS)
+        if self._depth > MOST_DEPTH:
+            raise _refused(event, f"values lie more than {MOST_DEPTH} levels deep", _KEYS)
         if isinstance(event, yaml.ScalarEvent):
             event.value.encode()  # no half of a pair of surrogates
             if len(event.value) > MOST_IN_A_VALUE:
-                raise _refused(event, "A value is too long", f"At most {MOST_IN_A_VALUE} characters")
+                raise _refused(event, "the value is too long", f"At most {MOST_IN_A_VALUE} characters")
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
@@ -73,11 +76,11 @@ class _OnceLoader(yaml.SafeLoader):
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise _refused(key, f"The key `{key.value[:80]}` stands twice, again", "Keep one of the two")
+                raise _refused(key, f"the key `{key.value[:80]}` stands twice", "Keep one of the two")
             seen.add(str(key.value))
         return node
 
 
 def _refused(where: yaml.Event | yaml.Node, what: str, remedy: str) -> _RefusedError:
     line = where.start_mark.line + 1 if where.start_mark else 0
-    return _RefusedError(problem=f"{what} in line {line}.", note=f"{remedy}.")
+    return _RefusedError(problem=f"Line {line}: {what}.", note=f"{remedy}.")

@@ -8,8 +8,7 @@ Each attempt at a piece of work is a row. It is reserved before the work is disp
 | released | it was not paid: the work never began, or was refused | nothing |
 | unknown | neither: the process died in between, or the answer was lost | its reserved figures |
 
-Two settled attempts at the same work were paid twice (a database was restored that had lost what the first one brought), so
-both count.
+Two settled attempts at the same work were both paid, and both count: a restored database had lost what the first one brought.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ RESERVED, SETTLED, UNKNOWN, RELEASED = "reserved", "settled", "unknown", "releas
 KINDS = ("oracle", "expert", "compute")
 #: No piece of work costs more of anything; sums of such figures stay numbers.
 LARGEST_FIGURE = 1e12
+_ROUNDING = 1e-9
 _FIGURES = ("usd", "tokens", "expert_seconds", "compute_seconds")
 
 
@@ -114,7 +114,8 @@ def require_within(
         ("stop.max_expert_hours", limits.max_expert_seconds, expert_seconds, more_expert_seconds),
     )
     for field, limit, committed, more in pairs:
-        if limit is not None and more > 0 and committed + more > limit:
+        # Sums of decimal figures are off in their last bits: ten calls at 0.1 dollars fit under 1 dollar.
+        if limit is not None and more > 0 and committed + more > limit * (1 + _ROUNDING):
             raise BudgetExhausted(
                 "The run's budget does not cover this.",
                 field=field,
@@ -126,7 +127,7 @@ def require_within(
 def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
     """True once a limit is reached, so that no further round can be paid."""
     pairs = ((limits.max_usd, usd), (limits.max_expert_seconds, expert_seconds))
-    return any(limit is not None and spent >= limit for limit, spent in pairs)
+    return any(limit is not None and spent >= limit * (1 - _ROUNDING) for limit, spent in pairs)
 
 
 def totals(entries: Iterable[Entry]) -> dict[str, Any]:

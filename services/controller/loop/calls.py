@@ -92,9 +92,8 @@ class Calls:
             except grpc.RpcError as error:
                 if not isinstance(typed(error), NotFound):
                     raise
-                again = self._start(
-                    step, start, request
-                )  # the service was restored from a copy older than the operation
+                # The service was restored from a copy that is older than the operation.
+                again = self._start(step, start, request)
                 return self._wait(step, start.service, again["operation_id"])
 
         return Made(**self.remember(f"wait {step}", wait, is_kept=lambda: self._is_recorded(step)))

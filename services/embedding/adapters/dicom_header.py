@@ -21,11 +21,9 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
 
 from services.embedding.adapters.images import MOST_PIXELS_A_BYTE
-from services.embedding.domain.images import require_few_pixels
+from services.embedding.domain.images import MOST_BYTES, require_few_pixels
 from shared.errors import InvalidArgument
 
-#: Largest deflated file once it is inflated, in bytes.
-MOST_INFLATED = 256 * 1024 * 1024
 _START = 132  # bytes: preamble and "DICM"
 _PIECE = 1 << 16  # bytes that are inflated at once; they become 64 MiB at most
 _SAMPLES, _BITS_ALLOCATED = (1, 3), (1, 8, 16, 32)
@@ -42,7 +40,7 @@ def inflated(data: bytes) -> bytes:
     """The file as it is, or where it is deflated (PS3.5 A.5) the same file without compression.
 
     Raises:
-        InvalidArgument: Larger than `MOST_INFLATED`, or cut short.
+        InvalidArgument: Larger than `MOST_BYTES`, or cut short.
     """
     source = io.BytesIO(data)
     source.seek(_START)
@@ -54,8 +52,8 @@ def inflated(data: bytes) -> bytes:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     while not unpacker.eof and (piece := source.read(_PIECE)):
         plain += unpacker.decompress(piece)
-        if len(plain) > MOST_INFLATED:
-            remedy = f"Keep it below {MOST_INFLATED >> 20} MiB."
+        if len(plain) > MOST_BYTES:
+            remedy = f"Keep it below {MOST_BYTES >> 20} MiB."
             raise InvalidArgument("The deflated DICOM file is too large once it is inflated.", remedy=remedy)
     if not unpacker.eof:
         raise InvalidArgument("The deflated DICOM file is cut short.", remedy="Copy or export it again.")

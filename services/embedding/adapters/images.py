@@ -24,6 +24,7 @@ from services.embedding.domain.images import (
     reason_of_gaps,
     require_few_pixels,
     stretch_min_max,
+    too_large,
 )
 from shared.errors import InvalidArgument, MedqError
 
@@ -44,13 +45,10 @@ def decode_raster(data: bytes) -> DecodedImage | Quarantined:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, len(data))
             return _decode(image)
-    except MedqError:
-        raise
-    except MemoryError:  # no fault of the file alone: whoever set the limit says so
+    except (MedqError, MemoryError):  # memory is no fault of the file alone: whoever set the limit says so
         raise
     except Image.DecompressionBombError:
-        require_few_pixels(MOST_PIXELS, 2)
-        raise
+        raise too_large() from None
     except Exception as error:  # a broken file may raise nearly anything in a decoder
         raise InvalidArgument("The image file is damaged or cut short.", remedy="Copy or export it again.") from error
 

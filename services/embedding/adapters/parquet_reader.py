@@ -1,96 +1,123 @@
-"""The program that decodes a manifest in Parquet: the columns that are needed, a few rows at a time, and no more than fits.
+"""The program that reads a Parquet manifest for the embedding service: `python -m services.embedding.adapters.parquet_reader`.
 
-The file is its standard input. A small file may hold large values: pages are compressed, and a value that occurs often is
-stored once. So what the file says of its sizes is looked at before anything is read, and a batch is so small that it fits
-whatever repeats in it. Where the file lies about its sizes, the limit on memory holds (`adapters.child`).
+Arrow ends the whole process where some files are damaged, so it is this one, a `Child`. A small file may hold large values:
+pages are compressed, and a value that occurs often is stored once. So what the file says of its sizes is looked at before
+anything is read, a batch is so small that it fits whatever repeats in it, and what was read is counted.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+import base64
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 from pyarrow import parquet
 
 from services.embedding.adapters.child import serve
-from shared.tables import MOST_COLUMNS, MOST_ROWS
+from shared.errors import InvalidArgument, MedqError, encode_error
+from shared.regular_files import open_regular
+from shared.tables import MOST_COLUMNS, MOST_ROWS, MOST_TABLE_BYTES, TableRow, fault_of, require_own_names
 
-_MOST_BATCH_BYTES = 64 << 20
+_MOST_BATCH_BYTES = 128 << 20
 _MOST_BATCH_ROWS = 1024
-_BUFFER = 1 << 20  # bytes that are read ahead, where it would be a whole column of a group of rows
+_BUFFER = 1 << 20  # bytes read ahead; without it a whole column of a group of rows
 
 
-class Wanted(msgspec.Struct):
-    """What is asked for.
+class Asked(msgspec.Struct):
+    """What is read of a file: the first question; after it each empty one is answered with more rows.
 
     Attributes:
-        columns: Those that are kept: text, numbers, bytes, or a struct that holds `bytes`.
-        most_bytes: So much may they hold, as the file says.
+        wanted: Columns that are kept: text, numbers, bytes, or a struct that holds `bytes`.
+        field: The input that named the file.
+        most_bytes: So much may the columns that are kept hold, repeated values counted each time.
     """
 
-    columns: list[str]
+    wanted: tuple[str, ...]
+    field: str
     most_bytes: int
 
 
-class Piece(msgspec.Struct):
-    """A part of the answer: first the names of all columns, then rows until there are none.
-
-    Attributes:
-        names: Of the columns, in the first piece.
-        rows: Cells of the columns that are kept.
-        refused: Why the file is not read, in words of our own.
-    """
+class Part(msgspec.Struct):
+    """An answer: first the names of all columns, then rows, none of them at the end; or why it is not read."""
 
     names: list[str] = []
-    rows: list[dict[str, Any]] = []
-    refused: str = ""
+    rows: list[TableRow] = []
+    error: dict[str, Any] | None = None
 
 
-def pieces(source: BinaryIO, wanted: Wanted) -> Iterator[Piece]:
-    """The names of the columns, the rows, and at the end a piece without any; or why there are no more."""
-    try:
+class ParquetReader:
+    """Answers about one file; keeps it open."""
+
+    def __init__(self) -> None:
+        self._parts: Iterator[Part] = iter(())
+
+    def answer(self, path: bytes, asked: bytes, memory_mib: int) -> bytes:
+        """The next part of a file, in MessagePack; where a path is given, the first one of that."""
+        if path:
+            self._parts = _parts(Path(os.fsdecode(path)), msgspec.msgpack.decode(asked, type=Asked))
+        try:
+            part = next(self._parts, Part())
+        except MedqError as error:
+            part = Part(error=encode_error(error))
+        except MemoryError:
+            part = Part(error=encode_error(_refused(f"reading it needs more than {memory_mib} MiB")))
+        except Exception:  # the parser raises errors of many kinds
+            part = Part(error=encode_error(damaged()))
+        return msgspec.msgpack.encode(part)
+
+
+def damaged() -> InvalidArgument:
+    """The error for what is no Parquet file, or a broken one."""
+    message = "The manifest cannot be read: it is no Parquet file, or damaged."
+    return InvalidArgument(message, remedy="Write it again.")
+
+
+def _parts(path: Path, asked: Asked) -> Iterator[Part]:
+    with open_regular(path, MOST_TABLE_BYTES) as source:
         file = parquet.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
-        yield Piece(names=_checked(file))
-        yield from _rows(file, [name for name in file.schema_arrow.names if name in wanted.columns], wanted.most_bytes)
-        yield Piece()
-    except _RefusedError as error:
-        yield Piece(refused=str(error))
-    except MemoryError:
-        yield Piece(refused="it needs too much memory")
-    except Exception:  # the parser raises errors of many kinds
-        yield Piece(refused="it is no Parquet file, or damaged")
+        names = _checked(file, path, asked.field)
+        yield Part(names=names)
+        for rows in _batches(file, [name for name in names if name in asked.wanted], asked.most_bytes):
+            yield Part(rows=rows)
 
 
-class _RefusedError(Exception):
-    """Why a file is not read, in words of our own."""
-
-
-def _checked(file: parquet.ParquetFile) -> list[str]:
+def _checked(file: parquet.ParquetFile, path: Path, field: str) -> list[str]:
     """The names of the columns, where there are not too many, nor too many rows."""
     if file.metadata.num_columns > MOST_COLUMNS:
-        raise _RefusedError(f"it has more than {MOST_COLUMNS} columns")
+        raise _refused(f"it has more than {MOST_COLUMNS} columns")
     if file.metadata.num_rows > MOST_ROWS:
-        raise _RefusedError(f"it has more than {MOST_ROWS} rows")
+        raise _refused(f"it has more than {MOST_ROWS} rows")
     names: list[str] = file.schema_arrow.names
+    require_own_names(names, path, "manifest", field)
     return names
 
 
-def _rows(file: parquet.ParquetFile, names: Sequence[str], most_bytes: int) -> Iterator[Piece]:
+def _batches(file: parquet.ParquetFile, names: list[str], most_bytes: int) -> Iterator[list[TableRow]]:
     for name in names:
         _require_plain(name, file.schema_arrow.field(name).type)
     chunks = [size for group in range(file.metadata.num_row_groups) for size in _chunk_sizes(file, group, names)]
     if sum(chunks) > most_bytes:
-        raise _RefusedError(too_much(most_bytes))
+        raise _too_much(most_bytes)
+    left, line = most_bytes, 1
     batch_rows = max(1, min(_MOST_BATCH_ROWS, _MOST_BATCH_BYTES // max(chunks, default=1)))
-    for batch in file.iter_batches(batch_rows, columns=list(names), use_threads=False):
-        if rows := [{name: _cell(value) for name, value in row.items()} for row in batch.to_pylist()]:
-            yield Piece(rows=rows)
+    for batch in file.iter_batches(batch_rows, columns=names, use_threads=False):
+        rows = []
+        for row in batch.to_pylist():
+            line += 1
+            cells = {name: _cell(row[name]) for name in names}
+            left -= sum(len(value) for value in cells.values() if isinstance(value, str))
+            if left < 0 or line > MOST_ROWS + 1:
+                raise _too_much(most_bytes)
+            rows.append(TableRow(line, cells, fault_of(cells.values())))
+        if rows:
+            yield rows
 
 
-def _chunk_sizes(file: parquet.ParquetFile, group: int, names: Sequence[str]) -> Iterator[int]:
+def _chunk_sizes(file: parquet.ParquetFile, group: int, names: list[str]) -> Iterator[int]:
     """What the parts of the columns take that lie in one group of rows, not compressed, in bytes, as the file says."""
     columns = file.metadata.row_group(group)
     for place in range(columns.num_columns):
@@ -103,37 +130,29 @@ def _require_plain(name: str, kind: Any) -> None:
     kind = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
     is_picture = name == "image" and pa.types.is_struct(kind) and kind.get_field_index("bytes") >= 0
     if pa.types.is_nested(kind) and not is_picture:
-        raise _RefusedError(f"its column {name} holds neither text nor numbers")
+        raise _refused(f"its column {name} holds neither text nor numbers")
 
 
-def _cell(value: Any) -> str | float | bytes | None:
-    """A picture is bytes, or the struct {bytes, path} of the `datasets` library; of other values the text counts."""
+def _cell(value: Any) -> str | float | bool:
+    """Text or a number; a picture, which is bytes or the struct {bytes, path} of the `datasets` library, in base64."""
     if isinstance(value, dict):
         value = value["bytes"]
-    return value if isinstance(value, str | float | bytes | None) else str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if value is None:
+        return ""
+    return value if isinstance(value, str | int | float | bool) else str(value)
 
 
-def too_much(most_bytes: int) -> str:
-    """Why a file is refused that holds more."""
-    return f"the columns that are needed hold more than {most_bytes >> 20} MiB, or too many rows"
+def _refused(why: str) -> InvalidArgument:
+    return InvalidArgument(
+        f"The manifest cannot be read: {why}.", remedy="Split it, or name the files in `image_path`."
+    )
 
 
-def main() -> None:
-    """Serve the parent: it asks for the first piece by a `Wanted`, and then for one after the other."""
-    pa.set_memory_pool(pa.system_memory_pool())  # others reserve more than they use, and the limit counts that
-    told: Iterator[Piece] = iter(())
-
-    def answer(_: bytes, wanted: bytes, __: int) -> bytes:
-        nonlocal told
-        if wanted:
-            told = pieces(sys.stdin.buffer, msgspec.msgpack.decode(wanted, type=Wanted))
-        try:
-            return msgspec.msgpack.encode(next(told, Piece()))
-        except MemoryError:
-            return msgspec.msgpack.encode(Piece(refused="it needs too much memory"))
-
-    serve(answer)
+def _too_much(most_bytes: int) -> InvalidArgument:
+    return _refused(f"the columns that are needed hold more than {most_bytes >> 20} MiB, or too many rows")
 
 
 if __name__ == "__main__":
-    main()
+    serve(ParquetReader().answer)

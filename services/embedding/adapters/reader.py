@@ -1,6 +1,7 @@
-"""The program that reads images for the embedding service: `python -m services.embedding.adapters.reader FD PARENT MIB`.
+"""The program that reads images for the embedding service: `python -m services.embedding.adapters.reader`, a `Child`.
 
-It gets a key and a file, and answers with what is kept of the image (`adapters.child`).
+It gets a key and a file, answers with what is kept of the image, and so on until the other end closes. A file that breaks a
+decoder breaks this process and no other. It knows no settings, no database and no network.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def answer(data: bytes, key: bytes, memory_mib: int) -> bytes:
 
 
 def main(answer: Callable[[bytes, bytes, int], bytes] = answer) -> None:
-    """Serve the parent until it closes its end."""
+    """Read images for the parent until it closes its end."""
     quiet_pydicom()
     limit_pillow()
     serve(answer)

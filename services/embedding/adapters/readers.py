@@ -1,49 +1,26 @@
 """Reads images in child processes with limits on memory and time: an `ImageFormats`.
 
 A file may be made to break a decoder, to fill the memory or to take for ever. It then ends a child and becomes a row of the
-report; the service goes on. The children are started when they are first needed, by `subprocess`: they import what reads
-images and nothing else (a process of `multiprocessing` would import the parent's main program, and gRPC with it).
+report; the service goes on. The children are started when they are first needed.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from multiprocessing import Pipe
-from typing import BinaryIO
 
 import msgspec
 
+from services.embedding.adapters.child import Child, DeadError, LateError, Limits
 from services.embedding.adapters.images import read_png
 from services.embedding.adapters.reader import Answer
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
 
-#: A file that has ended its process so often is given up.
-MOST_DEATHS = 3
+#: A file that has ended its process so often is given up. One death may be the kernel's choice, where memory is short.
+_MOST_ATTEMPTS = 3
 _PROGRAM = ("-m", "services.embedding.adapters.reader")
-_START_SECONDS = 120.0  # on a busy machine; the imports take one
-_MOST_ANSWER = 1 << 30  # bytes; a PNG of the largest image is far below
-#: All that a child sees of the environment: it holds no secret.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What reading one image may take.
-
-    Attributes:
-        memory_mib: Memory of a child beside its program.
-        seconds: By the clock on the wall.
-    """
-
-    memory_mib: int = 1536
-    seconds: float = 60.0
 
 
 class ImageReaders:
@@ -82,7 +59,7 @@ class ImageReaders:
             child.end()
 
     def _read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
-        for _ in range(MOST_DEATHS):
+        for _ in range(_MOST_ATTEMPTS):
             child = self._child()
             try:
                 return _outcome(child.ask(key, data))
@@ -93,7 +70,7 @@ class ImageReaders:
             except DeadError:
                 continue
         raise InvalidArgument(
-            f"Reading the image has ended the process that reads it {MOST_DEATHS} times.",
+            f"Reading the image has ended the process that reads it {_MOST_ATTEMPTS} times.",
             remedy="Look at the file with care, and export it again.",
         )
 
@@ -106,110 +83,10 @@ class ImageReaders:
             self._children.discard(child)
         if self._is_closed:
             raise Unavailable("The service stops.", remedy="Try again when it is back.")
-        try:
-            child = self._mine.child = Child(self._program, self._limits)
-        except OSError:
-            raise _not_started() from None
+        child = self._mine.child = Child(self._program, self._limits)
         self._children.add(child)
         child.await_ready()
         return child
-
-
-class LateError(Exception):
-    """The child took longer than it may; it was ended."""
-
-
-class DeadError(Exception):
-    """The child is gone without an answer."""
-
-
-class Child:
-    """A process that reads files, and this end of its pipe; it ends with the thread that started it.
-
-    Args:
-        program: What it runs, as arguments of the interpreter.
-        limits: On its memory, and on the time of each answer.
-        source: Its standard input; None for none.
-    """
-
-    def __init__(self, program: Sequence[str], limits: Limits, source: BinaryIO | None = None) -> None:
-        self._limits = limits
-        self._lock = threading.Lock()
-        self._is_late = False
-        self._pipe, theirs = Pipe()
-        with theirs:
-            arguments = [str(number) for number in (theirs.fileno(), os.getpid(), limits.memory_mib)]
-            environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-            # The same code as here, wherever that lies; one thread, whose memory can be told.
-            environment |= {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "OMP_NUM_THREADS": "1"}
-            environment |= {"OPENBLAS_NUM_THREADS": "1", "PYTHONSAFEPATH": "1"}
-            self._process = subprocess.Popen(
-                [sys.executable, *program, *arguments],
-                env=environment,
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL if source is None else source,
-                stdout=subprocess.DEVNULL,
-            )
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it can be asked."""
-        return not self._pipe.closed and self._process.poll() is None
-
-    def await_ready(self) -> None:
-        """Return once it can be asked.
-
-        Raises:
-            Unavailable: It cannot be started.
-        """
-        try:
-            self._receive(_START_SECONDS)
-        except (LateError, DeadError):
-            raise _not_started() from None
-
-    def ask(self, *parts: bytes) -> bytes:
-        """Send, and receive the answer; whatever goes wrong, the child is ended.
-
-        Raises:
-            LateError: It took too long.
-            DeadError: It ended.
-        """
-        return self._receive(self._limits.seconds, *parts)
-
-    def _receive(self, seconds: float, *parts: bytes) -> bytes:
-        alarm = threading.Timer(seconds, self._kill_late)
-        alarm.start()
-        answer = None
-        try:
-            for part in parts:
-                self._pipe.send_bytes(part)
-            answer = self._pipe.recv_bytes(_MOST_ANSWER)
-        except (OSError, EOFError):
-            pass
-        finally:
-            alarm.cancel()
-            alarm.join()
-            if answer is None or self._is_late:
-                self.end()
-        if answer is None:
-            raise LateError if self._is_late else DeadError
-        return answer
-
-    def _kill_late(self) -> None:
-        self._is_late = True
-        self._process.kill()
-
-    def end(self) -> None:
-        """End it, whatever it does."""
-        with self._lock:
-            self._process.kill()
-            self._process.wait()
-            self._pipe.close()
-
-
-def _not_started() -> Unavailable:
-    remedy = "See the log of the service; is there memory left?"
-    return Unavailable("The process that reads files does not start.", remedy=remedy)
 
 
 def _outcome(answer: bytes) -> StoredForm | Quarantined:

@@ -1,10 +1,9 @@
 """Where images come from: a folder, a manifest (CSV, TSV, Parquet), a benchmark TSV. Reads no pixels.
 
-A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the
-`index` of the row that holds the picture). Optional columns: index, modality, source_id, patient_id,
-session_id, licence (or license), split. A row with another number of fields than the header, a NUL byte, a value that is
-too long, or a misspelt modality or split is an entry with a fault, and the others stand. So is what lies in a folder and is no
-file.
+A manifest has a column `image_path` (relative to its own folder) or `image` (base64; a short value names the `index` of the
+row that holds the picture). Optional columns: index, modality, source_id, patient_id, session_id, licence (or license), split.
+A row with another number of fields than the header, a NUL byte, a value that is too long, or a misspelt modality or split is
+an entry with a fault, and the others stand. What lies in a folder and is no file is such an entry, too.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from services.embedding.adapters import parquet_manifest
+from services.embedding.domain.images import MOST_BYTES
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import walk
@@ -27,8 +27,6 @@ from shared.tables import MOST_TABLE_BYTES, Fault, TableRow, read_header, read_r
 
 #: A file without a suffix, such as one out of a cache, is told by its content.
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", "")
-#: Largest image file, and largest picture in a manifest, in bytes.
-MOST_BYTES = 256 * 1024 * 1024
 _LONGEST_CONTENT = 4 * (MOST_BYTES // 3 + 1) + 100  # characters: in base64, behind what a `data:` URI begins with
 _LONGEST_REFERENCE = 64  # characters; a base64 picture is longer
 #: Longest text of a cell, and longest name, in characters: names are keys of a database.

@@ -22,6 +22,8 @@ SHORTEST_SIDE = 16
 MOST_ELONGATED = 1000
 #: Largest image, in pixels; checked before anything is decoded.
 MOST_PIXELS = 64_000_000
+#: Largest image file, in bytes, as it lies there and without compression (a deflated DICOM file).
+MOST_BYTES = 256 * 1024 * 1024
 #: An image with a smaller share of finite pixels shows nothing; masked maps have some background that is no number.
 LEAST_FINITE_SHARE = 0.5
 #: Grey levels that are mapped at once: 8 MB of float64, where the whole image may take half a GB.
@@ -183,8 +185,13 @@ def require_few_pixels(width: int, height: int) -> None:
     if width < 1 or height < 1:
         raise InvalidArgument("The image has no pixels.", remedy="Export it again.")
     if width * height > MOST_PIXELS:
-        remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
-        raise InvalidArgument("The image is too large.", remedy=remedy)
+        raise too_large()
+
+
+def too_large() -> InvalidArgument:
+    """The error for an image of more than `MOST_PIXELS`."""
+    remedy = f"Reduce it to {MOST_PIXELS // 1_000_000} million pixels, or cut it into tiles."
+    return InvalidArgument("The image is too large.", remedy=remedy)
 
 
 def reason_of_emptiness(pixels: NDArray[np.uint8]) -> str:

@@ -61,9 +61,8 @@ def luminance(image: Array) -> Array:
 def reduce_size(pixels: NDArray[np.uint8]) -> Array:
     """The image in 0..1, reduced by the smallest whole factor that brings its longest side to `LONGEST_SIDE`, by block means."""
     factor = -(-max(pixels.shape[:2]) // LONGEST_SIDE)
-    if (
-        min(pixels.shape[:2]) // factor < SHORTEST_SIDE
-    ):  # long and thin: as it is, or where that is much, as thin as can be
+    if min(pixels.shape[:2]) // factor < SHORTEST_SIDE:
+        # Long and thin: as it is, or where that is much, as thin as can be.
         factor = 1 if pixels.size <= _MUCH else min(pixels.shape[:2]) // SHORTEST_SIDE
     if factor == 1:
         return pixels / 255.0

@@ -89,9 +89,8 @@ class InputReader:
                 for picture in {entry.picture for entry in batch} - repeated:
                     seen.pop(picture, None)
         finally:
-            threads.shutdown(
-                wait=False, cancel_futures=True
-            )  # an image that is called off is read to its end for nothing
+            # Nobody waits for an image that was called off: it is read to its end for nothing.
+            threads.shutdown(wait=False, cancel_futures=True)
 
     def _record(self, operation_id: str, outcomes: Sequence[_Outcome], facts: Facts) -> None:
         rows = [row for row, _ in outcomes]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import zip_longest
 
 from prometheus_client import Counter
 
@@ -81,7 +82,7 @@ class EmbeddingWorker:
         n_embedded = 0
         coming: Future[_Loaded] | None = None
         with ThreadPoolExecutor(1, thread_name_prefix="embedding-load") as loader:
-            for part, following in zip(parts, (*parts[1:], None), strict=False):
+            for part, following in zip_longest(parts, parts[1:]):
                 loaded = (coming or loader.submit(self._load, part)).result()
                 coming = loader.submit(self._load, following) if following else None
                 try:

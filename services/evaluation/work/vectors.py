@@ -16,7 +16,8 @@ from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.rows.images import Image
 
-_TEXTS_PER_CALL = 512
+#: A text may have some 300 KB (a question and its options, each of 10,000 signs), and a message 4 MiB.
+_TEXTS_PER_CALL = 8
 
 
 def failure_vectors(

@@ -864,6 +864,15 @@ def test_stored_replies_are_read_in_both_ways_and_in_order(world):
     ]
 
 
+def test_more_replies_than_can_be_read_while_one_waits_are_refused(world):
+    reply = pb.StoredReply(options={"A": "Noise", "B": "Motion"}, answer="B", prediction="C " * 50_000)
+    with world.serving() as (stub, _), pytest.raises(grpc.RpcError) as caught:
+        stub.ScoreReplies(pb.ScoreRepliesRequest(replies=[reply] * 11))
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, InvalidArgument)
+    assert error.field == "replies"
+
+
 def test_what_is_no_model_answers_nothing(world):
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 
@@ -315,6 +316,8 @@ def test_an_unknown_dataset_is_the_operations_typed_failure(house):
         ("model_uri", ""),
         ("calibration_uris", ["x"]),
         ("tau_entropy", -1.0),
+        ("tau_entropy", math.inf),
+        ("tau_entropy", 1e308),
         ("tau_agreement", 1.5),
         ("audit_share", float("nan")),
         ("target_error_rate", 1.1),

@@ -64,7 +64,7 @@ REQUESTS: list[tuple[str, Any]] = [
             run_id="r", arm="a", strategy=retrieval.STRATEGY_RANDOM, budget=1, tau_sim=0.5, pool_uris=[URI]
         ),
     ),
-    ("evaluation", evaluation.StartImportBenchmarkRequest(items_uri=URI, image_set_uri=URI, split="dev")),
+    ("evaluation", evaluation.StartImportBenchmarkRequest(items_uri="/nowhere.tsv", image_set_uri=URI, split="dev")),
     (
         "evaluation",
         evaluation.StartEvaluateRequest(
@@ -224,7 +224,7 @@ def stub(ledger: Ledger) -> Iterator[ControllerServiceStub]:
     lossy = LosesFirstAnswers()
     server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[lossy, ErrorInterceptor("controller")])
     parts: Any = Collaborators(*[None] * 2, RunStore(ledger._engine), ledger, *[None] * 2)  # type: ignore[arg-type]
-    add_ControllerServiceServicer_to_server(Controller(None, parts, {}), server)  # type: ignore[arg-type]
+    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, ()), server)  # type: ignore[arg-type]
     with short_folder() as folder:
         target = f"unix:{folder}/c.sock"
         server.add_insecure_port(target)

@@ -153,6 +153,18 @@ def test_what_asks_for_nothing_fits_under_a_spent_limit():
     require_within(Limits(max_usd=1), usd=5, expert_seconds=0, more_usd=0, more_expert_seconds=10)
 
 
+@pytest.mark.parametrize(("n", "usd", "limit"), [(3, 0.1, 0.3), (3, 0.7, 2.1), (10_000, 0.003, 30.0)])
+def test_a_budget_pays_exactly_what_it_is_the_sum_of(n, usd, limit):
+    limits, spent = Limits(max_usd=limit), 0.0
+    for _ in range(n):
+        assert not is_spent(limits, spent, 0)
+        require_within(limits, spent, 0, usd, 0)
+        spent += usd
+    assert is_spent(limits, spent, 0)
+    with pytest.raises(BudgetExhausted):
+        require_within(limits, spent, 0, usd, 0)
+
+
 def test_a_budget_is_spent_when_it_is_reached():
     assert is_spent(Limits(max_usd=1), 1, 0)
     assert is_spent(Limits(max_expert_seconds=3600), 0, 3600)

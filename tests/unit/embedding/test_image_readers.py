@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from services.embedding.adapters.child import Limits
 from services.embedding.adapters.formats import read_image
-from services.embedding.adapters.readers import ImageReaders, Limits
+from services.embedding.adapters.readers import ImageReaders
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
 from tests.support.bombs import LEVELS, REFUSED, deflated, nested
@@ -97,15 +101,14 @@ def test_a_program_that_does_not_start_is_no_fault_of_the_image() -> None:
         readers.close()
 
 
-def test_a_reader_knows_neither_the_service_nor_its_secrets() -> None:
-    os.environ["MEDQ_EMBEDDING_HASH_KEY"] = "a key for tests only"
+def test_a_reader_knows_neither_the_service_nor_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDQ_EMBEDDING_HASH_KEY", "a key for tests only")
     readers = ImageReaders(1, Limits(), _FRAGILE)
     try:
         with pytest.raises(InvalidArgument) as told:
             readers.read(b"tell what you know", KEY)
     finally:
         readers.close()
-        del os.environ["MEDQ_EMBEDDING_HASH_KEY"]
     modules, _, variables = told.value.message.partition("|")
     assert not {"grpc", "sqlalchemy", "medq", "pandas", "minio", "kafka"} & set(modules.split())
     assert not [name for name in variables.split() if name.startswith("MEDQ")]
@@ -114,10 +117,6 @@ def test_a_reader_knows_neither_the_service_nor_its_secrets() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's rule is Linux's")
 def test_readers_end_when_their_service_is_killed(tmp_path: Path) -> None:
-    import select
-    import signal
-    import subprocess
-
     program = (
         "import sys, time; from services.embedding.adapters.readers import *; from tests.support.pictures import *\n"
         "readers = ImageReaders(1, Limits()); readers.read(png(picture(0)), b'key')\n"

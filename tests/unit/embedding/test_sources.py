@@ -395,3 +395,14 @@ def test_text_in_parquet_that_is_no_unicode_is_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"image_path": broken}), tmp_path / "a.parquet")
     with pytest.raises(InvalidArgument, match="damaged"):
         list_entries(tmp_path / "a.parquet")
+
+
+@pytest.mark.parametrize("place", [105, 106])
+def test_a_damaged_parquet_file_that_ends_its_reader_is_refused(tmp_path: Path, place: int) -> None:
+    """Arrow calls `abort` where these bytes of a column's statistics are not what they were."""
+    pq.write_table(pa.table({"image_path": ["a.png", None, "b.png"] * 4}), tmp_path / "a.parquet")
+    data = bytearray((tmp_path / "a.parquet").read_bytes())
+    data[place] ^= 0xFF
+    (tmp_path / "a.parquet").write_bytes(data)
+    with pytest.raises(InvalidArgument, match="no Parquet file, or damaged"):
+        list_entries(tmp_path / "a.parquet")

@@ -35,7 +35,7 @@ def test_threads_that_ask_at_once_share_one_channel(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(grpc, "insecure_channel", open_channel)
     together = Barrier(N_THREADS)
-    with Channels({"triage": "unix:/nowhere"}) as channels, ThreadPoolExecutor(N_THREADS) as pool:
+    with Channels({"triage": "127.0.0.1:1"}) as channels, ThreadPoolExecutor(N_THREADS) as pool:
 
         def ask(_: int) -> grpc.Channel:
             together.wait()

@@ -15,6 +15,7 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from services.embedding.settings import EmbeddingSettings
+from services.make_bucket_user import BucketUserSettings
 from shared.database import create_engine, sqlite_url
 from shared.log_lines import TemplateFormatter, clean_event, described
 from shared.logs import get_logger, logging_to
@@ -171,6 +172,13 @@ def test_a_wrong_setting_is_refused_without_its_value(monkeypatch, field):
     monkeypatch.setenv(f"MEDQ_EMBEDDING_{field}", DOE)
     with pytest.raises(ValidationError) as caught:
         EmbeddingSettings()
+    assert DOE not in str(caught.value)
+
+
+def test_a_secret_is_not_quoted_where_another_setting_is_missing(monkeypatch):
+    monkeypatch.setenv("MEDQ_BUCKET_USER_ROOT_SECRET_KEY", DOE)
+    with pytest.raises(ValidationError) as caught:
+        BucketUserSettings()
     assert DOE not in str(caught.value)
 
 

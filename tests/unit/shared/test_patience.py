@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
-from shared.rpc.patience import CROWDED_SECONDS, MESSAGE_SECONDS, Patience
+from shared.rpc.patience import CROWDED_SECONDS, FLOODED_SECONDS, MESSAGE_SECONDS, Patience
 
 
 class Call:
@@ -58,6 +59,19 @@ def test_of_many_slow_callers_those_who_came_last_stay() -> None:
     assert [call.is_cancelled for call in calls] == [True, True, True, False, False]
     for wait in waits:
         wait.__exit__(None, None, None)
+
+
+def test_a_flood_of_slow_callers_goes_sooner() -> None:
+    patience, clock = _patience(2)
+    calls = [Call() for _ in range(8)]
+    with ExitStack() as waits:
+        for call in calls:
+            waits.enter_context(patience.for_message(call))
+        clock.now = FLOODED_SECONDS
+        patience.look()
+        assert [call.is_cancelled for call in calls].count(True) == 6
+        patience.look()  # two may be slow, as long as no more are
+    assert [call.is_cancelled for call in calls].count(True) == 6
 
 
 def test_a_call_whose_message_came_in_time_is_left_alone() -> None:

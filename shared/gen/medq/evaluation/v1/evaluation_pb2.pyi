@@ -490,7 +490,7 @@ class ScoreRepliesRequest(_message.Message):
     REPLIES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___StoredReply]:
-        """At most 10,000, and in a message of at most 4 MiB."""
+        """At most 10,000, and in a message of at most 1 MiB."""
 
     def __init__(
         self,
