@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import grpc
 
 from cli.access import Access
 from cli.diagnosis import why_no_connection
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DeadlineExceeded, Unavailable
+from shared.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from shared.logs import logging_to
 from shared.private_folder import require_private
 from shared.rpc.channels import Channels, Credentials
@@ -57,14 +58,22 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
         return
     from services.embedded import Embedded
 
-    out.mkdir(parents=True, exist_ok=True)
-    with (
-        (out / "medq.log").open("a", encoding="utf-8") as log,
-        logging_to(log),
-        Embedded(state) as embedded,
-        Channels(embedded.targets) as channels,
-    ):
+    with _log_in(out) as log, logging_to(log), Embedded(state) as embedded, Channels(embedded.targets) as channels:
         yield channels
+
+
+def _log_in(out: Path) -> TextIO:
+    """The log of a process that serves an output folder, which is made where it is missing."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        return (out / "medq.log").open("a", encoding="utf-8")
+    except OSError as error:
+        raise FailedPrecondition(
+            f"The output folder cannot be written: {error.strerror}.",
+            field="out",
+            value=out,
+            remedy="Free or repair it, or choose another one.",
+        ) from None
 
 
 def _endpoints(server: str, credentials: Credentials) -> dict[str, str]:

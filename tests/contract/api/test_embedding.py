@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +13,17 @@ import grpc
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from PIL import Image as Picture
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from medq.embedding.v1 import events_pb2
+from services.embedding.adapters.statistics_encoder import StatisticsEncoder
 from services.embedding.main import build
+from services.embedding.service import Embedding
 from services.embedding.settings import EmbeddingSettings
-from shared.errors import AlreadyExists, FailedPrecondition, InvalidArgument, MedqError, NotFound
+from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, MedqError, NotFound
 from shared.events.bus import Event, topic_of
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import read_array, read_manifest, read_rows
@@ -261,6 +264,25 @@ def test_texts_become_unit_vectors_and_too_many_are_refused(server: Server) -> N
         with pytest.raises(grpc.RpcError) as caught:
             server.stub.EmbedTexts(pb.EmbedTextsRequest(texts=texts))
         assert isinstance(from_rpc_error(caught.value), InvalidArgument)
+
+
+def test_texts_are_embedded_no_further_than_somebody_waits() -> None:
+    encoder, left = StatisticsEncoder(), iter([True, False])
+    asked: list[int] = []
+
+    class Counting:
+        def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+            asked.append(len(texts))
+            return encoder.embed_texts(texts)
+
+    class Caller:
+        def is_active(self) -> bool:
+            return next(left)
+
+    servicer = Embedding(None, Counting(), None, ())  # type: ignore[arg-type]
+    with pytest.raises(Cancelled):
+        servicer.EmbedTexts(pb.EmbedTextsRequest(texts=["?"] * 512), Caller())  # type: ignore[arg-type]
+    assert sum(asked) < 512
 
 
 def test_reports_hold_no_absolute_path(server: Server, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cli.access import Access
 from cli.connection import connect
-from shared.errors import Unavailable
+from shared.errors import FailedPrecondition, Unavailable
 
 
 def test_a_server_that_does_not_answer_is_named_with_its_address(tmp_path: Path) -> None:
@@ -18,3 +18,12 @@ def test_a_server_that_does_not_answer_is_named_with_its_address(tmp_path: Path)
             pass
     assert (caught.value.field, caught.value.value) == ("server", address)
     assert "HOST:PORT" in caught.value.remedy
+
+
+@pytest.mark.parametrize("out", ["file/out", "folder"])
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder" / "medq.log").mkdir(parents=True)
+    with pytest.raises(FailedPrecondition) as caught, connect(tmp_path / out, Access()):
+        pass
+    assert caught.value.field == "out"
