@@ -7,6 +7,7 @@ killed process loses none. Vectors are kept as they are and compared by dot prod
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 from collections.abc import Collection, Sequence
 from dataclasses import asdict
@@ -30,10 +31,14 @@ from services.retrieval.adapters.points import (
 )
 from services.retrieval.domain.similarity import Match, neighbourhood
 from services.retrieval.ports import Hit, IndexedImage, Vectors
+from shared.errors import Unavailable
 from shared.synced import put_in_place
 
 #: Points after which the write-ahead log is emptied into the segments, so that it stays short.
 _FLUSH_EVERY = 20_000
+#: The engine maps sparse files into memory, some 150 MiB of them in a new index, and where the disk is full the kernel ends a
+#: process that writes to one. So there is room for them, and for what a piece of images adds.
+_LEAST_FREE_BYTES = 512 << 20
 
 
 class QdrantEdgeIndex:
@@ -42,11 +47,16 @@ class QdrantEdgeIndex:
     Args:
         folder: Its own; made when the first vectors come, which decide encoder and dimension.
         n_threads: Threads of one search.
+        least_free_bytes: Nothing is opened or added where the disk has less.
+
+    Raises:
+        Unavailable: It has.
     """
 
-    def __init__(self, folder: Path, n_threads: int = 1) -> None:
+    def __init__(self, folder: Path, n_threads: int = 1, least_free_bytes: int = _LEAST_FREE_BYTES) -> None:
         self._folder = folder
         self._n_threads = n_threads
+        self._least_free_bytes = least_free_bytes
         self._lock = threading.RLock()  # for creation and updates; searches run beside each other
         self._shard: Any = None
         self._space = Space(0, "")
@@ -66,6 +76,7 @@ class QdrantEdgeIndex:
         with self._lock:
             self._require_space(encoder_id, vectors.shape[1])
             for start in range(0, len(images), AT_ONCE):
+                self._require_space_on_disk()
                 part = zip(images[start : start + AT_ONCE], vectors[start : start + AT_ONCE], strict=True)
                 points = [qdrant.Point(point_id(i.image_id, i.split), v.tolist(), asdict(i)) for i, v in part]
                 self._shard.update(qdrant.UpdateOperation.upsert_points(points))
@@ -167,7 +178,17 @@ class QdrantEdgeIndex:
         self._space.require_encoder(encoder_id, fresh="an empty index folder")
         self._space.require_dimension(dimension)
 
+    def _require_space_on_disk(self) -> None:
+        if shutil.disk_usage(self._folder).free < self._least_free_bytes:
+            raise Unavailable(
+                f"The disk of the index has less than {self._least_free_bytes >> 20} MiB free.",
+                field="state_folder",
+                value=self._folder,
+                remedy="Free space there; what waits for it goes on.",
+            )
+
     def _open(self, space: Space) -> None:
+        self._require_space_on_disk()
         path = self._folder / "shard"
         config = qdrant.EdgeConfig(
             vectors=qdrant.EdgeVectorParams(size=space.dimension, distance=qdrant.Distance.Dot),

@@ -8,6 +8,7 @@ import pytest
 
 from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
 from services.retrieval.ports import VectorIndex
+from shared.errors import Unavailable
 from tests.contract.ports.vector_index_suite import VectorIndexSuite, filled
 
 _FILL_AND_DIE = """
@@ -43,3 +44,9 @@ class TestQdrantEdgeIndex(VectorIndexSuite):
         assert index.count_by_split() == {"pool": 40}
         assert len(index.find_near(np.eye(24, dtype=np.float32)[:1], -1.0, "pool")) == 40
         index.close()
+
+    def test_a_disk_that_is_nearly_full_is_told_before_the_kernel_ends_the_process(self, tmp_path: Path) -> None:
+        index = QdrantEdgeIndex(tmp_path / "full", least_free_bytes=1 << 60)
+        with pytest.raises(Unavailable, match="The disk of the index has less than"):
+            filled(index, 40, 0)
+        filled(QdrantEdgeIndex(tmp_path / "full"), 40, 0)  # there is space again
