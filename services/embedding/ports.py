@@ -76,6 +76,13 @@ class ImageFormats(Protocol):
     def at_once(self) -> int:
         """How many images can be read at the same time."""
 
+    def prepare(self) -> None:
+        """Return once reading begins at once: what is marked as in hand is then read, and waits for nothing else.
+
+        Raises:
+            Unavailable: Nothing can be read at the moment.
+        """
+
     def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
         """Read an image of any known kind; `key` is the site's for hashes of identifiers.
 

@@ -47,6 +47,7 @@ _TEXTS = (
     "http://127.0.0.1:1/", "A", "\ufeff", "\x7f", "a\r\nb", "=1+1", "${HOME}", "{{7*7}}", "true",
 )  # fmt: skip
 _MOST_REPEATS = (0, 1, 1, 2, 3, 50, 2000)
+_MOST_REPEATED = 50
 _DEEPEST = 4
 
 
@@ -82,7 +83,7 @@ def changed_message(valid: Message, rng: Rng, names: Names) -> Message:
         if rng.random() < 0.15:
             place.ClearField(field.name)
         elif field.is_repeated and rng.random() < 0.4 and not _is_map(field):
-            values = list(getattr(place, field.name))
+            values = list(getattr(place, field.name))[:_MOST_REPEATED]  # what was repeated may be repeated again
             getattr(place, field.name).extend(values * _MOST_REPEATS[below(rng, len(_MOST_REPEATS))])
         else:
             set_field(place, field, rng, names, 1)

@@ -12,3 +12,6 @@ class FormatsHere:
     at_once = 1
     read = staticmethod(read_image)
     load = staticmethod(read_png)
+
+    def prepare(self) -> None:
+        """It is ready."""

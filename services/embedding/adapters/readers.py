@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import msgspec
 
@@ -41,6 +42,14 @@ class ImageReaders:
         self._mine = threading.local()
         self._children: set[Child] = set()
         self._is_closed = False
+        self._preparing = threading.Lock()  # two at once would wait for each other's threads
+
+    def prepare(self) -> None:
+        """See the port: every child is there."""
+        with self._preparing:
+            every_thread = threading.Barrier(self.at_once)
+            for ready in [self._threads.submit(self._prepare, every_thread) for _ in range(self.at_once)]:
+                ready.result()
 
     def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
         """See the port."""
@@ -57,6 +66,16 @@ class ImageReaders:
         self._threads.shutdown()
         for child in tuple(self._children):  # one that was started meanwhile
             child.end()
+
+    def _prepare(self, every_thread: threading.Barrier) -> None:
+        """Start this thread's child; the others wait meanwhile, so that each thread starts its own."""
+        try:
+            self._child()
+        except BaseException:
+            every_thread.abort()
+            raise
+        with suppress(threading.BrokenBarrierError):
+            every_thread.wait()
 
     def _read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
         for _ in range(_MOST_ATTEMPTS):

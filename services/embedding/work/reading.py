@@ -71,6 +71,8 @@ class InputReader:
         deaths = self._marks.deaths(request.operation_id)
         left = [entry for entry in entries if entry.name not in done]
         repeated = {picture for picture, n in Counter(entry.picture for entry in left).items() if n > 1}
+        if left:
+            self._formats.prepare()
         seen: dict[str, Future[_Outcome]] = {}  # several rows may name one picture
         n_done, threads = len(done), ThreadPoolExecutor(self._formats.at_once, thread_name_prefix="embedding-input")
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from medq.embedding.v1 import embedding_pb2 as pb
@@ -15,10 +16,10 @@ from medq.embedding.v1 import events_pb2
 from services.embedding.adapters.sources import FileSource
 from services.embedding.handlers import make_handlers
 from services.embedding.operations import EmbeddingOperations
-from services.embedding.ports import Pixels
+from services.embedding.ports import ImageFormats, Pixels
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
-from services.embedding.store.tables import METADATA, OUTBOX
+from services.embedding.store.tables import IN_HAND, METADATA, OUTBOX
 from services.embedding.work.facts import Facts
 from services.embedding.work.reading import InputReader
 from services.embedding.work.worker import EmbeddingWorker
@@ -79,12 +80,12 @@ class Bench:
     def store(self, owner: str = "me") -> Store:
         return Store(self.engine, "counting", owner)
 
-    def ingest(self, source: Path, at: int = -1) -> str:
+    def ingest(self, source: Path, at: int = -1, formats: ImageFormats | None = None) -> str:
         """Begin, or begin again, as a process that was just started does."""
         store = self.store()
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
-        reader = InputReader(store, marks, self.objects, files, FormatsHere(), b"key", 4)
+        reader = InputReader(store, marks, self.objects, files, formats or FormatsHere(), b"key", 4)
         work = EmbeddingOperations(store, marks, self.objects, files, reader, worker, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return work.ingest(Context(at), request)  # type: ignore[arg-type]
@@ -93,6 +94,19 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, database: Database) -> Bench:
     return Bench(tmp_path / "state", database)
+
+
+def test_no_input_is_in_hand_while_what_reads_it_starts(bench: Bench, tmp_path: Path) -> None:
+    """A kill at that time, which takes a second, would count against an input that nobody has looked at."""
+    in_hand: list[int] = []
+
+    class Starting(FormatsHere):
+        def prepare(self) -> None:
+            with bench.engine.connect() as connection:
+                in_hand.append(len(connection.execute(sa.select(IN_HAND)).all()))
+
+    bench.ingest(write_pool(tmp_path / "pool", 3), formats=Starting())
+    assert in_hand == [0]
 
 
 def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Bench, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from shared.private_folder import is_private, make_private
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import own
 from shared.settings import MAX_SOCKET_PATH, runtime_folder, socket_targets
+from tests.support.servers import short_folder
 
 
 def _other_kind(folder: Path, kind: str) -> None:
@@ -40,12 +43,11 @@ KINDS = ["link", "file", "dangling link", "other owner", "755", "777", "750", "1
 
 
 @pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A runtime folder of this user's, as a login makes it."""
-    folder = tmp_path / "run"
-    folder.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
-    return folder
+    with short_folder() as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        yield folder
 
 
 def test_a_folder_is_made_for_this_user_alone(tmp_path: Path) -> None:
@@ -79,15 +81,26 @@ def test_the_runtime_folder_of_the_user_comes_first(tmp_path: Path, runtime: Pat
     assert runtime_folder(tmp_path).parent == runtime
 
 
-@pytest.mark.parametrize("named", ["", "relative", "missing", "755", "long"])
+@pytest.mark.parametrize("value", ["", None])
+def test_without_the_variable_the_folder_of_the_login_is_taken_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str | None
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    if value is not None:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    of_login = Path(f"/run/user/{os.geteuid()}")
+    assert runtime_folder(tmp_path).parent == (of_login if is_private(of_login) else Path(tempfile.gettempdir()))
+
+
+@pytest.mark.parametrize("named", ["relative", "missing", "755", "long"])
 def test_a_runtime_folder_that_cannot_be_trusted_or_used_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
-    place = tmp_path / ("x" * 90 if named == "long" else named or "none")
+    place = tmp_path / ("x" * 90 if named == "long" else named)
     if named in ("755", "long"):
         place.mkdir()
         place.chmod(0o755 if named == "755" else 0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", {"": "", "relative": "relative"}.get(named, str(place)))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "relative" if named == "relative" else str(place))
     assert tmp_path not in runtime_folder(tmp_path).parents
     assert str(os.geteuid()) in runtime_folder(tmp_path).name
 
