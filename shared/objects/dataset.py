@@ -29,6 +29,7 @@ JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
 #: A manifest names files and settings; a caller may name any object as one.
 MOST_MANIFEST_BYTES = 16 << 20
+_LONGEST_NAME = 200  # bytes; a file system has room for more beside it
 #: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
 Content = Iterable[Row] | Row | NDArray[Any] | str
 
@@ -173,6 +174,11 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
     for name, entry in manifest.files.items():
         require_inside(name)
         uri_of(entry.sha256)
+    is_in_the_way = any(
+        str(folder) in manifest.files for name in manifest.files for folder in PurePosixPath(name).parents
+    )
+    if not manifest.files or is_in_the_way:
+        raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri)
     if kind is not None and manifest.kind != kind:
         raise InvalidArgument(
             f"A dataset of kind {kind!r} is needed, this one is {manifest.kind!r}.", field="uri", value=uri
@@ -292,10 +298,13 @@ def _rename_folder(partial: Path, folder: Path) -> None:
 
 
 def require_inside(name: str) -> None:
-    """Refuse a file name that leads out of its dataset; InvalidArgument where it does."""
+    """Refuse a file name that leads out of its dataset, or that no file can have; InvalidArgument where it is one."""
     path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name:
+    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name or name == ".":
         raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)
+    if "\0" in name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
+        message = f"A dataset's file names have at most {_LONGEST_NAME} bytes, and no NUL."
+        raise InvalidArgument(message, field="name", value=name)
 
 
 def _count_rows(path: Path) -> int | None:

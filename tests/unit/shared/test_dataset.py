@@ -245,3 +245,18 @@ def test_a_row_that_does_not_fit_is_named_by_line_and_field_and_not_quoted(
     with pytest.raises(InvalidArgument, match=r"Line 2 of images\.jsonl .*split") as caught:
         read_rows(store, write(store, folder), Image)
     assert "Jane" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(), ("a", "a/b"), ("a\0b",), ("x" * 300,), (".",), ("../a",), ("a//b",)],
+    ids=lambda names: f"{len(names)} files",
+)
+def test_a_manifest_whose_files_cannot_be_is_refused(store: FolderObjectStore, names: tuple[str, ...]) -> None:
+    entry = {"sha256": "0" * 64, "bytes": 1}
+    manifest = {
+        "kind": "image-set", "files": dict.fromkeys(names, entry), "counts": {}, "parents": [], "configuration": {},
+        "seed": 0, "code_version": "1", "schema_version": 1, "format": "medq-dataset-1",
+    }  # fmt: skip
+    with pytest.raises(InvalidArgument):
+        read_manifest(store, store.put_bytes(json.dumps(manifest).encode()))
