@@ -64,8 +64,10 @@ def what_is_wrong(
         figures: Filled with what was measured.
     """
     found = list(_operations(services, started))
-    time.sleep(1.0)  # what ended a moment ago is let go of
-    found += [_of_round(text) for text in _growth(services, before, figures)]
+    deadline = time.monotonic() + SETTLE_SECONDS  # what ended a moment ago is let go of
+    while (grown := list(_growth(services, before, figures))) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    found += [_of_round(text) for text in grown]
     found += [_of_round(text) for text in _health(services)]
     found += [_of_round(text) for text in _log(services)]
     found += [_of_round(text) for text in _stored(services, world, before.objects, figures)]

@@ -22,6 +22,7 @@ from shared.errors import InvalidArgument, Unavailable
 #: A file that has ended its process so often is given up. One death may be the kernel's choice, where memory is short.
 _MOST_ATTEMPTS = 3
 _PROGRAM = ("-m", "services.embedding.adapters.reader")
+_MOST_WAIT_SECONDS = 10.0
 
 
 class ImageReaders:
@@ -75,7 +76,7 @@ class ImageReaders:
             every_thread.abort()
             raise
         with suppress(threading.BrokenBarrierError):
-            every_thread.wait()
+            every_thread.wait(_MOST_WAIT_SECONDS)  # one that reads a slow image has its child already
 
     def _read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
         for _ in range(_MOST_ATTEMPTS):
