@@ -13,6 +13,7 @@ from shared.rows.fields import (
     Letter,
     ObjectUri,
     Options,
+    Reply,
     Row,
     Seconds,
     Share,
@@ -33,8 +34,8 @@ class KnownAnswer(Row):
     image_id: ImageId
     question: str
     options: Options
-    answer: Letter
-    answer_text: Annotated[str, Meta(description="text of the right option")]
+    answer: Reply
+    answer_text: Annotated[str, Meta(description="text of the right option; the description itself where there is none")]
     question_type: Label
     attribute: Label
     severity: Label
@@ -92,12 +93,12 @@ class Decision(Row):
     ]
     audited_route: Annotated[str, Meta(description='the route that was audited; "" where none was')]
     answer: Annotated[
-        Letter | None, Meta(description="the adopted letter; null where the expert rejected the question")
+        Reply | None, Meta(description="the adopted letter or description; null where the expert rejected the question")
     ]
     self_answer: Annotated[
-        Letter | None, Meta(description="the model's own; null where it was not asked or not readable")
+        Reply | None, Meta(description="the model's own; null where it was not asked or not readable")
     ]
-    reference_answer: Annotated[Letter, Meta(description="the oracle's")]
+    reference_answer: Annotated[Reply, Meta(description="the oracle's")]
     expert_action: Annotated[str, Meta(description='`accept`, `edit` or `reject`; "" where no expert saw it')]
     entropy: Annotated[Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")]
     agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no letter")]

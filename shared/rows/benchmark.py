@@ -6,19 +6,19 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.rows.fields import ImageId, Label, Letter, ObjectUri, Options, Row, SourceId, Split
+from shared.rows.fields import ImageId, Label, ObjectUri, Options, Reply, Row, SourceId, Split
 
 
 class Item(Row):
-    """A question with its options and the right letter, about one stored image."""
+    """A question about one stored image: with its options and the right letter, or with a reference description."""
 
     item_id: Annotated[str, Meta(description="the table's `index`, unique in it", min_length=1)]
     image_id: ImageId
     image_uri: ObjectUri
     question: Annotated[str, Meta(min_length=1)]
     options: Options
-    answer: Letter
-    question_type: Annotated[Label, Meta(description="`yes_no`, `what` or `how`")]
+    answer: Annotated[Reply, Meta(description="the right letter; of a description its reference text")]
+    question_type: Annotated[Label, Meta(description="`yes_no`, `what`, `how` or `description`")]
     attribute: Label
     severity: Label
     scope: Label

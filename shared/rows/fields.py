@@ -30,7 +30,11 @@ SourceId = Annotated[
 #: Columns of a table that hold options.
 LETTERS = "ABCDE"
 Letter = Annotated[str, Meta(description="letter of an option", min_length=1, max_length=1)]
-Options = Annotated[dict[Letter, str], Meta(description="letter to text of the options")]
+Options = Annotated[
+    dict[Letter, str], Meta(description="letter to text of the options; empty: the question asks for a description")
+]
+#: What answers a question: where it has options the letter of one, else a text, a description.
+Reply = Annotated[str, Meta(description="letter of an option; a text where there are no options", min_length=1)]
 Label = Annotated[str, Meta(description='lower case, words joined by "_"; "" for none')]
 Count = Annotated[int, Meta(ge=0)]
 Share = Annotated[float, Meta(ge=0, le=1)]

@@ -65,12 +65,12 @@ KINDS: Mapping[str, Kind] = {
     "benchmark": Kind("evaluation", "Questions with known answers about stored images.", {
         "items.jsonl": File(Item, ("evaluation", "oracle", "training")),
         "report.jsonl": File(Rejection, ("cli",), names_inputs=True),
-    }),
+    }, version=2),
     "evaluation": Kind("evaluation", "What a model answered to a benchmark, and how it scored.", {
         "answers.jsonl": File(Answer, ("evaluation", "controller")),
         "scores.json": File(Scores, ("controller", "cli"), since=2),
         "unscored.jsonl": File(Unscored, ("cli",)),
-    }, version=2),
+    }, version=3),
     "failures": Kind("evaluation", "Where a model fails.", {
         "failures.jsonl": File(Failure),
         "capabilities.jsonl": File(CapabilityErrorRate, ("retrieval", "controller")),
@@ -86,7 +86,7 @@ KINDS: Mapping[str, Kind] = {
     }),
     "known-answers": Kind("oracle", "What the simulated oracle and expert know.", {
         "answers.jsonl": File(KnownAnswer, ("oracle",)),
-    }),
+    }, version=2),
     "questions": Kind("oracle", "Questions for a model to answer freely.", {"questions.jsonl": File(Question, ("evaluation",))}),
     "generations": Kind("evaluation", "What a model answered to questions.", {
         "generations.jsonl": File(Generation, ("oracle",)),
@@ -95,7 +95,7 @@ KINDS: Mapping[str, Kind] = {
         "decisions.jsonl": File(Decision, ("training", "controller")),
         "unanswered.jsonl": File(Unanswered),
         "summary.json": File(Summary, ("controller",)),
-    }),
+    }, version=2),
     "dataset": Kind("training", "What a model is trained on.", {
         "train.jsonl": File(Conversation, ("training",)),
         "lineage.jsonl": File(Lineage),
@@ -116,7 +116,7 @@ KINDS: Mapping[str, Kind] = {
         "report.json": File("docs/report.schema.json", ("cli",)),
         "report.html": File("the page"),
         "answers.jsonl": File(Answer),
-    }),
+    }, version=2),
 }  # fmt: skip
 _PLACES = {
     file.content: (kind, name)

@@ -15,6 +15,10 @@ MODALITIES: tuple[Modality, ...] = tuple(name for name in get_args(Modality) if 
 SPLITS: tuple[Split, ...] = get_args(Split)
 #: What an item can be labelled by; a capability is a value on one of them, or a cell of several.
 AXES = ("modality", "question_type", "attribute", "severity", "scope")
+#: What a question is of: the three of perception, and the description, which has no options.
+YES_NO, WHAT, HOW, DESCRIPTION = "yes_no", "what", "how", "description"
+#: Levels of quality, the worst first; a description ends with one of them.
+QUALITY_LADDER = ("reject", "usable", "good")
 #: Stands in a cell for the values of an axis that have no cell of their own.
 OTHER = "other"
 _SHORTEST_MISSPELT = 4
