@@ -65,6 +65,13 @@ class _StopAt(TrainerCallback):
             raise _Interrupted
 
 
+class _StopAtTheEnd(TrainerCallback):
+    """Stands for a kill behind the last checkpoint: what goes on has no step left to make."""
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        raise _Interrupted
+
+
 @pytest.fixture(scope="module")
 def undisturbed(data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainingSpec:
     spec = _spec(data, tmp_path_factory.mktemp("undisturbed"))
@@ -80,6 +87,16 @@ def test_stopped_and_resumed_training_gives_the_same_bytes(
     with pytest.raises(_Interrupted):
         finetune(spec, [_StopAt(step)])
     assert not spec.result_folder.exists()
+    finetune(spec)
+    assert _files(spec.result_folder) == _files(undisturbed.result_folder)
+
+
+def test_training_stopped_behind_its_last_step_gives_the_same_bytes(
+    data: Path, tmp_path: Path, undisturbed: TrainingSpec
+) -> None:
+    spec = _spec(data, tmp_path)
+    with pytest.raises(_Interrupted):
+        finetune(spec, [_StopAtTheEnd()])
     finetune(spec)
     assert _files(spec.result_folder) == _files(undisturbed.result_folder)
 

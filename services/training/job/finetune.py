@@ -49,8 +49,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     set_seed(spec.seed)
     require_checkpoint(spec.model_folder)
     samples = read_samples(spec.train_file)
-    processor: Any = AutoProcessor.from_pretrained(spec.model_folder, local_files_only=True, trust_remote_code=False)
-    encoder = SampleEncoder(processor, spec.image_folder)
+    encoder = SampleEncoder(load_processor(spec.model_folder), spec.image_folder)
     longest = encoder.check_lengths(samples, spec.max_length)
     checkpoint = last_checkpoint(spec.checkpoints_folder)
     model = load_trainable(spec.model_folder if checkpoint is None else checkpoint)
@@ -61,9 +60,14 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     weights = trainer.accelerator.get_state_dict(trainer.model)  # each process has a part of them
     if trainer.is_world_process_zero():
         counts = {"n_samples": len(samples), "longest_sample_tokens": longest}
-        save_result(spec, trainer, processor, weights, counts)
+        save_result(spec, trainer, weights, counts)
         measured = {"device": str(trainer.args.device), "seconds": time.monotonic() - begun}
         spec.measured_file.write_text(json.dumps(measured, sort_keys=True))
+
+
+def load_processor(folder: Path) -> Any:
+    """The processor of a checkpoint folder."""
+    return AutoProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
 
 def load_trainable(folder: Path) -> Any:
@@ -95,7 +99,7 @@ def last_checkpoint(folder: Path) -> Path | None:
 
 
 def save_result(
-    spec: TrainingSpec, trainer: SftTrainer, processor: Any, weights: dict[str, torch.Tensor], counts: dict[str, int]
+    spec: TrainingSpec, trainer: SftTrainer, weights: dict[str, torch.Tensor], counts: dict[str, int]
 ) -> None:
     """Write model, processor and `training.json`, then give the folder its name at once."""
     partial = spec.result_folder.with_suffix(".partial")
@@ -103,7 +107,8 @@ def save_result(
     model = trainer.accelerator.unwrap_model(trainer.model)
     model.config.use_cache = True
     model.save_pretrained(partial, state_dict=weights)
-    processor.save_pretrained(partial)
+    # Read anew: a tokenizer that has encoded a batch would also save how that batch was padded.
+    load_processor(spec.model_folder).save_pretrained(partial)
     report = Training(
         **counts,
         n_parameters=sum(parameter.numel() for parameter in model.parameters()),
