@@ -15,6 +15,7 @@ from shared.rows.vocabulary import QUALITY_LADDER
 #: `open`: the question alone, the answer is the text of an option. Small models learn the forms with texts far better.
 AnswerForm = Literal["letter", "text", "open"]
 LETTER: Final = "letter"
+TEXT: Final = "text"
 #: How a description is asked for where a table has no question of its own; what it must end with is MedQ-Bench's, the rest ours.
 DESCRIPTION_QUESTION: Final = (
     "You are an expert in the quality of medical images. Describe in 3 to 5 sentences how this image looks: noise, sharpness, "
@@ -36,7 +37,7 @@ def multiple_choice_prompt(question: str, options: Mapping[str, str], form: Answ
     asked = question.strip()
     if form == "open" or not options:
         return asked
-    if form == "text":
+    if form == TEXT:
         lines = [f"- {options[letter].strip()}" for letter in sorted(options)]
         return "\n".join([asked, *lines, "Reply with the text of one option only."])
     lines = [f"{letter}. {options[letter].strip()}" for letter in sorted(options)]

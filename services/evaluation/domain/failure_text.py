@@ -33,7 +33,8 @@ def described_text(question: str, reference: str, wrong_replies: Sequence[tuple[
     Args:
         question: The question.
         reference: The reference description.
-        wrong_replies: Of each wrong run the sum of its grades, and the description, "" for none; at least one; ties go to the first.
+        wrong_replies: Of each wrong run the sum of its grades, and the description, "" for none; at least one; of equal ones
+            the first counts.
 
     Returns: Three parts, each on a line of its own.
     """
