@@ -158,9 +158,7 @@ class _Body(httpx2.SyncByteStream):
 class _Transport(httpx2.BaseTransport):
     """Sends what the protocol needs and nothing else; what comes back compressed is not unpacked."""
 
-    def __init__(
-        self, network: _Network, key: Callable[[], str], ca_file: Path | None, most_connections: int
-    ) -> None:
+    def __init__(self, network: _Network, key: Callable[[], str], ca_file: Path | None, most_connections: int) -> None:
         self._key = key
         self._pool = httpcore2.ConnectionPool(
             ssl_context=ssl.create_default_context(cafile=ca_file),
