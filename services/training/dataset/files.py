@@ -89,6 +89,7 @@ def _card(samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provena
         "Answer": Counter((sample.answer or "") if sample.options else "a description" for sample in samples),
         "Left out": Counter(row.reason for row in dropped),
     }
+    n_images = len({sample.image_id for sample in samples})
     tables = "\n".join(_table(title, counter) for title, counter in counts.items())
     return f"""---
 task_categories: [visual-question-answering]
@@ -100,7 +101,7 @@ configs:
 ---
 # Medical image quality: training samples
 
-{len(samples)} samples, multiple-choice questions and descriptions, about {len({sample.image_id for sample in samples})} images, made by MedQ-Engine.
+{len(samples)} samples (questions and descriptions) about {n_images} images, made by MedQ-Engine.
 **{n_simulated} of them were annotated by a simulated oracle or expert**, which knows the answers and errs at a set rate.
 
 - `{TRAIN_FILE}`: LLaVA/ShareGPT rows; `dataset_info.json` describes them to LLaMA-Factory; images in `images/`.

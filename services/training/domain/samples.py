@@ -75,7 +75,7 @@ class TrainingSample:
         return multiple_choice_reply(self.options, self.answer or "", self.form)
 
     def said(self, phash: str) -> Said:
-        """What it says, of the picture with this hash. A description repeats another where nearly the same words close with one level.
+        """What it says of the picture with this hash; a description repeats only one that closes with the same level.
 
         Raises: KeyError: the answer is no option.
         """
