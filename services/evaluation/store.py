@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.evaluation.ports import Generation
 from shared.database import reader
+from shared.outside.outcomes import outcomes_table
 
 METADATA = sa.MetaData()
 _ANSWERS = sa.Table(
@@ -32,6 +33,8 @@ _VERDICTS = sa.Table(
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("choice", sa.Text, nullable=False),  # "": the judge named none
 )
+#: What judges at endpoints answered, paid once.
+JUDGE_REPLIES = outcomes_table(METADATA)
 _KEYS_PER_QUERY = 500
 
 

@@ -13,10 +13,10 @@ from services.evaluation.domain.grading import AXES
 from services.evaluation.ports import JudgeCalls
 from services.evaluation.store import METADATA, VerdictStore
 from services.evaluation.work.describing import DescriptionReader
-from services.evaluation.work.judge_calls import ChatJudge
 from shared.errors import FailedPrecondition, NotFound
 from shared.rows.evaluation import Answer, Judgement
 from tests.support.chat import ScriptedChat
+from tests.support.chat_judge import ChatJudge
 from tests.support.rows import build
 
 GOOD, USABLE, REJECT = (

@@ -12,12 +12,12 @@ from services.evaluation.domain.grading import AXES, RUBRICS, grade_of, grade_re
 from services.evaluation.domain.judge_anchors import ANCHORS, ANCHORS_VERSION, anchor_means
 from services.evaluation.store import METADATA, VerdictStore
 from services.evaluation.work.grading import TRIES, Grader, Pair
-from services.evaluation.work.judge_calls import ChatJudge
 from shared.chat.messages import ChatReply, ChatRequest, Usage
 from shared.errors import InvalidArgument, MedqError, PermissionDenied, Unavailable
 from shared.quality_level import closing_level
 from shared.rows.evaluation import Judgement
 from tests.support.chat import Rule, ScriptedChat
+from tests.support.chat_judge import ChatJudge
 
 PAIR = Pair(
     "Strong noise. Overall, the quality of this image is reject.",
