@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from google.protobuf.message import Message
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
@@ -17,17 +18,19 @@ from services.evaluation.migrations import SCHEMA
 from services.evaluation.operations.answers import AnswerOperations
 from services.evaluation.operations.benchmarks import BenchmarkOperations
 from services.evaluation.operations.failures import FailureOperations
-from services.evaluation.ports import JudgeCalls, ModelServer, OpenJudge, VisionLanguageModel
+from services.evaluation.ports import ModelServer, OpenJudge, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
-from services.evaluation.store import AnswerStore, VerdictStore
+from services.evaluation.store import AnswerStore, JudgeReplyStore, VerdictStore
 from services.evaluation.work.answering import Answering
 from services.evaluation.work.describing import DescriptionReader
+from services.evaluation.work.judge_calls import SiteJudges
 from services.evaluation.work.reading import ReplyReader
-from shared.errors import NotFound
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.input_roots import roots_of
@@ -50,7 +53,7 @@ def build(
 
     Args:
         settings: Its settings.
-        channels: Where `embedding` and `retrieval` are found.
+        channels: Where `embedding` and `retrieval` are found, and `controller`, which keeps the accounts of judges.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
@@ -63,7 +66,7 @@ def build(
     judge = _judge(settings)
     verdicts = VerdictStore(engine)
     reader = ReplyReader(judge, verdicts, settings.judge.concurrency)
-    describer = DescriptionReader(open_judge or _no_judge, verdicts)
+    describer = DescriptionReader(open_judge or _site_judges(settings, channels, engine), verdicts)
     operations = Operations(
         "evaluation",
         engine,
@@ -128,8 +131,10 @@ def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
     return OpenAIJudge(settings.judge)
 
 
-def _no_judge(endpoint: str, run_id: str, work_id: str) -> JudgeCalls:
-    raise NotFound("The site has no endpoint.", field="judge", value=endpoint, remedy="Name no judge.")
+def _site_judges(settings: EvaluationSettings, channels: Channels, engine: sa.Engine) -> OpenJudge:
+    """The judges of descriptions; they are sent no image, so nothing looks for text in one."""
+    endpoints = SiteEndpoints(read_endpoints(settings.endpoints), lambda pixels: 1.0, quarantine_from=0.0)
+    return SiteJudges(endpoints, JudgeReplyStore(engine), channels)
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:
