@@ -7,11 +7,9 @@ from pathlib import Path
 
 from google.protobuf.message import Message
 
-from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.adapters.benchmark_table import read_table
-from services.evaluation.adapters.endpoint_judge import JudgeReply, open_judges
 from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
 from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.migrations import SCHEMA
@@ -21,17 +19,16 @@ from services.evaluation.operations.failures import FailureOperations
 from services.evaluation.ports import ModelServer, OpenJudge, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
-from services.evaluation.store import JUDGE_REPLIES, AnswerStore, VerdictStore
+from services.evaluation.store import AnswerStore, JudgeReplyStore, VerdictStore
 from services.evaluation.work.answering import Answering
 from services.evaluation.work.describing import DescriptionReader
+from services.evaluation.work.judge_calls import SiteJudges
 from services.evaluation.work.reading import ReplyReader
 from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
-from shared.outside.calls import OutsideCalls
 from shared.outside.endpoint import SiteEndpoints
-from shared.outside.outcomes import StoredOutcomes
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.input_roots import roots_of
@@ -51,7 +48,7 @@ def build(
 
     Args:
         settings: Its settings.
-        channels: Where `embedding`, `retrieval` and `controller` (ledger and audit) are found.
+        channels: Where `embedding` and `retrieval` are found, and `controller`, which keeps the accounts of judges.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
@@ -61,11 +58,9 @@ def build(
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
+    # Judges are sent texts alone, so nobody looks for text in images: none may leave.
     site = SiteEndpoints(read_endpoints(settings.endpoints))
-    paid = StoredOutcomes(engine, JUDGE_REPLIES, JudgeReply)
-    find_judge = open_judge or open_judges(
-        site, OutsideCalls(paid, ControllerServiceStub(channels["controller"])), paid
-    )
+    find_judge = open_judge or SiteJudges(site, JudgeReplyStore(engine), channels)
     verdicts = VerdictStore(engine)
     describer = DescriptionReader(find_judge, verdicts)
     answers = AnswerOperations(objects, answering, ReplyReader(verdicts), describer, find_judge)

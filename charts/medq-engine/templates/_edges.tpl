@@ -6,7 +6,7 @@ Who may speak with whom; nothing else can. tests/contract/chart holds the calls 
 {{- define "medq.edges" -}}
 embedding:    {calls: [], uses: [kafka, s3, postgresql, telemetry, oidc]}
 retrieval:    {calls: [], uses: [kafka, s3, postgresql, qdrant, telemetry, oidc]}
-evaluation:   {calls: [embedding, retrieval], uses: [s3, postgresql, telemetry, oidc{{ if (.Values.evaluation.settings.vllm | default dict).deployment }}, kubernetes{{ end }}]}
+evaluation:   {calls: [embedding, retrieval, controller], uses: [s3, postgresql, telemetry, oidc{{ if (.Values.evaluation.settings.vllm | default dict).deployment }}, kubernetes{{ end }}]}
 oracle:       {calls: [controller, evaluation], uses: [kafka, s3, postgresql, telemetry, oidc]}
 training:     {calls: [retrieval], uses: [kafka, s3, postgresql, telemetry, oidc{{ if .Values.training.kubernetesJobs }}, kubernetes{{ end }}]}
 controller:   {calls: [embedding, retrieval, evaluation, oracle, training], uses: [kafka, s3, postgresql, telemetry, oidc]}

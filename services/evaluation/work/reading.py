@@ -15,14 +15,14 @@ from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.ports import JudgeCalls
 from services.evaluation.store import VerdictStore
 from shared.chat.messages import ChatReply
-from shared.errors import BudgetExhausted, DeadlineExceeded, FailedPrecondition, MedqError, Unavailable
+from shared.errors import BudgetExhausted, DataLoss, DeadlineExceeded, FailedPrecondition, MedqError, Unavailable
 from shared.prompts import LETTER, AnswerForm, multiple_choice_reply
 from shared.rows.evaluation import Judgement
 from shared.rows.fields import Options
 from shared.rpc.choices import name_of
 
 #: Errors of a judge that pass, and are the same whatever it is asked.
-PASSING = (Unavailable, DeadlineExceeded, BudgetExhausted)
+PASSING = (Unavailable, DeadlineExceeded, DataLoss, BudgetExhausted)
 NO_JUDGE = FailedPrecondition(
     "No judge is named.",
     field="judge",

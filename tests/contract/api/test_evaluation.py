@@ -41,8 +41,7 @@ from shared.rpc.channels import Channels
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
-from tests.support.chat import ScriptedChat
-from tests.support.chat_judge import ChatJudge
+from tests.support.chat import ChatJudge, ScriptedChat
 from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
@@ -97,7 +96,7 @@ class World:
     def open_judge(self, endpoint: str, run_id: str, work_id: str) -> ChatJudge:
         if endpoint != self.chat.name:
             raise NotFound("There is no endpoint of this name.", field="judge", value=endpoint)
-        return ChatJudge(self.chat, 4)
+        return ChatJudge(self.chat)
 
     @contextmanager
     def serving(self, **overrides: object) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:

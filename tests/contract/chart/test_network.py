@@ -17,7 +17,7 @@ from tests.support import chart
 CALLS = {
     "embedding": set(),
     "retrieval": set(),
-    "evaluation": {"embedding", "retrieval"},
+    "evaluation": {"embedding", "retrieval", "controller"},
     "oracle": {"controller", "evaluation"},
     "training": {"retrieval"},
     "controller": {"embedding", "retrieval", "evaluation", "oracle", "training"},
