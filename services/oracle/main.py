@@ -15,11 +15,11 @@ from services.oracle.operations import OracleOperations
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
 from services.oracle.store import OUTBOX, OracleStore
-from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.self_annotation import SelfAnnotation
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.outside.calls import OutsideCalls
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve

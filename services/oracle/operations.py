@@ -21,12 +21,14 @@ from services.oracle.domain.known_answers import KnownAnswers
 from services.oracle.ports import AnnotationOracle, Expert, Outcome
 from services.oracle.store import OracleStore
 from services.oracle.work import datasets
-from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCall, OutsideCalls
 from services.oracle.work.self_annotation import SelfAnnotation
 from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.outside.accounts import CallBook
+from shared.outside.call import CallResults, OutsideCall, ready
+from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, KnownAnswer, Unanswered
 
 _DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
@@ -76,7 +78,7 @@ class OracleOperations:
         self,
         objects: ObjectStore,
         store: OracleStore,
-        calls: OutsideCalls,
+        calls: OutsideCalls[Outcome],
         self_annotation: SelfAnnotation,
         make_oracle: Callable[[KnownAnswers, float, int], AnnotationOracle],
         make_expert: Callable[[KnownAnswers, float, int], Expert],
@@ -118,10 +120,10 @@ class OracleOperations:
             work.is_simulated,
         )
 
-    def _ask_oracle(self, work: _Work) -> CallResults:
+    def _ask_oracle(self, work: _Work) -> CallResults[Outcome]:
         """The reference of each task, by ledger key."""
         calls = [
-            OutsideCall(
+            ready(
                 work.ledger_key("oracle", task),
                 work.oracle.estimate(task.question),
                 partial(work.oracle.answer, task.question),
@@ -148,18 +150,18 @@ class OracleOperations:
             for task, letter in referred
         }
 
-    def _ask_expert(self, work: _Work, signals: Mapping[str, Signals]) -> CallResults:
+    def _ask_expert(self, work: _Work, signals: Mapping[str, Signals]) -> CallResults[Outcome]:
         """The review of each task that goes to the expert or is audited, by ledger key."""
         share, seed = work.request.policy.audit_share, work.request.seed
-        reviewed: list[OutsideCall] = []
-        audited: list[OutsideCall] = []
+        reviewed: list[OutsideCall[Outcome]] = []
+        audited: list[OutsideCall[Outcome]] = []
         for task in work.tasks:
             found = signals.get(task.decision_id)
             if found is None:
                 continue
             if found.is_unseen and not audit.is_audited(seed, task.decision_id, share):
                 continue
-            call = OutsideCall(
+            call = ready(
                 work.ledger_key("expert", task),
                 work.expert.estimate(found.proposal),
                 partial(work.expert.review, task.question, found.proposal),
@@ -170,7 +172,7 @@ class OracleOperations:
         return self._calls.run(book, calls, work.progress("reviews", len(calls)))
 
     def _decide(
-        self, work: _Work, signals: Mapping[str, Signals], answers: CallResults, reviews: CallResults
+        self, work: _Work, signals: Mapping[str, Signals], answers: CallResults[Outcome], reviews: CallResults[Outcome]
     ) -> list[Unanswered]:
         """Append the decisions; returns what could not be decided."""
         dropped = []

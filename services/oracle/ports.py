@@ -1,12 +1,6 @@
 """What annotation needs from outside: who answers, and who reviews. A question's id names it: the same id is the same call.
 
-What a call raises says what became of it:
-
-| raised | it means |
-|---|---|
-| `InvalidArgument`, `NotFound` | refused, and nothing was spent: this question stays unanswered, the work goes on |
-| `Unavailable`, `PermissionDenied`, `Unauthenticated`, `FailedPrecondition`, `BudgetExhausted` | nothing was spent |
-| anything else (`DeadlineExceeded` above all, and what is no `MedqError`) | nobody knows whether it was spent |
+`shared.outside.calls` says what becomes of what a call raises.
 """
 
 from __future__ import annotations
@@ -15,16 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.rows.annotation import Question
-
-
-@dataclass(frozen=True)
-class Spending:
-    """What a call costs: US dollars, tokens in and out, seconds of an expert's active time. All at least 0."""
-
-    usd: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    expert_seconds: float = 0.0
+from shared.spending import Spending
 
 
 @dataclass(frozen=True)

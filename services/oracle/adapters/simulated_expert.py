@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Spending
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
 from shared.rows.annotation import Question
+from shared.spending import Spending
 
 #: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
 REVIEW_SECONDS = 30.0

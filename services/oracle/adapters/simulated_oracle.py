@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Spending
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
 from shared.rows.annotation import Question
+from shared.spending import Spending
 
 #: List price of gpt-4o-2024-08-06, the paper's oracle, in US dollars per million tokens, as of 2024-10.
 PRICE_DATE = "2024-10"

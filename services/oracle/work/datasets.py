@@ -16,10 +16,11 @@ from services.oracle.domain.annotation import Task
 from services.oracle.domain.calibration import calibrate_entropy_threshold, reviews_of
 from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from services.oracle.domain.summary import summarise
-from services.oracle.work.outside_calls import CallResults
+from services.oracle.ports import Outcome
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
+from shared.outside.call import CallResults
 from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Calibration, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
@@ -96,7 +97,7 @@ def publish_decisions(
     planned: Plan,
     decided: Sequence[Decision],
     dropped: Sequence[Unanswered],
-    calls: Mapping[str, CallResults],
+    calls: Mapping[str, CallResults[Outcome]],
     calibration: Calibration | None,
     is_simulated: bool,
 ) -> str:
@@ -179,7 +180,7 @@ def _rejected(row: Decision) -> Unanswered:
     return replace(rejected, entropy=row.entropy, agreement=row.agreement)
 
 
-def _account(results: CallResults) -> Account:
+def _account(results: CallResults[Outcome]) -> Account:
     """What calls cost together, and how many there were."""
     costs = [outcome.spending for outcome in results.outcomes.values()]
     return Account(
