@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import sqlalchemy as sa
 from google.protobuf.message import Message
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
@@ -37,9 +35,6 @@ from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
-if TYPE_CHECKING:
-    from services.evaluation.adapters.openai_judge import OpenAIJudge
-
 
 def build(
     settings: EvaluationSettings,
@@ -58,19 +53,21 @@ def build(
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
             here or on an OpenAI-compatible server.
-        open_judge: Finds the judge of descriptions; None: among the endpoints of the site.
+        open_judge: Finds a judge; None: among the endpoints of the site.
     """
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
-    judge = _judge(settings)
+    # Judges are sent texts alone, so nobody looks for text in images: none may leave.
+    site = SiteEndpoints(read_endpoints(settings.endpoints))
+    find_judge = open_judge or SiteJudges(site, JudgeReplyStore(engine), channels)
     verdicts = VerdictStore(engine)
-    reader = ReplyReader(judge, verdicts, settings.judge.concurrency)
-    describer = DescriptionReader(open_judge or _site_judges(settings, channels, engine), verdicts)
+    describer = DescriptionReader(find_judge, verdicts)
+    answers = AnswerOperations(objects, answering, ReplyReader(verdicts), describer, find_judge)
     operations = Operations(
         "evaluation",
         engine,
-        _long_work(settings, channels, objects, AnswerOperations(objects, answering, reader, describer)),
+        _long_work(settings, channels, objects, answers),
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
@@ -79,8 +76,7 @@ def build(
 
     def close() -> None:
         models.close()
-        if judge is not None:
-            judge.close()
+        site.close()
         engine.dispose()
 
     return Service(
@@ -120,21 +116,6 @@ def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model
         return vllm_model_server(objects, settings.vllm)
     load = load_model or partial(_load_transformers, settings)
     return InProcessModelServer(objects, settings.state_folder / "cache", load)
-
-
-def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
-    """Who is asked what replies mean; nobody where none is set."""
-    if not (settings.judge.base_url and settings.judge.model):
-        return None
-    from services.evaluation.adapters.openai_judge import OpenAIJudge
-
-    return OpenAIJudge(settings.judge)
-
-
-def _site_judges(settings: EvaluationSettings, channels: Channels, engine: sa.Engine) -> OpenJudge:
-    """The judges of descriptions; they are sent no image, so nothing looks for text in one."""
-    endpoints = SiteEndpoints(read_endpoints(settings.endpoints), lambda pixels: 1.0, quarantine_from=0.0)
-    return SiteJudges(endpoints, JudgeReplyStore(engine), channels)
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:
