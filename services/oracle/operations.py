@@ -18,11 +18,14 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
 from services.oracle.domain.known_answers import KnownAnswers
+from services.oracle.domain.review import PEOPLE, SIMULATED, ReviewTask, Simulation
 from services.oracle.ports import AnnotationOracle, Expert, Outcome
-from services.oracle.store import OracleStore
+from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets
 from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCall, OutsideCalls
+from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
+from shared.errors import Cancelled
 from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
@@ -55,6 +58,35 @@ class _Work:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
         return CallBook(self.work_id, run_id, kind, n, is_simulated)
 
+    def review_task(self, task: Task, found: Signals) -> ReviewTask:
+        """What an expert is asked about a task."""
+        request, policy, question = self.request, self.request.policy, task.question
+        simulation = Simulation(request.known_answers_uri, policy.simulated_expert_accuracy, request.seed)
+        return ReviewTask(
+            work_id=self.work_id,
+            run_id=request.run_id,
+            arm=request.arm,
+            round=request.round,
+            decision_id=task.decision_id,
+            ledger_key=self.ledger_key("expert", task),
+            question_id=question.question_id,
+            image_id=task.sample.image_id,
+            image_uri=question.image_uri,
+            modality=task.sample.modality,
+            question=question.question,
+            options=question.options,
+            proposal=found.proposal,
+            self_answer=found.self_answer,
+            entropy=found.entropy,
+            reference_answer=found.reference,
+            agreement=found.agreement,
+            route=annotation.AUDIT if found.is_unseen else found.route,
+            route_reason=found.reason,
+            estimate_seconds=self.expert.estimate(found.proposal).expert_seconds,
+            expert=SIMULATED if self.expert.is_simulated else PEOPLE,
+            simulation=simulation if self.expert.is_simulated else None,
+        )
+
     def ledger_key(self, kind: str, task: Task) -> str:
         request, digest = self.request, task.key.rsplit("/", 1)[1]
         return f"{request.run_id}/{request.arm}/{request.round}/{kind}/{task.sample.sample_id}/{digest}"
@@ -67,6 +99,7 @@ class OracleOperations:
         objects: Where datasets lie.
         store: Outcomes and decisions.
         calls: Makes outside calls with accounts.
+        reviews: Has experts decide.
         self_annotation: Asks the model under evolution.
         make_oracle: An annotation oracle from what is known, its accuracy and a seed.
         make_expert: An expert from the same.
@@ -77,6 +110,7 @@ class OracleOperations:
         objects: ObjectStore,
         store: OracleStore,
         calls: OutsideCalls,
+        reviews: ReviewWork,
         self_annotation: SelfAnnotation,
         make_oracle: Callable[[KnownAnswers, float, int], AnnotationOracle],
         make_expert: Callable[[KnownAnswers, float, int], Expert],
@@ -84,6 +118,7 @@ class OracleOperations:
         self._objects = objects
         self._store = store
         self._calls = calls
+        self._reviews = reviews
         self._self_annotation = self_annotation
         self._make_oracle = make_oracle
         self._make_expert = make_expert
@@ -94,7 +129,18 @@ class OracleOperations:
         return datasets.import_known_answers(self._objects, request.benchmark_uri)
 
     def annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
-        """Have a selection annotated."""
+        """Have a selection annotated.
+
+        Raises:
+            Parked: It waits for reviews.
+        """
+        try:
+            return self._annotate(context, request)
+        except Cancelled:
+            self._reviews.withdraw(work_id(request), request.run_id)
+            raise
+
+    def _annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
         policy = request.policy
         rows = read_rows(self._objects, request.known_answers_uri, KnownAnswer)
         planned = datasets.plan(self._objects, request, rows)
@@ -149,25 +195,20 @@ class OracleOperations:
         }
 
     def _ask_expert(self, work: _Work, signals: Mapping[str, Signals]) -> CallResults:
-        """The review of each task that goes to the expert or is audited, by ledger key."""
+        """The review of each task that goes to the expert or is audited, by ledger key; see `ReviewWork.collect`."""
         share, seed = work.request.policy.audit_share, work.request.seed
-        reviewed: list[OutsideCall] = []
-        audited: list[OutsideCall] = []
+        reviewed: list[ReviewTask] = []
+        audited: list[ReviewTask] = []
         for task in work.tasks:
             found = signals.get(task.decision_id)
             if found is None:
                 continue
             if found.is_unseen and not audit.is_audited(seed, task.decision_id, share):
                 continue
-            call = OutsideCall(
-                work.ledger_key("expert", task),
-                work.expert.estimate(found.proposal),
-                partial(work.expert.review, task.question, found.proposal),
-            )
-            (audited if found.is_unseen else reviewed).append(call)
-        calls = [*reviewed, *audited]  # where the budget ends, the audit goes first
+            (audited if found.is_unseen else reviewed).append(work.review_task(task, found))
+        # Where the budget ends, the audit goes first.
         book = work.book("expert", work.expert.is_simulated)
-        return self._calls.run(book, calls, work.progress("reviews", len(calls)))
+        return self._reviews.collect(work.context, book, [*reviewed, *audited])
 
     def _decide(
         self, work: _Work, signals: Mapping[str, Signals], answers: CallResults, reviews: CallResults
