@@ -8,15 +8,21 @@ from functools import partial
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from services.oracle.adapters.bank_files import read_bank
+from services.oracle.adapters.endpoint_oracle import EndpointOracle
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.domain.prompts import VERSION
+from services.oracle.domain.questions import Asking
 from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
 from services.oracle.store import OUTBOX, OracleStore
+from services.oracle.work.annotators import Makers
 from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.self_annotation import SelfAnnotation
+from shared.errors import NotFound
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -37,14 +43,12 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    take_time = partial(time.sleep, settings.simulated_call_seconds)
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ControllerServiceStub(channels["controller"])),
         SelfAnnotation(channels["evaluation"], objects),
-        make_oracle=partial(SimulatedOracle, take_time=take_time),
-        make_expert=partial(SimulatedExpert, take_time=take_time),
+        _makers(settings, objects),
     )
     operations = Operations(
         "oracle",
@@ -63,6 +67,21 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         engine=engine,
         objects=objects,
         close=engine.dispose,
+    )
+
+
+def _makers(settings: OracleSettings, objects: ObjectStore) -> Makers:
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    bank = read_bank()
+
+    def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
+        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+
+    return Makers(
+        simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        simulated_expert=partial(SimulatedExpert, take_time=take_time),
+        endpoint_oracle=endpoint_oracle,
+        bank=f"{bank.common.version}, prompts {VERSION}",
     )
 
 
