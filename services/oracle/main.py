@@ -11,8 +11,12 @@ from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
 from medq.oracle.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
+from services.oracle.adapters.bank_files import read_bank
+from services.oracle.adapters.endpoint_oracle import EndpointOracle
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.domain.prompts import VERSION
+from services.oracle.domain.questions import Asking
 from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
 from services.oracle.review_service import Reviews
@@ -20,10 +24,12 @@ from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
 from services.oracle.store.annotations import OUTBOX, OracleStore
 from services.oracle.store.reviews import ReviewStore
+from services.oracle.work.annotators import Makers
 from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
+from shared.errors import NotFound
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -44,8 +50,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    take_time = partial(time.sleep, settings.simulated_call_seconds)
-    make_expert = partial(SimulatedExpert, take_time=take_time)
+    makers = _makers(settings, objects)
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -53,15 +58,14 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         done, total, message = progress_of(queue, work_id)
         operations.tell(operation_id, done, total, message, is_due=done == total)
 
-    simulated = SimulatedReviews(queue, objects, make_expert, tell)
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ledger),
         ReviewWork(queue, ledger, simulated.ring),
         SelfAnnotation(channels["evaluation"], objects),
-        make_oracle=partial(SimulatedOracle, take_time=take_time),
-        make_expert=make_expert,
+        makers,
     )
     operations = Operations(
         "oracle",
@@ -90,6 +94,21 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         engine=engine,
         objects=objects,
         close=close,
+    )
+
+
+def _makers(settings: OracleSettings, objects: ObjectStore) -> Makers:
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    bank = read_bank()
+
+    def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
+        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+
+    return Makers(
+        simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        simulated_expert=partial(SimulatedExpert, take_time=take_time),
+        endpoint_oracle=endpoint_oracle,
+        bank=f"{bank.common.version}, prompts {VERSION}",
     )
 
 
