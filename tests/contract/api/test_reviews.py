@@ -207,6 +207,8 @@ def test_reviewers_share_the_tasks_out_by_leases(house: House) -> None:
         begin(house, channel)
         stub = ReviewServiceStub(channel)
         ann = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="ann", count=5, seconds=60)).tasks
+        again = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="ann", count=5, seconds=60)).tasks
+        assert [task.task_id for task in again] == [task.task_id for task in ann]
         bob = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="bob", count=5, seconds=60)).tasks
         assert (len(ann), len(bob)) == (5, 3)
         assert not {task.task_id for task in ann} & {task.task_id for task in bob}
