@@ -7,7 +7,7 @@ operation of the evaluation service with an id of its own, and the rest is compu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,13 +17,16 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
-from services.oracle.ports import AnnotationOracle, Expert, Reviews
-from services.oracle.store import OracleStore
+from services.oracle.domain.review import NOBODY, SIMULATED, ReviewTask, Simulation, estimate_seconds
+from services.oracle.ports import Outcome
+from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
-from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
+from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCalls
 from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
+from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
+from shared.errors import Cancelled
 from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
@@ -43,21 +46,42 @@ class _Work:
     work_id: str
     annotators: Annotators
 
-    @property
-    def oracle(self) -> AnnotationOracle:
-        return self.annotators.oracle
-
-    @property
-    def expert(self) -> Expert | None:
-        return self.annotators.expert
-
-    def progress(self, unit: str, what: str, total: int) -> Callable[[int], None]:
-        """Reports `done` of `total` calls of one kind."""
-        return lambda done: self.context.progress(done, total, unit, what)
-
     def book(self, kind: str, is_simulated: bool) -> CallBook:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
         return CallBook(self.work_id, run_id, kind, n, is_simulated)
+
+    def review_task(self, task: Task, found: Signals) -> ReviewTask:
+        """What an expert is asked about a task."""
+        request, policy, question = self.request, self.request.policy, task.question
+        expert = self.annotators.expert
+        simulation = Simulation(request.known_answers_uri, policy.simulated_expert_accuracy, request.seed)
+        return ReviewTask(
+            work_id=self.work_id,
+            run_id=request.run_id,
+            arm=request.arm,
+            round=request.round,
+            decision_id=task.decision_id,
+            ledger_key=self.review_key(task),
+            question_id=question.question_id,
+            image_id=task.sample.image_id,
+            image_uri=question.image_uri,
+            modality=task.sample.modality,
+            question=question.question,
+            options=question.options,
+            proposal=found.proposal,
+            self_answer=found.self_answer,
+            entropy=found.entropy,
+            reference_answer=found.reference,
+            agreement=found.agreement,
+            route=annotation.AUDIT if found.is_unseen else found.route,
+            route_reason=found.reason,
+            estimate_seconds=estimate_seconds(found.proposal),
+            expert=expert,
+            simulation=simulation if expert == SIMULATED else None,
+        )
+
+    def review_key(self, task: Task) -> str:
+        return self.ledger_key("expert", task.sample, task.key.rsplit("/", 1)[1])
 
     def ledger_key(self, kind: str, sample: Sample, last: str) -> str:
         request = self.request
@@ -71,6 +95,7 @@ class OracleOperations:
         objects: Where datasets lie.
         store: Outcomes and decisions.
         calls: Makes outside calls with accounts.
+        reviews: Has experts decide.
         self_annotation: Asks the model under evolution.
         makers: How oracles and experts are made.
     """
@@ -80,12 +105,14 @@ class OracleOperations:
         objects: ObjectStore,
         store: OracleStore,
         calls: OutsideCalls,
+        reviews: ReviewWork,
         self_annotation: SelfAnnotation,
         makers: Makers,
     ) -> None:
         self._objects = objects
         self._store = store
         self._calls = calls
+        self._reviews = reviews
         self._self_annotation = self_annotation
         self._makers = makers
 
@@ -95,7 +122,18 @@ class OracleOperations:
         return datasets.import_known_answers(self._objects, request.benchmark_uri)
 
     def annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
-        """Have a selection annotated."""
+        """Have a selection annotated.
+
+        Raises:
+            Parked: It waits for reviews.
+        """
+        try:
+            return self._annotate(context, request)
+        except Cancelled:
+            self._reviews.withdraw(work_id(request), request.run_id)
+            raise
+
+    def _annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
         annotators = annotators_of(self._objects, request, self._makers)
         work = _Work(context, request, work_id(request), annotators)
         proposed = self._ask_oracle(work, read_rows(self._objects, request.selection_uri, Sample))
@@ -114,49 +152,41 @@ class OracleOperations:
         request = work.request
         return pre_annotate(
             self._calls,
-            work.book("oracle", work.oracle.is_simulated),
-            work.oracle,
+            work.book("oracle", work.annotators.oracle.is_simulated),
+            work.annotators.oracle,
             samples,
             lambda sample, number: work.ledger_key("oracle", sample, str(number)),
             partial(annotation.make_task, request.arm, request.round),
-            work.progress("images", "reference answers", len(samples)),
+            lambda done: work.context.progress(done, len(samples), "images", "reference answers"),
         )
 
-    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> Reviews:
-        """What the expert says of each task that needs one, or that the audit drew."""
+    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> CallResults:
+        """The review of each task that goes to the expert or is audited, by ledger key; see `ReviewWork.collect`."""
         share, seed = work.request.policy.audit_share, work.request.seed
         needed = [task for task in tasks if not signals[task.decision_id].is_unseen]
-        expert = work.expert
-        if expert is None:
-            return Reviews(why_not={task.decision_id: annotation.NO_EXPERT for task in needed})
+        if work.annotators.expert == NOBODY:
+            return CallResults({}, "", {work.review_key(task): annotation.NO_EXPERT for task in needed})
         unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
         audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
-        asked = [annotation.review_task(task, signals[task.decision_id]) for task in [*needed, *audited]]
-        keys = {
-            task.decision_id: work.ledger_key("expert", task.sample, task.key.rsplit("/", 1)[1])
-            for task in [*needed, *audited]  # where the budget ends, the audit goes first
-        }
-        calls = [OutsideCall(keys[one.decision_id], expert.estimate(one), partial(expert.review, one)) for one in asked]
-        book = work.book("expert", expert.is_simulated)
-        results = self._calls.run(book, calls, work.progress("questions", "reviews", len(calls)))
-        decided = {name: results.outcomes[key] for name, key in keys.items() if key in results.outcomes}
-        why_not = {name: results.why_not(key) for name, key in keys.items() if key not in results.outcomes}
-        return Reviews(decided, why_not, stopped=results.stopped)
+        # Where the budget ends, the audit goes first.
+        asked = [work.review_task(task, signals[task.decision_id]) for task in [*needed, *audited]]
+        return self._reviews.collect(work.context, work.book("expert", work.annotators.expert == SIMULATED), asked)
 
     def _decide(
-        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews
+        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: CallResults
     ) -> list[Unanswered]:
         """Append the decisions; returns what could not be decided."""
         dropped = []
         for rank, task in enumerate(tasks):
             work.context.progress(rank, len(tasks), "questions", "decisions")
             found = signals[task.decision_id]
-            reason = _why_not_reviewed(task, found, reviews)
+            key = work.review_key(task)
+            review = reviews.outcomes.get(key)
+            reason = _why_not_reviewed(found, review, reviews.why_not(key))
             if reason:
                 candidate = task.candidate
                 dropped.append(annotation.unanswered_row(task.sample, candidate.question, candidate.options, reason))
                 continue
-            review = reviews.decided.get(task.decision_id)
             seen = (review.action, review.answer) if review is not None and review.action else None
             decision = annotation.decision_row(task, found, seen, work.annotators.is_simulated)
             events = [_reviewed(work, decision, rank)] if seen is not None else []
@@ -172,13 +202,12 @@ def work_id(request: pb.StartAnnotateRequest) -> str:
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _why_not_reviewed(task: Task, signals: Signals, reviews: Reviews) -> str:
+def _why_not_reviewed(signals: Signals, review: Outcome | None, why_not: str) -> str:
     """Why a task that the expert must see has no decision; "" where it has one or needs none."""
     if signals.is_unseen:
         return ""
-    review = reviews.decided.get(task.decision_id)
     if review is None:
-        return reviews.why_not[task.decision_id]
+        return why_not
     return "" if review.action else annotation.NOT_KNOWN_TO_EXPERT
 
 
@@ -187,7 +216,7 @@ def _reviewed(work: _Work, decision: Decision, rank: int) -> Event:
         decision_id=decision.decision_id,
         image_id=decision.image_id,
         action=decision.expert_action,
-        is_simulated=work.expert is not None and work.expert.is_simulated,
+        is_simulated=work.annotators.expert == SIMULATED,
     )
     return event_of(
         message,

@@ -11,12 +11,11 @@ What a call raises says what became of it:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
-from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.questions import Proposal
+from shared.rows.annotation import Question
 from shared.rows.selection import Sample
 
 #: Names the oracle that is a program; no endpoint may be called so.
@@ -79,30 +78,8 @@ class AnnotationOracle(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class Reviews:
-    """What became of review tasks, by decision id. A task is in one of the three.
-
-    Attributes:
-        decided: What the expert said.
-        why_not: Why a task will not be decided: it was refused, or the budget ended.
-        open: Tasks that somebody may still decide; while there are any, the work is not done.
-        stopped: Why no further task was handed out; "" where all were.
-    """
-
-    decided: Mapping[str, Outcome] = field(default_factory=dict)
-    why_not: Mapping[str, str] = field(default_factory=dict)
-    open: frozenset[str] = frozenset()
-    stopped: str = ""
-
-
 class Expert(Protocol):
-    """Somebody who decides. Safe to use from several threads."""
+    """Somebody who decides, and can be asked at any time: the program at the queue. Safe to use from several threads."""
 
-    is_simulated: bool
-
-    def estimate(self, task: ReviewTask) -> Spending:
-        """The time that a review of a proposed answer, or an annotation from scratch (no proposal), takes."""
-
-    def review(self, task: ReviewTask) -> Outcome:
-        """Accept the proposal, edit it or reject the question; action "" where the expert does not know."""
+    def review(self, question: Question, proposal: str | None) -> Outcome:
+        """Accept a proposed answer, edit it or reject the question; action "" where the expert does not know."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.known_answers import KnownAnswers, erring_answer
+from services.oracle.domain.review import estimate_seconds
 from services.oracle.ports import Outcome, Spending
 from shared.objects.store import digest_of
 from shared.quality_level import closing_level
-
-#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
-REVIEW_SECONDS = 30.0
-FROM_SCRATCH_SECONDS = 306.0
+from shared.rows.annotation import Question
 
 
 class SimulatedExpert:
@@ -25,8 +22,6 @@ class SimulatedExpert:
         take_time: Called once in each call, for as long as the call shall take.
     """
 
-    is_simulated = True
-
     def __init__(
         self, known: KnownAnswers, accuracy: float, seed: int, take_time: Callable[[], None] = lambda: None
     ) -> None:
@@ -35,29 +30,26 @@ class SimulatedExpert:
         self._seed = seed
         self._take_time = take_time
 
-    def estimate(self, task: ReviewTask) -> Spending:
-        """The paper's average; see the port."""
-        return Spending(expert_seconds=FROM_SCRATCH_SECONDS if task.proposal is None else REVIEW_SECONDS)
-
-    def review(self, task: ReviewTask) -> Outcome:
+    def review(self, question: Question, proposal: str | None) -> Outcome:
         """Accept what they think is right, else edit; reject a known question of which no option is right.
 
         A description is accepted where it closes with the quality level of the one that they think is right.
         """
         self._take_time()
-        asked, image_id = task.question, digest_of(task.question.image_uri)
-        if not self._known.is_known(image_id, asked.question):
+        image_id = digest_of(question.image_uri)
+        if not self._known.is_known(image_id, question.question):
             return Outcome(None, "", Spending())
-        right = self._known.right(image_id, asked.question, asked.options)
+        spending = Spending(expert_seconds=estimate_seconds(proposal))
+        right = self._known.right(image_id, question.question, question.options)
         if right is None:
-            return Outcome(None, "reject", self.estimate(task))
-        wrong = self._known.wrong(asked.question, asked.options, right)
-        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, asked.question_id)
-        if task.proposal is not None and (answer == task.proposal or _is_as_good(task, answer)):
-            return Outcome(task.proposal, "accept", self.estimate(task))
-        return Outcome(answer, "edit", self.estimate(task))
+            return Outcome(None, "reject", spending)
+        wrong = self._known.wrong(question.question, question.options, right)
+        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, question.question_id)
+        if proposal is not None and (answer == proposal or _is_as_good(question, proposal, answer)):
+            return Outcome(proposal, "accept", spending)
+        return Outcome(answer, "edit", spending)
 
 
-def _is_as_good(task: ReviewTask, answer: str) -> bool:
+def _is_as_good(question: Question, proposal: str, answer: str) -> bool:
     """Whether a proposed description says the level that another one says."""
-    return not task.question.options and closing_level(task.proposal or "") == closing_level(answer) != ""
+    return not question.options and closing_level(proposal) == closing_level(answer) != ""

@@ -118,33 +118,6 @@ class Signals:
         return self.self_answer if self.route == SELF else self.reference
 
 
-@dataclass(frozen=True)
-class ReviewTask:
-    """What an expert is asked to decide.
-
-    Attributes:
-        decision_id: Names the task; the same in every attempt.
-        question: The image, the question, its options (none: a description is wanted), under an id of its own.
-        question_type: "yes_no", "what", "how" or "description".
-        attribute: The quality attribute that is asked for, or "".
-        modality: Of the image, or "unknown".
-        reference_answer: The oracle's.
-        self_answer: The model's own; None where it has none.
-        proposal: The one that is adopted where the expert accepts.
-        why: Why an expert is asked: "review", "expert" or "audit", and behind a colon the reason where there is one.
-    """
-
-    decision_id: str
-    question: Question
-    question_type: str
-    attribute: str
-    modality: str
-    reference_answer: str
-    self_answer: str | None
-    proposal: str | None
-    why: str
-
-
 def question_key(image_id: str, candidate: QuestionTemplate) -> str:
     """Names a question about an image, whatever the arm and round."""
     return f"{image_id}/{question_digest(candidate.question, candidate.options)}"
@@ -203,22 +176,6 @@ def routed_signals(reference: str, own: Own, tau_entropy: float, tau_agreement: 
     if own.answer is None and found != REFERENCE:
         return Signals(reference, None, entropy, None, EXPERT, NO_ANSWER)
     return Signals(reference, own.answer, entropy, own.agreement, found)
-
-
-def review_task(task: Task, signals: Signals) -> ReviewTask:
-    """What an expert is asked about a task; where none is needed, it is an audit."""
-    why = AUDIT if signals.is_unseen else signals.route
-    return ReviewTask(
-        decision_id=task.decision_id,
-        question=task.question,
-        question_type=task.candidate.question_type,
-        attribute=task.candidate.attribute,
-        modality=task.sample.modality,
-        reference_answer=signals.reference,
-        self_answer=signals.self_answer,
-        proposal=signals.proposal,
-        why=f"{why}: {signals.reason}" if signals.reason else why,
-    )
 
 
 def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:

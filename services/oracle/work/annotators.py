@@ -6,15 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from medq.oracle.v1 import oracle_pb2 as pb
+from services.oracle.domain import review
 from services.oracle.domain.known_answers import KnownAnswers
 from services.oracle.domain.known_questions import KnownQuestions
 from services.oracle.domain.questions import Asking
-from services.oracle.ports import SIMULATED, AnnotationOracle, Expert
-from shared.errors import FailedPrecondition
+from services.oracle.ports import SIMULATED, AnnotationOracle
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
+from shared.rpc.choices import name_of
 
 
 @dataclass(frozen=True)
@@ -23,13 +24,11 @@ class Makers:
 
     Attributes:
         simulated_oracle: From what it can ask, what it knows, which questions, and its accuracy.
-        simulated_expert: From what they know, their accuracy and a seed.
         endpoint_oracle: From the name of an endpoint and which questions; raises where the site does not allow it.
         bank: The version of the bank of questions and of the prompts, as a real oracle uses them.
     """
 
     simulated_oracle: Callable[[KnownQuestions, KnownAnswers, Asking, float], AnnotationOracle]
-    simulated_expert: Callable[[KnownAnswers, float, int], Expert]
     endpoint_oracle: Callable[[str, Asking], AnnotationOracle]
     bank: str
 
@@ -40,21 +39,21 @@ class Annotators:
 
     Attributes:
         oracle: Who pre-annotates.
-        expert: Who reviews; None: nobody.
+        expert: Who reviews: `review.PEOPLE`, `SIMULATED` or `NOBODY`.
         parents: The datasets that they know things from.
         bank: The version of the bank that is asked from; "" where questions are known ones.
     """
 
     oracle: AnnotationOracle
-    expert: Expert | None
+    expert: str
     parents: tuple[str, ...]
     bank: str
 
     @property
     def simulated_parts(self) -> list[str]:
         """Which of them are simulated: "oracle", "expert"."""
-        parts = {"oracle": self.oracle, "expert": self.expert}
-        return [name for name, one in parts.items() if one is not None and one.is_simulated]
+        parts = {"oracle": self.oracle.is_simulated, "expert": self.expert == review.SIMULATED}
+        return [name for name, is_simulated in parts.items() if is_simulated]
 
     @property
     def is_simulated(self) -> bool:
@@ -67,12 +66,10 @@ def annotators_of(objects: ObjectStore, request: pb.StartAnnotateRequest, makers
 
     Raises:
         NotFound, PermissionDenied, FailedPrecondition: The site has no such endpoint, or does not let it see images.
-        FailedPrecondition: No queue of reviews is served.
     """
     policy = request.policy
     is_oracle_simulated = policy.oracle == SIMULATED
-    is_expert_simulated = policy.expert == pb.EXPERT_KIND_SIMULATED
-    parents = [request.known_answers_uri] if is_oracle_simulated or is_expert_simulated else []
+    parents = [request.known_answers_uri] if is_oracle_simulated or policy.expert == pb.EXPERT_KIND_SIMULATED else []
     parents += [request.benchmark_uri] if is_oracle_simulated else []
     rows = read_rows(objects, request.known_answers_uri, KnownAnswer) if parents else []
     known = KnownAnswers(rows)
@@ -82,11 +79,5 @@ def annotators_of(objects: ObjectStore, request: pb.StartAnnotateRequest, makers
         oracle = makers.simulated_oracle(questions, known, asking, policy.simulated_oracle_accuracy)
     else:
         oracle = makers.endpoint_oracle(policy.oracle, asking)
-    expert: Expert | None = None
-    if is_expert_simulated:
-        expert = makers.simulated_expert(known, policy.simulated_expert_accuracy, request.seed)
-    elif policy.expert != pb.EXPERT_KIND_NONE:
-        raise FailedPrecondition(
-            "No queue of reviews is served.", field="policy.expert", remedy="Choose another expert."
-        )
+    expert = name_of(pb.ExpertKind.DESCRIPTOR, policy.expert, review.NOBODY)
     return Annotators(oracle, expert, tuple(parents), "" if is_oracle_simulated else makers.bank)

@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
 from services.oracle.domain.summary import summarise
-from services.oracle.ports import Outcome, Reviews
+from services.oracle.ports import Outcome
 from services.oracle.work.annotators import Annotators
+from services.oracle.work.outside_calls import CallResults
 from services.oracle.work.pre_annotation import PreAnnotation
 from services.oracle.work.routing import Calibrations
 from shared.errors import InvalidArgument
@@ -46,7 +47,7 @@ def publish_decisions(
     proposed: PreAnnotation,
     decided: Sequence[Decision],
     dropped: Sequence[Unanswered],
-    reviews: Reviews,
+    reviews: CallResults,
     calibrations: Calibrations,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.
@@ -68,7 +69,7 @@ def publish_decisions(
     summary = summarise(
         decided,
         unanswered,
-        account={"oracle": _account(proposed.outcomes), "expert": _account(reviews.decided.values())},
+        account={"oracle": _account(proposed.outcomes), "expert": _account(reviews.outcomes.values())},
         stopped={"oracle": proposed.stopped, "expert": reviews.stopped},
         policy=policy,
         is_simulated=annotators.is_simulated,

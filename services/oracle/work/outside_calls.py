@@ -19,7 +19,7 @@ from prometheus_client import Counter
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from services.oracle.ports import Outcome, Spending
-from services.oracle.store import OracleStore
+from services.oracle.store.annotations import OracleStore
 from shared.errors import (
     BudgetExhausted,
     FailedPrecondition,
@@ -199,7 +199,7 @@ class OutsideCalls:
     def _reserve(self, book: CallBook, chunk: _Chunk) -> None:
         if not book.run_id:
             return
-        costs = [_cost(book, call.key, call.estimate) for call in chunk.calls]
+        costs = [cost_of(book, call.key, call.estimate) for call in chunk.calls]
         request = pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=chunk.request_id)
         try:
             self._ledger.ReserveCosts(request)
@@ -223,11 +223,12 @@ class OutsideCalls:
             return
         keys = sorted(outcomes)
         for start in range(0, len(keys), _LEDGER_BATCH):
-            costs = [_cost(book, key, outcomes[key].spending) for key in keys[start : start + _LEDGER_BATCH]]
+            costs = [cost_of(book, key, outcomes[key].spending) for key in keys[start : start + _LEDGER_BATCH]]
             self._ledger.SettleCosts(pb.SettleCostsRequest(run_id=book.run_id, costs=costs, is_on_record=is_on_record))
 
 
-def _cost(book: CallBook, key: str, spent: Spending) -> pb.Cost:
+def cost_of(book: CallBook, key: str, spent: Spending) -> pb.Cost:
+    """An entry for the ledger."""
     return pb.Cost(
         key=key,
         kind=book.kind,

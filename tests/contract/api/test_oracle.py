@@ -258,12 +258,13 @@ def test_what_nobody_knows_is_unanswered_and_never_guessed(house):
     assert summary.account["oracle"].usd == 0
 
 
-def test_every_outside_call_is_reserved_and_settled_within_the_limit_in_flight(house):
+def test_calls_are_reserved_within_the_limit_in_flight_and_what_waits_for_experts_as_it_is_queued(house):
     with house.server() as channel:
         house.annotate(channel, house.request(house.known_answers(channel), run_id="r-1"))
     ledger = house.neighbours
     assert len(ledger.reserved) == len(set(ledger.reserved)) == 12
-    assert ledger.most_in_flight == 3
+    assert ledger.most_in_flight_of["oracle"] == 3
+    assert ledger.most_in_flight_of["expert"] == 8
     assert ledger.in_flight == set()
     assert all(key.startswith("r-1/arm/0/") for key in ledger.reserved)
     assert {cost.kind: cost.is_simulated for cost in ledger.settled} == {"oracle": True, "expert": True}

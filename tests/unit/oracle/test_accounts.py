@@ -18,7 +18,7 @@ from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
 from services.oracle.ports import Outcome, Spending
-from services.oracle.store import METADATA, OracleStore
+from services.oracle.store.annotations import METADATA, OracleStore
 from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
 from shared.errors import Cancelled, DeadlineExceeded, InvalidArgument, PermissionDenied, Unavailable
 from shared.paths import ANYWHERE

@@ -8,7 +8,7 @@ import pytest
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from services.oracle.ports import Outcome, Spending
-from services.oracle.store import METADATA, OracleStore
+from services.oracle.store.annotations import METADATA, OracleStore
 from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
 from shared.errors import Unavailable
 from tests.support.annotation import FakeNeighbours
