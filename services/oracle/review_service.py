@@ -101,7 +101,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
         if is_new:
             self._tell(task.work_id, found.operation_id)
-        return pb.DecideTaskResponse(task=to_message(found))
+        return pb.DecideTaskResponse(task=to_message(found), is_new=is_new)
 
     def CloseTasks(self, request: pb.CloseTasksRequest, context: grpc.ServicerContext) -> pb.CloseTasksResponse:
         """See the proto."""
