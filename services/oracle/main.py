@@ -26,7 +26,6 @@ from services.oracle.settings import OracleSettings
 from services.oracle.store.annotations import OUTBOX, OracleStore
 from services.oracle.store.reviews import ReviewStore
 from services.oracle.work.annotators import Makers
-from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
@@ -34,6 +33,7 @@ from shared.errors import NotFound
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.outside.calls import OutsideCalls
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve

@@ -22,7 +22,6 @@ from services.oracle.ports import Outcome
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
-from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCalls
 from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
 from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
@@ -31,6 +30,9 @@ from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.outside.accounts import CallBook
+from shared.outside.call import CallResults
+from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered
 from shared.rows.selection import Sample
 
@@ -46,9 +48,10 @@ class _Work:
     work_id: str
     annotators: Annotators
 
-    def book(self, kind: str, is_simulated: bool) -> CallBook:
+    @property
+    def review_book(self) -> CallBook:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
-        return CallBook(self.work_id, run_id, kind, n, is_simulated)
+        return CallBook(self.work_id, run_id, "expert", n, self.annotators.expert == SIMULATED)
 
     def review_task(self, task: Task, found: Signals) -> ReviewTask:
         """What an expert is asked about a task."""
@@ -104,7 +107,7 @@ class OracleOperations:
         self,
         objects: ObjectStore,
         store: OracleStore,
-        calls: OutsideCalls,
+        calls: OutsideCalls[Outcome],
         reviews: ReviewWork,
         self_annotation: SelfAnnotation,
         makers: Makers,
@@ -152,7 +155,7 @@ class OracleOperations:
         request = work.request
         return pre_annotate(
             self._calls,
-            work.book("oracle", work.annotators.oracle.is_simulated),
+            work.annotators.oracle.book(work.work_id, request.run_id, request.policy.max_in_flight),
             work.annotators.oracle,
             samples,
             lambda sample, number: work.ledger_key("oracle", sample, str(number)),
@@ -160,7 +163,7 @@ class OracleOperations:
             lambda done: work.context.progress(done, len(samples), "images", "reference answers"),
         )
 
-    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> CallResults:
+    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> CallResults[Outcome]:
         """The review of each task that goes to the expert or is audited, by ledger key; see `ReviewWork.collect`."""
         share, seed = work.request.policy.audit_share, work.request.seed
         needed = [task for task in tasks if not signals[task.decision_id].is_unseen]
@@ -170,10 +173,10 @@ class OracleOperations:
         audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
         asked = [work.review_task(task, signals[task.decision_id]) for task in [*needed, *audited]]
-        return self._reviews.collect(work.context, work.book("expert", work.annotators.expert == SIMULATED), asked)
+        return self._reviews.collect(work.context, work.review_book, asked)
 
     def _decide(
-        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: CallResults
+        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: CallResults[Outcome]
     ) -> list[Unanswered]:
         """Append the decisions; returns what could not be decided."""
         dropped = []

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from services.oracle.domain.known_answers import KnownAnswers, erring_answer
 from services.oracle.domain.review import estimate_seconds
-from services.oracle.ports import Outcome, Spending
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
 from shared.quality_level import closing_level
 from shared.rows.annotation import Question
+from shared.spending import Spending
 
 
 class SimulatedExpert:

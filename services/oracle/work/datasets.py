@@ -12,12 +12,12 @@ from services.oracle.domain import annotation
 from services.oracle.domain.summary import summarise
 from services.oracle.ports import Outcome
 from services.oracle.work.annotators import Annotators
-from services.oracle.work.outside_calls import CallResults
 from services.oracle.work.pre_annotation import PreAnnotation
 from services.oracle.work.routing import Calibrations
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
+from shared.outside.call import CallResults
 from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 
@@ -47,7 +47,7 @@ def publish_decisions(
     proposed: PreAnnotation,
     decided: Sequence[Decision],
     dropped: Sequence[Unanswered],
-    reviews: CallResults,
+    reviews: CallResults[Outcome],
     calibrations: Calibrations,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.

@@ -73,8 +73,12 @@ def simulated(rows, accuracy=1.0, seed=0, **changes):
     return SimulatedOracle(KnownQuestions(rows, []), KnownAnswers(rows), Asking(3, False, seed), accuracy, **changes)
 
 
+def propose(oracle, sample):
+    return oracle.prepare(sample).make()
+
+
 def letters(oracle, samples):
-    return [oracle.propose(sample).proposals[0].answer for sample in samples]
+    return [propose(oracle, sample).proposals[0].answer for sample in samples]
 
 
 def test_a_repeated_call_gives_the_same_answer_and_another_seed_another():
@@ -99,19 +103,19 @@ def test_oracle_and_expert_err_independently():
 def test_the_oracle_costs_what_it_estimates_and_nothing_where_it_does_not_know():
     rows, (sample,) = asked_about(1)
     oracle = simulated(rows)
-    known = oracle.propose(sample)
-    assert known.spending == oracle.estimate(sample)
+    known = propose(oracle, sample)
+    assert known.spending == oracle.prepare(sample).estimate
     # 255 image tokens, 40 characters of text in ten tokens, at 2.50 dollars a million; one token out at 10
     assert known.spending.usd == pytest.approx((265 * 2.5 + 10) / 1e6)
     stranger = replace(sample, image_id="f" * 64)
-    unknown = oracle.propose(stranger)
+    unknown = propose(oracle, stranger)
     assert (unknown.proposals, unknown.spending.usd) == ((), 0)
 
 
 def test_a_question_of_dev_whose_answer_is_not_known_is_proposed_without_an_answer():
     dev = [build(Item, question="Is it sharp?", options={"A": "Yes", "B": "No"}, modality="ct")]
     oracle = SimulatedOracle(KnownQuestions([], dev), KnownAnswers([]), Asking(3, False, 0), 1.0)
-    found = oracle.propose(build(Sample, modality="ct"))
+    found = propose(oracle, build(Sample, modality="ct"))
     assert [one.answer for one in found.proposals] == [None]
     assert found.spending.usd == 0
 
@@ -127,10 +131,10 @@ def test_a_known_description_is_proposed_beside_the_questions_and_who_errs_takes
               question_type="description")
         for image, text in texts["describe"].items()
     ]  # fmt: skip
-    right = [simulated(rows).propose(sample).proposals for sample in samples]
+    right = [propose(simulated(rows), sample).proposals for sample in samples]
     assert [len(one) for one in right] == [2] * 40
     assert [one[-1].answer for one in right] == list(texts["describe"].values())
-    wrong = [simulated(rows, 0.0).propose(sample).proposals[-1].answer for sample in samples]
+    wrong = [propose(simulated(rows, 0.0), sample).proposals[-1].answer for sample in samples]
     assert all({one[-1].answer, other} == {GOOD, BAD} for one, other in zip(right, wrong, strict=True))
 
 
@@ -164,13 +168,13 @@ def test_a_review_takes_half_a_minute_and_an_annotation_from_scratch_five_point_
     assert expert.review(question(), None).spending.expert_seconds == FROM_SCRATCH_SECONDS == 5.1 * 60
 
 
-def test_a_simulated_call_takes_its_time_once_and_an_estimate_none():
+def test_a_simulated_call_takes_its_time_once_and_its_preparation_none():
     waits: list[None] = []
     rows, (sample,) = asked_about(1)
     oracle = simulated(rows, take_time=lambda: waits.append(None))
     expert = SimulatedExpert(KNOWN, 1.0, 0, take_time=lambda: waits.append(None))
-    oracle.estimate(sample)
+    oracle.prepare(sample)
     assert not waits
-    assert oracle.propose(sample) == simulated(rows).propose(sample)
+    assert propose(oracle, sample) == propose(simulated(rows), sample)
     assert expert.review(question(), "B") == SimulatedExpert(KNOWN, 1.0, 0).review(question(), "B")
     assert len(waits) == 2
