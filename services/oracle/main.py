@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -29,18 +31,22 @@ from services.oracle.work.annotators import Makers
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
-from shared.errors import NotFound
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.outside.calls import OutsideCalls
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
 
-def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+def build(
+    settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore, site: SiteEndpoints | None = None
+) -> Service:
     """Put the service together.
 
     Args:
@@ -48,6 +54,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
         bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
+        site: The endpoints that may be asked; None: those of the site's file.
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
@@ -66,7 +73,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         OutsideCalls(store, ledger),
         ReviewWork(queue, ledger, simulated.ring),
         SelfAnnotation(channels["evaluation"], objects),
-        _makers(take_time, objects),
+        _makers(take_time, objects, site or _site_of(settings)),
     )
     operations = Operations(
         "oracle",
@@ -98,17 +105,27 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     )
 
 
-def _makers(take_time: Callable[[], None], objects: ObjectStore) -> Makers:
+def _makers(take_time: Callable[[], None], objects: ObjectStore, site: SiteEndpoints) -> Makers:
     bank = read_bank()
 
     def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
-        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+        endpoint = site.open(name, "oracle", "images", "policy.oracle")
+        return EndpointOracle(endpoint, bank, asking, partial(read_image, objects))
 
     return Makers(
         simulated_oracle=partial(SimulatedOracle, take_time=take_time),
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
+
+
+def _site_of(settings: OracleSettings) -> SiteEndpoints:
+    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
+
+
+def _doubt_all(pixels: NDArray[np.uint8]) -> float:
+    """Without a detector of burned-in text no image leaves."""
+    return 1.0
 
 
 def main() -> None:
