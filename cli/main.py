@@ -15,6 +15,7 @@ from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.report import report
+from cli.commands.review import app as review
 from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.serve import serve
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
+app.add_typer(review, name="review", no_args_is_help=True)
 
 
 def main() -> None:

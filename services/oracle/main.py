@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 
 import grpc
@@ -58,7 +57,7 @@ def build(
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    makers = _makers(settings, objects, site or _site_of(settings))
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -66,14 +65,14 @@ def build(
         done, total, message = progress_of(queue, work_id)
         operations.tell(operation_id, done, total, message, is_due=done == total)
 
-    simulated = SimulatedReviews(queue, objects, partial(SimulatedExpert, take_time=take_time), tell)
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ledger),
         ReviewWork(queue, ledger, simulated.ring),
         SelfAnnotation(channels["evaluation"], objects),
-        _makers(take_time, objects, site or _site_of(settings)),
+        makers,
     )
     operations = Operations(
         "oracle",
@@ -105,7 +104,8 @@ def build(
     )
 
 
-def _makers(take_time: Callable[[], None], objects: ObjectStore, site: SiteEndpoints) -> Makers:
+def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints) -> Makers:
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
     bank = read_bank()
 
     def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
@@ -114,6 +114,7 @@ def _makers(take_time: Callable[[], None], objects: ObjectStore, site: SiteEndpo
 
     return Makers(
         simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        simulated_expert=partial(SimulatedExpert, take_time=take_time),
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
