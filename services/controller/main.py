@@ -18,6 +18,7 @@ from services.controller.operations import ControllerOperations
 from services.controller.report.reports import Reports
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
+from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import OUTBOX, RunStore
 from shared.database import sqlite_url
@@ -53,7 +54,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints, roots_of(settings))
+    servicer = Controller(operations, collaborators, endpoints, roots_of(settings), EgressLog(engine))
 
     def close() -> None:
         workflows.close()

@@ -6,6 +6,8 @@ import time
 from functools import partial
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -25,21 +27,25 @@ from services.oracle.settings import OracleSettings
 from services.oracle.store.annotations import OUTBOX, OracleStore
 from services.oracle.store.reviews import ReviewStore
 from services.oracle.work.annotators import Makers
-from services.oracle.work.outside_calls import OutsideCalls
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
-from shared.errors import NotFound
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.outside.calls import OutsideCalls
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
 
-def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+def build(
+    settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore, site: SiteEndpoints | None = None
+) -> Service:
     """Put the service together.
 
     Args:
@@ -47,10 +53,11 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
         bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
+        site: The endpoints that may be asked; None: those of the site's file.
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    makers = _makers(settings, objects)
+    makers = _makers(settings, objects, site or _site_of(settings))
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -97,12 +104,13 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     )
 
 
-def _makers(settings: OracleSettings, objects: ObjectStore) -> Makers:
+def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints) -> Makers:
     take_time = partial(time.sleep, settings.simulated_call_seconds)
     bank = read_bank()
 
     def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
-        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+        endpoint = site.open(name, "oracle", "images", "policy.oracle")
+        return EndpointOracle(endpoint, bank, asking, partial(read_image, objects))
 
     return Makers(
         simulated_oracle=partial(SimulatedOracle, take_time=take_time),
@@ -110,6 +118,15 @@ def _makers(settings: OracleSettings, objects: ObjectStore) -> Makers:
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
+
+
+def _site_of(settings: OracleSettings) -> SiteEndpoints:
+    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
+
+
+def _doubt_all(pixels: NDArray[np.uint8]) -> float:
+    """Without a detector of burned-in text no image leaves."""
+    return 1.0
 
 
 def main() -> None:

@@ -18,11 +18,10 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
 from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
-from services.oracle.ports import AnnotationOracle, Reviewer, Reviews
+from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
-from services.oracle.work.outside_calls import CallBook, OutsideCalls
 from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
 from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
@@ -31,6 +30,8 @@ from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
+from shared.outside.accounts import CallBook
+from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered
 from shared.rows.selection import Sample
 
@@ -58,9 +59,9 @@ class _Work:
         """Reports `done` of `total` calls of one kind."""
         return lambda done: self.context.progress(done, total, unit, what)
 
-    def book(self, kind: str, is_simulated: bool) -> CallBook:
+    def review_book(self, expert: Reviewer) -> CallBook:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
-        return CallBook(self.work_id, run_id, kind, n, is_simulated)
+        return CallBook(self.work_id, run_id, "expert", n, expert.is_simulated)
 
     def entry(self, expert: Reviewer, task: Task, found: Signals) -> QueueEntry:
         """What is queued for an expert."""
@@ -99,7 +100,7 @@ class OracleOperations:
         self,
         objects: ObjectStore,
         store: OracleStore,
-        calls: OutsideCalls,
+        calls: OutsideCalls[Outcome],
         reviews: ReviewWork,
         self_annotation: SelfAnnotation,
         makers: Makers,
@@ -147,7 +148,7 @@ class OracleOperations:
         request = work.request
         return pre_annotate(
             self._calls,
-            work.book("oracle", work.oracle.is_simulated),
+            work.oracle.book(work.work_id, request.run_id, request.policy.max_in_flight),
             work.oracle,
             samples,
             lambda sample, number: work.ledger_key("oracle", sample, str(number)),
@@ -166,7 +167,7 @@ class OracleOperations:
         audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
         entries = [work.entry(expert, task, signals[task.decision_id]) for task in [*needed, *audited]]
-        return self._reviews.collect(work.context, work.book("expert", expert.is_simulated), entries)
+        return self._reviews.collect(work.context, work.review_book(expert), entries)
 
     def _decide(
         self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews

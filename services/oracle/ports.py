@@ -1,12 +1,6 @@
 """What annotation needs from outside: who proposes, and who reviews.
 
-What a call raises says what became of it:
-
-| raised | it means |
-|---|---|
-| `InvalidArgument`, `NotFound` | refused, and nothing was spent: this question stays unanswered, the work goes on |
-| `Unavailable`, `PermissionDenied`, `Unauthenticated`, `FailedPrecondition`, `BudgetExhausted` | nothing was spent |
-| anything else (`DeadlineExceeded` above all, and what is no `MedqError`) | nobody knows whether it was spent |
+`shared.outside.call` says what becomes of what a call raises.
 """
 
 from __future__ import annotations
@@ -17,20 +11,13 @@ from typing import Final, Protocol
 
 from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.questions import Proposal
+from shared.outside.accounts import CallBook
+from shared.outside.call import Prepared
 from shared.rows.selection import Sample
+from shared.spending import Spending
 
 #: Names the oracle that is a program; no endpoint may be called so.
 SIMULATED: Final = "simulated"
-
-
-@dataclass(frozen=True)
-class Spending:
-    """What a call costs: US dollars, tokens in and out, seconds of an expert's active time. All at least 0."""
-
-    usd: float = 0.0
-    tokens_in: int = 0
-    tokens_out: int = 0
-    expert_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,15 +54,18 @@ class AnnotationOracle(Protocol):
     name: str
     is_simulated: bool
 
-    def estimate(self, sample: Sample, complaint: str = "") -> Spending:
-        """The most that a proposal may cost."""
+    def book(self, work_id: str, run_id: str, max_in_flight: int) -> CallBook:
+        """Whose calls those of a work are, of which at most so many are in flight."""
 
-    def propose(self, sample: Sample, complaint: str = "") -> Outcome:
-        """Questions about a drawn sample, with answers, in one call; an answer is None where the oracle does not know it.
+    def prepare(self, sample: Sample, complaint: str = "") -> Prepared[Outcome]:
+        """One call that asks for questions about a drawn sample, with answers; an answer is None where it does not know it.
 
         Args:
             sample: With the weakness that it was drawn for.
             complaint: The fault of what the oracle said before; "" where it is asked for the first time.
+
+        Raises:
+            NotFound, DataLoss, PermissionDenied: the image is lost or damaged, or may not leave.
         """
 
 

@@ -28,6 +28,7 @@ NAMES = dict.fromkeys(
         "page_token",
         "task_id",
         "reviewer",
+        "judge",
     ),
     200,
 )

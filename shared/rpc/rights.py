@@ -69,11 +69,13 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "ListRuns": _READ,
         "GetReport": _READ,
         "ListCosts": _READ,
+        "ListEgress": _READ,
         "GetEndpoints": _READ,
         "StartRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
         "ReleaseCosts": _LEDGER,
+        "RecordEgress": _LEDGER,
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,

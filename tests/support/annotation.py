@@ -98,6 +98,7 @@ class FakeNeighbours(
         reserved: The keys of all reservations, in order.
         settled: What was settled, once for each key.
         released, unknown: The keys that were closed as that, in order.
+        egress: What was about to leave, in order.
         targets: What a client of the controller is told of the other services.
         in_flight: The keys whose reservation is open.
         most_in_flight_of: How many were open at most, by kind of call.
@@ -108,7 +109,7 @@ class FakeNeighbours(
         self.limit = 10**9
         self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight_of = [], [], set(), Counter()
-        self.released, self.unknown = [], []
+        self.released, self.unknown, self.egress = [], [], []
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
@@ -140,6 +141,10 @@ class FakeNeighbours(
         self.unknown += request.unknown_keys
         self.in_flight -= {*request.keys, *request.unknown_keys}
         return controller_pb2.ReleaseCostsResponse()
+
+    def RecordEgress(self, request, context):
+        self.egress += request.egress
+        return controller_pb2.RecordEgressResponse()
 
     def StartGenerate(self, request, context):
         if request.operation_id in self._results:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.known_answers import KnownAnswers, erring_answer
 from services.oracle.domain.review import review_seconds
-from services.oracle.ports import Outcome, Spending
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
 from shared.quality_level import closing_level
+from shared.spending import Spending
 
 
 class SimulatedExpert:

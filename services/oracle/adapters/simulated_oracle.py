@@ -11,8 +11,11 @@ from services.oracle.domain.annotation import question_key
 from services.oracle.domain.known_answers import KnownAnswers, erring_answer
 from services.oracle.domain.known_questions import KnownQuestions
 from services.oracle.domain.questions import Asking, Proposal, QuestionTemplate
-from services.oracle.ports import SIMULATED, Outcome, Spending
+from services.oracle.ports import SIMULATED, Outcome
+from shared.outside.accounts import CallBook
+from shared.outside.call import Prepared
 from shared.rows.selection import Sample
+from shared.spending import Spending
 
 #: List price of gpt-4o-2024-08-06, the paper's oracle, in US dollars per million tokens, as of 2024-10.
 PRICE_DATE = "2024-10"
@@ -54,15 +57,19 @@ class SimulatedOracle:
         self._accuracy = accuracy
         self._take_time = take_time
 
-    def estimate(self, sample: Sample, complaint: str = "") -> Spending:
-        """The cost by the price list; see the port."""
-        asked, _ = self._questions.about(sample, self._asking)
-        return _cost(asked, sum(ANSWER_TOKENS if one.options else DESCRIPTION_TOKENS for one in asked))
+    def book(self, work_id: str, run_id: str, max_in_flight: int) -> CallBook:
+        """Simulated figures; see the port."""
+        return CallBook(work_id, run_id, "oracle", max_in_flight, self.is_simulated)
 
-    def propose(self, sample: Sample, complaint: str = "") -> Outcome:
-        """The known answers, or wrong ones; where it knows none, nothing is spent; see the port."""
-        self._take_time()
+    def prepare(self, sample: Sample, complaint: str = "") -> Prepared[Outcome]:
+        """The cost by the price list; see the port."""
         asked, is_without_choice = self._questions.about(sample, self._asking)
+        most = _cost(asked, sum(ANSWER_TOKENS if one.options else DESCRIPTION_TOKENS for one in asked))
+        return Prepared(most, lambda: self._propose(sample, asked, is_without_choice))
+
+    def _propose(self, sample: Sample, asked: Sequence[QuestionTemplate], is_without_choice: bool) -> Outcome:
+        """The known answers, or wrong ones; where it knows none, nothing is spent."""
+        self._take_time()
         proposals = tuple(Proposal(one, self._answer(sample, one)) for one in asked)
         known = [one for one in proposals if one.answer is not None]
         n_tokens = sum(ANSWER_TOKENS if one.template.options else _tokens(one.answer or "") for one in known)

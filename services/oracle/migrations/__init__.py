@@ -1,7 +1,5 @@
 """The database of the oracle service, and the migrations that make it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from services.oracle.store import annotations, reviews

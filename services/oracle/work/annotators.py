@@ -11,11 +11,12 @@ from services.oracle.domain.known_answers import KnownAnswers
 from services.oracle.domain.known_questions import KnownQuestions
 from services.oracle.domain.questions import Asking
 from services.oracle.domain.review import review_seconds
-from services.oracle.ports import SIMULATED, AnnotationOracle, Expert, Reviewer, Spending
+from services.oracle.ports import SIMULATED, AnnotationOracle, Expert, Reviewer
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
+from shared.spending import Spending
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from functools import partial
 from services.oracle.domain import annotation
 from services.oracle.domain.annotation import Task
 from services.oracle.ports import AnnotationOracle, Outcome
-from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
+from shared.outside.accounts import CallBook
+from shared.outside.call import OutsideCall
+from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Unanswered
 from shared.rows.selection import Sample
 
@@ -39,7 +41,7 @@ class PreAnnotation:
 
 
 def pre_annotate(
-    calls: OutsideCalls,
+    calls: OutsideCalls[Outcome],
     book: CallBook,
     oracle: AnnotationOracle,
     samples: Sequence[Sample],
@@ -97,5 +99,5 @@ def _why_nothing(outcome: Outcome | None, why_not: str) -> str:
     return f"{annotation.USELESS}: {outcome.fault}" if outcome.fault else annotation.NO_QUESTION
 
 
-def _call(oracle: AnnotationOracle, sample: Sample, key: str, complaint: str) -> OutsideCall:
-    return OutsideCall(key, oracle.estimate(sample, complaint), partial(oracle.propose, sample, complaint))
+def _call(oracle: AnnotationOracle, sample: Sample, key: str, complaint: str) -> OutsideCall[Outcome]:
+    return OutsideCall(key, partial(oracle.prepare, sample, complaint))

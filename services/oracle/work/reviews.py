@@ -15,12 +15,13 @@ import grpc
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from services.oracle.domain.review import PEOPLE, QueueEntry
-from services.oracle.ports import Outcome, Reviews, Spending
+from services.oracle.ports import Outcome, Reviews
 from services.oracle.store.reviews import CLOSED, DECIDED, WITHDRAWN, QueuedTask, ReviewStore
-from services.oracle.work.outside_calls import CallBook, cost_of
 from shared.errors import BudgetExhausted
 from shared.operations import OperationContext
+from shared.outside.accounts import CallBook, cost_of
 from shared.parked import Parked
+from shared.spending import Spending
 from shared.status import from_rpc_error
 
 #: How soon a work that waits looks again, should nobody wake it, in seconds: for people, and for who stands in for them.
