@@ -79,7 +79,8 @@ class EvaluateSection(Section):
     judge: str = Field(
         "",
         pattern=f"^({NAME})?$",
-        description='Ours: the endpoint of the site whose model judges descriptions; "" for none: they are UNSCORED.',
+        description="Ours: the endpoint of the site whose model judges descriptions, and reads replies where extractor is judge; "
+        '"" for none: descriptions are UNSCORED.',
     )
     description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
     description_pass: int = Field(
