@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
-from shared.chat.client import open_chat
 from shared.chat.egress import EgressGuard, Purpose, StoredImage, TextDoubt
 from shared.chat.endpoints import Endpoint, MayReceive, require_endpoint
 from shared.chat.messages import Chat, ChatReply, ChatRequest, Usage
@@ -90,6 +89,12 @@ class OpenedChat(Chat, Protocol):
         """Close them."""
 
 
+def _open_chat(name: str, endpoint: Endpoint) -> OpenedChat:
+    from shared.chat.client import open_chat  # the client's packages take a second to import, and most sites have no endpoint
+
+    return open_chat(name, endpoint)
+
+
 class SiteEndpoints:
     """The endpoints of the site, each opened once it is asked for.
 
@@ -105,7 +110,7 @@ class SiteEndpoints:
         endpoints: Mapping[str, Endpoint],
         text_doubt: TextDoubt = _sure,
         quarantine_from: float = 0.5,
-        open_one: Callable[[str, Endpoint], OpenedChat] = open_chat,
+        open_one: Callable[[str, Endpoint], OpenedChat] = _open_chat,
     ) -> None:
         self._endpoints = endpoints
         self._text_doubt = text_doubt
