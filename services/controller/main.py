@@ -39,10 +39,10 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     sole = SoleController(url, _end_this_process) if url else None
     store, ledger, control = RunStore(engine), Ledger(engine), OperationsControl()
     reports = Reports(objects, store, ledger)
-    collaborators = Collaborators(channels, objects, store, ledger, reports, control)
+    collaborators = Collaborators(channels, objects, store, ledger, reports, control, settings.waiting_seconds)
     memory = url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite")
     workflows = DbosWorkflows(memory, functools.partial(closed_loop.run, collaborators))
-    work = ControllerOperations(workflows, store, settings.evaluation_replicas)
+    work = ControllerOperations(workflows, store, channels, settings.evaluation_replicas)
     operations = Operations(
         "controller",
         engine,

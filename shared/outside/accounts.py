@@ -70,7 +70,7 @@ class Accounts:
         """
         try:
             if book.run_id:
-                costs = [_cost(book, key, most) for key, most in estimates.items()]
+                costs = [cost_of(book, key, most) for key, most in estimates.items()]
                 self._controller.ReserveCosts(
                     pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=request_id)
                 )
@@ -91,7 +91,7 @@ class Accounts:
             return
         keys = sorted(spent)
         for start in range(0, len(keys), _MOST):
-            costs = [_cost(book, key, spent[key]) for key in keys[start : start + _MOST]]
+            costs = [cost_of(book, key, spent[key]) for key in keys[start : start + _MOST]]
             self._controller.SettleCosts(
                 pb.SettleCostsRequest(run_id=book.run_id, costs=costs, is_on_record=is_on_record)
             )
@@ -111,7 +111,8 @@ class Accounts:
             raise
 
 
-def _cost(book: CallBook, key: str, spent: Spending) -> pb.Cost:
+def cost_of(book: CallBook, key: str, spent: Spending) -> pb.Cost:
+    """An entry for the ledger."""
     return pb.Cost(
         key=key,
         kind=book.kind,

@@ -20,7 +20,7 @@ from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
 from services.oracle.ports import Outcome
-from services.oracle.store import METADATA, OracleStore
+from services.oracle.store.annotations import METADATA, OracleStore
 from shared.errors import Cancelled, DeadlineExceeded, InvalidArgument, PermissionDenied, Unavailable
 from shared.outside.accounts import CallBook
 from shared.outside.call import ready

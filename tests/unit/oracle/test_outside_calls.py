@@ -8,7 +8,7 @@ import pytest
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from services.oracle.ports import Outcome
-from services.oracle.store import METADATA, OracleStore
+from services.oracle.store.annotations import METADATA, OracleStore
 from shared.errors import Unavailable
 from shared.outside.accounts import CallBook
 from shared.outside.call import ready

@@ -226,8 +226,8 @@ class Run(_message.Message):
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
-    """"pending", "running", "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no process works on it,
-    which `medq status` finds in a folder that nobody owns.
+    """"pending", "running", "waiting" (for people), "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no
+    process works on it, which `medq status` finds in a folder that nobody owns.
     """
     arm: _builtins.str
     """The arm at work."""
