@@ -23,7 +23,7 @@ from services.controller.store.ledger import METADATA as LEDGER
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
-from shared.chat.egress import StoredImage
+from shared.chat.egress import EgressGuard, StoredImage
 from shared.chat.endpoints import Endpoint
 from shared.chat.messages import ChatRequest
 from shared.errors import DeadlineExceeded, FailedPrecondition, PermissionDenied, Unavailable
@@ -241,6 +241,20 @@ def test_an_image_in_which_text_may_stand_stays_and_the_others_go_on(world):
     results = world.run(4)
     assert sorted(results.refused.values()) == ["refused: Text may be burned into the image, so it does not leave."] * 2
     assert len(results.outcomes) == len(world.server.asked) == len(world.left) == len(world.entries) == 2
+
+
+def test_no_image_leaves_where_nobody_looks_for_text(world):
+    oracle = SiteEndpoints({"gpt-4o": world.endpoint()}).open("gpt-4o", "oracle", "images", "annotate.oracle")
+    with pytest.raises(PermissionDenied, match="burned"):
+        oracle.prepare(ChatRequest("question"), [IMAGE], lambda reply, spent: Said(reply.text, spent))
+
+
+def test_an_endpoint_for_texts_gets_no_image(world):
+    endpoint = world.endpoint(may_receive="text")
+    guard = EgressGuard("gpt-4o", endpoint, "oracle", lambda pixels: 0.0, 0.5)
+    assert guard.clear(ChatRequest("question"))[0].images == ()
+    with pytest.raises(PermissionDenied, match="may receive text"):
+        guard.clear(ChatRequest("question"), [IMAGE])
 
 
 def test_each_try_has_a_row_before_it_is_sent(world):
