@@ -16,7 +16,20 @@ MOST_VALUES = 20_000
 MOST_CHARACTERS = 4096
 #: Longest id or name, whatever the message: tables have indices on them.
 NAMES = dict.fromkeys(
-    ("operation_id", "run_id", "arm", "image_id", "image_ids", "split", "modality", "id_prefix", "page_token"), 200
+    (
+        "operation_id",
+        "run_id",
+        "arm",
+        "image_id",
+        "image_ids",
+        "split",
+        "modality",
+        "id_prefix",
+        "page_token",
+        "encoder",
+        "encoder_id",
+    ),
+    200,
 )
 #: Message and field to its longest text, in characters.
 LONG_TEXTS = {
