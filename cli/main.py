@@ -14,6 +14,7 @@ from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
+from cli.commands.reembed import reembed
 from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
@@ -33,7 +34,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
+for command in (demo, run, status, report, compare, evaluate, score, ingest, reembed, serve, token):
     app.command()(with_access(command))
 
 
