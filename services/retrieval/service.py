@@ -151,7 +151,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         """See the proto."""
         serving = self._indexes.serving_id()
         encoder_id = request.encoder_id or serving
-        counts = self._indexes.of(encoder_id).count_by_split() if encoder_id else {}
+        counts = self._indexes.filled(encoder_id).count_by_split() if encoder_id else {}
         return pb.GetPoolResponse(
             n_images=sum(counts.values()),
             n_by_split=counts,

@@ -46,6 +46,7 @@ _INTEGERS = {
 #: One request of each method that starts work, as it is right.
 REQUESTS: list[Message] = [
     embedding_pb2.StartIngestRequest(source_uri="/nothing", split="pool"),
+    embedding_pb2.StartReembedRequest(image_set_uri=URI),
     retrieval_pb2.StartIndexImagesRequest(image_set_uri=URI),
     retrieval_pb2.StartSelectSamplesRequest(
         **LABELS, failures_uri=URI, budget=10, tau_sim=0.5, strategy=2, pool_uris=[URI], guard_uris=[URI]

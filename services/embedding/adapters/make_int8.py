@@ -27,18 +27,19 @@ from shared.synced import put_in_place
 LEAST_IMAGES = 8
 
 
-def make_int8(folder: EncoderFolder, images: Sequence[Pixels]) -> dict[str, Any]:
+def make_int8(folder: EncoderFolder, images: Sequence[Pixels], least_cosine: float = LEAST_COSINE) -> dict[str, Any]:
     """Make the int8 tower of a folder and put it beside the weights, if it stays near enough to them.
 
     Args:
         folder: The encoder.
         images: A sample of what it will see, at least `LEAST_IMAGES`.
+        least_cosine: To the vectors of the weights, for every image of the sample.
 
     Returns: The facts that were written beside it.
 
     Raises:
         InvalidArgument: Too few images.
-        FailedPrecondition: For some image the cosine is below `LEAST_COSINE`; nothing was written.
+        FailedPrecondition: For some image the cosine is below; nothing was written.
         Exception: The folder cannot be loaded, or its tower cannot be exported.
     """
     if len(images) < LEAST_IMAGES:
@@ -55,9 +56,9 @@ def make_int8(folder: EncoderFolder, images: Sequence[Pixels]) -> dict[str, Any]
     eager = TowerEncoder("eager", towers).embed_images(images)
     small = TowerEncoder("int8", towers, lambda values: session.run(None, {name: values})[0]).embed_images(images)
     cosines = np.sum(eager * small, axis=1, dtype=np.float64)
-    if not cosines.min() >= LEAST_COSINE:
+    if not cosines.min() >= least_cosine:
         raise FailedPrecondition(
-            f"The int8 tower is too far from the weights: the least cosine is {cosines.min():.4f}, not {LEAST_COSINE}.",
+            f"The int8 tower is too far from the weights: the least cosine is {cosines.min():.4f}, not {least_cosine}.",
             field="encoder",
             value=str(folder.place),
             remedy="Use the encoder as it is.",
@@ -83,10 +84,11 @@ def quantised(towers: Towers) -> bytes:
     black = towers.prepare(np.zeros((8, 8, 3), np.uint8))
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own
-        whole, small = Path(name) / "whole.onnx", Path(name) / "int8.onnx"
+        small = Path(name) / "int8.onnx"
         with torch.inference_mode():
             program: Any = torch.onnx.export(towers.image_tower, (black,), dynamo=True, verbose=False)
-        program.save(str(whole), external_data=False)
+        whole = program.model_proto
+        del whole.graph.value_info[:]  # shapes of what was between, before the quantiser turns some of it
         quantize_dynamic(
             whole,
             small,

@@ -104,13 +104,13 @@ def _text_tower(folder: EncoderFolder) -> dict[str, Any]:
         config = read_json(folder.place, folder.files, "config.json")
         if config.get("model_type") in arch_dict:
             return {name: value for name, value in config.items() if name != "auto_map"}
-    config = _bert_of(_shapes(folder))
-    if config is None:
+    found = _bert_of(_shapes(folder))
+    if found is None:
         what = "config.json of the text tower is missing, and its architecture cannot be read off the weights"
         raise incomplete(
             folder.place, what, "copy the config.json of the model that hf_model_name names into the folder"
         )
-    return config
+    return found
 
 
 def _shapes(folder: EncoderFolder) -> dict[str, tuple[int, ...]]:

@@ -56,7 +56,7 @@ class TowerEncoder:
         self._towers = towers
         self._image_tower = image_tower or self._eager_images
         self._tokenizing = threading.Lock()  # fast tokenizers of `transformers` may not be used by two threads at once
-        self._dimension = self.embed_images([np.zeros((8, 8, 1), np.uint8)]).shape[1]
+        self._dimension = int(self.embed_images([np.zeros((8, 8, 1), np.uint8)]).shape[1])
         self.embed_texts(["?"])  # a folder that does not fit together is known before anything is embedded
 
     @property

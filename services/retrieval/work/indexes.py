@@ -46,6 +46,18 @@ class Indexes:
                 self._opened[encoder_id] = self._places.open(encoder_id)
             return self._opened[encoder_id]
 
+    def filled(self, encoder_id: str) -> VectorIndex:
+        """The index of an encoder that has one.
+
+        Raises:
+            NotFound: It has none.
+        """
+        there = self.encoder_ids()
+        if encoder_id not in there:
+            remedy = f"Index an image set of it first (StartReembed, StartIndexImages); there are {', '.join(there) or 'none'}."
+            raise NotFound("This encoder has no index.", field="encoder_id", value=encoder_id, remedy=remedy)
+        return self.of(encoder_id)
+
     def put(self, encoder_id: str, images: Sequence[IndexedImage], vectors: Vectors) -> None:
         """Put images into the index of their encoder; the first encoder of all is the one that serves. Raises as `upsert`."""
         index = self.of(encoder_id)
@@ -92,10 +104,7 @@ class Indexes:
             NotFound: The encoder has no index.
             FailedPrecondition: Its index lacks images, and that is not allowed.
         """
-        there = self.encoder_ids()
-        if encoder_id not in there:
-            remedy = f"Index an image set of it first (StartReembed, StartIndexImages); there are {', '.join(there) or 'none'}."
-            raise NotFound("This encoder has no index.", field="encoder_id", value=encoder_id, remedy=remedy)
+        self.filled(encoder_id)
         before = self.serving_id()
         if not is_smaller_allowed:
             self._require_all(before, encoder_id)

@@ -476,6 +476,8 @@ def test_no_search_sees_two_encoders_while_somebody_switches(server: Server) -> 
 def test_an_encoder_without_an_index_cannot_serve(server: Server) -> None:
     error = refused(server.stub.SwitchEncoder, pb.SwitchEncoderRequest(encoder_id="new-1"))
     assert isinstance(error, NotFound)
+    assert isinstance(refused(server.stub.GetPool, pb.GetPoolRequest(encoder_id="new-1")), NotFound)
+    assert server.stub.GetPool(pb.GetPoolRequest()) == pb.GetPoolResponse()
 
 
 def test_a_smaller_index_serves_only_where_that_is_allowed(server: Server) -> None:
