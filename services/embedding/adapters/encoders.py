@@ -77,6 +77,11 @@ class SiteEncoders:
             return load_encoder(name, folder, self._is_int8_used, self._device)
         except MemoryError:
             raise
+        except ImportError as error:
+            remedy = "Install requirements/torch.txt with the service, or use the encoder `statistics`."
+            raise _unusable(
+                folder, f"A library that the encoder needs is not installed ({error.name}).", remedy
+            ) from error
         except MedqError as error:
             raise _unusable(folder, error.message, error.remedy) from None
         except Exception as error:  # a damaged file may raise nearly anything in its reader
