@@ -98,7 +98,5 @@ class TowerEncoder:
 
     def _eager_images(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            row: NDArray[np.float32] = self._towers.image_tower(
-                torch.from_numpy(values).to(self._towers.device)
-            ).float()
-            return row.cpu().numpy()
+            row: torch.Tensor = self._towers.image_tower(torch.from_numpy(values).to(self._towers.device))
+            return np.asarray(row.float().cpu().numpy(), np.float32)
