@@ -28,6 +28,9 @@ NAMES = dict.fromkeys(
         "page_token",
         "encoder",
         "encoder_id",
+        "task_id",
+        "reviewer",
+        "judge",
     ),
     200,
 )
@@ -38,6 +41,7 @@ LONG_TEXTS = {
     "StoredReply.options": 2_000,
     "StoredReply.answer": 2_000,
     "StoredReply.prediction": 100_000,
+    "DecideTaskRequest.answer": 20_000,
     "EmbedTextsRequest.texts": 100_000,  # a question, five options and an answer, each as long as a benchmark may have it
 }
 
