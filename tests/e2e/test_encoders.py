@@ -49,12 +49,9 @@ def test_a_run_embeds_everything_with_the_encoder_that_it_names(medq: Medq, stud
     config = write_config(study / "with-encoder.yaml", encoder="tiny", rounds=0)
     ended = medq("run", "--config", config, "--out", tmp_path / "out", "--json")
     assert ended.code in (0, 3), ended.out
-    found = []
-    for path in (tmp_path / "out" / "state" / "objects").rglob("*"):
-        if path.is_file() and path.stat().st_size < 100_000 and path.read_bytes().startswith(b"{"):
-            manifest = json.loads(path.read_bytes())
-            if manifest.get("kind") == "image-set":
-                found.append(manifest["configuration"]["encoder_id"])
+    files = [path for path in (tmp_path / "out" / "state" / "objects").rglob("*") if path.is_file()]
+    manifests = [path.read_bytes() for path in files if b'"kind":"image-set"' in path.read_bytes().replace(b": ", b":")]
+    found = [json.loads(manifest)["configuration"]["encoder_id"] for manifest in manifests]
     assert len(found) == 4
     (encoder_id,) = set(found)
     assert encoder_id.startswith("tiny-")
