@@ -12,6 +12,7 @@ import typer
 from cli.access import with_access
 from cli.commands.compare import compare
 from cli.commands.demo import demo
+from cli.commands.egress import list_egress
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.report import report
@@ -36,6 +37,9 @@ app = typer.Typer(
 )
 for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
+egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
+egress.command("list")(with_access(list_egress))
+app.add_typer(egress, name="egress")
 app.add_typer(review, name="review", no_args_is_help=True)
 
 
