@@ -36,6 +36,9 @@ _POLICY = {
     "max_in_flight": 8,
     "tau_entropy": 1.0,
     "tau_agreement": 0.5,
+    "oracle": "simulated",
+    "expert": oracle_pb2.EXPERT_KIND_SIMULATED,
+    "description_tokens": 64,
 }
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT32: 2**32 - 1,
