@@ -34,10 +34,11 @@ _POLICY = {
     "question_mode": oracle_pb2.QUESTION_MODE_SEED_RULE,
     "questions_per_image": 3,
     "max_in_flight": 8,
-    "oracle": "simulated",
-    "expert": oracle_pb2.EXPERT_KIND_SIMULATED,
     "tau_entropy": 1.0,
     "tau_agreement": 0.5,
+    "oracle": "simulated",
+    "expert": oracle_pb2.EXPERT_KIND_SIMULATED,
+    "description_tokens": 64,
 }
 _INTEGERS = {
     FieldDescriptor.CPPTYPE_UINT32: 2**32 - 1,

@@ -47,9 +47,13 @@ from tests.support.servers import short_folder
 URI = "sha256:" + "0" * 64  # nothing is there: each operation ends by a typed failure, which is an end like others
 SAMPLING = evaluation.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=4, seed=1)
 POLICY = oracle.AnnotationPolicy(
-    question_mode=oracle.QUESTION_MODE_CAPABILITY_DRIVEN, questions_per_image=1, max_in_flight=1,
-    oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED,
-)  # fmt: skip
+    question_mode=oracle.QUESTION_MODE_CAPABILITY_DRIVEN,
+    questions_per_image=1,
+    max_in_flight=1,
+    oracle="simulated",
+    expert=oracle.EXPERT_KIND_SIMULATED,
+    description_tokens=1,
+)
 STUBS = {
     "embedding": EmbeddingServiceStub,
     "evaluation": EvaluationServiceStub,
