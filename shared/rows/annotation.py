@@ -35,9 +35,7 @@ class KnownAnswer(Row):
     question: str
     options: Options
     answer: Reply
-    answer_text: Annotated[
-        str, Meta(description="text of the right option; the description itself where there is none")
-    ]
+    answer_text: Annotated[str, Meta(description="text of the right option; the description itself where there is none")]
     question_type: Label
     attribute: Label
     severity: Label

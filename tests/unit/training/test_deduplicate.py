@@ -81,3 +81,9 @@ def test_ten_thousand_blank_pictures_are_compared_with_what_is_kept_alone():
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(InvalidArgument):
         keepers(threshold=threshold)
+
+
+def test_what_was_said_many_samples_before_is_found():
+    samples = [Said(PICTURE, f"Is finding number{i % 1300} there?", "Yes") for i in range(3000)]
+    found = repeated_samples(samples, distance=2, threshold=0.99)
+    assert found.tolist() == [i % 1300 for i in range(3000)]
