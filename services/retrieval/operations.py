@@ -26,7 +26,7 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import read_image_set, read_images, read_records
+from services.retrieval.work.image_sets import map_vectors, read_image_set, read_images, read_records
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
@@ -136,7 +136,8 @@ class RetrievalOperations:
     ) -> Finds:
         """The eligible images in the neighbourhood of some prototype."""
         if request.tau_pool_share:
-            return find_share(self._objects, request.pool_uris, eligible, failures, request.tau_pool_share)
+            sets = map_vectors(self._objects, request.pool_uris)
+            return find_share(sets, eligible, failures, request.tau_pool_share)
         for uri in request.pool_uris:
             self._put(context, uri)
         with SEARCH_SECONDS.labels("exact").time():
@@ -157,8 +158,8 @@ class RetrievalOperations:
         if fallback:
             return self._search(context, request, failures, eligible), fallback
         cells = sorted(failures.error_rates)
-        uris = request.pool_uris
-        return find_by_contrast(self._objects, uris, eligible, anchors, cells, request.neighbours), ""
+        sets = map_vectors(self._objects, request.pool_uris)
+        return find_by_contrast(sets, eligible, anchors, cells, request.neighbours), ""
 
     def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
         """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
