@@ -13,7 +13,7 @@ import numpy as np
 from prometheus_client import Histogram
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
-from services.retrieval.domain.leakage import find_leaks
+from services.retrieval.domain.leakage import Guards
 from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
 from services.retrieval.ports import IndexedImage, VectorIndex
 from services.retrieval.store import SelectionStore
@@ -177,12 +177,12 @@ class RetrievalOperations:
         self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
     ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
         """The images that may be drawn, and how many may not, by reason."""
-        leaks = find_leaks(
-            read_records(self._objects, request.pool_uris, POOL),
+        guards = Guards(
             read_records(self._objects, request.guard_uris),
             phash_distance=request.phash_distance,
             twin_similarity=request.twin_similarity,
         )
+        leaks = guards.leaks(read_records(self._objects, request.pool_uris, POOL))
         leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
         known = {image.image_id: image for image in reversed(pool)}

@@ -200,7 +200,7 @@ def test_the_longest_sample_is_counted_as_the_processor_writes_it(checkpoint: Pa
     samples = [Sample(f"s{i}", f"{i}.png", QUESTION, "A") for i in range(len(SHAPES))]
     lengths = [encoder([sample])["input_ids"].shape[1] for sample in samples]
     assert len(set(lengths)) > 2
-    assert encoder.check_lengths(samples, 2048) == max(lengths)
+    assert encoder.check_lengths(samples, 2048).tokens == max(lengths)
     with pytest.raises(InvalidArgument) as refused:
         encoder.check_lengths(samples, max(lengths) - 1)
     assert refused.value.value == f"s{int(np.argmax(lengths))}"
