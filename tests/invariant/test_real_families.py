@@ -25,7 +25,8 @@ from services.training.job.sample_encoder import SampleEncoder
 from services.training.job.spec import TrainingSpec
 from shared.checkpoints import exchange, user_prompt
 from shared.errors import InvalidArgument
-from tests.support.real_checkpoints import FAMILIES
+from studies.released_families import build_checkpoint
+from studies.released_sizes import TINY
 from tests.support.stopping import StopAt, StoppedError
 
 SHAPES = [(40, 40), (60, 200), (300, 90), (130, 170), (56, 56), (210, 70)]
@@ -37,11 +38,11 @@ WARM = Sampling(seed=3, temperature=1.0, max_new_tokens=6)
 GREEDY = Sampling(seed=3, temperature=0.0, max_new_tokens=6)
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=sorted(TINY))
 def checkpoint(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("checkpoint")
-    FAMILIES[request.param](folder)
+    build_checkpoint(request.param, folder)
     return folder
 
 
@@ -183,10 +184,10 @@ def test_the_result_has_the_names_of_the_release_and_every_habit(trained: Traini
     assert type(load_processor(checkpoint)) is type(load_processor(trained.result_folder))
 
 
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", sorted(TINY))
 @pytest.mark.parametrize("is_tied", [True, False])
 def test_tied_words_stay_tied_and_others_apart(family: str, is_tied: bool, data: Path, tmp_path: Path) -> None:
-    FAMILIES[family](tmp_path / "base", 1, is_tied=is_tied)
+    build_checkpoint(family, tmp_path / "base", 1, replace(TINY[family], is_tied=is_tied))
     spec = spec_of(tmp_path / "base", data, tmp_path / "out", epochs=1)
     finetune(spec)
     model = AutoModelForImageTextToText.from_pretrained(spec.result_folder)

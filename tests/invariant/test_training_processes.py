@@ -14,7 +14,8 @@ from services.training.adapters.job_process import JobProcess, Workers
 from services.training.job.log import TrainingProgress
 from services.training.job.spec import TrainingSpec
 from shared.errors import Cancelled
-from tests.support.real_checkpoints import FAMILIES
+from studies.released_families import build_checkpoint
+from studies.released_sizes import TINY
 
 N_SAMPLES = 8
 TOLERANCE = 1e-4
@@ -22,10 +23,10 @@ TOLERANCE = 1e-4
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=sorted(TINY))
 def data(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    FAMILIES[request.param](folder / "base", 1)
+    build_checkpoint(request.param, folder / "base", 1)
     rng = np.random.default_rng(0)
     rows = []
     for i in range(N_SAMPLES):

@@ -1,15 +1,13 @@
-"""Tiny checkpoints in the very format of two released families: Qwen2.5-VL, and InternVL3 as transformers has it.
+"""Checkpoints in the very format of two released families with random weights: Qwen2.5-VL, and InternVL3 as transformers has it.
 
 Configuration, processor, special tokens, chat template, sampling habits and the names of the weights are those of the releases;
-the numbers in them are small, and the weights are random (bfloat16, in several files). So the loading paths are the real ones.
+the sizes are tiny unless those of a release are asked for. Weights are bfloat16, in several files. So the loading paths are real.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -25,6 +23,8 @@ from transformers import (
     Qwen2VLVideoProcessor,
 )
 
+from studies.released_sizes import TINY, Size
+
 TEXTS = ["You are a helpful assistant.", "system\n", "user\n", "assistant\n", "Is this image dark?\nA. Yes\nB. No"]
 _CHAT = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
 _MARKS = ["object_ref_start", "object_ref_end", "box_start", "box_end", "quad_start", "quad_end"]
@@ -36,42 +36,48 @@ _INTERNVL_IMAGE = {
     "context_image_token": "<IMG_CONTEXT>",
     "video_token": "<video>",
 }
+_QWEN_HABITS = {"do_sample": True, "repetition_penalty": 1.05, "temperature": 1e-6}
 _INTERNVL_TOKENS = [*_QWEN_TOKENS, *_INTERNVL_IMAGE.values(), "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>"]
-_TEXT = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 2048,
-    "initializer_range": 0.2,
-    "rms_norm_eps": 1e-6,
-}
 
 
-def build_qwen(folder: Path, seed: int = 0, *, is_tied: bool = False) -> None:
-    """Qwen2.5-VL: the flat configuration of the release, images of any size as 4 to 64 tokens.
+def build_checkpoint(
+    family: str, folder: Path, seed: int = 0, size: Size | None = None, *, has_weights: bool = True
+) -> None:
+    """Write a checkpoint with random weights.
 
     Args:
-        folder: Where the checkpoint goes.
+        family: `qwen2.5-vl` or `internvl3`.
+        folder: Where it goes; made if it does not exist.
         seed: Of the weights.
-        is_tied: One matrix for words in and words out, as in the 3B model.
+        size: Of the model; by default the tiny one of the family.
+        has_weights: Else all the rest alone.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    size = size or TINY[family]
+    tokenizer = _qwen(folder, size) if family == "qwen2.5-vl" else _internvl(folder, size)
+    if has_weights:
+        _write_weights(folder, seed)
+    ends = [_id(tokenizer, "<|im_end|>"), _id(tokenizer, "<|endoftext|>")]
+    habits = {"bos_token_id": ends[1], "pad_token_id": ends[1], "eos_token_id": ends}
+    habits |= _QWEN_HABITS if family == "qwen2.5-vl" else {}
+    (folder / "generation_config.json").write_text(json.dumps(habits))
+
+
+def _qwen(folder: Path, size: Size) -> PreTrainedTokenizerFast:
+    """The flat configuration of the release."""
     tokenizer = _tokenizer(_QWEN_TOKENS, {})
-    size = {"shortest_edge": 4 * 28 * 28, "longest_edge": 64 * 28 * 28}
+    least, most = (n * 28 * 28 for n in size.image_tokens)
     Qwen2_5_VLProcessor(
-        Qwen2VLImageProcessor(size=size),
+        Qwen2VLImageProcessor(size={"shortest_edge": least, "longest_edge": most}),
         tokenizer,
         Qwen2VLVideoProcessor(),
         chat_template=_template("<|vision_start|><|image_pad|><|vision_end|>", "You are a helpful assistant."),
     ).save_pretrained(folder)
-    vision = {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 4, "out_hidden_size": 32}
-    vision |= {"fullatt_block_indexes": [1], "window_size": 112, "patch_size": 14, "spatial_patch_size": 14}
     config = {
-        **_TEXT,
+        **size.text,
         "architectures": ["Qwen2_5_VLForConditionalGeneration"],
         "model_type": "qwen2_5_vl",
-        "vocab_size": len(tokenizer) + 8,
+        "vocab_size": size.vocabulary or len(tokenizer) + 8,
         "bos_token_id": _id(tokenizer, "<|endoftext|>"),
         "eos_token_id": _id(tokenizer, "<|im_end|>"),
         "vision_start_token_id": _id(tokenizer, "<|vision_start|>"),
@@ -79,73 +85,66 @@ def build_qwen(folder: Path, seed: int = 0, *, is_tied: bool = False) -> None:
         "vision_token_id": _id(tokenizer, "<|vision_pad|>"),
         "image_token_id": _id(tokenizer, "<|image_pad|>"),
         "video_token_id": _id(tokenizer, "<|video_pad|>"),
-        "rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]},
+        "rms_norm_eps": 1e-6,
+        "rope_scaling": {"type": "mrope", "mrope_section": list(size.rotated)},
         "rope_theta": 1_000_000.0,
         "sliding_window": 32768,
         "use_sliding_window": False,
-        "tie_word_embeddings": is_tied,
+        "tie_word_embeddings": size.is_tied,
         "torch_dtype": "bfloat16",
-        "vision_config": vision,
+        "vision_config": {**size.vision, "window_size": 112, "patch_size": 14, "spatial_patch_size": 14},
     }
-    habits = {"do_sample": True, "repetition_penalty": 1.05, "temperature": 1e-6}
-    _write(folder, config, habits, tokenizer, seed)
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    return tokenizer
 
 
-def build_internvl(folder: Path, seed: int = 0, *, is_tied: bool = True) -> None:
-    """InternVL3: an image becomes 1 to 4 tiles of 56 x 56 and, where there are several, a small picture of the whole.
-
-    Args:
-        folder: Where the checkpoint goes.
-        seed: Of the weights.
-        is_tied: One matrix for words in and words out, as in the 1B model; else as in the 8B model.
-    """
+def _internvl(folder: Path, size: Size) -> PreTrainedTokenizerFast:
+    """An image becomes tiles and, where there are several, a small picture of the whole."""
     tokenizer = _tokenizer(_INTERNVL_TOKENS, _INTERNVL_IMAGE)
-    size = {"height": 56, "width": 56}
+    tile, n_tokens = {"height": size.tile, "width": size.tile}, (size.tile // 28) ** 2
     InternVLProcessor(
-        GotOcr2ImageProcessor(size=size, crop_to_patches=True, min_patches=1, max_patches=4),
+        GotOcr2ImageProcessor(size=tile, crop_to_patches=True, min_patches=1, max_patches=size.most_tiles),
         tokenizer,
-        InternVLVideoProcessor(size=size),
-        image_seq_length=4,
+        InternVLVideoProcessor(size=tile),
+        image_seq_length=n_tokens,
         chat_template=_template("<IMG_CONTEXT>\n", ""),
     ).save_pretrained(folder)
-    vision = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
-    vision |= {
-        "image_size": [56, 56],
-        "patch_size": [14, 14],
-        "model_type": "internvl_vision",
-        "initializer_range": 0.2,
+    text = {
+        **size.text,
+        "architectures": ["Qwen2ForCausalLM"],
+        "model_type": "qwen2",
+        "vocab_size": size.vocabulary or len(tokenizer) + 8,
+        "bos_token_id": _id(tokenizer, "<|endoftext|>"),
+        "eos_token_id": _id(tokenizer, "<|im_end|>"),
+        "rms_norm_eps": 1e-6,
+        "rope_theta": 1_000_000.0,
+        "tie_word_embeddings": size.is_tied,
     }
-    text = {**_TEXT, "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": len(tokenizer) + 8}
-    text |= {"bos_token_id": _id(tokenizer, "<|endoftext|>"), "eos_token_id": _id(tokenizer, "<|im_end|>")}
+    sides = {"image_size": [size.tile, size.tile], "patch_size": [14, 14]}
     config = {
         "architectures": ["InternVLForConditionalGeneration"],
         "model_type": "internvl",
         "downsample_ratio": 0.5,
-        "image_seq_length": 4,
+        "image_seq_length": n_tokens,
         "image_token_id": _id(tokenizer, "<IMG_CONTEXT>"),
-        "tie_word_embeddings": is_tied,
+        "tie_word_embeddings": size.is_tied,
         "torch_dtype": "bfloat16",
-        "text_config": {**text, "tie_word_embeddings": is_tied},
-        "vision_config": vision,
+        "text_config": text,
+        "vision_config": {**size.vision, **sides, "model_type": "internvl_vision"},
     }
-    _write(folder, config, {}, tokenizer, seed)
+    (folder / "config.json").write_text(json.dumps(config, indent=2))
+    return tokenizer
 
 
-FAMILIES: dict[str, Callable[..., None]] = {"qwen2.5-vl": build_qwen, "internvl3": build_internvl}
-
-
-def _write(folder: Path, config: dict[str, Any], habits: dict[str, Any], tokenizer: Any, seed: int) -> None:
-    """The configuration as written here, weights in bfloat16 and in several files, and how the release likes to sample."""
-    written = json.dumps(config, indent=2)
-    (folder / "config.json").write_text(written)
+def _write_weights(folder: Path, seed: int) -> None:
+    """In bfloat16 and in several files, beside the configuration as it was written."""
+    written = (folder / "config.json").read_text()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = AutoModelForImageTextToText.from_config(AutoConfig.from_pretrained(folder), dtype=torch.bfloat16)
-    model.save_pretrained(folder, max_shard_size="40KB")
+    n_bytes = sum(parameter.numel() * 2 for parameter in model.parameters())
+    model.save_pretrained(folder, max_shard_size=n_bytes // 4)
     (folder / "config.json").write_text(written)
-    ends = [_id(tokenizer, "<|im_end|>"), _id(tokenizer, "<|endoftext|>")]
-    habits = {"bos_token_id": ends[1], "pad_token_id": ends[1], "eos_token_id": ends, **habits}
-    (folder / "generation_config.json").write_text(json.dumps(habits))
 
 
 def _id(tokenizer: PreTrainedTokenizerFast, token: str) -> int:
