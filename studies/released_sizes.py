@@ -40,7 +40,7 @@ def _named(names: tuple[str, ...], *sizes: int, **others: Any) -> dict[str, Any]
 
 
 _TINY_TEXT = _named(_TEXT, 32, 48, 2, 4, 2, initializer_range=0.2, max_position_embeddings=2048)
-_TINY_IMAGE = {"rotated": (1, 1, 2), "tile": 56, "most_tiles": 4, "image_tokens": (4, 64)}
+_TINY_IMAGE: dict[str, Any] = {"rotated": (1, 1, 2), "tile": 56, "most_tiles": 4, "image_tokens": (4, 64)}
 _INTERN_VIT = _named(_INTERNVL_VISION, 1024, 4096, 24, 16, attention_bias=True)
 
 
