@@ -39,7 +39,8 @@ def texts_of(size: int) -> list[str]:
 def medq(texts: list[str]) -> NDArray[np.bool_]:
     """Which are left out."""
     samples = [Said("0" * 16, text, "") for text in texts]
-    return repeated_samples(samples, distance=4, threshold=THRESHOLD) != np.arange(len(texts))
+    keeper = repeated_samples(samples, distance=4, threshold=THRESHOLD)
+    return np.not_equal(keeper, np.arange(len(texts)))
 
 
 def sklearn(texts: list[str]) -> NDArray[np.bool_]:

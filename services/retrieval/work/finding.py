@@ -91,7 +91,7 @@ def find_share(
         prototypes.append(rows[is_eligible, 0])
     place = {name: row for row, name in enumerate(names)}
     last = np.fromiter(place.values(), dtype=np.int64, count=len(place))
-    cosine, prototype = (np.concatenate(of)[last] for of in (cosines, prototypes))
+    cosine, prototype = np.concatenate(cosines)[last], np.concatenate(prototypes)[last]
     tau = tau_of_share(cosine, share) if len(cosine) else 1.0
     found = list(place)
     near = sorted(np.flatnonzero(cosine > np.float32(tau)).tolist(), key=found.__getitem__)

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -38,6 +38,7 @@ _QUESTIONS = st.lists(st.sampled_from(["motion", "ghost", "noise", "blur", "?"])
 _SAID = st.builds(Said, _PHASHES, _QUESTIONS, st.sampled_from(["Yes", "yes", "No", "?"]))
 
 
+@settings(deadline=None)
 @given(st.lists(_SAID, max_size=20), st.integers(0, 2), st.sampled_from([0.5, 0.8, 1.0]))
 def test_samples_are_kept_as_by_comparing_each_with_all_kept_before(samples, distance, threshold):
     assert keepers(*samples, distance=distance, threshold=threshold) == slow_reference(samples, distance, threshold)
