@@ -18,7 +18,9 @@ def keepers(*samples: Said, distance: int = 2, threshold: float = 0.95) -> list[
 
 def slow_reference(samples: list[Said], distance: int, threshold: float) -> list[int]:
     texts = [f"{sample.question}\n{sample.answer}" for sample in samples]
-    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform([*texts, "word"]).toarray()
+    has_words = any(character.isalnum() for text in texts for character in text)
+    # Another text beside them would change how rare a word is, and so a cosine that lies at the threshold.
+    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform(texts if has_words else [*texts, "word"]).toarray()
     keeper: list[int] = []
     for i, a in enumerate(samples):
         near = [
