@@ -91,7 +91,7 @@ def measure(name: str, n_steps: int, peak: float) -> dict[str, Any]:
     half = steps[n_steps // 2 :]
     seconds = (half[-1]["measured"]["seconds"] - half[0]["measured"]["seconds"]) / (len(half) - 1)
     tokens = report["longest_sample_tokens"] * _BATCH
-    curves = [[point["loss"] for point in one["loss_curve"]] for one in (report, resumed)]
+    losses = np.array([[point["loss"] for point in one["loss_curve"]] for one in (report, resumed)])
     return {
         "model": name,
         "gpu": torch.cuda.get_device_name(),
@@ -100,7 +100,7 @@ def measure(name: str, n_steps: int, peak: float) -> dict[str, Any]:
         "tokens_of_a_sample": tokens // _BATCH,
         "samples_per_second": _BATCH / seconds,
         "share_of_peak": 6 * report["n_parameters"] * tokens / seconds / peak,
-        "largest_difference": float(np.max(np.abs(np.subtract(*curves)))),
+        "largest_difference": float(np.abs(losses[0] - losses[1]).max()),
     }
 
 
