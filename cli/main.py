@@ -10,6 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from cli.access import with_access
+from cli.commands import dataset
 from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
+app.add_typer(dataset.app)
 
 
 def main() -> None:
