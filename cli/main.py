@@ -15,6 +15,7 @@ from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
+from cli.commands.lineage import lineage
 from cli.commands.report import report
 from cli.commands.run import run
 from cli.commands.score import score
@@ -34,7 +35,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
+for command in (demo, run, status, report, lineage, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 app.add_typer(dataset.app)
 

@@ -1,4 +1,4 @@
-"""Training sets as folders that other tools read: the datasets of one or several rounds, each sample once, whole or not at all."""
+"""Training sets as folders that other tools read: the datasets of one or several rounds, each sample once, all or nothing."""
 
 from __future__ import annotations
 

@@ -63,6 +63,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "GetRun": _READ,
         "ListRuns": _READ,
         "GetReport": _READ,
+        "GetLineage": _READ,
         "ListCosts": _READ,
         "GetEndpoints": _READ,
         "StartRun": _RUN,

@@ -1,7 +1,7 @@
 """A program: what the loader of LLaMA-Factory makes of an exported folder, as JSON on standard output.
 
-`python llamafactory_loader.py PACKAGES FOLDER CHECKPOINT` with the real packages in the folder PACKAGES (`make .tools/llamafactory`)
-and a checkpoint of the InternVL architecture. It runs by itself, since those packages have no place among ours.
+`python llamafactory_loader.py PACKAGES FOLDER CHECKPOINT` with the real packages in the folder PACKAGES, which `make
+.tools/llamafactory` installs, and a checkpoint of the InternVL architecture. It runs by itself: they have no place among ours.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def main(packages: str, folder: str, checkpoint: str) -> None:
         }
         for row in loaded
     ]
-    print(json.dumps(samples))
+    sys.stdout.write(json.dumps(samples) + "\n")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,9 @@ class RestingRun:
 
     def note(self, step: str, uri: str, *, arm: str = ARM, round_number: int = 0, **detail: Any) -> str:
         """Note what a step gave; its URI."""
-        self.store.record(RUN, Result(arm, round_number, step, "service", f"{RUN}/{arm}/{round_number}/{step}", uri, detail))
+        self.store.record(
+            RUN, Result(arm, round_number, step, "service", f"{RUN}/{arm}/{round_number}/{step}", uri, detail)
+        )
         return uri
 
     def put(self, kind: str, files: dict[str, Any]) -> str:

@@ -98,7 +98,10 @@ def test_each_arm_has_a_folder_of_its_own_unless_one_is_named(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("form", "there", "missing"),
-    [("llava", {"train.jsonl", "images", "dataset_info.json"}, {"data"}), ("parquet", {"data"}, {"train.jsonl", "images"})],
+    [
+        ("llava", {"train.jsonl", "images", "dataset_info.json"}, {"data"}),
+        ("parquet", {"data"}, {"train.jsonl", "images"}),
+    ],
 )
 def test_one_form_alone_has_nothing_of_the_other(
     run: RestingRun, tmp_path: Path, form: str, there: set[str], missing: set[str]

@@ -80,6 +80,11 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
                 _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/GetLineage',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
+                _registered_method=True)
         self.GetEndpoints = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/GetEndpoints',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetEndpointsRequest.SerializeToString,
@@ -155,6 +160,13 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLineage(self, request, context):
+        """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetEndpoints(self, request, context):
         """Addresses of all services, for a client that knows only the controller.
         """
@@ -209,6 +221,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.ListCosts,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.SerializeToString,
             ),
             'GetEndpoints': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEndpoints,
@@ -460,6 +477,33 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/ListCosts',
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/GetLineage',
+            medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -53,6 +53,8 @@ class ControllerServiceStub:
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]
     """What a run has cost, entry by entry."""
+    GetLineage: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]
+    """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
     GetEndpoints: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -81,6 +83,8 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]  # type: ignore[assignment]
     """What a run has cost, entry by entry."""
+    GetLineage: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]  # type: ignore[assignment]
+    """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
     GetEndpoints: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]  # type: ignore[assignment]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -160,6 +164,14 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ListCostsResponse, _abc.Awaitable[_controller_pb2.ListCostsResponse]]:
         """What a run has cost, entry by entry."""
+
+    @_abc_1.abstractmethod
+    def GetLineage(
+        self,
+        request: _controller_pb2.GetLineageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.GetLineageResponse, _abc.Awaitable[_controller_pb2.GetLineageResponse]]:
+        """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
 
     @_abc_1.abstractmethod
     def GetEndpoints(
