@@ -13,6 +13,7 @@ from cli.access import with_access
 from cli.commands import dataset
 from cli.commands.compare import compare
 from cli.commands.demo import demo
+from cli.commands.estimate import estimate
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.lineage import lineage
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, lineage, compare, evaluate, score, ingest, serve, token):
+for command in (demo, estimate, run, status, report, lineage, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 app.add_typer(dataset.app)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import grpc
@@ -13,6 +14,8 @@ from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import StopSection
 from services.controller.configuration.notes import notes_on
+from services.controller.configuration.planning import plan_of
+from services.controller.domain import estimate
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
@@ -20,6 +23,7 @@ from services.controller.report import lineage_messages
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.store.runs import Result, RunRow
+from shared.chat.endpoints import endpoints_file, read_endpoints
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
@@ -62,6 +66,20 @@ class Controller(pb_grpc.ControllerServiceServicer):
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
             notes=notes_on(configuration) if configuration else [],
+        )
+
+    def EstimateRun(self, request: pb.EstimateRunRequest, context: grpc.ServicerContext) -> pb.EstimateRunResponse:
+        """See the proto."""
+        configuration = require(request.config_yaml, request.base_folder, self._input_roots)
+        plan = plan_of(configuration, read_endpoints(endpoints_file()))
+        lines = estimate.estimate(plan)
+        totals = estimate.totals(lines)
+        return pb.EstimateRunResponse(
+            rounds=[pb.EstimatedCost(**asdict(line)) for line in lines],
+            totals=[pb.EstimatedCost(**asdict(line)) for line in totals],
+            assumptions=estimate.assumptions(plan),
+            warnings=estimate.warnings(totals, limits_of(configuration.stop)),
+            is_real=estimate.is_real(lines),
         )
 
     def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:

@@ -122,6 +122,11 @@ class Endpoint(Section):
         return _RECEIVES.index(what) <= _RECEIVES.index(self.may_receive)
 
 
+def endpoints_file() -> Path | None:
+    """The file that the site names; None where it names none."""
+    return Path(name) if (name := os.environ.get(_FIELD, "")) else None
+
+
 def read_endpoints(path: Path | None) -> dict[str, Endpoint]:
     """The endpoints of a file by name; none where no file is named. Relative paths in it start from its folder.
 

@@ -60,6 +60,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     "medq.controller.v1.ControllerService": {
         "ValidateRun": _READ,
+        "EstimateRun": _READ,
         "GetRun": _READ,
         "ListRuns": _READ,
         "GetReport": _READ,

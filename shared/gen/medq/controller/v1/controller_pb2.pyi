@@ -110,6 +110,164 @@ class Problem(_message.Message):
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
 
 @_typing.final
+class EstimateRunRequest(_message.Message):
+    """A configuration whose costs are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_YAML_FIELD_NUMBER: _builtins.int
+    BASE_FOLDER_FIELD_NUMBER: _builtins.int
+    config_yaml: _builtins.str
+    """The YAML of `docs/configuration.md`."""
+    base_folder: _builtins.str
+    """Absolute path of the folder that relative paths in it start from; not needed where there are none."""
+    def __init__(
+        self,
+        *,
+        config_yaml: _builtins.str = ...,
+        base_folder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_folder", b"base_folder", "config_yaml", b"config_yaml"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRunRequest: _TypeAlias = EstimateRunRequest  # noqa: Y015
+
+@_typing.final
+class EstimateRunResponse(_message.Message):
+    """What it will cost. Every figure is a range, and `assumptions` says what it rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    IS_REAL_FIELD_NUMBER: _builtins.int
+    is_real: _builtins.bool
+    """True where money is paid or people are asked; what is simulated is neither."""
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
+        """By round and kind, over all arms; what nobody does has no line."""
+
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
+        """All rounds together, by kind."""
+
+    @_builtins.property
+    def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences: where a limit of the run is below what it may cost."""
+
+    def __init__(
+        self,
+        *,
+        rounds: _abc.Iterable[Global___EstimatedCost] | None = ...,
+        totals: _abc.Iterable[Global___EstimatedCost] | None = ...,
+        assumptions: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        is_real: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "is_real", b"is_real", "rounds", b"rounds", "totals", b"totals", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRunResponse: _TypeAlias = EstimateRunResponse  # noqa: Y015
+
+@_typing.final
+class EstimatedCost(_message.Message):
+    """What one kind of call costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    USD_FIELD_NUMBER: _builtins.int
+    EXPERT_HOURS_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    """The round, from 0; not set in the totals."""
+    kind: _builtins.str
+    """"oracle", "expert" or "judge"."""
+    endpoint: _builtins.str
+    """Who is asked: the name of an endpoint, "review" or "simulated"."""
+    is_simulated: _builtins.bool
+    """Nobody is asked and nothing is paid; the figures are what the ledger will note."""
+    @_builtins.property
+    def calls(self) -> Global___Range:
+        """Calls; of an expert, answers."""
+
+    @_builtins.property
+    def tokens(self) -> Global___Range:
+        """In and out together."""
+
+    @_builtins.property
+    def usd(self) -> Global___Range:
+        """US dollars."""
+
+    @_builtins.property
+    def expert_hours(self) -> Global___Range:
+        """Active time of experts, hours."""
+
+    def __init__(
+        self,
+        *,
+        round: _builtins.int | None = ...,
+        kind: _builtins.str = ...,
+        endpoint: _builtins.str = ...,
+        calls: Global___Range | None = ...,
+        tokens: Global___Range | None = ...,
+        usd: Global___Range | None = ...,
+        expert_hours: Global___Range | None = ...,
+        is_simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "calls", b"calls", "expert_hours", b"expert_hours", "round", b"round", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "calls", b"calls", "endpoint", b"endpoint", "expert_hours", b"expert_hours", "is_simulated", b"is_simulated", "kind", b"kind", "round", b"round", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
+    _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__round) -> _WhichOneofReturnType__round | None: ...
+
+Global___EstimatedCost: _TypeAlias = EstimatedCost  # noqa: Y015
+
+@_typing.final
+class Range(_message.Message):
+    """From the least to the most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """The least."""
+    high: _builtins.float
+    """The most."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Range: _TypeAlias = Range  # noqa: Y015
+
+@_typing.final
 class StartRunRequest(_message.Message):
     """Starts a run."""
 

@@ -40,6 +40,11 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.FromString,
                 _registered_method=True)
+        self.EstimateRun = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/EstimateRun',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/StartRun',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.SerializeToString,
@@ -98,6 +103,13 @@ class ControllerServiceServicer:
 
     def ValidateRun(self, request, context):
         """Checks a configuration and lists every problem; spends nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateRun(self, request, context):
+        """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -182,6 +194,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.SerializeToString,
             ),
+            'EstimateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateRun,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.SerializeToString,
+            ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.FromString,
@@ -261,6 +278,33 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/ValidateRun',
             medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/EstimateRun',
+            medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.FromString,
             options,
             channel_credentials,
             insecure,

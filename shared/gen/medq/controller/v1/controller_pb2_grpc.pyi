@@ -35,6 +35,8 @@ class ControllerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ControllerServiceAsyncStub: ...
     ValidateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ValidateRunRequest, _controller_pb2.ValidateRunResponse]
     """Checks a configuration and lists every problem; spends nothing."""
+    EstimateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]
+    """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]
     """Starts a run as an operation whose id is the run id. Idempotent; long."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]
@@ -65,6 +67,8 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ValidateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.ValidateRunRequest, _controller_pb2.ValidateRunResponse]  # type: ignore[assignment]
     """Checks a configuration and lists every problem; spends nothing."""
+    EstimateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]  # type: ignore[assignment]
+    """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]  # type: ignore[assignment]
     """Starts a run as an operation whose id is the run id. Idempotent; long."""
     GetRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -98,6 +102,14 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ValidateRunResponse, _abc.Awaitable[_controller_pb2.ValidateRunResponse]]:
         """Checks a configuration and lists every problem; spends nothing."""
+
+    @_abc_1.abstractmethod
+    def EstimateRun(
+        self,
+        request: _controller_pb2.EstimateRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.EstimateRunResponse, _abc.Awaitable[_controller_pb2.EstimateRunResponse]]:
+        """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
 
     @_abc_1.abstractmethod
     def StartRun(
