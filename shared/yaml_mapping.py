@@ -40,9 +40,7 @@ def read_mapping(text: str, page: str) -> dict[Any, Any]:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
         raise InvalidArgument("The file is not YAML.", remedy=remedy) from None
     if not isinstance(content, dict):
-        raise InvalidArgument(
-            "The file must hold keys and values.", remedy=f"{page} shows the shortest file."
-        )
+        raise InvalidArgument("The file must hold keys and values.", remedy=f"{page} shows the shortest file.")
     return content
 
 

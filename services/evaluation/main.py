@@ -12,7 +12,6 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
-from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.migrations import SCHEMA
 from services.evaluation.operations.answers import AnswerOperations
 from services.evaluation.operations.benchmarks import BenchmarkOperations
@@ -24,6 +23,7 @@ from services.evaluation.store import AnswerStore, VerdictStore
 from services.evaluation.work.answering import Answering
 from services.evaluation.work.reading import ReplyReader
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
 from shared.resources import open_database

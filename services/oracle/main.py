@@ -3,23 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
+
+import grpc
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from medq.oracle.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
+from services.oracle.adapters.bank_files import read_bank
+from services.oracle.adapters.endpoint_oracle import EndpointOracle
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.domain.prompts import VERSION
+from services.oracle.domain.questions import Asking
 from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
+from services.oracle.review_service import Reviews
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
-from services.oracle.store import OUTBOX, OracleStore
-from services.oracle.work.outside_calls import OutsideCalls
+from services.oracle.store.annotations import OUTBOX, OracleStore
+from services.oracle.store.reviews import ReviewStore
+from services.oracle.work.annotators import Makers
+from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
+from services.oracle.work.simulated_reviews import SimulatedReviews
+from shared.errors import NotFound
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.outside.calls import OutsideCalls
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
@@ -38,13 +52,21 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
     take_time = partial(time.sleep, settings.simulated_call_seconds)
+    queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
+
+    def tell(work_id: str, operation_id: str) -> None:
+        """Show an operation that waits for reviews how many there are, and have it go on once all are."""
+        done, total, message = progress_of(queue, work_id)
+        operations.tell(operation_id, done, total, message, is_due=done == total)
+
+    simulated = SimulatedReviews(queue, objects, partial(SimulatedExpert, take_time=take_time), tell)
     work = OracleOperations(
         objects,
         store,
-        OutsideCalls(store, ControllerServiceStub(channels["controller"])),
+        OutsideCalls(store, ledger),
+        ReviewWork(queue, ledger, simulated.ring),
         SelfAnnotation(channels["evaluation"], objects),
-        make_oracle=partial(SimulatedOracle, take_time=take_time),
-        make_expert=partial(SimulatedExpert, take_time=take_time),
+        _makers(take_time, objects),
     )
     operations = Operations(
         "oracle",
@@ -54,15 +76,38 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,
     )
+
+    def register(server: grpc.Server) -> None:
+        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations), server)
+        add_ReviewServiceServicer_to_server(Reviews(queue, objects, tell), server)
+
+    def close() -> None:
+        simulated.close()
+        engine.dispose()
+
     return Service(
         name="oracle",
         full_name="medq.oracle.v1.OracleService",
-        register=partial(pb_grpc.add_OracleServiceServicer_to_server, Oracle(operations)),
+        also=("medq.oracle.v1.ReviewService",),
+        register=register,
         operations=operations,
         outbox=OUTBOX,
         engine=engine,
         objects=objects,
-        close=engine.dispose,
+        close=close,
+    )
+
+
+def _makers(take_time: Callable[[], None], objects: ObjectStore) -> Makers:
+    bank = read_bank()
+
+    def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
+        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+
+    return Makers(
+        simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        endpoint_oracle=endpoint_oracle,
+        bank=f"{bank.common.version}, prompts {VERSION}",
     )
 
 

@@ -1,4 +1,4 @@
-"""The one client of chat models behind OpenAI-compatible servers: for the oracle, judges, and models that a site serves itself."""
+"""The one client of chat models behind OpenAI-compatible servers: for oracle, judges, and models that a site serves."""
 
 from __future__ import annotations
 

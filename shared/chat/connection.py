@@ -1,8 +1,7 @@
 """HTTP to one OpenAI-compatible server: a deadline for the whole of a try, a bounded reply, and no way elsewhere.
 
-The `openai` package speaks the protocol. Under it stands our own transport, since a timeout of the HTTP library begins anew with
-every byte. It follows no redirect, knows no proxy of the environment, and sends none of the headers that tell of this machine.
-A name is looked up by the system, whose own time for that comes on top of the deadline.
+The `openai` package speaks the protocol, `shared.chat.network` is the wire under it. No redirect is followed, and no proxy of the
+environment is used. A name is looked up by the system, whose own time for that comes on top of the deadline.
 """
 
 from __future__ import annotations
@@ -10,9 +9,8 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ import httpcore2
 import httpx2
 import openai
 
+from shared.chat.network import Network, TooLargeError, Transport
 from shared.errors import (
     BudgetExhausted,
     DataLoss,
@@ -33,15 +32,8 @@ from shared.errors import (
     Unavailable,
 )
 
-#: Largest reply, headers included: 4096 tokens with 20 rivals each have some 10 MiB.
-MOST_REPLY_BYTES = 32 * 2**20
-#: Connecting takes no longer than this, in seconds.
-_CONNECT_SECONDS = 10.0
 #: A server that asks for more patience than this is not believed, in seconds.
 _LONGEST_RETRY_AFTER = 86_400.0
-#: What is sent beside the request itself.
-_HEADERS = (b"host", b"content-type", b"content-length", b"accept", b"connection")
-_OWN_HEADERS = [(b"User-Agent", b"medq-engine"), (b"Accept-Encoding", b"identity")]
 _REFUSED = {404: NotFound, 401: PermissionDenied, 403: PermissionDenied, 407: PermissionDenied}
 _BUSY = (409, 425, 429, 500, 502, 503, 529)
 #: The server, or what stands before it, gave up waiting for what may go on behind it.
@@ -49,143 +41,6 @@ _WAITED = (408, 499, 504, 524)
 #: Nothing has been sent yet.
 _NOT_SENT = (httpcore2.ConnectError, httpcore2.ConnectTimeout, httpcore2.PoolTimeout, httpcore2.UnsupportedProtocol)
 _BROKEN = (httpcore2.NetworkError, httpcore2.ProtocolError, httpcore2.TimeoutException, httpx2.HTTPError, ssl.SSLError)
-
-
-class _TooLargeError(Exception):
-    """The reply is larger than any that is expected."""
-
-
-@dataclass
-class _Try:
-    """What is left of one try: until when, and how many bytes may still come."""
-
-    deadline: float
-    n_bytes: int = MOST_REPLY_BYTES
-
-
-class _Tries(threading.local):
-    """The try of each thread: a request is sent and its reply read in the thread that asked."""
-
-    current: _Try | None = None
-
-
-class _Stream(httpcore2.NetworkStream):
-    """A connection on which no read or write outlasts the try that is at work."""
-
-    def __init__(self, inner: httpcore2.NetworkStream, network: _Network) -> None:
-        self._inner = inner
-        self._network = network
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        data = self._inner.read(max_bytes, self._network.left(httpcore2.ReadTimeout))
-        self._network.count(len(data))
-        return data
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, self._network.left(httpcore2.WriteTimeout))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore2.NetworkStream:
-        left = self._network.left(httpcore2.ConnectTimeout)
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._network)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Network(httpcore2.NetworkBackend):
-    """Connections whose every step looks at the try that is at work."""
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._inner = httpcore2.SyncBackend()
-        self._clock = clock
-        self._tries = _Tries()
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """The time that this thread's requests have, in all."""
-        self._tries.current = _Try(self._clock() + seconds)
-        try:
-            yield
-        finally:
-            self._tries.current = None
-
-    def left(self, error: type[Exception]) -> float:
-        """Seconds that are left; raises where there are none."""
-        current = self._tries.current
-        seconds = current.deadline - self._clock() if current is not None else 0.0
-        if seconds <= 0:
-            raise error("the try is over")
-        return seconds
-
-    def count(self, n_bytes: int) -> None:
-        """Note what has come; raises where it is too much."""
-        current = self._tries.current
-        if current is not None:
-            current.n_bytes -= n_bytes
-            if current.n_bytes < 0:
-                raise _TooLargeError
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore2.NetworkStream:
-        seconds = min(_CONNECT_SECONDS, self.left(httpcore2.ConnectTimeout))
-        return _Stream(self._inner.connect_tcp(host, port, seconds, local_address, socket_options), self)
-
-
-class _Body(httpx2.SyncByteStream):
-    """The bytes of a reply as they come, undecoded."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        yield from self._stream
-
-    def close(self) -> None:
-        self._stream.close()
-
-
-class _Transport(httpx2.BaseTransport):
-    """Sends what the protocol needs and nothing else; what comes back compressed is not unpacked."""
-
-    def __init__(
-        self, network: _Network, key: Callable[[], str], ca_file: Path | None, most_connections: int
-    ) -> None:
-        self._key = key
-        self._pool = httpcore2.ConnectionPool(
-            ssl_context=ssl.create_default_context(cafile=ca_file),
-            max_connections=most_connections,
-            network_backend=network,
-        )
-
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        url, key = request.url, self._key()
-        headers = [pair for pair in request.headers.raw if pair[0].lower() in _HEADERS] + _OWN_HEADERS
-        if key:
-            headers.append((b"Authorization", f"Bearer {key}".encode()))
-        answer = self._pool.handle_request(
-            httpcore2.Request(
-                request.method,
-                httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                headers=headers,
-                content=request.stream,
-            )
-        )
-        headers = [pair for pair in answer.headers if pair[0].lower() != b"content-encoding"]
-        return httpx2.Response(answer.status, headers=headers, stream=_Body(answer.stream))
-
-    def close(self) -> None:
-        self._pool.close()
 
 
 class Connection:
@@ -213,9 +68,9 @@ class Connection:
     ) -> None:
         self._field = field
         self._timeout_seconds = timeout_seconds
-        self._network = _Network(clock)
+        self._network = Network(clock)
         self._places = threading.BoundedSemaphore(max_in_flight)
-        transport = _Transport(self._network, key, ca_file, max_in_flight)
+        transport = Transport(self._network, key, ca_file, max_in_flight)
         self._client = openai.OpenAI(
             base_url=base_url,
             api_key="none",  # not the one of the environment; the transport sends the endpoint's
@@ -254,7 +109,7 @@ class Connection:
         try:
             with self._places, self._network.within(self._timeout_seconds):
                 yield
-        except _TooLargeError:
+        except TooLargeError:
             remedy = "Look at what answers there: no model says so much."
             raise DataLoss("The endpoint's answer is too large.", field=self._field, remedy=remedy) from None
         except openai.APIStatusError as error:
@@ -303,10 +158,8 @@ class Connection:
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds that a server asks to wait: as milliseconds, seconds, or a date; None where it says nothing that can be meant."""
     try:
-        if "retry-after-ms" in headers:
-            seconds = float(headers["retry-after-ms"]) / 1000
-        else:
-            seconds = float(headers["retry-after"])
+        milliseconds = headers.get("retry-after-ms")
+        seconds = float(milliseconds) / 1000 if milliseconds is not None else float(headers["retry-after"])
     except KeyError:
         return None
     except ValueError:

@@ -20,7 +20,7 @@ class ChatRequest:
         top_p: In (0, 1].
         seed: Of the sampling, where the server keeps to seeds.
         max_tokens: Longest reply, at least 1; what the most that it may cost is reckoned from.
-        top_logprobs: Of how many of the likeliest tokens the probabilities are wanted, 0..20; None: of none, not even the reply's own.
+        top_logprobs: Of how many of the likeliest tokens the probabilities are wanted, 0..20; None: not even of the reply's own.
     """
 
     text: str

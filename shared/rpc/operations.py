@@ -31,6 +31,7 @@ _STATES = {
     rows.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
     rows.FAILED: pb.OPERATION_STATE_FAILED,
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
+    rows.WAITING: pb.OPERATION_STATE_WAITING,
 }
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
@@ -86,7 +87,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         files = manifest.files
         if request.is_manifest_only:
             _require_no_names(request.file_names)
-            for piece in _pieces(self._objects.chunks(request.uri)):
+            for piece in in_pieces(self._objects.chunks(request.uri)):
                 yield pb.DownloadDatasetResponse(chunk=piece)
             return
         for name in request.file_names:
@@ -94,7 +95,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
         require_right_to_names(context, manifest.kind, request.file_names or files)
         for name in request.file_names or sorted(files):
-            for piece in _pieces(self._objects.chunks(uri_of(files[name].sha256))):
+            for piece in inin_pieces(self._objects.chunks(uri_of(files[name].sha256))):
                 yield pb.DownloadDatasetResponse(file_name=name, chunk=piece)
 
     def ListOperations(
@@ -117,7 +118,7 @@ def _require_no_names(file_names: Sequence[str]) -> None:
         raise InvalidArgument("The manifest comes alone.", field="file_names", value=len(file_names), remedy=remedy)
 
 
-def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def in_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """What is sent of a file, at least one piece; DataLoss behind the last one, where they are not what was stored."""
     is_empty = True
     for chunk in chunks:

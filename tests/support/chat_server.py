@@ -91,7 +91,7 @@ def chat_server() -> Iterator[ChatServer]:
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             server.handle(self)
 
         do_GET = do_POST  # noqa: N815

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Spending
+from services.oracle.domain.known_answers import KnownAnswers, erring_answer
+from services.oracle.domain.review import estimate_seconds
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
+from shared.quality_level import closing_level
 from shared.rows.annotation import Question
-
-#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
-REVIEW_SECONDS = 30.0
-FROM_SCRATCH_SECONDS = 306.0
+from shared.spending import Spending
 
 
 class SimulatedExpert:
@@ -24,8 +23,6 @@ class SimulatedExpert:
         take_time: Called once in each call, for as long as the call shall take.
     """
 
-    is_simulated = True
-
     def __init__(
         self, known: KnownAnswers, accuracy: float, seed: int, take_time: Callable[[], None] = lambda: None
     ) -> None:
@@ -34,20 +31,26 @@ class SimulatedExpert:
         self._seed = seed
         self._take_time = take_time
 
-    def estimate(self, proposal: str | None) -> Spending:
-        """The paper's average; see the port."""
-        return Spending(expert_seconds=FROM_SCRATCH_SECONDS if proposal is None else REVIEW_SECONDS)
-
     def review(self, question: Question, proposal: str | None) -> Outcome:
-        """Accept what they think is right, else edit; reject a known question of which no option is right."""
+        """Accept what they think is right, else edit; reject a known question of which no option is right.
+
+        A description is accepted where it closes with the quality level of the one that they think is right.
+        """
         self._take_time()
         image_id = digest_of(question.image_uri)
         if not self._known.is_known(image_id, question.question):
             return Outcome(None, "", Spending())
-        right = self._known.letter(image_id, question.question, question.options)
+        spending = Spending(expert_seconds=estimate_seconds(proposal))
+        right = self._known.right(image_id, question.question, question.options)
         if right is None:
-            return Outcome(None, "reject", self.estimate(proposal))
-        letter = erring_letter(
-            right, question.options, self._accuracy, "simulated-expert", self._seed, question.question_id
-        )
-        return Outcome(letter, "accept" if letter == proposal else "edit", self.estimate(proposal))
+            return Outcome(None, "reject", spending)
+        wrong = self._known.wrong(question.question, question.options, right)
+        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, question.question_id)
+        if proposal is not None and (answer == proposal or _is_as_good(question, proposal, answer)):
+            return Outcome(proposal, "accept", spending)
+        return Outcome(answer, "edit", spending)
+
+
+def _is_as_good(question: Question, proposal: str, answer: str) -> bool:
+    """Whether a proposed description says the level that another one says."""
+    return not question.options and closing_level(proposal) == closing_level(answer) != ""

@@ -73,7 +73,8 @@ def chat(server):
 
 def ticking():
     """A clock on which each look takes a second: nobody waits for it."""
-    return lambda seconds=itertools.count(): float(next(seconds))
+    seconds = itertools.count()
+    return lambda: float(next(seconds))
 
 
 def png():

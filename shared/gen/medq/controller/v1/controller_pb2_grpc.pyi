@@ -57,6 +57,10 @@ class ControllerServiceStub:
     """What a run has cost, entry by entry."""
     GetLineage: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    RecordEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]
+    """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+    ListEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]
+    """What was sent outside, the oldest first."""
     GetEndpoints: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -89,6 +93,10 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """What a run has cost, entry by entry."""
     GetLineage: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]  # type: ignore[assignment]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    RecordEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]  # type: ignore[assignment]
+    """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+    ListEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]  # type: ignore[assignment]
+    """What was sent outside, the oldest first."""
     GetEndpoints: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]  # type: ignore[assignment]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -184,6 +192,22 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.GetLineageResponse, _abc.Awaitable[_controller_pb2.GetLineageResponse]]:
         """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+
+    @_abc_1.abstractmethod
+    def RecordEgress(
+        self,
+        request: _controller_pb2.RecordEgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.RecordEgressResponse, _abc.Awaitable[_controller_pb2.RecordEgressResponse]]:
+        """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ListEgress(
+        self,
+        request: _controller_pb2.ListEgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListEgressResponse, _abc.Awaitable[_controller_pb2.ListEgressResponse]]:
+        """What was sent outside, the oldest first."""
 
     @_abc_1.abstractmethod
     def GetEndpoints(
