@@ -50,7 +50,7 @@ def draw(candidates: Iterable[Candidate], n: int, seed: int) -> list[Candidate]:
 
 
 def left_out(candidates: Iterable[Candidate], drawn: Iterable[Candidate]) -> set[str]:
-    """The ids of the images that the pool must not have: those drawn, and all that share a patient, session or source with one."""
+    """The ids of the images that the pool must not have: those drawn, and what shares a patient, session or source with one."""
     taken = {mark for one in drawn for mark in _marks(one)}
     return {one.image_id for one in candidates if not taken.isdisjoint(_marks(one))}
 

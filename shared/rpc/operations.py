@@ -95,7 +95,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
         require_right_to_names(context, manifest.kind, request.file_names or files)
         for name in request.file_names or sorted(files):
-            for piece in inin_pieces(self._objects.chunks(uri_of(files[name].sha256))):
+            for piece in in_pieces(self._objects.chunks(uri_of(files[name].sha256))):
                 yield pb.DownloadDatasetResponse(file_name=name, chunk=piece)
 
     def ListOperations(
