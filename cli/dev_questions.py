@@ -112,7 +112,10 @@ def _fault(row: Mapping[str, str]) -> str:
         (kind not in (YES_NO, WHAT, HOW, DESCRIPTION), "the type of the question is none of the four"),
         (bool(cells["reject"]), "the expert rejected it"),
         (not filled, "nobody has filled it in"),
-        (not is_description and not _are_choices(choices, kind), "the choices are fewer than two, or alike, or too many"),
+        (
+            not is_description and not _are_choices(choices, kind),
+            "the choices are fewer than two, or alike, or too many",
+        ),
         (not is_description and n_meant != 1, "the answer is none of the choices"),
         (is_description and closing_level(filled) is None, "the description does not end with the level of quality"),
         (cells["severity"].lower() not in _SEVERITIES, "the severity is none of none, mild, severe"),

@@ -106,6 +106,7 @@ def card(
         "Answer": Counter(sample.conversations[1].value for sample in samples),
         "Left out": Counter(row.reason for row in dropped),
     }
+    n_images = len({origin.image_id for origin in lineage})
     tables = "\n".join(_table(title, counter) for title, counter in counts.items())
     return f"""---
 task_categories: [visual-question-answering]
@@ -117,7 +118,7 @@ configs:
 ---
 # Medical image quality: training samples
 
-{len(samples)} samples about {len({origin.image_id for origin in lineage})} images, made by MedQ-Engine.
+{len(samples)} samples (questions and descriptions) about {n_images} images, made by MedQ-Engine.
 {_simulated(lineage)}
 
 {_forms(has_lines, has_parquet)}

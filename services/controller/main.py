@@ -54,7 +54,9 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints, roots_of(settings), EgressLog(engine))
+    servicer = Controller(
+        operations, collaborators, endpoints, roots_of(settings), EgressLog(engine), settings.endpoints
+    )
 
     def close() -> None:
         workflows.close()

@@ -26,7 +26,7 @@ from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
-from shared.chat.endpoints import endpoints_file, read_endpoints
+from shared.chat.endpoints import read_endpoints
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
@@ -47,6 +47,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Where clients find the services, by name, itself among them.
         input_roots: Folders in which the paths of a run must lie.
         egress: What left.
+        endpoints_file: The endpoints of the site, whose prices an estimate takes; None: it has none.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Mapping[str, str],
         input_roots: Sequence[Path],
         egress: EgressLog,
+        endpoints_file: Path | None = None,
     ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
@@ -64,6 +66,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
+        self._endpoints_file = endpoints_file
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
@@ -77,7 +80,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def EstimateRun(self, request: pb.EstimateRunRequest, context: grpc.ServicerContext) -> pb.EstimateRunResponse:
         """See the proto."""
         configuration = require(request.config_yaml, request.base_folder, self._input_roots)
-        plan = plan_of(configuration, read_endpoints(endpoints_file()))
+        plan = plan_of(configuration, read_endpoints(self._endpoints_file))
         lines = estimate.estimate(plan)
         totals = estimate.totals(lines)
         return pb.EstimateRunResponse(

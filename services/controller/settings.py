@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import InputSettings
+from shared.settings import EndpointSettings, InputSettings
 
 
-class ControllerSettings(InputSettings):
+class ControllerSettings(InputSettings, EndpointSettings):
     """What every service has, how many runs go side by side, and over how many replicas a run's evaluations spread."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_CONTROLLER_", frozen=True, extra="forbid")

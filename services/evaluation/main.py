@@ -16,12 +16,14 @@ from services.evaluation.migrations import SCHEMA
 from services.evaluation.operations.answers import AnswerOperations
 from services.evaluation.operations.benchmarks import BenchmarkOperations
 from services.evaluation.operations.failures import FailureOperations
-from services.evaluation.ports import ModelServer, VisionLanguageModel
+from services.evaluation.ports import JudgeCalls, ModelServer, OpenJudge, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
 from services.evaluation.store import AnswerStore, VerdictStore
 from services.evaluation.work.answering import Answering
+from services.evaluation.work.describing import DescriptionReader
 from services.evaluation.work.reading import ReplyReader
+from shared.errors import NotFound
 from shared.events.bus import EventBus
 from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
@@ -42,6 +44,7 @@ def build(
     bus: EventBus,
     objects: ObjectStore,
     load_model: LoadModel | None = None,
+    open_judge: OpenJudge | None = None,
 ) -> Service:
     """Put the service together.
 
@@ -52,16 +55,19 @@ def build(
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
             here or on an OpenAI-compatible server.
+        open_judge: Finds the judge of descriptions; None: among the endpoints of the site.
     """
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
     judge = _judge(settings)
-    reader = ReplyReader(judge, VerdictStore(engine), settings.judge.concurrency)
+    verdicts = VerdictStore(engine)
+    reader = ReplyReader(judge, verdicts, settings.judge.concurrency)
+    describer = DescriptionReader(open_judge or _no_judge, verdicts)
     operations = Operations(
         "evaluation",
         engine,
-        _long_work(settings, channels, objects, answering, reader),
+        _long_work(settings, channels, objects, AnswerOperations(objects, answering, reader, describer)),
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
@@ -90,11 +96,10 @@ def main() -> None:
 
 
 def _long_work(
-    settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answering: Answering, reader: ReplyReader
+    settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answers: AnswerOperations
 ) -> dict[type[Message], OperationFunction]:
     """Who does what is asked."""
     benchmarks = BenchmarkOperations(objects, channels, read_table, roots_of(settings))
-    answers = AnswerOperations(objects, answering, reader)
     failures = FailureOperations(objects, channels)
     return {
         pb.StartImportBenchmarkRequest: benchmarks.import_benchmark,
@@ -121,6 +126,10 @@ def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
     from services.evaluation.adapters.openai_judge import OpenAIJudge
 
     return OpenAIJudge(settings.judge)
+
+
+def _no_judge(endpoint: str, run_id: str, work_id: str) -> JudgeCalls:
+    raise NotFound("The site has no endpoint.", field="judge", value=endpoint, remedy="Name no judge.")
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:

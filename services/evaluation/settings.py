@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import InputSettings, Section
+from shared.settings import EndpointSettings, InputSettings, Section
 
 
 class ServerSection(Section):
@@ -46,7 +46,7 @@ class VllmSection(ServerSection):
     poll_seconds: float = Field(2.0, gt=0, description="Time between two looks at a rollout.")
 
 
-class EvaluationSettings(InputSettings):
+class EvaluationSettings(InputSettings, EndpointSettings):
     """`MEDQ_EVALUATION_<FIELD>`."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EVALUATION_", frozen=True, extra="forbid")

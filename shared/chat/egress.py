@@ -1,7 +1,7 @@
 """The rule of what may leave: an endpoint that may receive it, and no image in which somebody's name may stand.
 
-Images come as the pixels of what is stored, which ingest has de-identified. They are encoded anew here, so that what is sent holds
-nothing but pixels. What passes has its rows for the audit, which are written before it is sent.
+Images come as the pixels of what is stored, which ingest has de-identified. They are encoded anew here, so that what is sent
+holds nothing but pixels. What passes has its rows for the audit, which are written before it is sent.
 """
 
 from __future__ import annotations

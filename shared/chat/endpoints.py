@@ -21,7 +21,7 @@ from pydantic_core import ErrorDetails
 from shared.errors import FailedPrecondition, InvalidArgument, MedqError, NotFound, PermissionDenied
 from shared.limits import NAME
 from shared.regular_files import read_regular
-from shared.settings import Section
+from shared.settings import ENDPOINTS, Section
 from shared.yaml_mapping import read_mapping
 
 #: What an endpoint may be sent; each holds what stands before it.
@@ -30,8 +30,6 @@ _RECEIVES: tuple[MayReceive, ...] = ("nothing", "text", "images")
 #: Words that stand where a run's file else names an endpoint or an encoder.
 RESERVED = frozenset({"simulated", "review", "none", "statistics"})
 PAGE = "docs/endpoints.md"
-#: Whose errors these are.
-_FIELD = "MEDQ_ENDPOINTS"
 _MOST_FILE_BYTES = 256 * 1024
 _MOST_KEY_BYTES = 8192
 #: No token costs more, in US dollars a million.
@@ -122,11 +120,6 @@ class Endpoint(Section):
         return _RECEIVES.index(what) <= _RECEIVES.index(self.may_receive)
 
 
-def endpoints_file() -> Path | None:
-    """The file that the site names; None where it names none."""
-    return Path(name) if (name := os.environ.get(_FIELD, "")) else None
-
-
 def read_endpoints(path: Path | None) -> dict[str, Endpoint]:
     """The endpoints of a file by name; none where no file is named. Relative paths in it start from its folder.
 
@@ -188,14 +181,14 @@ def require_endpoint(name: str, endpoints: Mapping[str, Endpoint], may_receive: 
             "There is no endpoint of this name.",
             field=field,
             value=name,
-            remedy=f"{known} Endpoints stand in the file that {_FIELD} names; {PAGE} shows one.",
+            remedy=f"{known} Endpoints stand in the file that {ENDPOINTS} names; {PAGE} shows one.",
         )
     if not endpoint.covers(may_receive):
         raise PermissionDenied(
             f"The endpoint may receive {endpoint.may_receive}, and this needs {may_receive}.",
             field=field,
             value=name,
-            remedy=f"Whoever answers for the site sets may_receive: {may_receive} in the file that {_FIELD} names.",
+            remedy=f"Whoever answers for the site sets may_receive: {may_receive} in the file that {ENDPOINTS} names.",
         )
     return endpoint
 
@@ -229,7 +222,7 @@ def _fault(name: str, detail: ErrorDetails) -> str:
 def _bad(path: Path, what: str, remedy: str = "") -> FailedPrecondition:
     return FailedPrecondition(
         f"The file of endpoints is not of the form. {what}",
-        field=_FIELD,
+        field=ENDPOINTS,
         value=path.name,
         remedy=remedy or f"{PAGE} shows the file.",
     )

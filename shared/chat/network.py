@@ -159,4 +159,5 @@ class Transport(httpx2.BaseTransport):
         return httpx2.Response(answer.status, headers=headers, stream=_Body(answer.stream))
 
     def close(self) -> None:
+        """See the base class."""
         self._pool.close()

@@ -17,24 +17,16 @@ MOST_CHARACTERS = 4096
 #: Longest id or name, whatever the message: tables have indices on them.
 NAMES = dict.fromkeys(
     (
-        "operation_id",
-        "run_id",
-        "arm",
-        "image_id",
-        "image_ids",
-        "split",
-        "modality",
-        "id_prefix",
-        "page_token",
-        "task_id",
-        "reviewer",
+        "operation_id", "run_id", "arm", "image_id", "image_ids", "split", "modality", "id_prefix", "page_token", "task_id",
+        "reviewer", "judge",
     ),
     200,
-)
+)  # fmt: skip
 #: Message and field to its longest text, in characters.
 LONG_TEXTS = {
     "ValidateRunRequest.config_yaml": 256 * 1024,
     "StartRunRequest.config_yaml": 256 * 1024,
+    "EstimateRunRequest.config_yaml": 256 * 1024,
     "StoredReply.options": 2_000,
     "StoredReply.answer": 2_000,
     "StoredReply.prediction": 100_000,

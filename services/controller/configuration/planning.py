@@ -30,7 +30,7 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         PermissionDenied: The endpoint may not be sent what it would be.
     """
     annotate, evaluate = configuration.annotate, configuration.evaluate
-    oracle, judge = getattr(annotate, "oracle", "simulated"), getattr(evaluate, "judge", None)
+    oracle, judge = getattr(annotate, "oracle", "simulated"), evaluate.judge
     needed = configuration.select.budget * configuration.rounds
     return Plan(
         n_arms=len(configuration.arms),

@@ -216,6 +216,9 @@ class Steps:
             ),
             extractor=self._extractor,
             answer_form=self._answer_form,
+            judge=section.judge,
+            description_tokens=section.description_tokens,
+            description_pass=section.description_pass,
         )
         answer_in_shards(self.calls, step, request)
         return self._operate(step, ask.EVALUATE, request).uri

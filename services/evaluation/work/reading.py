@@ -15,11 +15,12 @@ from services.evaluation.ports import Judge
 from services.evaluation.store import VerdictStore
 from shared.errors import BudgetExhausted, DeadlineExceeded, FailedPrecondition, MedqError, Unavailable
 from shared.prompts import LETTER, AnswerForm, multiple_choice_reply
+from shared.rows.evaluation import Judgement
 from shared.rows.fields import Options
 from shared.rpc.choices import name_of
 
-#: Errors of a judge that pass; others end the operation.
-_PASSING = (Unavailable, DeadlineExceeded, BudgetExhausted)
+#: Errors of a judge that pass, and are the same whatever it is asked.
+PASSING = (Unavailable, DeadlineExceeded, BudgetExhausted)
 #: Replies that a judge is asked about at a time.
 _AT_A_TIME = 64
 
@@ -47,14 +48,20 @@ class Reading:
     """What was read of a reply.
 
     Attributes:
-        choice: A key of the options; None where none can be read.
+        choice: A key of the options; None where none can be read, and of a description.
         is_judged: Whether a judge said so.
         failure: Why we could not read it; then it is UNSCORED.
+        level: The quality level that a description closes with; "" for none.
+        judgement: The grades of a description; None where it is empty.
+        is_right: Whether a description is, by its grades; None without them.
     """
 
     choice: str | None
     is_judged: bool = False
     failure: MedqError | None = None
+    level: str = ""
+    judgement: Judgement | None = None
+    is_right: bool | None = None
 
 
 class ReplyReader:
@@ -157,7 +164,7 @@ class ReplyReader:
         assert self._judge is not None
         try:
             return Reading(self._judge.choose(one.question, one.options, one.reply), is_judged=True)
-        except _PASSING as error:
+        except PASSING as error:
             return Reading(None, failure=error)
 
     def _key(self, one: Asked) -> str:
