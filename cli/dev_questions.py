@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from medq.oracle.v1 import oracle_pb2
-from shared.prompts import DESCRIPTION_QUESTION
 from shared.quality_level import closing_level
 from shared.rows.fields import LETTERS
 from shared.rows.vocabulary import DESCRIPTION, HOW, QUALITY_LADDER, UNKNOWN, WHAT, YES_NO, label_of
@@ -55,10 +54,16 @@ def template_rows(
     attributes = parts.get(image["modality"]) or parts[UNKNOWN]
     about = random.Random(f"{seed}/{image['image_path']}").choice(attributes)
     asked = (
-        (YES_NO, bank.forms.yes_no.replace("{attribute}", about.words), ("Yes", "No"), about.name, about.scope),
+        (
+            YES_NO,
+            bank.forms.yes_no.replace("{attribute}", about.words),
+            ("Yes", "No"),
+            label_of(about.words),
+            about.scope,
+        ),
         (WHAT, bank.forms.what, (*(one.words for one in attributes), _NOTHING), "", ""),
         (HOW, bank.forms.how_level, _LEVELS, "", "general"),
-        (DESCRIPTION, bank.forms.description or DESCRIPTION_QUESTION, (), "", "general"),
+        (DESCRIPTION, bank.forms.description, (), "", "general"),
     )
     for kind, question, choices, attribute, scope in asked:
         yield {
@@ -117,7 +122,7 @@ def _fault(row: Mapping[str, str]) -> str:
             "the choices are fewer than two, or alike, or too many",
         ),
         (not is_description and n_meant != 1, "the answer is none of the choices"),
-        (is_description and closing_level(filled) is None, "the description does not end with the level of quality"),
+        (is_description and not closing_level(filled), "the description does not end with the level of quality"),
         (cells["severity"].lower() not in _SEVERITIES, "the severity is none of none, mild, severe"),
     )
     return next((reason for is_so, reason in faults if is_so), "")

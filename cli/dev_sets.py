@@ -17,7 +17,7 @@ class Candidate:
         path: Of its file, as the source names it.
         modality: As it was taken in.
         source_id: The unit that intervals resample.
-        patient, session: Keyed hashes; "" where nothing is known.
+        patient, session: Names or keyed hashes; "" where nothing is known.
     """
 
     image_id: str

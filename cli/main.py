@@ -10,7 +10,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from cli.access import with_access
-from cli.commands import dataset
+from cli.commands import dataset, dev_set
 from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.estimate import estimate
@@ -39,6 +39,7 @@ app = typer.Typer(
 for command in (demo, estimate, run, status, report, lineage, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
 app.add_typer(dataset.app)
+app.add_typer(dev_set.app)
 
 
 def main() -> None:

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import grpc
 
 from cli.datasets import fetch, manifest_of
 from shared import training_files as files
-from shared.errors import DataLoss, FailedPrecondition
+from shared.errors import DataLoss
 from shared.objects.dataset import Manifest
 from shared.rows.encoding import from_lines, to_json
 from shared.rows.fields import Row
 from shared.rows.training import Conversation, Dropped, Lineage
-from shared.synced import put_in_place
 
 #: Says of a folder that it is an export, of which datasets, and what each of its files holds.
 MARK = "export.json"
@@ -50,49 +46,6 @@ class Exported:
     images: int
     dropped: int
     repeated: int
-
-
-@contextmanager
-def new_folder(out: Path, *, is_replacing: bool) -> Iterator[Path]:
-    """A folder to write into, which takes the place `out` when the block has ended well.
-
-    Raises:
-        FailedPrecondition: Something lies there, and shall not or must not be replaced; or it cannot be written.
-    """
-    _require_free(out, is_replacing)
-    partial = out.with_name(f".{out.name}.{uuid4().hex}.partial")
-    old = out.with_name(f".{out.name}.{uuid4().hex}.old")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        yield partial
-        _require_free(out, is_replacing)  # it has taken a while
-        if out.exists():
-            out.rename(old)
-        try:
-            put_in_place(partial, out)
-        except OSError:
-            if old.exists():
-                old.rename(out)
-            raise
-    except OSError as error:
-        remedy = "Free or repair it, or choose another one."
-        message = f"The folder cannot be written: {error.strerror}."
-        raise FailedPrecondition(message, field="out", value=out, remedy=remedy) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def _require_free(out: Path, is_replacing: bool) -> None:
-    if not os.path.lexists(out):
-        return
-    if not is_replacing:
-        remedy = "Name a new folder, or give --force to replace an earlier export."
-        raise FailedPrecondition("Something lies there already.", field="out", value=out, remedy=remedy)
-    if out.is_symlink() or not (out / MARK).is_file():
-        remedy = "Name a new folder; --force replaces nothing but a folder that an export has made."
-        raise FailedPrecondition("What lies there is no export.", field="out", value=out, remedy=remedy)
 
 
 def write_set(channel: grpc.Channel, sources: Sequence[Source], form: str, folder: Path) -> Exported:

@@ -14,9 +14,10 @@ import typer
 from cli.access import Access, with_access
 from cli.connection import connect
 from cli.datasets import manifest_of
+from cli.new_folders import new_folder
 from cli.options import Json, RunId, one_of
 from cli.output import console, print_json, print_table, shown_errors
-from cli.training_sets import ALL, LLAVA, PARQUET, Exported, Source, mark, new_folder, write_set
+from cli.training_sets import ALL, LLAVA, MARK, PARQUET, Exported, Source, mark, write_set
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.errors import InvalidArgument, NotFound
 
@@ -68,7 +69,7 @@ def export(
             raise InvalidArgument("There is no such folder.", field="SOURCE", value=source, remedy=remedy)
         with (
             connect(place or Path(), access, may_start=False) as channels,
-            new_folder(out, is_replacing=is_replacing) as folder,
+            new_folder(out, MARK, is_replacing=is_replacing) as folder,
         ):
             controller = channels["controller"]
             arms = _sources(controller, source, arm, round_number, is_joined)

@@ -52,7 +52,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
     take_time = partial(time.sleep, settings.simulated_call_seconds)
-    queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
+    queue, ledger, bank = ReviewStore(engine), ControllerServiceStub(channels["controller"]), read_bank()
 
     def tell(work_id: str, operation_id: str) -> None:
         """Show an operation that waits for reviews how many there are, and have it go on once all are."""
@@ -78,7 +78,7 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     )
 
     def register(server: grpc.Server) -> None:
-        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations), server)
+        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations, bank), server)
         add_ReviewServiceServicer_to_server(Reviews(queue, objects, tell), server)
 
     def close() -> None:

@@ -99,7 +99,11 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartMineFailures": _WORK,
         "StartGenerate": _WORK,
     },
-    "medq.oracle.v1.OracleService": {"StartAnnotate": _WORK, "StartImportKnownAnswers": _WORK},
+    "medq.oracle.v1.OracleService": {
+        "GetQuestionBank": _READ,
+        "StartAnnotate": _WORK,
+        "StartImportKnownAnswers": _WORK,
+    },
     "medq.oracle.v1.ReviewService": {
         "ListTasks": _READ,
         "GetTask": _READ,

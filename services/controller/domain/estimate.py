@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from services.controller.domain.ledger import Limits
 
-#: Tokens of the instructions and the questions that go to the oracle with an image, and of its answer to one question.
-ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS = (400, 2000), (40, 200)
+#: Tokens of the instructions and the bank that go to the oracle with an image; of its answer, and more for each question.
+ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS, ORACLE_QUESTION_TOKENS = (600, 1600), (150, 900), (40, 160)
 #: Likewise of a judge, on one axis of one description.
 JUDGE_TEXT_TOKENS, JUDGE_ANSWER_TOKENS = (300, 1200), (1, 200)
 JUDGE_AXES = 4
@@ -61,7 +61,9 @@ class Endpoint:
     is_simulated: bool = False
 
 
-#: What the simulated oracle notes in the ledger for a call: the list price of `services.oracle.adapters.simulated_oracle`.
+#: What the simulated oracle notes in the ledger for a call: usual tokens of a question, and the list price of
+#: `services.oracle.adapters.simulated_oracle`.
+SIMULATED_TEXT_TOKENS = 30
 SIMULATED_ORACLE = Endpoint("simulated", 2.50, 10.00, 255, is_simulated=True)
 
 
@@ -177,7 +179,8 @@ def assumptions(plan: Plan) -> Iterator[str]:
         low, high = ORACLE_TEXT_TOKENS
         yield (
             f"A call to the oracle: {plan.oracle.image_tokens} tokens for the image as the endpoints file says, {low} to {high} "
-            f"for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for each question's answer. "
+            f"for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for its answer and "
+            f"{ORACLE_QUESTION_TOKENS[0]} to {ORACLE_QUESTION_TOKENS[1]} more for each question. "
             f"{CALLS_PER_IMAGE[0]} to {CALLS_PER_IMAGE[1]} calls an image. Tries that fail are not counted."
         )
     else:
@@ -207,12 +210,13 @@ def _drawn(plan: Plan, number: int) -> int:
 
 def _oracle(plan: Plan, number: int, images: int) -> Line:
     oracle, n_images = plan.oracle, exactly(images * plan.n_arms)
-    if oracle.is_simulated:  # a call a question, its text short and its answer a letter
-        calls = n_images * exactly(plan.questions_per_image)
-        return _line(number, "oracle", oracle, calls, exactly(oracle.image_tokens + 30), exactly(1))
-    calls = n_images * Range(*CALLS_PER_IMAGE)
-    answer = Range(*ORACLE_ANSWER_TOKENS) * exactly(plan.questions_per_image)
-    return _line(number, "oracle", oracle, calls, exactly(oracle.image_tokens) + Range(*ORACLE_TEXT_TOKENS), answer)
+    if oracle.is_simulated:  # a short text for each question, and a letter for an answer
+        n_questions = exactly(plan.questions_per_image)
+        tokens_in = exactly(oracle.image_tokens) + exactly(SIMULATED_TEXT_TOKENS) * n_questions
+        return _line(number, "oracle", oracle, n_images, tokens_in, n_questions)
+    answer = Range(*ORACLE_ANSWER_TOKENS) + Range(*ORACLE_QUESTION_TOKENS) * exactly(plan.questions_per_image)
+    tokens_in = exactly(oracle.image_tokens) + Range(*ORACLE_TEXT_TOKENS)
+    return _line(number, "oracle", oracle, n_images * Range(*CALLS_PER_IMAGE), tokens_in, answer)
 
 
 def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Line:
@@ -224,7 +228,9 @@ def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Lin
 
 def _expert(plan: Plan, number: int, images: int) -> Line:
     share = exactly(1.0) if number == 0 else Range(plan.audit_share, max(MOST_LATER_REVIEWS, plan.audit_share))
-    answers = exactly(images * plan.n_arms * plan.questions_per_image) * share
+    # An endpoint describes each image beside what it is asked; what the simulated oracle is asked is all there is.
+    n_answers = plan.questions_per_image + (0 if plan.oracle.is_simulated else 1)
+    answers = exactly(images * plan.n_arms * n_answers) * share
     hours = answers * Range(*REVIEW_SECONDS) * exactly(1 / _HOUR_SECONDS)
     is_simulated = plan.expert == "simulated"
     return Line(number, "expert", plan.expert, answers, Range(), Range(), hours, is_simulated)

@@ -9,7 +9,8 @@ import pytest
 from services.controller.domain import estimate as of
 from services.controller.domain.estimate import Endpoint, Plan, Range, estimate, is_real, totals, warnings
 from services.controller.domain.ledger import Limits
-from services.oracle.adapters import simulated_expert, simulated_oracle
+from services.oracle.adapters import simulated_oracle
+from services.oracle.domain import review
 
 PAID = Endpoint("gpt", usd_in=2.0, usd_out=8.0, image_tokens=1000)
 PLAN = Plan(
@@ -25,11 +26,14 @@ def line(plan: Plan, kind: str, number: int) -> of.Line:
 def test_the_oracle_costs_its_tokens_at_the_price_of_the_endpoint():
     found = line(PLAN, "oracle", 0)
     assert found.calls == Range(200, 400)  # 2 arms of 100 images, each asked once or twice
-    text, answer = of.ORACLE_TEXT_TOKENS, of.ORACLE_ANSWER_TOKENS
-    least = 200 * ((1000 + text[0]) * 2.0 + 3 * answer[0] * 8.0) / 1e6
-    most = 400 * ((1000 + text[1]) * 2.0 + 3 * answer[1] * 8.0) / 1e6
+    text, answer = (
+        of.ORACLE_TEXT_TOKENS,
+        [base + 3 * more for base, more in zip(of.ORACLE_ANSWER_TOKENS, of.ORACLE_QUESTION_TOKENS, strict=True)],
+    )
+    least = 200 * ((1000 + text[0]) * 2.0 + answer[0] * 8.0) / 1e6
+    most = 400 * ((1000 + text[1]) * 2.0 + answer[1] * 8.0) / 1e6
     assert (found.usd.low, found.usd.high) == (pytest.approx(least), pytest.approx(most))
-    assert found.tokens.high == pytest.approx(400 * (1000 + text[1] + 3 * answer[1]))
+    assert found.tokens.high == pytest.approx(400 * (1000 + text[1] + answer[1]))
 
 
 def test_a_pool_that_runs_out_is_drawn_to_its_end():
@@ -40,15 +44,15 @@ def test_a_pool_that_runs_out_is_drawn_to_its_end():
 
 def test_experts_see_all_of_round_0_and_a_share_after_it():
     first, later = line(PLAN, "expert", 0), line(PLAN, "expert", 1)
-    assert first.calls == Range(600, 600)
-    assert (later.calls.low, later.calls.high) == (pytest.approx(300 * 0.1), pytest.approx(300 * of.MOST_LATER_REVIEWS))
+    assert first.calls == Range(800, 800)  # three questions and a description of each
+    assert (later.calls.low, later.calls.high) == (pytest.approx(400 * 0.1), pytest.approx(400 * of.MOST_LATER_REVIEWS))
     seconds = of.REVIEW_SECONDS
-    assert first.expert_hours.low == pytest.approx(600 * seconds[0] / 3600)
-    assert first.expert_hours.high == pytest.approx(600 * seconds[1] / 3600)
+    assert first.expert_hours.low == pytest.approx(800 * seconds[0] / 3600)
+    assert first.expert_hours.high == pytest.approx(800 * seconds[1] / 3600)
 
 
 def test_an_audit_of_everything_is_not_cut_to_what_is_assumed():
-    assert line(replace(PLAN, audit_share=0.9), "expert", 1).calls == Range(270, 270)
+    assert line(replace(PLAN, audit_share=0.9), "expert", 1).calls == Range(360, 360)
 
 
 def test_without_an_expert_nobody_is_asked():
@@ -64,10 +68,11 @@ def test_a_judge_is_asked_of_each_description_on_four_axes_after_each_training_t
 def test_what_is_simulated_costs_as_much_as_the_ledger_will_note_and_is_not_real():
     plan = replace(PLAN, oracle=of.SIMULATED_ORACLE, expert="simulated")
     assert not is_real(estimate(plan))
+    assert line(plan, "expert", 0).calls == Range(600, 600)
     prices = (simulated_oracle.USD_PER_MILLION_TOKENS_IN, simulated_oracle.USD_PER_MILLION_TOKENS_OUT)
     assert (of.SIMULATED_ORACLE.usd_in, of.SIMULATED_ORACLE.usd_out) == prices
     assert of.SIMULATED_ORACLE.image_tokens == simulated_oracle.IMAGE_TOKENS
-    assert of.REVIEW_SECONDS[0] == simulated_expert.REVIEW_SECONDS
+    assert of.REVIEW_SECONDS[0] == review.REVIEW_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_the_totals_are_the_sums_of_the_rounds():
         assert total.expert_hours.low == pytest.approx(sum(one.expert_hours.low for one in own))
 
 
-@pytest.mark.parametrize(("max_usd", "word"), [(0.01, "will need more"), (1.5, "may need more"), (1000.0, "")])
+@pytest.mark.parametrize(("max_usd", "word"), [(0.01, "will need more"), (3.0, "may need more"), (1000.0, "")])
 def test_a_limit_below_the_costs_is_warned_of(max_usd: float, word: str):
     told = list(warnings(totals(estimate(PLAN)), Limits(max_usd)))
     assert len(told) == bool(word)
