@@ -18,6 +18,7 @@ from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.lineage import lineage
 from cli.commands.report import report
+from cli.commands.review import app as review
 from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.serve import serve
@@ -40,6 +41,7 @@ for command in (demo, estimate, run, status, report, lineage, compare, evaluate,
     app.command()(with_access(command))
 app.add_typer(dataset.app)
 app.add_typer(dev_set.app)
+app.add_typer(review, name="review", no_args_is_help=True)
 
 
 def main() -> None:

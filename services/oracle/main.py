@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import partial
 
 import grpc
+import numpy as np
+from numpy.typing import NDArray
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -29,18 +30,22 @@ from services.oracle.work.annotators import Makers
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
-from shared.errors import NotFound
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
 from shared.outside.calls import OutsideCalls
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
 
-def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+def build(
+    settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore, site: SiteEndpoints | None = None
+) -> Service:
     """Put the service together.
 
     Args:
@@ -48,10 +53,11 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
         bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
+        site: The endpoints that may be asked; None: those of the site's file.
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    makers = _makers(settings, objects, site or _site_of(settings))
     queue, ledger, bank = ReviewStore(engine), ControllerServiceStub(channels["controller"]), read_bank()
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -59,14 +65,14 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         done, total, message = progress_of(queue, work_id)
         operations.tell(operation_id, done, total, message, is_due=done == total)
 
-    simulated = SimulatedReviews(queue, objects, partial(SimulatedExpert, take_time=take_time), tell)
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ledger),
         ReviewWork(queue, ledger, simulated.ring),
         SelfAnnotation(channels["evaluation"], objects),
-        _makers(take_time, objects),
+        makers,
     )
     operations = Operations(
         "oracle",
@@ -98,17 +104,29 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
     )
 
 
-def _makers(take_time: Callable[[], None], objects: ObjectStore) -> Makers:
+def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints) -> Makers:
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
     bank = read_bank()
 
     def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
-        raise NotFound("There is no endpoint of this name.", field="policy.oracle", value=name)
+        endpoint = site.open(name, "oracle", "images", "policy.oracle")
+        return EndpointOracle(endpoint, bank, asking, partial(read_image, objects))
 
     return Makers(
         simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        simulated_expert=partial(SimulatedExpert, take_time=take_time),
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
+
+
+def _site_of(settings: OracleSettings) -> SiteEndpoints:
+    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
+
+
+def _doubt_all(pixels: NDArray[np.uint8]) -> float:
+    """Without a detector of burned-in text no image leaves."""
+    return 1.0
 
 
 def main() -> None:

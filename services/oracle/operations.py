@@ -7,7 +7,7 @@ operation of the evaluation service with an id of its own, and the rest is compu
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,8 +17,8 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
-from services.oracle.domain.review import NOBODY, SIMULATED, ReviewTask, Simulation, estimate_seconds
-from services.oracle.ports import Outcome
+from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
+from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
@@ -31,7 +31,6 @@ from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.outside.accounts import CallBook
-from shared.outside.call import CallResults
 from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered
 from shared.rows.selection import Sample
@@ -49,42 +48,36 @@ class _Work:
     annotators: Annotators
 
     @property
-    def review_book(self) -> CallBook:
-        run_id, n = self.request.run_id, self.request.policy.max_in_flight
-        return CallBook(self.work_id, run_id, "expert", n, self.annotators.expert == SIMULATED)
+    def oracle(self) -> AnnotationOracle:
+        return self.annotators.oracle
 
-    def review_task(self, task: Task, found: Signals) -> ReviewTask:
-        """What an expert is asked about a task."""
-        request, policy, question = self.request, self.request.policy, task.question
-        expert = self.annotators.expert
-        simulation = Simulation(request.known_answers_uri, policy.simulated_expert_accuracy, request.seed)
-        return ReviewTask(
+    @property
+    def expert(self) -> Reviewer | None:
+        return self.annotators.expert
+
+    def progress(self, unit: str, what: str, total: int) -> Callable[[int], None]:
+        """Reports `done` of `total` calls of one kind."""
+        return lambda done: self.context.progress(done, total, unit, what)
+
+    def review_book(self, expert: Reviewer) -> CallBook:
+        run_id, n = self.request.run_id, self.request.policy.max_in_flight
+        return CallBook(self.work_id, run_id, "expert", n, expert.is_simulated)
+
+    def entry(self, expert: Reviewer, task: Task, found: Signals) -> QueueEntry:
+        """What is queued for an expert."""
+        request, asked = self.request, annotation.review_task(task, found)
+        simulation = Simulation(request.known_answers_uri, request.policy.simulated_expert_accuracy, request.seed)
+        return QueueEntry(
             work_id=self.work_id,
             run_id=request.run_id,
             arm=request.arm,
             round=request.round,
-            decision_id=task.decision_id,
-            ledger_key=self.review_key(task),
-            question_id=question.question_id,
-            image_id=task.sample.image_id,
-            image_uri=question.image_uri,
-            modality=task.sample.modality,
-            question=question.question,
-            options=question.options,
-            proposal=found.proposal,
-            self_answer=found.self_answer,
-            entropy=found.entropy,
-            reference_answer=found.reference,
-            agreement=found.agreement,
-            route=annotation.AUDIT if found.is_unseen else found.route,
-            route_reason=found.reason,
-            estimate_seconds=estimate_seconds(found.proposal),
-            expert=expert,
-            simulation=simulation if expert == SIMULATED else None,
+            ledger_key=self.ledger_key("expert", task.sample, task.key.rsplit("/", 1)[1]),
+            asked=asked,
+            estimate_seconds=expert.estimate(asked).expert_seconds,
+            expert=SIMULATED if expert.is_simulated else PEOPLE,
+            simulation=simulation if expert.is_simulated else None,
         )
-
-    def review_key(self, task: Task) -> str:
-        return self.ledger_key("expert", task.sample, task.key.rsplit("/", 1)[1])
 
     def ledger_key(self, kind: str, sample: Sample, last: str) -> str:
         request = self.request
@@ -155,41 +148,41 @@ class OracleOperations:
         request = work.request
         return pre_annotate(
             self._calls,
-            work.annotators.oracle.book(work.work_id, request.run_id, request.policy.max_in_flight),
-            work.annotators.oracle,
+            work.oracle.book(work.work_id, request.run_id, request.policy.max_in_flight),
+            work.oracle,
             samples,
             lambda sample, number: work.ledger_key("oracle", sample, str(number)),
             partial(annotation.make_task, request.arm, request.round),
-            lambda done: work.context.progress(done, len(samples), "images", "reference answers"),
+            work.progress("images", "reference answers", len(samples)),
         )
 
-    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> CallResults[Outcome]:
-        """The review of each task that goes to the expert or is audited, by ledger key; see `ReviewWork.collect`."""
+    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> Reviews:
+        """What the expert says of each task that needs one, or that the audit drew; see `ReviewWork.collect`."""
         share, seed = work.request.policy.audit_share, work.request.seed
         needed = [task for task in tasks if not signals[task.decision_id].is_unseen]
-        if work.annotators.expert == NOBODY:
-            return CallResults({}, "", {work.review_key(task): annotation.NO_EXPERT for task in needed})
+        expert = work.expert
+        if expert is None:
+            return Reviews(why_not={task.decision_id: annotation.NO_EXPERT for task in needed})
         unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
         audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
-        asked = [work.review_task(task, signals[task.decision_id]) for task in [*needed, *audited]]
-        return self._reviews.collect(work.context, work.review_book, asked)
+        entries = [work.entry(expert, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        return self._reviews.collect(work.context, work.review_book(expert), entries)
 
     def _decide(
-        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: CallResults[Outcome]
+        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews
     ) -> list[Unanswered]:
         """Append the decisions; returns what could not be decided."""
         dropped = []
         for rank, task in enumerate(tasks):
             work.context.progress(rank, len(tasks), "questions", "decisions")
             found = signals[task.decision_id]
-            key = work.review_key(task)
-            review = reviews.outcomes.get(key)
-            reason = _why_not_reviewed(found, review, reviews.why_not(key))
+            reason = _why_not_reviewed(task, found, reviews)
             if reason:
                 candidate = task.candidate
                 dropped.append(annotation.unanswered_row(task.sample, candidate.question, candidate.options, reason))
                 continue
+            review = reviews.decided.get(task.decision_id)
             seen = (review.action, review.answer) if review is not None and review.action else None
             decision = annotation.decision_row(task, found, seen, work.annotators.is_simulated)
             events = [_reviewed(work, decision, rank)] if seen is not None else []
@@ -205,12 +198,13 @@ def work_id(request: pb.StartAnnotateRequest) -> str:
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _why_not_reviewed(signals: Signals, review: Outcome | None, why_not: str) -> str:
+def _why_not_reviewed(task: Task, signals: Signals, reviews: Reviews) -> str:
     """Why a task that the expert must see has no decision; "" where it has one or needs none."""
     if signals.is_unseen:
         return ""
+    review = reviews.decided.get(task.decision_id)
     if review is None:
-        return why_not
+        return reviews.why_not[task.decision_id]
     return "" if review.action else annotation.NOT_KNOWN_TO_EXPERT
 
 
@@ -219,7 +213,7 @@ def _reviewed(work: _Work, decision: Decision, rank: int) -> Event:
         decision_id=decision.decision_id,
         image_id=decision.image_id,
         action=decision.expert_action,
-        is_simulated=work.annotators.expert == SIMULATED,
+        is_simulated=work.expert is not None and work.expert.is_simulated,
     )
     return event_of(
         message,

@@ -1,17 +1,18 @@
 """What annotation needs from outside: who proposes, and who reviews.
 
-`shared.outside.calls` says what becomes of what a call raises.
+`shared.outside.call` says what becomes of what a call raises.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.questions import Proposal
 from shared.outside.accounts import CallBook
 from shared.outside.call import Prepared
-from shared.rows.annotation import Question
 from shared.rows.selection import Sample
 from shared.spending import Spending
 
@@ -68,8 +69,32 @@ class AnnotationOracle(Protocol):
         """
 
 
-class Expert(Protocol):
-    """Somebody who decides, and can be asked at any time: the program at the queue. Safe to use from several threads."""
+@dataclass(frozen=True)
+class Reviews:
+    """What became of review tasks, by decision id. A task is in one of the two.
 
-    def review(self, question: Question, proposal: str | None) -> Outcome:
-        """Accept a proposed answer, edit it or reject the question; action "" where the expert does not know."""
+    Attributes:
+        decided: What the expert said.
+        why_not: Why a task will not be decided: it was closed, or the budget ended.
+        stopped: Why no further task was handed out; "" where all were.
+    """
+
+    decided: Mapping[str, Outcome] = field(default_factory=dict)
+    why_not: Mapping[str, str] = field(default_factory=dict)
+    stopped: str = ""
+
+
+class Reviewer(Protocol):
+    """Who decides about the tasks in the queue."""
+
+    is_simulated: bool
+
+    def estimate(self, task: ReviewTask) -> Spending:
+        """The time that a review of a proposed answer, or an annotation from scratch (no proposal), takes."""
+
+
+class Expert(Reviewer, Protocol):
+    """Somebody who decides at once. Safe to use from several threads."""
+
+    def review(self, task: ReviewTask) -> Outcome:
+        """Accept the proposal, edit it or reject the question; action "" where the expert does not know."""

@@ -14,7 +14,7 @@ from services.oracle.domain.review import PEOPLE, verdict_of
 from services.oracle.store import reviews as store
 from services.oracle.store.reviews import QueuedTask, ReviewStore
 from shared.errors import FailedPrecondition, InvalidArgument, PermissionDenied
-from shared.objects.store import ObjectStore
+from shared.objects.store import ObjectStore, digest_of
 from shared.rpc.checks import read_page_token, require_between, require_text
 from shared.rpc.input_names import caller_of
 from shared.rpc.operations import in_pieces
@@ -68,7 +68,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
     ) -> Iterator[pb.GetTaskImageResponse]:
         """See the proto."""
         found = self._queue.find(request.task_id)
-        for piece in in_pieces(self._objects.chunks(found.task.image_uri)):
+        for piece in in_pieces(self._objects.chunks(found.entry.asked.question.image_uri)):
             yield pb.GetTaskImageResponse(chunk=piece)
 
     def CountTasks(self, request: pb.CountTasksRequest, context: grpc.ServicerContext) -> pb.CountTasksResponse:
@@ -88,8 +88,8 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         """See the proto."""
         require_between("revision", request.revision, 1, 2**31 - 1)
         reviewer = _reviewer(context, request.reviewer)
-        task = self._queue.find(request.task_id).task
-        if task.expert != PEOPLE:
+        entry = self._queue.find(request.task_id).entry
+        if entry.expert != PEOPLE:
             raise FailedPrecondition(
                 "The simulated expert decides about this task.",
                 field="task_id",
@@ -97,10 +97,10 @@ class Reviews(pb_grpc.ReviewServiceServicer):
                 remedy="Set annotate.expert: review in the run's file.",
             )
         action = next((name for name, value in _ACTIONS.items() if value == request.action), "")
-        verdict = verdict_of(task, action, request.answer, request.reason, request.active_seconds, reviewer)
+        verdict = verdict_of(entry.asked, action, request.answer, request.reason, request.active_seconds, reviewer)
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
         if is_new:
-            self._tell(task.work_id, found.operation_id)
+            self._tell(entry.work_id, found.operation_id)
         return pb.DecideTaskResponse(task=to_message(found), is_new=is_new)
 
     def CloseTasks(self, request: pb.CloseTasksRequest, context: grpc.ServicerContext) -> pb.CloseTasksResponse:
@@ -130,28 +130,31 @@ def _reviewer(context: grpc.ServicerContext, named: str) -> str:
 
 def to_message(queued: QueuedTask) -> pb.ReviewTask:
     """Encode a task."""
-    task = queued.task
+    entry, task = queued.entry, queued.entry.asked
+    question = task.question
     message = pb.ReviewTask(
-        task_id=task.task_id,
+        task_id=entry.task_id,
         revision=queued.revision,
         state=_STATES[queued.state],
-        run_id=task.run_id,
-        arm=task.arm,
-        round=task.round,
+        run_id=entry.run_id,
+        arm=entry.arm,
+        round=entry.round,
         decision_id=task.decision_id,
-        image_id=task.image_id,
-        image_uri=task.image_uri,
+        image_id=digest_of(question.image_uri),
+        image_uri=question.image_uri,
         modality=task.modality,
-        question=task.question,
-        options=task.options,
+        question_type=task.question_type,
+        attribute=task.attribute,
+        question=question.question,
+        options=question.options,
         proposal=task.proposal,
         self_annotation=pb.Annotation(answer=task.self_answer, entropy=task.entropy),
         reference_annotation=pb.Annotation(answer=task.reference_answer),
         agreement=task.agreement,
         route=task.route,
         route_reason=task.route_reason,
-        priority=task.priority,
-        expert=task.expert,
+        priority=entry.priority,
+        expert=entry.expert,
         reviewer=queued.reviewer,
     )
     if queued.reviewer:

@@ -17,11 +17,21 @@ MOST_CHARACTERS = 4096
 #: Longest id or name, whatever the message: tables have indices on them.
 NAMES = dict.fromkeys(
     (
-        "operation_id", "run_id", "arm", "image_id", "image_ids", "split", "modality", "id_prefix", "page_token", "task_id",
-        "reviewer", "judge",
+        "operation_id",
+        "run_id",
+        "arm",
+        "image_id",
+        "image_ids",
+        "split",
+        "modality",
+        "id_prefix",
+        "page_token",
+        "task_id",
+        "reviewer",
+        "judge",
     ),
     200,
-)  # fmt: skip
+)
 #: Message and field to its longest text, in characters.
 LONG_TEXTS = {
     "ValidateRunRequest.config_yaml": 256 * 1024,

@@ -99,6 +99,7 @@ class FakeNeighbours(
         settled: What was settled, once for each key.
         released, unknown: The keys that were closed as that, in order.
         egress: What was about to leave, in order.
+        targets: What a client of the controller is told of the other services.
         in_flight: The keys whose reservation is open.
         most_in_flight_of: How many were open at most, by kind of call.
     """
@@ -112,6 +113,10 @@ class FakeNeighbours(
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
+        self.targets = {}
+
+    def GetEndpoints(self, request, context):
+        return controller_pb2.GetEndpointsResponse(targets=self.targets)
 
     def ReserveCosts(self, request, context):
         if len(self.reserved) + len(request.costs) > self.limit:

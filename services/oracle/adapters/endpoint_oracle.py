@@ -83,5 +83,4 @@ class EndpointOracle:
     ) -> tuple[Proposal, ...]:
         if reply.is_cut:
             raise UselessError(CUT)
-        form = self._bank.common.forms.description
-        return proposals_of(reply.text, part, slots, form, "options", self._asking.seed, sample.image_id)
+        return proposals_of(reply.text, part, slots, "options", self._asking.seed, sample.image_id)

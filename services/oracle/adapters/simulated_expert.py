@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.known_answers import KnownAnswers, erring_answer
-from services.oracle.domain.review import estimate_seconds
+from services.oracle.domain.review import review_seconds
 from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
 from shared.quality_level import closing_level
-from shared.rows.annotation import Question
 from shared.spending import Spending
 
 
@@ -23,6 +23,8 @@ class SimulatedExpert:
         take_time: Called once in each call, for as long as the call shall take.
     """
 
+    is_simulated = True
+
     def __init__(
         self, known: KnownAnswers, accuracy: float, seed: int, take_time: Callable[[], None] = lambda: None
     ) -> None:
@@ -31,26 +33,29 @@ class SimulatedExpert:
         self._seed = seed
         self._take_time = take_time
 
-    def review(self, question: Question, proposal: str | None) -> Outcome:
+    def estimate(self, task: ReviewTask) -> Spending:
+        """The paper's average; see the port."""
+        return Spending(expert_seconds=review_seconds(task))
+
+    def review(self, task: ReviewTask) -> Outcome:
         """Accept what they think is right, else edit; reject a known question of which no option is right.
 
         A description is accepted where it closes with the quality level of the one that they think is right.
         """
         self._take_time()
-        image_id = digest_of(question.image_uri)
-        if not self._known.is_known(image_id, question.question):
+        asked, image_id = task.question, digest_of(task.question.image_uri)
+        if not self._known.is_known(image_id, asked.question):
             return Outcome(None, "", Spending())
-        spending = Spending(expert_seconds=estimate_seconds(proposal))
-        right = self._known.right(image_id, question.question, question.options)
+        right = self._known.right(image_id, asked.question, asked.options)
         if right is None:
-            return Outcome(None, "reject", spending)
-        wrong = self._known.wrong(question.question, question.options, right)
-        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, question.question_id)
-        if proposal is not None and (answer == proposal or _is_as_good(question, proposal, answer)):
-            return Outcome(proposal, "accept", spending)
-        return Outcome(answer, "edit", spending)
+            return Outcome(None, "reject", self.estimate(task))
+        wrong = self._known.wrong(asked.question, asked.options, right)
+        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, asked.question_id)
+        if task.proposal is not None and (answer == task.proposal or _is_as_good(task, answer)):
+            return Outcome(task.proposal, "accept", self.estimate(task))
+        return Outcome(answer, "edit", self.estimate(task))
 
 
-def _is_as_good(question: Question, proposal: str, answer: str) -> bool:
+def _is_as_good(task: ReviewTask, answer: str) -> bool:
     """Whether a proposed description says the level that another one says."""
-    return not question.options and closing_level(proposal) == closing_level(answer) != ""
+    return not task.question.options and closing_level(task.proposal or "") == closing_level(answer) != ""

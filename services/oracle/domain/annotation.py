@@ -118,6 +118,39 @@ class Signals:
         return self.self_answer if self.route == SELF else self.reference
 
 
+@dataclass(frozen=True)
+class ReviewTask:
+    """What an expert is asked to decide.
+
+    Attributes:
+        decision_id: Names the task; the same in every attempt.
+        question: The image, the question, its options (none: a description is wanted), under an id of its own.
+        question_type: "yes_no", "what", "how" or "description".
+        attribute: The quality attribute that is asked for, or "".
+        modality: Of the image, or "unknown".
+        reference_answer: The oracle's.
+        self_answer: The model's own; None where it has none.
+        proposal: The one that is adopted where the expert accepts.
+        entropy: H_traj of the model's own in nats per token; None where it cannot be had.
+        agreement: delta_ann, 0..1; None where the model has no answer.
+        route: Why an expert is asked: "review" (a cold start), "expert" or "audit".
+        route_reason: Why there, where entropy and agreement did not decide; else "".
+    """
+
+    decision_id: str
+    question: Question
+    question_type: str
+    attribute: str
+    modality: str
+    reference_answer: str
+    self_answer: str | None
+    proposal: str | None
+    entropy: float | None
+    agreement: float | None
+    route: Route
+    route_reason: str
+
+
 def question_key(image_id: str, candidate: QuestionTemplate) -> str:
     """Names a question about an image, whatever the arm and round."""
     return f"{image_id}/{question_digest(candidate.question, candidate.options)}"
@@ -176,6 +209,24 @@ def routed_signals(reference: str, own: Own, tau_entropy: float, tau_agreement: 
     if own.answer is None and found != REFERENCE:
         return Signals(reference, None, entropy, None, EXPERT, NO_ANSWER)
     return Signals(reference, own.answer, entropy, own.agreement, found)
+
+
+def review_task(task: Task, signals: Signals) -> ReviewTask:
+    """What an expert is asked about a task; where none is needed, it is an audit."""
+    return ReviewTask(
+        decision_id=task.decision_id,
+        question=task.question,
+        question_type=task.candidate.question_type,
+        attribute=task.candidate.attribute,
+        modality=task.sample.modality,
+        reference_answer=signals.reference,
+        self_answer=signals.self_answer,
+        proposal=signals.proposal,
+        entropy=signals.entropy,
+        agreement=signals.agreement,
+        route=AUDIT if signals.is_unseen else signals.route,
+        route_reason=signals.reason,
+    )
 
 
 def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:

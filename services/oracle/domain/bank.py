@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from services.oracle.domain.questions import names
 from shared.errors import InvalidArgument
-from shared.quality_level import closing_phrase
 from shared.rows.vocabulary import HOW, MODALITIES, OTHER, QUALITY_LADDER, UNKNOWN, WHAT, YES_NO, label_of
 
 Severity = Literal["none", "mild", "severe"]
@@ -39,7 +38,6 @@ class Forms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     what: _Text
     how_severity: _Text
     how_level: _Text
-    description: Annotated[str, Meta(min_length=1, max_length=1000)]
 
 
 class Common(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,15 +69,13 @@ class Bank:
     def __post_init__(self) -> None:
         forms = self.common.forms
         about = (forms.yes_no, forms.how_severity)
-        whole = (forms.what, forms.how_level, forms.description)
+        whole = (forms.what, forms.how_level)
         labels = [label for one in self.modalities.values() for label in one.attributes]
-        ends = closing_phrase(f"[{'/'.join(reversed(QUALITY_LADDER))}]")
         faults = {
             "modalities": set(self.modalities) != {*MODALITIES, UNKNOWN},
             "severities": set(self.common.severities) != {NONE, "mild", "severe"},
             "levels": tuple(self.common.levels) != QUALITY_LADDER,
             "forms": not all(_ABOUT_ATTRIBUTE in one for one in about) or any(_ABOUT_ATTRIBUTE in one for one in whole),
-            "forms.description": not forms.description.strip().endswith(ends),
             "attributes": any(label_of(label) != label or label in (NONE, OTHER) for label in labels),
         }
         wrong = [field for field, is_wrong in faults.items() if is_wrong]

@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from services.oracle.domain.bank import NONE, BankPart, Slot, named_in
 from services.oracle.domain.questions import Proposal, QuestionTemplate
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.quality_level import closing_level
 from shared.rows.fields import LETTERS, Options
 from shared.rows.vocabulary import DESCRIPTION, HOW, QUALITY_LADDER, WHAT, YES_NO
@@ -78,16 +79,13 @@ class _Image:
     level: str
 
 
-def proposals_of(
-    text: str, part: BankPart, slots: Sequence[Slot], description_form: str, *key: str | int
-) -> tuple[Proposal, ...]:
+def proposals_of(text: str, part: BankPart, slots: Sequence[Slot], *key: str | int) -> tuple[Proposal, ...]:
     """The questions and the description that an oracle's answer proposes.
 
     Args:
         text: The answer, JSON by `prompts.answer_schema`.
         part: What of the bank concerns the image.
         slots: The questions that were wanted.
-        description_form: How a description is asked for.
         key: Names the shuffle of the options, with the question: the same key gives the same letters.
 
     Returns: The questions in the order of the slots, then the description.
@@ -104,7 +102,7 @@ def proposals_of(
     _require(closing_level(described) != "", NO_LEVEL)
     _require(closing_level(described) == answer.level, LEVEL_CONTRADICTS)
     about = part.focus if part.focus in seen else ""
-    template = QuestionTemplate(_plain(description_form), {}, DESCRIPTION, about, "general", part.modality)
+    template = QuestionTemplate(DESCRIPTION_QUESTION, {}, DESCRIPTION, about, "general", part.modality)
     return (*found, Proposal(template, described))
 
 

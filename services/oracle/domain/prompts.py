@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from services.oracle.domain.bank import Bank, BankPart, Slot
-from shared.quality_level import closing_phrase
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.rows.vocabulary import HOW, QUALITY_LADDER, UNKNOWN, WHAT, YES_NO
 
 #: Stands in every set of decisions, beside the version of the bank.
@@ -31,8 +31,7 @@ Answer with one JSON object:
 - questions: exactly these, in this order. Word each in your own way, in the manner of the example; `answer` repeats one of \
 `options` as it stands there.
 {questions}
-- description: three to five sentences on modality and anatomy, on what is degraded and how it looks, on the likely technical \
-cause, and on what it hides. The last one is: {closing}
+- description: the answer to this: {description}
 No part may contradict another one."""
 _WEAKNESS = (
     "\nA model errs on images that look like this one; its weakness is {name}. Look for that first. It may also be absent: "
@@ -62,7 +61,7 @@ def task_text(bank: Bank, part: BankPart, slots: Sequence[Slot], complaint: str)
         severities=_listed(bank.common.severities),
         levels=_listed(bank.common.levels),
         questions="\n".join(f"  {n}. {_wanted(bank, part, slot)}" for n, slot in enumerate(slots, 1)),
-        closing=closing_phrase("<level>"),
+        description=DESCRIPTION_QUESTION,
     )
     return task + (_COMPLAINT.format(complaint=complaint) if complaint else "")
 

@@ -6,19 +6,15 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from services.oracle.domain.annotation import AUDIT, ReviewTask
 from shared.errors import InvalidArgument
-from shared.rows.fields import Options
 
 ACCEPT: Final = "accept"
 EDIT: Final = "edit"
 REJECT: Final = "reject"
-#: Who decides: people, the program that stands in for them, or nobody; the names of `medq.oracle.v1.ExpertKind`.
+#: Who decides: people, or the program that stands in for them.
 PEOPLE: Final = "review"
 SIMULATED: Final = "simulated"
-NOBODY: Final = "none"
-#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
-REVIEW_SECONDS: Final = 30.0
-FROM_SCRATCH_SECONDS: Final = 306.0
 #: Places in the queue: what cannot go on without an expert comes before what is looked at to measure the rest.
 NEEDED_FIRST: Final = 0
 AUDITED_LAST: Final = 1
@@ -26,6 +22,9 @@ AUDITED_LAST: Final = 1
 MOST_ANSWER_CHARACTERS = 20_000
 MOST_REASON_CHARACTERS = 2_000
 MOST_SECONDS = 86_400.0
+#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
+REVIEW_SECONDS = 30.0
+FROM_SCRATCH_SECONDS = 306.0
 
 
 @dataclass(frozen=True)
@@ -38,22 +37,14 @@ class Simulation:
 
 
 @dataclass(frozen=True)
-class ReviewTask:
-    """One question about one image, for an expert, as it is queued; it never changes.
+class QueueEntry:
+    """A task for an expert as it is queued; it never changes.
 
     Attributes:
         work_id: The work that asks.
         run_id, arm, round: Whose it is.
-        decision_id: The decision that it becomes.
         ledger_key: Of its cost.
-        question_id: Names the question about the image, whatever the arm and round.
-        image_id, image_uri, modality: The image.
-        question, options: What is asked; without options a description.
-        proposal: The letter or text that is adopted where the expert accepts; None where nothing is proposed.
-        self_answer, entropy: The model's own annotation, with H_traj in nats per token; None where it has none.
-        reference_answer: The oracle's.
-        agreement: delta_ann, 0..1; None where the model has no answer.
-        route, route_reason: Why it is here: "review", "expert" or "audit".
+        asked: What is to be decided.
         estimate_seconds: Seconds of an expert that are reserved for it.
         expert: `PEOPLE` or `SIMULATED`.
         simulation: What a simulated expert stands on; None for people.
@@ -63,21 +54,8 @@ class ReviewTask:
     run_id: str
     arm: str
     round: int
-    decision_id: str
     ledger_key: str
-    question_id: str
-    image_id: str
-    image_uri: str
-    modality: str
-    question: str
-    options: Options
-    proposal: str | None
-    self_answer: str | None
-    entropy: float | None
-    reference_answer: str | None
-    agreement: float | None
-    route: str
-    route_reason: str
+    asked: ReviewTask
     estimate_seconds: float
     expert: str = PEOPLE
     simulation: Simulation | None = None
@@ -85,12 +63,12 @@ class ReviewTask:
     @property
     def task_id(self) -> str:
         """32 hex digits, from the work and the decision."""
-        return hashlib.sha256(f"{self.work_id}/{self.decision_id}".encode()).hexdigest()[:32]
+        return hashlib.sha256(f"{self.work_id}/{self.asked.decision_id}".encode()).hexdigest()[:32]
 
     @property
     def priority(self) -> int:
         """Its place in the queue, the lower the sooner."""
-        return AUDITED_LAST if self.route == "audit" else NEEDED_FIRST
+        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
 
 
 @dataclass(frozen=True)
@@ -112,9 +90,9 @@ class Verdict:
     reviewer: str
 
 
-def estimate_seconds(proposal: str | None) -> float:
-    """Seconds that the review of a proposed answer, or an annotation from scratch (None), takes on average."""
-    return FROM_SCRATCH_SECONDS if proposal is None else REVIEW_SECONDS
+def review_seconds(task: ReviewTask) -> float:
+    """The paper's average for a task, which is reserved until it is decided."""
+    return FROM_SCRATCH_SECONDS if task.proposal is None else REVIEW_SECONDS
 
 
 def verdict_of(
@@ -143,8 +121,8 @@ def verdict_of(
             )
         return Verdict(action, task.proposal, reason, active_seconds, reviewer)
     if action == EDIT:
-        if task.options and answer not in task.options:
-            letters = ", ".join(sorted(task.options))
+        if task.question.options and answer not in task.question.options:
+            letters = ", ".join(sorted(task.question.options))
             raise InvalidArgument(
                 "The answer is no option.", field="answer", value=answer[:20], remedy=f"Use one of {letters}."
             )

@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from services.oracle.domain.review import ReviewTask, Verdict
+from services.oracle.domain.review import QueueEntry, Verdict
 from shared.database import SERIAL, insert_new, insist, reader
 from shared.database import now as now_of_database
 from shared.errors import AlreadyExists, FailedPrecondition, NotFound
@@ -71,7 +71,7 @@ class QueuedTask:
     """A task as it stands.
 
     Attributes:
-        task: What is asked.
+        entry: What is asked.
         sequence: Its place among all, in the order of queueing.
         operation_id: Who waits for it.
         request_id: The request that reserved its cost.
@@ -81,7 +81,7 @@ class QueuedTask:
         verdict, decided_at: What was decided and when; None and 0 before.
     """
 
-    task: ReviewTask
+    entry: QueueEntry
     sequence: int
     operation_id: str
     request_id: str
@@ -106,12 +106,12 @@ class ReviewStore:
         self._now = now
 
     @insist
-    def put(self, tasks: Sequence[ReviewTask], operation_id: str, request_id: str) -> None:
+    def put(self, entries: Sequence[QueueEntry], operation_id: str, request_id: str) -> None:
         """Queue tasks whose costs one request reserved; one that is there stays, and is opened again where it was withdrawn."""
         with self._engine.begin() as connection:
-            insert_new(connection, _TASKS, [_row(task, operation_id, request_id) for task in tasks])
+            insert_new(connection, _TASKS, [_row(entry, operation_id, request_id) for entry in entries])
             again = {"state": OPEN, "revision": _TASKS.c.revision + 1, "request_id": request_id}
-            for ids in _batches([task.task_id for task in tasks]):
+            for ids in _batches([entry.task_id for entry in entries]):
                 withdrawn = _TASKS.c.task_id.in_(ids) & (_TASKS.c.state == WITHDRAWN)
                 connection.execute(sa.update(_TASKS).where(withdrawn).values(**again))
 
@@ -155,7 +155,7 @@ class ReviewStore:
         """Append the decisions of one who has all of these in hand, in one transaction; see `decide`."""
         with self._engine.begin() as connection:
             for queued, verdict in decisions:
-                self._decide(connection, queued.task.task_id, queued.revision, verdict)
+                self._decide(connection, queued.entry.task_id, queued.revision, verdict)
 
     @insist
     def close(self, run_id: str) -> tuple[int, list[tuple[str, str]]]:
@@ -207,7 +207,7 @@ class ReviewStore:
         query = _joined(self._now()).where(_TASKS.c.work_id == work_id)
         with reader(self._engine).connect() as connection:
             found = [_queued(row) for row in connection.execute(query)]
-        return {queued.task.decision_id: queued for queued in found}
+        return {queued.entry.asked.decision_id: queued for queued in found}
 
     def _decide(
         self, connection: sa.Connection, task_id: str, revision: int, verdict: Verdict
@@ -274,22 +274,22 @@ def _decision_at(task_id: str, revision: int) -> sa.Select[Any]:
     return sa.select(_DECISIONS).where((_DECISIONS.c.task_id == task_id) & (_DECISIONS.c.revision == revision))
 
 
-def _row(task: ReviewTask, operation_id: str, request_id: str) -> dict[str, Any]:
+def _row(entry: QueueEntry, operation_id: str, request_id: str) -> dict[str, Any]:
     return {
-        "task_id": task.task_id, "work_id": task.work_id, "run_id": task.run_id, "operation_id": operation_id,
-        "request_id": request_id, "expert": task.expert, "state": OPEN, "priority": task.priority, "revision": 1, "reviewer": "",
-        "lease_until": 0.0, "body": msgspec.json.encode(task).decode(),
+        "task_id": entry.task_id, "work_id": entry.work_id, "run_id": entry.run_id, "operation_id": operation_id,
+        "request_id": request_id, "expert": entry.expert, "state": OPEN, "priority": entry.priority, "revision": 1,
+        "reviewer": "", "lease_until": 0.0, "body": msgspec.json.encode(entry).decode(),
     }  # fmt: skip
 
 
 def _queued(row: Any) -> QueuedTask:
-    task = msgspec.json.decode(row.body, type=ReviewTask)
+    entry = msgspec.json.decode(row.body, type=QueueEntry)
     verdict = None
     if row.decided_at is not None:
         verdict = Verdict(**{name: getattr(row, f"decided_{name}") for name in _VERDICT})
     reviewer, until = (row.reviewer, row.lease_until) if row.is_leased else ("", 0.0)
     place = (row.sequence, row.operation_id, row.request_id, row.state, row.revision)
-    return QueuedTask(task, *place, reviewer, until, verdict, row.decided_at or 0.0)
+    return QueuedTask(entry, *place, reviewer, until, verdict, row.decided_at or 0.0)
 
 
 def _require_same(verdict: Verdict, known: Verdict, task_id: str) -> None:
@@ -314,7 +314,7 @@ def _require_open(found: QueuedTask, revision: int, reviewer: str) -> None:
         raise FailedPrecondition(
             "Somebody else has this task in hand.",
             field="task_id",
-            value=found.task.task_id,
+            value=found.entry.task_id,
             remedy="Wait until their lease is over, or take another task.",
         )
 

@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
 from services.oracle.domain.summary import summarise
-from services.oracle.ports import Outcome
+from services.oracle.ports import Outcome, Reviews
 from services.oracle.work.annotators import Annotators
 from services.oracle.work.pre_annotation import PreAnnotation
 from services.oracle.work.routing import Calibrations
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.outside.call import CallResults
 from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
 
@@ -47,7 +46,7 @@ def publish_decisions(
     proposed: PreAnnotation,
     decided: Sequence[Decision],
     dropped: Sequence[Unanswered],
-    reviews: CallResults[Outcome],
+    reviews: Reviews,
     calibrations: Calibrations,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.
@@ -69,7 +68,7 @@ def publish_decisions(
     summary = summarise(
         decided,
         unanswered,
-        account={"oracle": _account(proposed.outcomes), "expert": _account(reviews.outcomes.values())},
+        account={"oracle": _account(proposed.outcomes), "expert": _account(reviews.decided.values())},
         stopped={"oracle": proposed.stopped, "expert": reviews.stopped},
         policy=policy,
         is_simulated=annotators.is_simulated,

@@ -14,13 +14,12 @@ import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
-from services.oracle.domain.review import PEOPLE, ReviewTask
-from services.oracle.ports import Outcome
+from services.oracle.domain.review import PEOPLE, QueueEntry
+from services.oracle.ports import Outcome, Reviews
 from services.oracle.store.reviews import CLOSED, DECIDED, WITHDRAWN, QueuedTask, ReviewStore
 from shared.errors import BudgetExhausted
 from shared.operations import OperationContext
 from shared.outside.accounts import CallBook, cost_of
-from shared.outside.call import CallResults
 from shared.parked import Parked
 from shared.spending import Spending
 from shared.status import from_rpc_error
@@ -47,16 +46,15 @@ class ReviewWork:
         self._ledger = ledger
         self._ring = ring
 
-    def collect(self, context: OperationContext, book: CallBook, tasks: Sequence[ReviewTask]) -> CallResults[Outcome]:
-        """What experts decided about these tasks, by their ledger key.
+    def collect(self, context: OperationContext, book: CallBook, entries: Sequence[QueueEntry]) -> Reviews:
+        """What experts decided about these tasks.
 
         Args:
             context: Whose work it is.
             book: Who pays; `max_in_flight` tasks are reserved at a time.
-            tasks: In the order in which the budget is spent on them.
+            entries: In the order in which the budget is spent on them.
 
-        Returns: The outcomes. Where the budget does not allow more, the reason is given and the rest has none; what an operator
-            closed is refused.
+        Returns: What was decided; why not, of what an operator closed and of what the budget does not cover.
 
         Raises:
             Parked: Not all are decided yet.
@@ -64,16 +62,17 @@ class ReviewWork:
         self._queue.adopt(book.work_id, context.operation_id)
         queued = self._queue.of_work(book.work_id)
         self._close_accounts(book, queued.values())
-        stopped = self._put_missing(context.operation_id, book, tasks, queued)
+        stopped = self._put_missing(context.operation_id, book, entries, queued)
         open_ones, _ = self._queue.work_counts(book.work_id)
         if open_ones:
             self._ring()
-            raise self._parked(book.work_id, tasks[0].expert if tasks else PEOPLE)
+            raise self._parked(book.work_id, entries[0].expert if entries else PEOPLE)
         found = self._queue.of_work(book.work_id)
         self._close_accounts(book, found.values())
-        outcomes = {one.task.ledger_key: _outcome(one) for one in found.values() if one.state == DECIDED}
-        left_out = {one.task.ledger_key: LEFT_OUT for one in found.values() if one.state == CLOSED}
-        return CallResults(outcomes, stopped, left_out)
+        decided = {name: _outcome(one) for name, one in found.items() if one.state == DECIDED}
+        left_out = {name: LEFT_OUT for name, one in found.items() if one.state == CLOSED}
+        not_queued = {entry.asked.decision_id: stopped for entry in entries if entry.asked.decision_id not in found}
+        return Reviews(decided, {**not_queued, **left_out}, stopped)
 
     def withdraw(self, work_id: str, run_id: str) -> None:
         """Take back what is open of a work that was called off, and what is reserved for it."""
@@ -81,14 +80,14 @@ class ReviewWork:
         self._release(run_id, self._queue.of_work(work_id).values())
 
     def _put_missing(
-        self, operation_id: str, book: CallBook, tasks: Sequence[ReviewTask], queued: Mapping[str, QueuedTask]
+        self, operation_id: str, book: CallBook, entries: Sequence[QueueEntry], queued: Mapping[str, QueuedTask]
     ) -> str:
         """Reserve and queue what is not in the queue; why not all of it, where the budget does not allow that."""
-        revisions = {one.task.task_id: one.revision for one in queued.values() if one.state == WITHDRAWN}
-        missing = [task for task in tasks if task.decision_id not in queued or task.task_id in revisions]
+        revisions = {one.entry.task_id: one.revision for one in queued.values() if one.state == WITHDRAWN}
+        missing = [one for one in entries if one.asked.decision_id not in queued or one.task_id in revisions]
         for start in range(0, len(missing), book.max_in_flight):
             chunk = missing[start : start + book.max_in_flight]
-            named = "/".join(f"{task.task_id}:{revisions.get(task.task_id, 0) + 1}" for task in chunk)
+            named = "/".join(f"{one.task_id}:{revisions.get(one.task_id, 0) + 1}" for one in chunk)
             request_id = hashlib.sha256(named.encode()).hexdigest()
             try:
                 self._reserve(book, chunk, request_id)
@@ -105,10 +104,10 @@ class ReviewWork:
         seconds = LOOK_SECONDS if expert == PEOPLE else SIMULATED_LOOK_SECONDS
         return Parked(done, total, "reviews", message, seconds=seconds, is_due=is_due)
 
-    def _reserve(self, book: CallBook, tasks: Sequence[ReviewTask], request_id: str) -> None:
+    def _reserve(self, book: CallBook, entries: Sequence[QueueEntry], request_id: str) -> None:
         if not book.run_id:
             return
-        costs = [cost_of(book, task.ledger_key, Spending(expert_seconds=task.estimate_seconds)) for task in tasks]
+        costs = [cost_of(book, one.ledger_key, Spending(expert_seconds=one.estimate_seconds)) for one in entries]
         try:
             self._ledger.ReserveCosts(pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=request_id))
         except grpc.RpcError as error:
@@ -117,7 +116,7 @@ class ReviewWork:
     def _close_accounts(self, book: CallBook, queued: Collection[QueuedTask]) -> None:
         """Settle what was decided and release what never will be; doing so again changes nothing."""
         decided = [one for one in queued if one.state == DECIDED]
-        costs = [cost_of(book, one.task.ledger_key, _outcome(one).spending) for one in decided]
+        costs = [cost_of(book, one.entry.ledger_key, _outcome(one).spending) for one in decided]
         for start in range(0, len(costs) if book.run_id else 0, _LEDGER_BATCH):
             part = costs[start : start + _LEDGER_BATCH]
             self._ledger.SettleCosts(pb.SettleCostsRequest(run_id=book.run_id, costs=part, is_on_record=True))
@@ -127,7 +126,7 @@ class ReviewWork:
         keys: dict[str, list[str]] = {}
         for one in queued:
             if run_id and one.state in (CLOSED, WITHDRAWN):
-                keys.setdefault(one.request_id, []).append(one.task.ledger_key)
+                keys.setdefault(one.request_id, []).append(one.entry.ledger_key)
         for request_id, unspent in keys.items():
             self._ledger.ReleaseCosts(pb.ReleaseCostsRequest(run_id=run_id, request_id=request_id, keys=unspent))
 

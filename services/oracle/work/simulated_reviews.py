@@ -13,7 +13,7 @@ from services.oracle.store.reviews import QueuedTask, ReviewStore
 from shared.background import BackgroundLoop, Bell
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import KnownAnswer, Question
+from shared.rows.annotation import KnownAnswer
 
 _AT_A_TIME = 100
 _LEASE_SECONDS = 600.0
@@ -66,7 +66,7 @@ class SimulatedReviews:
             self._bell.wait(rings, _LOOK_SECONDS)
             return
         self._queue.decide_all(zip(leased, self._verdicts(leased), strict=True))
-        for work_id, operation_id in {(queued.task.work_id, queued.operation_id) for queued in leased}:
+        for work_id, operation_id in {(queued.entry.work_id, queued.operation_id) for queued in leased}:
             self._tell(work_id, operation_id)
 
     def _verdicts(self, leased: Sequence[QueuedTask]) -> list[Verdict]:
@@ -74,10 +74,6 @@ class SimulatedReviews:
             return list(pool.map(self._verdict, leased))
 
     def _verdict(self, queued: QueuedTask) -> Verdict:
-        task = queued.task
-        assert task.simulation is not None
-        question = Question(
-            question_id=task.question_id, image_uri=task.image_uri, question=task.question, options=task.options
-        )
-        found = self._expert(task.simulation).review(question, task.proposal)
+        assert queued.entry.simulation is not None
+        found = self._expert(queued.entry.simulation).review(queued.entry.asked)
         return Verdict(found.action, found.answer, "", found.spending.expert_seconds, SIMULATED)

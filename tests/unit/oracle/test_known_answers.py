@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace as replace_task
+
 import pytest
 from msgspec.structs import replace
 from scipy import stats
@@ -13,6 +15,7 @@ from services.oracle.domain.review import FROM_SCRATCH_SECONDS, REVIEW_SECONDS
 from shared.rows.annotation import KnownAnswer, Question
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
+from tests.support.reviews import review_task
 from tests.support.rows import build
 
 IMAGE = "0" * 64
@@ -73,6 +76,10 @@ def simulated(rows, accuracy=1.0, seed=0, **changes):
     return SimulatedOracle(KnownQuestions(rows, []), KnownAnswers(rows), Asking(3, False, seed), accuracy, **changes)
 
 
+def review(expert, asked, proposal):
+    return expert.review(replace_task(review_task(proposal=proposal), question=asked))
+
+
 def propose(oracle, sample):
     return oracle.prepare(sample).make()
 
@@ -93,7 +100,7 @@ def test_oracle_and_expert_err_independently():
     oracle, expert = simulated(rows, 0.5), SimulatedExpert(KnownAnswers(rows), 0.5, 0)
     own = letters(oracle, samples)
     reviewed = [
-        expert.review(replace(question(key=str(i)), image_uri=sample.image_uri), "A").answer
+        review(expert, replace(question(key=str(i)), image_uri=sample.image_uri), "A").answer
         for i, sample in enumerate(samples)
     ]
     both = sum(first == second == "B" for first, second in zip(own, reviewed, strict=True))
@@ -143,29 +150,29 @@ def test_the_expert_accepts_a_description_of_the_right_level_and_else_gives_the_
     expert = SimulatedExpert(known, 1.0, 0)
     asked = question({}, "Describe it.")
     other = "A knee. Overall, the quality of this image is good."
-    assert (expert.review(asked, other).action, expert.review(asked, other).answer) == ("accept", other)
-    assert (expert.review(asked, BAD).action, expert.review(asked, BAD).answer) == ("edit", GOOD)
-    assert expert.review(asked, None).action == "edit"
+    assert (review(expert, asked, other).action, review(expert, asked, other).answer) == ("accept", other)
+    assert (review(expert, asked, BAD).action, review(expert, asked, BAD).answer) == ("edit", GOOD)
+    assert review(expert, asked, None).action == "edit"
 
 
 def test_the_expert_accepts_what_is_right_and_edits_what_is_wrong():
     expert = SimulatedExpert(KNOWN, 1.0, 0)
-    accepted, edited = expert.review(question(), "B"), expert.review(question(), "A")
+    accepted, edited = review(expert, question(), "B"), review(expert, question(), "A")
     assert (accepted.action, accepted.answer) == ("accept", "B")
     assert (edited.action, edited.answer) == ("edit", "B")
 
 
 def test_the_expert_rejects_a_known_question_without_a_right_option_and_does_not_judge_an_unknown_one():
     expert = SimulatedExpert(KNOWN, 1.0, 0)
-    assert expert.review(question({"A": "Noise", "B": "Nothing"}), "A").action == "reject"
-    unknown = expert.review(question(text="Another?"), "A")
+    assert review(expert, question({"A": "Noise", "B": "Nothing"}), "A").action == "reject"
+    unknown = review(expert, question(text="Another?"), "A")
     assert (unknown.action, unknown.answer, unknown.spending.expert_seconds) == ("", None, 0)
 
 
 def test_a_review_takes_half_a_minute_and_an_annotation_from_scratch_five_point_one():
     expert = SimulatedExpert(KNOWN, 1.0, 0)
-    assert expert.review(question(), "A").spending.expert_seconds == REVIEW_SECONDS == 0.5 * 60
-    assert expert.review(question(), None).spending.expert_seconds == FROM_SCRATCH_SECONDS == 5.1 * 60
+    assert review(expert, question(), "A").spending.expert_seconds == REVIEW_SECONDS == 0.5 * 60
+    assert review(expert, question(), None).spending.expert_seconds == FROM_SCRATCH_SECONDS == 5.1 * 60
 
 
 def test_a_simulated_call_takes_its_time_once_and_its_preparation_none():
@@ -176,5 +183,5 @@ def test_a_simulated_call_takes_its_time_once_and_its_preparation_none():
     oracle.prepare(sample)
     assert not waits
     assert propose(oracle, sample) == propose(simulated(rows), sample)
-    assert expert.review(question(), "B") == SimulatedExpert(KNOWN, 1.0, 0).review(question(), "B")
+    assert review(expert, question(), "B") == review(SimulatedExpert(KNOWN, 1.0, 0), question(), "B")
     assert len(waits) == 2

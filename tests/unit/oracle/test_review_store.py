@@ -12,7 +12,7 @@ from services.oracle.store import reviews
 from services.oracle.store.reviews import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN, ReviewStore
 from shared.errors import AlreadyExists, FailedPrecondition, NotFound
 from tests.support.databases import Database
-from tests.support.reviews import accepted, review_task, review_tasks
+from tests.support.reviews import accepted, queue_entries, queue_entry
 
 
 class Clock:
@@ -40,19 +40,19 @@ def queue(engine: sa.Engine, clock: Clock) -> ReviewStore:
 
 
 def leased(queue: ReviewStore, reviewer: str, count: int = 10, seconds: float = 60) -> list[str]:
-    return [queued.task.decision_id for queued in queue.lease(PEOPLE, reviewer, count, seconds)]
+    return [queued.entry.asked.decision_id for queued in queue.lease(PEOPLE, reviewer, count, seconds)]
 
 
 def test_a_task_comes_back_as_it_was_queued(queue: ReviewStore) -> None:
-    task = review_task(question='Ünïcode,\n"quoted"', options={}, proposal=None, entropy=None, self_answer=None)
+    task = queue_entry(question='Ünïcode,\n"quoted"', options={}, proposal=None, entropy=None, self_answer=None)
     queue.put([task], "op", "request")
     found = queue.find(task.task_id)
-    assert found.task == task
+    assert found.entry == task
     assert (found.state, found.revision, found.reviewer, found.verdict) == (OPEN, 1, "", None)
 
 
 def test_what_is_queued_again_stays_as_it_is(queue: ReviewStore) -> None:
-    tasks = review_tasks(2)
+    tasks = queue_entries(2)
     queue.put(tasks, "op", "request")
     queue.decide(tasks[0].task_id, 1, accepted())
     queue.put(tasks, "op", "request")
@@ -60,14 +60,14 @@ def test_what_is_queued_again_stays_as_it_is(queue: ReviewStore) -> None:
 
 
 def test_two_reviewers_never_have_the_same_task(queue: ReviewStore) -> None:
-    queue.put(review_tasks(5), "op", "request")
+    queue.put(queue_entries(5), "op", "request")
     assert leased(queue, "ann", 3) == ["d-0", "d-1", "d-2"]
     assert leased(queue, "bob", 3) == ["d-3", "d-4"]
     assert leased(queue, "eve") == []
 
 
 def test_many_who_ask_at_the_same_time_share_the_tasks_out(queue: ReviewStore) -> None:
-    queue.put(review_tasks(40), "op", "request")
+    queue.put(queue_entries(40), "op", "request")
     with ThreadPoolExecutor(8) as pool:
         shares = list(pool.map(lambda n: leased(queue, f"reviewer-{n}", 5), range(8)))
     taken = [name for share in shares for name in share]
@@ -76,37 +76,37 @@ def test_many_who_ask_at_the_same_time_share_the_tasks_out(queue: ReviewStore) -
 
 
 def test_who_asks_again_gets_what_they_have_in_hand(queue: ReviewStore) -> None:
-    queue.put(review_tasks(5), "op", "request")
+    queue.put(queue_entries(5), "op", "request")
     first = leased(queue, "ann", 2)
     assert leased(queue, "ann", 2) == first
     assert leased(queue, "ann", 3) == [*first, "d-2"]
 
 
 def test_a_lease_that_is_over_frees_the_task(queue: ReviewStore, clock: Clock) -> None:
-    queue.put(review_tasks(1), "op", "request")
+    queue.put(queue_entries(1), "op", "request")
     leased(queue, "ann", seconds=60)
     clock.seconds += 59
     assert leased(queue, "bob") == []
     clock.seconds += 2
-    assert queue.find(review_task().task_id).reviewer == ""
+    assert queue.find(queue_entry().task_id).reviewer == ""
     assert leased(queue, "bob") == ["d-0"]
 
 
 def test_what_needs_an_expert_is_handed_out_before_an_audit(queue: ReviewStore) -> None:
-    queue.put([review_task(0, route="audit"), review_task(1), review_task(2, route="review")], "op", "request")
+    queue.put([queue_entry(0, route="audit"), queue_entry(1), queue_entry(2, route="review")], "op", "request")
     assert leased(queue, "ann", 1) == ["d-1"]
     assert leased(queue, "bob") == ["d-2", "d-0"]
 
 
 def test_people_are_not_handed_what_the_simulated_expert_decides(queue: ReviewStore) -> None:
     simulation = Simulation("sha256:" + "1" * 64, 0.9, 7)
-    queue.put([review_task(0, expert=SIMULATED, simulation=simulation)], "op", "request")
+    queue.put([queue_entry(0, expert=SIMULATED, simulation=simulation)], "op", "request")
     assert leased(queue, "ann") == []
-    assert [found.task.simulation for found in queue.lease(SIMULATED, "x", 5, 60)] == [simulation]
+    assert [found.entry.simulation for found in queue.lease(SIMULATED, "x", 5, 60)] == [simulation]
 
 
 def test_a_decision_is_made_once_and_told_again(queue: ReviewStore) -> None:
-    task = review_task()
+    task = queue_entry()
     queue.put([task], "op", "request")
     found, is_new = queue.decide(task.task_id, 1, accepted())
     assert (found.state, found.verdict, is_new) == (DECIDED, accepted(), True)
@@ -119,7 +119,7 @@ def test_a_decision_is_made_once_and_told_again(queue: ReviewStore) -> None:
 
 
 def test_a_decision_needs_the_revision_as_it_stands_and_nobody_else_at_work(queue: ReviewStore, clock: Clock) -> None:
-    task = review_task()
+    task = queue_entry()
     queue.put([task], "op", "request")
     with pytest.raises(FailedPrecondition, match="revision 1"):
         queue.decide(task.task_id, 2, accepted())
@@ -133,7 +133,7 @@ def test_a_decision_needs_the_revision_as_it_stands_and_nobody_else_at_work(queu
 
 
 def test_closing_ends_what_is_open_of_one_run(queue: ReviewStore) -> None:
-    tasks = [*review_tasks(3), review_task(9, work_id="other", run_id="other")]
+    tasks = [*queue_entries(3), queue_entry(9, work_id="other", run_id="other")]
     queue.put(tasks, "op", "request")
     queue.decide(tasks[0].task_id, 1, accepted())
     assert queue.close("run") == (2, [("work", "op")])
@@ -144,7 +144,7 @@ def test_closing_ends_what_is_open_of_one_run(queue: ReviewStore) -> None:
 
 
 def test_what_was_withdrawn_is_opened_again_at_another_revision(queue: ReviewStore) -> None:
-    tasks = review_tasks(2)
+    tasks = queue_entries(2)
     queue.put(tasks, "op", "first")
     queue.decide(tasks[0].task_id, 1, accepted())
     assert queue.withdraw("work") == 1
@@ -160,23 +160,29 @@ def test_what_was_withdrawn_is_opened_again_at_another_revision(queue: ReviewSto
 
 
 def test_pages_hold_each_task_once_in_the_order_of_queueing(queue: ReviewStore) -> None:
-    queue.put([*review_tasks(5), review_task(9, run_id="other")], "op", "request")
-    queue.decide(review_task(1).task_id, 1, accepted())
+    queue.put([*queue_entries(5), queue_entry(9, run_id="other")], "op", "request")
+    queue.decide(queue_entry(1).task_id, 1, accepted())
     seen, after = [], 0
     while True:
         page, following = queue.page("run", "", 2, after)
-        seen += [queued.task.decision_id for queued in page]
+        seen += [queued.entry.asked.decision_id for queued in page]
         if following is None:
             break
         after = following
     assert seen == [f"d-{number}" for number in range(5)]
-    assert [queued.task.decision_id for queued in queue.page("", OPEN, 10)[0]] == ["d-0", "d-2", "d-3", "d-4", "d-9"]
-    assert [queued.task.decision_id for queued in queue.page("run", DECIDED, 10)[0]] == ["d-1"]
+    assert [queued.entry.asked.decision_id for queued in queue.page("", OPEN, 10)[0]] == [
+        "d-0",
+        "d-2",
+        "d-3",
+        "d-4",
+        "d-9",
+    ]
+    assert [queued.entry.asked.decision_id for queued in queue.page("run", DECIDED, 10)[0]] == ["d-1"]
 
 
 def test_counts_say_where_tasks_are(queue: ReviewStore, clock: Clock) -> None:
-    queue.put([*review_tasks(4), review_task(9, work_id="w", run_id="other")], "op", "request")
-    queue.decide(review_task(0).task_id, 1, accepted())
+    queue.put([*queue_entries(4), queue_entry(9, work_id="w", run_id="other")], "op", "request")
+    queue.decide(queue_entry(0).task_id, 1, accepted())
     leased(queue, "ann", 2, seconds=10)
     assert queue.counts("run") == {OPEN: 3, DECIDED: 1, "leased": 2}
     assert queue.counts()[OPEN] == 4

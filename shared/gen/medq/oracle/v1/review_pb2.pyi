@@ -158,6 +158,8 @@ class ReviewTask(_message.Message):
     REVIEWER_FIELD_NUMBER: _builtins.int
     LEASE_END_TIME_FIELD_NUMBER: _builtins.int
     DECISION_FIELD_NUMBER: _builtins.int
+    QUESTION_TYPE_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """32 hex digits, from the work that asks and the decision."""
     revision: _builtins.int
@@ -194,6 +196,10 @@ class ReviewTask(_message.Message):
     """Who decides: `review` (people) or `simulated`."""
     reviewer: _builtins.str
     """Who has it in hand; "" for nobody."""
+    question_type: _builtins.str
+    """"yes_no", "what", "how" or "description"."""
+    attribute: _builtins.str
+    """The quality attribute that is asked for; "" for none."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Letter to text; empty: a description is asked for."""
@@ -240,10 +246,12 @@ class ReviewTask(_message.Message):
         reviewer: _builtins.str = ...,
         lease_end_time: _timestamp_pb2.Timestamp | None = ...,
         decision: Global___ReviewDecision | None = ...,
+        question_type: _builtins.str = ...,
+        attribute: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "decision", b"decision", "lease_end_time", b"lease_end_time", "proposal", b"proposal", "reference_annotation", b"reference_annotation", "self_annotation", b"self_annotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
