@@ -92,7 +92,7 @@ def dev_row(row: Mapping[str, str], seed: int) -> Cells | BadRow:
     kept = {column: row.get(column, "").strip() for column in DEV_COLUMNS}
     if row["question_type"].strip() == DESCRIPTION:
         return kept | {"answer": "", "severity": row.get("severity", "").strip()}
-    choices = _choices(row)
+    choices = choices_of(row)
     right = next(text for text in choices if _is_meant(text, row["answer"]))
     options = choices
     if row["question_type"].strip() == WHAT:
@@ -107,7 +107,7 @@ def dev_row(row: Mapping[str, str], seed: int) -> Cells | BadRow:
 def _fault(row: Mapping[str, str]) -> str:
     """Why a row is no question; "" where it is one."""
     cells = {column: row.get(column, "").strip() for column in TEMPLATE_COLUMNS}
-    kind, choices = cells["question_type"], _choices(row)
+    kind, choices = cells["question_type"], choices_of(row)
     is_description = kind == DESCRIPTION
     filled = cells["description" if is_description else "answer"]
     n_meant = sum(_is_meant(text, filled) for text in choices)
@@ -133,7 +133,8 @@ def _are_choices(choices: Sequence[str], kind: str) -> bool:
     return 2 <= len(choices) == n_different and (kind == WHAT or n_different <= len(LETTERS))
 
 
-def _choices(row: Mapping[str, str]) -> list[str]:
+def choices_of(row: Mapping[str, str]) -> list[str]:
+    """What a row lets choose from; nothing where it asks for a description."""
     return [text.strip() for text in row.get("choices", "").split("|") if text.strip()]
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
 
@@ -15,7 +14,8 @@ import typer
 
 from cli.access import Access, with_access
 from cli.connection import connect
-from cli.dev_questions import DEV_COLUMNS, OF_IMAGE, TEMPLATE_COLUMNS, BadRow, dev_row, template_rows
+from cli.dev_questions import OF_IMAGE, BadRow, Cells, template_rows
+from cli.dev_set_files import REVIEW_CSV, REVIEW_JSON, TABLE, read_questions, write_dev, write_questions, write_table
 from cli.dev_set_images import Taken, take_in
 from cli.dev_sets import Candidate, draw, left_out
 from cli.new_folders import new_folder
@@ -24,11 +24,9 @@ from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from medq.oracle.v1 import oracle_pb2, oracle_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.regular_files import open_regular
-from shared.synced import put_in_place
-from shared.tables import TableRow, read_header, read_rows, separator_of
 
 app = typer.Typer(name="dev-set", help="A development set where there is none yet.", no_args_is_help=True)
-MARK, TABLE, POOL, DEV = "dev-set.json", "questions.tsv", "pool.tsv", "dev.tsv"
+MARK, POOL, DEV = "dev-set.json", "pool.tsv", "dev.tsv"
 _MOST_SHOWN = 20
 _MOST_IMAGE_BYTES = 1 << 30
 _POOL_COLUMNS = ("image_path", *OF_IMAGE)
@@ -70,9 +68,9 @@ def build(
             shutil.rmtree(folder / "work", ignore_errors=True)
             drawn = draw(taken.candidates, n, seed)
             away = left_out(taken.everything, drawn)
-            _write_table(folder / TABLE, TEMPLATE_COLUMNS, _asked(folder, drawn, taken, bank, seed))
+            write_questions(folder, list(_asked(folder, drawn, taken, bank, seed)))
             kept = [one for one in taken.everything if one.image_id not in away]
-            _write_table(folder / POOL, _POOL_COLUMNS, (_pool_row(one, taken, base) for one in kept))
+            write_table(folder / POOL, _POOL_COLUMNS, (_pool_row(one, taken, base) for one in kept))
             summary = _summary(drawn, kept, taken, seed)
             (folder / MARK).write_text(_as_text(summary), encoding="utf-8")
         if pool_manifest is not None:
@@ -87,7 +85,12 @@ def build(
 
 def read(
     table: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="The table that experts have filled in: questions.tsv.")
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            help="What experts have filled in: questions.tsv or .csv, or Label Studio's JSON export.",
+        ),
     ],
     *,
     out: Annotated[
@@ -105,7 +108,7 @@ def read(
             raise FailedPrecondition(
                 "Something lies there already.", field="out", value=target, remedy="Name another file, or give --force."
             )
-        good, bad = _read(table, target.parent, seed)
+        good, bad = read_questions(table, target.parent, seed)
         if not good:
             raise InvalidArgument(
                 "No row of the table is a question.",
@@ -113,9 +116,7 @@ def read(
                 value=table.name,
                 remedy=f"Fill in the column answer, or description: {_counted(bad)}.",
             )
-        partial = target.with_name(f".{target.name}.partial")
-        _write_table(partial, DEV_COLUMNS, good)
-        put_in_place(partial, target)
+        write_dev(target, good)
     summary = {"questions": len(good), "out": str(target), "left_out": [vars(row) for row in bad]}
     if is_json:
         print_json(summary)
@@ -153,7 +154,7 @@ def _base_of(images: Path, pool_manifest: Path | None) -> Path:
 
 def _asked(
     folder: Path, drawn: Sequence[Candidate], taken: Taken, bank: oracle_pb2.GetQuestionBankResponse, seed: int
-) -> Iterable[Mapping[str, str]]:
+) -> Iterator[Cells]:
     """The rows of the table; the files of the drawn images are copied beside it under names that say nothing."""
     (folder / "images").mkdir()
     for number, one in enumerate(drawn, 1):
@@ -187,48 +188,6 @@ def _as_text(summary: Mapping[str, Any]) -> str:
     return json.dumps(summary, indent=1, sort_keys=True) + "\n"
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as lines:
-        table = csv.DictWriter(lines, columns, restval="", delimiter=separator_of(path), lineterminator="\n")
-        table.writeheader()
-        table.writerows({name: row.get(name, "") for name in columns} for row in rows)
-
-
-def _read(table: Path, folder: Path, seed: int) -> tuple[list[Mapping[str, str]], list[BadRow]]:
-    """The questions of a filled table, and the rows that are none."""
-    place = Path(os.path.realpath(table))
-    missing = {"index", "image_path", "question", "answer"}.difference(read_header(place, "table", "FILE"))
-    if missing:
-        remedy = "Fill in the table that `medq dev-set build` wrote; keep its columns."
-        message = f"The table has no column {', '.join(sorted(missing))}."
-        raise InvalidArgument(message, field="FILE", value=table.name, remedy=remedy)
-    good: list[Mapping[str, str]] = []
-    bad: list[BadRow] = []
-    names: set[str] = set()
-    for row in read_rows(place, "table", "FILE"):
-        made = _made(row, folder, seed)
-        if not isinstance(made, BadRow) and made["index"] in names:
-            made = BadRow(made["index"], "the index was used before")
-        if isinstance(made, BadRow):
-            bad.append(BadRow(made.name or f"line {row.line}", made.reason))
-        else:
-            names.add(made["index"])
-            good.append(made)
-    return good, bad
-
-
-def _made(row: TableRow, folder: Path, seed: int) -> Mapping[str, str] | BadRow:
-    if row.fault:
-        return BadRow("", row.fault.reason)
-    made = dev_row(row.cells, seed)
-    if isinstance(made, BadRow):
-        return made
-    path = PurePosixPath(made["image_path"])
-    if path.is_absolute() or ".." in path.parts or not (folder / path).is_file():
-        return BadRow(made["index"], "its image does not lie below the folder of the new table")
-    return made
-
-
 def _counted(bad: Iterable[BadRow]) -> str:
     counts = Counter(row.reason for row in bad)
     return "; ".join(f"{n} {reason}" for reason, n in sorted(counts.items())) or "it has no rows"
@@ -242,9 +201,8 @@ def _show_built(summary: Mapping[str, Any], out: Path, pool_manifest: Path | Non
         console.print(f"Of {summary['without_patient']} of them no patient is known. {told}", soft_wrap=True)
     for reason, count in summary["left_out"].items():
         console.print(f"Left out: {count} images ({reason}).", soft_wrap=True)
-    console.print(
-        f"To fill in: {out / TABLE}, the columns answer and description; then `medq dev-set read`.", soft_wrap=True
-    )
+    told = f"To fill in: {out / TABLE}, the columns answer and description; then `medq dev-set read` it."
+    console.print(f"{told} Or as review tasks: {REVIEW_CSV}, {REVIEW_JSON} for Label Studio.", soft_wrap=True)
     where = f"{pool_manifest}" if pool_manifest else f"{out / POOL}: put it into {base}"
     kept = f"{summary['pool']} images; {summary['kept_from_pool']} share a patient, session or source with dev"
     console.print(f"The pool without them: {where} ({kept}).", soft_wrap=True)

@@ -121,8 +121,13 @@ def _costs(entries: Iterable[controller_pb2.LedgerEntry]) -> list[str]:
 
 
 def _rates(change: controller_pb2.ErrorChange) -> list[str]:
-    names = ("before", "after", "error_rate_before", "error_rate_after")
-    return [f"{getattr(change, name):.3f}" if change.HasField(name) else "-" for name in names]
+    rates = (
+        change.before if change.HasField("before") else None,
+        change.after if change.HasField("after") else None,
+        change.error_rate_before if change.HasField("error_rate_before") else None,
+        change.error_rate_after if change.HasField("error_rate_after") else None,
+    )
+    return ["-" if rate is None else f"{rate:.3f}" for rate in rates]
 
 
 def _told(change: controller_pb2.ErrorChange) -> str:

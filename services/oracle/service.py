@@ -15,6 +15,7 @@ from services.oracle.ports import SIMULATED
 from shared.errors import InvalidArgument
 from shared.limits import NAME
 from shared.operations import Operations
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.rpc.checks import require_between, require_round, require_uri, require_uris
 from shared.rpc.choices import choices
 
@@ -47,7 +48,7 @@ class Oracle(pb_grpc.OracleServiceServicer):
         common = self._bank.common
         return pb.GetQuestionBankResponse(
             version=common.version,
-            forms=pb.QuestionForms(**to_builtins(common.forms)),
+            forms=pb.QuestionForms(**to_builtins(common.forms), description=DESCRIPTION_QUESTION),
             modalities=[_modality(one) for _, one in sorted(self._bank.modalities.items())],
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ def fill(table: Path, **changes: dict[str, str]) -> None:
     rows = rows_of(table)
     for row in rows:
         row["answer"], row["description"] = ANSWERS.get(row["question_type"], ""), DESCRIPTION
+        row["reject"] = ""
         row.update(changes.get(row["index"], {}))
     with table.open("w", encoding="utf-8", newline="") as lines:
         writer = csv.DictWriter(lines, list(rows[0]), delimiter="\t", lineterminator="\n")
@@ -93,6 +95,36 @@ def test_what_is_filled_in_becomes_a_set_that_evaluation_imports(built: Path):
     kinds = [item.question_type for item in items if isinstance(item, Item)]
     assert len(kinds) == 14
     assert set(kinds) == {"yes_no", "what", "how", "description"}
+
+
+def test_review_tasks_that_come_back_make_the_same_set(built: Path, tmp_path: Path):
+    """As `questions.csv` and as Label Studio's JSON: a letter for an answer, a text for a description."""
+    folder = tmp_path / "set"
+    shutil.copytree(built / "set", folder)
+    fill(folder / "questions.tsv")
+    medq("dev-set", "read", folder / "questions.tsv", "--out", folder / "expected.tsv")
+    letters = {"yes_no": "A", "how": "B"}
+    with (folder / "questions.csv").open(encoding="utf-8-sig", newline="") as lines:
+        records = list(csv.DictReader(lines))
+    for record in records:
+        options = json.loads(record["options"])
+        right = {text: letter for letter, text in options.items()}.get("None", "")
+        record |= {"action": "edit", "answer": letters.get(record["question_type"], right) or DESCRIPTION}
+    with (folder / "questions.csv").open("w", encoding="utf-8-sig", newline="") as lines:
+        writer = csv.DictWriter(lines, list(records[0]))
+        writer.writeheader()
+        writer.writerows(records)
+    tasks = json.loads((folder / "label-studio.json").read_text(encoding="utf-8"))
+    for task, record in zip(tasks, records, strict=True):
+        kind, value = ("choices", "choices") if task["data"]["options"] else ("textarea", "text")
+        name = "answer" if task["data"]["options"] else "description"
+        result = {"from_name": name, "to_name": "image", "type": kind, "value": {value: [record["answer"]]}}
+        task["annotations"] = [{"result": [result], "was_cancelled": False, "lead_time": 3.5}]
+    (folder / "export.json").write_text(json.dumps(tasks), encoding="utf-8")
+    for name in ("questions.csv", "export.json"):
+        told = medq("dev-set", "read", folder / name, "--out", folder / f"{name}.tsv")
+        assert told["questions"] == 16
+        assert (folder / f"{name}.tsv").read_bytes() == (folder / "expected.tsv").read_bytes()
 
 
 def test_a_set_that_is_there_is_not_written_over(built: Path):
