@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 
@@ -26,7 +27,7 @@ from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
-from shared.chat.endpoints import read_endpoints
+from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
@@ -47,7 +48,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Where clients find the services, by name, itself among them.
         input_roots: Folders in which the paths of a run must lie.
         egress: What left.
-        endpoints_file: The endpoints of the site, whose prices an estimate takes; None: it has none.
+        site: The endpoints of the site, by name.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Mapping[str, str],
         input_roots: Sequence[Path],
         egress: EgressLog,
-        endpoints_file: Path | None = None,
+        site: Mapping[str, Endpoint] = MappingProxyType({}),
     ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
@@ -66,11 +67,11 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
-        self._endpoints_file = endpoints_file
+        self._site = site
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
-        configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots)
+        configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots, self._site)
         return pb.ValidateRunResponse(
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
@@ -79,8 +80,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def EstimateRun(self, request: pb.EstimateRunRequest, context: grpc.ServicerContext) -> pb.EstimateRunResponse:
         """See the proto."""
-        configuration = require(request.config_yaml, request.base_folder, self._input_roots)
-        plan = plan_of(configuration, read_endpoints(self._endpoints_file))
+        configuration = require(request.config_yaml, request.base_folder, self._input_roots, self._site)
+        plan = plan_of(configuration, self._site)
         lines = estimate.estimate(plan)
         totals = estimate.totals(lines)
         return pb.EstimateRunResponse(
@@ -101,7 +102,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
                 remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
             )
         if self._store.find(request.run_id) is None:  # one that goes on has been checked before
-            require(request.config_yaml, request.base_folder, self._input_roots)
+            require(request.config_yaml, request.base_folder, self._input_roots, self._site)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
             self._store.ask_retry(run_id)

@@ -9,7 +9,17 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from services.controller.configuration.choices import AnswerForm, Axis, Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import (
+    SIMULATED,
+    AnswerForm,
+    Axis,
+    Expert,
+    Extractor,
+    Loss,
+    Modality,
+    Questions,
+    Strategy,
+)
 from services.controller.configuration.section import PathText, Section, Share, problem
 from shared.limits import MOST_IN_A_BATCH, NAME
 from shared.perceptual_hash import MAX_DISTANCE
@@ -19,8 +29,11 @@ class DataSection(Section):
     """Where the images and the questions lie; relative paths start from the folder of the file."""
 
     pool: PathText = Field(description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).")
-    pool_answers: PathText = Field(
-        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
+    pool_answers: str | None = Field(
+        None,
+        min_length=1,
+        description="Ours: a MedQ-Bench TSV about pool images: what a simulated oracle or expert knows; required where one of "
+        "them is simulated.",
     )
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
@@ -140,11 +153,22 @@ class SelectSection(Section):
 class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""
 
+    oracle: str = Field(
+        pattern=f"^{NAME}$",
+        description="Ours: who pre-annotates: the name of an endpoint of the site that may receive images, or simulated.",
+    )
+    expert: Expert = Field(
+        description="Ours: who reviews: review is people at the queue; simulated knows pool_answers; none: in round 0 the "
+        "oracle's answers are adopted unreviewed, later what needs an expert is left out."
+    )
     tau_entropy: float | None = Field(
         None,
         ge=0,
         le=100,
         description="Ours: tau_H in nats per token; at or above it the reference is adopted. null: fitted.",
+    )
+    tau_entropy_description: float | None = Field(
+        None, ge=0, le=100, description="Ours: tau_H of descriptions, whose entropy is on another scale; null: fitted."
     )
     target_error_rate: float = Field(
         0.12,
@@ -153,9 +177,12 @@ class AnnotateSection(Section):
         description="Ours: share of the self-annotations adopted unseen that may be wrong; fits tau_H.",
     )
     tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
+    tau_text: Share = Field(
+        0.5, description="Ours: TF-IDF cosine from which on two descriptions that close with the same level agree."
+    )
     audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")
     questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
-    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
+    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions with options per drawn image.")
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
     simulated_oracle_accuracy: Share = Field(0.8, description="Ours: chance that the simulated oracle answers right.")
     simulated_expert_accuracy: Share = Field(0.97, description="Ours: chance that the simulated expert answers right.")
@@ -245,10 +272,17 @@ class RunConfiguration(Section):
     evaluate: EvaluateSection = EvaluateSection()
     mine: MineSection = MineSection()
     select: SelectSection = SelectSection()
-    annotate: AnnotateSection = AnnotateSection()
+    annotate: AnnotateSection
     build: BuildSection = BuildSection()
     train: TrainSection = TrainSection()
     stop: StopSection = StopSection()
+
+    @model_validator(mode="after")
+    def _simulated_parts_know_answers(self) -> RunConfiguration:
+        if SIMULATED in (self.annotate.oracle, self.annotate.expert) and self.data.pool_answers is None:
+            remedy = "Name a MedQ-Bench TSV about pool images, or an endpoint as oracle and another expert."
+            raise problem("A simulated oracle or expert needs the answers", remedy, "data.pool_answers")
+        return self
 
     @model_validator(mode="after")
     def _arm_names_differ(self) -> RunConfiguration:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
 
+from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.estimate import SIMULATED_ORACLE, Endpoint, Plan
 from shared.chat import endpoints as site
@@ -30,7 +31,7 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         PermissionDenied: The endpoint may not be sent what it would be.
     """
     annotate, evaluate = configuration.annotate, configuration.evaluate
-    oracle, judge = getattr(annotate, "oracle", "simulated"), evaluate.judge
+    oracle, judge = annotate.oracle, evaluate.judge
     needed = configuration.select.budget * configuration.rounds
     return Plan(
         n_arms=len(configuration.arms),
@@ -38,8 +39,8 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         budget=configuration.select.budget,
         n_pool=_n_images(Path(configuration.data.pool), needed),
         questions_per_image=annotate.questions_per_image,
-        oracle=SIMULATED_ORACLE if oracle == "simulated" else _endpoint(oracle, endpoints, "images", "annotate.oracle"),
-        expert=getattr(annotate, "expert", "simulated"),
+        oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints, "images", "annotate.oracle"),
+        expert=annotate.expert,
         audit_share=annotate.audit_share,
         judge=_endpoint(judge, endpoints, "text", "evaluate.judge") if judge else None,
         n_descriptions=_n_descriptions(configuration),
