@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,13 +14,12 @@ from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import StopSection
 from services.controller.configuration.notes import notes_on
-from services.controller.configuration.planning import plan_of
-from services.controller.domain import estimate
 from services.controller.domain.egress import Leaving
 from services.controller.domain.egress import require_valid as require_valid_egress
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
+from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
@@ -81,16 +79,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def EstimateRun(self, request: pb.EstimateRunRequest, context: grpc.ServicerContext) -> pb.EstimateRunResponse:
         """See the proto."""
         configuration = require(request.config_yaml, request.base_folder, self._input_roots, self._site)
-        plan = plan_of(configuration, self._site)
-        lines = estimate.estimate(plan)
-        totals = estimate.totals(lines)
-        return pb.EstimateRunResponse(
-            rounds=[pb.EstimatedCost(**asdict(line)) for line in lines],
-            totals=[pb.EstimatedCost(**asdict(line)) for line in totals],
-            assumptions=estimate.assumptions(plan),
-            warnings=estimate.warnings(totals, limits_of(configuration.stop)),
-            is_real=estimate.is_real(lines),
-        )
+        return estimate_run(configuration, self._site)
 
     def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:
         """See the proto."""

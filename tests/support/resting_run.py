@@ -47,7 +47,8 @@ class RestingRun:
         operations.finish(RUN, 1.0, state=SUCCEEDED)
         self.store, self.ledger = RunStore(self._engine), Ledger(self._engine)
         data = {"pool": "/p", "pool_answers": "/a", "dev": "/d", "test": "/t"}
-        configuration = RunConfiguration.model_validate({"name": "n", "data": data, "model": "/m", "arms": list(arms)})
+        chosen = {"annotate": {"oracle": "simulated", "expert": "simulated"}, "arms": list(arms)}
+        configuration = RunConfiguration.model_validate({"name": "n", "data": data, "model": "/m", **chosen})
         self.store.create(RUN, configuration.model_dump(mode="json"))
 
     def note(self, step: str, uri: str, *, arm: str = ARM, round_number: int = 0, **detail: Any) -> str:

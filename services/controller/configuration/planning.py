@@ -23,12 +23,8 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
     """The plan of a configuration.
 
     Args:
-        configuration: With absolute paths, checked before.
-        endpoints: Those of the site.
-
-    Raises:
-        NotFound: It names an endpoint that the site does not have.
-        PermissionDenied: The endpoint may not be sent what it would be.
+        configuration: With absolute paths, checked before, its endpoints too.
+        endpoints: Those of the site, by name.
     """
     annotate, evaluate = configuration.annotate, configuration.evaluate
     oracle, judge = annotate.oracle, evaluate.judge
@@ -39,16 +35,16 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         budget=configuration.select.budget,
         n_pool=_n_images(Path(configuration.data.pool), needed),
         questions_per_image=annotate.questions_per_image,
-        oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints, "images", "annotate.oracle"),
+        oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints),
         expert=annotate.expert,
         audit_share=annotate.audit_share,
-        judge=_endpoint(judge, endpoints, "text", "evaluate.judge") if judge else None,
+        judge=_endpoint(judge, endpoints) if judge else None,
         n_descriptions=_n_descriptions(configuration),
     )
 
 
-def _endpoint(name: str, endpoints: Mapping[str, site.Endpoint], may_receive: site.MayReceive, field: str) -> Endpoint:
-    found = site.require_endpoint(name, endpoints, may_receive, field)
+def _endpoint(name: str, endpoints: Mapping[str, site.Endpoint]) -> Endpoint:
+    found = endpoints[name]
     return Endpoint(name, found.usd_per_million.into, found.usd_per_million.out, found.image_tokens)
 
 
