@@ -13,7 +13,11 @@ from cli.connection import connect
 from cli.options import Json, Out, RunId
 from cli.output import console, print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from medq.oracle.v1 import review_pb2, review_pb2_grpc
 from shared.errors import InvalidArgument
+from shared.rpc.channels import Channels
+
+_PAGE = 200
 
 
 def lineage(
@@ -34,6 +38,7 @@ def lineage(
         with connect(out, access, may_start=False) as channels:
             stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
             found = stub.GetLineage(controller_pb2.GetLineageRequest(run_id=run_id, sample_id=sample, item_id=item))
+            _name_reviewers(channels, run_id, found)
         if is_json:
             print_json(_as_json(found))
         elif item:
@@ -41,6 +46,25 @@ def lineage(
         else:
             for one in found.samples:
                 _show_sample(one)
+
+
+def _name_reviewers(channels: Channels, run_id: str, found: controller_pb2.GetLineageResponse) -> None:
+    """Write into the answer who decided, as the queue of the experts knows it; a folder at rest has no queue to ask."""
+    wanted = {one.decision_id: one.decision for one in found.samples if one.decision.expert_action}
+    if not wanted or "oracle" not in channels.targets:
+        return
+    stub, token = review_pb2_grpc.ReviewServiceStub(channels["oracle"]), ""
+    while wanted:
+        request = review_pb2.ListTasksRequest(
+            run_id=run_id, state=review_pb2.TASK_STATE_DECIDED, page_size=_PAGE, page_token=token
+        )
+        page = stub.ListTasks(request)
+        for task in page.tasks:
+            if task.decision_id in wanted:
+                wanted.pop(task.decision_id).reviewer = task.decision.reviewer
+        token = page.next_page_token
+        if not token:
+            return
 
 
 def _as_json(found: controller_pb2.GetLineageResponse) -> dict[str, Any]:
