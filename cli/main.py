@@ -13,6 +13,7 @@ from cli.access import with_access
 from cli.commands import dataset, dev_set
 from cli.commands.compare import compare
 from cli.commands.demo import demo
+from cli.commands.egress import list_egress
 from cli.commands.estimate import estimate
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
@@ -39,6 +40,9 @@ app = typer.Typer(
 )
 for command in (demo, estimate, run, status, report, lineage, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
+egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
+egress.command("list")(with_access(list_egress))
+app.add_typer(egress, name="egress")
 app.add_typer(dataset.app)
 app.add_typer(dev_set.app)
 app.add_typer(review, name="review", no_args_is_help=True)

@@ -87,25 +87,6 @@ class VisionLanguageModel(Protocol):
         ...
 
 
-class Judge(Protocol):
-    """Says which option a reply means.
-
-    Attributes:
-        name: Of the model that judges.
-    """
-
-    name: str
-
-    def choose(self, question: str, options: Mapping[str, str], reply: str) -> str | None:
-        """The letter that the reply means, a key of `options`; None where the judge says that it means none.
-
-        Raises:
-            Unavailable, DeadlineExceeded, BudgetExhausted: the judge does not answer now.
-            MedqError: it will not.
-        """
-        ...
-
-
 class JudgeCalls(Protocol):
     """Puts requests to the model of one endpoint, with accounts.
 

@@ -65,12 +65,14 @@ def build(
         done, total, message = progress_of(queue, work_id)
         operations.tell(operation_id, done, total, message, is_due=done == total)
 
-    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
+    def ring() -> None:
+        simulated.ring()
+
     work = OracleOperations(
         objects,
         store,
         OutsideCalls(store, ledger),
-        ReviewWork(queue, ledger, simulated.ring),
+        ReviewWork(queue, ledger, ring),
         SelfAnnotation(channels["evaluation"], objects),
         makers,
     )
@@ -82,6 +84,7 @@ def build(
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,
     )
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
 
     def register(server: grpc.Server) -> None:
         pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations, bank), server)

@@ -121,14 +121,14 @@ class Connection:
         """No answer: not sent at all, or nobody knows what became of it."""
         causes = (error, error.__cause__, error.__context__)
         if any(isinstance(cause, (*_NOT_SENT, httpx2.ConnectError, ssl.SSLError)) for cause in causes):
-            remedy = "Does it run, is base_url right, and may this process reach it?"
+            remedy = "Does it run, is the address right, and may this process reach it?"
             return Unavailable("The endpoint cannot be reached.", field=self._field, remedy=remedy)
         if any(isinstance(cause, httpcore2.TimeoutException) for cause in causes):
             return DeadlineExceeded(
                 "The endpoint gave no whole answer in time.",
                 field=self._field,
                 value=f"{self._timeout_seconds:g} s",
-                remedy="Raise timeout_seconds, or lower max_in_flight.",
+                remedy="Let a request take longer, or fewer be in flight.",
             )
         remedy = "Look at the server, and at what stands before it."
         return DeadlineExceeded("The endpoint broke off its answer.", field=self._field, remedy=remedy)
@@ -140,16 +140,20 @@ class Connection:
         if status == 429 and error.code == "insufficient_quota":
             return BudgetExhausted(said, field=self._field, remedy="The account at the server is empty.")
         if status in _BUSY:
-            busy = Unavailable(said, field=self._field, remedy="Wait, or lower max_in_flight.")
+            busy = Unavailable(said, field=self._field, remedy="Wait, or let fewer be in flight.")
             busy.retry_after = _retry_after(error.response.headers)
             return busy
         if status in _WAITED:
             return DeadlineExceeded(said, field=self._field, remedy="Look at the server; it took too long.")
         if kind := _REFUSED.get(status):
-            remedy = "Look at base_url and model." if kind is NotFound else "Look at key_file, and at the key's rights."
+            remedy = (
+                "Is the address right, and is the model served under its name?"
+                if kind is NotFound
+                else "Look at the key, and at its rights."
+            )
             return kind(said, field=self._field, remedy=remedy)
         if 300 <= status < 400:
-            remedy = "Set base_url to where it leads, if you trust that: no redirect is followed."
+            remedy = "Name the address that it leads to, if you trust that: no redirect is followed."
             return FailedPrecondition(said, field=self._field, remedy=remedy)
         remedy = "Look at the length of the prompt, and at what the model can do."
         return InvalidArgument(said, field=self._field, remedy=remedy)

@@ -114,9 +114,7 @@ class EgressGuard:
                 value=image.image_id,
                 remedy="Black out the text and ingest the image again, or leave it out.",
             )
-        buffer = io.BytesIO()
-        Image.fromarray(image.pixels).save(buffer, "PNG")
-        return buffer.getvalue()
+        return encode_png(image.pixels)
 
     def _row(self, text: str, image_id: str, n_bytes: int) -> Egress:
         return Egress(
@@ -128,3 +126,10 @@ class EgressGuard:
             text_sha256=hashlib.sha256(text.encode()).hexdigest(),
             n_bytes=n_bytes,
         )
+
+
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+    """A PNG file of (height, width, 3) uint8 pixels, and of nothing else."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

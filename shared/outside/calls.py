@@ -74,9 +74,9 @@ class OutsideCalls(Generic[T]):
                 made then, and what they brought is kept.
         """
         stored = self._store.outcomes(book.work_id, book.kind)
-        self._accounts.settle(book, {key: one.spending for key, one in stored.items()}, is_on_record=True)
         outcomes = {call.key: stored[call.key] for call in calls if call.key in stored}
-        missing = [call for call in calls if call.key not in stored]
+        self._accounts.settle(book, {key: one.spending for key, one in outcomes.items()}, is_on_record=True)
+        missing = [call for call in calls if call.key not in outcomes]
         refused: dict[str, str] = {}
         with ThreadPoolExecutor(min(book.max_in_flight, _MAX_THREADS)) as pool:
             for start in range(0, len(missing), book.max_in_flight):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from shared.chat.client import open_chat
 from shared.chat.egress import EgressGuard, Purpose, StoredImage, TextDoubt
 from shared.chat.endpoints import Endpoint, MayReceive, require_endpoint
 from shared.chat.messages import Chat, ChatReply, ChatRequest, Usage
@@ -78,12 +77,32 @@ class GuardedEndpoint:
         )
 
 
+def _sure(pixels: object) -> float:
+    """Nobody looked: text may stand anywhere."""
+    return 1.0
+
+
+class OpenedChat(Chat, Protocol):
+    """A chat model whose connections are open."""
+
+    def close(self) -> None:
+        """Close them."""
+
+
+def _open_chat(name: str, endpoint: Endpoint) -> OpenedChat:
+    from shared.chat.client import (
+        open_chat,  # the client's packages take a second to import, and most sites have no endpoint
+    )
+
+    return open_chat(name, endpoint)
+
+
 class SiteEndpoints:
     """The endpoints of the site, each opened once it is asked for.
 
     Args:
         endpoints: By name.
-        text_doubt: Looks for text in pixels.
+        text_doubt: Looks for text in pixels; without it no image leaves.
         quarantine_from: The doubt from which on an image does not leave.
         open_one: Makes the client of an endpoint.
     """
@@ -91,15 +110,15 @@ class SiteEndpoints:
     def __init__(
         self,
         endpoints: Mapping[str, Endpoint],
-        text_doubt: TextDoubt,
-        quarantine_from: float,
-        open_one: Callable[[str, Endpoint], Chat] = open_chat,
+        text_doubt: TextDoubt = _sure,
+        quarantine_from: float = 0.5,
+        open_one: Callable[[str, Endpoint], OpenedChat] = _open_chat,
     ) -> None:
         self._endpoints = endpoints
         self._text_doubt = text_doubt
         self._quarantine_from = quarantine_from
         self._open_one = open_one
-        self._chats: dict[str, Chat] = {}
+        self._chats: dict[str, OpenedChat] = {}
 
     def open(self, name: str, purpose: Purpose, may_receive: MayReceive, field: str) -> GuardedEndpoint:
         """The endpoint that an input names; raises as `require_endpoint`, and as `open_chat`."""
@@ -108,6 +127,11 @@ class SiteEndpoints:
         chat = self._chats.get(name) or self._chats.setdefault(name, self._open_one(name, endpoint))
         guard = EgressGuard(name, endpoint, purpose, self._text_doubt, self._quarantine_from)
         return GuardedEndpoint(chat, endpoint, guard, purpose)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for chat in self._chats.values():
+            chat.close()
 
 
 def spending_of(usage: Usage) -> Spending:

@@ -1,12 +1,12 @@
-"""A chat model that answers by a rule, notes what it was asked, and may be as unreliable as a real one."""
+"""A chat model that answers by a rule and notes what it was asked, and a judge on one, without accounts."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from shared.chat.messages import ChatReply, ChatRequest, Usage
-from shared.errors import MedqError
+from shared.chat.messages import Chat, ChatReply, ChatRequest, Usage
+from shared.errors import MedqError, PermissionDenied
 
 #: What a chat model says to a request: a text, a whole reply, or the error that it ends in.
 Rule = Callable[[ChatRequest], str | ChatReply | MedqError]
@@ -43,3 +43,30 @@ class ScriptedChat:
             return said
         usage = Usage(len(request.system) + len(request.text), len(said), self._usd)
         return ChatReply(said, is_cut=False, usage=usage, model=self.name)
+
+
+class ChatJudge:
+    """A `JudgeCalls` of the evaluation service on a chat model.
+
+    Args:
+        chat: The model.
+    """
+
+    def __init__(self, chat: Chat) -> None:
+        self.model = chat.name
+        self._chat = chat
+
+    def ask(
+        self, requests: Mapping[str, ChatRequest], progress: Callable[[int], None]
+    ) -> Mapping[str, ChatReply | MedqError]:
+        """See the port."""
+        found: dict[str, ChatReply | MedqError] = {}
+        for key, request in requests.items():
+            try:
+                found[key] = self._chat.complete(request)
+            except PermissionDenied:
+                raise
+            except MedqError as error:
+                found[key] = error
+            progress(len(found))
+        return found

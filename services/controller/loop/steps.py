@@ -122,6 +122,7 @@ class Steps:
             calibration_uris=_each_once(*annotated),
             extractor=self._extractor,
             answer_form=self._answer_form,
+            judge=self.configuration.evaluate.judge,
         )
         made = self._operate("annotate", ask.ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):

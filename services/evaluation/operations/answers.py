@@ -8,12 +8,12 @@ from typing import Any
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.judge_anchors import ANCHORS_VERSION
-from services.evaluation.ports import Generation, Sampling
+from services.evaluation.ports import Generation, JudgeCalls, OpenJudge, Sampling
 from services.evaluation.work.answering import NOTHING, WHOLE, Answering, Query, Replies, Run, Shard
 from services.evaluation.work.describing import DescriptionReader
 from services.evaluation.work.generations import generation_row
 from services.evaluation.work.judging import judge
-from services.evaluation.work.reading import Asked, ReplyReader, candidates, way_of
+from services.evaluation.work.reading import NO_JUDGE, Asked, ReplyReader, candidates, way_of
 from shared.errors import InvalidArgument, MedqError
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
@@ -33,15 +33,22 @@ class AnswerOperations:
         answering: Answers of models.
         reader: Reads their replies.
         describer: Reads their descriptions.
+        open_judge: Finds the judge that a request names.
     """
 
     def __init__(
-        self, objects: ObjectStore, answering: Answering, reader: ReplyReader, describer: DescriptionReader
+        self,
+        objects: ObjectStore,
+        answering: Answering,
+        reader: ReplyReader,
+        describer: DescriptionReader,
+        open_judge: OpenJudge,
     ) -> None:
         self._objects = objects
         self._answering = answering
         self._reader = reader
         self._describer = describer
+        self._open_judge = open_judge
 
     def evaluate(self, context: OperationContext, request: pb.StartEvaluateRequest) -> str:
         """Have a model answer a benchmark `n_runs` times and score it; make a dataset `evaluation`.
@@ -57,13 +64,15 @@ class AnswerOperations:
         items = read_rows(self._objects, request.benchmark_uri, Item)
         sampling = _sampling_of(request.sampling)
         extractor, form = way_of(request)
-        judge_name = self._reader.judge_of(extractor)
+        judge_calls = self._judge(request, extractor)
         queries = [_query(one.item_id, one.image_uri, one.question, one.options, extractor, form) for one in items]
         shard = (request.shard, max(1, request.n_shards))
         replies = self._answer(context, request, queries, _described(items), request.n_runs, shard)
         if request.n_shards > 1:
             return ""
-        answers, scores, unscored = judge(request, items, replies, self._reader, self._describer, _judging(context))
+        answers, scores, unscored = judge(
+            request, items, replies, self._reader, self._describer, judge_calls, _judging(context)
+        )
         n_scored = sum(answer.scored for answer in answers)
         return publish(
             self._objects,
@@ -82,7 +91,7 @@ class AnswerOperations:
                 "n_runs": request.n_runs,
                 "extractor": extractor,
                 "answer_form": form,
-                "judge": judge_name,
+                "judge": judge_calls.model if judge_calls else "",
                 "sampling": asdict(sampling),
                 **_how_described(request, scores.description),
             },
@@ -99,6 +108,7 @@ class AnswerOperations:
         questions = self._questions(request.questions_uri)
         sampling = _sampling_of(request.sampling)
         extractor, form = way_of(request)
+        judge_calls = self._judge(request, extractor)
         if extractor == "official":  # its faults are for comparing published figures, not for labels
             extractor = "strict"
         queries = [
@@ -112,7 +122,7 @@ class AnswerOperations:
             raise replies.lost[min(replies.lost)]
         answered = [(questions[question_id], reply) for (question_id, _), reply in sorted(replies.answers.items())]
         asked = [Asked(one.question, one.options or {}, reply.text) for one, reply in answered]
-        readings = self._reader.read(asked, extractor, form, _judging(context))
+        readings = self._reader.read(asked, extractor, form, judge_calls, _judging(context))
         generations = [
             generation_row(one.question_id, one.options or {}, reply, reading.choice)
             for (one, reply), reading in zip(answered, readings, strict=True)
@@ -151,6 +161,19 @@ class AnswerOperations:
             answers |= made.answers
             lost |= made.lost
         return Replies(answers, lost)
+
+    def _judge(self, request: pb.StartEvaluateRequest | pb.StartGenerateRequest, extractor: str) -> JudgeCalls | None:
+        """Who is asked what a reply means that no rule reads; None where nobody is.
+
+        Raises:
+            FailedPrecondition: Somebody must be, and nobody is named.
+            NotFound, PermissionDenied: The judge is no endpoint of the site, or may not be sent replies.
+        """
+        if extractor != "judge":
+            return None
+        if not request.judge:
+            raise NO_JUDGE
+        return self._open_judge(request.judge, request.run_id, request.operation_id)
 
     def _questions(self, uri: str) -> dict[str, Question]:
         """Free questions by id, in the order of their dataset."""

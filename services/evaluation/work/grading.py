@@ -18,10 +18,10 @@ from shared.rows.evaluation import Judgement
 #: How often a judge is asked for one grade in all, where it answers with something else.
 TRIES = 3
 #: Grades that are asked for and stored at a time.
-_AT_A_TIME = 64
+_AT_A_TIME = 256
 _VERDICTS = Counter(
     "medq_evaluation_verdicts_total",
-    "Grades of descriptions: asked for and given (graded), found in the store (known), not given (none).",
+    "Grades of descriptions that were asked for and given (graded), found in the store (known), or not given (none).",
     ["outcome"],
 )
 
@@ -107,8 +107,9 @@ class Grader:
                 chunk = missing[start : start + _AT_A_TIME]
                 made = self._ask({key: asked[key] for key in chunk}, attempt, len(found), len(asked))
                 found |= made
-                if len(made) == len(chunk) and all(isinstance(one, PASSING) for one in made.values()):
-                    found = {**dict.fromkeys(missing, next(iter(made.values()))), **found}  # it is down: ask no more
+                down = [one for one in made.values() if isinstance(one, PASSING)]
+                if down:  # its patience is spent, or the budget: ask no more
+                    found = {**dict.fromkeys(missing, down[0]), **found}
                     break
         silent = self._no_grade()
         ungraded = {key: silent for key in asked if key not in found}

@@ -12,7 +12,7 @@ from prometheus_client import Counter
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.descriptions import description_scores
 from services.evaluation.domain.scores import perception_scores
-from services.evaluation.ports import Generation
+from services.evaluation.ports import Generation, JudgeCalls
 from services.evaluation.work.answering import Replies, Run
 from services.evaluation.work.describing import Described, DescriptionReader
 from services.evaluation.work.reading import Asked, Reading, ReplyReader, way_of
@@ -35,6 +35,7 @@ def judge(
     replies: Replies,
     reader: ReplyReader,
     describer: DescriptionReader,
+    judge_calls: JudgeCalls | None,
     progress: Callable[[int, int], None],
 ) -> tuple[list[Answer], Scores, list[Unscored]]:
     """Every run of every item as a row, by item and run, their scores, and what we could not evaluate.
@@ -45,7 +46,7 @@ def judge(
     item_of = {item.item_id: item for item in items}
     chosen = [run for run in sorted(replies.answers) if item_of[run[0]].options]
     asked = [Asked(item_of[run[0]].question, item_of[run[0]].options, replies.answers[run].text) for run in chosen]
-    readings = dict(zip(chosen, reader.read(asked, extractor, form, progress), strict=True))
+    readings = dict(zip(chosen, reader.read(asked, extractor, form, judge_calls, progress), strict=True))
     texts = {run: (item_of[run[0]].answer, said.text) for run, said in replies.answers.items() if run not in readings}
     described = describer.read(request, texts, progress)
     n_judged = sum(one.is_judged for one in readings.values())
@@ -66,7 +67,7 @@ def judge(
         [answer for answer in answers if answer.question_type != DESCRIPTION],
         {item.item_id: item.options for item in items},
         extractor,
-        judge=reader.judge_of(extractor),
+        judge=judge_calls.model if judge_calls else "",
         n_judged=n_judged,
         seed=request.sampling.seed,
     )

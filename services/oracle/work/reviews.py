@@ -71,8 +71,9 @@ class ReviewWork:
         self._close_accounts(book, found.values())
         decided = {name: _outcome(one) for name, one in found.items() if one.state == DECIDED}
         left_out = {name: LEFT_OUT for name, one in found.items() if one.state == CLOSED}
-        not_queued = {entry.asked.decision_id: stopped for entry in entries if entry.asked.decision_id not in found}
-        return Reviews(decided, {**not_queued, **left_out}, stopped)
+        names = [entry.asked.decision_id for entry in entries]
+        not_open = {name: stopped for name in names if name not in decided and name not in left_out}
+        return Reviews(decided, {**left_out, **not_open}, stopped)
 
     def withdraw(self, work_id: str, run_id: str) -> None:
         """Take back what is open of a work that was called off, and what is reserved for it."""

@@ -99,5 +99,7 @@ class SelfAnnotation:
                 sampling=pb.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=request.seed),
                 extractor=request.extractor,
                 answer_form=request.answer_form,
+                judge=request.judge,
+                run_id=request.run_id,
             )
         )

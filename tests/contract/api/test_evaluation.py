@@ -19,7 +19,6 @@ from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2, retrieval_pb2_grpc
 from services.evaluation import main
 from services.evaluation.settings import EvaluationSettings
-from services.evaluation.work.judge_calls import ChatJudge
 from shared.errors import (
     AlreadyExists,
     Cancelled,
@@ -28,6 +27,7 @@ from shared.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    Unavailable,
 )
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import RowT, read_array, read_manifest, read_object, read_rows
@@ -41,11 +41,10 @@ from shared.rpc.channels import Channels
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
-from tests.support.chat import ScriptedChat
+from tests.support.chat import ChatJudge, ScriptedChat
 from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
-from tests.support.vllm import served_vllm
 
 LEVELS = (0, 50, 100, 150, 200, 250)
 TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
@@ -97,7 +96,7 @@ class World:
     def open_judge(self, endpoint: str, run_id: str, work_id: str) -> ChatJudge:
         if endpoint != self.chat.name:
             raise NotFound("There is no endpoint of this name.", field="judge", value=endpoint)
-        return ChatJudge(self.chat, 4)
+        return ChatJudge(self.chat)
 
     @contextmanager
     def serving(self, **overrides: object) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:
@@ -453,32 +452,29 @@ def test_the_likeliest_option_is_asked_for_in_the_words_of_the_form(world):
 
 def test_a_judge_reads_what_no_rule_reads_and_the_scores_say_so(world):
     world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
-    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
-        judge.served = "wise"
-        judge.replies = [("A", None)]
+    world.chat = ScriptedChat(lambda request: "A")
+    with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
-        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        uri = finish(channel, stub.StartEvaluate(request))
     assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
     extractors = read_object(world.objects, uri, Scores).extractors
-    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "wise", 2)
-    assert len(judge.asked) == 1  # both runs said the same
+    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "scripted", 2)
+    assert len(world.chat.asked) == 1  # both runs said the same
 
 
 def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(world):
     world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
-    with served_vllm() as judge:
-        settings = {"judge": {"base_url": judge.base_url, "model": "wise", "retries": 0}}
-        with world.serving(**settings) as (stub, channel):
-            judge.served = "wise"
-            judge.failures = [503]
-            dev = benchmark(world, stub, channel)
-            request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)
-            down = finish(channel, stub.StartEvaluate(request))
-            judge.replies = [("B", None)]
-            request.operation_id += "/again"
-            up = finish(channel, stub.StartEvaluate(request))
+    said = [Unavailable("The endpoint refused with status 503."), "B"]
+    world.chat = ScriptedChat(lambda request: said.pop(0))
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        down = finish(channel, stub.StartEvaluate(request))
+        request.operation_id += "/again"
+        up = finish(channel, stub.StartEvaluate(request))
     lost = {(row.item_id, row.run): row.reason for row in world.rows(down, Unscored)}
-    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The model server refused: 503.")
+    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The endpoint refused with status 503.")
     assert [row.evaluated for row in world.rows(down, Answer) if row.item_id == "4"] == [False, False]
     assert read_object(world.objects, down, Scores).perception.overall.n == 10
     assert world.rows(up, Unscored) == []
@@ -487,19 +483,20 @@ def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(w
 
 def test_an_evaluation_of_which_nothing_could_be_judged_fails_and_says_why(world):
     world.model.rule = lambda prompt, sampling: "I would go with what stands first."
-    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
-        judge.served = "wise"
-        judge.replies = [("", None)]
-        dev = benchmark(world, stub, channel)
-        with pytest.raises(FailedPrecondition, match="The judge gave no verdict"):
-            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
-
-
-def test_a_judge_that_is_not_set_is_a_failed_precondition(world):
+    world.chat = ScriptedChat(lambda request: "")
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
-        with pytest.raises(FailedPrecondition, match="No judge is set"):
-            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        with pytest.raises(FailedPrecondition, match="The judge gave no verdict"):
+            finish(channel, stub.StartEvaluate(request))
+
+
+@pytest.mark.parametrize(("judge", "kind"), [("", FailedPrecondition), ("gpt-9", NotFound)])
+def test_a_judge_that_is_not_there_is_refused_before_a_model_is_asked(world, judge, kind):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(kind):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge=judge)))
     assert world.model.asked == []
 
 

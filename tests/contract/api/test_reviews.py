@@ -202,11 +202,28 @@ def test_where_the_budget_ends_the_queued_are_decided_and_the_rest_is_left_out(h
     assert [row.reason for row in read_rows(house.objects, uri, Unanswered)] == ["The budget is spent."] * 2
 
 
+def test_what_was_taken_back_and_is_no_longer_covered_is_left_out(house: House) -> None:
+    with house.server() as channel:
+        request = begin(house, channel)
+        operations_pb2_grpc.OperationsServiceStub(channel).CancelOperation(
+            operations_pb2.CancelOperationRequest(operation_id="op")
+        )
+        with pytest.raises(Cancelled):
+            await_operation(channel, "op")
+        house.neighbours.limit = 0
+        request.operation_id = "op/2"
+        OracleServiceStub(channel).StartAnnotate(request)
+        uri = await_operation(channel, "op/2").result_uri
+    assert [row.reason for row in read_rows(house.objects, uri, Unanswered)] == ["The budget is spent."] * 8
+
+
 def test_reviewers_share_the_tasks_out_by_leases(house: House) -> None:
     with house.server() as channel:
         begin(house, channel)
         stub = ReviewServiceStub(channel)
         ann = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="ann", count=5, seconds=60)).tasks
+        again = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="ann", count=5, seconds=60)).tasks
+        assert [task.task_id for task in again] == [task.task_id for task in ann]
         bob = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer="bob", count=5, seconds=60)).tasks
         assert (len(ann), len(bob)) == (5, 3)
         assert not {task.task_id for task in ann} & {task.task_id for task in bob}

@@ -13,10 +13,9 @@ from services.evaluation.domain.grading import AXES
 from services.evaluation.ports import JudgeCalls
 from services.evaluation.store import METADATA, VerdictStore
 from services.evaluation.work.describing import DescriptionReader
-from services.evaluation.work.judge_calls import ChatJudge
 from shared.errors import FailedPrecondition, NotFound
 from shared.rows.evaluation import Answer, Judgement
-from tests.support.chat import ScriptedChat
+from tests.support.chat import ChatJudge, ScriptedChat
 from tests.support.rows import build
 
 GOOD, USABLE, REJECT = (
@@ -122,7 +121,7 @@ def reader(verdicts: VerdictStore, chat: ScriptedChat) -> DescriptionReader:
     def open_judge(endpoint: str, run_id: str, work_id: str) -> JudgeCalls:
         if endpoint != chat.name:
             raise NotFound("There is no endpoint of this name.", field="judge", value=endpoint)
-        return ChatJudge(chat, 2)
+        return ChatJudge(chat)
 
     return DescriptionReader(open_judge, verdicts)
 

@@ -12,12 +12,11 @@ from services.evaluation.domain.grading import AXES, RUBRICS, grade_of, grade_re
 from services.evaluation.domain.judge_anchors import ANCHORS, ANCHORS_VERSION, anchor_means
 from services.evaluation.store import METADATA, VerdictStore
 from services.evaluation.work.grading import TRIES, Grader, Pair
-from services.evaluation.work.judge_calls import ChatJudge
 from shared.chat.messages import ChatReply, ChatRequest, Usage
 from shared.errors import InvalidArgument, MedqError, PermissionDenied, Unavailable
 from shared.quality_level import closing_level
 from shared.rows.evaluation import Judgement
-from tests.support.chat import Rule, ScriptedChat
+from tests.support.chat import ChatJudge, Rule, ScriptedChat
 
 PAIR = Pair(
     "Strong noise. Overall, the quality of this image is reject.",
@@ -52,7 +51,7 @@ def nothing(done: int, total: int) -> None:
 
 def grader(verdicts: VerdictStore, rule: Rule, name: str = "judge-1") -> tuple[Grader, ScriptedChat]:
     chat = ScriptedChat(rule, name)
-    return Grader(ChatJudge(chat, max_in_flight=4), verdicts, nothing), chat
+    return Grader(ChatJudge(chat), verdicts, nothing), chat
 
 
 def test_each_axis_is_one_call_with_both_texts_and_no_image(verdicts: VerdictStore) -> None:
@@ -130,9 +129,9 @@ def test_a_judge_that_never_gives_a_grade_leaves_the_run_without_one_and_nothing
 
 def test_a_judge_that_is_down_is_not_asked_about_the_rest(verdicts: VerdictStore) -> None:
     judge, chat = grader(verdicts, lambda request: Unavailable("It does not answer."))
-    pairs = [Pair("Sharp.", f"Reply {number}.") for number in range(40)]
+    pairs = [Pair("Sharp.", f"Reply {number}.") for number in range(100)]
     graded = judge.grade(pairs)
-    assert len(chat.asked) == 64
+    assert len(chat.asked) == 256
     assert all(isinstance(graded[pair], Unavailable) for pair in pairs)
 
 

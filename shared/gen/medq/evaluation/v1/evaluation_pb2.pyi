@@ -227,7 +227,9 @@ class StartEvaluateRequest(_message.Message):
     answer_form: Global___AnswerForm.ValueType
     """How questions are put; unspecified: letters."""
     judge: _builtins.str
-    """The endpoint of the site whose model judges descriptions; empty: nobody judges, and descriptions are UNSCORED."""
+    """The endpoint of the site whose model judges descriptions, and replies where the extractor is `judge`; empty: nobody judges,
+    and descriptions are UNSCORED.
+    """
     description_tokens: _builtins.int
     """Longest description in tokens, 1..4096; 0: as `sampling.max_new_tokens`."""
     description_pass: _builtins.int
@@ -388,6 +390,8 @@ class StartGenerateRequest(_message.Message):
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
     DESCRIPTION_TOKENS_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     model_uri: _builtins.str
@@ -400,6 +404,10 @@ class StartGenerateRequest(_message.Message):
     """How questions with options are put; unspecified: letters."""
     description_tokens: _builtins.int
     """Longest answer to a question without options, in tokens, 1..4096; 0: as `sampling.max_new_tokens`."""
+    judge: _builtins.str
+    """The endpoint of the site whose model is asked what a reply means, where the extractor is `judge`."""
+    run_id: _builtins.str
+    """The run whose ledger pays for that; empty: no accounts are kept."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -414,10 +422,12 @@ class StartGenerateRequest(_message.Message):
         extractor: Global___Extractor.ValueType = ...,
         answer_form: Global___AnswerForm.ValueType = ...,
         description_tokens: _builtins.int = ...,
+        judge: _builtins.str = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "description_tokens", b"description_tokens", "extractor", b"extractor", "model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "description_tokens", b"description_tokens", "extractor", b"extractor", "judge", b"judge", "model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "run_id", b"run_id", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

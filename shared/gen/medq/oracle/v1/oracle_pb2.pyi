@@ -219,6 +219,7 @@ class StartAnnotateRequest(_message.Message):
     CALIBRATION_URIS_FIELD_NUMBER: _builtins.int
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -241,6 +242,8 @@ class StartAnnotateRequest(_message.Message):
     """How the model's own annotation is read; unspecified: strict."""
     answer_form: _evaluation_pb2.AnswerForm.ValueType
     """How the model is asked; unspecified: letters."""
+    judge: _builtins.str
+    """The endpoint of the site that judges the model's own answers, where the extractor is `judge`."""
     @_builtins.property
     def policy(self) -> Global___AnnotationPolicy:
         """The rules."""
@@ -265,10 +268,11 @@ class StartAnnotateRequest(_message.Message):
         calibration_uris: _abc.Iterable[_builtins.str] | None = ...,
         extractor: _evaluation_pb2.Extractor.ValueType = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
+        judge: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "calibration_uris", b"calibration_uris", "extractor", b"extractor", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "calibration_uris", b"calibration_uris", "extractor", b"extractor", "judge", b"judge", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
