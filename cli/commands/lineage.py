@@ -138,7 +138,7 @@ def _costs(entries: Iterable[controller_pb2.LedgerEntry]) -> list[str]:
         figures = (1, entry.cost.usd, entry.cost.tokens, entry.cost.expert_seconds)
         sums[entry.cost.kind, entry.state] = [sum(pair) for pair in zip(own, figures, strict=True)]
     return [
-        f"{kind}, {state}: {calls:.0f} calls about the image, {usd:.4f} US dollars, {tokens:.0f} tokens, "
+        f"{kind}, {state}: calls about the image {calls:.0f}, {usd:.4f} US dollars, {tokens:.0f} tokens, "
         f"{seconds:.0f} s of an expert"
         for (kind, state), (calls, usd, tokens, seconds) in sums.items()
     ]

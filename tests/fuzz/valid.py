@@ -127,6 +127,7 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
         target_error_rate=0.05,
     )  # fmt: skip
     return (
+        oracle.GetQuestionBankRequest(),
         oracle.StartAnnotateRequest(
             operation_id="v/annotate", round=1, selection_uri=uri["selection"], model_uri=uri["model"],
             known_answers_uri=uri["known"], benchmark_uri=uri["bench"], policy=policy, seed=1,

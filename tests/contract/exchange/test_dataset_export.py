@@ -9,12 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import datasets
+import grpc
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from medq.operations.v1 import operations_pb2 as pb
+from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
+from services.resting import resting
 from shared.objects.store import digest_of
 from shared.rows.training import Dropped
+from shared.rpc.channels import Channels
+from shared.status import from_rpc_error
 from tests.support.evaluation import object_file
 from tests.support.resting_run import ARM, RestingRun
 from tests.support.rows import build, image_id
@@ -166,6 +172,19 @@ def test_a_manifest_that_is_not_what_the_uri_names_is_refused(run: RestingRun, t
     place.write_bytes(other)
     assert export(run, tmp_path / "set", code=1)["error"]["reason"] == "DATA_LOSS"
     assert digest_of(uri) not in {hashlib.sha256(other).hexdigest()}
+
+
+def test_the_manifest_comes_alone_and_its_digest_is_the_uri(run: RestingRun):
+    uri = run.store.results("run")[0].uri
+    with resting(run.out / "state") as targets, Channels(targets) as channels:
+        stub = OperationsServiceStub(channels["controller"])
+        pieces = list(stub.DownloadDataset(pb.DownloadDatasetRequest(uri=uri, is_manifest_only=True)))
+        assert {piece.file_name for piece in pieces} == {""}
+        assert hashlib.sha256(b"".join(piece.chunk for piece in pieces)).hexdigest() == digest_of(uri)
+        request = pb.DownloadDatasetRequest(uri=uri, is_manifest_only=True, file_names=["train.jsonl"])
+        with pytest.raises(grpc.RpcError) as refused:
+            list(stub.DownloadDataset(request))
+    assert from_rpc_error(refused.value).field == "file_names"
 
 
 def test_a_round_that_is_not_there_is_told(run: RestingRun, tmp_path: Path):
