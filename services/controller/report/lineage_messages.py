@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from medq.controller.v1 import controller_pb2 as pb
 from services.controller.domain.ledger import Entry
-from services.controller.domain.lineage import ItemRound, SampleLineage
+from services.controller.domain.lineage_facts import ItemRound, SampleLineage
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 

@@ -6,14 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
-from services.controller.domain.lineage import (
-    ItemRound,
-    RoundRows,
-    SampleLineage,
-    is_about,
-    item_round,
-    sample_lineages,
-)
+from services.controller.domain.lineage import is_about, item_round, sample_lineages
+from services.controller.domain.lineage_facts import ItemRound, RoundRows, SampleLineage
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import SHARED_ARM, Result, RunStore
 from shared.errors import NotFound

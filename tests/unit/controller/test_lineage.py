@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.controller.domain.ledger import SETTLED, Cost, Entry
-from services.controller.domain.lineage import TRAINED_ON, RoundRows, is_about, item_round, sample_lineages
+from services.controller.domain.lineage import TRAINED_ON, is_about, item_round, sample_lineages
+from services.controller.domain.lineage_facts import RoundRows
 from shared.rows.annotation import REJECTED_BY_EXPERT, Decision, Unanswered
 from shared.rows.evaluation import Answer
 from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
