@@ -47,9 +47,12 @@ def valid_requests(world: World) -> dict[str, Message]:
             default_modality="ct",
             **_run_id,
         ),
+        embedding.StartReembedRequest(
+            operation_id="v/reembed", image_set_uri=uri["pool"], encoder="statistics", **_run_id
+        ),
         embedding.GetImageRequest(image_id=uri["image"].removeprefix("sha256:")),
-        embedding.EmbedTextsRequest(texts=["noise", "blur"]),
-        embedding.GetEncoderRequest(),
+        embedding.EmbedTextsRequest(texts=["noise", "blur"], encoder="statistics"),
+        embedding.GetEncoderRequest(encoder="statistics"),
         *_retrieval(uri),
         *_evaluation(world),
         *_oracle(uri),
@@ -89,6 +92,7 @@ def _retrieval(uri: Mapping[str, str]) -> Sequence[Message]:
             image_set_uris=[uri["pool"]], guard_uris=[uri["dev"]], phash_distance=4, twin_similarity=0.98
         ),
         retrieval.GetPoolRequest(),
+        retrieval.SwitchEncoderRequest(encoder_id="statistics-0123456789abcdef", is_smaller_allowed=True),
     )  # fmt: skip
 
 
@@ -124,7 +128,7 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
     policy = oracle.AnnotationPolicy(
         tau_entropy=0.5, tau_agreement=0.5, is_cold_start=True, audit_share=0.1, questions_per_image=1, max_in_flight=2,
         question_mode=oracle.QUESTION_MODE_SEED_RULE, simulated_oracle_accuracy=0.9, simulated_expert_accuracy=1.0,
-        target_error_rate=0.05,
+        target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, description_tokens=64,
     )  # fmt: skip
     return (
         oracle.GetQuestionBankRequest(),
