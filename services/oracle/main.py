@@ -6,8 +6,6 @@ import time
 from functools import partial
 
 import grpc
-import numpy as np
-from numpy.typing import NDArray
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -57,7 +55,8 @@ def build(
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    makers = _makers(settings, objects, site or _site_of(settings))
+    endpoints = site or SiteEndpoints(read_endpoints(settings.endpoints))
+    makers = _makers(settings, objects, endpoints)
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -92,6 +91,7 @@ def build(
 
     def close() -> None:
         simulated.close()
+        endpoints.close()
         engine.dispose()
 
     return Service(
@@ -121,15 +121,6 @@ def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints)
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
-
-
-def _site_of(settings: OracleSettings) -> SiteEndpoints:
-    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
-
-
-def _doubt_all(pixels: NDArray[np.uint8]) -> float:
-    """Without a detector of burned-in text no image leaves."""
-    return 1.0
 
 
 def main() -> None:
