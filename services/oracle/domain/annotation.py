@@ -15,7 +15,7 @@ from services.oracle.domain.routing import (
     EXPERT,
     REFERENCE,
     SELF,
-    TextSimilarity,
+    Similarity,
     agreement_choice,
     agreement_description,
     route,
@@ -171,7 +171,7 @@ def own_choice(reference: str, reply: Generation) -> Own:
     return Own(reply.choice, agreement, logprobs, reply.logprobs_fault)
 
 
-def own_description(reference: str, reply: Generation, similarity: TextSimilarity, tau_text: float) -> Own:
+def own_description(reference: str, reply: Generation, similarity: Similarity, tau_text: float) -> Own:
     """The model's description beside the oracle's; H^traj is over the whole trajectory. One without a quality level is none."""
     if not closing_level(reply.answer):
         return Own(None, None, reply.token_logprobs, reply.logprobs_fault)

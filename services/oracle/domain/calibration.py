@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from services.oracle.domain.routing import TextSimilarity, agreement_description
+from services.oracle.domain.routing import agreement_description
+from services.oracle.domain.text_similarity import TextSimilarity
 from shared.errors import InvalidArgument
 from shared.rows.annotation import Calibration, Decision, Unanswered
 

@@ -6,18 +6,18 @@ It knows answers, log-probabilities and thresholds; nothing of who gave them or 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import InvalidArgument
 from shared.quality_level import closing_level
 from shared.rows.annotation import Route
 
+#: How near two texts are, 0..1.
+Similarity = Callable[[str, str], float]
 #: The three paths: adopt the model's own annotation (confident and consistent), adopt the reference's (uncertain), or ask an
 #: expert (confident, yet disagrees).
 SELF: Final = "self"
@@ -58,27 +58,7 @@ def agreement_choice(self_choice: str | None, reference_choice: str | None) -> f
     return float(self_choice is not None and self_choice == reference_choice)
 
 
-class TextSimilarity:
-    """The TF-IDF cosine of two texts, in [0, 1].
-
-    Args:
-        corpus: Texts that the inverse document frequencies are taken from, in whatever order; 0 is all that it says where they
-            hold no word.
-    """
-
-    def __init__(self, corpus: Iterable[str]) -> None:
-        texts = sorted(text for text in corpus if re.search(r"\w", text))
-        self._vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit(texts) if texts else None
-
-    def __call__(self, first: str, second: str) -> float:
-        """The cosine to 12 digits; 0 where one has no word of the corpus."""
-        if self._vectorizer is None:
-            return 0.0
-        vectors = self._vectorizer.transform([first, second])
-        return min(1.0, round(float(vectors[0].multiply(vectors[1]).sum()), 12))
-
-
-def agreement_description(self_text: str, reference_text: str, similarity: TextSimilarity, *, tau_text: float) -> float:
+def agreement_description(self_text: str, reference_text: str, similarity: Similarity, *, tau_text: float) -> float:
     """delta^ann for a description: 1 where both close with the same quality level and share enough of their words, else 0.
 
     Args:

@@ -9,7 +9,7 @@ from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
 from services.oracle.domain.annotation import Own, Signals, Task
 from services.oracle.domain.calibration import calibrate_entropy_threshold, reviews_of
-from services.oracle.domain.routing import TextSimilarity
+from services.oracle.domain.text_similarity import TextSimilarity
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Calibration, Decision, Generation, Unanswered

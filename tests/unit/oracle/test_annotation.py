@@ -17,8 +17,9 @@ from services.oracle.domain.annotation import (
     routed_signals,
 )
 from services.oracle.domain.questions import QuestionTemplate, question_digest
-from services.oracle.domain.routing import EXPERT, REFERENCE, SELF, TextSimilarity
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
 from services.oracle.domain.summary import summarise
+from services.oracle.domain.text_similarity import TextSimilarity
 from shared.rows.annotation import Generation, Unanswered
 from shared.rows.selection import Sample
 from tests.support.rows import build

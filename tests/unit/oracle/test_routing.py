@@ -9,12 +9,12 @@ from services.oracle.domain.routing import (
     EXPERT,
     REFERENCE,
     SELF,
-    TextSimilarity,
     agreement_choice,
     agreement_description,
     route,
     trajectory_entropy,
 )
+from services.oracle.domain.text_similarity import TextSimilarity
 from shared.errors import InvalidArgument
 
 share = st.floats(0, 1)
