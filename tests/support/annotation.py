@@ -110,6 +110,7 @@ class FakeNeighbours(
         self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight_of = [], [], set(), Counter()
         self.released, self.unknown, self.egress = [], [], []
+        self._kinds = {}
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}

@@ -21,7 +21,7 @@ from services.controller.configuration.choices import (
     Strategy,
 )
 from services.controller.configuration.section import PathText, Section, Share, problem
-from shared.limits import MOST_IN_A_BATCH, NAME
+from shared.limits import ENCODER_NAME, MOST_IN_A_BATCH, NAME, STATISTICS
 from shared.perceptual_hash import MAX_DISTANCE
 
 
@@ -82,7 +82,7 @@ class EvaluateSection(Section):
     extractor: Extractor = Field(
         "strict",
         description="Ours: how replies are read: strict by rules; official as the leaderboard, faults included; likelihood takes "
-        "the option that the model finds likeliest; judge asks a judge model where the rules read nothing.",
+        "the option that the model finds likeliest; judge asks the endpoint of `judge` where the rules read nothing.",
     )
     answer_form: AnswerForm = Field(
         "letter",
@@ -92,7 +92,8 @@ class EvaluateSection(Section):
     judge: str = Field(
         "",
         pattern=f"^({NAME})?$",
-        description='Ours: the endpoint of the site whose model judges descriptions; "" for none: they are UNSCORED.',
+        description="Ours: the endpoint of the site whose model judges descriptions, and reads replies where extractor is judge; "
+        '"" for none: descriptions are UNSCORED.',
     )
     description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
     description_pass: int = Field(
@@ -106,6 +107,13 @@ class EvaluateSection(Section):
     def _greedy_answers_once(self) -> EvaluateSection:
         if self.temperature == 0 and self.runs > 1:
             raise problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_is_named(self) -> EvaluateSection:
+        if self.extractor == "judge" and not self.judge:
+            remedy = "Set evaluate.judge to an endpoint of the site, or evaluate.extractor to strict."
+            raise problem("The extractor judge needs a judge", remedy, "evaluate.judge")
         return self
 
 
@@ -140,7 +148,13 @@ class SelectSection(Section):
     """Retrieval and the adaptive draw, Eq. (2)."""
 
     budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
-    tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    tau_sim: float = Field(
+        0.75,
+        gt=-1,
+        lt=1,
+        description="Paper: tau_sim; cosine strictly above it. The value is meant for BiomedCLIP: with another encoder, set "
+        "tau_pool_share instead.",
+    )
     tau_pool_share: float | None = Field(
         None, gt=0, le=1, description="Ours: tau_sim is set so that this share of the pool is near; null: as it is."
     )
@@ -264,6 +278,12 @@ class RunConfiguration(Section):
     rounds: int = Field(2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus.")
     data: DataSection
     model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
+    encoder: str = Field(
+        STATISTICS,
+        pattern=f"^{ENCODER_NAME}$",
+        description="Ours: what embeds images and questions, by its name at this site; the paper has BiomedCLIP. statistics "
+        "needs no weights.",
+    )
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_contrast"),),
         min_length=1,
