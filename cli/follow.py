@@ -113,6 +113,31 @@ def finish_run(
         return await_operation(controller, run_id, on_change=show, is_cancelled=show_again, wait_seconds=1.0)
 
 
+class WaitHint:
+    """Says once, when a run waits for people, what they do, and that nobody need sit and wait.
+
+    Args:
+        out: The output folder.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._is_told = False
+
+    def look(self, run: controller_pb2.Run) -> None:
+        """Look at a run."""
+        if run.state != "waiting" or self._is_told:
+            return
+        self._is_told = True
+        where = f"--out {self._out}"
+        console.print(
+            "The run waits for experts. Take their tasks out with\n"
+            f"  medq review export {where} --to reviews.csv --images pictures\n"
+            f"and bring their decisions back with\n  medq review import {where} reviews.csv\n"
+            "`medq review close` leaves the rest out. This command may be interrupted; typed again, it goes on."
+        )
+
+
 def run_of(controller: grpc.Channel, run_id: str) -> controller_pb2.Run:
     """A run as the controller knows it."""
     stub = controller_pb2_grpc.ControllerServiceStub(controller)

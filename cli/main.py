@@ -12,9 +12,11 @@ import typer
 from cli.access import with_access
 from cli.commands.compare import compare
 from cli.commands.demo import demo
+from cli.commands.egress import list_egress
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.report import report
+from cli.commands.review import app as review
 from cli.commands.run import run
 from cli.commands.score import score
 from cli.commands.serve import serve
@@ -35,6 +37,10 @@ app = typer.Typer(
 )
 for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
     app.command()(with_access(command))
+egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
+egress.command("list")(with_access(list_egress))
+app.add_typer(egress, name="egress")
+app.add_typer(review, name="review", no_args_is_help=True)
 
 
 def main() -> None:

@@ -23,13 +23,15 @@ from rich.table import Table
 from rich.text import Text
 
 from shared import errors
-from shared.rows.evaluation import Score
+from shared.rows.evaluation import Description, Score
 from shared.statistics import FEW_SOURCES
 from shared.status import typed
 
 #: Stands after an interval of few sources.
 _FEW = " *"
 DONE, FAILED, WRONG_INPUT, PARTIAL, NO_ANSWER, INTERRUPTED = 0, 1, 2, 3, 4, 130
+#: Columns of a table of descriptions: the axes of a judge, 0 to 2, their sum, and the level that needs no judge.
+GRADE_COLUMNS = ("compl.", "prec.", "cons.", "quality", "overall 0-8", "level", "judged", "UNSCORED")
 #: For people; data go to standard output. What it prints is text as it stands: names of files may look like markup.
 console = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
@@ -62,6 +64,13 @@ def score_text(score: Score) -> str:
     if score.value is None:
         return "UNSCORED"
     return interval_text(msgspec.to_builtins(score))
+
+
+def grade_cells(scores: Description) -> tuple[object, ...]:
+    """The cells of `GRADE_COLUMNS`."""
+    axes = (scores.completeness, scores.preciseness, scores.consistency, scores.quality_accuracy, scores.overall)
+    means = [interval_text(msgspec.to_builtins(mean)) for mean in (*axes, scores.level_accuracy)]
+    return *means, scores.overall.n, scores.overall.unscored
 
 
 def interval_text(interval: Mapping[str, Any] | None, sign: str = "") -> str:

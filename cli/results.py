@@ -9,8 +9,17 @@ from typing import Any
 from msgspec import convert
 
 from cli.left_out import show_losses
-from cli.output import console, coverage_text, interval_text, print_few_sources, print_table, score_text
-from shared.rows.evaluation import Score
+from cli.output import (
+    GRADE_COLUMNS,
+    console,
+    coverage_text,
+    grade_cells,
+    interval_text,
+    print_few_sources,
+    print_table,
+    score_text,
+)
+from shared.rows.evaluation import Description, Score
 from shared.stop_reasons import told
 
 Json = dict[str, Any]
@@ -27,6 +36,7 @@ def show_result(report: Json, out: Path) -> None:
         for line in _end_of(report, name, arm):
             console.print(line, soft_wrap=True)
     _show_scores(report)
+    _show_descriptions(report)
     _show_gains(report)
     print_few_sources(_scores(report))
     if n := n_unscored(report):
@@ -44,8 +54,9 @@ def show_result(report: Json, out: Path) -> None:
 
 
 def n_unscored(report: Json) -> int:
-    """Answers of all rounds that we could not evaluate."""
-    return sum(score.unscored for score in _scores(report))
+    """Answers and descriptions of all rounds that we could not evaluate."""
+    described = sum(one.overall.unscored for _, _, _, one in _described(report))
+    return described + sum(score.unscored for score in _scores(report))
 
 
 def _scores(report: Json) -> list[Score]:
@@ -81,6 +92,29 @@ def _show_scores(report: Json) -> None:
     columns = ("arm", "round", "test", "readable", "dev", "readable")
     print_table("Accuracy: right of all answers [95 % interval]", columns, rows)
     console.print("A reply in which no option can be read counts as wrong; readable is the share of the others.")
+
+
+def _show_descriptions(report: Json) -> None:
+    """The description columns of Table 1; nothing where nothing was described."""
+    described = _described(report)
+    if described:
+        rows = [(name, number, split, *grade_cells(one)) for name, number, split, one in described]
+        print_table("Descriptions: mean grades [95 % interval]", ("arm", "round", "split", *GRADE_COLUMNS), rows)
+    for drift in report.get("judge_drift", []):
+        console.print(
+            f"{drift['arm']}, round {drift['round']}, {drift['split']}: {drift['text']} Scores of descriptions do not compare.",
+            soft_wrap=True,
+        )
+
+
+def _described(report: Json) -> list[tuple[str, int, str, Description]]:
+    rounds = [(name, entry) for name, arm in sorted(report["arms"].items()) for entry in arm["rounds"]]
+    return [
+        (name, entry["round"], split, convert(entry[split]["description"], Description))
+        for name, entry in rounds
+        for split in ("test", "dev")
+        if (entry.get(split) or {}).get("description")
+    ]
 
 
 def _show_gains(report: Json) -> None:

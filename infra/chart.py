@@ -25,7 +25,7 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
     section: frozenset(fields.split())
     for section, fields in {
         "": "state_folder listen health_listen metrics_port targets log_level is_reflection_on owner otlp_endpoint tls hash_key"
-        " evaluation_replicas public_targets input_roots",
+        " evaluation_replicas public_targets input_roots endpoints",
         "kafka": "bootstrap security_protocol sasl_mechanism username ca_file topic_prefix partitions replication",
         "s3": "endpoint bucket prefix access_key region ca_file",
         "auth": "tokens_file oidc_issuer jwks_file issuer_ca_file oidc_audience roles_claim token_file"

@@ -15,7 +15,7 @@ from shared.rows.annotation import (
     Unanswered,
 )
 from shared.rows.benchmark import Item, Rejection
-from shared.rows.evaluation import Answer, Extractors, Perception, Score, Scores, Unscored
+from shared.rows.evaluation import Answer, Description, Extractors, GradeMean, Perception, Score, Scores, Unscored
 from shared.rows.failures import Anchor, CapabilityErrorRate, ClusteringRow, Failure, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.images import Image, Input, Window
@@ -29,6 +29,8 @@ _QUESTION = "Which degradation does the image show?"
 _OPTIONS = {"A": "Noise", "B": "Motion", "C": "Metal artifact", "D": "None"}
 _SCORE = Score(value=0.75, low=0.5, high=1.0, n=8, unscored=0, scored=0.857143, coverage=0.875)
 _NO_DIFFERENCE = Score(value=0.0, low=0.0, high=0.0, n=8, unscored=0, scored=0.0, coverage=1.0)
+_GRADE = GradeMean(value=1.25, low=0.875, high=1.625, n=8, unscored=0, n_sources=8)
+_GRADES = GradeMean(value=5.0, low=3.5, high=6.5, n=8, unscored=0, n_sources=8)
 _AUDITED = ResidualError(value=0.0, low=0.0, high=0.975, n=1, n_wrong=0, population=7, n_sources=1)
 
 EXAMPLES: dict[type[Row], Row] = {
@@ -98,6 +100,18 @@ EXAMPLES: dict[type[Row], Row] = {
                 by_scope={"modality_specific": _SCORE},
             ),
             extractors=Extractors(used="strict", official=_SCORE, disagreement=_NO_DIFFERENCE),
+            description=Description(
+                completeness=_GRADE,
+                preciseness=_GRADE,
+                consistency=_GRADE,
+                quality_accuracy=_GRADE,
+                overall=_GRADES,
+                level_accuracy=_GRADE,
+                by_modality={"ct": _GRADES},
+                judge="gpt-4o, prompt 1",
+                pass_sum=5,
+                anchors={"contrary": 1.333333, "faithful": 7.666667, "partial": 4.0},
+            ),
         ),
         Unscored(item_id="18", run=0, reason="The stored object is not an image.", remedy="Ingest the image again."),
         Failure(

@@ -22,6 +22,7 @@ from services.controller.loop.calls import Collaborators
 from services.controller.migrations import SCHEMA
 from services.controller.report.reports import Reports
 from services.controller.service import Controller
+from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
 from shared.errors import FailedPrecondition
@@ -61,7 +62,9 @@ def resting(state_folder: Path) -> Iterator[dict[str, str]]:
     collaborators = Collaborators(Channels({}), objects, store, ledger, reports, control)
     operations = Operations("controller", engine, {}, owner="", lease_seconds=0)
     server = grpc.server(ThreadPoolExecutor(2), interceptors=[ErrorInterceptor("controller")])
-    add_ControllerServiceServicer_to_server(RestingController(operations, collaborators, {}, ()), server)
+    add_ControllerServiceServicer_to_server(
+        RestingController(operations, collaborators, {}, (), EgressLog(engine)), server
+    )
     add_OperationsServiceServicer_to_server(OperationsServicer(operations, 1, objects), server)
     with tempfile.TemporaryDirectory(prefix="medq-") as folder:
         target = f"unix:{folder}/controller.sock"

@@ -102,9 +102,14 @@ class PermissionDenied(MedqError):
 
 
 class Unavailable(MedqError):
-    """A dependency is down or warming up: retry."""
+    """A dependency is down or warming up: retry.
+
+    Attributes:
+        retry_after: Seconds that it asks callers to wait, where it says so.
+    """
 
     reason = "UNAVAILABLE"
+    retry_after: float | None = None
 
 
 class DeadlineExceeded(MedqError):

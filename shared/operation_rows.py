@@ -15,8 +15,11 @@ import sqlalchemy as sa
 
 from shared.database import SERIAL, insert_ignoring, insist, now, reader
 from shared.errors import AlreadyExists, NotFound
+from shared.parked import Parked
 
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
+#: It waits for people: no process works on it until it is woken or its time is over. It is no backlog.
+WAITING = "waiting"
 TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
 
 #: Every service has this table.
@@ -242,11 +245,30 @@ class OperationRows:
         values = _changed(state=PENDING, owner="", lease_until=lease_until, **shown)
         self._write_own(operation_id, worked_seconds, **values)
 
+    @insist
+    def park(self, operation_id: str, worked_seconds: float, parked: Parked) -> None:
+        """Let it wait for people; how often it began until now counts no more. One that was called off does not wait."""
+        shown = {"done": parked.done, "total": parked.total, "unit": parked.unit, "message": parked.message[:400]}
+        lease_until = sa.case((_TABLE.c.is_cancel_requested, 0.0), else_=now() + parked.seconds)
+        values = _changed(state=WAITING, owner="", lease_until=lease_until, attempts=0, **shown)
+        self._write_own(operation_id, worked_seconds, **values)
+
+    @insist
+    def tell(self, operation_id: str, done: int, total: int, message: str, *, is_due: bool) -> None:
+        """Show how far what a waiting operation waits for is; where it is due, a process may take it up at once."""
+        waiting = (_TABLE.c.operation_id == operation_id) & (_TABLE.c.state == WAITING)
+        values = _changed(done=done, total=total, message=message[:400])
+        if is_due:
+            values["lease_until"] = 0.0
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(_TABLE).where(waiting).values(**values))
+
     def cancel(self, operation_id: str) -> None:
-        """Ask an operation to stop; one that nobody works on ends at once."""
+        """Ask an operation to stop; one that nobody works on ends at once, one that waits for people is taken up to clean up."""
         named = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL)
         with self._engine.begin() as connection:
             connection.execute(sa.update(_TABLE).where(named).values(is_cancel_requested=True))
+            connection.execute(sa.update(_TABLE).where(named & (_TABLE.c.state == WAITING)).values(lease_until=0.0))
             connection.execute(
                 sa.update(_TABLE).where(named & (_TABLE.c.state == PENDING)).values(**_changed(state=CANCELLED))
             )
@@ -261,7 +283,7 @@ class OperationRows:
     def _free(self) -> sa.ColumnElement[bool]:
         """Not ended, and this process's own, or of a process that has given no sign of life, or nobody's and rested."""
         is_lapsed = _TABLE.c.lease_until < now()
-        return _TABLE.c.state.in_((PENDING, RUNNING)) & ((_TABLE.c.owner == self._owner) | is_lapsed)
+        return _TABLE.c.state.in_((PENDING, RUNNING, WAITING)) & ((_TABLE.c.owner == self._owner) | is_lapsed)
 
     def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
         return (

@@ -4,6 +4,9 @@ The row (`shared.operation_rows`) holds state, revision, progress, the request a
 typed failure, the result's URI. The function is started again from its beginning after a kill, so every effect in it is
 keyed and what is done is skipped; no step of it is remembered. `shared.rpc.operations` serves it.
 
+A function that waits for people raises `Parked`: the row stays unfinished, and no thread and no process has it in hand until
+somebody wakes it (`tell`) or its time is over.
+
 Invariants: a terminal row changes by `retry` alone; the same id with another request is `AlreadyExists`; a write of
 progress never fails the work.
 """
@@ -27,7 +30,8 @@ from shared.database import OUTAGES
 from shared.errors import Cancelled, Internal, InvalidArgument, Unavailable, encode_error
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM
 from shared.logs import get_logger
-from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, Claimed, Operation, OperationRows
+from shared.operation_rows import CANCELLED, FAILED, SUCCEEDED, WAITING, Claimed, Operation, OperationRows
+from shared.parked import Parked
 from shared.status import typed
 from shared.telemetry import OPERATIONS, OPERATIONS_RUNNING
 from shared.tracing import at_work
@@ -211,8 +215,17 @@ class Operations:
         with self._changed:
             if operation_id in self._submitted:  # another process reads it in the row
                 self._cancelled.add(operation_id)
+        if found.state == WAITING:
+            self._submit(operation_id)
         self.notify()
         return found
+
+    def tell(self, operation_id: str, done: int, total: int, message: str, *, is_due: bool) -> None:
+        """Show how far what a waiting operation waits for is, and take it up where it is due; any other stays as it is."""
+        self._rows.tell(operation_id, done, total, message, is_due=is_due)
+        if is_due:
+            self._submit(operation_id)
+        self.notify()
 
     def list(self, prefix: str = "", limit: int = 100, before: int | None = None) -> tuple[list[Operation], int | None]:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
@@ -281,10 +294,13 @@ class Operations:
         if claimed.is_cancel_requested:
             self._cancelled.add(operation_id)
         try:
-            context.check_cancelled()
             with at_work(self._service, operation_id, claimed.kind, request):
-                uri = function(context, request)
+                uri = function(context, request)  # also where it was called off: it may have to clean up
             self._finish(operation_id, claimed.kind, began, state=SUCCEEDED, result_uri=uri)
+        except Parked as parked:
+            self._rows.park(operation_id, time.monotonic() - began, parked)
+            if parked.is_due():
+                self._rows.tell(operation_id, parked.done, parked.total, parked.message, is_due=True)
         except Exception as error:
             self._stop_work(operation_id, claimed, began, error)
 

@@ -22,6 +22,8 @@ from shared.private_folder import is_private
 SERVICES = ("embedding", "retrieval", "evaluation", "oracle", "training", "controller")
 #: Longest path of a unix socket on Linux, in bytes, with the end mark left out.
 MAX_SOCKET_PATH = 107
+#: The variable that names the file of the site's endpoints, for all services.
+ENDPOINTS = "MEDQ_ENDPOINTS"
 _LONGEST_SOCKET_NAME = len("/evaluation.health.sock")
 
 
@@ -153,6 +155,21 @@ class InputSettings(ServiceSettings):
         (),
         description="Folders in which the paths that callers name must lie, as JSON; empty: anywhere where `listen` is a "
         "unix socket or a loopback address, else nowhere.",
+    )
+
+
+def _endpoints_of_all() -> Path | None:
+    """The file that all services share where none is set for one alone."""
+    named = os.environ.get(ENDPOINTS)
+    return Path(named) if named else None
+
+
+class EndpointSettings(ServiceSettings):
+    """What a service needs that asks the endpoints of the site, or looks whether they may be asked."""
+
+    endpoints: Path | None = Field(
+        default_factory=_endpoints_of_all,
+        description="File of the endpoints of the site (YAML); empty: the one that MEDQ_ENDPOINTS names for all services.",
     )
 
 

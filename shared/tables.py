@@ -32,6 +32,8 @@ _MOST_SEPARATORS = _MOST_LINES_OF_A_ROW = 4 * MOST_COLUMNS
 _MOST_LINES = 4 * MOST_ROWS
 #: Longest header line, in characters.
 _LONGEST_HEADER = 1_000_000
+#: Stands for what a marked column holds.
+HELD = "..."
 _SEPARATORS = {".csv": ",", ".tsv": "\t"}
 #: A last line of our own: where a cell swallows it, that cell's quotation mark is never closed.
 _END = "\0end of the table\0"
@@ -89,18 +91,21 @@ def read_header(path: Path, what: str, field: str) -> list[str]:
         return header
 
 
-def read_rows(path: Path, what: str, field: str, skipped: Collection[str] = ()) -> list[TableRow]:
+def read_rows(
+    path: Path, what: str, field: str, skipped: Collection[str] = (), marked: Collection[str] = ()
+) -> list[TableRow]:
     """The rows of a table; lines without any text are no rows.
 
     Args:
         path, what, field: See `read_header`.
         skipped: Columns that are not kept.
+        marked: Columns of which is only kept whether a cell holds something: it is `HELD` there.
 
     Raises:
         InvalidArgument: As `read_header`, or it has too many rows, or a quotation mark is never closed.
     """
     with _opened(path, what, field) as (_, lines):
-        return list(_rows(lines, skipped))
+        return list(_rows(lines, skipped, marked))
 
 
 @contextmanager
@@ -207,7 +212,7 @@ class _Lines:
         return line if line.endswith(("\n", "\r")) else f"{line}\n"
 
 
-def _rows(lines: _Lines, skipped: Collection[str]) -> Iterator[TableRow]:
+def _rows(lines: _Lines, skipped: Collection[str], marked: Collection[str]) -> Iterator[TableRow]:
     reader = csv.reader(lines, delimiter=lines.separator)
     header = next(reader)
     kept = [name if name not in skipped else "" for name in header]
@@ -225,6 +230,7 @@ def _rows(lines: _Lines, skipped: Collection[str]) -> Iterator[TableRow]:
             if n > MOST_ROWS:
                 raise _BadTableError(f"it has more than {MOST_ROWS} rows")
             cells = {name: cell for name, cell in zip(kept, row, strict=False) if name}
+            cells |= {name: HELD for name in marked if cells.get(name, "").strip()}
             yield TableRow(line, cells, _fault_of_length(len(row), len(header)) or fault_of(row))
         line = reader.line_num + 1
 

@@ -17,9 +17,11 @@ from cli.follow import download, finish
 from cli.left_out import show_lost_items
 from cli.options import Json, Out, one_of
 from cli.output import (
+    GRADE_COLUMNS,
     PARTIAL,
     console,
     coverage_text,
+    grade_cells,
     print_few_sources,
     print_json,
     print_table,
@@ -30,7 +32,7 @@ from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from medq.evaluation.v1 import evaluation_pb2, evaluation_pb2_grpc
 from medq.training.v1 import training_pb2, training_pb2_grpc
 from shared.rows.encoding import from_json, from_lines
-from shared.rows.evaluation import Perception, Score, Scores, Unscored
+from shared.rows.evaluation import Description, Perception, Score, Scores, Unscored
 from shared.rpc.channels import Channels
 from shared.rpc.choices import choices
 from shared.rpc.operations import TERMINAL_STATES, find
@@ -65,6 +67,8 @@ def evaluate(
     max_new_tokens: Annotated[int, typer.Option(min=1, help="Longest answer.")] = 16,
     extractor: Extractor = "strict",
     answer_form: AnswerForm = "letter",
+    judge: Annotated[str, typer.Option(help="The endpoint of the site that judges descriptions; else UNSCORED.")] = "",
+    description_tokens: Annotated[int, typer.Option(min=1, help="Longest description.")] = 256,
     access: Access,
     is_json: Json = False,
 ) -> None:
@@ -72,7 +76,7 @@ def evaluate(
     sampling = evaluation_pb2.Sampling(
         temperature=0.0 if runs == 1 else 1.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=seed
     )
-    name = f"answers-{runs}-{seed}-{max_new_tokens}-{extractor}-{answer_form}"
+    name = f"answers-{runs}-{seed}-{max_new_tokens}-{extractor}-{answer_form}-{description_tokens}-{judge or 'nobody'}"
     with shown_errors(is_json), connect(out, access) as channels:
         prefix = _prefix(channels["evaluation"], f"evaluate/{fingerprint(model, items)}", name, out)
         image_set, benchmark = _import_items(channels, prefix, items, is_json)
@@ -86,6 +90,8 @@ def evaluate(
             sampling=sampling,
             extractor=evaluation_pb2.Extractor.ValueType(EXTRACTORS[extractor]),
             answer_form=evaluation_pb2.AnswerForm.ValueType(ANSWER_FORMS[answer_form]),
+            judge=judge,
+            description_tokens=description_tokens,
         )
         evaluation_pb2_grpc.EvaluationServiceStub(channels["evaluation"]).StartEvaluate(request)
         uri = _result(channels["evaluation"], request.operation_id, f"evaluate {model.name}", is_json)
@@ -138,7 +144,8 @@ def _result(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool
 
 def _show(out: Path, is_json: bool) -> None:
     scores = from_json((out / "scores.json").read_bytes(), Scores, "scores.json")
-    overall = scores.perception.overall
+    overall, described = scores.perception.overall, scores.description
+    n_unscored = overall.unscored + (described.overall.unscored if described else 0)
     if is_json:
         print_json(to_builtins(scores))
     else:
@@ -153,11 +160,20 @@ def _show(out: Path, is_json: bool) -> None:
             judged = f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
             console.print(judged)
         console.print("A reply in which no option can be read counts as wrong; readable is the share of the others.")
-        if overall.unscored:
+        if described:
+            _show_described(described)
+        if n_unscored:
             _show_unscored(out)
         console.print(f"Every answer: {out / 'answers.jsonl'}")
-    if overall.unscored:
+    if n_unscored:
         raise typer.Exit(PARTIAL)
+
+
+def _show_described(scores: Description) -> None:
+    """The description columns of Table 1, and who judged."""
+    print_table("Descriptions: mean grades [95 % interval by source]", GRADE_COLUMNS, [grade_cells(scores)])
+    judge = f"Judged by {scores.judge}" if scores.judge else "Nobody judged (--judge names an endpoint)"
+    console.print(f"{judge}. The level is read from the closing phrase: 2 as the reference, 1 a neighbour, 0 else.")
 
 
 def _cells(score: Score) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ import typer
 
 from cli.access import Access
 from cli.connection import connect
-from cli.follow import download, finish_run
+from cli.follow import WaitHint, download, finish_run
 from cli.left_out import InputLosses, fetch_names, losses_of, show_losses
 from cli.options import Json, Out, RunId
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
@@ -57,10 +57,15 @@ def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, i
     """
     controller = channels["controller"]
     start_run(controller, config, run_id, is_quiet)
-    told = InputLosses(controller, run_id)
+    told, hint = InputLosses(controller, run_id), WaitHint(out)
+
+    def look(run: controller_pb2.Run) -> None:
+        told.look(run)
+        hint.look(run)
+
     has_ended = False
     try:
-        finish_run(channels, run_id, is_quiet, look=told.look)
+        finish_run(channels, run_id, is_quiet, look=look)
         has_ended = True
     finally:
         fetch_report(controller, run_id, out)

@@ -34,7 +34,7 @@ def status(out: Out, *, access: Access, is_json: Json = False) -> None:
 
 def _operation(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Operation:
     """The operation that a run waits on; empty when it waits on none."""
-    if run.state != "running" or not run.operation_id:
+    if run.state not in ("running", "waiting") or not run.operation_id:
         return operations_pb2.Operation()
     return operation_of(channels, run)
 

@@ -18,6 +18,7 @@ from services.controller.operations import ControllerOperations
 from services.controller.report.reports import Reports
 from services.controller.service import Controller
 from services.controller.settings import ControllerSettings
+from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import OUTBOX, RunStore
 from shared.database import sqlite_url
@@ -38,10 +39,10 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     sole = SoleController(url, _end_this_process) if url else None
     store, ledger, control = RunStore(engine), Ledger(engine), OperationsControl()
     reports = Reports(objects, store, ledger)
-    collaborators = Collaborators(channels, objects, store, ledger, reports, control)
+    collaborators = Collaborators(channels, objects, store, ledger, reports, control, settings.waiting_seconds)
     memory = url or sqlite_url(settings.state_folder / "controller" / "dbos.sqlite")
     workflows = DbosWorkflows(memory, functools.partial(closed_loop.run, collaborators))
-    work = ControllerOperations(workflows, store, settings.evaluation_replicas)
+    work = ControllerOperations(workflows, store, channels, settings.evaluation_replicas)
     operations = Operations(
         "controller",
         engine,
@@ -53,7 +54,7 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints, roots_of(settings))
+    servicer = Controller(operations, collaborators, endpoints, roots_of(settings), EgressLog(engine))
 
     def close() -> None:
         workflows.close()

@@ -26,7 +26,11 @@ class Workflows(Protocol):
     """Runs the loop as durable workflows, each named by its run."""
 
     def ensure_started(self, run_id: str) -> None:
-        """Start the workflow of a run, unless it has been started before; then it is taken up."""
+        """Start the workflow of a run, unless it has been started before; then it is taken up, also where it `is_waiting`."""
+        ...
+
+    def is_waiting(self, run_id: str) -> bool:
+        """True of a workflow that has left its thread by `WaitsForPeople` and was not taken up since."""
         ...
 
     def rewind(self, run_id: str) -> None:
@@ -44,6 +48,10 @@ class Workflows(Protocol):
 
 class Stopping(BaseException):
     """The server drains: leave a step without an outcome, so that the next process begins it again."""
+
+
+class WaitsForPeople(BaseException):
+    """A step waits for people, for days perhaps: leave it without an outcome, and its thread free, until they have decided."""
 
 
 class RunControl(Protocol):

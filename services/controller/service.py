@@ -13,10 +13,13 @@ from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import StopSection
 from services.controller.configuration.notes import notes_on
+from services.controller.domain.egress import Leaving
+from services.controller.domain.egress import require_valid as require_valid_egress
 from services.controller.domain.ledger import Cost, Entry, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
 from services.controller.report.reports import encode
+from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
@@ -37,6 +40,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         collaborators: What the loop works with: rows of runs, ledger, reports.
         endpoints: Where clients find the services, by name, itself among them.
         input_roots: Folders in which the paths of a run must lie.
+        egress: What left.
     """
 
     def __init__(
@@ -45,12 +49,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
         collaborators: Collaborators,
         endpoints: Mapping[str, str],
         input_roots: Sequence[Path],
+        egress: EgressLog,
     ) -> None:
         self._operations = operations
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._endpoints = endpoints
         self._input_roots = input_roots
+        self._egress = egress
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
@@ -126,6 +132,25 @@ class Controller(pb_grpc.ControllerServiceServicer):
             entries=[_entry(entry) for entry in entries], next_page_token="" if following is None else str(following)
         )
 
+    def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
+        """See the proto."""
+        _require_request_id(request.request_id)
+        rows = [
+            Leaving(**{name: getattr(row, name) for name in Leaving.__dataclass_fields__}) for row in request.egress
+        ]
+        require_valid_egress(rows)
+        self._egress.record(request.run_id, request.request_id, rows)
+        return pb.RecordEgressResponse()
+
+    def ListEgress(self, request: pb.ListEgressRequest, context: grpc.ServicerContext) -> pb.ListEgressResponse:
+        """See the proto."""
+        rows, following = self._egress.page(
+            request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
+        )
+        return pb.ListEgressResponse(
+            entries=[_egress_entry(row) for row in rows], next_page_token="" if following is None else str(following)
+        )
+
     def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
         """See the proto."""
         return pb.GetEndpointsResponse(targets=self._endpoints)
@@ -185,3 +210,9 @@ def _require_request_id(request_id: str) -> None:
 
 def _entry(entry: Entry) -> pb.LedgerEntry:
     return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
+
+
+def _egress_entry(row: Left) -> pb.EgressEntry:
+    entry = pb.EgressEntry(egress=pb.Egress(**vars(row.leaving)), run_id=row.run_id)
+    entry.time.FromNanoseconds(int(row.noted_at * 1e9))
+    return entry

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import InputSettings
+from shared.settings import EndpointSettings, InputSettings
 
 
-class ControllerSettings(InputSettings):
+class ControllerSettings(InputSettings, EndpointSettings):
     """What every service has, how many runs go side by side, and over how many replicas a run's evaluations spread."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_CONTROLLER_", frozen=True, extra="forbid")
@@ -23,4 +23,15 @@ class ControllerSettings(InputSettings):
         default_factory=dict,
         description="gRPC targets by name that clients are told of instead of `targets`, as JSON: those of an ingress.",
     )
-    max_runs: int = Field(4, ge=1, le=64, description="Runs at work at the same time; further ones wait.")
+    max_runs: int = Field(
+        4,
+        ge=1,
+        le=64,
+        description="Runs at work at the same time; further ones wait. Who waits for people is not at work.",
+    )
+    waiting_seconds: float = Field(
+        3.0,
+        ge=0,
+        le=60,
+        description="How long a run stays at a step that waits for people before its threads are free.",
+    )

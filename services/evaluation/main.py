@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
@@ -12,28 +11,29 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.adapters.model_server import InProcessModelServer, LoadModel
-from services.evaluation.adapters.stored_images import read_image
 from services.evaluation.migrations import SCHEMA
 from services.evaluation.operations.answers import AnswerOperations
 from services.evaluation.operations.benchmarks import BenchmarkOperations
 from services.evaluation.operations.failures import FailureOperations
-from services.evaluation.ports import ModelServer, VisionLanguageModel
+from services.evaluation.ports import ModelServer, OpenJudge, VisionLanguageModel
 from services.evaluation.service import Evaluation
 from services.evaluation.settings import EvaluationSettings
-from services.evaluation.store import AnswerStore, VerdictStore
+from services.evaluation.store import AnswerStore, JudgeReplyStore, VerdictStore
 from services.evaluation.work.answering import Answering
+from services.evaluation.work.describing import DescriptionReader
+from services.evaluation.work.judge_calls import SiteJudges
 from services.evaluation.work.reading import ReplyReader
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import OperationFunction, Operations
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.input_roots import roots_of
 from shared.rpc.main import serve
 from shared.rpc.server import Service
-
-if TYPE_CHECKING:
-    from services.evaluation.adapters.openai_judge import OpenAIJudge
 
 
 def build(
@@ -42,26 +42,32 @@ def build(
     bus: EventBus,
     objects: ObjectStore,
     load_model: LoadModel | None = None,
+    open_judge: OpenJudge | None = None,
 ) -> Service:
     """Put the service together.
 
     Args:
         settings: Its settings.
-        channels: Where `embedding` and `retrieval` are found.
+        channels: Where `embedding` and `retrieval` are found, and `controller`, which keeps the accounts of judges.
         bus: Unused: the service neither publishes nor listens.
         objects: Where datasets and models lie.
         load_model: Makes a model from a checkpoint folder, in this process; None: as the settings say, by transformers
             here or on an OpenAI-compatible server.
+        open_judge: Finds a judge; None: among the endpoints of the site.
     """
     engine = open_database(settings, SCHEMA)
     models = _model_server(settings, objects, load_model)
     answering = Answering(partial(read_image, objects), AnswerStore(engine), models, settings.batch_answers)
-    judge = _judge(settings)
-    reader = ReplyReader(judge, VerdictStore(engine), settings.judge.concurrency)
+    # Judges are sent texts alone, so nobody looks for text in images: none may leave.
+    site = SiteEndpoints(read_endpoints(settings.endpoints))
+    find_judge = open_judge or SiteJudges(site, JudgeReplyStore(engine), channels)
+    verdicts = VerdictStore(engine)
+    describer = DescriptionReader(find_judge, verdicts)
+    answers = AnswerOperations(objects, answering, ReplyReader(verdicts), describer, find_judge)
     operations = Operations(
         "evaluation",
         engine,
-        _long_work(settings, channels, objects, answering, reader),
+        _long_work(settings, channels, objects, answers),
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
         n_workers=1,  # one model in memory, one generation at a time
@@ -70,8 +76,7 @@ def build(
 
     def close() -> None:
         models.close()
-        if judge is not None:
-            judge.close()
+        site.close()
         engine.dispose()
 
     return Service(
@@ -90,11 +95,10 @@ def main() -> None:
 
 
 def _long_work(
-    settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answering: Answering, reader: ReplyReader
+    settings: EvaluationSettings, channels: Channels, objects: ObjectStore, answers: AnswerOperations
 ) -> dict[type[Message], OperationFunction]:
     """Who does what is asked."""
     benchmarks = BenchmarkOperations(objects, channels, read_table, roots_of(settings))
-    answers = AnswerOperations(objects, answering, reader)
     failures = FailureOperations(objects, channels)
     return {
         pb.StartImportBenchmarkRequest: benchmarks.import_benchmark,
@@ -112,15 +116,6 @@ def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model
         return vllm_model_server(objects, settings.vllm)
     load = load_model or partial(_load_transformers, settings)
     return InProcessModelServer(objects, settings.state_folder / "cache", load)
-
-
-def _judge(settings: EvaluationSettings) -> OpenAIJudge | None:
-    """Who is asked what replies mean; nobody where none is set."""
-    if not (settings.judge.base_url and settings.judge.model):
-        return None
-    from services.evaluation.adapters.openai_judge import OpenAIJudge
-
-    return OpenAIJudge(settings.judge)
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:

@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from shared.chat.messages import ChatReply, ChatRequest
+from shared.errors import MedqError
 from shared.tables import TableRow
 
 #: The rows of a benchmark's table; raises NotFound, or InvalidArgument where it is no such table.
@@ -85,21 +87,38 @@ class VisionLanguageModel(Protocol):
         ...
 
 
-class Judge(Protocol):
-    """Says which option a reply means.
+class JudgeCalls(Protocol):
+    """Puts requests to the model of one endpoint, with accounts.
 
     Attributes:
-        name: Of the model that judges.
+        model: The model that answers there.
     """
 
-    name: str
+    model: str
 
-    def choose(self, question: str, options: Mapping[str, str], reply: str) -> str | None:
-        """The letter that the reply means, a key of `options`; None where the judge says that it means none.
+    def ask(
+        self, requests: Mapping[str, ChatRequest], progress: Callable[[int], None]
+    ) -> Mapping[str, ChatReply | MedqError]:
+        """The reply to each request by its key, or why there is none.
+
+        Args:
+            requests: Under keys that say what is asked; the same key is answered once.
+            progress: Told how many have come back; what it raises ends the work.
 
         Raises:
-            Unavailable, DeadlineExceeded, BudgetExhausted: the judge does not answer now.
-            MedqError: it will not.
+            MedqError: The endpoint refuses them all, for good.
+        """
+        ...
+
+
+class OpenJudge(Protocol):
+    """Finds the judge at an endpoint of the site."""
+
+    def __call__(self, endpoint: str, run_id: str, work_id: str) -> JudgeCalls:
+        """The judge at `endpoint`; the ledger of `run_id` pays ("": nobody's), and `work_id` names what the calls are for.
+
+        Raises:
+            NotFound, PermissionDenied, FailedPrecondition: The site has no such endpoint, or does not let texts go there.
         """
         ...
 

@@ -10,6 +10,8 @@ import grpc
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from medq.evaluation.v1 import evaluation_pb2_grpc as pb_grpc
 from services.evaluation.domain.benchmark import answer_letters, options_of, refusal_of
+from services.evaluation.domain.grading import AXES as GRADED_AXES
+from services.evaluation.domain.grading import MOST as HIGHEST_GRADE
 from services.evaluation.domain.scoring import official_choice, strict_choice
 from services.evaluation.work.reading import way_of
 from shared.errors import InvalidArgument
@@ -20,6 +22,7 @@ from shared.rows.vocabulary import AXES, SPLITS
 from shared.rpc.checks import require_between, require_caller, require_round, require_text, require_uri, require_uris
 
 _MOST_SHARDS = 1000
+_MOST_TOKENS = 4096
 _MOST_REPLIES = 10_000
 #: Replies are read at some 4 s for each MiB.
 _MOST_REPLY_BYTES = 2**20
@@ -82,6 +85,8 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
                 remedy="EXTRACTOR_STRICT, or EXTRACTOR_OFFICIAL to compare with published figures.",
             )
         way_of(request)
+        require_between("description_tokens", request.description_tokens, 0, _MOST_TOKENS)
+        require_between("description_pass", request.description_pass, 0, HIGHEST_GRADE * len(GRADED_AXES))
         require_between("n_shards", request.n_shards, 0, _MOST_SHARDS)
         require_between("shard", request.shard, 0, max(1, request.n_shards) - 1)
         return pb.StartEvaluateResponse(operation_id=self._operations.start(request))
@@ -120,6 +125,7 @@ class Evaluation(pb_grpc.EvaluationServiceServicer):
         require_uri("model_uri", request.model_uri)
         require_uri("questions_uri", request.questions_uri)
         _check_sampling(request.sampling)
+        require_between("description_tokens", request.description_tokens, 0, _MOST_TOKENS)
         way_of(request)
         return pb.StartGenerateResponse(operation_id=self._operations.start(request))
 
@@ -155,7 +161,7 @@ def _scored(reply: pb.StoredReply) -> pb.ScoredReply:
 
 def _check_sampling(sampling: pb.Sampling) -> None:
     require_between("sampling.temperature", sampling.temperature, 0, 100)
-    require_between("sampling.max_new_tokens", sampling.max_new_tokens, 1, 4096)
+    require_between("sampling.max_new_tokens", sampling.max_new_tokens, 1, _MOST_TOKENS)
     if not 0 < sampling.top_p <= 1:
         raise InvalidArgument(
             "The nucleus is out of range.",

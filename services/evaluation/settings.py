@@ -8,32 +8,18 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import InputSettings, Section
+from shared.settings import EndpointSettings, InputSettings, Section
 
 
-class ServerSection(Section):
-    """An OpenAI-compatible server, and how it is asked."""
+class VllmSection(Section):
+    """Answers from an OpenAI-compatible server; environment names begin with `MEDQ_EVALUATION_VLLM__`."""
 
-    base_url: str = Field("", description="http(s)://host:port/v1; empty: there is none.")
+    base_url: str = Field("", description="http(s)://host:port/v1; empty: transformers in this process.")
     api_key: SecretStr = Field(SecretStr(""), description="Bearer token of the server, if it asks for one.")
     ca_file: Path | None = Field(None, description="Authority that signed the server's certificate (PEM).")
     concurrency: int = Field(16, ge=1, le=1024, description="Requests in flight.")
     request_seconds: float = Field(120.0, gt=0, description="How long one request may take.")
     retries: int = Field(5, ge=0, le=20, description="Times a request is sent again after a passing error.")
-
-
-class JudgeSection(ServerSection):
-    """A model that says which option a reply means; environment names begin with `MEDQ_EVALUATION_JUDGE__`."""
-
-    model: str = Field(
-        "", description="Its name on the server; questions, options and replies are sent to it, no image."
-    )
-
-
-class VllmSection(ServerSection):
-    """Answers from an OpenAI-compatible server; environment names begin with `MEDQ_EVALUATION_VLLM__`."""
-
-    base_url: str = Field("", description="http(s)://host:port/v1; empty: transformers in this process.")
     deployment: str = Field(
         "", description="Deployment that is patched to serve another model; empty: someone else sees to that."
     )
@@ -46,7 +32,7 @@ class VllmSection(ServerSection):
     poll_seconds: float = Field(2.0, gt=0, description="Time between two looks at a rollout.")
 
 
-class EvaluationSettings(InputSettings):
+class EvaluationSettings(InputSettings, EndpointSettings):
     """`MEDQ_EVALUATION_<FIELD>`."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EVALUATION_", frozen=True, extra="forbid")
@@ -57,5 +43,4 @@ class EvaluationSettings(InputSettings):
         320, ge=1, le=100_000, description="Answers made and stored at a time; what a kill may cost."
     )
     n_torch_threads: int = Field(1, ge=1, le=256, description="CPU threads of a model; more are slow if shared.")
-    judge: JudgeSection = Field(default_factory=JudgeSection, description="The judge of `extractor: judge`.")
     vllm: VllmSection = Field(default_factory=VllmSection, description="Models on an OpenAI-compatible server.")

@@ -1,16 +1,19 @@
-"""Every answer a model gave, kept under what it depends on, so that a restart goes on and another arm reuses it."""
+"""Every answer of a model and of a judge, kept under what it depends on: a restart goes on, and another arm reuses it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.evaluation.ports import Generation
+from shared.chat.messages import ChatReply, Usage
 from shared.database import reader
+from shared.spending import Spending
 
 METADATA = sa.MetaData()
 _ANSWERS = sa.Table(
@@ -31,6 +34,17 @@ _VERDICTS = sa.Table(
     METADATA,
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("choice", sa.Text, nullable=False),  # "": the judge named none
+)
+_REPLIES = sa.Table(
+    "judge_replies",
+    METADATA,
+    sa.Column("work_id", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),  # as JSON, like `answers.text`
+    sa.Column("is_cut", sa.Boolean, nullable=False),
+    sa.Column("usd", sa.Float, nullable=False),
+    sa.Column("tokens_in", sa.BigInteger, nullable=False),
+    sa.Column("tokens_out", sa.BigInteger, nullable=False),
 )
 _KEYS_PER_QUERY = 500
 
@@ -100,8 +114,66 @@ class AnswerStore:
             connection.execute(dialect.insert(_ANSWERS).on_conflict_do_nothing(), rows)
 
 
+@dataclass(frozen=True)
+class JudgeReply:
+    """What a judge at an endpoint answered, before anybody has read it, and what that cost."""
+
+    text: str
+    is_cut: bool
+    spending: Spending
+
+    @property
+    def reply(self) -> ChatReply:
+        """As it came."""
+        usage = Usage(self.spending.tokens_in, self.spending.tokens_out, self.spending.usd)
+        return ChatReply(self.text, self.is_cut, usage)
+
+
+class JudgeReplyStore:
+    """The replies of judges by the work that they are for: an `OutcomeStore` of one kind of calls.
+
+    Args:
+        engine: The service's database.
+    """
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def outcomes(self, work_id: str, kind: str) -> dict[str, JudgeReply]:
+        """See the port."""
+        query = sa.select(_REPLIES).where(_REPLIES.c.work_id == work_id)
+        with reader(self._engine).connect() as connection:
+            return {row.key: _judge_reply(row) for row in connection.execute(query)}
+
+    def keep_outcomes(self, work_id: str, kind: str, outcomes: Mapping[str, JudgeReply]) -> dict[str, JudgeReply]:
+        """See the port."""
+        if not outcomes:
+            return {}
+        rows = [
+            {
+                "work_id": work_id,
+                "key": key,
+                "text": json.dumps(one.text),
+                "is_cut": one.is_cut,
+                "usd": one.spending.usd,
+                "tokens_in": one.spending.tokens_in,
+                "tokens_out": one.spending.tokens_out,
+            }
+            for key, one in sorted(outcomes.items())
+        ]
+        own = (_REPLIES.c.work_id == work_id) & _REPLIES.c.key.in_(list(outcomes))
+        with self._engine.begin() as connection:
+            dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+            connection.execute(dialect.insert(_REPLIES).on_conflict_do_nothing(), rows)
+            return {row.key: _judge_reply(row) for row in connection.execute(sa.select(_REPLIES).where(own))}
+
+
+def _judge_reply(row: sa.Row[Any]) -> JudgeReply:
+    return JudgeReply(json.loads(row.text), row.is_cut, Spending(row.usd, row.tokens_in, row.tokens_out))
+
+
 class VerdictStore:
-    """What judges said of replies, by a digest of judge, question, options and reply.
+    """What judges said, by a digest of all that it depends on: of a reply which option it means, of a description a grade.
 
     Args:
         engine: The service's database.
@@ -111,7 +183,7 @@ class VerdictStore:
         self._engine = engine
 
     def known(self, keys: Sequence[str]) -> dict[str, str]:
-        """The letter of each key that is stored; "" where the judge named none."""
+        """The letter or the grade of each key that is stored; "" where the judge named no option."""
         found: dict[str, str] = {}
         with reader(self._engine).connect() as connection:
             for start in range(0, len(keys), _KEYS_PER_QUERY):
@@ -121,7 +193,7 @@ class VerdictStore:
         return found
 
     def save(self, verdicts: Mapping[str, str]) -> None:
-        """Store letters by key; what is stored already stays as it is."""
+        """Store letters or grades by key; what is stored already stays as it is."""
         if not verdicts:
             return
         rows = [{"key": key, "choice": choice} for key, choice in sorted(verdicts.items())]

@@ -5,28 +5,47 @@ from __future__ import annotations
 import time
 from functools import partial
 
+import grpc
+import numpy as np
+from numpy.typing import NDArray
+
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from medq.oracle.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
+from services.oracle.adapters.bank_files import read_bank
+from services.oracle.adapters.endpoint_oracle import EndpointOracle
 from services.oracle.adapters.simulated_expert import SimulatedExpert
 from services.oracle.adapters.simulated_oracle import SimulatedOracle
+from services.oracle.domain.prompts import VERSION
+from services.oracle.domain.questions import Asking
 from services.oracle.migrations import SCHEMA
 from services.oracle.operations import OracleOperations
+from services.oracle.review_service import Reviews
 from services.oracle.service import Oracle
 from services.oracle.settings import OracleSettings
-from services.oracle.store import OUTBOX, OracleStore
-from services.oracle.work.outside_calls import OutsideCalls
+from services.oracle.store.annotations import OUTBOX, OracleStore
+from services.oracle.store.reviews import ReviewStore
+from services.oracle.work.annotators import Makers
+from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
+from services.oracle.work.simulated_reviews import SimulatedReviews
+from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
+from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
+from shared.outside.calls import OutsideCalls
+from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.main import serve
 from shared.rpc.server import Service
 
 
-def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore) -> Service:
+def build(
+    settings: OracleSettings, channels: Channels, bus: EventBus, objects: ObjectStore, site: SiteEndpoints | None = None
+) -> Service:
     """Put the service together.
 
     Args:
@@ -34,17 +53,28 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         channels: To "controller" (the ledger) and "evaluation" (self-annotation).
         bus: Where events go; the server drains the outbox to it.
         objects: Where datasets lie.
+        site: The endpoints that may be asked; None: those of the site's file.
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    makers = _makers(settings, objects, site or _site_of(settings))
+    queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
+
+    def tell(work_id: str, operation_id: str) -> None:
+        """Show an operation that waits for reviews how many there are, and have it go on once all are."""
+        done, total, message = progress_of(queue, work_id)
+        operations.tell(operation_id, done, total, message, is_due=done == total)
+
+    def ring() -> None:
+        simulated.ring()
+
     work = OracleOperations(
         objects,
         store,
-        OutsideCalls(store, ControllerServiceStub(channels["controller"])),
+        OutsideCalls(store, ledger),
+        ReviewWork(queue, ledger, ring),
         SelfAnnotation(channels["evaluation"], objects),
-        make_oracle=partial(SimulatedOracle, take_time=take_time),
-        make_expert=partial(SimulatedExpert, take_time=take_time),
+        makers,
     )
     operations = Operations(
         "oracle",
@@ -54,16 +84,52 @@ def build(settings: OracleSettings, channels: Channels, bus: EventBus, objects: 
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,
     )
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
+
+    def register(server: grpc.Server) -> None:
+        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations), server)
+        add_ReviewServiceServicer_to_server(Reviews(queue, objects, tell), server)
+
+    def close() -> None:
+        simulated.close()
+        engine.dispose()
+
     return Service(
         name="oracle",
         full_name="medq.oracle.v1.OracleService",
-        register=partial(pb_grpc.add_OracleServiceServicer_to_server, Oracle(operations)),
+        also=("medq.oracle.v1.ReviewService",),
+        register=register,
         operations=operations,
         outbox=OUTBOX,
         engine=engine,
         objects=objects,
-        close=engine.dispose,
+        close=close,
     )
+
+
+def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints) -> Makers:
+    take_time = partial(time.sleep, settings.simulated_call_seconds)
+    bank = read_bank()
+
+    def endpoint_oracle(name: str, asking: Asking) -> EndpointOracle:
+        endpoint = site.open(name, "oracle", "images", "policy.oracle")
+        return EndpointOracle(endpoint, bank, asking, partial(read_image, objects))
+
+    return Makers(
+        simulated_oracle=partial(SimulatedOracle, take_time=take_time),
+        simulated_expert=partial(SimulatedExpert, take_time=take_time),
+        endpoint_oracle=endpoint_oracle,
+        bank=f"{bank.common.version}, prompts {VERSION}",
+    )
+
+
+def _site_of(settings: OracleSettings) -> SiteEndpoints:
+    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
+
+
+def _doubt_all(pixels: NDArray[np.uint8]) -> float:
+    """Without a detector of burned-in text no image leaves."""
+    return 1.0
 
 
 def main() -> None:

@@ -17,17 +17,23 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
-from services.oracle.domain.known_answers import KnownAnswers
-from services.oracle.ports import AnnotationOracle, Expert, Outcome
-from services.oracle.store import OracleStore
-from services.oracle.work import datasets
-from services.oracle.work.outside_calls import CallBook, CallResults, OutsideCall, OutsideCalls
+from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
+from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
+from services.oracle.store.annotations import OracleStore
+from services.oracle.work import datasets, routing
+from services.oracle.work.annotators import Annotators, Makers, annotators_of
+from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
+from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
+from shared.errors import Cancelled
 from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
-from shared.rows.annotation import Decision, KnownAnswer, Unanswered
+from shared.outside.accounts import CallBook
+from shared.outside.calls import OutsideCalls
+from shared.rows.annotation import Decision, Unanswered
+from shared.rows.selection import Sample
 
 _DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
 
@@ -39,25 +45,43 @@ class _Work:
     context: OperationContext
     request: pb.StartAnnotateRequest
     work_id: str
-    tasks: Sequence[Task]
-    oracle: AnnotationOracle
-    expert: Expert
+    annotators: Annotators
 
     @property
-    def is_simulated(self) -> bool:
-        return self.oracle.is_simulated or self.expert.is_simulated
+    def oracle(self) -> AnnotationOracle:
+        return self.annotators.oracle
 
-    def progress(self, what: str, total: int) -> Callable[[int], None]:
+    @property
+    def expert(self) -> Reviewer | None:
+        return self.annotators.expert
+
+    def progress(self, unit: str, what: str, total: int) -> Callable[[int], None]:
         """Reports `done` of `total` calls of one kind."""
-        return lambda done: self.context.progress(done, total, "questions", what)
+        return lambda done: self.context.progress(done, total, unit, what)
 
-    def book(self, kind: str, is_simulated: bool) -> CallBook:
+    def review_book(self, expert: Reviewer) -> CallBook:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
-        return CallBook(self.work_id, run_id, kind, n, is_simulated)
+        return CallBook(self.work_id, run_id, "expert", n, expert.is_simulated)
 
-    def ledger_key(self, kind: str, task: Task) -> str:
-        request, digest = self.request, task.key.rsplit("/", 1)[1]
-        return f"{request.run_id}/{request.arm}/{request.round}/{kind}/{task.sample.sample_id}/{digest}"
+    def entry(self, expert: Reviewer, task: Task, found: Signals) -> QueueEntry:
+        """What is queued for an expert."""
+        request, asked = self.request, annotation.review_task(task, found)
+        simulation = Simulation(request.known_answers_uri, request.policy.simulated_expert_accuracy, request.seed)
+        return QueueEntry(
+            work_id=self.work_id,
+            run_id=request.run_id,
+            arm=request.arm,
+            round=request.round,
+            ledger_key=self.ledger_key("expert", task.sample, task.key.rsplit("/", 1)[1]),
+            asked=asked,
+            estimate_seconds=expert.estimate(asked).expert_seconds,
+            expert=SIMULATED if expert.is_simulated else PEOPLE,
+            simulation=simulation if expert.is_simulated else None,
+        )
+
+    def ledger_key(self, kind: str, sample: Sample, last: str) -> str:
+        request = self.request
+        return f"{request.run_id}/{request.arm}/{request.round}/{kind}/{sample.sample_id}/{last}"
 
 
 class OracleOperations:
@@ -67,26 +91,26 @@ class OracleOperations:
         objects: Where datasets lie.
         store: Outcomes and decisions.
         calls: Makes outside calls with accounts.
+        reviews: Has experts decide.
         self_annotation: Asks the model under evolution.
-        make_oracle: An annotation oracle from what is known, its accuracy and a seed.
-        make_expert: An expert from the same.
+        makers: How oracles and experts are made.
     """
 
     def __init__(
         self,
         objects: ObjectStore,
         store: OracleStore,
-        calls: OutsideCalls,
+        calls: OutsideCalls[Outcome],
+        reviews: ReviewWork,
         self_annotation: SelfAnnotation,
-        make_oracle: Callable[[KnownAnswers, float, int], AnnotationOracle],
-        make_expert: Callable[[KnownAnswers, float, int], Expert],
+        makers: Makers,
     ) -> None:
         self._objects = objects
         self._store = store
         self._calls = calls
+        self._reviews = reviews
         self._self_annotation = self_annotation
-        self._make_oracle = make_oracle
-        self._make_expert = make_expert
+        self._makers = makers
 
     def import_known_answers(self, context: OperationContext, request: pb.StartImportKnownAnswersRequest) -> str:
         """Turn a benchmark about pool images into known answers."""
@@ -94,100 +118,73 @@ class OracleOperations:
         return datasets.import_known_answers(self._objects, request.benchmark_uri)
 
     def annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
-        """Have a selection annotated."""
-        policy = request.policy
-        rows = read_rows(self._objects, request.known_answers_uri, KnownAnswer)
-        planned = datasets.plan(self._objects, request, rows)
-        known = KnownAnswers(rows)
-        oracle = self._make_oracle(known, policy.simulated_oracle_accuracy, request.seed)
-        expert = self._make_expert(known, policy.simulated_expert_accuracy, request.seed)
-        work = _Work(context, request, work_id(request), planned.tasks, oracle, expert)
-        answers = self._ask_oracle(work)
-        calibration = datasets.fit_threshold(self._objects, request)
-        signals = self._route(work, answers.outcomes, calibration.tau_entropy if calibration else policy.tau_entropy)
-        reviews = self._ask_expert(work, signals)
-        dropped = self._decide(work, signals, answers, reviews)
+        """Have a selection annotated.
+
+        Raises:
+            Parked: It waits for reviews.
+        """
+        try:
+            return self._annotate(context, request)
+        except Cancelled:
+            self._reviews.withdraw(work_id(request), request.run_id)
+            raise
+
+    def _annotate(self, context: OperationContext, request: pb.StartAnnotateRequest) -> str:
+        annotators = annotators_of(self._objects, request, self._makers)
+        work = _Work(context, request, work_id(request), annotators)
+        proposed = self._ask_oracle(work, read_rows(self._objects, request.selection_uri, Sample))
+        own = self._self_annotation.answers(context, request, [task.question for task in proposed.tasks])
+        calibrations = routing.fit_thresholds(self._objects, request)
+        signals = routing.signals_of(request.policy, calibrations, proposed.tasks, own)
+        reviews = self._ask_expert(work, proposed.tasks, signals)
+        dropped = self._decide(work, proposed.tasks, signals, reviews)
+        decided = self._store.decisions(work.work_id)
         return datasets.publish_decisions(
-            self._objects,
-            request,
-            planned,
-            self._store.decisions(work.work_id),
-            dropped,
-            {"oracle": answers, "expert": reviews},
-            calibration,
-            work.is_simulated,
+            self._objects, request, annotators, proposed, decided, dropped, reviews, calibrations
         )
 
-    def _ask_oracle(self, work: _Work) -> CallResults:
-        """The reference of each task, by ledger key."""
-        calls = [
-            OutsideCall(
-                work.ledger_key("oracle", task),
-                work.oracle.estimate(task.question),
-                partial(work.oracle.answer, task.question),
-            )
-            for task in work.tasks
-        ]
-        book = work.book("oracle", work.oracle.is_simulated)
-        return self._calls.run(book, calls, work.progress("reference answers", len(calls)))
+    def _ask_oracle(self, work: _Work, samples: Sequence[Sample]) -> PreAnnotation:
+        """The questions about each sample with the oracle's answers."""
+        request = work.request
+        return pre_annotate(
+            self._calls,
+            work.oracle.book(work.work_id, request.run_id, request.policy.max_in_flight),
+            work.oracle,
+            samples,
+            lambda sample, number: work.ledger_key("oracle", sample, str(number)),
+            partial(annotation.make_task, request.arm, request.round),
+            work.progress("images", "reference answers", len(samples)),
+        )
 
-    def _route(self, work: _Work, references: Mapping[str, Outcome], tau_entropy: float) -> dict[str, Signals]:
-        """The signals of each task that has a reference, by decision id."""
-        policy = work.request.policy
-        referred: list[tuple[Task, str]] = []
-        for task in work.tasks:
-            outcome = references.get(work.ledger_key("oracle", task))
-            if outcome is not None and outcome.letter is not None:
-                referred.append((task, outcome.letter))
-        questions = [task.question for task, _ in referred]
-        own = self._self_annotation.answers(work.context, work.request, questions)
-        if policy.is_cold_start:
-            return {task.decision_id: annotation.cold_start_signals(letter, own[task.key]) for task, letter in referred}
-        return {
-            task.decision_id: annotation.routed_signals(letter, own[task.key], tau_entropy, policy.tau_agreement)
-            for task, letter in referred
-        }
-
-    def _ask_expert(self, work: _Work, signals: Mapping[str, Signals]) -> CallResults:
-        """The review of each task that goes to the expert or is audited, by ledger key."""
+    def _ask_expert(self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals]) -> Reviews:
+        """What the expert says of each task that needs one, or that the audit drew; see `ReviewWork.collect`."""
         share, seed = work.request.policy.audit_share, work.request.seed
-        reviewed: list[OutsideCall] = []
-        audited: list[OutsideCall] = []
-        for task in work.tasks:
-            found = signals.get(task.decision_id)
-            if found is None:
-                continue
-            if found.is_unseen and not audit.is_audited(seed, task.decision_id, share):
-                continue
-            call = OutsideCall(
-                work.ledger_key("expert", task),
-                work.expert.estimate(found.proposal),
-                partial(work.expert.review, task.question, found.proposal),
-            )
-            (audited if found.is_unseen else reviewed).append(call)
-        calls = [*reviewed, *audited]  # where the budget ends, the audit goes first
-        book = work.book("expert", work.expert.is_simulated)
-        return self._calls.run(book, calls, work.progress("reviews", len(calls)))
+        needed = [task for task in tasks if not signals[task.decision_id].is_unseen]
+        expert = work.expert
+        if expert is None:
+            return Reviews(why_not={task.decision_id: annotation.NO_EXPERT for task in needed})
+        unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
+        audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
+        # Where the budget ends, the audit goes first.
+        entries = [work.entry(expert, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        return self._reviews.collect(work.context, work.review_book(expert), entries)
 
     def _decide(
-        self, work: _Work, signals: Mapping[str, Signals], answers: CallResults, reviews: CallResults
+        self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews
     ) -> list[Unanswered]:
         """Append the decisions; returns what could not be decided."""
         dropped = []
-        for rank, task in enumerate(work.tasks):
-            work.context.progress(rank, len(work.tasks), "questions", "decisions")
-            found = signals.get(task.decision_id)
-            review = reviews.outcomes.get(work.ledger_key("expert", task))
-            if found is None:
-                key = work.ledger_key("oracle", task)
-                reason = annotation.NOT_KNOWN_TO_ORACLE if key in answers.outcomes else answers.why_not(key)
-            else:
-                reason = _why_not_reviewed(found, review, reviews.why_not(work.ledger_key("expert", task)))
-            if found is None or reason:
-                dropped.append(_unanswered(task, reason))
+        for rank, task in enumerate(tasks):
+            work.context.progress(rank, len(tasks), "questions", "decisions")
+            found = signals[task.decision_id]
+            reason = _why_not_reviewed(task, found, reviews)
+            if reason:
+                candidate = task.candidate
+                dropped.append(annotation.unanswered_row(task.sample, candidate.question, candidate.options, reason))
                 continue
-            seen = (review.action, review.letter) if review is not None and review.action else None
-            decision = annotation.decision_row(task, found, seen, work.is_simulated)
+            review = reviews.decided.get(task.decision_id)
+            seen = (review.action, review.answer) if review is not None and review.action else None
+            decision = annotation.decision_row(task, found, seen, work.annotators.is_simulated)
             events = [_reviewed(work, decision, rank)] if seen is not None else []
             if self._store.append_decision(work.work_id, decision, events):
                 _DECISIONS.labels(decision.route).inc()
@@ -201,17 +198,14 @@ def work_id(request: pb.StartAnnotateRequest) -> str:
     return hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest()
 
 
-def _why_not_reviewed(signals: Signals, review: Outcome | None, why_not: str) -> str:
+def _why_not_reviewed(task: Task, signals: Signals, reviews: Reviews) -> str:
     """Why a task that the expert must see has no decision; "" where it has one or needs none."""
     if signals.is_unseen:
         return ""
+    review = reviews.decided.get(task.decision_id)
     if review is None:
-        return why_not
+        return reviews.why_not[task.decision_id]
     return "" if review.action else annotation.NOT_KNOWN_TO_EXPERT
-
-
-def _unanswered(task: Task, reason: str) -> Unanswered:
-    return annotation.unanswered_row(task.sample, task.candidate.question, task.candidate.options, reason)
 
 
 def _reviewed(work: _Work, decision: Decision, rank: int) -> Event:
@@ -219,7 +213,7 @@ def _reviewed(work: _Work, decision: Decision, rank: int) -> Event:
         decision_id=decision.decision_id,
         image_id=decision.image_id,
         action=decision.expert_action,
-        is_simulated=work.expert.is_simulated,
+        is_simulated=work.expert is not None and work.expert.is_simulated,
     )
     return event_of(
         message,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import grpc
+from google.protobuf.descriptor import EnumDescriptor
 
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from services.oracle.ports import SIMULATED
 from shared.errors import InvalidArgument
+from shared.limits import NAME
 from shared.operations import Operations
 from shared.rpc.checks import require_between, require_round, require_uri, require_uris
 from shared.rpc.choices import choices
@@ -35,13 +40,15 @@ class Oracle(pb_grpc.OracleServiceServicer):
         self, request: pb.StartAnnotateRequest, context: grpc.ServicerContext
     ) -> pb.StartAnnotateResponse:
         """See the proto."""
-        for field in ("selection_uri", "known_answers_uri", "benchmark_uri", "model_uri"):
+        policy = request.policy
+        is_simulated = policy.oracle == SIMULATED or policy.expert == pb.EXPERT_KIND_SIMULATED
+        for field in ("selection_uri", *(["known_answers_uri"] if is_simulated else []), "benchmark_uri", "model_uri"):
             require_uri(field, getattr(request, field))
         require_uris("calibration_uris", request.calibration_uris)
         for field, most in _MOST_CHARACTERS.items():
             _require_at_most(field, getattr(request, field), most)
         require_round(request.round)
-        _check_policy(request.policy)
+        _check_policy(policy)
         return pb.StartAnnotateResponse(operation_id=self._operations.start(request))
 
     def StartImportKnownAnswers(
@@ -60,17 +67,26 @@ def _require_at_most(field: str, name: str, n_characters: int) -> None:
 
 
 def _check_policy(policy: pb.AnnotationPolicy) -> None:
-    require_between("policy.tau_entropy", policy.tau_entropy, 0, MOST_NATS)
-    shares = ("tau_agreement", "audit_share", "target_error_rate")
+    for name in ("tau_entropy", "tau_entropy_description"):
+        require_between(f"policy.{name}", getattr(policy, name), 0, MOST_NATS)
+    shares = ("tau_agreement", "tau_text", "audit_share", "target_error_rate", "target_error_rate_description")
     for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)
-    modes = choices(pb.QuestionMode.DESCRIPTOR)
-    if policy.question_mode not in modes.values():
+    if not re.fullmatch(NAME, policy.oracle):
         raise InvalidArgument(
-            "The question mode must be set.",
-            field="policy.question_mode",
-            value=policy.question_mode,
-            remedy=f"Use one of {', '.join(modes)}.",
+            "The oracle has no name.",
+            field="policy.oracle",
+            value=policy.oracle,
+            remedy=f"Use {SIMULATED}, or the name of an endpoint of the site.",
         )
+    _require_chosen("policy.question_mode", policy.question_mode, pb.QuestionMode.DESCRIPTOR)
+    _require_chosen("policy.expert", policy.expert, pb.ExpertKind.DESCRIPTOR)
+
+
+def _require_chosen(field: str, value: int, enum: EnumDescriptor) -> None:
+    names = choices(enum)
+    if value not in names.values():
+        remedy = f"Use one of {', '.join(names)}."
+        raise InvalidArgument("This must be set.", field=field, value=value, remedy=remedy)

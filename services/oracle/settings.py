@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from shared.settings import ServiceSettings
+from shared.settings import EndpointSettings
 
 
-class OracleSettings(ServiceSettings):
+class OracleSettings(EndpointSettings):
     """What the oracle service needs to run; environment names begin with `MEDQ_ORACLE_`."""
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_ORACLE_", frozen=True, extra="forbid")

@@ -20,7 +20,7 @@ class ChatRequest:
         top_p: In (0, 1].
         seed: Of the sampling, where the server keeps to seeds.
         max_tokens: Longest reply, at least 1; what the most that it may cost is reckoned from.
-        top_logprobs: Of how many of the likeliest tokens the probabilities are wanted, 0..20; None: of none, not even the reply's own.
+        top_logprobs: Of how many of the likeliest tokens the probabilities are wanted, 0..20; None: not even of the reply's own.
     """
 
     text: str
@@ -45,11 +45,19 @@ class ChatToken:
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens that a server counted, and what they cost in US dollars at the endpoint's prices."""
+    """Tokens that a server counted, and what they cost in US dollars at the endpoint's prices.
+
+    Attributes:
+        tokens_in: Of the request, images included.
+        tokens_out: Of the reply.
+        usd: At least 0.
+        is_stated: False where the server states no count that can be: then it is the most that the request may cost.
+    """
 
     tokens_in: int = 0
     tokens_out: int = 0
     usd: float = 0.0
+    is_stated: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,5 +95,6 @@ class Chat(Protocol):
         Raises:
             InvalidArgument, NotFound, PermissionDenied, FailedPrecondition: refused, and nothing was spent.
             Unavailable: nothing was spent; the same request may go through later, `retry_after` seconds from now where it is set.
-            DeadlineExceeded: nobody knows whether it was spent.
+            BudgetExhausted: the account at the server is empty; nothing was spent.
+            DeadlineExceeded, DataLoss: no answer in time, or one that cannot be read; nobody knows whether it was spent.
         """

@@ -35,7 +35,9 @@ class KnownAnswer(Row):
     question: str
     options: Options
     answer: Reply
-    answer_text: Annotated[str, Meta(description="text of the right option; the description itself where there is none")]
+    answer_text: Annotated[
+        str, Meta(description="text of the right option; the description itself where there is none")
+    ]
     question_type: Label
     attribute: Label
     severity: Label
@@ -101,10 +103,10 @@ class Decision(Row):
     reference_answer: Annotated[Reply, Meta(description="the oracle's")]
     expert_action: Annotated[str, Meta(description='`accept`, `edit` or `reject`; "" where no expert saw it')]
     entropy: Annotated[Nats | None, Meta(description="H_traj, nats per token; null where the model was not asked")]
-    agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no letter")]
+    agreement: Annotated[Share | None, Meta(description="delta_ann; null where the model has no answer")]
     simulated: Annotated[bool, Meta(description="the oracle or the expert is simulated")]
     route_reason: Annotated[
-        str, Meta(description='why the expert was asked, where entropy and agreement could not decide; else ""')
+        str, Meta(description='why it took that route, where entropy and agreement did not decide; else ""')
     ] = written("")
 
 
@@ -183,9 +185,13 @@ class Summary(Row):
     account: Annotated[dict[str, Account], Meta(description="by kind of call: `oracle`, `expert`")]
     stopped: Annotated[dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')]
     policy: Annotated[dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")]
-    simulated: bool
+    simulated: Annotated[bool, Meta(description="the oracle or the expert is")]
     calibration: Annotated[
-        Calibration | None, Meta(description="how tau_H was fitted; null in a cold start, and where it is set")
+        Calibration | None,
+        Meta(description="how tau_H of questions with options was fitted; null in a cold start, and where it is set"),
+    ] = written(None)
+    calibration_description: Annotated[
+        Calibration | None, Meta(description="likewise of descriptions, whose entropy is on another scale")
     ] = written(None)
     by_route: Annotated[
         dict[str, RouteShare], Meta(description="`self`, `reference`, `expert`, `review`, an audited one under its own")
@@ -194,5 +200,9 @@ class Summary(Row):
         int, Meta(ge=0, description="images of which no more questions are known than are asked: each mode asks all")
     ] = written(0)
     route_reasons: Annotated[
-        dict[str, Count], Meta(description="questions that went to the expert for another reason than agreement")
+        dict[str, Count], Meta(description="questions that entropy and agreement did not route, by reason")
     ] = written({})
+    n_asked_again: Annotated[
+        int, Meta(ge=0, description="images about which the oracle was asked twice, its first answer being of no use")
+    ] = written(0)
+    simulated_parts: Annotated[list[str], Meta(description="what was simulated: `oracle`, `expert`")] = written([])

@@ -8,7 +8,6 @@ from msgspec import Meta
 
 from shared.rows.fields import Count, Label, Letter, ObjectUri, Reply, Row, Share, SourceId, Split, written
 
-
 Grade = Annotated[int, Meta(ge=0, le=2)]
 
 

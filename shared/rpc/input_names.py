@@ -14,8 +14,13 @@ _CALLER = "medq_caller"
 
 
 def remember_caller(context: grpc.ServicerContext, caller: Caller) -> None:
-    """Note with a call who makes it, for `require_right_to_names`."""
+    """Note with a call who makes it."""
     setattr(context, _CALLER, caller)
+
+
+def caller_of(context: grpc.ServicerContext) -> Caller | None:
+    """Who makes a call; None where callers are not known."""
+    return getattr(context, _CALLER, None)
 
 
 def require_right_to_names(context: grpc.ServicerContext, kind: str, names: Iterable[str]) -> None:
@@ -24,7 +29,7 @@ def require_right_to_names(context: grpc.ServicerContext, kind: str, names: Iter
     Raises:
         PermissionDenied: One of the files names inputs, and the caller has none of the roles that may read it.
     """
-    caller: Caller | None = getattr(context, _CALLER, None)
+    caller = caller_of(context)
     if caller is None or caller.roles & NAMES_READERS:
         return
     refused = sorted(name for name in names if names_inputs(kind, name))

@@ -16,7 +16,21 @@ MOST_VALUES = 20_000
 MOST_CHARACTERS = 4096
 #: Longest id or name, whatever the message: tables have indices on them.
 NAMES = dict.fromkeys(
-    ("operation_id", "run_id", "arm", "image_id", "image_ids", "split", "modality", "id_prefix", "page_token"), 200
+    (
+        "operation_id",
+        "run_id",
+        "arm",
+        "image_id",
+        "image_ids",
+        "split",
+        "modality",
+        "id_prefix",
+        "page_token",
+        "task_id",
+        "reviewer",
+        "judge",
+    ),
+    200,
 )
 #: Message and field to its longest text, in characters.
 LONG_TEXTS = {
@@ -25,6 +39,7 @@ LONG_TEXTS = {
     "StoredReply.options": 2_000,
     "StoredReply.answer": 2_000,
     "StoredReply.prediction": 100_000,
+    "DecideTaskRequest.answer": 20_000,
     "EmbedTextsRequest.texts": 100_000,  # a question, five options and an answer, each as long as a benchmark may have it
 }
 

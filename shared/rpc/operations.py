@@ -31,6 +31,7 @@ _STATES = {
     rows.SUCCEEDED: pb.OPERATION_STATE_SUCCEEDED,
     rows.FAILED: pb.OPERATION_STATE_FAILED,
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
+    rows.WAITING: pb.OPERATION_STATE_WAITING,
 }
 _PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
@@ -89,7 +90,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
         require_right_to_names(context, manifest.kind, request.file_names or files)
         for name in request.file_names or sorted(files):
-            for piece in _pieces(self._objects.chunks(uri_of(files[name].sha256))):
+            for piece in in_pieces(self._objects.chunks(uri_of(files[name].sha256))):
                 yield pb.DownloadDatasetResponse(file_name=name, chunk=piece)
 
     def ListOperations(
@@ -106,7 +107,7 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         )
 
 
-def _pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def in_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """What is sent of a file, at least one piece; DataLoss behind the last one, where they are not what was stored."""
     is_empty = True
     for chunk in chunks:

@@ -3,6 +3,7 @@
 | role | for |
 |---|---|
 | reader | people and programs that look: states, reports, results |
+| reviewer | experts who decide about the tasks in their queue, and look |
 | operator | people who start and call off work |
 | service | the services of one another |
 | admin | everything |
@@ -19,6 +20,7 @@ class Role(StrEnum):
     """What a caller may be."""
 
     READER = "reader"
+    REVIEWER = "reviewer"
     OPERATOR = "operator"
     SERVICE = "service"
     ADMIN = "admin"
@@ -43,11 +45,14 @@ _READ = frozenset(Role)
 _WORK = frozenset({Role.OPERATOR, Role.SERVICE, Role.ADMIN})
 _RUN = frozenset({Role.OPERATOR, Role.ADMIN})
 _LEDGER = frozenset({Role.SERVICE, Role.ADMIN})
+_REVIEW = frozenset({Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
 
 #: Open to everybody: probes cannot show who they are.
 OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
 #: They change nothing, but what they give leaves the system: each call is in the audit log.
-_AUDITED_READS = frozenset({"/medq.operations.v1.OperationsService/DownloadDataset"})
+_AUDITED_READS = frozenset(
+    {"/medq.operations.v1.OperationsService/DownloadDataset", "/medq.oracle.v1.ReviewService/GetTaskImage"}
+)
 
 #: Service to method to the roles that may call it.
 RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
@@ -64,11 +69,13 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "ListRuns": _READ,
         "GetReport": _READ,
         "ListCosts": _READ,
+        "ListEgress": _READ,
         "GetEndpoints": _READ,
         "StartRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
         "ReleaseCosts": _LEDGER,
+        "RecordEgress": _LEDGER,
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
@@ -91,6 +98,15 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartGenerate": _WORK,
     },
     "medq.oracle.v1.OracleService": {"StartAnnotate": _WORK, "StartImportKnownAnswers": _WORK},
+    "medq.oracle.v1.ReviewService": {
+        "ListTasks": _READ,
+        "GetTask": _READ,
+        "GetTaskImage": _READ,
+        "CountTasks": _READ,
+        "LeaseTasks": _REVIEW,
+        "DecideTask": _REVIEW,
+        "CloseTasks": _RUN,
+    },
     "medq.training.v1.TrainingService": {"StartImportModel": _WORK, "StartBuildDataset": _WORK, "StartTrain": _WORK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},
 }
@@ -98,6 +114,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
 
 #: They may download what names inputs (`shared.rows.kinds.names_inputs`): those who bring data in and mend it.
 NAMES_READERS = _WORK
+#: They may enter what another reviewer decided: who brings decisions back from a file.
+REVIEWERS_FOR_OTHERS = _RUN
 
 
 def roles_of(method: str) -> frozenset[Role]:

@@ -54,6 +54,7 @@ class Service:
     Attributes:
         name: Folder name of the service: "retrieval".
         full_name: Name in the proto: "medq.retrieval.v1.RetrievalService".
+        also: Full names of what it serves beside that, on the same port.
         register: Adds the servicer to a server: `lambda server: add_XServicer_to_server(servicer, server)`.
         operations: Its operations.
         handlers: Event type to handler; empty where it listens to nothing. The consumer group is the service's name.
@@ -71,6 +72,7 @@ class Service:
     engine: sa.Engine | None = None
     objects: ObjectStore | None = None
     close: Callable[[], None] = lambda: None
+    also: tuple[str, ...] = ()
 
 
 class RunningServer:
@@ -162,9 +164,9 @@ class RunningServer:
             names = (*self._names(), _HEALTH, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
 
-    def _names(self) -> tuple[str, str]:
+    def _names(self) -> tuple[str, ...]:
         operations = operations_pb2.DESCRIPTOR.services_by_name["OperationsService"].full_name
-        return self._service.full_name, operations
+        return self._service.full_name, *self._service.also, operations
 
     def _set_health(self, *, is_serving: bool) -> None:
         status = health_pb2.HealthCheckResponse

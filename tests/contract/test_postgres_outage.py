@@ -13,7 +13,7 @@ from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.oracle.v1.oracle_pb2 import StartAnnotateRequest
 from services.oracle.migrations import SCHEMA
-from services.oracle.store import OUTBOX, OracleStore
+from services.oracle.store.annotations import OUTBOX, OracleStore
 from shared.errors import Unavailable
 from shared.events.bus import Event
 from shared.events.sqlite import SqliteEventBus

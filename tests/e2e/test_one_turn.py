@@ -19,7 +19,7 @@ pytestmark = pytest.mark.timeout(240)
 ANSWER_KEYS = {
     *("arm", "round", "seed", "item_id", "source_id", "modality", "question_type", "attribute", "severity", "scope"),
     *("run", "model", "split", "answer", "gold", "choice", "scored", "correct", "tokens", "logprob_sum"),
-    "evaluated",
+    *("evaluated", "level", "judgement"),
 }
 AXES = ("modality", "question_type", "attribute", "severity", "scope")
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"

@@ -154,6 +154,15 @@ def _training(world: World) -> Sequence[Message]:
 def _controller(world: World) -> Sequence[Message]:
     base = str(world.inputs / "run")
     cost = controller.Cost(key="k", kind="oracle", usd=0.01, tokens=10)
+    egress = controller.Egress(
+        endpoint="gpt-4o",
+        host="api.example.org",
+        model="gpt-4o",
+        purpose="judge",
+        key="k",
+        text_sha256="0" * 64,
+        n_bytes=9,
+    )
     return (
         controller.ValidateRunRequest(config_yaml=world.run_yaml, base_folder=base),
         controller.StartRunRequest(run_id="valid-run", config_yaml=YAML_SEED, base_folder=base),
@@ -164,5 +173,7 @@ def _controller(world: World) -> Sequence[Message]:
         controller.SettleCostsRequest(run_id="costs", costs=[cost]),
         controller.ReleaseCostsRequest(run_id="costs", request_id="reserve", keys=["k"]),
         controller.ListCostsRequest(run_id="costs", page_size=5),
+        controller.RecordEgressRequest(run_id="costs", egress=[egress], request_id="leaving"),
+        controller.ListEgressRequest(run_id="costs", page_size=5),
         controller.GetEndpointsRequest(),
     )

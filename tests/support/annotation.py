@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent import futures
 
 import grpc
@@ -97,18 +98,25 @@ class FakeNeighbours(
         reserved: The keys of all reservations, in order.
         settled: What was settled, once for each key.
         released, unknown: The keys that were closed as that, in order.
+        egress: What was about to leave, in order.
+        targets: What a client of the controller is told of the other services.
         in_flight: The keys whose reservation is open.
+        most_in_flight_of: How many were open at most, by kind of call.
     """
 
     def __init__(self, objects):
         self.objects = objects
         self.limit = 10**9
         self.fail_after = 10**9  # settled costs
-        self.reserved, self.settled, self.in_flight, self.most_in_flight = [], [], set(), 0
-        self.released, self.unknown = [], []
+        self.reserved, self.settled, self.in_flight, self.most_in_flight_of = [], [], set(), Counter()
+        self.released, self.unknown, self.egress = [], [], []
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
+        self.targets = {}
+
+    def GetEndpoints(self, request, context):
+        return controller_pb2.GetEndpointsResponse(targets=self.targets)
 
     def ReserveCosts(self, request, context):
         if len(self.reserved) + len(request.costs) > self.limit:
@@ -117,7 +125,8 @@ class FakeNeighbours(
         unknown = [key for key in keys if key in self.in_flight]
         self.reserved += keys
         self.in_flight |= set(keys)
-        self.most_in_flight = max(self.most_in_flight, len(self.in_flight))
+        for kind, n in Counter(key.split("/")[3] for key in self.in_flight).items():
+            self.most_in_flight_of[kind] = max(self.most_in_flight_of[kind], n)
         return controller_pb2.ReserveCostsResponse(unknown_keys=unknown)
 
     def SettleCosts(self, request, context):
@@ -133,7 +142,13 @@ class FakeNeighbours(
         self.in_flight -= {*request.keys, *request.unknown_keys}
         return controller_pb2.ReleaseCostsResponse()
 
+    def RecordEgress(self, request, context):
+        self.egress += request.egress
+        return controller_pb2.RecordEgressResponse()
+
     def StartGenerate(self, request, context):
+        if request.operation_id in self._results:
+            return evaluation_pb2.StartGenerateResponse(operation_id=request.operation_id)
         self.generated.append(request)
         rows = []
         for question in read_rows(self.objects, request.questions_uri, Question):

@@ -63,6 +63,7 @@ class LoopServices(*_BASES):
         self.objects = objects
         self.requests = {}
         self.held = set()
+        self.left_to_people = set()
         self.cancelled = set()
         self.failing = {}
         self.failing_field = ""
@@ -80,8 +81,14 @@ class LoopServices(*_BASES):
         with self._changed:
             self.held.add(step)
 
+    def leave_to_people(self, step):
+        """Have a step wait for people, until it is released."""
+        self.left_to_people.add(step)
+        self.hold(step)
+
     def release(self, step):
         with self._changed:
+            self.left_to_people.discard(step)
             self.held.discard(step)
             self._changed.notify_all()
 
@@ -121,6 +128,10 @@ class LoopServices(*_BASES):
         step = operation_id.split("/")[3]
         if operation_id in self.cancelled:
             return pb.Operation(operation_id=operation_id, revision=9, state=pb.OPERATION_STATE_CANCELLED)
+        if step in self.left_to_people:
+            told = pb.Progress(done=12, total=40, unit="reviews", message="waiting for reviews: 12 of 40")
+            state = pb.OPERATION_STATE_WAITING
+            return pb.Operation(operation_id=operation_id, revision=1, state=state, progress=told)
         if step in self.held:
             return pb.Operation(operation_id=operation_id, revision=1, state=pb.OPERATION_STATE_RUNNING)
         if operation_id in self.failed or step in self.failing:

@@ -1,13 +1,13 @@
 {{/*
 Who may speak with whom; nothing else can. tests/contract/chart holds the calls equal to those in the code.
   calls    of other services' gRPC
-  uses     what a component stands on: kafka, s3, postgresql, qdrant, telemetry, oidc, kubernetes, itself
+  uses     what a component stands on: kafka, s3, postgresql, qdrant, telemetry, oidc, kubernetes, endpoints, itself
 */}}
 {{- define "medq.edges" -}}
 embedding:    {calls: [], uses: [kafka, s3, postgresql, telemetry, oidc]}
 retrieval:    {calls: [], uses: [kafka, s3, postgresql, qdrant, telemetry, oidc]}
-evaluation:   {calls: [embedding, retrieval], uses: [s3, postgresql, telemetry, oidc{{ if (.Values.evaluation.settings.vllm | default dict).deployment }}, kubernetes{{ end }}]}
-oracle:       {calls: [controller, evaluation], uses: [kafka, s3, postgresql, telemetry, oidc]}
+evaluation:   {calls: [embedding, retrieval, controller], uses: [s3, postgresql, telemetry, oidc, endpoints{{ if (.Values.evaluation.settings.vllm | default dict).deployment }}, kubernetes{{ end }}]}
+oracle:       {calls: [controller, evaluation], uses: [kafka, s3, postgresql, telemetry, oidc, endpoints]}
 training:     {calls: [retrieval], uses: [kafka, s3, postgresql, telemetry, oidc{{ if .Values.training.kubernetesJobs }}, kubernetes{{ end }}]}
 controller:   {calls: [embedding, retrieval, evaluation, oracle, training], uses: [kafka, s3, postgresql, telemetry, oidc]}
 migrate:      {calls: [], uses: [postgresql]}
@@ -91,6 +91,8 @@ qdrant:       {calls: [], uses: []}
   {{- include "medq.outside" (dict "network" $v.telemetry.network "address" $v.telemetry.otlpEndpoint "value" "telemetry.network") -}}
 {{- else if and (eq .use "oidc") $v.auth.oidc.issuer (not $v.auth.oidc.jwksSecret) -}}
   {{- include "medq.outside" (dict "network" $v.auth.oidc.network "address" $v.auth.oidc.issuer "value" "auth.oidc.network") -}}
+{{- else if and (eq .use "endpoints") $v.endpoints.existingSecret -}}
+  {{- include "medq.outside" (dict "network" $v.endpoints.network "address" "the endpoints of the site" "value" "endpoints.network") -}}
 {{- else if eq .use "kubernetes" -}}
   {{- include "medq.outside" (dict "network" $v.networkPolicy.apiServer "address" "the API server" "value" "networkPolicy.apiServer"
       "hint" " `kubectl get endpoints kubernetes --namespace default` tells its address.") -}}

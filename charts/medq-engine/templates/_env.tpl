@@ -54,6 +54,10 @@
 - name: {{ $prefix }}_INPUT_ROOTS
   value: {{ list $.Values.data.mountPath | toJson | quote }}
 {{- end }}
+{{- if and $.Values.endpoints.existingSecret (has .name (list "evaluation" "oracle" "controller")) }}
+- name: {{ $prefix }}_ENDPOINTS
+  value: /etc/medq/endpoints/endpoints.yaml
+{{- end }}
 {{- range $field, $value := $own.settings }}
 {{ include "medq.setting" (dict "prefix" $prefix "field" $field "value" $value) | trim }}
 {{- end }}
@@ -170,6 +174,12 @@
 {{- with .root.Values.tls.existingSecret -}}
 {{- $files = append $files (dict "name" "tls" "path" "/etc/medq/tls" "items" (list (list . "tls.crt") (list . "tls.key") (list . "ca.crt"))) -}}
 {{- end -}}
+{{- if has .name (list "evaluation" "oracle" "controller") -}}
+{{- /* The controller looks what an endpoint may receive, and asks none: it has the file without the keys. */ -}}
+{{- with .root.Values.endpoints.existingSecret -}}
+{{- $files = append $files (dict "name" "endpoints" "path" "/etc/medq/endpoints" "items" (list (list . (ternary "endpoints.yaml" "" (eq $.name "controller"))))) -}}
+{{- end -}}
+{{- end -}}
 {{- $auth := list -}}
 {{- with .root.Values.auth.tokensSecret -}}{{- $auth = append $auth (list . "tokens.yaml") -}}{{- end -}}
 {{- if .root.Values.auth.oidc.issuer -}}{{- with .root.Values.auth.oidc.jwksSecret -}}{{- $auth = append $auth (list . "jwks.json") -}}{{- end -}}
@@ -198,7 +208,9 @@
       {{- range .items }}
       - secret:
           name: {{ index . 0 | quote }}
-          items: [{key: {{ index . 1 | quote }}, path: {{ index . 1 | quote }}}]
+          {{- with index . 1 }}
+          items: [{key: {{ . | quote }}, path: {{ . | quote }}}]
+          {{- end }}
       {{- end }}
 {{- end }}
 {{- end -}}

@@ -21,12 +21,13 @@ from services.controller.configuration.paths import (
     paths_outside,
     relative_paths,
 )
-from services.controller.configuration.text import read_mapping
 from services.controller.domain.report import DATA_PATHS
 from shared.errors import InvalidArgument
 from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
+from shared.yaml_mapping import read_mapping
 
-_PAGE = "docs/configuration.md lists every key with its range."
+_FILE = "docs/configuration.md"
+_PAGE = f"{_FILE} lists every key with its range."
 #: Problems that are listed one by one, and those that one error tells.
 MOST_PROBLEMS, _MOST_TOLD = 50, 8
 _LONGEST_WORD, _LONGEST_FIELD = 40, 200
@@ -101,7 +102,7 @@ def resolve(config_yaml: str, base_folder: str) -> RunConfiguration:
 def parse(config_yaml: str) -> tuple[RunConfiguration | None, list[Problem]]:
     """The configuration as it is written, paths untouched, or what is wrong with its keys and values."""
     try:
-        return RunConfiguration.model_validate(read_mapping(config_yaml)), []
+        return RunConfiguration.model_validate(read_mapping(config_yaml, _FILE)), []
     except InvalidArgument as error:
         return None, [Problem("", error.message, error.remedy)]
     except ValidationError as error:

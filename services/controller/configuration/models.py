@@ -76,6 +76,18 @@ class EvaluateSection(Section):
         description="Ours: how questions are put, in evaluation and training alike: letter and text show the options, "
         "open does not; the answer is a letter, or an option's text.",
     )
+    judge: str = Field(
+        "",
+        pattern=f"^({NAME})?$",
+        description='Ours: the endpoint of the site whose model judges descriptions; "" for none: they are UNSCORED.',
+    )
+    description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
+    description_pass: int = Field(
+        5,
+        ge=1,
+        le=8,
+        description="Ours: a description is wrong where its four grades, 0 to 2 each, sum to less, or its level is two off.",
+    )
 
     @model_validator(mode="after")
     def _greedy_answers_once(self) -> EvaluateSection:

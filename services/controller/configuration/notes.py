@@ -8,6 +8,7 @@ from pathlib import Path
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.detection import detection_note
 from shared.errors import InvalidArgument
+from shared.rows.vocabulary import DESCRIPTION
 from shared.tables import read_rows
 
 #: A larger table holds pictures and would take long; the report tells the same of it after the first evaluation.
@@ -31,12 +32,13 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
 
 
 def source_sizes(table: Path) -> list[int]:
-    """The rows of each source of a benchmark TSV, largest first; empty where the table is too large or is none."""
+    """The questions with options of each source of a benchmark TSV, largest first; empty where it is too large or is none."""
     try:
         if table.stat().st_size > _MOST_BYTES:
             return []
         rows = read_rows(table, "table", "data.dev")
     except (InvalidArgument, OSError):  # the import says what is wrong with it
         return []
-    sources = Counter(next((row.cells[name] for name in _SOURCE_COLUMNS if row.cells.get(name)), "") for row in rows)
+    questions = (row.cells for row in rows if row.cells.get("A") or not row.cells.get(DESCRIPTION))
+    sources = Counter(next((cells[name] for name in _SOURCE_COLUMNS if cells.get(name)), "") for cells in questions)
     return sorted(sources.values(), reverse=True)

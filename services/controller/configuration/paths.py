@@ -12,10 +12,13 @@ from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
 from shared.folders import walk
 from shared.paths import NOWHERE, NOWHERE_REMEDY, OUTSIDE_REMEDY, lies_in
+from shared.rows.vocabulary import DESCRIPTION
 from shared.tables import read_header
 
 _COLUMNS = ("index", "question", "answer")
+_DESCRIPTION_COLUMNS = ("index", DESCRIPTION)
 _IMAGE_COLUMNS = ("image", "image_path")
+_PAIR_COLUMNS = ("image_a", "image_b")
 _MANIFESTS = (".csv", ".tsv", ".parquet")
 #: Files and folders of a pool that are looked at while a caller waits; the ingest looks at all.
 _MOST_LOOKED_AT = 10_000
@@ -111,12 +114,22 @@ def _tsv_problems(field: str, path: Path) -> Iterator[Problem]:
     except InvalidArgument as error:
         yield Problem(field, f"{path.name}: {error.message}", error.remedy)
         return
-    missing = [column for column in _COLUMNS if column not in header]
-    if not any(column in header for column in _IMAGE_COLUMNS):
+    has_image = any(column in header for column in _IMAGE_COLUMNS)
+    if not has_image and any(column in header for column in _PAIR_COLUMNS):
+        yield Problem(
+            field,
+            f"{path.name} compares two images, which this release does not score.",
+            "Name a table about one image.",
+        )
+        return
+    needed = _DESCRIPTION_COLUMNS if DESCRIPTION in header else _COLUMNS
+    missing = [column for column in needed if column not in header]
+    if not has_image:
         missing.append("image or image_path")
     if missing:
         yield Problem(
             field,
             f"{path.name} has no column {', '.join(missing)}.",
-            "A MedQ-Bench TSV is tab-separated with index, image or image_path, question, A, B, ..., answer, modality.",
+            "A MedQ-Bench TSV is tab-separated with index, image or image_path, question, A, B, ..., answer, modality; or with "
+            "index, image or image_path, description.",
         )

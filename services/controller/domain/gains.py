@@ -9,6 +9,7 @@ import numpy as np
 
 from services.controller.domain.detection import within_source_correlation
 from shared.rows.evaluation import Answer
+from shared.rows.vocabulary import DESCRIPTION
 from shared.statistics import Interval, paired_bootstrap
 
 
@@ -35,7 +36,7 @@ class _Item:
 
 
 def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int) -> Gains:
-    """Gains between two evaluations of the same benchmark.
+    """Gains in accuracy between two evaluations of the same benchmark; descriptions have grades, and are left out.
 
     An item's score is the share of its evaluated answers that are right; a reply that cannot be read is wrong. An item of which
     we could evaluate fewer than half of the runs, before or after, is UNSCORED and in no gain.
@@ -74,6 +75,8 @@ def _gain(first: Mapping[str, _Item], second: Mapping[str, _Item], items: Sequen
 def _items(answers: Sequence[Answer]) -> dict[str, _Item]:
     by_item: dict[str, list[Answer]] = {}
     for answer in answers:
+        if answer.question_type == DESCRIPTION:
+            continue
         by_item.setdefault(answer.item_id, []).append(answer)
     found = {}
     for item_id, own in by_item.items():

@@ -20,7 +20,7 @@ from typing import Any
 from shared.errors import BudgetExhausted, InvalidArgument
 
 RESERVED, SETTLED, UNKNOWN, RELEASED = "reserved", "settled", "unknown", "released"
-KINDS = ("oracle", "expert", "compute")
+KINDS = ("oracle", "expert", "judge", "compute")
 #: No piece of work costs more of anything; sums of such figures stay numbers.
 LARGEST_FIGURE = 1e12
 _ROUNDING = 1e-9

@@ -15,6 +15,7 @@ from msgspec import to_builtins
 
 from services.controller.domain.comparisons import ArmGain
 from services.controller.domain.detection import detection_note, expected_detectable_gain
+from services.controller.domain.judge_drift import judge_drift
 from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
@@ -59,6 +60,7 @@ def assemble(
         "losses": losses(sets, arms),
         "arms": {arm.name: _arm(arm) for arm in arms},
         "comparisons": [asdict(one) for one in comparisons],
+        "judge_drift": [asdict(one) for one in judge_drift(arms)],
         "measured": {**measured, "paths": paths},
     }
 

@@ -7,6 +7,7 @@ the steps and is raised again behind it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -18,7 +19,7 @@ from medq.operations.v1 import operations_pb2 as operations_pb
 from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.details import detail_of
 from services.controller.loop.other_services import RequestT, Start
-from services.controller.ports import Durable, RunControl, StepOutcome
+from services.controller.ports import Durable, RunControl, StepOutcome, WaitsForPeople
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
@@ -47,6 +48,8 @@ class Collaborators:
     ledger: Ledger
     reports: Reports
     control: RunControl
+    #: How long a step stays with an operation that waits for people, before it gives its thread back, in seconds.
+    waiting_seconds: float = 3.0
 
 
 @dataclass(frozen=True)
@@ -179,13 +182,27 @@ class Calls:
         return operation_id
 
     def _wait(self, step: str, service: str, operation_id: str) -> StepOutcome:
+        waits_since: list[float] = []
+
+        def look(operation: operations_pb.Operation) -> None:
+            if operation.state != operations_pb.OPERATION_STATE_WAITING:
+                waits_since.clear()
+            elif not waits_since:
+                waits_since.append(time.monotonic())
+
         def is_cancelled() -> bool:
             self.collaborators.control.check_draining()
-            return self.collaborators.control.is_cancelled(self.run_id)
+            if self.collaborators.control.is_cancelled(self.run_id):
+                return True
+            if waits_since and time.monotonic() - waits_since[0] >= self.collaborators.waiting_seconds:
+                raise WaitsForPeople
+            return False
 
         channel = self.collaborators.channels[service]
         try:
-            done = await_operation(channel, operation_id, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS)
+            done = await_operation(
+                channel, operation_id, on_change=look, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
+            )
         except MedqError:
             self._settle(find(channel, operation_id))
             raise

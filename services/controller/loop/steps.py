@@ -122,6 +122,7 @@ class Steps:
             calibration_uris=_each_once(*annotated),
             extractor=self._extractor,
             answer_form=self._answer_form,
+            judge=self.configuration.evaluate.judge,
         )
         made = self._operate("annotate", ask.ANNOTATE, request)
         if not made.rows.get("decisions.jsonl"):
@@ -216,6 +217,9 @@ class Steps:
             ),
             extractor=self._extractor,
             answer_form=self._answer_form,
+            judge=section.judge,
+            description_tokens=section.description_tokens,
+            description_pass=section.description_pass,
         )
         answer_in_shards(self.calls, step, request)
         return self._operate(step, ask.EVALUATE, request).uri

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from services.controller.store import ledger, runs
+from services.controller.store import egress, ledger, runs
 from shared.migrations import Schema
 from shared.operation_rows import METADATA as OPERATIONS
 
-SCHEMA = Schema("controller", (OPERATIONS, runs.METADATA, ledger.METADATA), Path(__file__).parent)
+SCHEMA = Schema("controller", (OPERATIONS, runs.METADATA, ledger.METADATA, egress.METADATA), Path(__file__).parent)

@@ -47,12 +47,20 @@ def render(report: Json, objects: ObjectStore) -> str:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        percent=_percent, interval=_interval, gained=_gained, came_out=_came_out, place=_place, words=_words, why=told
+        percent=_percent,
+        interval=_interval,
+        grades=_grades,
+        gained=_gained,
+        came_out=_came_out,
+        place=_place,
+        words=_words,
+        why=told,
     )
     return environment.get_template("report.html").render(
         report=report,
         curves={split: _curve(report, split) for split in ("test", "dev")},
         thumbnail=partial(_thumbnail, objects),
+        described=_described(report),
         unscored=_unscored(report),
         n_unscored=_UNSCORED_SHOWN,
         n_prototypes=_PROTOTYPES_PER_ROUND,
@@ -65,6 +73,17 @@ def _unscored(report: Json) -> list[tuple[str, int, Json]]:
     """Arm, round and item of each thing that could not be evaluated."""
     rounds = [(name, facts) for name, arm in report["arms"].items() for facts in arm["rounds"]]
     return [(name, facts["round"], one) for name, facts in rounds for one in facts["unscored"]]
+
+
+def _described(report: Json) -> list[tuple[str, int, str, Json]]:
+    """Arm, round, split and scores of each evaluation in which something was described."""
+    rounds = [(name, facts) for name, arm in report["arms"].items() for facts in arm["rounds"]]
+    return [
+        (name, facts["round"], split, facts[split]["description"])
+        for name, facts in rounds
+        for split in ("test", "dev")
+        if facts[split] and facts[split]["description"]
+    ]
 
 
 def _curve(report: Json, split: str) -> str:
@@ -149,6 +168,16 @@ def _interval(score: Json | None) -> str:
     if score["low"] is None:
         return _percent(score["value"]) + few
     return f"{100 * score['value']:.1f} % [{100 * score['low']:.1f}, {100 * score['high']:.1f}]{few}"
+
+
+def _grades(mean: Json | None) -> str:
+    """A mean of grades and its limits, for a table."""
+    if mean is None or mean["value"] is None:
+        return "–"
+    n_sources = mean["n_sources"]
+    few = f" (few sources: {n_sources})" if n_sources and n_sources < FEW_SOURCES else ""
+    limits = "" if mean["low"] is None else f" [{mean['low']:.2f}, {mean['high']:.2f}]"
+    return f"{mean['value']:.2f}{limits}{few}"
 
 
 def _gained(arm: Json) -> Json | None:

@@ -7,11 +7,9 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from services.evaluation.domain.benchmark import REQUIRED_COLUMNS
+from services.evaluation.domain.benchmark import PAIR_COLUMNS, missing_columns
 from shared.errors import InvalidArgument, NotFound
 from shared.tables import TableRow, read_header, read_rows
-
-_IMAGE_COLUMNS = frozenset({"image", "image_a", "image_b"})
 
 
 def read_table(path: Path) -> list[TableRow]:
@@ -30,20 +28,21 @@ def read_table(path: Path) -> list[TableRow]:
         remedy = "Give the path of a TSV file."
         raise NotFound("There is no such table.", field="items_uri", value=path, remedy=remedy)
     _require_columns(read_header(path, "table", "items_uri"), path)
-    rows = read_rows(path, "table", "items_uri", _IMAGE_COLUMNS)
+    rows = read_rows(path, "table", "items_uri", skipped=["image"], marked=PAIR_COLUMNS)
     _refuse_repeated_index(rows, path)
     return rows
 
 
 def _require_columns(columns: Sequence[str], path: Path) -> None:
-    missing = [column for column in REQUIRED_COLUMNS if column not in columns]
+    missing = missing_columns(columns)
     if missing:
         raise InvalidArgument(
             # Not which: the first line of a file that is no table may be a token, or a patient.
             f"The table has no column {', '.join(missing)} among its {len(columns)}.",
             field="items_uri",
             value=path,
-            remedy="Name the columns index, image or image_path, question, A, B, C, D, answer, modality; separate by tabs.",
+            remedy="Name the columns index, image or image_path, question, A, B, C, D, answer, modality, or description in place "
+            "of question to answer; separate by tabs.",
         )
 
 

@@ -1,107 +1,85 @@
-"""`VisionLanguageModel` on an OpenAI-compatible server, such as vLLM.
+"""`VisionLanguageModel` on an OpenAI-compatible server that the site runs itself, such as vLLM: no cost, no audit of egress.
 
-Nothing is sent anywhere but to the configured base URL: no proxy of the environment, no redirect is followed. Each answer is one
-request with a seed of its own, so it depends on (seed, item, run) as far as the server keeps to seeds; unlike in process, the
-rounding of a batch may change an answer.
+Each answer is one request with a seed of its own, so it depends on (seed, item, run) as far as the server keeps to seeds; unlike
+in process, the rounding of a batch may change an answer.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import ssl
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import accumulate
-from typing import Any
 
-import httpx2
 import numpy as np
-import openai
-from numpy.typing import NDArray
-from PIL import Image
+import tenacity
 
 from services.evaluation.domain.answer_tokens import token_ends
 from services.evaluation.domain.likelihood import likeliest
 from services.evaluation.domain.sampling import keyed_gumbel, keyed_seed
 from services.evaluation.ports import Generation, Prompt, Sampling
-from services.evaluation.settings import ServerSection
-from shared.errors import (
-    BudgetExhausted,
-    DeadlineExceeded,
-    FailedPrecondition,
-    InvalidArgument,
-    MedqError,
-    NotFound,
-    PermissionDenied,
-    Unavailable,
-)
+from services.evaluation.settings import VllmSection
+from shared.chat.client import OpenAIChat
+from shared.chat.connection import Connection
+from shared.chat.egress import encode_png
+from shared.chat.endpoints import Endpoint
+from shared.chat.messages import Chat, ChatReply, ChatRequest, ChatToken
+from shared.errors import DataLoss, DeadlineExceeded, FailedPrecondition, MedqError, Unavailable
 
-#: Connecting takes no longer than this, in seconds.
-_CONNECT_SECONDS = 10.0
 #: Of how many of the likeliest tokens a server tells the probabilities: the most that the protocol allows.
 _TOP_TOKENS = 20
-_KINDS: tuple[tuple[type[openai.APIError], type[MedqError], str], ...] = (
-    (openai.NotFoundError, NotFound, "Serve the model under its URI (--served-model-name)."),
-    (openai.APITimeoutError, DeadlineExceeded, "Raise {place}.request_seconds, or lower {place}.concurrency."),
-    (openai.RateLimitError, BudgetExhausted, "Lower {place}.concurrency."),
-    (openai.AuthenticationError, PermissionDenied, "Set {place}.api_key."),
-    (openai.PermissionDeniedError, PermissionDenied, "Set {place}.api_key."),
-    (openai.InternalServerError, Unavailable, "Look at the model server."),
-    (openai.APIConnectionError, Unavailable, "Look at the model server, and at what may reach it."),
-    (openai.APIStatusError, InvalidArgument, "Look at the prompt's length and the sampling settings."),
-    (openai.APIError, Unavailable, "Look at the model server."),
-)
+#: The pauses between two tries, in seconds: the first, which doubles, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 8.0
+_MAY_PASS = (Unavailable, DeadlineExceeded, DataLoss)
 
 
 class OpenAIServer:
-    """An OpenAI-compatible server.
+    """An OpenAI-compatible server of the site.
 
     Args:
         section: Where it is, how long and how often to ask.
-        place: The section's name in the settings, for errors.
+        pause: Waits so many seconds.
     """
 
-    def __init__(self, section: ServerSection, place: str = "vllm") -> None:
+    def __init__(self, section: VllmSection, pause: Callable[[float], None] = time.sleep) -> None:
         self._section = section
-        self._place = place
-        timeout = httpx2.Timeout(section.request_seconds, connect=_CONNECT_SECONDS)
-        self._http = httpx2.Client(
-            verify=ssl.create_default_context(cafile=section.ca_file),
-            follow_redirects=False,
-            trust_env=False,
-            timeout=timeout,
-            limits=httpx2.Limits(max_connections=section.concurrency),
+        self._pause = pause
+        self._endpoint = Endpoint.model_validate(
+            {
+                "base_url": section.base_url,
+                "model": "any",
+                "usd_per_million": {"in": 0, "out": 0},
+                "is_plaintext_allowed": True,
+            }
         )
-        self._client = openai.OpenAI(
-            base_url=section.base_url,
-            api_key=section.api_key.get_secret_value() or "none",  # the client demands one
-            timeout=timeout,
-            max_retries=section.retries,
-            http_client=self._http,
+        self._connection = Connection(
+            self._endpoint.base_url,
+            section.api_key.get_secret_value,
+            section.ca_file,
+            section.request_seconds,
+            section.concurrency,
+            "vllm.base_url",
         )
 
     def models(self) -> set[str]:
         """Names of the models that are served.
 
         Raises:
-            Unavailable, DeadlineExceeded, PermissionDenied: the server does not answer, or not us.
+            Unavailable, DeadlineExceeded, DataLoss, PermissionDenied: the server does not answer, or not us.
         """
-        with _typed_errors(self._place):
-            return {model.id for model in self._client.models.list()}
+        return self._chat("any").models()
 
     def n_requests(self) -> int:
         """Requests that vLLM is answering or has waiting, from anyone; 0 where it does not say."""
-        root = self._section.base_url.rstrip("/").removesuffix("/v1")
+        root = self._endpoint.base_url.removesuffix("/v1")
         try:
-            answer = self._http.get(f"{root}/metrics", timeout=_CONNECT_SECONDS)
-        except httpx2.HTTPError:
+            text = self._connection.get(f"{root}/metrics").decode(errors="replace")
+        except MedqError:
             return 0  # what does not answer has nothing to end
         names = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-        rows = [line.split() for line in answer.text.splitlines() if line.startswith(names)]
-        return int(sum(float(row[-1]) for row in rows)) if answer.is_success else 0
+        rows = [line.split() for line in text.splitlines() if line.startswith(names)]
+        return int(sum(float(row[-1]) for row in rows))
 
     def generate(self, model: str, prompts: Sequence[Prompt], sampling: Sampling) -> list[Generation]:
         """Answer each prompt, in order, some at the same time; the first error ends what has not begun.
@@ -111,11 +89,11 @@ class OpenAIServer:
             FailedPrecondition: none of several answers has probabilities.
             MedqError: a request failed, and again after the retries.
         """
-        images = {id(prompt.image): prompt.image for prompt in prompts}
-        urls = {key: _data_url(image) for key, image in images.items()}
+        chat = self._chat(model)
+        files = {id(prompt.image): encode_png(prompt.image) for prompt in prompts}
         pool = ThreadPoolExecutor(self._section.concurrency, thread_name_prefix="openai")
         try:
-            futures = [pool.submit(self._answer, model, prompt, urls[id(prompt.image)], sampling) for prompt in prompts]
+            futures = [pool.submit(self._answer, chat, prompt, files[id(prompt.image)], sampling) for prompt in prompts]
             answers = [future.result() for future in futures]
         finally:
             pool.shutdown(cancel_futures=True)
@@ -127,39 +105,33 @@ class OpenAIServer:
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self._connection.close()
 
-    def ask(self, model: str, text: str, max_tokens: int) -> str:
-        """The greedy reply to a text alone.
+    def _chat(self, model: str) -> OpenAIChat:
+        return OpenAIChat("vllm", self._endpoint.model_copy(update={"model": model}), self._connection)
 
-        Raises:
-            NotFound: no such model is served.
-            MedqError: the request failed, and again after the retries.
-        """
-        with _typed_errors(self._place):
-            answer = self._client.chat.completions.create(
-                model=model, messages=[{"role": "user", "content": text}], temperature=0.0, max_tokens=max_tokens
-            )
-        return (answer.choices[0].message.content or "").strip() if answer.choices else ""
-
-    def _answer(self, model: str, prompt: Prompt, image_url: str, sampling: Sampling) -> Generation:
+    def _answer(self, chat: Chat, prompt: Prompt, image: bytes, sampling: Sampling) -> Generation:
         if prompt.candidates:
-            return self._choose(model, prompt, image_url, sampling)
-        choice, n_tokens = self._complete(
-            model,
-            prompt,
-            image_url,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=sampling.max_new_tokens,
-            seed=keyed_seed(sampling.seed, prompt.item_id, prompt.run),
+            return self._choose(chat, prompt, image, sampling)
+        reply = self._complete(
+            chat,
+            ChatRequest(
+                prompt.text,
+                (image,),
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=keyed_seed(sampling.seed, prompt.item_id, prompt.run),
+                max_tokens=sampling.max_new_tokens,
+                top_logprobs=0,
+            ),
         )
-        tokens = choice.logprobs.content or [] if choice.logprobs else []
-        logprobs = tuple(math.nan if token.logprob is None else float(token.logprob) for token in tokens)
-        text = (choice.message.content or "").strip()
-        return Generation(text, logprobs, n_tokens or len(logprobs), token_ends(_prefixes(tokens), text))
+        logprobs = tuple(token.logprob for token in reply.tokens)
+        n_tokens = reply.usage.tokens_out if reply.usage.is_stated else 0
+        return Generation(
+            reply.text, logprobs, n_tokens or len(logprobs), token_ends(_prefixes(reply.tokens), reply.text)
+        )
 
-    def _choose(self, model: str, prompt: Prompt, image_url: str, sampling: Sampling) -> Generation:
+    def _choose(self, chat: Chat, prompt: Prompt, image: bytes, sampling: Sampling) -> Generation:
         """The likeliest of letters by the probabilities of the first token, which is all that the protocol gives."""
         if any(len(candidate) != 1 for candidate in prompt.candidates):
             raise FailedPrecondition(
@@ -167,28 +139,24 @@ class OpenAIServer:
                 field="answer_form",
                 remedy="Let the answer be a letter, read replies by strict, or run the model in the evaluation service.",
             )
-        choice, _ = self._complete(model, prompt, image_url, temperature=0.0, max_tokens=1, top_logprobs=_TOP_TOKENS)
-        first = choice.logprobs.content[0] if choice.logprobs and choice.logprobs.content else None
-        found = [_logprob_of(candidate, first.top_logprobs if first else []) for candidate in prompt.candidates]
+        reply = self._complete(chat, ChatRequest(prompt.text, (image,), max_tokens=1, top_logprobs=_TOP_TOKENS))
+        first = reply.tokens[0] if reply.tokens else None
+        found = [_logprob_of(candidate, first.rivals if first else ()) for candidate in prompt.candidates]
         if not any(math.isfinite(logprob) for logprob in found):  # the model says something else: that is its reply
-            return Generation((choice.message.content or "").strip(), (first.logprob,) if first else (), 1)
+            return Generation(reply.text, (first.logprob,) if first else (), 1)
         noise = keyed_gumbel(sampling.seed, prompt.item_id, prompt.run, 0, len(found))
         k = likeliest(found, sampling.temperature, noise)
         return Generation(prompt.candidates[k], (found[k],), 1, (1,))
 
-    def _complete(self, model: str, prompt: Prompt, image_url: str, **settings: Any) -> tuple[Any, int]:
-        """The model's first choice, with log-probabilities, and how many tokens the server counts."""
-        content: list[Any] = [
-            {"type": "image_url", "image_url": {"url": image_url}},
-            {"type": "text", "text": prompt.text},
-        ]
-        with _typed_errors(self._place):
-            answer = self._client.chat.completions.create(
-                model=model, messages=[{"role": "user", "content": content}], logprobs=True, **settings
-            )
-        if not answer.choices:
-            raise FailedPrecondition("The model server gave no answer.", field="model", remedy="Look at its log.")
-        return answer.choices[0], answer.usage.completion_tokens if answer.usage else 0
+    def _complete(self, chat: Chat, request: ChatRequest) -> ChatReply:
+        """A reply, asked for again where that may help: it is our own server, so no try costs anything."""
+        return tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(_MAY_PASS),
+            stop=tenacity.stop_after_attempt(self._section.retries + 1),
+            wait=_seconds_to_wait,
+            sleep=self._pause,
+            reraise=True,
+        )(chat.complete, request)
 
 
 class OpenAIModel:
@@ -208,32 +176,20 @@ class OpenAIModel:
         return self._server.generate(self._name, prompts, sampling)
 
 
-def _logprob_of(letter: str, tokens: Sequence[Any]) -> float:
+def _seconds_to_wait(state: tenacity.RetryCallState) -> float:
+    """What the server asks for, up to the longest pause; else a pause that doubles."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    asked = error.retry_after if isinstance(error, Unavailable) else None
+    own = _FIRST_PAUSE * 2.0 ** (state.attempt_number - 1)
+    return min(_LONGEST_PAUSE, own if asked is None else asked)
+
+
+def _logprob_of(letter: str, tokens: Sequence[tuple[bytes, float]]) -> float:
     """How likely a letter is among the likeliest first tokens, with or without white space before it; -inf where it is none."""
-    logprobs = [float(token.logprob) for token in tokens if token.token.strip() == letter]
+    logprobs = [logprob for text, logprob in tokens if text.decode(errors="replace").strip() == letter]
     return float(np.logaddexp.reduce(logprobs)) if logprobs else -math.inf
 
 
-@contextmanager
-def _typed_errors(place: str) -> Iterator[None]:
-    """Turn what the client raises, its retries spent, into a typed error; the server's own words are not passed on."""
-    try:
-        yield
-    except openai.APIError as error:
-        _, kind, remedy = next(row for row in _KINDS if isinstance(error, row[0]))
-        status = getattr(error, "status_code", "")
-        message = f"The model server refused: {status}." if status else "The model server does not answer."
-        raise kind(message, field=f"{place}.base_url", remedy=remedy.format(place=place)) from error
-
-
-def _prefixes(tokens: Sequence[Any]) -> list[str]:
-    """The text of the first 1, 2, .. tokens, each given as bytes, or as text where the server has no bytes."""
-    parts = (bytes(token.bytes) if token.bytes else token.token.encode() for token in tokens)
-    return [prefix.decode(errors="ignore") for prefix in accumulate(parts)]
-
-
-def _data_url(image: NDArray[np.uint8]) -> str:
-    """(height, width, 3) uint8 as a PNG in a data URL: what the model sees is what was stored."""
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format="PNG")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _prefixes(tokens: Sequence[ChatToken]) -> list[str]:
+    """The text of the first 1, 2, .. tokens."""
+    return [prefix.decode(errors="ignore") for prefix in accumulate(token.text for token in tokens)]

@@ -1,20 +1,34 @@
 """One row of a MedQ-Bench table becomes one item, or the reason why it cannot.
 
-It knows nothing of files: a row is a mapping from column to text. An item is never guessed: where the answer can be read
-in two ways, or names no option, the row is refused.
+A row with options is a question; one with a text under `description` and no option asks for a description, and that text is its
+reference. It knows nothing of files: a row is a mapping from column to text. An item is never guessed: where the answer can be
+read in two ways, or names no option, the row is refused.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import LETTERS, Split
 from shared.rows.images import Image
-from shared.rows.vocabulary import UNKNOWN, label_of, meant_modality, modality_label
+from shared.rows.vocabulary import (
+    DESCRIPTION,
+    HOW,
+    QUALITY_LADDER,
+    UNKNOWN,
+    WHAT,
+    YES_NO,
+    label_of,
+    meant_modality,
+    modality_label,
+)
 
-REQUIRED_COLUMNS = ("index", "question", "answer")
+#: Columns of the two pictures of a comparison.
+PAIR_COLUMNS = ("image_a", "image_b")
+_QUESTION_COLUMNS = ("question", "answer")
 #: Longest question, and longest option, in characters; a model would work on a longer one for minutes.
 MOST_CHARACTERS = 10_000
 _NOT_A_NUMBER = "nan"  # what table tools write for an empty cell; "None" and "N/A" are options that occur
@@ -22,21 +36,28 @@ _ALIASES = {
     "yes_or_no": "yes_no",
     "yesno": "yes_no",
     "general_medical": "general",
+    "caption": DESCRIPTION,
     **dict.fromkeys(("l0", "no_degradation"), "none"),
     **dict.fromkeys(("l1", "mild_degradation"), "mild"),
     **dict.fromkeys(("l2", "severe_degradation"), "severe"),
 }
 #: What published tables call a column, where the one of our name is not there.
 _COLUMN_ALIASES = {"attribute": "degradation_type", "severity": "degradation_severity"}
-_QUESTION_TYPES = ("yes_no", "what", "how")
-_QUALITY_LADDER = frozenset({"good", "usable", "reject"})
+_QUESTION_TYPES = (YES_NO, WHAT, HOW)
+_COMPARISONS = ("comparison", "paired_description")
+
+
+def missing_columns(columns: Collection[str]) -> list[str]:
+    """The columns that a table lacks: it needs an index, and questions with answers, or descriptions."""
+    needed = ("index",) if DESCRIPTION in columns else ("index", *_QUESTION_COLUMNS)
+    return [column for column in needed if column not in columns]
 
 
 def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Rejection:
     """Read one row.
 
     Args:
-        row: Column to text; see `REQUIRED_COLUMNS`, and the options A to E of which an empty one is absent.
+        row: Column to text; see `missing_columns`, and the options A to E of which an empty one is absent.
         image: The image that the row is about.
         split: The split that is imported.
 
@@ -45,27 +66,33 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
     """
     name = cell(row, "index")
     options = options_of(row)
-    letters = answer_letters(cell(row, "answer"), options)
-    texts = (cell(row, "question"), *options.values())
+    is_description = asks_for_description(row)
+    question = cell(row, "question") or (DESCRIPTION_QUESTION if is_description else "")
+    answers = {_reference(row)} - {""} if is_description else answer_letters(cell(row, "answer"), options)
+    texts = (question, _reference(row), *options.values())
     modality_of_row = modality_label(cell(row, "modality")) or UNKNOWN
     meant = meant_modality(modality_of_row)
     refusals = (
-        (not cell(row, "question"), "the question is empty", "write the question"),
+        (not question, "the question is empty", "write the question"),
         (max(map(len, texts)) > MOST_CHARACTERS, "a text is too long", f"keep it below {MOST_CHARACTERS} characters"),
         (bool(meant), "the modality is misspelt", f"write {meant}"),
+        (is_description and bool(options), "a description has options", "leave A to E empty, or name another type"),
+        (is_description and not answers, "the reference description is empty", "fill the column `description`"),
     )
     of_row = next(((reason, remedy) for is_refused, reason, remedy in refusals if is_refused), None)
-    refusal = of_row or refusal_of(options, letters)
+    refusal = of_row or (None if is_description else refusal_of(options, answers))
     if refusal:
         return Rejection(name=name, reason=refusal[0], remedy=refusal[1])
     return Item(
         item_id=name,
         image_id=image.image_id,
         image_uri=image.image_uri,
-        question=cell(row, "question"),
+        question=question,
         options=options,
-        answer=letters.pop(),
-        question_type=question_type_of(label(row, "question_type"), cell(row, "question"), options),
+        answer=answers.pop(),
+        question_type=DESCRIPTION
+        if is_description
+        else question_type_of(label(row, "question_type"), question, options),
         attribute=label(row, "attribute"),
         severity=label(row, "severity"),
         scope=label(row, "scope"),
@@ -73,6 +100,26 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         source_id=cell(row, "source_id") or image.source_id,
         split=split,
     )
+
+
+def compares_two_images(row: Mapping[str, str]) -> bool:
+    """Whether a row is about two images: by its pictures, by a list of paths, or by its type."""
+    has_pair = any(cell(row, column) for column in PAIR_COLUMNS)
+    is_list = re.fullmatch(r"\[.*,.*\]", cell(row, "image_path"), re.DOTALL)
+    return has_pair or bool(is_list) or label(row, "question_type") in _COMPARISONS
+
+
+def asks_for_description(row: Mapping[str, str]) -> bool:
+    """Whether a row asks for a description: it says so, or it has a text for one and neither a type nor an option."""
+    declared = label(row, "question_type")
+    if declared in (DESCRIPTION, *_QUESTION_TYPES):
+        return declared == DESCRIPTION
+    return bool(cell(row, DESCRIPTION)) and not options_of(row)
+
+
+def _reference(row: Mapping[str, str]) -> str:
+    """The reference text of a description; where a table has one column for every answer, it stands there."""
+    return cell(row, DESCRIPTION) or cell(row, "answer")
 
 
 def cell(row: Mapping[str, str], column: str) -> str:
@@ -131,6 +178,6 @@ def question_type_of(declared: str, question: str, options: Mapping[str, str]) -
         return declared
     texts = {text.casefold() for text in options.values()}
     if texts == {"yes", "no"}:
-        return "yes_no"
-    is_how = texts == _QUALITY_LADDER or re.match(r"how\b", question.strip(), re.IGNORECASE)
-    return "how" if is_how else "what"
+        return YES_NO
+    is_how = texts == set(QUALITY_LADDER) or re.match(r"how\b", question.strip(), re.IGNORECASE)
+    return HOW if is_how else WHAT

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
-from services.evaluation.domain.benchmark import cell, item_of
+from services.evaluation.domain.benchmark import cell, compares_two_images, item_of
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
 from shared.rows.images import Image, Input
 from shared.rows.vocabulary import meant_split
 from shared.tables import TableRow
 
+_COMPARISON = "it compares two images, which this release does not score"
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
 
@@ -54,6 +55,8 @@ def join_images(
             )
         elif is_mixed and cell(row, "split").lower() != split:
             rejections.append(_of_another_split(index, cell(row, "split")))
+        elif compares_two_images(row):
+            rejections.append(_rejection(index, _COMPARISON, "leave comparison items out of the table"))
         elif image is None:
             rejections.append(_without_image(index, failed.get(key)))
         else:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from services.evaluation.domain.capabilities import capability_labels
-from services.evaluation.domain.failure_text import failure_text
+from services.evaluation.domain.descriptions import grade_sum
+from services.evaluation.domain.failure_text import described_text, failure_text
 from services.evaluation.domain.failures import capability_error_rates, error_rate, is_failure
+from services.evaluation.domain.reply_text import without_thoughts
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
 from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
@@ -32,9 +34,12 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """Of a failure, see `failure_text`."""
-        wrong = [answer.choice for answer in self.answers if _is_right(answer) is False]
-        return failure_text(self.item.question, self.item.options, wrong)
+        """Of a failure, see `failure_text` and `described_text`."""
+        wrong = [answer for answer in self.answers if _is_right(answer) is False]
+        if self.item.options:
+            return failure_text(self.item.question, self.item.options, [answer.choice for answer in wrong])
+        replies = [(_sum(answer), without_thoughts(answer.answer)) for answer in wrong]
+        return described_text(self.item.question, self.item.answer, replies)
 
 
 def outcomes_of(
@@ -78,6 +83,11 @@ def _results(answers: Iterable[Answer]) -> list[bool | None]:
     return [_is_right(answer) for answer in answers]
 
 
+def _sum(answer: Answer) -> int:
+    """Of the grades of a description; 0 of one that says nothing."""
+    return grade_sum(answer.judgement) if answer.judgement else 0
+
+
 def _is_right(answer: Answer) -> bool | None:
-    """A reply that cannot be read is wrong; None where we could not evaluate."""
+    """A reply that cannot be read, and an empty description, is wrong; None where we could not evaluate."""
     return answer.correct is True if answer.evaluated else None

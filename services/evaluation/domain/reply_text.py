@@ -76,6 +76,11 @@ def plain(text: str) -> str:
     return re.sub(r":\s*\n\s*", ": ", text).strip()
 
 
+def without_thoughts(text: str) -> str:
+    """What a reply says once its thoughts are over; of a text longer than `MOST_CHARACTERS`, both ends."""
+    return _ends(_THOUGHT.sub("", text).strip(), MOST_CHARACTERS)
+
+
 def _ends(text: str, most: int) -> str:
     """The text, or its beginning and its end where it is longer than `most`."""
     return text if len(text) <= most else f"{text[: most // 2]}\n...\n{text[-most // 2 :]}"

@@ -62,6 +62,9 @@ class Replies:
     lost: Mapping[Run, MedqError]
 
 
+NOTHING = Replies({}, {})
+
+
 class Answering:
     """Answers from the store where they are there, from the model where they are not.
 

@@ -6,16 +6,20 @@ import collections
 import math
 from collections.abc import Callable, Mapping, Sequence
 
+from msgspec.structs import replace
 from prometheus_client import Counter
 
 from medq.evaluation.v1 import evaluation_pb2 as pb
+from services.evaluation.domain.descriptions import description_scores
 from services.evaluation.domain.scores import perception_scores
-from services.evaluation.ports import Generation
+from services.evaluation.ports import Generation, JudgeCalls
 from services.evaluation.work.answering import Replies, Run
+from services.evaluation.work.describing import Described, DescriptionReader
 from services.evaluation.work.reading import Asked, Reading, ReplyReader, way_of
 from shared.errors import FailedPrecondition, MedqError
 from shared.rows.benchmark import Item
-from shared.rows.evaluation import Answer, Scores, Unscored
+from shared.rows.evaluation import Answer, Description, Scores, Unscored
+from shared.rows.vocabulary import DESCRIPTION
 
 _SCORES = Counter(
     "medq_evaluation_scores_total",
@@ -30,6 +34,8 @@ def judge(
     items: Sequence[Item],
     replies: Replies,
     reader: ReplyReader,
+    describer: DescriptionReader,
+    judge_calls: JudgeCalls | None,
     progress: Callable[[int, int], None],
 ) -> tuple[list[Answer], Scores, list[Unscored]]:
     """Every run of every item as a row, by item and run, their scores, and what we could not evaluate.
@@ -38,11 +44,17 @@ def judge(
     """
     extractor, form = way_of(request)
     item_of = {item.item_id: item for item in items}
-    keys = sorted(replies.answers)
-    asked = [Asked(item_of[key[0]].question, item_of[key[0]].options, replies.answers[key].text) for key in keys]
-    readings = dict(zip(keys, reader.read(asked, extractor, form, progress), strict=True))
-    lost = {**replies.lost, **{key: one.failure for key, one in readings.items() if one.failure is not None}}
-    if lost and len(lost) == len(items) * request.n_runs:
+    chosen = [run for run in sorted(replies.answers) if item_of[run[0]].options]
+    asked = [Asked(item_of[run[0]].question, item_of[run[0]].options, replies.answers[run].text) for run in chosen]
+    readings = dict(zip(chosen, reader.read(asked, extractor, form, judge_calls, progress), strict=True))
+    texts = {run: (item_of[run[0]].answer, said.text) for run, said in replies.answers.items() if run not in readings}
+    described = describer.read(request, texts, progress)
+    n_judged = sum(one.is_judged for one in readings.values())
+    readings |= described.readings
+    lost = {**replies.lost, **{run: one.failure for run, one in readings.items() if one.failure is not None}}
+    if (
+        lost and len(lost) == len(items) * request.n_runs and not texts
+    ):  # of a description the level alone says something
         raise _nothing_evaluated(len(items), lost, request.benchmark_uri)
     answers = [
         _answer(request, item_of[item_id], run, replies.answers.get((item_id, run)), readings.get((item_id, run)))
@@ -52,14 +64,26 @@ def judge(
     for outcome, n in collections.Counter(map(_outcome, answers)).items():
         _SCORES.labels(outcome).inc(n)
     scores = perception_scores(
-        answers,
+        [answer for answer in answers if answer.question_type != DESCRIPTION],
         {item.item_id: item.options for item in items},
         extractor,
-        judge=reader.judge_of(extractor),
-        n_judged=sum(one.is_judged for one in readings.values()),
+        judge=judge_calls.model if judge_calls else "",
+        n_judged=n_judged,
         seed=request.sampling.seed,
     )
-    return answers, scores, unscored_rows(lost)
+    return answers, replace(scores, description=_description(answers, described, request)), unscored_rows(lost)
+
+
+def _description(
+    answers: Sequence[Answer], described: Described, request: pb.StartEvaluateRequest
+) -> Description | None:
+    """The columns of descriptions; None where no item asks for one."""
+    own = [answer for answer in answers if answer.question_type == DESCRIPTION]
+    if not own:
+        return None
+    return description_scores(
+        own, judge=described.judge, pass_sum=described.pass_sum, anchors=described.anchors, seed=request.sampling.seed
+    )
 
 
 def unscored_rows(lost: Mapping[Run, MedqError]) -> list[Unscored]:
@@ -82,6 +106,7 @@ def _answer(
     """The row of a run; without a reply or a reading of it, of one that we could not evaluate."""
     reply = given or Generation("", (), 0)
     choice = reading.choice if reading else None
+    judgement = reading.judgement if reading else None
     return Answer(
         arm=request.arm,
         round=request.round,
@@ -99,11 +124,13 @@ def _answer(
         answer=reply.text,
         gold=item.answer,
         choice=choice,
-        scored=choice is not None,
-        correct=None if choice is None else choice == item.answer,
+        scored=choice is not None or judgement is not None,
+        correct=reading.is_right if reading and judgement else (None if choice is None else choice == item.answer),
         tokens=reply.n_tokens,
         logprob_sum=sum(filter(math.isfinite, reply.token_logprobs)),
         evaluated=reading is not None and reading.failure is None,
+        level=reading.level if reading else "",
+        judgement=judgement,
     )
 
 

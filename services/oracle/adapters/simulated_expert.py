@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.oracle.domain.known_answers import KnownAnswers, erring_letter
-from services.oracle.ports import Outcome, Spending
+from services.oracle.domain.annotation import ReviewTask
+from services.oracle.domain.known_answers import KnownAnswers, erring_answer
+from services.oracle.domain.review import review_seconds
+from services.oracle.ports import Outcome
 from shared.objects.store import digest_of
-from shared.rows.annotation import Question
-
-#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
-REVIEW_SECONDS = 30.0
-FROM_SCRATCH_SECONDS = 306.0
+from shared.quality_level import closing_level
+from shared.spending import Spending
 
 
 class SimulatedExpert:
@@ -34,20 +33,29 @@ class SimulatedExpert:
         self._seed = seed
         self._take_time = take_time
 
-    def estimate(self, proposal: str | None) -> Spending:
+    def estimate(self, task: ReviewTask) -> Spending:
         """The paper's average; see the port."""
-        return Spending(expert_seconds=FROM_SCRATCH_SECONDS if proposal is None else REVIEW_SECONDS)
+        return Spending(expert_seconds=review_seconds(task))
 
-    def review(self, question: Question, proposal: str | None) -> Outcome:
-        """Accept what they think is right, else edit; reject a known question of which no option is right."""
+    def review(self, task: ReviewTask) -> Outcome:
+        """Accept what they think is right, else edit; reject a known question of which no option is right.
+
+        A description is accepted where it closes with the quality level of the one that they think is right.
+        """
         self._take_time()
-        image_id = digest_of(question.image_uri)
-        if not self._known.is_known(image_id, question.question):
+        asked, image_id = task.question, digest_of(task.question.image_uri)
+        if not self._known.is_known(image_id, asked.question):
             return Outcome(None, "", Spending())
-        right = self._known.letter(image_id, question.question, question.options)
+        right = self._known.right(image_id, asked.question, asked.options)
         if right is None:
-            return Outcome(None, "reject", self.estimate(proposal))
-        letter = erring_letter(
-            right, question.options, self._accuracy, "simulated-expert", self._seed, question.question_id
-        )
-        return Outcome(letter, "accept" if letter == proposal else "edit", self.estimate(proposal))
+            return Outcome(None, "reject", self.estimate(task))
+        wrong = self._known.wrong(asked.question, asked.options, right)
+        answer = erring_answer(right, wrong, self._accuracy, "simulated-expert", self._seed, asked.question_id)
+        if task.proposal is not None and (answer == task.proposal or _is_as_good(task, answer)):
+            return Outcome(task.proposal, "accept", self.estimate(task))
+        return Outcome(answer, "edit", self.estimate(task))
+
+
+def _is_as_good(task: ReviewTask, answer: str) -> bool:
+    """Whether a proposed description says the level that another one says."""
+    return not task.question.options and closing_level(task.proposal or "") == closing_level(answer) != ""

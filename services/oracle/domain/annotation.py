@@ -11,8 +11,18 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.oracle.domain.questions import QuestionTemplate, question_digest
-from services.oracle.domain.routing import EXPERT, REFERENCE, SELF, agreement_choice, route, trajectory_entropy
+from services.oracle.domain.routing import (
+    EXPERT,
+    REFERENCE,
+    SELF,
+    TextSimilarity,
+    agreement_choice,
+    agreement_description,
+    route,
+    trajectory_entropy,
+)
 from shared.errors import InvalidArgument
+from shared.quality_level import closing_level
 from shared.rows.annotation import Decision, Generation, Question, Route, Unanswered
 from shared.rows.fields import Options
 from shared.rows.selection import Sample
@@ -23,7 +33,10 @@ AUDIT: Final = "audit"
 
 NOT_KNOWN_TO_ORACLE = "the oracle does not know the question"
 NOT_KNOWN_TO_EXPERT = "the expert does not know the question"
-NO_CHOICE = "the model is confident, and no choice can be read from its reply"
+NO_ANSWER = "the model is confident, and no choice or quality level can be read from its reply"
+UNREVIEWED = "the run has no expert: the oracle's answer is adopted unreviewed"
+NO_EXPERT = "the question needs an expert, and the run has none"
+USELESS = "the oracle's answer was of no use, twice"
 NO_QUESTION = "no question is known for the image, and its modality has no template"
 
 
@@ -36,16 +49,18 @@ class Task:
         key: `<image id>/<digest of the question>`; names the question about the image, whatever the arm and round.
         sample: Of the selection.
         candidate: The question.
+        reference: The oracle's answer, a letter or a description.
     """
 
     decision_id: str
     key: str
     sample: Sample
     candidate: QuestionTemplate
+    reference: str
 
     @property
     def question(self) -> Question:
-        """As the model, the oracle and the expert are asked."""
+        """As the model and the expert are asked."""
         candidate = self.candidate
         return Question(
             question_id=self.key,
@@ -56,16 +71,33 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Own:
+    """The model's own annotation beside the oracle's.
+
+    Attributes:
+        answer: Its letter or description; None where none can be read from its reply.
+        agreement: delta_ann, 0..1; None without an answer.
+        logprobs: Of the tokens that H^traj is over.
+        fault: Why those cannot be used; "" where they can.
+    """
+
+    answer: str | None
+    agreement: float | None
+    logprobs: tuple[float, ...]
+    fault: str
+
+
+@dataclass(frozen=True)
 class Signals:
     """What Eq. (3) looks at.
 
     Attributes:
-        reference: The oracle's letter.
-        self_answer: The model's own letter; None where no choice can be read from its reply.
+        reference: The oracle's letter or description.
+        self_answer: The model's own; None where none can be read from its reply.
         entropy: H_traj in nats per token; None where its log-probabilities cannot be used.
-        agreement: delta_ann, 0..1; None where the model has no letter.
+        agreement: delta_ann, 0..1; None where the model has no answer.
         route: Where that leads.
-        reason: Why to the expert, where entropy and agreement could not decide; else "".
+        reason: Why there, where entropy and agreement did not decide; else "".
     """
 
     reference: str
@@ -82,48 +114,119 @@ class Signals:
 
     @property
     def proposal(self) -> str | None:
-        """The letter that is adopted where no expert changes it."""
+        """The answer that is adopted where no expert changes it."""
         return self.self_answer if self.route == SELF else self.reference
 
 
-def make_task(arm: str, round_number: int, sample: Sample, candidate: QuestionTemplate) -> Task:
-    """The task of asking a question about a sample."""
+@dataclass(frozen=True)
+class ReviewTask:
+    """What an expert is asked to decide.
+
+    Attributes:
+        decision_id: Names the task; the same in every attempt.
+        question: The image, the question, its options (none: a description is wanted), under an id of its own.
+        question_type: "yes_no", "what", "how" or "description".
+        attribute: The quality attribute that is asked for, or "".
+        modality: Of the image, or "unknown".
+        reference_answer: The oracle's.
+        self_answer: The model's own; None where it has none.
+        proposal: The one that is adopted where the expert accepts.
+        entropy: H_traj of the model's own in nats per token; None where it cannot be had.
+        agreement: delta_ann, 0..1; None where the model has no answer.
+        route: Why an expert is asked: "review" (a cold start), "expert" or "audit".
+        route_reason: Why there, where entropy and agreement did not decide; else "".
+    """
+
+    decision_id: str
+    question: Question
+    question_type: str
+    attribute: str
+    modality: str
+    reference_answer: str
+    self_answer: str | None
+    proposal: str | None
+    entropy: float | None
+    agreement: float | None
+    route: Route
+    route_reason: str
+
+
+def question_key(image_id: str, candidate: QuestionTemplate) -> str:
+    """Names a question about an image, whatever the arm and round."""
+    return f"{image_id}/{question_digest(candidate.question, candidate.options)}"
+
+
+def make_task(arm: str, round_number: int, sample: Sample, candidate: QuestionTemplate, reference: str) -> Task:
+    """The task of asking a question about a sample, with the oracle's answer."""
     digest = question_digest(candidate.question, candidate.options)
     name = json.dumps([arm, round_number, sample.sample_id, digest])
     decision_id = hashlib.sha256(name.encode()).hexdigest()[:32]
-    return Task(decision_id, f"{sample.image_id}/{digest}", sample, candidate)
+    return Task(decision_id, question_key(sample.image_id, candidate), sample, candidate, reference)
 
 
-def cold_start_signals(reference: str, own: Generation) -> Signals:
+def own_choice(reference: str, reply: Generation) -> Own:
+    """The model's letter beside the oracle's; H^traj is over the tokens that carry it, over all where those are not known."""
+    logprobs = reply.token_logprobs if reply.answer_logprobs is None else reply.answer_logprobs
+    agreement = None if reply.choice is None else agreement_choice(reply.choice, reference)
+    return Own(reply.choice, agreement, logprobs, reply.logprobs_fault)
+
+
+def own_description(reference: str, reply: Generation, similarity: TextSimilarity, tau_text: float) -> Own:
+    """The model's description beside the oracle's; H^traj is over the whole trajectory. One without a quality level is none."""
+    if not closing_level(reply.answer):
+        return Own(None, None, reply.token_logprobs, reply.logprobs_fault)
+    agreement = agreement_description(reply.answer, reference, similarity, tau_text=tau_text)
+    return Own(reply.answer, agreement, reply.token_logprobs, reply.logprobs_fault)
+
+
+def cold_start_signals(reference: str, own: Own, *, has_expert: bool = True) -> Signals:
     """Round 0 (section 2.3, t = 0): the oracle pre-annotates, and the expert reviews all.
 
-    What the model says changes nothing here; it is kept, so that later rounds fit tau_H on these reviews.
+    Without an expert what the oracle says is adopted as it is. What the model says changes nothing here; it is kept, so that
+    later rounds fit tau_H on these reviews.
     """
-    return replace(routed_signals(reference, own, 0.0, 0.0), route=REVIEW, reason="")
+    found = routed_signals(reference, own, 0.0, 0.0)
+    return replace(found, route=REVIEW, reason="") if has_expert else replace(found, route=REFERENCE, reason=UNREVIEWED)
 
 
-def routed_signals(reference: str, own: Generation, tau_entropy: float, tau_agreement: float) -> Signals:
+def routed_signals(reference: str, own: Own, tau_entropy: float, tau_agreement: float) -> Signals:
     """Later rounds (section 2.3, t > 0): H^traj of Eq. (3), delta^ann, and the route they lead to.
 
-    A confident reply without a choice goes to the expert, as one that disagrees. So does one of whose log-probabilities no
+    A confident reply without an answer goes to the expert, as one that disagrees. So does one of whose log-probabilities no
     entropy can be had: it is neither confident nor unsure.
 
     Args:
-        reference: The oracle's letter.
-        own: The model's reply; H^traj is over the tokens that carry its answer, over all where those are not known.
-        tau_entropy: tau_H, nats per token.
+        reference: The oracle's letter or description.
+        own: The model's.
+        tau_entropy: tau_H of this kind of question, nats per token.
         tau_agreement: tau_ann, 0..1.
     """
-    logprobs = own.token_logprobs if own.answer_logprobs is None else own.answer_logprobs
-    agreement = None if own.choice is None else agreement_choice(own.choice, reference)
     try:
-        entropy = trajectory_entropy(logprobs)
+        entropy = trajectory_entropy(own.logprobs)
     except InvalidArgument as error:
-        return Signals(reference, own.choice, None, agreement, EXPERT, own.logprobs_fault or error.message)
-    found = route(entropy, agreement or 0.0, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
-    if own.choice is None and found != REFERENCE:
-        return Signals(reference, None, entropy, None, EXPERT, NO_CHOICE)
-    return Signals(reference, own.choice, entropy, agreement, found)
+        return Signals(reference, own.answer, None, own.agreement, EXPERT, own.fault or error.message)
+    found = route(entropy, own.agreement or 0.0, tau_entropy=tau_entropy, tau_agreement=tau_agreement)
+    if own.answer is None and found != REFERENCE:
+        return Signals(reference, None, entropy, None, EXPERT, NO_ANSWER)
+    return Signals(reference, own.answer, entropy, own.agreement, found)
+
+
+def review_task(task: Task, signals: Signals) -> ReviewTask:
+    """What an expert is asked about a task; where none is needed, it is an audit."""
+    return ReviewTask(
+        decision_id=task.decision_id,
+        question=task.question,
+        question_type=task.candidate.question_type,
+        attribute=task.candidate.attribute,
+        modality=task.sample.modality,
+        reference_answer=signals.reference,
+        self_answer=signals.self_answer,
+        proposal=signals.proposal,
+        entropy=signals.entropy,
+        agreement=signals.agreement,
+        route=AUDIT if signals.is_unseen else signals.route,
+        route_reason=signals.reason,
+    )
 
 
 def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | None, is_simulated: bool) -> Decision:
@@ -132,7 +235,7 @@ def decision_row(task: Task, signals: Signals, review: tuple[str, str | None] | 
     Args:
         task: The question.
         signals: What was said.
-        review: The expert's action and letter; None where no expert saw it. On a self or reference route it is an audit.
+        review: The expert's action and answer; None where no expert saw it. On a self or reference route it is an audit.
         is_simulated: Whether oracle or expert are simulated.
 
     Returns: A row whose `answer` is None exactly where the expert rejected the question.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from services.oracle.domain.routing import TextSimilarity, agreement_description
 from shared.errors import InvalidArgument
 from shared.rows.annotation import Calibration, Decision, Unanswered
 
@@ -17,7 +18,7 @@ ENOUGH_REVIEWS: Final = 200
 
 
 def reviews_of(
-    rounds: Sequence[Sequence[Decision | Unanswered]], tau_agreement: float
+    rounds: Sequence[Sequence[Decision | Unanswered]], tau_agreement: float, tau_text: float | None = None
 ) -> tuple[list[float], list[bool]]:
     """What the fit of tau_H stands on: reviewed answers of the model that would be adopted but for their entropy.
 
@@ -28,24 +29,44 @@ def reviews_of(
     Args:
         rounds: Decisions of the arm's earlier rounds, in their order, with the questions that the expert rejected.
         tau_agreement: tau_ann, 0..1.
+        tau_text: Of descriptions, which alone count then: least similarity at which two agree, 0..1. None: of questions with
+            options, which alone count then.
 
-    Returns: (n,) entropies and (n,) whether the expert's answer is another than the model's, or none.
+    Returns: (n,) entropies and (n,) whether the expert's answer is another than the model's, or none. A description is another
+        where the two do not agree.
     """
+    mine = [[row for row in rows if bool(row.options) == (tau_text is None)] for rows in rounds]
+    similarity = TextSimilarity(text for rows in mine for row in rows for text in _texts(row))
+
+    def is_same(row: Decision) -> bool:
+        if tau_text is None or row.answer is None or row.self_answer is None:
+            return row.answer == row.self_answer
+        return agreement_description(row.self_answer, row.answer, similarity, tau_text=tau_text) == 1
+
     found: list[tuple[float, bool]] = []
-    for rows in reversed(rounds):
+    for rows in reversed(mine):
         if len(found) >= ENOUGH_REVIEWS:
             break
-        found += [review for row in rows if (review := _review(row, tau_agreement))]
+        found += [review for row in rows if (review := _review(row, tau_agreement, is_same))]
     return [entropy for entropy, _ in found], [was_wrong for _, was_wrong in found]
 
 
-def _review(row: Decision | Unanswered, tau_agreement: float) -> tuple[float, bool] | None:
+def _texts(row: Decision | Unanswered) -> list[str]:
+    """The descriptions that a row holds; none of a question with options."""
+    if isinstance(row, Unanswered) or row.options:
+        return []
+    return [text for text in (row.answer, row.self_answer, row.reference_answer) if text]
+
+
+def _review(
+    row: Decision | Unanswered, tau_agreement: float, is_same: Callable[[Decision], bool]
+) -> tuple[float, bool] | None:
     """Entropy and outcome of an answer that could be adopted; None of another, or of one that no expert saw."""
     if row.entropy is None or row.agreement is None or row.agreement < tau_agreement:
         return None
     if isinstance(row, Unanswered):
         return row.entropy, True
-    return (row.entropy, row.answer != row.self_answer) if row.expert_action else None
+    return (row.entropy, not is_same(row)) if row.expert_action else None
 
 
 def calibrate_entropy_threshold(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from shared.quality_level import closing_level
 from shared.rows.annotation import KnownAnswer
 
 
@@ -19,35 +20,50 @@ class KnownAnswers:
 
     def __init__(self, answers: Iterable[KnownAnswer]) -> None:
         self._texts: dict[tuple[str, str], set[str]] = {}
+        self._descriptions: dict[str, dict[str, str]] = {}  # by question, then image
         for answer in answers:
-            key = (answer.image_id, _plain(answer.question))
-            self._texts.setdefault(key, set()).add(_plain(answer.answer_text))
+            image_id, asked = answer.image_id, _plain(answer.question)
+            self._texts.setdefault((image_id, asked), set()).add(_plain(answer.answer_text))
+            if not answer.options:
+                described = self._descriptions.setdefault(asked, {})
+                described[image_id] = max(answer.answer_text, described.get(image_id, ""))
 
     def is_known(self, image_id: str, question: str) -> bool:
         """Whether an answer to this question about this image is known, among whatever options."""
         return (image_id, _plain(question)) in self._texts
 
-    def letter(self, image_id: str, question: str, options: Mapping[str, str]) -> str | None:
-        """The letter of the one option that is known to be right; None where none or several are."""
+    def right(self, image_id: str, question: str, options: Mapping[str, str]) -> str | None:
+        """The letter of the one option that is known to be right, or the known description; None where none or several are."""
+        if not options:
+            return self._descriptions.get(_plain(question), {}).get(image_id)
         texts = self._texts.get((image_id, _plain(question)), set())
         right = [letter for letter, text in sorted(options.items()) if _plain(text) in texts]
         return right[0] if len(right) == 1 else None
 
+    def wrong(self, question: str, options: Mapping[str, str], right: str) -> Sequence[str]:
+        """What somebody who errs may take for the right answer: the other letters, or descriptions of other images.
 
-def erring_letter(right: str, options: Mapping[str, str], accuracy: float, *key: str | int) -> str:
-    """The letter that somebody of a given accuracy chooses.
+        Of descriptions those count that close with another quality level.
+        """
+        if options:
+            return sorted(letter for letter in options if letter != right)
+        others = set(self._descriptions.get(_plain(question), {}).values())
+        return sorted(text for text in others if closing_level(text) != closing_level(right))
+
+
+def erring_answer(right: str, wrong: Sequence[str], accuracy: float, *key: str | int) -> str:
+    """The answer that somebody of a given accuracy gives.
 
     Args:
-        right: The right letter, a key of `options`.
-        options: Letter to text.
-        accuracy: Chance of the right letter, 0..1; else one of the others, each with equal chance.
-        key: Names the draw (who, seed, question): the same key gives the same letter.
+        right: The right answer.
+        wrong: Answers that are not.
+        accuracy: Chance of the right answer, 0..1; else one of the wrong ones, each with equal chance.
+        key: Names the draw (who, seed, question): the same key gives the same answer.
 
-    Returns: A key of `options`; `right` where there is no other.
+    Returns: `right` or one of `wrong`; `right` where there is no other.
     """
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
     rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    wrong = sorted(letter for letter in options if letter != right)
     if rng.random() < accuracy or not wrong:
         return right
     return wrong[int(rng.integers(len(wrong)))]

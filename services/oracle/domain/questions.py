@@ -30,7 +30,7 @@ class QuestionTemplate:
     Attributes:
         question: Its text.
         options: Letter to text.
-        question_type: "yes_no", "what" or "how".
+        question_type: "yes_no", "what", "how", or "description", which has no options.
         attribute: The quality attribute it asks for, or "" for quality as a whole.
         scope: "general", "modality_specific" or "".
         modality: The modality it is for, or "" for any.
@@ -42,6 +42,29 @@ class QuestionTemplate:
     attribute: str
     scope: str
     modality: str
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A question about an image with the oracle's answer: a letter, a description, or None where it does not know."""
+
+    template: QuestionTemplate
+    answer: str | None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Which questions are asked.
+
+    Attributes:
+        n: Multiple-choice questions for an image, at least 1; a description comes beside them.
+        is_seed_rule: Whether one fixed list is asked, whatever the image was drawn for (the ablation arm).
+        seed: Of the draw.
+    """
+
+    n: int
+    is_seed_rule: bool
+    seed: int
 
 
 def question_digest(text: str, options: Mapping[str, str]) -> str:
@@ -155,14 +178,14 @@ def _closeness(template: QuestionTemplate, capability: str, attributes: Collecti
     wanted = dict(label.split(":", 1) for label in capability.split("+") if ":" in label).get("attribute", "")
     if wanted in ("", OTHER):
         return _NAMES_NONE
-    if _names(template.question, wanted):
+    if names(template.question, wanted):
         return _NAMES_IN_TEXT
-    if any(_names(template.question, attribute) for attribute in attributes):
+    if any(names(template.question, attribute) for attribute in attributes):
         return _NAMES_ANOTHER
-    return _NAMES_IN_OPTIONS if any(_names(text, wanted) for text in template.options.values()) else _NAMES_NONE
+    return _NAMES_IN_OPTIONS if any(names(text, wanted) for text in template.options.values()) else _NAMES_NONE
 
 
-def _names(text: str, attribute: str) -> bool:
+def names(text: str, attribute: str) -> bool:
     """Whether a text has the words of an attribute in a row, whatever their endings: "ring artifacts" names `rings`."""
     words = [re.escape(word.removesuffix("s")) + r"\w*" for word in attribute.casefold().split("_") if word]
     return bool(words) and re.search(r"\b" + r"\W+".join(words), text.casefold()) is not None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from shared.errors import InvalidArgument
+from shared.quality_level import closing_level
 from shared.rows.annotation import Route
 
 #: The three paths: adopt the model's own annotation (confident and consistent), adopt the reference's (uncertain), or ask an
@@ -22,7 +23,6 @@ from shared.rows.annotation import Route
 SELF: Final = "self"
 REFERENCE: Final = "reference"
 EXPERT: Final = "expert"
-_LEVEL = re.compile(r"\bquality\s+of\s+(?:this|the)\s+image\s+is\W{0,3}(good|usable|reject)\b", re.IGNORECASE)
 
 
 def trajectory_entropy(token_logprobs: ArrayLike) -> float:
@@ -58,36 +58,41 @@ def agreement_choice(self_choice: str | None, reference_choice: str | None) -> f
     return float(self_choice is not None and self_choice == reference_choice)
 
 
-def quality_level(description: str) -> str | None:
-    """The level that a description closes with: "Overall, the quality of this image is ...".
+class TextSimilarity:
+    """The TF-IDF cosine of two texts, in [0, 1].
 
     Args:
-        description: A free-text assessment.
-
-    Returns: "good", "usable" or "reject", the last one named; None where none is.
+        corpus: Texts that the inverse document frequencies are taken from, in whatever order; 0 is all that it says where they
+            hold no word.
     """
-    levels = _LEVEL.findall(description)
-    return levels[-1].lower() if levels else None
+
+    def __init__(self, corpus: Iterable[str]) -> None:
+        texts = sorted(text for text in corpus if re.search(r"\w", text))
+        self._vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit(texts) if texts else None
+
+    def __call__(self, first: str, second: str) -> float:
+        """The cosine to 12 digits; 0 where one has no word of the corpus."""
+        if self._vectorizer is None:
+            return 0.0
+        vectors = self._vectorizer.transform([first, second])
+        return min(1.0, round(float(vectors[0].multiply(vectors[1]).sum()), 12))
 
 
-def agreement_description(self_text: str, reference_text: str, corpus: Sequence[str]) -> float:
-    """delta^ann for a description: the TF-IDF cosine where both close with the same quality level, else 0.
+def agreement_description(self_text: str, reference_text: str, similarity: TextSimilarity, *, tau_text: float) -> float:
+    """delta^ann for a description: 1 where both close with the same quality level and share enough of their words, else 0.
 
     Args:
         self_text: The model's description.
         reference_text: The reference's.
-        corpus: Descriptions that the inverse document frequencies are taken from; the two themselves where it is empty. The
-            same corpus gives the same agreement in whatever order samples come.
+        similarity: Over a corpus that holds both, such as all descriptions of one work.
+        tau_text: Least similarity, 0..1; the paper does not give it.
 
-    Returns: A number in [0, 1]; 0 where a level is missing or they differ, or where no word is in the corpus.
+    Returns: 0 or 1; 0 where a level is missing or they differ.
     Source: section 2.3 leaves R(., .) open; this is ours.
     """
-    level = quality_level(self_text)
-    if level is None or level != quality_level(reference_text):
-        return 0.0
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b").fit(corpus or [self_text, reference_text])
-    vectors = vectorizer.transform([self_text, reference_text])
-    return min(1.0, float(vectors[0].multiply(vectors[1]).sum()))
+    level = closing_level(self_text)
+    is_same = bool(level) and level == closing_level(reference_text)
+    return float(is_same and similarity(self_text, reference_text) >= tau_text)
 
 
 def route(entropy: float, agreement: float, *, tau_entropy: float, tau_agreement: float) -> Route:

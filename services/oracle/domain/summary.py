@@ -21,14 +21,18 @@ def summarise(
     policy: Mapping[str, Any],
     is_simulated: bool,
     calibration: Calibration | None = None,
+    calibration_description: Calibration | None = None,
     n_without_choice: int = 0,
+    n_asked_again: int = 0,
+    simulated_parts: Sequence[str] = (),
 ) -> Summary:
     """Count decisions by route and review, and estimate the residual error by the audit.
 
     Args:
         decided: Decisions, the rejected ones (answer None) among them.
         unanswered: The questions without an answer.
-        account, stopped, policy, is_simulated, calibration, n_without_choice: See `Summary`, which has them as they are.
+        account, stopped, policy, is_simulated, calibration, calibration_description, n_without_choice, n_asked_again,
+        simulated_parts: See `Summary`, which has them as they are.
     """
     return Summary(
         n_decided=len(decided),
@@ -45,7 +49,10 @@ def summarise(
         policy=dict(policy),
         simulated=is_simulated,
         calibration=calibration,
+        calibration_description=calibration_description,
         n_without_choice=n_without_choice,
+        n_asked_again=n_asked_again,
+        simulated_parts=list(simulated_parts),
         by_route=_by_route(decided),
         route_reasons=_counts(row.route_reason for row in decided if row.route_reason),
     )

@@ -1,11 +1,9 @@
 """The database of the oracle service, and the migrations that make it."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
-from services.oracle.store import METADATA
+from services.oracle.store import annotations, reviews
 from shared.migrations import Schema
 from shared.operation_rows import METADATA as OPERATIONS
 
-SCHEMA = Schema("oracle", (OPERATIONS, METADATA), Path(__file__).parent)
+SCHEMA = Schema("oracle", (OPERATIONS, annotations.METADATA, reviews.METADATA), Path(__file__).parent)

@@ -1,28 +1,24 @@
-"""The datasets of annotation: known answers and the plan of questions in, decisions with their summary out."""
+"""The datasets of annotation: known answers in, decisions with their summary out."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
-import numpy as np
 from google.protobuf.json_format import MessageToDict
 from msgspec.structs import replace
 
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation
-from services.oracle.domain.annotation import Task
-from services.oracle.domain.calibration import calibrate_entropy_threshold, reviews_of
-from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from services.oracle.domain.summary import summarise
-from services.oracle.work.outside_calls import CallResults
+from services.oracle.ports import Outcome, Reviews
+from services.oracle.work.annotators import Annotators
+from services.oracle.work.pre_annotation import PreAnnotation
+from services.oracle.work.routing import Calibrations
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Calibration, Decision, KnownAnswer, Unanswered
+from shared.rows.annotation import REJECTED_BY_EXPERT, Account, Decision, KnownAnswer, Unanswered
 from shared.rows.benchmark import Item
-from shared.rows.selection import Sample
 
 
 def import_known_answers(objects: ObjectStore, benchmark_uri: str) -> str:
@@ -43,111 +39,66 @@ def import_known_answers(objects: ObjectStore, benchmark_uri: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Which questions are asked.
-
-    Attributes:
-        tasks: In the order of the selection.
-        unanswered: A row for each sample without a question.
-        n_without_choice: Samples of which no more questions are known than are asked.
-    """
-
-    tasks: list[Task]
-    unanswered: list[Unanswered]
-    n_without_choice: int
-
-
-def plan(objects: ObjectStore, request: pb.StartAnnotateRequest, known: Sequence[KnownAnswer]) -> Plan:
-    """Which questions are asked about which sample; no answer is looked at."""
-    dev = read_rows(objects, request.benchmark_uri, Item)
-    own = templates_by(lambda row: row.image_id, known)
-    templates = templates_by(lambda row: row.modality, dev)
-    attributes = {row.attribute for rows in (known, dev) for row in rows} - {"", "none"}
-    tasks: dict[str, Task] = {}
-    without: list[Unanswered] = []
-    n_without_choice = 0
-    for sample in read_rows(objects, request.selection_uri, Sample):
-        questions = own.get(sample.image_id) or templates.get(sample.modality) or []
-        if not questions:
-            without.append(annotation.unanswered_row(sample, "", {}, annotation.NO_QUESTION))
-        n_without_choice += 0 < len(questions) <= request.policy.questions_per_image
-        for candidate in _choose(request, sample, questions, attributes):
-            task = annotation.make_task(request.arm, request.round, sample, candidate)
-            tasks.setdefault(task.key, task)
-    return Plan(list(tasks.values()), without, n_without_choice)
-
-
-def fit_threshold(objects: ObjectStore, request: pb.StartAnnotateRequest) -> Calibration | None:
-    """Tau_H fitted on the reviews of the arm's earlier rounds; None in a cold start, and where it is set."""
-    policy = request.policy
-    if policy.is_cold_start or policy.target_error_rate == 0:
-        return None
-    rounds: list[list[Decision | Unanswered]] = [
-        [*read_rows(objects, uri, Decision), *read_rows(objects, uri, Unanswered)] for uri in request.calibration_uris
-    ]
-    entropies, was_wrong = reviews_of(rounds, policy.tau_agreement)
-    return calibrate_entropy_threshold(entropies, was_wrong, target_error_rate=policy.target_error_rate)
-
-
 def publish_decisions(
     objects: ObjectStore,
     request: pb.StartAnnotateRequest,
-    planned: Plan,
+    annotators: Annotators,
+    proposed: PreAnnotation,
     decided: Sequence[Decision],
     dropped: Sequence[Unanswered],
-    calls: Mapping[str, CallResults],
-    calibration: Calibration | None,
-    is_simulated: bool,
+    reviews: Reviews,
+    calibrations: Calibrations,
 ) -> str:
     """Make the dataset of kind `decisions`; returns its URI.
 
     Args:
         objects: Where to.
         request: What was asked.
-        planned: Which questions were to be asked.
+        annotators: Who annotated.
+        proposed: What the oracle brought.
         decided: The appended decisions in the order of their ids, the rejected ones among them.
-        dropped: Planned questions that could not be decided.
-        calls: What came of the calls of each kind.
-        calibration: How tau_H was fitted; None where it was not.
-        is_simulated: Whether oracle or expert are simulated.
+        dropped: Questions that could not be decided.
+        reviews: What the expert said.
+        calibrations: How tau_H was fitted.
     """
     accepted = [row for row in decided if row.answer is not None]
-    unanswered = [*planned.unanswered, *dropped, *(_rejected(row) for row in decided if row.answer is None)]
+    unanswered = [*proposed.unanswered, *dropped, *(_rejected(row) for row in decided if row.answer is None)]
     unanswered.sort(key=lambda row: (row.sample_id, row.question, row.reason))
     policy = MessageToDict(request.policy, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     summary = summarise(
         decided,
         unanswered,
-        account={kind: _account(results) for kind, results in calls.items()},
-        stopped={kind: results.stopped for kind, results in calls.items()},
+        account={"oracle": _account(proposed.outcomes), "expert": _account(reviews.decided.values())},
+        stopped={"oracle": proposed.stopped, "expert": reviews.stopped},
         policy=policy,
-        is_simulated=is_simulated,
-        calibration=calibration,
-        n_without_choice=planned.n_without_choice,
+        is_simulated=annotators.is_simulated,
+        calibration=calibrations.letter,
+        calibration_description=calibrations.description,
+        n_without_choice=proposed.n_without_choice,
+        n_asked_again=proposed.n_asked_again,
+        simulated_parts=annotators.simulated_parts,
     )
-    parents = [request.selection_uri, request.known_answers_uri, request.benchmark_uri, request.model_uri]
     return publish(
         objects,
         "decisions",
         {"decisions.jsonl": accepted, "unanswered.jsonl": unanswered, "summary.json": summary},
         counts={"decisions": len(accepted), "unanswered": len(unanswered)},
-        parents=[*parents, *request.calibration_uris],
-        configuration={"arm": request.arm, "round": request.round, "policy": policy},
+        parents=[request.selection_uri, *annotators.parents, request.model_uri, *request.calibration_uris],
+        configuration={"arm": request.arm, "round": request.round, "policy": policy, "bank": annotators.bank},
         seed=request.seed,
     )
 
 
 def _known_answer(item: Item) -> KnownAnswer:
     """What an item says of a question; which split and source it came from is left out."""
-    if item.answer not in item.options:
+    if item.options and item.answer not in item.options:
         raise InvalidArgument("An answer is no option.", field="answer", value=item.item_id)
     return KnownAnswer(
         image_id=item.image_id,
         question=item.question,
         options=item.options,
         answer=item.answer,
-        answer_text=item.options[item.answer],
+        answer_text=item.options[item.answer] if item.options else item.answer,
         question_type=item.question_type,
         attribute=item.attribute,
         severity=item.severity,
@@ -157,31 +108,14 @@ def _known_answer(item: Item) -> KnownAnswer:
     )
 
 
-def _choose(
-    request: pb.StartAnnotateRequest,
-    sample: Sample,
-    questions: Sequence[Sequence[QuestionTemplate]],
-    attributes: Collection[str],
-) -> Sequence[QuestionTemplate]:
-    """Up to `questions_per_image` of the questions, by the question mode; the draw is keyed by seed and sample."""
-    n = request.policy.questions_per_image
-    if request.policy.question_mode == pb.QUESTION_MODE_SEED_RULE:
-        return seed_rule([labellings[0] for labellings in questions], n, request.seed)
-    digest = hashlib.sha256(f"questions/{request.seed}/{sample.sample_id}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    # Of a question that is labelled in several ways the labelling that fits best.
-    fitting = [capability_driven(labellings, sample.capability, 1, rng)[0] for labellings in questions]
-    return capability_driven(fitting, sample.capability, n, rng, attributes)
-
-
 def _rejected(row: Decision) -> Unanswered:
     rejected = annotation.unanswered_row(row, row.question, row.options, REJECTED_BY_EXPERT)
     return replace(rejected, entropy=row.entropy, agreement=row.agreement)
 
 
-def _account(results: CallResults) -> Account:
+def _account(outcomes: Collection[Outcome]) -> Account:
     """What calls cost together, and how many there were."""
-    costs = [outcome.spending for outcome in results.outcomes.values()]
+    costs = [outcome.spending for outcome in outcomes]
     return Account(
         calls=len(costs),
         usd=round(sum(one.usd for one in costs), 9),

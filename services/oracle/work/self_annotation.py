@@ -17,8 +17,8 @@ from shared.operations import OperationContext
 from shared.rows.annotation import Generation, Question
 from shared.rpc.operations import await_operation
 
-#: Longest self-annotation in tokens; a letter, or a sentence that names an option.
-MAX_NEW_TOKENS = 16
+#: Longest self-annotation in tokens: a letter, or a sentence that names an option; and a description of some five sentences.
+MAX_NEW_TOKENS, MAX_NEW_TOKENS_OF_A_DESCRIPTION = 16, 256
 
 
 class SelfAnnotation:
@@ -37,7 +37,7 @@ class SelfAnnotation:
     def answers(
         self, context: OperationContext, request: StartAnnotateRequest, questions: Iterable[Question]
     ) -> dict[str, Generation]:
-        """Answer each question once, greedily, in an operation of its own, which is called off with this one.
+        """Answer each question once, greedily, in operations of their own, which are called off with this one.
 
         Args:
             context: Whose work this is; the same operation with the same questions asks once.
@@ -48,10 +48,26 @@ class SelfAnnotation:
         Raises: DataLoss: a question has no answer.
         """
         asked = sorted(questions, key=lambda question: question.question_id)
+        letters = [question for question in asked if question.options]
+        descriptions = [question for question in asked if not question.options]
+        # Two operations: a description needs room, and a model that rambles shall not ramble where a letter is wanted.
+        return {
+            **self._answers(context, "self", request, letters, MAX_NEW_TOKENS),
+            **self._answers(context, "text", request, descriptions, MAX_NEW_TOKENS_OF_A_DESCRIPTION),
+        }
+
+    def _answers(
+        self,
+        context: OperationContext,
+        name: str,
+        request: StartAnnotateRequest,
+        asked: Sequence[Question],
+        max_new_tokens: int,
+    ) -> dict[str, Generation]:
         if not asked:
             return {}
-        operation_id = f"{context.operation_id}/self"
-        self._start(operation_id, request, asked)
+        operation_id = f"{context.operation_id}/{name}"
+        self._start(operation_id, request, asked, max_new_tokens)
 
         def show(operation: operations_pb2.Operation) -> None:
             progress = operation.progress
@@ -64,7 +80,9 @@ class SelfAnnotation:
             raise DataLoss("A question has no answer.", field="generations", value=missing[0])
         return answers
 
-    def _start(self, operation_id: str, request: StartAnnotateRequest, questions: Sequence[Question]) -> None:
+    def _start(
+        self, operation_id: str, request: StartAnnotateRequest, questions: Sequence[Question], max_new_tokens: int
+    ) -> None:
         questions_uri = publish(
             self._objects,
             "questions",
@@ -78,8 +96,10 @@ class SelfAnnotation:
                 operation_id=operation_id,
                 model_uri=request.model_uri,
                 questions_uri=questions_uri,
-                sampling=pb.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=MAX_NEW_TOKENS, seed=request.seed),
+                sampling=pb.Sampling(temperature=0.0, top_p=1.0, max_new_tokens=max_new_tokens, seed=request.seed),
                 extractor=request.extractor,
                 answer_form=request.answer_form,
+                judge=request.judge,
+                run_id=request.run_id,
             )
         )

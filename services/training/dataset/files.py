@@ -86,9 +86,10 @@ def _card(samples: Sequence[TrainingSample], dropped: Sequence[Dropped], provena
         "Origin": Counter[str](origin.kind for origin in origins),
         "Modality": Counter(origin.modality for origin in origins),
         "Route of the new samples": Counter(origin.route for origin in origins if origin.route is not None),
-        "Answer": Counter(sample.answer or "" for sample in samples),
+        "Answer": Counter((sample.answer or "") if sample.options else "a description" for sample in samples),
         "Left out": Counter(row.reason for row in dropped),
     }
+    n_images = len({sample.image_id for sample in samples})
     tables = "\n".join(_table(title, counter) for title, counter in counts.items())
     return f"""---
 task_categories: [visual-question-answering]
@@ -100,7 +101,7 @@ configs:
 ---
 # Medical image quality: training samples
 
-{len(samples)} multiple-choice samples about {len({sample.image_id for sample in samples})} images, made by MedQ-Engine.
+{len(samples)} samples (questions and descriptions) about {n_images} images, made by MedQ-Engine.
 **{n_simulated} of them were annotated by a simulated oracle or expert**, which knows the answers and errs at a set rate.
 
 - `{TRAIN_FILE}`: LLaVA/ShareGPT rows; `dataset_info.json` describes them to LLaMA-Factory; images in `images/`.

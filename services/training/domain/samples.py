@@ -8,10 +8,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
-from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
+from services.training.domain.deduplicate import Said
+from shared.prompts import LETTER, TEXT, AnswerForm, multiple_choice_prompt, multiple_choice_reply
+from shared.quality_level import closing_level
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.training import Conversation, Lineage, Turn
+from shared.rows.vocabulary import DESCRIPTION
+
+#: Longest description that is trained on.
+MOST_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True)
@@ -21,8 +27,8 @@ class TrainingSample:
     Attributes:
         lineage: Its id, its image, its origin.
         question: The question.
-        options: Letter to text.
-        answer: A letter of the options; None where the question was rejected.
+        options: Letter to text; none where the answer is a description.
+        answer: A letter of the options, or a description; None where the question was rejected.
         form: How the question is put, and in which words it is answered.
     """
 
@@ -50,11 +56,33 @@ class TrainingSample:
     @property
     def defect(self) -> str:
         """Why it cannot be trained on; "" where it can."""
-        if self.answer not in self.options:
+        if self.options and self.answer not in self.options:
             return "the answer is no option"
-        if IMAGE_PLACEHOLDER in multiple_choice_prompt(self.question, self.options, self.form):
+        if not self.reply:
+            return "there is no description"
+        if len(self.reply) > MOST_CHARACTERS:
+            return "the description is too long"
+        if IMAGE_PLACEHOLDER in multiple_choice_prompt(self.question, self.options, self.form) + self.reply:
             return f"the text holds {IMAGE_PLACEHOLDER}"
         return ""
+
+    @property
+    def reply(self) -> str:
+        """What the model is to reply; "" where there is no description.
+
+        Raises: KeyError: the answer is no option.
+        """
+        return multiple_choice_reply(self.options, self.answer or "", self.form)
+
+    def said(self, phash: str) -> Said:
+        """What it says of the picture with this hash; a description repeats only one that closes with the same level.
+
+        Raises: KeyError: the answer is no option.
+        """
+        text = multiple_choice_reply(self.options, self.answer or "", TEXT)
+        if self.options:
+            return Said(phash, self.question, text)
+        return Said(phash, f"{self.question}\n{text}", f"{DESCRIPTION} {closing_level(text)}")
 
 
 def from_decision(row: Decision, form: AnswerForm = LETTER) -> TrainingSample:
@@ -96,8 +124,7 @@ def conversation(sample: TrainingSample) -> Conversation:
     Raises: KeyError: the sample has a defect: its answer is no option.
     """
     question = f"{IMAGE_PLACEHOLDER}\n{multiple_choice_prompt(sample.question, sample.options, sample.form)}"
-    reply = multiple_choice_reply(sample.options, sample.answer or "", sample.form)
-    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=reply))
+    turns = (Turn(speaker="human", value=question), Turn(speaker="gpt", value=sample.reply))
     return Conversation(id=sample.sample_id, images=(sample.image_name,), conversations=turns)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.training.domain.deduplicate import Said, repeated_samples
+from services.training.domain.deduplicate import repeated_samples
 from services.training.domain.samples import TrainingSample
 from shared.rows.training import Dropped
 
@@ -54,7 +54,7 @@ class Sieve:
             distance, threshold: As `repeated_samples` has them.
         """
         samples = [*(of.sample for of in earlier), *self.kept]
-        said = [Said(phashes[s.image_id], s.question, s.options[s.answer or ""]) for s in samples]
+        said = [sample.said(phashes[sample.image_id]) for sample in samples]
         keepers = repeated_samples(said, distance=distance, threshold=threshold).tolist()
         reasons: dict[str, tuple[str, str]] = {}
         for i, sample in enumerate(self.kept, start=len(earlier)):

@@ -27,6 +27,7 @@ from shared.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
+    Unavailable,
 )
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import RowT, read_array, read_manifest, read_object, read_rows
@@ -40,10 +41,10 @@ from shared.rpc.channels import Channels
 from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
+from tests.support.chat import ChatJudge, ScriptedChat
 from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
-from tests.support.vllm import served_vllm
 
 LEVELS = (0, 50, 100, 150, 200, 250)
 TABLE = "index\tquestion\tA\tB\tC\tanswer\tmodality\tattribute\n"
@@ -86,10 +87,16 @@ class World:
         self.model = RuleModel(lambda prompt, sampling: "A")
         self.loaded: list[Path] = []
         self.embedding = HashingEmbedding()
+        self.chat = ScriptedChat(lambda request: '{"grade": 2}')
 
     def load(self, folder: Path) -> RuleModel:
         self.loaded.append(folder)
         return self.model
+
+    def open_judge(self, endpoint: str, run_id: str, work_id: str) -> ChatJudge:
+        if endpoint != self.chat.name:
+            raise NotFound("There is no endpoint of this name.", field="judge", value=endpoint)
+        return ChatJudge(self.chat)
 
     @contextmanager
     def serving(self, **overrides: object) -> Iterator[tuple[pb_grpc.EvaluationServiceStub, grpc.Channel]]:
@@ -103,7 +110,7 @@ class World:
         bus = SqliteEventBus(self.folder / "events.sqlite")
         targets = {name: f"unix:{self.folder}/{name[0]}.sock" for name in ("gate", "model")}
         with Channels({"embedding": targets["model"], "retrieval": targets["gate"]}) as channels:
-            self.service = main.build(settings, channels, bus, self.objects, load_model=self.load)
+            self.service = main.build(settings, channels, bus, self.objects, self.load, self.open_judge)
             with running(self.service, bus, settings) as channel:
                 yield pb_grpc.EvaluationServiceStub(channel), channel
         bus.close()
@@ -304,6 +311,105 @@ def test_an_evaluation_scores_every_answer(world):
     assert scores.extractors.disagreement.value == pytest.approx(1 / 6)
 
 
+GOOD, USABLE, REJECT = (
+    f"Words. Overall, the quality of this image is {level}." for level in ("good", "usable", "reject")
+)
+
+
+def described_benchmark(world, stub, channel):
+    """Questions 0 to 2, with the right answers A, B, A, and descriptions 3 to 5 in one table."""
+    rows = [f"{n}\tIs it sharp?\tYes\tNo\t{'AB'[n % 2]}\t\tct" for n in range(3)]
+    rows += [f"{n}\t\t\t\t\t{level}\tmri" for n, level in ((3, GOOD), (4, USABLE), (5, REJECT))]
+    table = world.table(*rows, header="index\tquestion\tA\tB\tanswer\tdescription\tmodality\n")
+    return finish(channel, stub.StartImportBenchmark(import_request(world, table, "described")))
+
+
+def answers_and_describes(prompt, sampling):
+    return {"3": GOOD, "4": "", "5": GOOD}.get(prompt.item_id, "A")
+
+
+def test_questions_and_descriptions_of_one_table_are_scored_apart(world):
+    world.model.rule = answers_and_describes
+    world.chat = ScriptedChat(lambda request: '{"grade": 1}' if "reject." in request.text else '{"grade": 2}')
+    with world.serving() as (stub, channel):
+        dev = described_benchmark(world, stub, channel)
+        request = evaluate_request(world, dev, judge="scripted", description_tokens=64)
+        uri = finish(channel, stub.StartEvaluate(request))
+    scores = read_object(world.objects, uri, Scores)
+    assert (scores.perception.overall.n, scores.perception.overall.value) == (6, pytest.approx(2 / 3))
+    assert sorted(scores.perception.by_question_type) == ["yes_no"]
+    described = scores.description
+    assert (described.overall.value, described.overall.n) == (pytest.approx((8 + 0 + 4) / 3), 6)
+    assert described.level_accuracy.value == pytest.approx((2 + 0 + 0) / 3)
+    assert (described.judge, described.pass_sum) == ("scripted, prompt 1", 5)
+    assert sorted(described.anchors) == ["contrary", "faithful", "partial"]
+    row = {(one.item_id, one.run): one for one in world.rows(uri, Answer)}
+    assert [row[name, 0].correct for name in "345"] == [True, None, False]
+    assert [row[name, 0].evaluated for name in "345"] == [True, True, True]
+    assert (row["3", 1].level, row["3", 1].gold, row["3", 1].judgement.completeness) == ("good", GOOD, 2)
+    assert world.rows(uri, Unscored) == []
+
+
+def test_a_description_may_be_longer_than_an_answer(world):
+    longest = {}
+
+    def note(prompt, sampling):
+        longest[prompt.item_id] = sampling.max_new_tokens
+        return "A"
+
+    world.model.rule = note
+    with world.serving() as (stub, channel):
+        dev = described_benchmark(world, stub, channel)
+        finish(channel, stub.StartEvaluate(evaluate_request(world, dev, description_tokens=64)))
+    assert longest == {**dict.fromkeys("012", 8), **dict.fromkeys("345", 64)}
+
+
+def test_without_a_judge_descriptions_are_unscored_by_name_and_their_levels_are_read(world):
+    world.model.rule = answers_and_describes
+    with world.serving() as (stub, channel):
+        dev = described_benchmark(world, stub, channel)
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    unscored = world.rows(uri, Unscored)
+    assert [(row.item_id, row.run) for row in unscored] == [("3", 0), ("3", 1), ("5", 0), ("5", 1)]
+    assert {row.reason for row in unscored} == {"No judge is named for descriptions."}
+    described = read_object(world.objects, uri, Scores).description
+    assert (described.overall.n, described.overall.unscored, described.judge) == (2, 4, "")
+    assert (described.level_accuracy.n, described.anchors) == (6, {})
+
+
+def test_a_benchmark_of_descriptions_alone_has_levels_without_a_judge(world):
+    world.model.rule = lambda prompt, sampling: USABLE
+    table = world.table(*(f"{n}\t{GOOD}" for n in range(3)), header="index\tdescription\n")
+    with world.serving() as (stub, channel):
+        dev = finish(channel, stub.StartImportBenchmark(import_request(world, table, "alone")))
+        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev)))
+    scores = read_object(world.objects, uri, Scores)
+    assert (scores.perception.overall.n, scores.perception.overall.value) == (0, None)
+    assert scores.description.level_accuracy.value == 1.0
+
+
+def test_an_endpoint_that_the_site_does_not_have_is_refused_before_the_model_is_asked(world):
+    with world.serving() as (stub, channel):
+        dev = described_benchmark(world, stub, channel)
+        answer = stub.StartEvaluate(evaluate_request(world, dev, judge="gpt-9"))
+        with pytest.raises(NotFound):
+            finish(channel, answer)
+    assert world.model.asked == []
+
+
+def test_failed_descriptions_are_mined_beside_failed_questions(world):
+    world.model.rule = answers_and_describes
+    world.chat = ScriptedChat(lambda request: '{"grade": 1}')
+    with world.serving() as (stub, channel), world.embedding_serving():
+        dev = described_benchmark(world, stub, channel)
+        evaluation = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, judge="scripted")))
+        uri = finish(channel, stub.StartMineFailures(mine_request(world, evaluation, dev)))
+    failed = {row.item_id: row for row in world.rows(uri, Failure)}
+    assert sorted(failed) == ["1", "3", "4", "5"]
+    assert "question_type:description" in failed["3"].capabilities
+    assert (failed["3"].n_scored, failed["4"].n_scored) == (2, 0)
+
+
 def test_the_official_extractor_reads_as_published(world):
     world.model.rule = lambda prompt, sampling: "a blurred image"
     with world.serving() as (stub, channel):
@@ -346,32 +452,29 @@ def test_the_likeliest_option_is_asked_for_in_the_words_of_the_form(world):
 
 def test_a_judge_reads_what_no_rule_reads_and_the_scores_say_so(world):
     world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
-    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
-        judge.served = "wise"
-        judge.replies = [("A", None)]
+    world.chat = ScriptedChat(lambda request: "A")
+    with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
-        uri = finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        uri = finish(channel, stub.StartEvaluate(request))
     assert {row.choice for row in world.rows(uri, Answer)} == {"A"}
     extractors = read_object(world.objects, uri, Scores).extractors
-    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "wise", 2)
-    assert len(judge.asked) == 1  # both runs said the same
+    assert (extractors.used, extractors.judge, extractors.n_judged) == ("judge", "scripted", 2)
+    assert len(world.chat.asked) == 1  # both runs said the same
 
 
 def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(world):
     world.model.rule = lambda prompt, sampling: "A" if prompt.item_id != "4" else "I would go with what stands first."
-    with served_vllm() as judge:
-        settings = {"judge": {"base_url": judge.base_url, "model": "wise", "retries": 0}}
-        with world.serving(**settings) as (stub, channel):
-            judge.served = "wise"
-            judge.failures = [503]
-            dev = benchmark(world, stub, channel)
-            request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)
-            down = finish(channel, stub.StartEvaluate(request))
-            judge.replies = [("B", None)]
-            request.operation_id += "/again"
-            up = finish(channel, stub.StartEvaluate(request))
+    said = [Unavailable("The endpoint refused with status 503."), "B"]
+    world.chat = ScriptedChat(lambda request: said.pop(0))
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        down = finish(channel, stub.StartEvaluate(request))
+        request.operation_id += "/again"
+        up = finish(channel, stub.StartEvaluate(request))
     lost = {(row.item_id, row.run): row.reason for row in world.rows(down, Unscored)}
-    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The model server refused: 503.")
+    assert lost == dict.fromkeys([("4", 0), ("4", 1)], "The endpoint refused with status 503.")
     assert [row.evaluated for row in world.rows(down, Answer) if row.item_id == "4"] == [False, False]
     assert read_object(world.objects, down, Scores).perception.overall.n == 10
     assert world.rows(up, Unscored) == []
@@ -380,19 +483,20 @@ def test_a_judge_that_is_down_leaves_answers_unscored_by_name_until_it_is_back(w
 
 def test_an_evaluation_of_which_nothing_could_be_judged_fails_and_says_why(world):
     world.model.rule = lambda prompt, sampling: "I would go with what stands first."
-    with served_vllm() as judge, world.serving(judge={"base_url": judge.base_url, "model": "wise"}) as (stub, channel):
-        judge.served = "wise"
-        judge.replies = [("", None)]
-        dev = benchmark(world, stub, channel)
-        with pytest.raises(FailedPrecondition, match="The judge gave no verdict"):
-            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
-
-
-def test_a_judge_that_is_not_set_is_a_failed_precondition(world):
+    world.chat = ScriptedChat(lambda request: "")
     with world.serving() as (stub, channel):
         dev = benchmark(world, stub, channel)
-        with pytest.raises(FailedPrecondition, match="No judge is set"):
-            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE)))
+        request = evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge="scripted")
+        with pytest.raises(FailedPrecondition, match="The judge gave no verdict"):
+            finish(channel, stub.StartEvaluate(request))
+
+
+@pytest.mark.parametrize(("judge", "kind"), [("", FailedPrecondition), ("gpt-9", NotFound)])
+def test_a_judge_that_is_not_there_is_refused_before_a_model_is_asked(world, judge, kind):
+    with world.serving() as (stub, channel):
+        dev = benchmark(world, stub, channel)
+        with pytest.raises(kind):
+            finish(channel, stub.StartEvaluate(evaluate_request(world, dev, extractor=pb.EXTRACTOR_JUDGE, judge=judge)))
     assert world.model.asked == []
 
 

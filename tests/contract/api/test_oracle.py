@@ -62,6 +62,8 @@ class House:
             "is_cold_start": is_cold_start, "question_mode": pb.QUESTION_MODE_CAPABILITY_DRIVEN,
             "questions_per_image": 2, "max_in_flight": 3,
             "simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0,
+            "oracle": "simulated", "expert": pb.EXPERT_KIND_SIMULATED, "tau_text": 0.5,
+            "tau_entropy_description": 0.5, "target_error_rate_description": 0.0,
         }  # fmt: skip
         fields = {
             "operation_id": operation_id, "run_id": "run", "arm": "arm", "round": 0 if is_cold_start else 1,
@@ -218,7 +220,7 @@ def test_later_rounds_route_by_entropy_and_agreement(house):
     assert {row.entropy for row in rows} == {0.1, 2.0}
     assert [row.self_answer for row in rows if row.agreement is None] == [None, None]
     assert {row.route_reason for row in rows if row.self_answer is None} == {
-        "the model is confident, and no choice can be read from its reply"
+        "the model is confident, and no choice or quality level can be read from its reply"
     }
     assert summary.review_share == 0.5
     assert house.neighbours.generated[0].sampling.temperature == 0
@@ -256,12 +258,13 @@ def test_what_nobody_knows_is_unanswered_and_never_guessed(house):
     assert summary.account["oracle"].usd == 0
 
 
-def test_every_outside_call_is_reserved_and_settled_within_the_limit_in_flight(house):
+def test_calls_are_reserved_within_the_limit_in_flight_and_what_waits_for_experts_as_it_is_queued(house):
     with house.server() as channel:
         house.annotate(channel, house.request(house.known_answers(channel), run_id="r-1"))
     ledger = house.neighbours
-    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
-    assert ledger.most_in_flight == 3
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 12
+    assert ledger.most_in_flight_of["oracle"] == 3
+    assert ledger.most_in_flight_of["expert"] == 8
     assert ledger.in_flight == set()
     assert all(key.startswith("r-1/arm/0/") for key in ledger.reserved)
     assert {cost.kind: cost.is_simulated for cost in ledger.settled} == {"oracle": True, "expert": True}
@@ -277,7 +280,7 @@ def test_without_a_run_no_ledger_is_asked(house):
 
 
 def test_a_spent_budget_ends_the_calls_and_says_so(house):
-    house.neighbours.limit = 12
+    house.neighbours.limit = 8  # four samples, and the first three reviews
     with house.server() as channel:
         rows, unanswered, summary = house.annotate(channel, house.request(house.known_answers(channel)))
     assert len(rows) == 3
@@ -325,6 +328,13 @@ def test_an_unknown_dataset_is_the_operations_typed_failure(house):
         ("questions_per_image", 0),
         ("max_in_flight", 0),
         ("max_in_flight", 1001),
+        ("tau_text", 1.1),
+        ("tau_entropy_description", -1.0),
+        ("target_error_rate_description", 1.1),
+        ("oracle", ""),
+        ("oracle", "http://elsewhere"),
+        ("expert", pb.EXPERT_KIND_UNSPECIFIED),
+        ("expert", 9),
         ("simulated_oracle_accuracy", 1.1),
         ("simulated_expert_accuracy", -0.1),
         ("operation_id", ""),
@@ -356,7 +366,7 @@ def test_the_operation_is_listed_and_another_request_of_its_id_refused(house):
     assert caught.value.code() is grpc.StatusCode.ALREADY_EXISTS
 
 
-@pytest.mark.parametrize("fail_after", [0, 5, 8, 11])
+@pytest.mark.parametrize("fail_after", [0, 3, 7, 10])
 def test_after_a_restart_every_effect_is_single(house, fail_after):
     with house.server() as channel:
         known = house.known_answers(channel)
@@ -374,12 +384,12 @@ def test_after_a_restart_every_effect_is_single(house, fail_after):
         reviews = house.reviews()
     assert rows == undisturbed
     assert summary == summary_again
-    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 12
     assert {cost.key for cost in ledger.settled} == set(ledger.reserved)
     assert reviews == {row.decision_id: 2 for row in rows}  # once in each of the two runs
 
 
-@pytest.mark.parametrize("fail_after", [5, 11])
+@pytest.mark.parametrize("fail_after", [3, 10])
 def test_an_operation_that_takes_up_a_failed_one_asks_nothing_again(house, fail_after):
     """A run that goes on after a failure asks for the same work under another operation id."""
     ledger = house.neighbours
@@ -392,5 +402,5 @@ def test_an_operation_that_takes_up_a_failed_one_asks_nothing_again(house, fail_
         rows, _, _ = house.annotate(channel, house.request(known, operation_id="op/2"))
         house.annotate(channel, house.request(known, operation_id="op/3"))
         reviews = house.reviews()
-    assert len(ledger.reserved) == len(set(ledger.reserved)) == 16
+    assert len(ledger.reserved) == len(set(ledger.reserved)) == 12
     assert reviews == {row.decision_id: 1 for row in rows}

@@ -27,6 +27,8 @@ from medq.training.v1 import training_pb2 as training
 from medq.training.v1.training_pb2_grpc import TrainingServiceStub
 from services.controller.loop.calls import Collaborators
 from services.controller.service import Controller
+from services.controller.store.egress import METADATA as EGRESS
+from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import METADATA as LEDGER
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
@@ -102,7 +104,9 @@ REQUESTS: list[tuple[str, Any]] = [
     ),
 ]  # fmt: skip
 #: The RPCs that change something and have a test of their own below.
-OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts"}
+OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts", "RecordEgress"}
+#: Those of the experts' queue, which `test_reviews` sends twice.
+OF_THE_QUEUE = {"LeaseTasks", "DecideTask", "CloseTasks"}
 
 
 def rpc_of(request: Any) -> str:
@@ -138,7 +142,7 @@ def test_each_rpc_that_changes_something_is_tried_here() -> None:
         for name, roles in names.items()
         if roles != frozenset(Role) and service != "medq.operations.v1.OperationsService"
     }
-    assert changing == {rpc_of(request) for _, request in REQUESTS} | OF_THE_CONTROLLER
+    assert changing == {rpc_of(request) for _, request in REQUESTS} | OF_THE_CONTROLLER | OF_THE_QUEUE
 
 
 @pytest.mark.parametrize(("service", "request_"), REQUESTS, ids=[rpc_of(request) for _, request in REQUESTS])
@@ -215,7 +219,7 @@ class LosesFirstAnswers(grpc.ServerInterceptor):
 
 @pytest.fixture
 def ledger(database: Database) -> Ledger:
-    return Ledger(database.engine(LEDGER, RUNS))
+    return Ledger(database.engine(LEDGER, RUNS, EGRESS))
 
 
 @pytest.fixture
@@ -224,7 +228,7 @@ def stub(ledger: Ledger) -> Iterator[ControllerServiceStub]:
     lossy = LosesFirstAnswers()
     server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[lossy, ErrorInterceptor("controller")])
     parts: Any = Collaborators(*[None] * 2, RunStore(ledger._engine), ledger, *[None] * 2)  # type: ignore[arg-type]
-    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, ()), server)  # type: ignore[arg-type]
+    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, (), EgressLog(ledger._engine)), server)  # type: ignore[arg-type]
     with short_folder() as folder:
         target = f"unix:{folder}/c.sock"
         server.add_insecure_port(target)
@@ -255,6 +259,19 @@ def test_costs_whose_answers_are_lost_are_reserved_settled_and_released_once(
     assert list(stub.ReserveCosts(reserve(request_id="two")).unknown_keys) == ["c"]
     assert states(ledger) == [*once, ("a", 2, "reserved"), ("b", 2, "reserved"), ("c", 2, "reserved")]
     assert ledger.committed("r") == (1.0 + 1.0 + 3.0, 0.0)
+
+
+def test_what_leaves_is_noted_once(stub: ControllerServiceStub, ledger: Ledger) -> None:
+    row = controller.Egress(
+        endpoint="gpt-4o", host="127.0.0.1:9", model="gpt-4o", purpose="oracle", key="k", text_sha256="0" * 64
+    )
+    request = controller.RecordEgressRequest(run_id="r", egress=[row, row], request_id="one")
+    stub.RecordEgress(request)
+    stub.RecordEgress(request)
+    stub.RecordEgress(controller.RecordEgressRequest(run_id="s", egress=[row], request_id="two"))
+    entries = stub.ListEgress(controller.ListEgressRequest()).entries
+    assert [(entry.run_id, entry.egress) for entry in entries] == [("r", row), ("r", row), ("s", row)]
+    assert [entry.run_id for entry in stub.ListEgress(controller.ListEgressRequest(run_id="s")).entries] == ["s"]
 
 
 def test_a_request_id_that_is_used_for_other_costs_is_refused(stub: ControllerServiceStub) -> None:

@@ -26,7 +26,7 @@ from shared.errors import Cancelled, Conflict, FailedPrecondition, Internal, Inv
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import materialize, publish, read_manifest, read_object, read_rows
 from shared.objects.folder import FolderObjectStore
-from shared.prompts import multiple_choice_prompt
+from shared.prompts import DESCRIPTION_QUESTION, multiple_choice_prompt
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 from shared.rows.images import Image
@@ -222,6 +222,29 @@ def test_a_dataset_holds_samples_in_every_form_that_others_read(house, tmp_path)
     assert "3 of them were annotated by a simulated oracle" in card
     assert card.startswith("---\n")
     assert [event.key for event in events] == ["run"]
+
+
+def test_descriptions_are_samples_beside_questions_in_both_forms_from_decisions_and_from_replay(house, tmp_path):
+    text = "Strong noise hides the edges. Overall, the quality of this image is reject."
+    asked = {"question": DESCRIPTION_QUESTION, "options": {}, "question_type": "description"}
+    house.decisions[1] = replace(house.decisions[1], **asked, answer=text)
+    image = {"image_id": house.image_uris[3].removeprefix("sha256:"), "image_uri": house.image_uris[3]}
+    item = a(Item, item_id="described", answer=text.replace("noise", "grain"), **asked, **image)
+    replay = house.put("benchmark", "items.jsonl", [item])
+    with house.server() as channel:
+        uri = house.build(channel, replay_uri=replay, replay_ratio=1)
+    folder = materialize(house.objects, uri, tmp_path)
+    rows = {row["id"]: row for row in map(json.loads, (folder / "train.jsonl").read_text().splitlines())}
+    assert rows["d1"]["conversations"] == [
+        {"from": "human", "value": f"<image>\n{DESCRIPTION_QUESTION}"},
+        {"from": "gpt", "value": text},
+    ]
+    assert rows["replay/described"]["conversations"][1]["value"].startswith("Strong grain")
+    table = {row["id"]: row for row in pq.read_table(folder / "data/train-00000-of-00001.parquet").to_pylist()}
+    assert {name: row["conversations"] for name, row in rows.items()} == {
+        name: row["conversations"] for name, row in table.items()
+    }
+    assert "| a description | 2 |" in (folder / "README.md").read_text()
 
 
 def test_every_sample_leads_back_to_its_decision_and_prototype(house):

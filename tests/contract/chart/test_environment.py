@@ -20,6 +20,7 @@ _SECRETS = {"DATABASE_URL": "postgresql://medq@db/medq", "HASH_KEY": "a-key-of-s
 _FULL = (
     *("--set", "auth.serviceTokenSecret=medq-token", "--set", "telemetry.otlpEndpoint=otel:4317"),
     *("--set", "telemetry.network.cidrs={10.20.3.1/32}"),
+    *("--set", "endpoints.existingSecret=site-endpoints", "--set", "endpoints.network.cidrs={10.20.4.1/32}"),
     *("--set", "auth.oidc.caSecret=hospital-ca", "--set", "evaluation.settings.vllm.deployment=vllm"),
     *("--set", "evaluation.settings.vllm.base_url=http://vllm:8000/v1", "--set", "embedding.settings.batch_size=1000"),
     *(

@@ -17,7 +17,7 @@ from tests.support import chart
 CALLS = {
     "embedding": set(),
     "retrieval": set(),
-    "evaluation": {"embedding", "retrieval"},
+    "evaluation": {"embedding", "retrieval", "controller"},
     "oracle": {"controller", "evaluation"},
     "training": {"retrieval"},
     "controller": {"embedding", "retrieval", "evaluation", "oracle", "training"},
@@ -180,8 +180,37 @@ def test_a_model_server_is_reached_where_values_say_so() -> None:
     assert ("10.9.9.9/32", 8000) not in outside(policy(documents, "oracle")["egress"])
 
 
+def test_the_endpoints_of_the_site_are_reached_by_those_who_ask_them_alone() -> None:
+    documents = chart.overlay(
+        "values-lab.yaml",
+        *("--set", "endpoints.existingSecret=site-endpoints", "--set", "endpoints.network.cidrs={10.9.9.9/32}"),
+    )
+    reached = {name: ("10.9.9.9/32", 443) in outside(policy(documents, name)["egress"]) for name in SERVICES}
+    assert [name for name, is_reached in reached.items() if is_reached] == ["evaluation", "oracle"]
+
+
+def test_the_keys_of_endpoints_are_where_they_are_used_alone() -> None:
+    documents = chart.overlay(
+        "values-lab.yaml",
+        *("--set", "endpoints.existingSecret=site-endpoints", "--set", "endpoints.network.cidrs={10.9.9.9/32}"),
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, pod in chart.pods(documents):
+        for volume in pod["spec"].get("volumes", ()):
+            for source in volume.get("projected", {}).get("sources", ()):
+                if source.get("secret", {}).get("name") == "site-endpoints":
+                    found.setdefault(name, []).append(source["secret"].get("items"))
+    file = [{"key": "endpoints.yaml", "path": "endpoints.yaml"}]
+    assert {name.rpartition("-")[2]: items for name, items in found.items()} == {
+        "controller": [file],
+        "evaluation": [None],
+        "oracle": [None],
+    }
+
+
 #: What is outside the release, and how it comes to be used.
 OUTSIDE = {
+    "endpoints.network": ("endpoints.existingSecret=site-endpoints",),
     "externalPostgresql.network": (),
     "externalKafka.network": ("kafka.enabled=false", "externalKafka.bootstrap=kafka:9093"),
     "externalS3.network": ("s3.enabled=false", "externalS3.endpoint=https://s3.example"),

@@ -200,6 +200,8 @@ def test_what_is_not_there_is_named_before_anything_is_spent(tmp_path):
         ("dev.tsv", b"index\timage\tquestion\tanswer\n1\t\xff\n", "The table cannot be read: line 2 is not UTF-8."),
         ("dev.csv", b"", "The table cannot be read: it is empty."),
         ("dev.csv", b"index,image,question\n", "dev.csv has no column answer."),
+        ("dev.tsv", b"index\tdescription\n", "dev.tsv has no column image or image_path."),
+        ("dev.tsv", b"index\timage_a\timage_b\tdescription\n", "dev.tsv compares two images"),
     ],
 )
 def test_a_table_that_would_mislead_is_refused_before_anything_is_spent(tmp_path, name, content, what):
@@ -209,6 +211,19 @@ def test_a_table_that_would_mislead_is_refused_before_anything_is_spent(tmp_path
     assert problem.field == "data.dev"
     assert what in problem.message
     assert problem.remedy
+
+
+def test_a_table_of_descriptions_needs_no_questions(tmp_path):
+    config = write_run_files(tmp_path)
+    (tmp_path / "dev.tsv").write_text("index\timage_path\tdescription\n1\ta.png\tSharp.\n")
+    assert check(config, str(tmp_path))[1] == []
+
+
+@pytest.mark.parametrize("judge", ["gpt 4o", "../key", "x" * 41])
+def test_a_judge_is_the_name_of_an_endpoint(judge, tmp_path):
+    config = yaml.safe_load(write_run_files(tmp_path)) | {"evaluate": {"judge": judge}}
+    (problem,) = check(yaml.safe_dump(config), str(tmp_path))[1]
+    assert problem.field == "evaluate.judge"
 
 
 def test_a_pool_may_be_a_manifest_but_not_any_file(tmp_path):

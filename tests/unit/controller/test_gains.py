@@ -95,3 +95,9 @@ def test_the_order_of_the_answers_does_not_matter():
     before, after = rows([0, 1, 2, 0, 1]), rows([1, 1, 2, 2, 0])
     mixed = [after[place] for place in np.random.default_rng(0).permutation(len(after))]
     assert paired_gains(before, after, seed=3) == paired_gains(before, mixed, seed=3)
+
+
+def test_descriptions_are_in_no_gain():
+    before, after = rows([0, 1]), rows([2, 1])
+    described = [replace(one, item_id="d", question_type="description", correct=True) for one in after]
+    assert paired_gains([*before, *described], [*after, *described], seed=1) == paired_gains(before, after, seed=1)

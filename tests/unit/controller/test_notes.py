@@ -10,6 +10,13 @@ def test_sources_are_counted_as_the_import_names_them(tmp_path):
     assert source_sizes(table) == [2, 2, 1]
 
 
+def test_descriptions_do_not_count_for_what_the_dev_set_can_tell(tmp_path):
+    (tmp_path / "dev.tsv").write_text(
+        "index\tsource_id\tA\tdescription\n1\ts1\tYes\t\n2\ts1\tYes\tSharp.\n3\ts2\t\tSharp.\n"
+    )
+    assert source_sizes(tmp_path / "dev.tsv") == [2]
+
+
 def test_a_table_that_is_no_text_gives_no_note(tmp_path):
     (tmp_path / "dev.tsv").write_bytes(b"image_path\n\xff\n")
     assert source_sizes(tmp_path / "dev.tsv") == []

@@ -1,6 +1,13 @@
 import pytest
 
-from services.evaluation.domain.benchmark import answer_letters, item_of, options_of, question_type_of
+from services.evaluation.domain.benchmark import (
+    answer_letters,
+    compares_two_images,
+    item_of,
+    options_of,
+    question_type_of,
+)
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.images import Image
 from tests.support.rows import build
@@ -135,3 +142,72 @@ def test_published_severities_become_ours(said, severity):
 )
 def test_question_type_is_declared_or_follows_from_the_text(declared, question, texts, expected):
     assert question_type_of(declared, question, dict(zip("ABC", texts, strict=False))) == expected
+
+
+REFERENCE = "Strong noise hides fine detail. Overall, the quality of this image is reject."
+DESCRIBED = {"index": "5", "description": REFERENCE, "modality": "MRI"}
+
+
+def test_a_text_without_options_is_the_reference_of_a_description():
+    item = item_of(DESCRIBED, IMAGE, "test")
+    assert isinstance(item, Item)
+    assert (item.options, item.answer, item.question_type) == ({}, REFERENCE, "description")
+    assert item.question == DESCRIPTION_QUESTION
+
+
+def test_the_question_of_the_table_goes_before_the_default():
+    item = item_of({**DESCRIBED, "question": "Describe it."}, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert item.question == "Describe it."
+
+
+def test_the_default_question_asks_for_the_closing_phrase_with_one_of_the_three_levels():
+    assert DESCRIPTION_QUESTION.endswith("Overall, the quality of this image is good/usable/reject.")
+
+
+@pytest.mark.parametrize("question_type", ["description", "Description", "caption"])
+def test_a_declared_description_may_have_its_reference_in_the_column_of_answers(question_type):
+    row = {"index": "5", "answer": REFERENCE, "question_type": question_type}
+    item = item_of(row, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert item.answer == REFERENCE
+
+
+def test_a_question_stays_one_where_the_table_has_a_column_for_descriptions():
+    item = item_of({**ROW, "description": "Some words about the image."}, IMAGE, "dev")
+    assert isinstance(item, Item)
+    assert (item.question_type, item.answer) == ("yes_no", "B")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"index": "5", "question_type": "description"}, "the reference description is empty"),
+        ({**ROW, "question_type": "description", "description": REFERENCE}, "a description has options"),
+        ({**DESCRIBED, "description": "x" * 10_001}, "a text is too long"),
+        ({**DESCRIBED, "question_type": "what"}, "the question is empty"),
+    ],
+)
+def test_a_description_that_cannot_be_judged_is_refused(row, reason):
+    refused = item_of(row, IMAGE, "dev")
+    assert isinstance(refused, Rejection)
+    assert refused.reason == reason
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"image_a": "..."},
+        {"image_b": "..."},
+        {"image_path": "['a.png', 'b.png']"},
+        {"question_type": "comparison"},
+        {"question_type": "Paired description"},
+    ],
+)
+def test_a_row_about_two_images_is_a_comparison(row):
+    assert compares_two_images({**DESCRIBED, **row})
+
+
+@pytest.mark.parametrize("row", [{"image_a": " "}, {"image_path": "[1].png"}, {}])
+def test_a_row_about_one_image_is_none(row):
+    assert not compares_two_images({**DESCRIBED, **row})

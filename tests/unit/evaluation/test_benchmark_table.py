@@ -100,3 +100,13 @@ def test_two_columns_of_one_name_are_refused(tmp_path, name, separator):
     header = separator.join(["index", "question", "answer", "answer"])
     with pytest.raises(InvalidArgument, match="Two columns of the table have one name"):
         read_table(table(tmp_path, f"{header}\n", name))
+
+
+def test_a_table_of_descriptions_needs_neither_questions_nor_answers(tmp_path):
+    path = table(tmp_path, "index\timage\tdescription\n5\tAAAA\tSharp.\n")
+    assert cells(path) == [{"index": "5", "description": "Sharp."}]
+
+
+def test_of_the_pictures_of_a_comparison_only_is_kept_that_they_are_there(tmp_path):
+    path = table(tmp_path, "index\timage_a\timage_b\tdescription\n5\tAAAA\t\tSharp.\n")
+    assert cells(path) == [{"index": "5", "image_a": "...", "image_b": "", "description": "Sharp."}]

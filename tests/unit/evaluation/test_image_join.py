@@ -98,3 +98,11 @@ def test_a_row_with_a_fault_is_refused_by_its_line_and_the_others_stand():
     items, (rejection,) = join_images(table, [image("aa")], [report("1", "aa"), report("2", "aa")], "dev")
     assert [item.item_id for item in items] == ["1"]
     assert (rejection.name, rejection.reason, rejection.remedy) == ("line 7", "the row has 1 of 5 fields", "fill it")
+
+
+def test_a_comparison_is_refused_by_its_name_whatever_the_image_set_knows():
+    rows = [{"index": "9", "description": "The first is sharper.", "image_a": "...", "image_b": "..."}]
+    items, (rejection,) = join(rows, [], [], "dev")
+    assert items == []
+    assert rejection.name == "9"
+    assert rejection.reason == "it compares two images, which this release does not score"

@@ -3,7 +3,7 @@
 from services.evaluation.domain.failures import capability_error_rates
 from services.evaluation.domain.outcomes import failure_rows, outcomes_of
 from shared.rows.benchmark import Item
-from shared.rows.evaluation import Answer
+from shared.rows.evaluation import Answer, Judgement
 from shared.rows.failures import PrototypeRow
 from tests.support.rows import build
 
@@ -49,3 +49,15 @@ def test_equation_1_counts_silence_as_failure_and_our_own_failure_apart():
     outcomes = [outcome(*[UNREADABLE] * 5), outcome(*[LOST] * 5), outcome(*[RIGHT] * 5)]
     (rate,) = capability_error_rates((("modality:ct",), one.is_failure) for one in outcomes)
     assert (rate.n_failures, rate.n_items, rate.n_unscored, rate.error_rate) == (1, 2, 1, 0.5)
+
+
+def test_a_description_fails_by_its_grades_and_its_text_is_the_worst_reply():
+    item = build(Item, options={}, answer="Noisy.", question="Describe it.", question_type="description")
+    grades = {"completeness": 1, "preciseness": 1, "consistency": 1, "judge": "j"}
+    bad, worse = ({**UNREADABLE, "scored": True, "correct": False, "answer": text} for text in ("Sharp.", "Clean."))
+    bad["judgement"] = Judgement(**grades, quality_accuracy=1)
+    worse["judgement"] = Judgement(**grades, quality_accuracy=0)
+    runs = [build(Answer, run=run, **said) for run, said in enumerate([bad, worse, bad, bad, RIGHT])]
+    (found,) = outcomes_of([item], runs, {item.item_id: "modality:ct"}, gamma=0.6, n_runs=5)
+    assert found.is_failure is True
+    assert found.text == "Describe it.\nNoisy.\nClean."

@@ -13,16 +13,21 @@ import pytest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub, add_ControllerServiceServicer_to_server
 from services.controller.loop.calls import Collaborators
 from services.controller.service import Controller
+from services.controller.store.egress import METADATA as EGRESS
+from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import METADATA as LEDGER
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
-from services.oracle.ports import Outcome, Spending
-from services.oracle.store import METADATA, OracleStore
-from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
+from services.oracle.ports import Outcome
+from services.oracle.store.annotations import METADATA, OracleStore
 from shared.errors import Cancelled, DeadlineExceeded, InvalidArgument, PermissionDenied, Unavailable
+from shared.outside.accounts import CallBook
+from shared.outside.call import ready
+from shared.outside.calls import OutsideCalls
 from shared.paths import ANYWHERE
 from shared.rpc.interceptors import ErrorInterceptor
+from shared.spending import Spending
 from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
 
@@ -47,13 +52,13 @@ class Callee:
         return Outcome("A", "", Spending(usd=0.5))
 
     def calls(self, n=N):
-        return [OutsideCall(f"k{i}", Spending(usd=1.0), partial(self.answer, i)) for i in range(n)]
+        return [ready(f"k{i}", Spending(usd=1.0), partial(self.answer, i)) for i in range(n)]
 
 
 @pytest.fixture
 def ledger(tmp_path):
     with sqlite_database(tmp_path) as database:
-        yield Ledger(database.engine(LEDGER, RUNS))
+        yield Ledger(database.engine(LEDGER, RUNS, EGRESS))
 
 
 @pytest.fixture
@@ -61,7 +66,7 @@ def stub(ledger):
     """The controller's own servicer over a wire."""
     server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[ErrorInterceptor("controller")])
     parts = Collaborators(None, None, RunStore(ledger._engine), ledger, None, None)
-    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, ANYWHERE), server)
+    add_ControllerServiceServicer_to_server(Controller(None, parts, {}, ANYWHERE, EgressLog(ledger._engine)), server)
     with short_folder() as folder:
         server.add_insecure_port(f"unix:{folder}/c.sock")
         server.start()

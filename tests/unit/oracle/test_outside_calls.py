@@ -7,10 +7,13 @@ import grpc
 import pytest
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
-from services.oracle.ports import Outcome, Spending
-from services.oracle.store import METADATA, OracleStore
-from services.oracle.work.outside_calls import CallBook, OutsideCall, OutsideCalls
+from services.oracle.ports import Outcome
+from services.oracle.store.annotations import METADATA, OracleStore
 from shared.errors import Unavailable
+from shared.outside.accounts import CallBook
+from shared.outside.call import ready
+from shared.outside.calls import OutsideCalls
+from shared.spending import Spending
 from tests.support.annotation import FakeNeighbours
 from tests.support.servers import short_folder
 
@@ -35,7 +38,7 @@ class Callee:
         return Outcome("A", "", Spending(usd=0.5))
 
     def calls(self, n=8):
-        return [OutsideCall(f"k{i}", Spending(usd=1.0), partial(self.answer, f"k{i}")) for i in range(n)]
+        return [ready(f"k{i}", Spending(usd=1.0), partial(self.answer, f"k{i}")) for i in range(n)]
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from services.oracle.domain.routing import (
     EXPERT,
     REFERENCE,
     SELF,
+    TextSimilarity,
     agreement_choice,
     agreement_description,
-    quality_level,
     route,
     trajectory_entropy,
 )
@@ -90,35 +90,40 @@ def test_choices_agree_when_both_name_the_same_option():
 GHOSTS = "Knee MRI with motion ghosts. Overall, the quality of this image is usable."
 
 
-def test_quality_level_is_the_one_a_description_closes_with():
-    assert quality_level(GHOSTS) == "usable"
-    assert quality_level("Overall, the quality of this image is [Good].") == "good"
-    assert (
-        quality_level("Some say the quality of the image is good; overall the quality of this image is **reject**")
-        == "reject"
-    )
-    assert quality_level("A good image.") is None
+OTHER_GHOSTS = "MRI with noise and ghosts. Overall, the quality of this image is usable."
+NEAR = TextSimilarity([GHOSTS, OTHER_GHOSTS])
 
 
 def test_descriptions_of_different_or_missing_levels_do_not_agree():
-    assert agreement_description(GHOSTS, GHOSTS.replace("usable", "reject"), []) == 0
-    assert agreement_description("Motion ghosts.", "Motion ghosts.", []) == 0
+    assert agreement_description(GHOSTS, GHOSTS.replace("usable", "reject"), NEAR, tau_text=0) == 0
+    assert agreement_description("Motion ghosts.", "Motion ghosts.", NEAR, tau_text=0) == 0
 
 
-def test_agreement_of_descriptions_is_their_tfidf_cosine_by_hand():
+def test_descriptions_of_one_level_agree_from_the_threshold_on():
+    similarity = NEAR(GHOSTS, OTHER_GHOSTS)
+    assert 0 < similarity < 1
+    assert agreement_description(GHOSTS, OTHER_GHOSTS, NEAR, tau_text=similarity) == 1
+    assert agreement_description(GHOSTS, OTHER_GHOSTS, NEAR, tau_text=math.nextafter(similarity, 1)) == 0
+    assert agreement_description(GHOSTS, GHOSTS, NEAR, tau_text=1) == 1
+
+
+def test_similarity_is_the_tfidf_cosine_by_hand():
     first = "ghosts. overall the quality of this image is good"
     second = "noise. overall the quality of this image is good"
-    corpus = [first, second]
     common = 8
     rare = math.log(3 / 2) + 1
-    assert agreement_description(first, second, corpus) == pytest.approx(common / (common + rare**2))
-    assert agreement_description(first, first, corpus) == pytest.approx(1)
+    assert TextSimilarity([first, second])(first, second) == pytest.approx(common / (common + rare**2))
 
 
-def test_agreement_does_not_depend_on_the_order_of_the_corpus():
-    corpus = [GHOSTS, "CT with streaks.", "MRI with noise."]
-    other = "MRI with noise and ghosts. Overall, the quality of this image is usable."
-    assert 0 < agreement_description(GHOSTS, other, corpus) < 1
-    assert agreement_description(GHOSTS, other, corpus) == pytest.approx(
-        agreement_description(GHOSTS, other, corpus[::-1])
-    )
+def test_words_that_every_text_has_bring_texts_less_near_where_the_corpus_is_larger():
+    first, second, *more = (f"{word}. overall the image is good" for word in ("ghosts", "noise", "blur", "bubbles"))
+    assert TextSimilarity([first, second, *more])(first, second) < TextSimilarity([first, second])(first, second)
+
+
+def test_similarity_does_not_depend_on_the_order_of_the_corpus():
+    corpus = [GHOSTS, "CT with streaks.", OTHER_GHOSTS]
+    assert TextSimilarity(corpus)(GHOSTS, OTHER_GHOSTS) == TextSimilarity(corpus[::-1])(GHOSTS, OTHER_GHOSTS)
+
+
+def test_texts_without_a_word_share_nothing():
+    assert TextSimilarity(["..."])("...", "...") == TextSimilarity([])("ghosts", "ghosts") == NEAR("...", GHOSTS) == 0

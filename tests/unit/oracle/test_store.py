@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from services.oracle.store import METADATA, OUTBOX, OracleStore
+from services.oracle.store.annotations import METADATA, OUTBOX, OracleStore
 from shared.events.bus import Event
 from shared.rows.annotation import Decision
 from tests.support.rows import build
@@ -19,7 +19,7 @@ PATHS = os.pathsep.join([str(ROOT), str(ROOT / "shared" / "gen")])
 N_APPENDED = 20
 _APPEND = f"""
 import sys
-from services.oracle.store import METADATA, OracleStore
+from services.oracle.store.annotations import METADATA, OracleStore
 from shared.database import create_engine, sqlite_url
 from shared.rows.annotation import Decision
 from tests.support.rows import build

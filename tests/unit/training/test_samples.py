@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from services.training.domain.conversations import sample_of
 from services.training.domain.samples import TrainingSample, conversation, draw_replay, in_training_order
-from shared.prompts import multiple_choice_prompt
+from services.training.domain.sieve import Sieve
+from shared.prompts import DESCRIPTION_QUESTION, multiple_choice_prompt
 from shared.rows.training import Lineage
 from tests.support.rows import build
 
@@ -52,3 +53,51 @@ def test_the_order_depends_on_ids_and_seed_alone():
     assert in_training_order(samples, 1) == in_training_order(samples[::-1], 1)
     assert in_training_order(samples, 1) != in_training_order(samples, 2)
     assert sorted(s.sample_id for s in in_training_order(samples, 1)) == sorted(s.sample_id for s in samples)
+
+
+DESCRIBED = "Strong noise hides the edges. Overall, the quality of this image is reject."
+
+
+def test_a_description_is_learned_as_evaluation_asks_for_it():
+    read = sample_of(conversation(sample(options={}, question=DESCRIPTION_QUESTION, answer=f" {DESCRIBED}\n")))
+    assert (read.question, read.answer) == (DESCRIPTION_QUESTION, DESCRIBED)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (DESCRIBED, ""),
+        (None, "there is no description"),
+        (" \n", "there is no description"),
+        ("Sharp <image>.", "the text holds <image>"),
+        ("x" * 10_001, "the description is too long"),
+    ],
+)
+def test_a_description_that_cannot_be_learned_has_a_defect(answer, reason):
+    assert sample(options={}, answer=answer).defect == reason
+
+
+def repeats(*samples, threshold=0.8):
+    """The ids of what is left out of samples about one picture."""
+    sieve = Sieve(samples)
+    sieve.drop_repeats([], {"0" * 64: "0f" * 8}, 2, threshold)
+    return [row.id for row in sieve.dropped]
+
+
+def described(name, text):
+    return sample(name, question=DESCRIPTION_QUESTION, options={}, answer=text)
+
+
+def test_nearly_the_same_words_about_one_picture_are_one_description():
+    nearly = DESCRIBED.replace("Strong noise", "Strong grain")
+    assert repeats(described("a", DESCRIBED), described("b", nearly)) == ["b"]
+    assert repeats(described("a", DESCRIBED), described("b", nearly), threshold=1.0) == []
+
+
+def test_descriptions_that_close_with_another_level_say_something_else():
+    assert repeats(described("a", DESCRIBED), described("b", DESCRIBED.replace("reject", "usable"))) == []
+
+
+def test_a_description_never_repeats_a_question():
+    question = sample("b", question=DESCRIPTION_QUESTION, options={"A": DESCRIBED, "B": "Sharp."}, answer="A")
+    assert repeats(described("a", DESCRIBED), question) == []

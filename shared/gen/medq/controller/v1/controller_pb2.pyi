@@ -226,8 +226,8 @@ class Run(_message.Message):
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
-    """"pending", "running", "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no process works on it,
-    which `medq status` finds in a folder that nobody owns.
+    """"pending", "running", "waiting" (for people), "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no
+    process works on it, which `medq status` finds in a folder that nobody owns.
     """
     arm: _builtins.str
     """The arm at work."""
@@ -466,7 +466,7 @@ class Cost(_message.Message):
     key: _builtins.str
     """Names the call or the work: the same work has the same key after a restart."""
     kind: _builtins.str
-    """"oracle", "expert" or "compute"."""
+    """"oracle", "expert", "judge" or "compute"."""
     usd: _builtins.float
     """US dollars."""
     tokens: _builtins.int
@@ -749,6 +749,197 @@ class LedgerEntry(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LedgerEntry: _TypeAlias = LedgerEntry  # noqa: Y015
+
+@_typing.final
+class Egress(_message.Message):
+    """One thing that leaves: a question to an endpoint with an image, or without one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    MODEL_FIELD_NUMBER: _builtins.int
+    PURPOSE_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    TEXT_SHA256_FIELD_NUMBER: _builtins.int
+    N_BYTES_FIELD_NUMBER: _builtins.int
+    endpoint: _builtins.str
+    """Name of the endpoint in the site's settings."""
+    host: _builtins.str
+    """Its host, with the port where one is set."""
+    model: _builtins.str
+    """Name of the model there."""
+    purpose: _builtins.str
+    """"oracle" or "judge"."""
+    key: _builtins.str
+    """The call that it belongs to: the key of its cost."""
+    image_id: _builtins.str
+    """sha256 of the stored image, 64 hex digits; empty: no image."""
+    text_sha256: _builtins.str
+    """sha256 of the text of the question, 64 hex digits."""
+    n_bytes: _builtins.int
+    """Bytes of the image as it is sent and of the texts."""
+    def __init__(
+        self,
+        *,
+        endpoint: _builtins.str = ...,
+        host: _builtins.str = ...,
+        model: _builtins.str = ...,
+        purpose: _builtins.str = ...,
+        key: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        text_sha256: _builtins.str = ...,
+        n_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["endpoint", b"endpoint", "host", b"host", "image_id", b"image_id", "key", b"key", "model", b"model", "n_bytes", b"n_bytes", "purpose", b"purpose", "text_sha256", b"text_sha256"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Egress: _TypeAlias = Egress  # noqa: Y015
+
+@_typing.final
+class RecordEgressRequest(_message.Message):
+    """Notes what is about to leave."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    EGRESS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run that it is for; empty where it is for none."""
+    request_id: _builtins.str
+    """Chosen by the caller for each try, of the form of an operation's id: a request that is repeated is noted once."""
+    @_builtins.property
+    def egress(self) -> _containers.RepeatedCompositeFieldContainer[Global___Egress]:
+        """At most 1000; all or none."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        egress: _abc.Iterable[Global___Egress] | None = ...,
+        request_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["egress", b"egress", "request_id", b"request_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordEgressRequest: _TypeAlias = RecordEgressRequest  # noqa: Y015
+
+@_typing.final
+class RecordEgressResponse(_message.Message):
+    """Noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RecordEgressResponse: _TypeAlias = RecordEgressResponse  # noqa: Y015
+
+@_typing.final
+class ListEgressRequest(_message.Message):
+    """Asks for what was sent outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """Of this run alone; empty: of all."""
+    page_size: _builtins.int
+    """1..1000; 0 means 1000."""
+    page_token: _builtins.str
+    """From the previous page."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEgressRequest: _TypeAlias = ListEgressRequest  # noqa: Y015
+
+@_typing.final
+class ListEgressResponse(_message.Message):
+    """A page of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENTRIES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___EgressEntry]:
+        """In the order in which it was noted."""
+
+    def __init__(
+        self,
+        *,
+        entries: _abc.Iterable[Global___EgressEntry] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListEgressResponse: _TypeAlias = ListEgressResponse  # noqa: Y015
+
+@_typing.final
+class EgressEntry(_message.Message):
+    """One row of the audit of what leaves. Rows are added and never changed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EGRESS_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run that it was for; empty: none."""
+    @_builtins.property
+    def egress(self) -> Global___Egress:
+        """What left."""
+
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """When it was noted, which is before it was sent."""
+
+    def __init__(
+        self,
+        *,
+        egress: Global___Egress | None = ...,
+        run_id: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["egress", b"egress", "time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["egress", b"egress", "run_id", b"run_id", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EgressEntry: _TypeAlias = EgressEntry  # noqa: Y015
 
 @_typing.final
 class GetEndpointsRequest(_message.Message):

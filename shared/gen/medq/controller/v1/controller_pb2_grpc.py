@@ -80,6 +80,16 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
                 _registered_method=True)
+        self.RecordEgress = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/RecordEgress',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressResponse.FromString,
+                _registered_method=True)
+        self.ListEgress = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ListEgress',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressResponse.FromString,
+                _registered_method=True)
         self.GetEndpoints = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/GetEndpoints',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetEndpointsRequest.SerializeToString,
@@ -155,6 +165,20 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RecordEgress(self, request, context):
+        """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListEgress(self, request, context):
+        """What was sent outside, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetEndpoints(self, request, context):
         """Addresses of all services, for a client that knows only the controller.
         """
@@ -209,6 +233,16 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.ListCosts,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.SerializeToString,
+            ),
+            'RecordEgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordEgress,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressResponse.SerializeToString,
+            ),
+            'ListEgress': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListEgress,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressResponse.SerializeToString,
             ),
             'GetEndpoints': grpc.unary_unary_rpc_method_handler(
                     servicer.GetEndpoints,
@@ -460,6 +494,60 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/ListCosts',
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordEgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/RecordEgress',
+            medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListEgress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ListEgress',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListEgressResponse.FromString,
             options,
             channel_credentials,
             insecure,

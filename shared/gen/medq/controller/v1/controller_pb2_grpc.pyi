@@ -53,6 +53,10 @@ class ControllerServiceStub:
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]
     """What a run has cost, entry by entry."""
+    RecordEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]
+    """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+    ListEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]
+    """What was sent outside, the oldest first."""
     GetEndpoints: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -81,6 +85,10 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]  # type: ignore[assignment]
     """What a run has cost, entry by entry."""
+    RecordEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]  # type: ignore[assignment]
+    """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+    ListEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]  # type: ignore[assignment]
+    """What was sent outside, the oldest first."""
     GetEndpoints: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetEndpointsRequest, _controller_pb2.GetEndpointsResponse]  # type: ignore[assignment]
     """Addresses of all services, for a client that knows only the controller."""
 
@@ -160,6 +168,22 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ListCostsResponse, _abc.Awaitable[_controller_pb2.ListCostsResponse]]:
         """What a run has cost, entry by entry."""
+
+    @_abc_1.abstractmethod
+    def RecordEgress(
+        self,
+        request: _controller_pb2.RecordEgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.RecordEgressResponse, _abc.Awaitable[_controller_pb2.RecordEgressResponse]]:
+        """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
+
+    @_abc_1.abstractmethod
+    def ListEgress(
+        self,
+        request: _controller_pb2.ListEgressRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListEgressResponse, _abc.Awaitable[_controller_pb2.ListEgressResponse]]:
+        """What was sent outside, the oldest first."""
 
     @_abc_1.abstractmethod
     def GetEndpoints(

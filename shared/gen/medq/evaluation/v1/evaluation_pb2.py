@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/evaluation/v1/evaluation.proto\x12\x12medq.evaluation.v1\"\xb1\x01\n\x1bStartImportBenchmarkRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\titems_uri\x18\x02 \x01(\t\x12\x15\n\rimage_set_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nguard_uris\x18\x05 \x03(\t\x12\x16\n\x0ephash_distance\x18\x06 \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x07 \x01(\x01\"4\n\x1cStartImportBenchmarkResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"T\n\x08Sampling\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\r\n\x05top_p\x18\x02 \x01(\x01\x12\x16\n\x0emax_new_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"\xca\x02\n\x14StartEvaluateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x11\n\tmodel_uri\x18\x05 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x06 \x01(\t\x12\x0e\n\x06n_runs\x18\x07 \x01(\r\x12.\n\x08sampling\x18\x08 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\t \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x10\n\x08n_shards\x18\n \x01(\r\x12\r\n\x05shard\x18\x0b \x01(\r\x12\x33\n\x0b\x61nswer_form\x18\x0c \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\"-\n\x15StartEvaluateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x84\x02\n\x18StartMineFailuresRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65valuation_uri\x18\x02 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x03 \x01(\t\x12\x15\n\rimage_set_uri\x18\x04 \x01(\t\x12\r\n\x05gamma\x18\x05 \x01(\x01\x12\x15\n\rvisual_weight\x18\x06 \x01(\x01\x12\x14\n\x0cmax_clusters\x18\x07 \x01(\r\x12\x0e\n\x06n_runs\x18\x08 \x01(\r\x12\x0c\n\x04\x61xes\x18\t \x03(\t\x12\x16\n\x0emin_cell_items\x18\n \x01(\r\x12\x1a\n\x12min_prototype_size\x18\x0b \x01(\r\"1\n\x19StartMineFailuresResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xed\x01\n\x14StartGenerateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x15\n\rquestions_uri\x18\x03 \x01(\t\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\x05 \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x33\n\x0b\x61nswer_form\x18\x06 \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\"-\n\x15StartGenerateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xa0\x01\n\x0bStoredReply\x12=\n\x07options\x18\x01 \x03(\x0b\x32,.medq.evaluation.v1.StoredReply.OptionsEntry\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x12\n\nprediction\x18\x03 \x01(\t\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\x13ScoreRepliesRequest\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.medq.evaluation.v1.StoredReply\"^\n\x0bScoredReply\x12\x0f\n\x07refusal\x18\x01 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x17\n\x0fofficial_choice\x18\x03 \x01(\t\x12\x15\n\rstrict_choice\x18\x04 \x01(\t\"H\n\x14ScoreRepliesResponse\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.medq.evaluation.v1.ScoredReply*\x83\x01\n\tExtractor\x12\x19\n\x15\x45XTRACTOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XTRACTOR_STRICT\x10\x01\x12\x16\n\x12\x45XTRACTOR_OFFICIAL\x10\x02\x12\x18\n\x14\x45XTRACTOR_LIKELIHOOD\x10\x03\x12\x13\n\x0f\x45XTRACTOR_JUDGE\x10\x04*m\n\nAnswerForm\x12\x1b\n\x17\x41NSWER_FORM_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NSWER_FORM_LETTER\x10\x01\x12\x14\n\x10\x41NSWER_FORM_TEXT\x10\x02\x12\x14\n\x10\x41NSWER_FORM_OPEN\x10\x03\x32\xaf\x04\n\x11\x45valuationService\x12y\n\x14StartImportBenchmark\x12/.medq.evaluation.v1.StartImportBenchmarkRequest\x1a\x30.medq.evaluation.v1.StartImportBenchmarkResponse\x12\x64\n\rStartEvaluate\x12(.medq.evaluation.v1.StartEvaluateRequest\x1a).medq.evaluation.v1.StartEvaluateResponse\x12p\n\x11StartMineFailures\x12,.medq.evaluation.v1.StartMineFailuresRequest\x1a-.medq.evaluation.v1.StartMineFailuresResponse\x12\x64\n\rStartGenerate\x12(.medq.evaluation.v1.StartGenerateRequest\x1a).medq.evaluation.v1.StartGenerateResponse\x12\x61\n\x0cScoreReplies\x12\'.medq.evaluation.v1.ScoreRepliesRequest\x1a(.medq.evaluation.v1.ScoreRepliesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#medq/evaluation/v1/evaluation.proto\x12\x12medq.evaluation.v1\"\xb1\x01\n\x1bStartImportBenchmarkRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\titems_uri\x18\x02 \x01(\t\x12\x15\n\rimage_set_uri\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nguard_uris\x18\x05 \x03(\t\x12\x16\n\x0ephash_distance\x18\x06 \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x07 \x01(\x01\"4\n\x1cStartImportBenchmarkResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"T\n\x08Sampling\x12\x13\n\x0btemperature\x18\x01 \x01(\x01\x12\r\n\x05top_p\x18\x02 \x01(\x01\x12\x16\n\x0emax_new_tokens\x18\x03 \x01(\r\x12\x0c\n\x04seed\x18\x04 \x01(\x04\"\x8f\x03\n\x14StartEvaluateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x11\n\tmodel_uri\x18\x05 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x06 \x01(\t\x12\x0e\n\x06n_runs\x18\x07 \x01(\r\x12.\n\x08sampling\x18\x08 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\t \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x10\n\x08n_shards\x18\n \x01(\r\x12\r\n\x05shard\x18\x0b \x01(\r\x12\x33\n\x0b\x61nswer_form\x18\x0c \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\x12\r\n\x05judge\x18\r \x01(\t\x12\x1a\n\x12\x64\x65scription_tokens\x18\x0e \x01(\r\x12\x18\n\x10\x64\x65scription_pass\x18\x0f \x01(\r\"-\n\x15StartEvaluateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x84\x02\n\x18StartMineFailuresRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x16\n\x0e\x65valuation_uri\x18\x02 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x03 \x01(\t\x12\x15\n\rimage_set_uri\x18\x04 \x01(\t\x12\r\n\x05gamma\x18\x05 \x01(\x01\x12\x15\n\rvisual_weight\x18\x06 \x01(\x01\x12\x14\n\x0cmax_clusters\x18\x07 \x01(\r\x12\x0e\n\x06n_runs\x18\x08 \x01(\r\x12\x0c\n\x04\x61xes\x18\t \x03(\t\x12\x16\n\x0emin_cell_items\x18\n \x01(\r\x12\x1a\n\x12min_prototype_size\x18\x0b \x01(\r\"1\n\x19StartMineFailuresResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xa8\x02\n\x14StartGenerateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x15\n\rquestions_uri\x18\x03 \x01(\t\x12.\n\x08sampling\x18\x04 \x01(\x0b\x32\x1c.medq.evaluation.v1.Sampling\x12\x30\n\textractor\x18\x05 \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x33\n\x0b\x61nswer_form\x18\x06 \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\x12\x1a\n\x12\x64\x65scription_tokens\x18\x07 \x01(\r\x12\r\n\x05judge\x18\x08 \x01(\t\x12\x0e\n\x06run_id\x18\t \x01(\t\"-\n\x15StartGenerateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xa0\x01\n\x0bStoredReply\x12=\n\x07options\x18\x01 \x03(\x0b\x32,.medq.evaluation.v1.StoredReply.OptionsEntry\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x12\n\nprediction\x18\x03 \x01(\t\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"G\n\x13ScoreRepliesRequest\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.medq.evaluation.v1.StoredReply\"^\n\x0bScoredReply\x12\x0f\n\x07refusal\x18\x01 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x02 \x01(\t\x12\x17\n\x0fofficial_choice\x18\x03 \x01(\t\x12\x15\n\rstrict_choice\x18\x04 \x01(\t\"H\n\x14ScoreRepliesResponse\x12\x30\n\x07replies\x18\x01 \x03(\x0b\x32\x1f.medq.evaluation.v1.ScoredReply*\x83\x01\n\tExtractor\x12\x19\n\x15\x45XTRACTOR_UNSPECIFIED\x10\x00\x12\x14\n\x10\x45XTRACTOR_STRICT\x10\x01\x12\x16\n\x12\x45XTRACTOR_OFFICIAL\x10\x02\x12\x18\n\x14\x45XTRACTOR_LIKELIHOOD\x10\x03\x12\x13\n\x0f\x45XTRACTOR_JUDGE\x10\x04*m\n\nAnswerForm\x12\x1b\n\x17\x41NSWER_FORM_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41NSWER_FORM_LETTER\x10\x01\x12\x14\n\x10\x41NSWER_FORM_TEXT\x10\x02\x12\x14\n\x10\x41NSWER_FORM_OPEN\x10\x03\x32\xaf\x04\n\x11\x45valuationService\x12y\n\x14StartImportBenchmark\x12/.medq.evaluation.v1.StartImportBenchmarkRequest\x1a\x30.medq.evaluation.v1.StartImportBenchmarkResponse\x12\x64\n\rStartEvaluate\x12(.medq.evaluation.v1.StartEvaluateRequest\x1a).medq.evaluation.v1.StartEvaluateResponse\x12p\n\x11StartMineFailures\x12,.medq.evaluation.v1.StartMineFailuresRequest\x1a-.medq.evaluation.v1.StartMineFailuresResponse\x12\x64\n\rStartGenerate\x12(.medq.evaluation.v1.StartGenerateRequest\x1a).medq.evaluation.v1.StartGenerateResponse\x12\x61\n\x0cScoreReplies\x12\'.medq.evaluation.v1.ScoreRepliesRequest\x1a(.medq.evaluation.v1.ScoreRepliesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STOREDREPLY_OPTIONSENTRY']._loaded_options = None
   _globals['_STOREDREPLY_OPTIONSENTRY']._serialized_options = b'8\001'
-  _globals['_EXTRACTOR']._serialized_start=1767
-  _globals['_EXTRACTOR']._serialized_end=1898
-  _globals['_ANSWERFORM']._serialized_start=1900
-  _globals['_ANSWERFORM']._serialized_end=2009
+  _globals['_EXTRACTOR']._serialized_start=1895
+  _globals['_EXTRACTOR']._serialized_end=2026
+  _globals['_ANSWERFORM']._serialized_start=2028
+  _globals['_ANSWERFORM']._serialized_end=2137
   _globals['_STARTIMPORTBENCHMARKREQUEST']._serialized_start=60
   _globals['_STARTIMPORTBENCHMARKREQUEST']._serialized_end=237
   _globals['_STARTIMPORTBENCHMARKRESPONSE']._serialized_start=239
@@ -44,27 +44,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLING']._serialized_start=293
   _globals['_SAMPLING']._serialized_end=377
   _globals['_STARTEVALUATEREQUEST']._serialized_start=380
-  _globals['_STARTEVALUATEREQUEST']._serialized_end=710
-  _globals['_STARTEVALUATERESPONSE']._serialized_start=712
-  _globals['_STARTEVALUATERESPONSE']._serialized_end=757
-  _globals['_STARTMINEFAILURESREQUEST']._serialized_start=760
-  _globals['_STARTMINEFAILURESREQUEST']._serialized_end=1020
-  _globals['_STARTMINEFAILURESRESPONSE']._serialized_start=1022
-  _globals['_STARTMINEFAILURESRESPONSE']._serialized_end=1071
-  _globals['_STARTGENERATEREQUEST']._serialized_start=1074
-  _globals['_STARTGENERATEREQUEST']._serialized_end=1311
-  _globals['_STARTGENERATERESPONSE']._serialized_start=1313
-  _globals['_STARTGENERATERESPONSE']._serialized_end=1358
-  _globals['_STOREDREPLY']._serialized_start=1361
-  _globals['_STOREDREPLY']._serialized_end=1521
-  _globals['_STOREDREPLY_OPTIONSENTRY']._serialized_start=1475
-  _globals['_STOREDREPLY_OPTIONSENTRY']._serialized_end=1521
-  _globals['_SCOREREPLIESREQUEST']._serialized_start=1523
-  _globals['_SCOREREPLIESREQUEST']._serialized_end=1594
-  _globals['_SCOREDREPLY']._serialized_start=1596
-  _globals['_SCOREDREPLY']._serialized_end=1690
-  _globals['_SCOREREPLIESRESPONSE']._serialized_start=1692
-  _globals['_SCOREREPLIESRESPONSE']._serialized_end=1764
-  _globals['_EVALUATIONSERVICE']._serialized_start=2012
-  _globals['_EVALUATIONSERVICE']._serialized_end=2571
+  _globals['_STARTEVALUATEREQUEST']._serialized_end=779
+  _globals['_STARTEVALUATERESPONSE']._serialized_start=781
+  _globals['_STARTEVALUATERESPONSE']._serialized_end=826
+  _globals['_STARTMINEFAILURESREQUEST']._serialized_start=829
+  _globals['_STARTMINEFAILURESREQUEST']._serialized_end=1089
+  _globals['_STARTMINEFAILURESRESPONSE']._serialized_start=1091
+  _globals['_STARTMINEFAILURESRESPONSE']._serialized_end=1140
+  _globals['_STARTGENERATEREQUEST']._serialized_start=1143
+  _globals['_STARTGENERATEREQUEST']._serialized_end=1439
+  _globals['_STARTGENERATERESPONSE']._serialized_start=1441
+  _globals['_STARTGENERATERESPONSE']._serialized_end=1486
+  _globals['_STOREDREPLY']._serialized_start=1489
+  _globals['_STOREDREPLY']._serialized_end=1649
+  _globals['_STOREDREPLY_OPTIONSENTRY']._serialized_start=1603
+  _globals['_STOREDREPLY_OPTIONSENTRY']._serialized_end=1649
+  _globals['_SCOREREPLIESREQUEST']._serialized_start=1651
+  _globals['_SCOREREPLIESREQUEST']._serialized_end=1722
+  _globals['_SCOREDREPLY']._serialized_start=1724
+  _globals['_SCOREDREPLY']._serialized_end=1818
+  _globals['_SCOREREPLIESRESPONSE']._serialized_start=1820
+  _globals['_SCOREREPLIESRESPONSE']._serialized_end=1892
+  _globals['_EVALUATIONSERVICE']._serialized_start=2140
+  _globals['_EVALUATIONSERVICE']._serialized_end=2699
 # @@protoc_insertion_point(module_scope)

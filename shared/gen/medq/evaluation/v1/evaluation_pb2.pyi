@@ -199,6 +199,9 @@ class StartEvaluateRequest(_message.Message):
     N_SHARDS_FIELD_NUMBER: _builtins.int
     SHARD_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_TOKENS_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_PASS_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -223,6 +226,16 @@ class StartEvaluateRequest(_message.Message):
     """Which shard, from 0 and below `n_shards`. Shards are equal but for a batch of answers."""
     answer_form: Global___AnswerForm.ValueType
     """How questions are put; unspecified: letters."""
+    judge: _builtins.str
+    """The endpoint of the site whose model judges descriptions, and replies where the extractor is `judge`; empty: nobody judges,
+    and descriptions are UNSCORED.
+    """
+    description_tokens: _builtins.int
+    """Longest description in tokens, 1..4096; 0: as `sampling.max_new_tokens`."""
+    description_pass: _builtins.int
+    """A description is wrong where its four grades, 0..2 each, sum to less than this, 1..8, or where its quality level is two steps
+    off; 0: 5.
+    """
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -242,10 +255,13 @@ class StartEvaluateRequest(_message.Message):
         n_shards: _builtins.int = ...,
         shard: _builtins.int = ...,
         answer_form: Global___AnswerForm.ValueType = ...,
+        judge: _builtins.str = ...,
+        description_tokens: _builtins.int = ...,
+        description_pass: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "extractor", b"extractor", "model_uri", b"model_uri", "n_runs", b"n_runs", "n_shards", b"n_shards", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling", "shard", b"shard"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "description_pass", b"description_pass", "description_tokens", b"description_tokens", "extractor", b"extractor", "judge", b"judge", "model_uri", b"model_uri", "n_runs", b"n_runs", "n_shards", b"n_shards", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "sampling", b"sampling", "shard", b"shard"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -373,6 +389,9 @@ class StartGenerateRequest(_message.Message):
     SAMPLING_FIELD_NUMBER: _builtins.int
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_TOKENS_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     model_uri: _builtins.str
@@ -383,6 +402,12 @@ class StartGenerateRequest(_message.Message):
     """How replies to questions with options are read; unspecified: strict."""
     answer_form: Global___AnswerForm.ValueType
     """How questions with options are put; unspecified: letters."""
+    description_tokens: _builtins.int
+    """Longest answer to a question without options, in tokens, 1..4096; 0: as `sampling.max_new_tokens`."""
+    judge: _builtins.str
+    """The endpoint of the site whose model is asked what a reply means, where the extractor is `judge`."""
+    run_id: _builtins.str
+    """The run whose ledger pays for that; empty: no accounts are kept."""
     @_builtins.property
     def sampling(self) -> Global___Sampling:
         """How answers are drawn."""
@@ -396,10 +421,13 @@ class StartGenerateRequest(_message.Message):
         sampling: Global___Sampling | None = ...,
         extractor: Global___Extractor.ValueType = ...,
         answer_form: Global___AnswerForm.ValueType = ...,
+        description_tokens: _builtins.int = ...,
+        judge: _builtins.str = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["sampling", b"sampling"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "extractor", b"extractor", "model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "description_tokens", b"description_tokens", "extractor", b"extractor", "judge", b"judge", "model_uri", b"model_uri", "operation_id", b"operation_id", "questions_uri", b"questions_uri", "run_id", b"run_id", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,7 +67,7 @@ class EvaluationServiceServicer:
     """
 
     def StartImportBenchmark(self, request, context):
-        """Reads a MedQ-Bench TSV against its image set and makes a benchmark. Long.
+        """Reads a MedQ-Bench TSV, of questions with options, of descriptions or of both, against its image set; makes a benchmark. Long.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class EvaluationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EvaluationServiceAsyncStub: ...
     StartImportBenchmark: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.StartImportBenchmarkRequest, _evaluation_pb2.StartImportBenchmarkResponse]
-    """Reads a MedQ-Bench TSV against its image set and makes a benchmark. Long."""
+    """Reads a MedQ-Bench TSV, of questions with options, of descriptions or of both, against its image set; makes a benchmark. Long."""
     StartEvaluate: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.StartEvaluateRequest, _evaluation_pb2.StartEvaluateResponse]
     """The model answers a benchmark `n_runs` times and is scored. Long."""
     StartMineFailures: _grpc.UnaryUnaryMultiCallable[_evaluation_pb2.StartMineFailuresRequest, _evaluation_pb2.StartMineFailuresResponse]
@@ -50,7 +50,7 @@ class EvaluationServiceAsyncStub(EvaluationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartImportBenchmark: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.StartImportBenchmarkRequest, _evaluation_pb2.StartImportBenchmarkResponse]  # type: ignore[assignment]
-    """Reads a MedQ-Bench TSV against its image set and makes a benchmark. Long."""
+    """Reads a MedQ-Bench TSV, of questions with options, of descriptions or of both, against its image set; makes a benchmark. Long."""
     StartEvaluate: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.StartEvaluateRequest, _evaluation_pb2.StartEvaluateResponse]  # type: ignore[assignment]
     """The model answers a benchmark `n_runs` times and is scored. Long."""
     StartMineFailures: _aio.UnaryUnaryMultiCallable[_evaluation_pb2.StartMineFailuresRequest, _evaluation_pb2.StartMineFailuresResponse]  # type: ignore[assignment]
@@ -69,7 +69,7 @@ class EvaluationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _evaluation_pb2.StartImportBenchmarkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_evaluation_pb2.StartImportBenchmarkResponse, _abc.Awaitable[_evaluation_pb2.StartImportBenchmarkResponse]]:
-        """Reads a MedQ-Bench TSV against its image set and makes a benchmark. Long."""
+        """Reads a MedQ-Bench TSV, of questions with options, of descriptions or of both, against its image set; makes a benchmark. Long."""
 
     @_abc_1.abstractmethod
     def StartEvaluate(

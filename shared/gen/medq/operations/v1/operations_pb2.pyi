@@ -33,6 +33,8 @@ class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operat
     OPERATION_STATE_SUCCEEDED: _OperationState.ValueType  # 3
     OPERATION_STATE_FAILED: _OperationState.ValueType  # 4
     OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 5
+    OPERATION_STATE_WAITING: _OperationState.ValueType  # 6
+    """Not ended: it waits for people, and nothing works on it until they have done their part."""
 
 class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
     """Where an operation stands."""
@@ -43,6 +45,8 @@ OPERATION_STATE_RUNNING: OperationState.ValueType  # 2
 OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
 OPERATION_STATE_FAILED: OperationState.ValueType  # 4
 OPERATION_STATE_CANCELLED: OperationState.ValueType  # 5
+OPERATION_STATE_WAITING: OperationState.ValueType  # 6
+"""Not ended: it waits for people, and nothing works on it until they have done their part."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
 
 @_typing.final
@@ -161,7 +165,7 @@ class Operation(_message.Message):
     worked_seconds: _builtins.float
     """Seconds during which a process worked on it, over all tries that ended."""
     attempts: _builtins.int
-    """How often a process began it: above 1 after a kill."""
+    """How often a process began it, since it last waited for people: above 1 after a kill."""
     @_builtins.property
     def progress(self) -> Global___Progress:
         """How far it has come."""

@@ -42,6 +42,32 @@ QUESTION_MODE_SEED_RULE: QuestionMode.ValueType  # 2
 """Any, by seed: the ablation."""
 Global___QuestionMode: _TypeAlias = QuestionMode  # noqa: Y015
 
+class _ExpertKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ExpertKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ExpertKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    EXPERT_KIND_UNSPECIFIED: _ExpertKind.ValueType  # 0
+    EXPERT_KIND_SIMULATED: _ExpertKind.ValueType  # 1
+    """A program that knows the answers and errs at a set rate."""
+    EXPERT_KIND_REVIEW: _ExpertKind.ValueType  # 2
+    """People, through the service's queue of reviews."""
+    EXPERT_KIND_NONE: _ExpertKind.ValueType  # 3
+    """Nobody: in a cold start the oracle's answers are adopted unreviewed, later what needs an expert is left out."""
+
+class ExpertKind(_ExpertKind, metaclass=_ExpertKindEnumTypeWrapper):
+    """Who decides what the model and the oracle may not decide alone."""
+
+EXPERT_KIND_UNSPECIFIED: ExpertKind.ValueType  # 0
+EXPERT_KIND_SIMULATED: ExpertKind.ValueType  # 1
+"""A program that knows the answers and errs at a set rate."""
+EXPERT_KIND_REVIEW: ExpertKind.ValueType  # 2
+"""People, through the service's queue of reviews."""
+EXPERT_KIND_NONE: ExpertKind.ValueType  # 3
+"""Nobody: in a cold start the oracle's answers are adopted unreviewed, later what needs an expert is left out."""
+Global___ExpertKind: _TypeAlias = ExpertKind  # noqa: Y015
+
 @_typing.final
 class StartImportKnownAnswersRequest(_message.Message):
     """Starts an import of known answers."""
@@ -106,8 +132,15 @@ class AnnotationPolicy(_message.Message):
     SIMULATED_ORACLE_ACCURACY_FIELD_NUMBER: _builtins.int
     SIMULATED_EXPERT_ACCURACY_FIELD_NUMBER: _builtins.int
     TARGET_ERROR_RATE_FIELD_NUMBER: _builtins.int
+    ORACLE_FIELD_NUMBER: _builtins.int
+    EXPERT_FIELD_NUMBER: _builtins.int
+    TAU_TEXT_FIELD_NUMBER: _builtins.int
+    TAU_ENTROPY_DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TARGET_ERROR_RATE_DESCRIPTION_FIELD_NUMBER: _builtins.int
     tau_entropy: _builtins.float
-    """Entropy at or above this: adopt the reference (tau_H), nats per token. Not read where it is fitted: target_error_rate."""
+    """Entropy at or above this: adopt the reference (tau_H), nats per token. Not read where it is fitted: target_error_rate. Of
+    questions with options; descriptions have tau_entropy_description.
+    """
     tau_agreement: _builtins.float
     """Agreement below this, when confident: ask the expert (tau_ann), 0..1."""
     is_cold_start: _builtins.bool
@@ -117,7 +150,7 @@ class AnnotationPolicy(_message.Message):
     question_mode: Global___QuestionMode.ValueType
     """Which questions."""
     questions_per_image: _builtins.int
-    """Questions per image, >= 1."""
+    """Questions with options per image, >= 1; a description comes beside them."""
     max_in_flight: _builtins.int
     """Outside calls in flight at a time, >= 1."""
     simulated_oracle_accuracy: _builtins.float
@@ -126,6 +159,16 @@ class AnnotationPolicy(_message.Message):
     """Chance that the simulated expert answers right, 0..1."""
     target_error_rate: _builtins.float
     """Above 0: tau_H is fitted on the reviews in calibration_uris, so that of what is adopted unseen at most this share is wrong."""
+    oracle: _builtins.str
+    """Who pre-annotates: "simulated", or the name of an endpoint of the site that may receive images."""
+    expert: Global___ExpertKind.ValueType
+    """Who reviews."""
+    tau_text: _builtins.float
+    """Least TF-IDF cosine at which two descriptions of one quality level agree, 0..1."""
+    tau_entropy_description: _builtins.float
+    """tau_H of descriptions, whose entropy is over the whole text: another scale."""
+    target_error_rate_description: _builtins.float
+    """Above 0: tau_H of descriptions is fitted, on the reviews of descriptions alone."""
     def __init__(
         self,
         *,
@@ -139,10 +182,15 @@ class AnnotationPolicy(_message.Message):
         simulated_oracle_accuracy: _builtins.float = ...,
         simulated_expert_accuracy: _builtins.float = ...,
         target_error_rate: _builtins.float = ...,
+        oracle: _builtins.str = ...,
+        expert: Global___ExpertKind.ValueType = ...,
+        tau_text: _builtins.float = ...,
+        tau_entropy_description: _builtins.float = ...,
+        target_error_rate_description: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "target_error_rate", b"target_error_rate", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "expert", b"expert", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "oracle", b"oracle", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "target_error_rate", b"target_error_rate", "target_error_rate_description", b"target_error_rate_description", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy", "tau_entropy_description", b"tau_entropy_description", "tau_text", b"tau_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -167,6 +215,7 @@ class StartAnnotateRequest(_message.Message):
     CALIBRATION_URIS_FIELD_NUMBER: _builtins.int
     EXTRACTOR_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
+    JUDGE_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -180,15 +229,17 @@ class StartAnnotateRequest(_message.Message):
     model_uri: _builtins.str
     """`sha256:<hex>` of the model that annotates itself."""
     known_answers_uri: _builtins.str
-    """`sha256:<hex>` of the known answers of the simulated oracle and expert."""
+    """`sha256:<hex>` of the known answers of the simulated oracle and expert; "" where neither is simulated."""
     benchmark_uri: _builtins.str
-    """`sha256:<hex>` of the dev benchmark, whose questions are the templates."""
+    """`sha256:<hex>` of the dev benchmark, whose questions the simulated oracle has as templates; a real one asks its own."""
     seed: _builtins.int
     """Seed of the choice of questions, of the audit, and of the simulated errors."""
     extractor: _evaluation_pb2.Extractor.ValueType
     """How the model's own annotation is read; unspecified: strict."""
     answer_form: _evaluation_pb2.AnswerForm.ValueType
     """How the model is asked; unspecified: letters."""
+    judge: _builtins.str
+    """The endpoint of the site that judges the model's own answers, where the extractor is `judge`."""
     @_builtins.property
     def policy(self) -> Global___AnnotationPolicy:
         """The rules."""
@@ -213,10 +264,11 @@ class StartAnnotateRequest(_message.Message):
         calibration_uris: _abc.Iterable[_builtins.str] | None = ...,
         extractor: _evaluation_pb2.Extractor.ValueType = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
+        judge: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["policy", b"policy"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "calibration_uris", b"calibration_uris", "extractor", b"extractor", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "benchmark_uri", b"benchmark_uri", "calibration_uris", b"calibration_uris", "extractor", b"extractor", "judge", b"judge", "known_answers_uri", b"known_answers_uri", "model_uri", b"model_uri", "operation_id", b"operation_id", "policy", b"policy", "round", b"round", "run_id", b"run_id", "seed", b"seed", "selection_uri", b"selection_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

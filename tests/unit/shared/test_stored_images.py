@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.evaluation.adapters.stored_images import read_image
 from shared.errors import DataLoss
 from shared.objects.folder import FolderObjectStore
+from shared.objects.images import read_image
 
 
 def png(pixels):

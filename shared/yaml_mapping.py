@@ -1,4 +1,4 @@
-"""The text of a configuration as one mapping: YAML in which no key stands twice, of bounded size, without aliases."""
+"""A text that people write as one mapping: YAML in which no key stands twice, of bounded size, without aliases."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from shared.errors import InvalidArgument
 MOST_CHARACTERS, MOST_IN_A_VALUE = 256 * 1024, 8192
 #: Most keys and values of a file together, and how deep they may lie.
 MOST_NODES, MOST_DEPTH = 2000, 20
-_KEYS = "docs/configuration.md lists every key"
+_FEWER = "Leave out what is no key of such a file"
 
 
-def read_mapping(text: str) -> dict[Any, Any]:
+def read_mapping(text: str, page: str) -> dict[Any, Any]:
     """Read a YAML text that holds keys and values.
+
+    Args:
+        text: The file's.
+        page: The page that shows such a file, for the remedies.
 
     Raises:
         InvalidArgument: It is not YAML, a key stands twice, it is too large or holds an alias, or it holds something else.
@@ -36,9 +40,7 @@ def read_mapping(text: str) -> dict[Any, Any]:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, ArithmeticError, RecursionError):
         raise InvalidArgument("The file is not YAML.", remedy=remedy) from None
     if not isinstance(content, dict):
-        raise InvalidArgument(
-            "The file must hold keys and values.", remedy="docs/configuration.md shows the shortest file."
-        )
+        raise InvalidArgument("The file must hold keys and values.", remedy=f"{page} shows the shortest file.")
     return content
 
 
@@ -60,9 +62,9 @@ class _OnceLoader(yaml.SafeLoader):
         self._n_nodes += 1
         self._depth += 1
         if self._n_nodes > MOST_NODES:
-            raise _refused(event, f"the file has more than {MOST_NODES} keys and values", _KEYS)
+            raise _refused(event, f"the file has more than {MOST_NODES} keys and values", _FEWER)
         if self._depth > MOST_DEPTH:
-            raise _refused(event, f"values lie more than {MOST_DEPTH} levels deep", _KEYS)
+            raise _refused(event, f"values lie more than {MOST_DEPTH} levels deep", _FEWER)
         if isinstance(event, yaml.ScalarEvent):
             event.value.encode()  # no half of a pair of surrogates
             if len(event.value) > MOST_IN_A_VALUE:

@@ -1,0 +1,63 @@
+"""`medq egress list`: what was sent to endpoints outside, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from google.protobuf.json_format import MessageToDict
+
+from cli.access import Access
+from cli.connection import connect
+from cli.options import Json, Out
+from cli.output import console, print_json, print_table, shown_errors
+from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+
+_COLUMNS = ("time", "endpoint", "host", "model", "purpose", "run", "image", "text", "bytes")
+#: Rows that a person is shown; all of them are in the JSON.
+_MOST_SHOWN = 200
+#: Digits of a digest that tell it from the others at a look.
+_SHOWN_DIGITS = 12
+
+
+def list_egress(
+    out: Out,
+    *,
+    access: Access,
+    run: Annotated[str, typer.Option(help="Only what left for this run.")] = "",
+    is_json: Json = False,
+) -> None:
+    """Show what left the site: a row for each try and image, written before it was sent."""
+    with shown_errors(is_json), connect(out, access, may_start=False) as channels:
+        stub = controller_pb2_grpc.ControllerServiceStub(channels["controller"])
+        entries = list(_entries(stub, run))
+    if is_json:
+        print_json({"egress": [_as_json(entry) for entry in entries]})
+        return
+    print_table("Egress", _COLUMNS, [_row(entry) for entry in entries[-_MOST_SHOWN:]])
+    n_bytes = sum(entry.egress.n_bytes for entry in entries)
+    console.print(f"{len(entries)} rows, {n_bytes} bytes; the last {min(len(entries), _MOST_SHOWN)} are shown.")
+
+
+def _entries(stub: controller_pb2_grpc.ControllerServiceStub, run_id: str) -> Iterator[controller_pb2.EgressEntry]:
+    token = ""
+    while True:
+        page = stub.ListEgress(controller_pb2.ListEgressRequest(run_id=run_id, page_token=token))
+        yield from page.entries
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _row(entry: controller_pb2.EgressEntry) -> tuple[object, ...]:
+    left = entry.egress
+    when = entry.time.ToDatetime().isoformat(" ", "seconds")
+    image, text = left.image_id[:_SHOWN_DIGITS] or "-", left.text_sha256[:_SHOWN_DIGITS]
+    return when, left.endpoint, left.host, left.model, left.purpose, entry.run_id or "-", image, text, left.n_bytes
+
+
+def _as_json(entry: controller_pb2.EgressEntry) -> dict[str, Any]:
+    options: dict[str, Any] = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
+    whole = MessageToDict(entry, **options)
+    return {**whole.pop("egress"), **whole, "n_bytes": entry.egress.n_bytes}

@@ -1,0 +1,156 @@
+"""A task for an expert, and what a decision about it must be. Knows neither the queue nor who decides."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from services.oracle.domain.annotation import AUDIT, ReviewTask
+from shared.errors import InvalidArgument
+
+ACCEPT: Final = "accept"
+EDIT: Final = "edit"
+REJECT: Final = "reject"
+#: Who decides: people, or the program that stands in for them.
+PEOPLE: Final = "review"
+SIMULATED: Final = "simulated"
+#: Places in the queue: what cannot go on without an expert comes before what is looked at to measure the rest.
+NEEDED_FIRST: Final = 0
+AUDITED_LAST: Final = 1
+#: Longest description, longest reason, in characters, and the longest time that one decision may take, in seconds.
+MOST_ANSWER_CHARACTERS = 20_000
+MOST_REASON_CHARACTERS = 2_000
+MOST_SECONDS = 86_400.0
+#: Average time of a review and of an annotation from scratch (Table 3 of the paper: 0.5 and 5.1 minutes).
+REVIEW_SECONDS = 30.0
+FROM_SCRATCH_SECONDS = 306.0
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What the simulated expert stands on: `sha256:<hex>` of the known answers, their accuracy 0..1, and the seed."""
+
+    known_answers_uri: str
+    accuracy: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """A task for an expert as it is queued; it never changes.
+
+    Attributes:
+        work_id: The work that asks.
+        run_id, arm, round: Whose it is.
+        ledger_key: Of its cost.
+        asked: What is to be decided.
+        estimate_seconds: Seconds of an expert that are reserved for it.
+        expert: `PEOPLE` or `SIMULATED`.
+        simulation: What a simulated expert stands on; None for people.
+    """
+
+    work_id: str
+    run_id: str
+    arm: str
+    round: int
+    ledger_key: str
+    asked: ReviewTask
+    estimate_seconds: float
+    expert: str = PEOPLE
+    simulation: Simulation | None = None
+
+    @property
+    def task_id(self) -> str:
+        """32 hex digits, from the work and the decision."""
+        return hashlib.sha256(f"{self.work_id}/{self.asked.decision_id}".encode()).hexdigest()[:32]
+
+    @property
+    def priority(self) -> int:
+        """Its place in the queue, the lower the sooner."""
+        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What somebody decided about a task.
+
+    Attributes:
+        action: `ACCEPT`, `EDIT` or `REJECT`; "" of a simulated expert who does not know the question.
+        answer: The adopted letter or text; None where there is none.
+        reason: Why it was rejected, or a remark.
+        active_seconds: Active time that it took, 0..86,400.
+        reviewer: Who.
+    """
+
+    action: str
+    answer: str | None
+    reason: str
+    active_seconds: float
+    reviewer: str
+
+
+def review_seconds(task: ReviewTask) -> float:
+    """The paper's average for a task, which is reserved until it is decided."""
+    return FROM_SCRATCH_SECONDS if task.proposal is None else REVIEW_SECONDS
+
+
+def verdict_of(
+    task: ReviewTask, action: str, answer: str, reason: str, active_seconds: float, reviewer: str
+) -> Verdict:
+    """A person's decision, checked against its task.
+
+    Args:
+        task: What it is about.
+        action: `ACCEPT`, `EDIT` or `REJECT`.
+        answer: With `EDIT` the letter of an option, or the text of a description; else "".
+        reason: With `REJECT` why.
+        active_seconds: 0..86,400.
+        reviewer: Who.
+
+    Raises:
+        InvalidArgument: They do not go together; the message says what is missing.
+    """
+    _require_bounds(answer, reason, active_seconds, reviewer)
+    if action == ACCEPT:
+        if task.proposal is None:
+            raise InvalidArgument("Nothing is proposed here.", field="action", value=action, remedy="Edit or reject.")
+        if answer not in ("", task.proposal):
+            raise InvalidArgument(
+                "Who accepts gives no other answer.", field="answer", value=answer[:20], remedy="Use edit to change it."
+            )
+        return Verdict(action, task.proposal, reason, active_seconds, reviewer)
+    if action == EDIT:
+        if task.question.options and answer not in task.question.options:
+            letters = ", ".join(sorted(task.question.options))
+            raise InvalidArgument(
+                "The answer is no option.", field="answer", value=answer[:20], remedy=f"Use one of {letters}."
+            )
+        if not answer.strip():
+            raise InvalidArgument("Who edits gives an answer.", field="answer", remedy="Write it, or reject.")
+        return Verdict(action, answer, reason, active_seconds, reviewer)
+    if action != REJECT:
+        raise InvalidArgument(
+            "No such action.", field="action", value=action[:20], remedy="Use accept, edit or reject."
+        )
+    if not reason.strip():
+        raise InvalidArgument("A rejection needs a reason.", field="reason", remedy="Say why in a few words.")
+    if answer:
+        raise InvalidArgument(
+            "Who rejects gives no answer.", field="answer", value=answer[:20], remedy="Use edit to change it."
+        )
+    return Verdict(action, None, reason, active_seconds, reviewer)
+
+
+def _require_bounds(answer: str, reason: str, active_seconds: float, reviewer: str) -> None:
+    for field, text, most in (("answer", answer, MOST_ANSWER_CHARACTERS), ("reason", reason, MOST_REASON_CHARACTERS)):
+        if len(text) > most:
+            raise InvalidArgument(
+                "The text is too long.", field=field, value=f"{len(text)} characters", remedy=f"At most {most}."
+            )
+    if not 0 <= active_seconds <= MOST_SECONDS:
+        raise InvalidArgument(
+            "The time is out of range.", field="active_seconds", value=active_seconds, remedy="Give 0..86400 seconds."
+        )
+    if not reviewer:
+        raise InvalidArgument("A decision is somebody's.", field="reviewer", remedy="Name the reviewer.")

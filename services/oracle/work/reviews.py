@@ -1,0 +1,144 @@
+"""What annotation asks of experts: tasks in the queue with their accounts, and what was decided about them.
+
+The cost of a task is reserved before it is queued, and settled by the time that its reviewer took. What an operation queues is
+named by its work and decision, so an operation that begins again finds its tasks there, decided or not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Final
+
+import grpc
+
+from medq.controller.v1 import controller_pb2 as pb
+from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from services.oracle.domain.review import PEOPLE, QueueEntry
+from services.oracle.ports import Outcome, Reviews
+from services.oracle.store.reviews import CLOSED, DECIDED, WITHDRAWN, QueuedTask, ReviewStore
+from shared.errors import BudgetExhausted
+from shared.operations import OperationContext
+from shared.outside.accounts import CallBook, cost_of
+from shared.parked import Parked
+from shared.spending import Spending
+from shared.status import from_rpc_error
+
+#: How soon a work that waits looks again, should nobody wake it, in seconds: for people, and for who stands in for them.
+LOOK_SECONDS: Final = 300.0
+SIMULATED_LOOK_SECONDS: Final = 2.0
+#: Why a question has no answer whose review an operator closed.
+LEFT_OUT: Final = "the review was closed before an expert saw it"
+_LEDGER_BATCH = 1000
+
+
+class ReviewWork:
+    """Has tasks reviewed.
+
+    Args:
+        queue: The queue.
+        ledger: The controller, which keeps the accounts.
+        ring: Tells the simulated expert that there may be work.
+    """
+
+    def __init__(self, queue: ReviewStore, ledger: ControllerServiceStub, ring: Callable[[], None]) -> None:
+        self._queue = queue
+        self._ledger = ledger
+        self._ring = ring
+
+    def collect(self, context: OperationContext, book: CallBook, entries: Sequence[QueueEntry]) -> Reviews:
+        """What experts decided about these tasks.
+
+        Args:
+            context: Whose work it is.
+            book: Who pays; `max_in_flight` tasks are reserved at a time.
+            entries: In the order in which the budget is spent on them.
+
+        Returns: What was decided; why not, of what an operator closed and of what the budget does not cover.
+
+        Raises:
+            Parked: Not all are decided yet.
+        """
+        self._queue.adopt(book.work_id, context.operation_id)
+        queued = self._queue.of_work(book.work_id)
+        self._close_accounts(book, queued.values())
+        stopped = self._put_missing(context.operation_id, book, entries, queued)
+        open_ones, _ = self._queue.work_counts(book.work_id)
+        if open_ones:
+            self._ring()
+            raise self._parked(book.work_id, entries[0].expert if entries else PEOPLE)
+        found = self._queue.of_work(book.work_id)
+        self._close_accounts(book, found.values())
+        decided = {name: _outcome(one) for name, one in found.items() if one.state == DECIDED}
+        left_out = {name: LEFT_OUT for name, one in found.items() if one.state == CLOSED}
+        names = [entry.asked.decision_id for entry in entries]
+        not_open = {name: stopped for name in names if name not in decided and name not in left_out}
+        return Reviews(decided, {**left_out, **not_open}, stopped)
+
+    def withdraw(self, work_id: str, run_id: str) -> None:
+        """Take back what is open of a work that was called off, and what is reserved for it."""
+        self._queue.withdraw(work_id)
+        self._release(run_id, self._queue.of_work(work_id).values())
+
+    def _put_missing(
+        self, operation_id: str, book: CallBook, entries: Sequence[QueueEntry], queued: Mapping[str, QueuedTask]
+    ) -> str:
+        """Reserve and queue what is not in the queue; why not all of it, where the budget does not allow that."""
+        revisions = {one.entry.task_id: one.revision for one in queued.values() if one.state == WITHDRAWN}
+        missing = [one for one in entries if one.asked.decision_id not in queued or one.task_id in revisions]
+        for start in range(0, len(missing), book.max_in_flight):
+            chunk = missing[start : start + book.max_in_flight]
+            named = "/".join(f"{one.task_id}:{revisions.get(one.task_id, 0) + 1}" for one in chunk)
+            request_id = hashlib.sha256(named.encode()).hexdigest()
+            try:
+                self._reserve(book, chunk, request_id)
+            except BudgetExhausted as error:
+                return error.message
+            self._queue.put(chunk, operation_id, request_id)
+        return ""
+
+    def _parked(self, work_id: str, expert: str) -> Parked:
+        def is_due() -> bool:
+            return self._queue.work_counts(work_id)[0] == 0
+
+        done, total, message = progress_of(self._queue, work_id)
+        seconds = LOOK_SECONDS if expert == PEOPLE else SIMULATED_LOOK_SECONDS
+        return Parked(done, total, "reviews", message, seconds=seconds, is_due=is_due)
+
+    def _reserve(self, book: CallBook, entries: Sequence[QueueEntry], request_id: str) -> None:
+        if not book.run_id:
+            return
+        costs = [cost_of(book, one.ledger_key, Spending(expert_seconds=one.estimate_seconds)) for one in entries]
+        try:
+            self._ledger.ReserveCosts(pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=request_id))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from None
+
+    def _close_accounts(self, book: CallBook, queued: Collection[QueuedTask]) -> None:
+        """Settle what was decided and release what never will be; doing so again changes nothing."""
+        decided = [one for one in queued if one.state == DECIDED]
+        costs = [cost_of(book, one.entry.ledger_key, _outcome(one).spending) for one in decided]
+        for start in range(0, len(costs) if book.run_id else 0, _LEDGER_BATCH):
+            part = costs[start : start + _LEDGER_BATCH]
+            self._ledger.SettleCosts(pb.SettleCostsRequest(run_id=book.run_id, costs=part, is_on_record=True))
+        self._release(book.run_id, queued)
+
+    def _release(self, run_id: str, queued: Iterable[QueuedTask]) -> None:
+        keys: dict[str, list[str]] = {}
+        for one in queued:
+            if run_id and one.state in (CLOSED, WITHDRAWN):
+                keys.setdefault(one.request_id, []).append(one.entry.ledger_key)
+        for request_id, unspent in keys.items():
+            self._ledger.ReleaseCosts(pb.ReleaseCostsRequest(run_id=run_id, request_id=request_id, keys=unspent))
+
+
+def progress_of(queue: ReviewStore, work_id: str) -> tuple[int, int, str]:
+    """How many tasks of a work have ended, how many there are, and both for a person."""
+    n_open, total = queue.work_counts(work_id)
+    return total - n_open, total, f"waiting for reviews: {total - n_open} of {total}"
+
+
+def _outcome(queued: QueuedTask) -> Outcome:
+    verdict = queued.verdict
+    assert verdict is not None
+    return Outcome(verdict.answer, verdict.action, Spending(expert_seconds=verdict.active_seconds))

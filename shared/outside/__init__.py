@@ -1,0 +1,1 @@
+"""Calls to somebody outside, with their accounts: the oracle, experts, judges."""

@@ -1,0 +1,306 @@
+"""An endpoint that fails at times, behind the guard, with the controller's own ledger and audit."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections import Counter
+from concurrent import futures
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+import pytest
+from PIL import Image
+
+from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub, add_ControllerServiceServicer_to_server
+from services.controller.loop.calls import Collaborators
+from services.controller.service import Controller
+from services.controller.store.egress import METADATA as EGRESS
+from services.controller.store.egress import EgressLog
+from services.controller.store.ledger import METADATA as LEDGER
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import METADATA as RUNS
+from services.controller.store.runs import RunStore
+from shared.chat.egress import StoredImage
+from shared.chat.endpoints import Endpoint
+from shared.chat.messages import ChatRequest
+from shared.errors import DeadlineExceeded, FailedPrecondition, PermissionDenied, Unavailable
+from shared.outside.call import OutsideCall
+from shared.outside.calls import OutsideCalls
+from shared.outside.endpoint import SiteEndpoints
+from shared.paths import ANYWHERE
+from shared.rpc.interceptors import ErrorInterceptor
+from shared.spending import Spending
+from tests.support.chat_server import chat_server, cuts, hangs_up, refuses, says, sends
+from tests.support.databases import sqlite_database
+from tests.support.servers import short_folder
+
+N = 8
+PRICES = {"in": 2.5, "out": 10.0}
+IMAGE = StoredImage("a" * 64, np.full((4, 4, 3), 7, np.uint8))
+
+
+@dataclass(frozen=True)
+class Said:
+    """An outcome."""
+
+    text: str
+    spending: Spending
+
+
+class Kept:
+    """An outcome store in memory."""
+
+    def __init__(self):
+        self.stored = {}
+
+    def outcomes(self, work_id, kind):
+        return dict(self.stored)
+
+    def keep_outcomes(self, work_id, kind, outcomes):
+        self.stored = {**outcomes, **self.stored}
+        return {key: self.stored[key] for key in outcomes}
+
+
+class World:
+    """A server, the controller's ledger and audit, and calls that are made with no time passing.
+
+    Attributes:
+        pauses: Seconds that were waited, in order.
+        doubts: What the detector of text says of the next images; 0 when they are used up.
+    """
+
+    def __init__(self, server, engine, stub):
+        self.server, self.stub = server, stub
+        self.ledger, self.egress = Ledger(engine), EgressLog(engine)
+        self.store = Kept()
+        self.pauses, self.doubts = [], []
+
+    def endpoint(self, **changes):
+        values = {
+            "base_url": self.server.base_url,
+            "model": "gpt-4o",
+            "usd_per_million": PRICES,
+            "prices_of": "2026-11-01",
+            "timeout_seconds": 20,
+            "max_in_flight": 4,
+            "tries": 3,
+            "may_receive": "images",
+            **changes,
+        }
+        return Endpoint.model_validate(values)
+
+    def run(self, n=N, look=lambda done: None, run_id="run", **changes):
+        """Ask about an image `n` times."""
+        doubt = lambda pixels: self.doubts.pop(0) if self.doubts else 0.0  # noqa: E731
+        site = SiteEndpoints({"gpt-4o": self.endpoint(**changes)}, doubt, quarantine_from=0.5)
+        oracle = site.open("gpt-4o", "oracle", "images", "annotate.oracle")
+
+        def call(number):
+            request = ChatRequest(f"question {number}", max_tokens=10)
+            return OutsideCall(
+                f"k{number}", lambda: oracle.prepare(request, [IMAGE], lambda reply, spent: Said(reply.text, spent))
+            )
+
+        calls = OutsideCalls(self.store, self.stub, self.pauses.append)
+        return calls.run(oracle.book("work", run_id, 8), [call(number) for number in range(n)], look)
+
+    @property
+    def entries(self):
+        return self.ledger.all_entries("run")
+
+    @property
+    def states(self):
+        return Counter(entry.state for entry in self.entries)
+
+    def usd(self, state):
+        return sum(entry.cost.usd for entry in self.entries if entry.state == state)
+
+    @property
+    def left(self):
+        return self.egress.page("", 1000)[0]
+
+
+@pytest.fixture
+def world(tmp_path):
+    with sqlite_database(tmp_path) as database, short_folder() as folder, chat_server() as chat:
+        engine = database.engine(LEDGER, RUNS, EGRESS)
+        server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[ErrorInterceptor("controller")])
+        parts = Collaborators(None, None, RunStore(engine), Ledger(engine), None, None)
+        servicer = Controller(None, parts, {}, ANYWHERE, EgressLog(engine))
+        add_ControllerServiceServicer_to_server(servicer, server)
+        server.add_insecure_port(f"unix:{folder}/c.sock")
+        server.start()
+        with grpc.insecure_channel(f"unix:{folder}/c.sock") as channel:
+            yield World(chat, engine, ControllerServiceStub(channel))
+        server.stop(0).wait()
+
+
+def test_every_dollar_of_the_ledger_is_what_the_server_counted(world):
+    world.server.script += [says("A", usage=(number * 11, number)) for number in range(N)]
+    assert len(world.run().outcomes) == N
+    assert world.states == {"settled": N}
+    assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+
+
+def test_what_fails_at_times_is_tried_again_and_each_try_is_an_attempt(world):
+    world.server.script += [refuses(429), says("A", usage=(50, 5)), refuses(503), refuses(500)]
+    assert len(world.run().outcomes) == N
+    assert world.states == {"settled": N, "released": 3}
+    assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+    assert world.ledger.committed("run") == (pytest.approx(world.server.usd(2.5, 10.0)), 0.0)
+    assert {entry.attempt for entry in world.entries} == {1, 2}
+
+
+@pytest.mark.parametrize("behaviour", [cuts, hangs_up, sends(b"garbage"), refuses(504)])
+def test_what_nobody_knows_the_cost_of_counts_as_the_most_beside_the_try_that_brought_the_answer(world, behaviour):
+    world.server.script.append(behaviour)
+    assert len(world.run().outcomes) == N
+    assert world.states == {"settled": N, "unknown": 1}
+    assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+    reserved = next(entry.cost.usd for entry in world.entries if entry.state == "unknown")
+    assert reserved > max(entry.cost.usd for entry in world.entries if entry.state == "settled")
+
+
+def test_an_answer_without_usage_is_settled_at_the_most(world):
+    world.server.script.append(says("A", usage=None))
+    world.run(1)
+    (entry,) = world.entries
+    assert entry.state == "settled"
+    assert entry.cost.usd > 10 * 10.0 / 1e6
+
+
+def test_the_server_says_how_long_to_wait(world):
+    world.server.script.append(refuses(429, {"Retry-After": "17"}))
+    world.run(1)
+    assert sum(world.pauses) == 17
+
+
+def test_without_a_word_the_pauses_double(world):
+    world.server.script += [refuses(503)] * 3
+    world.run(1, tries=4)
+    assert sum(world.pauses) == 1 + 2 + 4
+
+
+def test_patience_ends_at_what_the_site_says(world):
+    world.server.script.append(refuses(429, {"Retry-After": "3600"}))
+    with pytest.raises(Unavailable):
+        world.run(1, patience_seconds=60)
+    assert world.pauses == []
+    assert world.states == {"released": 1}
+
+
+def test_an_endpoint_that_is_down_ends_the_work_and_eats_no_budget(world):
+    world.server.otherwise = refuses(503)
+    with pytest.raises(Unavailable):
+        world.run()
+    assert world.states == {"released": 4 * 3}
+    world.server.otherwise = says("A")
+    assert len(world.run().outcomes) == N
+    assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+
+
+def test_an_endpoint_that_never_answers_ends_the_work(world):
+    world.server.otherwise = cuts
+    with pytest.raises(DeadlineExceeded):
+        world.run()
+    assert world.states == {"unknown": 4 * 3}
+
+
+def test_one_question_that_is_never_answered_does_not_hold_up_the_others(world):
+    def dies(server, handler, body):
+        (cuts if "question 2" in str(body) else says("A"))(server, handler, body)
+
+    world.server.otherwise = dies
+    results = world.run()
+    assert results.outcomes.keys() == {f"k{number}" for number in range(N) if number != 2}
+    assert results.why_not("k2") == "given up: The endpoint broke off its answer."
+    assert world.states == {"settled": N - 1, "unknown": 3}
+
+
+def test_what_the_endpoint_refuses_is_left_out_by_reason_and_costs_nothing(world):
+    world.server.script.append(refuses(400))
+    results = world.run()
+    assert len(results.outcomes) == N - 1
+    assert list(results.refused.values()) == ["refused: The endpoint refused with status 400."]
+    assert world.states == {"settled": N - 1, "released": 1}
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, PermissionDenied), (404, FailedPrecondition)])
+def test_an_endpoint_that_answers_nobody_ends_the_work(world, status, kind):
+    world.server.otherwise = refuses(status)
+    with pytest.raises(kind):
+        world.run()
+    assert world.states == {"released": 4}
+
+
+def test_an_image_in_which_text_may_stand_stays_and_the_others_go_on(world):
+    world.doubts = [0.0, 0.5, 0.49, float("nan")]
+    results = world.run(4)
+    assert sorted(results.refused.values()) == ["refused: Text may be burned into the image, so it does not leave."] * 2
+    assert len(results.outcomes) == len(world.server.asked) == len(world.left) == len(world.entries) == 2
+
+
+def test_each_try_has_a_row_before_it_is_sent(world):
+    seen = []
+
+    def behave(server, handler, body):
+        seen.append(len(world.left))
+        says("A")(server, handler, body)
+
+    world.server.script.append(refuses(503))
+    world.server.otherwise = behave
+    world.run(2, max_in_flight=1)
+    assert seen == [2, 3]
+    assert len(world.left) == 3
+
+
+def test_a_row_says_what_went_where_and_for_which_run(world):
+    world.run(1)
+    (row,) = world.left
+    (asked,) = world.server.asked
+    assert (row.run_id, row.leaving.endpoint, row.leaving.model, row.leaving.purpose) == (
+        "run", "gpt-4o", "gpt-4o", "oracle",
+    )  # fmt: skip
+    assert row.leaving.host == world.server.base_url.removeprefix("http://").removesuffix("/v1")
+    assert row.leaving.key == "k0"
+    assert row.leaving.image_id == IMAGE.image_id
+    assert row.leaving.text_sha256 == hashlib.sha256(asked.text.encode()).hexdigest()
+
+
+def test_what_is_for_no_run_is_in_the_audit_too(world):
+    world.run(1, run_id="")
+    assert [row.run_id for row in world.left] == [""]
+    assert world.entries == []
+
+
+def test_nothing_is_sent_where_the_audit_cannot_be_written(world):
+    class Deaf:
+        """A controller whose audit is away."""
+
+        ReserveCosts = world.stub.ReserveCosts
+        ReleaseCosts = world.stub.ReleaseCosts
+        SettleCosts = world.stub.SettleCosts
+
+        def RecordEgress(self, request):
+            raise world_error
+
+    class AwayError(grpc.RpcError):
+        pass
+
+    world_error = AwayError()
+    world.stub = Deaf()
+    with pytest.raises(Exception, match="The call failed"):
+        world.run()
+    assert not world.server.asked
+    assert world.states == {"released": 4}
+
+
+def test_pixels_arrive_and_nothing_beside_them(world):
+    world.run(1)
+    url = world.server.asked[0].content[0]["image_url"]["url"]
+    picture = Image.open(io.BytesIO(base64.b64decode(url.removeprefix("data:image/png;base64,"))))
+    np.testing.assert_array_equal(np.asarray(picture), IMAGE.pixels)
+    assert picture.info == {}
