@@ -28,10 +28,26 @@ _MOST_PARTS = 6000  # more than any page of letters: texture
 _MOST_SCALES = 3
 _FEWEST = 3  # parts that make a line
 
-#: Of the properties of a line, in their order, and the constant: `python -m studies.burned_in_text --fit`. The constant is lower by
-#: 2.1, so that at a doubt of a half hardly a clean image of the fitted ones is held.
+#: Of the properties of a line, in their order, and the constant: `python -m studies.burned_in_text --fit --images 12`.
 _WEIGHTS = np.array(
-    [0.736, 0.631, -9.642, -6.725, -5.413, 4.569, 0.962, 0.2, -4.089, 7.486, 0.807, -0.445, 3.414, -1.698, 0.65, -9.81]
+    [
+        -1.347,
+        2.949,
+        -5.715,
+        -4.911,
+        -7.801,
+        2.56,
+        0.223,
+        1.869,
+        -3.864,
+        6.206,
+        -0.575,
+        -0.197,
+        2.115,
+        -0.08,
+        0.076,
+        -7.666,
+    ]
 )
 
 Plane = NDArray[np.float32]

@@ -6,8 +6,6 @@ import time
 from functools import partial
 
 import grpc
-import numpy as np
-from numpy.typing import NDArray
 
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.oracle.v1 import oracle_pb2 as pb
@@ -30,6 +28,7 @@ from services.oracle.work.annotators import Makers
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
+from shared.burned_in_text import QUARANTINE_FROM, text_doubt
 from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
 from shared.objects.images import read_image
@@ -124,12 +123,7 @@ def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints)
 
 
 def _site_of(settings: OracleSettings) -> SiteEndpoints:
-    return SiteEndpoints(read_endpoints(settings.endpoints), _doubt_all, quarantine_from=1.0)
-
-
-def _doubt_all(pixels: NDArray[np.uint8]) -> float:
-    """Without a detector of burned-in text no image leaves."""
-    return 1.0
+    return SiteEndpoints(read_endpoints(settings.endpoints), text_doubt, QUARANTINE_FROM)
 
 
 def main() -> None:

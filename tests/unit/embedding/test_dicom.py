@@ -198,3 +198,13 @@ def test_a_rescale_that_gives_no_numbers_is_refused(slope: str, intercept: float
     with pytest.raises(InvalidArgument) as refused:
         decoded(RescaleSlope=float(slope), RescaleIntercept=float(intercept), **window)
     assert refused.value.message == "The rescale of the DICOM file gives no numbers."
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("DICOMDIR", "is a DICOMDIR"), ("reportsi.dcm", "structured report"), ("rtplan.dcm", "holds no pixels")],
+)
+def test_what_an_archive_exports_beside_images_is_told_by_kind(name: str, message: str) -> None:
+    path = Path(str(pydicom.data.get_testdata_file(name, download=False)))
+    with pytest.raises(InvalidArgument, match=message):
+        decode_dicom(path.read_bytes(), KEY)
