@@ -118,7 +118,7 @@ def fit_weights(text: np.ndarray, other: np.ndarray) -> np.ndarray:
 
     found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
     scaled = found[:-1] / spread
-    return np.r_[scaled, found[-1] - scaled @ mean]
+    return np.asarray(np.r_[scaled, found[-1] - scaled @ mean])
 
 
 def _lies_in(line: Line, planted: Planted) -> bool:
