@@ -50,6 +50,9 @@ def show_result(report: Json, out: Path) -> None:
     show_losses(report, out)
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}", soft_wrap=True)
+    for one in report.get("annotators", []):
+        if one["name"] != "simulated":
+            console.print(one["text"], soft_wrap=True)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
 
 

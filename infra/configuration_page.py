@@ -30,11 +30,15 @@ The shortest file:
 name: first-run
 data:
   pool: images/
-  pool_answers: pool_answers.tsv
   dev: dev.tsv
   test: test.tsv
 model: checkpoints/base
+annotate:
+  oracle: gpt-4o   # an endpoint of the site; or `simulated`
+  expert: review   # people at the queue; or `simulated`, or `none`
 ```
+
+With `simulated` as oracle or expert, `data.pool_answers` names what they know.
 """
 
 

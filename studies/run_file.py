@@ -11,7 +11,7 @@ import yaml
 
 
 def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, Any], *, simulated_images: str) -> Path:
-    """Write `run.yaml` beside the TSVs of a study folder.
+    """Write `run.yaml` beside the TSVs of a study folder; its oracle and its expert are simulated.
 
     Args:
         folder: Holds pool.tsv, pool_answers.tsv, dev.tsv, test.tsv and replay.tsv.
@@ -31,7 +31,8 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
         "simulated_images": simulated_images,
     }
     data.update(settings.get("data", {}))
-    content = {"name": name, **settings, "data": data, "model": os.path.relpath(model, folder)}
+    annotate = {"oracle": "simulated", "expert": "simulated", **settings.get("annotate", {})}
+    content = {"name": name, **settings, "data": data, "annotate": annotate, "model": os.path.relpath(model, folder)}
     path = folder / "run.yaml"
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path

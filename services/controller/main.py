@@ -21,6 +21,7 @@ from services.controller.settings import ControllerSettings
 from services.controller.store.egress import EgressLog
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import OUTBOX, RunStore
+from shared.chat.endpoints import read_endpoints
 from shared.database import sqlite_url
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -54,7 +55,8 @@ def build(settings: ControllerSettings, channels: Channels, bus: EventBus, objec
     )
     control.watch(operations)
     endpoints = {"controller": settings.listen, **channels.targets, **settings.public_targets}
-    servicer = Controller(operations, collaborators, endpoints, roots_of(settings), EgressLog(engine))
+    site = read_endpoints(settings.endpoints)
+    servicer = Controller(operations, collaborators, endpoints, roots_of(settings), EgressLog(engine), site)
 
     def close() -> None:
         workflows.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import grpc
 
@@ -18,9 +19,11 @@ from services.controller.domain.egress import require_valid as require_valid_egr
 from services.controller.domain.ledger import Cost, Entry, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
+from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.report.reports import encode
 from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
+from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_rows import CANCELLED, FAILED, Operation
@@ -41,6 +44,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Where clients find the services, by name, itself among them.
         input_roots: Folders in which the paths of a run must lie.
         egress: What left.
+        site: The endpoints of the site, by name.
     """
 
     def __init__(
@@ -50,17 +54,23 @@ class Controller(pb_grpc.ControllerServiceServicer):
         endpoints: Mapping[str, str],
         input_roots: Sequence[Path],
         egress: EgressLog,
+        site: Mapping[str, Endpoint] = MappingProxyType({}),
     ) -> None:
         self._operations = operations
+        self._channels = collaborators.channels
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
+        self._site = site
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
-        configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots)
+        configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots, self._site)
+        if configuration is not None:
+            problems = list(encoder_problems(self._channels, configuration.encoder))
+            configuration = None if problems else configuration
         return pb.ValidateRunResponse(
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
@@ -77,7 +87,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
                 remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
             )
         if self._store.find(request.run_id) is None:  # one that goes on has been checked before
-            require(request.config_yaml, request.base_folder, self._input_roots)
+            configuration = require(request.config_yaml, request.base_folder, self._input_roots, self._site)
+            require_encoder(self._channels, configuration.encoder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
             self._store.ask_retry(run_id)

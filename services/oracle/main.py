@@ -56,7 +56,8 @@ def build(
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    makers = _makers(settings, objects, site or _site_of(settings))
+    endpoints = site or SiteEndpoints(read_endpoints(settings.endpoints), text_doubt, QUARANTINE_FROM)
+    makers = _makers(settings, objects, endpoints)
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 
     def tell(work_id: str, operation_id: str) -> None:
@@ -91,6 +92,7 @@ def build(
 
     def close() -> None:
         simulated.close()
+        endpoints.close()
         engine.dispose()
 
     return Service(
@@ -120,10 +122,6 @@ def _makers(settings: OracleSettings, objects: ObjectStore, site: SiteEndpoints)
         endpoint_oracle=endpoint_oracle,
         bank=f"{bank.common.version}, prompts {VERSION}",
     )
-
-
-def _site_of(settings: OracleSettings) -> SiteEndpoints:
-    return SiteEndpoints(read_endpoints(settings.endpoints), text_doubt, QUARANTINE_FROM)
 
 
 def main() -> None:

@@ -22,6 +22,8 @@ MAX_QUESTIONS_PER_IMAGE = 100
 _MOST_CHARACTERS = {"run_id": 100, "arm": 80, "operation_id": 195}
 #: Most outside calls at a time: what the ledger reserves at once.
 MAX_IN_FLIGHT = 1000
+#: Longest description in tokens.
+MOST_DESCRIPTION_TOKENS = 4096
 #: Largest threshold of the entropy per token: no vocabulary has as many as e**100 tokens.
 MOST_NATS = 100.0
 
@@ -73,6 +75,7 @@ def _check_policy(policy: pb.AnnotationPolicy) -> None:
     for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
+    require_between("policy.description_tokens", policy.description_tokens, 1, MOST_DESCRIPTION_TOKENS)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)
     if not re.fullmatch(NAME, policy.oracle):
         raise InvalidArgument(

@@ -67,7 +67,7 @@ data: {pool: pool, pool_answers: pool_answers.tsv, dev: dev.tsv, test: test.tsv,
 model: model
 evaluate: {runs: 3, max_new_tokens: 2}
 select: {budget: 6, tau_sim: 0.3}
-annotate: {max_in_flight: 2}
+annotate: {oracle: simulated, expert: simulated, max_in_flight: 2}
 build: {replay_ratio: 0.5}
 train: {learning_rate: 2.0e-4, epochs: 1, batch_size: 8}
 stop: {patience: 3, overall_allowance: 1.0, modality_allowance: 1.0}

@@ -29,5 +29,6 @@ def write_run_files(folder: Path, **changes) -> str:
         "arms": ["failure_driven"],
         "evaluate": {"runs": 2},
         **changes,
+        "annotate": {"oracle": "simulated", "expert": "simulated", **changes.get("annotate", {})},
     }
     return yaml.safe_dump(content)

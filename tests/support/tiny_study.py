@@ -33,7 +33,7 @@ def write_config(path: Path, **changes: object) -> Path:
         "model": "base-model/model",
         "evaluate": {"runs": 3, "max_new_tokens": 2},
         "select": {"budget": 6, "tau_sim": 0.3},
-        "annotate": {"max_in_flight": MAX_IN_FLIGHT},
+        "annotate": {"oracle": "simulated", "expert": "simulated", "max_in_flight": MAX_IN_FLIGHT},
         "build": {"replay_ratio": 0.5},
         "train": {"learning_rate": 2e-4, "epochs": 1, "batch_size": 8},
         # Both rounds shall run, whatever so few questions say of them.

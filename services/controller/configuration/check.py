@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from services.controller.configuration.endpoints import endpoint_problems
 from services.controller.configuration.models import ArmSection, RunConfiguration
 from services.controller.configuration.paths import (
     Problem,
@@ -22,6 +24,7 @@ from services.controller.configuration.paths import (
     relative_paths,
 )
 from services.controller.domain.report import DATA_PATHS
+from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
 from shared.yaml_mapping import read_mapping
@@ -35,7 +38,10 @@ _SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Inpu
 
 
 def check(
-    config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE
+    config_yaml: str,
+    base_folder: str,
+    roots: Sequence[Path] = ANYWHERE,
+    endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
 ) -> tuple[RunConfiguration | None, list[Problem]]:
     """Read a configuration.
 
@@ -43,6 +49,7 @@ def check(
         config_yaml: The text of the file.
         base_folder: Relative paths in it start here; not needed where there are none.
         roots: Folders in which its paths must lie; none: nowhere.
+        endpoints: Those of the site, by name.
 
     Returns: The configuration with absolute paths, or None, and everything that is wrong with it (empty when it can run).
     """
@@ -66,17 +73,22 @@ def check(
     if problems:
         return None, problems
     resolved = _resolved(configuration, base)
-    problems = list(path_problems(resolved))
+    problems = [*path_problems(resolved), *endpoint_problems(resolved, endpoints)]
     return (None if problems else resolved), problems
 
 
-def require(config_yaml: str, base_folder: str, roots: Sequence[Path] = ANYWHERE) -> RunConfiguration:
+def require(
+    config_yaml: str,
+    base_folder: str,
+    roots: Sequence[Path] = ANYWHERE,
+    endpoints: Mapping[str, Endpoint] = MappingProxyType({}),
+) -> RunConfiguration:
     """The configuration, or one error that names every problem.
 
     Raises:
         InvalidArgument: It cannot run; `field` is that of the first problem.
     """
-    configuration, problems = check(config_yaml, base_folder, roots)
+    configuration, problems = check(config_yaml, base_folder, roots, endpoints)
     if configuration is None:
         listed = "; ".join(f"{problem.field}: {problem.message} {problem.remedy}" for problem in problems[:_MOST_TOLD])
         raise InvalidArgument(

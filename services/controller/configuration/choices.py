@@ -17,6 +17,9 @@ from shared.rpc.choices import choices
 
 STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
 QUESTION_MODES = choices(oracle_pb2.QuestionMode.DESCRIPTOR)
+EXPERTS = choices(oracle_pb2.ExpertKind.DESCRIPTOR)
+#: Stands where an oracle or an expert is a program that knows the answers, in place of the name of an endpoint.
+SIMULATED = "simulated"
 EXTRACTORS = choices(evaluation_pb2.Extractor.DESCRIPTOR)
 ANSWER_FORMS = choices(evaluation_pb2.AnswerForm.DESCRIPTOR)
 LOSSES = choices(training_pb2.LossReduction.DESCRIPTOR)
@@ -34,6 +37,7 @@ class _OneOf:
 
 Strategy = Annotated[str, _OneOf(tuple(STRATEGIES))]
 Questions = Annotated[str, _OneOf(tuple(QUESTION_MODES))]
+Expert = Annotated[str, _OneOf(tuple(EXPERTS))]
 Extractor = Annotated[str, _OneOf(tuple(EXTRACTORS))]
 AnswerForm = Annotated[str, _OneOf(tuple(ANSWER_FORMS))]
 Loss = Annotated[str, _OneOf(tuple(LOSSES))]

@@ -9,9 +9,19 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from services.controller.configuration.choices import AnswerForm, Axis, Extractor, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import (
+    SIMULATED,
+    AnswerForm,
+    Axis,
+    Expert,
+    Extractor,
+    Loss,
+    Modality,
+    Questions,
+    Strategy,
+)
 from services.controller.configuration.section import PathText, Section, Share, problem
-from shared.limits import MOST_IN_A_BATCH, NAME
+from shared.limits import ENCODER_NAME, MOST_IN_A_BATCH, NAME, STATISTICS
 from shared.perceptual_hash import MAX_DISTANCE
 
 
@@ -19,8 +29,11 @@ class DataSection(Section):
     """Where the images and the questions lie; relative paths start from the folder of the file."""
 
     pool: PathText = Field(description="Ours: the image pool, a folder or a manifest (CSV, TSV, Parquet).")
-    pool_answers: PathText = Field(
-        description="Ours: a MedQ-Bench TSV about pool images: what the simulated oracle and expert know."
+    pool_answers: str | None = Field(
+        None,
+        min_length=1,
+        description="Ours: a MedQ-Bench TSV about pool images: what a simulated oracle or expert knows; required where one of "
+        "them is simulated.",
     )
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
@@ -69,7 +82,7 @@ class EvaluateSection(Section):
     extractor: Extractor = Field(
         "strict",
         description="Ours: how replies are read: strict by rules; official as the leaderboard, faults included; likelihood takes "
-        "the option that the model finds likeliest; judge asks a judge model where the rules read nothing.",
+        "the option that the model finds likeliest; judge asks the endpoint of `judge` where the rules read nothing.",
     )
     answer_form: AnswerForm = Field(
         "letter",
@@ -79,7 +92,8 @@ class EvaluateSection(Section):
     judge: str = Field(
         "",
         pattern=f"^({NAME})?$",
-        description='Ours: the endpoint of the site whose model judges descriptions; "" for none: they are UNSCORED.',
+        description="Ours: the endpoint of the site whose model judges descriptions, and reads replies where extractor is judge; "
+        '"" for none: descriptions are UNSCORED.',
     )
     description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
     description_pass: int = Field(
@@ -93,6 +107,13 @@ class EvaluateSection(Section):
     def _greedy_answers_once(self) -> EvaluateSection:
         if self.temperature == 0 and self.runs > 1:
             raise problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_is_named(self) -> EvaluateSection:
+        if self.extractor == "judge" and not self.judge:
+            remedy = "Set evaluate.judge to an endpoint of the site, or evaluate.extractor to strict."
+            raise problem("The extractor judge needs a judge", remedy, "evaluate.judge")
         return self
 
 
@@ -127,7 +148,13 @@ class SelectSection(Section):
     """Retrieval and the adaptive draw, Eq. (2)."""
 
     budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
-    tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    tau_sim: float = Field(
+        0.75,
+        gt=-1,
+        lt=1,
+        description="Paper: tau_sim; cosine strictly above it. The value is meant for BiomedCLIP: with another encoder, set "
+        "tau_pool_share instead.",
+    )
     tau_pool_share: float | None = Field(
         None, gt=0, le=1, description="Ours: tau_sim is set so that this share of the pool is near; null: as it is."
     )
@@ -140,11 +167,22 @@ class SelectSection(Section):
 class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""
 
+    oracle: str = Field(
+        pattern=f"^{NAME}$",
+        description="Ours: who pre-annotates: the name of an endpoint of the site that may receive images, or simulated.",
+    )
+    expert: Expert = Field(
+        description="Ours: who reviews: review is people at the queue; simulated knows pool_answers; none: in round 0 the "
+        "oracle's answers are adopted unreviewed, later what needs an expert is left out."
+    )
     tau_entropy: float | None = Field(
         None,
         ge=0,
         le=100,
         description="Ours: tau_H in nats per token; at or above it the reference is adopted. null: fitted.",
+    )
+    tau_entropy_description: float | None = Field(
+        None, ge=0, le=100, description="Ours: tau_H of descriptions, whose entropy is on another scale; null: fitted."
     )
     target_error_rate: float = Field(
         0.12,
@@ -153,9 +191,12 @@ class AnnotateSection(Section):
         description="Ours: share of the self-annotations adopted unseen that may be wrong; fits tau_H.",
     )
     tau_agreement: Share = Field(0.5, description="Ours: tau_ann; agreement below it asks the expert.")
+    tau_text: Share = Field(
+        0.5, description="Ours: TF-IDF cosine from which on two descriptions that close with the same level agree."
+    )
     audit_share: Share = Field(0.05, description="Ours: share of what no expert saw that goes to review.")
     questions: Questions = Field("capability_driven", description="Paper: which questions are asked.")
-    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions per drawn image.")
+    questions_per_image: int = Field(3, ge=1, le=100, description="Ours: questions with options per drawn image.")
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
     simulated_oracle_accuracy: Share = Field(0.8, description="Ours: chance that the simulated oracle answers right.")
     simulated_expert_accuracy: Share = Field(0.97, description="Ours: chance that the simulated expert answers right.")
@@ -237,6 +278,12 @@ class RunConfiguration(Section):
     rounds: int = Field(2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus.")
     data: DataSection
     model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
+    encoder: str = Field(
+        STATISTICS,
+        pattern=f"^{ENCODER_NAME}$",
+        description="Ours: what embeds images and questions, by its name at this site; the paper has BiomedCLIP. statistics "
+        "needs no weights.",
+    )
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_contrast"),),
         min_length=1,
@@ -245,10 +292,17 @@ class RunConfiguration(Section):
     evaluate: EvaluateSection = EvaluateSection()
     mine: MineSection = MineSection()
     select: SelectSection = SelectSection()
-    annotate: AnnotateSection = AnnotateSection()
+    annotate: AnnotateSection
     build: BuildSection = BuildSection()
     train: TrainSection = TrainSection()
     stop: StopSection = StopSection()
+
+    @model_validator(mode="after")
+    def _simulated_parts_know_answers(self) -> RunConfiguration:
+        if SIMULATED in (self.annotate.oracle, self.annotate.expert) and self.data.pool_answers is None:
+            remedy = "Name a MedQ-Bench TSV about pool images, or an endpoint as oracle and another expert."
+            raise problem("A simulated oracle or expert needs the answers", remedy, "data.pool_answers")
+        return self
 
     @model_validator(mode="after")
     def _arm_names_differ(self) -> RunConfiguration:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
+from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.detection import detection_note
 from shared.errors import InvalidArgument
@@ -23,8 +25,25 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
     Args:
         configuration: With absolute paths, checked before.
 
-    Returns: The smallest gain that the dev set can tell; nothing where its table cannot be read quickly.
+    Returns: What is not read, what nobody will review, and the smallest gain that the dev set can tell, which is left out where
+        its table cannot be read quickly.
     """
+    return [*_notes_on_annotators(configuration), *_notes_on_dev(configuration)]
+
+
+def _notes_on_annotators(configuration: RunConfiguration) -> Iterator[str]:
+    annotate = configuration.annotate
+    if configuration.data.pool_answers and SIMULATED not in (annotate.oracle, annotate.expert):
+        yield "data.pool_answers is not read: neither oracle nor expert is simulated."
+    if annotate.expert == "none":
+        yield (
+            "annotate.expert is none: in round 0 the oracle's answers are adopted unreviewed, and later what needs an expert "
+            "is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the model's "
+            "own is adopted."
+        )
+
+
+def _notes_on_dev(configuration: RunConfiguration) -> list[str]:
     sizes = source_sizes(Path(configuration.data.dev))
     if not sizes:
         return []

@@ -29,6 +29,20 @@ Json = dict[str, Any]
 SCHEMA_VERSION = 2
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
+#: Names an oracle or an expert that is a program.
+_SIMULATED = "simulated"
+_SAID_OF_ORACLE = {
+    _SIMULATED: "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate."
+}
+_SAID_OF_ENDPOINT = (
+    "The annotation oracle is the endpoint {name}: an outside model wrote the questions and answered them."
+)
+_SAID_OF_EXPERT = {
+    _SIMULATED: "The expert is simulated, and so is the expert's time: no person has seen an image.",
+    "review": "The expert is whoever decided at the queue of reviews.",
+    "none": "No expert reviewed: in round 0 the oracle's answers were adopted unreviewed, later what needed an expert was left "
+    "out, and the error that is left in what was adopted was not measured.",
+}
 #: The keys of the section `data` that are paths.
 DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
@@ -55,6 +69,7 @@ def assemble(
         "name": configuration["name"],
         "config": settings,
         "simulated": _simulated(configuration),
+        "annotators": _annotators(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),
         "dev_set": dev_set_of(configuration, arms),
         "losses": losses(sets, arms),
@@ -217,12 +232,21 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
     return settings, {**{key: data[key] for key in DATA_PATHS}, "model": configuration["model"]}
 
 
-def _simulated(configuration: Json) -> list[Json]:
+def _annotators(configuration: Json) -> list[Json]:
+    """Who pre-annotates and who reviews, by name, and what that means."""
     section = configuration["annotate"]
-    oracle, expert = section["simulated_oracle_accuracy"], section["simulated_expert_accuracy"]
-    parts = (
-        ("images", None, configuration["data"]["simulated_images"]),
-        ("oracle", oracle, "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate."),
-        ("expert", expert, "The expert is simulated, and so is the expert's time: no person has seen an image."),
-    )  # fmt: skip
-    return [{"part": part, "accuracy": accuracy, "text": text} for part, accuracy, text in parts if text]
+    oracle, expert = section["oracle"], section["expert"]
+    return [
+        {"part": "oracle", "name": oracle, "text": _SAID_OF_ORACLE.get(oracle, _SAID_OF_ENDPOINT.format(name=oracle))},
+        {"part": "expert", "name": expert, "text": _SAID_OF_EXPERT[expert]},
+    ]
+
+
+def _simulated(configuration: Json) -> list[Json]:
+    images = configuration["data"]["simulated_images"]
+    parts = [{"part": "images", "accuracy": None, "text": images}] if images else []
+    for one in _annotators(configuration):
+        if one["name"] == _SIMULATED:
+            accuracy = configuration["annotate"][f"simulated_{one['part']}_accuracy"]
+            parts.append({"part": one["part"], "accuracy": accuracy, "text": one["text"]})
+    return parts

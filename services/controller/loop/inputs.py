@@ -10,6 +10,7 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
+from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.losses import require_kept
 from services.controller.loop import other_services as ask
@@ -20,7 +21,7 @@ from services.controller.report.facts import sets_of
 
 @dataclass(frozen=True)
 class Inputs:
-    """What all arms share, by URI; `replay` is empty where the configuration names none."""
+    """What all arms share, by URI; `replay` and `known_answers` are empty where the configuration names or needs none."""
 
     pool: str
     dev_images: str
@@ -43,7 +44,11 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
 
     def ingest(split: str, source: str) -> str:
         request = embedding_pb2.StartIngestRequest(
-            source_uri=source, split=split, default_modality=data.modality, run_id=calls.run_id
+            source_uri=source,
+            split=split,
+            default_modality=data.modality,
+            run_id=calls.run_id,
+            encoder=configuration.encoder,
         )
         return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 
@@ -60,11 +65,13 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
-    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=benchmark("pool", data.pool_answers, pool))
+    is_simulated = SIMULATED in (configuration.annotate.oracle, configuration.annotate.expert)
+    answers = benchmark("pool", data.pool_answers, pool) if is_simulated and data.pool_answers else ""
     guards = [test] if data.dev_guarded else []
     dev_items, test_items = benchmark("dev", data.dev, dev, guards), benchmark("test", data.test, test)
     replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
     calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
+    known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=answers)
     model = training_pb2.StartImportModelRequest(folder_uri=configuration.model)
     inputs = Inputs(
         pool=pool,
@@ -74,7 +81,7 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         test=test_items,
         replay_images=replay,
         replay=replay_items,
-        known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri,
+        known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri if answers else "",
         model=calls.operate("import_model", ask.IMPORT_MODEL, model).uri,
     )
     calls.operate("index_images", ask.INDEX_IMAGES, retrieval_pb2.StartIndexImagesRequest(image_set_uri=pool))

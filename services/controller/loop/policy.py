@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from medq.oracle.v1 import oracle_pb2
 from services.controller.configuration import choices
-from services.controller.configuration.models import AnnotateSection, ArmSection
+from services.controller.configuration.models import ArmSection, RunConfiguration
 
 
-def annotation_policy(section: AnnotateSection, arm: ArmSection, *, is_cold_start: bool) -> oracle_pb2.AnnotationPolicy:
+def annotation_policy(
+    configuration: RunConfiguration, arm: ArmSection, *, is_cold_start: bool
+) -> oracle_pb2.AnnotationPolicy:
     """The policy of a configuration for an arm; in a cold start the oracle pre-annotates and experts review all."""
+    section = configuration.annotate
+    tau_letter, tau_description = section.tau_entropy, section.tau_entropy_description
     return oracle_pb2.AnnotationPolicy(
-        tau_entropy=section.tau_entropy or 0.0,
-        target_error_rate=section.target_error_rate if section.tau_entropy is None else 0.0,
+        oracle=section.oracle,
+        expert=oracle_pb2.ExpertKind.ValueType(choices.EXPERTS[section.expert]),
+        tau_entropy=tau_letter or 0.0,
+        target_error_rate=section.target_error_rate if tau_letter is None else 0.0,
+        tau_entropy_description=tau_description or 0.0,
+        target_error_rate_description=section.target_error_rate if tau_description is None else 0.0,
+        tau_text=section.tau_text,
+        description_tokens=configuration.evaluate.description_tokens,
         tau_agreement=section.tau_agreement,
         is_cold_start=is_cold_start,
         audit_share=section.audit_share,

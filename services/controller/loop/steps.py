@@ -117,7 +117,7 @@ class Steps:
             model_uri=self.model,
             known_answers_uri=self.inputs.known_answers,
             benchmark_uri=self.inputs.dev,
-            policy=annotation_policy(self.configuration.annotate, self.arm, is_cold_start=self.calls.round == 0),
+            policy=annotation_policy(self.configuration, self.arm, is_cold_start=self.calls.round == 0),
             seed=self._seed("annotate"),
             calibration_uris=_each_once(*annotated),
             extractor=self._extractor,

@@ -17,8 +17,8 @@ from shared.operations import OperationContext
 from shared.rows.annotation import Generation, Question
 from shared.rpc.operations import await_operation
 
-#: Longest self-annotation in tokens: a letter, or a sentence that names an option; and a description of some five sentences.
-MAX_NEW_TOKENS, MAX_NEW_TOKENS_OF_A_DESCRIPTION = 16, 256
+#: Longest answer to a question with options in tokens: a letter, or a sentence that names an option.
+MAX_NEW_TOKENS = 16
 
 
 class SelfAnnotation:
@@ -53,7 +53,7 @@ class SelfAnnotation:
         # Two operations: a description needs room, and a model that rambles shall not ramble where a letter is wanted.
         return {
             **self._answers(context, "self", request, letters, MAX_NEW_TOKENS),
-            **self._answers(context, "text", request, descriptions, MAX_NEW_TOKENS_OF_A_DESCRIPTION),
+            **self._answers(context, "text", request, descriptions, request.policy.description_tokens),
         }
 
     def _answers(

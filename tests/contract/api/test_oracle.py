@@ -64,6 +64,7 @@ class House:
             "simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0,
             "oracle": "simulated", "expert": pb.EXPERT_KIND_SIMULATED, "tau_text": 0.5,
             "tau_entropy_description": 0.5, "target_error_rate_description": 0.0,
+            "description_tokens": 64,
         }  # fmt: skip
         fields = {
             "operation_id": operation_id, "run_id": "run", "arm": "arm", "round": 0 if is_cold_start else 1,
@@ -326,6 +327,7 @@ def test_an_unknown_dataset_is_the_operations_typed_failure(house):
         ("target_error_rate", 1.1),
         ("question_mode", pb.QUESTION_MODE_UNSPECIFIED),
         ("questions_per_image", 0),
+        ("description_tokens", 0),
         ("max_in_flight", 0),
         ("max_in_flight", 1001),
         ("tau_text", 1.1),

@@ -4,6 +4,8 @@ import yaml
 from infra.configuration_page import PAGE, page
 from services.controller.configuration.check import check, effective_yaml, require
 from services.controller.configuration.models import RunConfiguration
+from services.controller.configuration.notes import notes_on
+from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from tests.support.run_files import write_run_files
 
@@ -117,6 +119,10 @@ def test_greedy_answers_are_given_once(problems):
     assert not problems(evaluate={"temperature": 0, "runs": 1})
 
 
+def test_the_extractor_judge_needs_a_judge(problems):
+    assert "Set evaluate.judge" in problems(evaluate={"extractor": "judge"})["evaluate.judge"][1]
+
+
 def test_a_value_of_another_shape_is_refused_in_words_of_the_file(problems):
     assert problems(evaluate=3)["evaluate"][0] == "Input should be keys and values."
     assert problems(arms="random")["arms"][0] == "Input should be a list."
@@ -169,7 +175,57 @@ def test_a_path_that_no_file_can_have_is_a_problem(path, field, tmp_path):
 
 def test_a_required_key_that_is_missing_is_named(tmp_path):
     found = check("name: x\nmodel: m\ndata: {pool: p}", str(tmp_path))[1]
-    assert [problem.field for problem in found] == ["data.pool_answers", "data.dev", "data.test"]
+    assert [problem.field for problem in found] == ["data.dev", "data.test", "annotate"]
+
+
+def test_oracle_and_expert_have_no_default(tmp_path):
+    content = yaml.safe_load(write_run_files(tmp_path / "a"))
+    found = check(yaml.safe_dump({**content, "annotate": {}}), str(tmp_path / "a"))[1]
+    assert [problem.field for problem in found] == ["annotate.oracle", "annotate.expert"]
+
+
+def without_answers(folder, **annotate):
+    content = yaml.safe_load(write_run_files(folder, annotate=annotate))
+    del content["data"]["pool_answers"]
+    return yaml.safe_dump(content)
+
+
+SITE = {
+    name: Endpoint.model_validate(
+        {"base_url": "http://127.0.0.1:1/v1", "model": "m", "usd_per_million": {"in": 0, "out": 0}, "may_receive": what}
+    )
+    for name, what in (("sees", "images"), ("reads", "text"))
+}
+
+
+@pytest.mark.parametrize("expert", ["review", "none"])
+def test_pool_answers_are_needed_where_something_is_simulated_and_nowhere_else(expert, tmp_path):
+    real = without_answers(tmp_path / "a", oracle="sees", expert=expert)
+    configuration, problems = check(real, str(tmp_path / "a"), endpoints=SITE)
+    assert not problems
+    assert configuration.data.pool_answers is None
+    for folder, annotate in (("b", {"oracle": "simulated"}), ("c", {"oracle": "sees", "expert": "simulated"})):
+        text = without_answers(tmp_path / folder, **{"expert": expert, **annotate})
+        (problem,) = check(text, str(tmp_path / folder), endpoints=SITE)[1]
+        assert problem.field == "data.pool_answers"
+
+
+@pytest.mark.parametrize(
+    ("oracle", "said"), [("nobody", "The site has: reads, sees."), ("reads", "may_receive: images")]
+)
+def test_an_oracle_that_may_not_see_images_is_a_problem_before_anything_is_spent(oracle, said, tmp_path):
+    text = without_answers(tmp_path / "a", oracle=oracle, expert="none")
+    (problem,) = check(text, str(tmp_path / "a"), endpoints=SITE)[1]
+    assert problem.field == "annotate.oracle"
+    assert said in problem.remedy
+
+
+def test_who_reads_the_notes_learns_what_nobody_reviews_and_what_is_not_read(tmp_path):
+    text = write_run_files(tmp_path / "a", annotate={"oracle": "sees", "expert": "none"})
+    configuration, _ = check(text, str(tmp_path / "a"), endpoints=SITE)
+    unread, unreviewed, *_ = notes_on(configuration)
+    assert "pool_answers is not read" in unread
+    assert "adopted unreviewed" in unreviewed
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1", "", "!!python/object:os.system x"])
@@ -287,7 +343,7 @@ def test_a_file_that_is_larger_than_any_run_needs_is_refused(text, told, tmp_pat
 def test_the_first_problems_are_listed_and_the_others_counted(tmp_path):
     problems = check("".join(f"unknown_{n}: 1\n" for n in range(500)), str(tmp_path))[1]
     assert len(problems) == 51
-    assert "453 problems more" in problems[-1].message  # three required keys are missing too
+    assert "454 problems more" in problems[-1].message  # four required keys are missing too
 
 
 def test_an_error_names_the_first_problems_alone(tmp_path):

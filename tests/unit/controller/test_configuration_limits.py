@@ -74,7 +74,7 @@ def extremes():
 @pytest.mark.parametrize(("section", "key", "value"), list(extremes()))
 def test_a_service_accepts_what_the_configuration_allows(section, key, value):
     changed = {key: value} | ({"runs": 1} if key == "temperature" else {})
-    whole = {"name": "n", "data": DATA, "model": "m"}
+    whole = {"name": "n", "data": DATA, "model": "m", "annotate": {"oracle": "simulated", "expert": "simulated"}}
     configuration = RunConfiguration.model_validate({**whole, section: {**whole.get(section, {}), **changed}})
     inputs = Inputs(**dict.fromkeys(Inputs.__dataclass_fields__, URI))
     steps = Steps(Asking(), configuration, configuration.arms[0], inputs, URI)

@@ -27,9 +27,12 @@ from tests.support.rows import build
 SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
 
 
-def configuration():
+def configuration(oracle="simulated", expert="simulated"):
     data = {"pool": "/p", "pool_answers": "/a", "dev": "/d", "test": "/t"}
-    return RunConfiguration(name="n", data=data, model="/m", arms=["failure_driven", "random"]).model_dump(mode="json")
+    annotate = {"oracle": oracle, "expert": expert}
+    return RunConfiguration(
+        name="n", data=data, model="/m", arms=["failure_driven", "random"], annotate=annotate
+    ).model_dump(mode="json")
 
 
 def scores(value):
@@ -247,3 +250,19 @@ def test_the_page_of_a_run_that_has_just_begun_can_be_shown(tmp_path):
     arms = [ArmFacts("random", "random", "seed_rule", None, [RoundFacts(0)])]
     page = render(assemble(configuration(), arms, MEASURED), FolderObjectStore(tmp_path))
     assert "<svg" not in page
+
+
+@pytest.mark.parametrize(
+    ("oracle", "expert", "simulated", "said"),
+    [
+        ("simulated", "simulated", ["oracle", "expert"], ["oracle is simulated", "expert is simulated"]),
+        ("gpt-4o", "simulated", ["expert"], ["endpoint gpt-4o", "expert is simulated"]),
+        ("gpt-4o", "none", [], ["endpoint gpt-4o", "No expert reviewed"]),
+        ("simulated", "review", ["oracle"], ["oracle is simulated", "queue of reviews"]),
+    ],
+)
+def test_a_report_says_by_name_who_annotated_and_what_of_it_was_simulated(oracle, expert, simulated, said):
+    told = assemble(configuration(oracle, expert), [], {})
+    assert [one["part"] for one in told["simulated"]] == simulated
+    assert [one["name"] for one in told["annotators"]] == [oracle, expert]
+    assert all(words in one["text"] for words, one in zip(said, told["annotators"], strict=True))
