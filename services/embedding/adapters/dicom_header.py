@@ -18,8 +18,16 @@ from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRLittleEndian,
+    JPEGExtended12Bit,
+    MediaStorageDirectoryStorage,
+    RLELossless,
+)
 
+from services.embedding.adapters.codestreams import jpeg_precision, jpeg_size
 from services.embedding.adapters.images import MOST_PIXELS_A_BYTE
 from services.embedding.domain.images import MOST_BYTES, require_few_pixels
 from shared.errors import InvalidArgument
@@ -33,7 +41,9 @@ _MEANINGS = {
     3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 }
 _TABLE_BITS = range(8, 17)
-_CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG, JPEG 2000 bare and in a file
+_JPEG = b"\xff\xd8\xff"  # JPEG-LS, too
+_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # bare and in a file
+_REPORTS = "1.2.840.10008.5.1.4.1.1.88."  # classes of structured reports
 
 
 def inflated(data: bytes) -> bytes:
@@ -73,8 +83,7 @@ def check_header(dataset: pydicom.Dataset) -> None:
                 "The pixels of the DICOM file are floating point.",
                 remedy="Export them as whole numbers with a rescale.",
             )
-        remedy = "Copy it again if it was cut short; structured reports and segmentations are not images."
-        raise InvalidArgument("The DICOM file holds no pixels.", remedy=remedy)
+        raise _no_pixels(str(dataset.get("SOPClassUID", None) or dataset.file_meta.get("MediaStorageSOPClassUID", "")))
     n_frames = _whole(dataset, "NumberOfFrames", default=1)
     if n_frames > 1:
         raise InvalidArgument(
@@ -94,6 +103,19 @@ def check_header(dataset: pydicom.Dataset) -> None:
         _check_frame(dataset, syntax, rows, columns)
     else:
         _check_length(dataset, rows * columns * samples * allocated, row_bits=columns * samples * allocated)
+
+
+def _no_pixels(sop_class: str) -> InvalidArgument:
+    if sop_class == MediaStorageDirectoryStorage:
+        message, remedy = (
+            "The file is a DICOMDIR, the index of the images beside it.",
+            "Nothing is lost: they are read.",
+        )
+    elif sop_class.startswith(_REPORTS):
+        message, remedy = "The DICOM file is a structured report and holds no pixels.", "Leave it out."
+    else:
+        message, remedy = "The DICOM file holds no pixels.", "Copy it again if it was cut short, or leave it out."
+    return InvalidArgument(message, remedy=remedy)
 
 
 def white_of(descriptor: Sequence[int]) -> float:
@@ -155,9 +177,16 @@ def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     if syntax == RLELossless:
         is_as_said = _is_run_length_of(frame, rows * columns)
-    elif frame.startswith(_CODESTREAMS):
+    elif frame.startswith(_JPEG):
+        if syntax == JPEGExtended12Bit and jpeg_precision(frame) != 8:
+            raise InvalidArgument(
+                "No decoder for JPEG Extended of 12 bits is installed.",
+                remedy="Decompress it first (for instance with `dcmdjpeg`).",
+            )
+        is_as_said = jpeg_size(frame) == (rows, columns) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
+    elif frame.startswith(_JPEG_2000):
         try:
-            with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
+            with Image.open(io.BytesIO(frame), formats=("JPEG2000",)) as image:
                 is_as_said = image.size == (columns, rows) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
         except Image.DecompressionBombError:
             is_as_said = False
