@@ -124,7 +124,7 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
     policy = oracle.AnnotationPolicy(
         tau_entropy=0.5, tau_agreement=0.5, is_cold_start=True, audit_share=0.1, questions_per_image=1, max_in_flight=2,
         question_mode=oracle.QUESTION_MODE_SEED_RULE, simulated_oracle_accuracy=0.9, simulated_expert_accuracy=1.0,
-        target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, tau_text=0.5, description_tokens=8,
+        target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, description_tokens=64,
     )  # fmt: skip
     return (
         oracle.StartAnnotateRequest(

@@ -82,7 +82,7 @@ class EvaluateSection(Section):
     extractor: Extractor = Field(
         "strict",
         description="Ours: how replies are read: strict by rules; official as the leaderboard, faults included; likelihood takes "
-        "the option that the model finds likeliest; judge asks a judge model where the rules read nothing.",
+        "the option that the model finds likeliest; judge asks the endpoint of `judge` where the rules read nothing.",
     )
     answer_form: AnswerForm = Field(
         "letter",
@@ -92,7 +92,8 @@ class EvaluateSection(Section):
     judge: str = Field(
         "",
         pattern=f"^({NAME})?$",
-        description='Ours: the endpoint of the site whose model judges descriptions; "" for none: they are UNSCORED.',
+        description="Ours: the endpoint of the site whose model judges descriptions, and replies where extractor is judge; "
+        '"" for none.',
     )
     description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
     description_pass: int = Field(
@@ -106,6 +107,13 @@ class EvaluateSection(Section):
     def _greedy_answers_once(self) -> EvaluateSection:
         if self.temperature == 0 and self.runs > 1:
             raise problem("At temperature 0 all runs answer alike", "Set runs to 1, or raise temperature.")
+        return self
+
+    @model_validator(mode="after")
+    def _a_judge_is_named(self) -> EvaluateSection:
+        if self.extractor == "judge" and not self.judge:
+            remedy = "Set evaluate.judge to an endpoint of the site, or evaluate.extractor to strict."
+            raise problem("The extractor judge needs a judge", remedy, "evaluate.judge")
         return self
 
 

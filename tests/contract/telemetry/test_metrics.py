@@ -11,7 +11,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 KINDS = {"Counter": "counter", "Gauge": "gauge", "Histogram": "histogram"}
-LABELS = {"service", "method", "code", "kind", "state", "group", "type", "outcome", "route"}
+LABELS = {"service", "method", "code", "kind", "state", "group", "type", "outcome", "route", "endpoint"}
 
 
 def _declared() -> dict[str, dict[str, Any]]:

@@ -119,6 +119,10 @@ def test_greedy_answers_are_given_once(problems):
     assert not problems(evaluate={"temperature": 0, "runs": 1})
 
 
+def test_the_extractor_judge_needs_a_judge(problems):
+    assert "Set evaluate.judge" in problems(evaluate={"extractor": "judge"})["evaluate.judge"][1]
+
+
 def test_a_value_of_another_shape_is_refused_in_words_of_the_file(problems):
     assert problems(evaluate=3)["evaluate"][0] == "Input should be keys and values."
     assert problems(arms="random")["arms"][0] == "Input should be a list."

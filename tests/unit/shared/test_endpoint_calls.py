@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import random
 from collections import Counter
 from concurrent import futures
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from services.controller.store.ledger import METADATA as LEDGER
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
-from shared.chat.egress import StoredImage
+from shared.chat.egress import EgressGuard, StoredImage
 from shared.chat.endpoints import Endpoint
 from shared.chat.messages import ChatRequest
 from shared.errors import DeadlineExceeded, FailedPrecondition, PermissionDenied, Unavailable
@@ -74,7 +75,7 @@ class World:
 
     def __init__(self, server, engine, stub):
         self.server, self.stub = server, stub
-        self.ledger, self.egress = Ledger(engine), EgressLog(engine)
+        self.ledger, self.egress, self.runs = Ledger(engine), EgressLog(engine), RunStore(engine)
         self.store = Kept()
         self.pauses, self.doubts = [], []
 
@@ -143,6 +144,39 @@ def test_every_dollar_of_the_ledger_is_what_the_server_counted(world):
     assert len(world.run().outcomes) == N
     assert world.states == {"settled": N}
     assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_request_that_arrives_is_one_attempt_and_one_row_whatever_becomes_of_it(world, seed):
+    draw = random.Random(seed)
+    failures = [refuses(429), refuses(500), refuses(503), refuses(504), cuts, hangs_up, sends(b"{"), refuses(429)]
+    answers = [says("A", usage=(draw.randrange(5000), draw.randrange(500))) for _ in range(40)]
+    mixed = failures * 4 + answers[1:]
+    world.server.script += [*draw.sample(mixed, k=len(mixed)), answers[0]]  # so that the last answer comes last
+    results = world.run(40, tries=20, patience_seconds=10_000)
+    assert len(results.outcomes) == 40
+    assert len(world.server.asked) == len(world.entries) == len(world.left)
+    assert world.states["settled"] == len(world.server.stated) == 40
+    assert world.usd("settled") == pytest.approx(world.server.usd(2.5, 10.0))
+    assert world.states["unknown"] == 4 * 4  # 504, cuts, hangs_up, garbage
+    assert world.states["released"] == 4 * 4
+
+
+def test_a_run_reserves_no_more_than_its_budget(world):
+    world.runs.create("run", {"stop": {"max_usd": 0.05}})
+    world.server.otherwise = says("A", usage=(1000, 10))
+    results = world.run(100)
+    assert results.stopped == "The run's budget does not cover this."
+    assert 0 < len(results.outcomes) == len(world.server.asked) < 100
+    assert world.ledger.committed("run")[0] <= 0.05
+
+
+def test_a_budget_that_does_not_cover_another_try_ends_the_work(world):
+    world.runs.create("run", {"stop": {"max_usd": 0.005}})
+    world.server.otherwise = cuts
+    results = world.run(1)
+    assert (results.stopped, results.outcomes) == ("The run's budget does not cover this.", {})
+    assert world.states == {"unknown": 1}
 
 
 def test_what_fails_at_times_is_tried_again_and_each_try_is_an_attempt(world):
@@ -241,6 +275,20 @@ def test_an_image_in_which_text_may_stand_stays_and_the_others_go_on(world):
     results = world.run(4)
     assert sorted(results.refused.values()) == ["refused: Text may be burned into the image, so it does not leave."] * 2
     assert len(results.outcomes) == len(world.server.asked) == len(world.left) == len(world.entries) == 2
+
+
+def test_no_image_leaves_where_nobody_looks_for_text(world):
+    oracle = SiteEndpoints({"gpt-4o": world.endpoint()}).open("gpt-4o", "oracle", "images", "annotate.oracle")
+    with pytest.raises(PermissionDenied, match="burned"):
+        oracle.prepare(ChatRequest("question"), [IMAGE], lambda reply, spent: Said(reply.text, spent))
+
+
+def test_an_endpoint_for_texts_gets_no_image(world):
+    endpoint = world.endpoint(may_receive="text")
+    guard = EgressGuard("gpt-4o", endpoint, "oracle", lambda pixels: 0.0, 0.5)
+    assert guard.clear(ChatRequest("question"))[0].images == ()
+    with pytest.raises(PermissionDenied, match="may receive text"):
+        guard.clear(ChatRequest("question"), [IMAGE])
 
 
 def test_each_try_has_a_row_before_it_is_sent(world):
