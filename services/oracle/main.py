@@ -28,6 +28,7 @@ from services.oracle.work.annotators import Makers
 from services.oracle.work.reviews import ReviewWork, progress_of
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
+from shared.burned_in_text import QUARANTINE_FROM, text_doubt
 from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
 from shared.objects.images import read_image
@@ -55,7 +56,7 @@ def build(
     """
     engine = open_database(settings, SCHEMA)
     store = OracleStore(engine)
-    endpoints = site or SiteEndpoints(read_endpoints(settings.endpoints))
+    endpoints = site or SiteEndpoints(read_endpoints(settings.endpoints), text_doubt, QUARANTINE_FROM)
     makers = _makers(settings, objects, endpoints)
     queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
 

@@ -90,9 +90,8 @@ class OpenedChat(Chat, Protocol):
 
 
 def _open_chat(name: str, endpoint: Endpoint) -> OpenedChat:
-    from shared.chat.client import (
-        open_chat,  # the client's packages take a second to import, and most sites have no endpoint
-    )
+    # The client's packages take a second to import, and most sites have no endpoint.
+    from shared.chat.client import open_chat
 
     return open_chat(name, endpoint)
 

@@ -18,7 +18,7 @@ from PIL import Image
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, RLELossless
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, JPEGExtended12Bit, RLELossless
 
 from services.embedding.adapters.images import MOST_PIXELS_A_BYTE
 from services.embedding.domain.images import MOST_BYTES, require_few_pixels
@@ -33,7 +33,11 @@ _MEANINGS = {
     3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 }
 _TABLE_BITS = range(8, 17)
-_CODESTREAMS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # JPEG, JPEG 2000 bare and in a file
+_JPEG = b"\xff\xd8\xff"  # JPEG-LS, too
+_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # bare and in a file
+#: Markers of a JPEG (ISO/IEC 10918-1, table B.1) and JPEG-LS (ISO/IEC 14495-1, C.2.2) frame; others hold tables and remarks.
+_FRAME_MARKERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+_START_OF_SCAN = 0xDA
 
 
 def inflated(data: bytes) -> bytes:
@@ -155,9 +159,16 @@ def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int)
     frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
     if syntax == RLELossless:
         is_as_said = _is_run_length_of(frame, rows * columns)
-    elif frame.startswith(_CODESTREAMS):
+    elif frame.startswith(_JPEG):
+        if syntax == JPEGExtended12Bit and _jpeg_precision(frame) != 8:
+            raise InvalidArgument(
+                "No decoder for JPEG Extended of 12 bits is installed.",
+                remedy="Decompress it first (for instance with `dcmdjpeg`).",
+            )
+        is_as_said = _jpeg_size(frame) == (rows, columns) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
+    elif frame.startswith(_JPEG_2000):
         try:
-            with Image.open(io.BytesIO(frame), formats=("JPEG", "JPEG2000")) as image:
+            with Image.open(io.BytesIO(frame), formats=("JPEG2000",)) as image:
                 is_as_said = image.size == (columns, rows) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
         except Image.DecompressionBombError:
             is_as_said = False
@@ -168,6 +179,33 @@ def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int)
             "The compressed picture in the DICOM file is not of the size that its header says, or damaged.",
             remedy="Export it again.",
         )
+
+
+def _jpeg_size(frame: bytes) -> tuple[int, int] | None:
+    """Rows and columns as the frame header says; None without one."""
+    header = _jpeg_header(frame)
+    return None if header is None else (int.from_bytes(header[1:3], "big"), int.from_bytes(header[3:5], "big"))
+
+
+def _jpeg_precision(frame: bytes) -> int | None:
+    header = _jpeg_header(frame)
+    return None if header is None else header[0]
+
+
+def _jpeg_header(frame: bytes) -> bytes | None:
+    """Precision, rows and columns as the only frame header has them before the first scan; None where there is none, or two."""
+    at, headers = 2, []
+    while at + 9 <= len(frame) and frame[at] == 0xFF:
+        marker = frame[at + 1]
+        if marker == 0xFF:  # a byte of padding
+            at += 1
+            continue
+        if marker == _START_OF_SCAN:
+            break
+        if marker in _FRAME_MARKERS:
+            headers.append(frame[at + 4 : at + 9])
+        at += 2 + max(2, int.from_bytes(frame[at + 2 : at + 4], "big"))
+    return headers[0] if len(headers) == 1 else None
 
 
 def _is_run_length_of(frame: bytes, n_pixels: int) -> bool:
