@@ -102,6 +102,7 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.bus
 	$(BIN)/python -m benchmarks.retrieval
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.encoders
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt

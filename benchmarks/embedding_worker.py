@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.embedding.main import build
-from services.embedding.ports import Pixels
+from services.embedding.ports import Encoder, Pixels
 from services.embedding.settings import EmbeddingSettings
 from shared.rpc.main import serve
 
@@ -35,5 +35,19 @@ class FixedLatencyEncoder:
         return np.full((len(texts), _DIMENSION), _DIMENSION**-0.5, dtype=np.float32)
 
 
+class OneEncoder:
+    """One encoder, whatever its name. See `ports.Encoders`."""
+
+    def __init__(self) -> None:
+        self._encoder = FixedLatencyEncoder()
+
+    def require(self, name: str) -> None:
+        """See the port."""
+
+    def get(self, name: str) -> Encoder:
+        """See the port."""
+        return self._encoder
+
+
 if __name__ == "__main__":
-    serve("embedding", EmbeddingSettings(), partial(build, encoder=FixedLatencyEncoder()))
+    serve("embedding", EmbeddingSettings(), partial(build, encoders=OneEncoder()))

@@ -15,6 +15,7 @@ from cli.commands.demo import demo
 from cli.commands.egress import list_egress
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
+from cli.commands.reembed import reembed
 from cli.commands.report import report
 from cli.commands.review import app as review
 from cli.commands.run import run
@@ -35,7 +36,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, compare, evaluate, score, ingest, serve, token):
+for command in (demo, run, status, report, compare, evaluate, score, ingest, reembed, serve, token):
     app.command()(with_access(command))
 app.add_typer(review, name="review", no_args_is_help=True)
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)

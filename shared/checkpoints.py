@@ -20,7 +20,7 @@ WEIGHT_INDEXES = ("model.safetensors.index.json", "pytorch_model.bin.index.json"
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "tokenizer.model")
 #: Everything that a checkpoint may consist of, beside the shards that an index names. Nothing of it is a program.
-_KNOWN_FILES = frozenset({
+KNOWN_FILES = frozenset({
     *WEIGHT_FILES, *WEIGHT_INDEXES, *PROCESSOR_FILES, *TOKENIZER_FILES, "added_tokens.json", "chat_template.jinja",
     "chat_template.json", "config.json", "generation_config.json", "merges.txt", "normalizer.json",
     "sentencepiece.bpe.model", "sentencepiece.model", "special_tokens_map.json", "spiece.model", "spm.model",
@@ -68,16 +68,16 @@ def checkpoint_files(folder: Path) -> dict[str, Path]:
     """
     folder = Path(os.path.realpath(folder))
     if not folder.is_dir():
-        raise _incomplete(folder, "there is no such folder", "give the folder of a Hugging Face checkpoint")
-    files = {name: _place_of(folder, name) for name in sorted(_KNOWN_FILES) if os.path.lexists(folder / name)}
+        raise incomplete(folder, "there is no such folder", "give the folder of a Hugging Face checkpoint")
+    files = {name: place_of(folder, name) for name in sorted(KNOWN_FILES) if os.path.lexists(folder / name)}
     if "config.json" not in files:
-        raise _incomplete(folder, "config.json is missing", "save the model with `model.save_pretrained(folder)`")
-    _read_json(folder, files, "config.json")
+        raise incomplete(folder, "config.json is missing", "save the model with `model.save_pretrained(folder)`")
+    read_json(folder, files, "config.json")
     files |= _shards(folder, files)
     save = "save the processor beside the model with `processor.save_pretrained(folder)`"
     for names, what in ((TOKENIZER_FILES, "the tokenizer"), (PROCESSOR_FILES, "the image processor")):
         if files.keys().isdisjoint(names):
-            raise _incomplete(folder, f"{what} is missing (one of {', '.join(names)})", save)
+            raise incomplete(folder, f"{what} is missing (one of {', '.join(names)})", save)
     return files
 
 
@@ -111,19 +111,19 @@ def exchange(processor: ChatProcessor, question: str, answer: str) -> tuple[str,
     return prompt, whole[len(prompt) :].rstrip()
 
 
-def _place_of(folder: Path, name: str) -> Path:
+def place_of(folder: Path, name: str) -> Path:
     """Where a file of a checkpoint lies: in the folder, or among the blobs of the same model in the Hugging Face cache."""
     place = Path(os.path.realpath(folder / name))
     is_inside = place.is_relative_to(folder) and not any(part[0] == "." for part in place.relative_to(folder).parts)
     is_snapshot = folder.parent.name == "snapshots" and place.parent == folder.parent.parent / "blobs"
     if not (is_inside or (is_snapshot and _BLOB.fullmatch(place.name))):
         remedy = "put a copy of what it leads to in its place"
-        raise _incomplete(folder, f"{name} is a link that leads out of the folder, or to a hidden file", remedy)
+        raise incomplete(folder, f"{name} is a link that leads out of the folder, or to a hidden file", remedy)
     try:
         open_regular(place, MOST_WEIGHT_BYTES).close()
     except InvalidArgument as error:
         what = f"{name} cannot be used: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
-        raise _incomplete(folder, what, "put a regular, readable file in its place") from None
+        raise incomplete(folder, what, "put a regular, readable file in its place") from None
     return place
 
 
@@ -134,23 +134,23 @@ def _shards(folder: Path, files: Mapping[str, Path]) -> dict[str, Path]:
         return {}
     index = next((name for name in WEIGHT_INDEXES if name in files), "")
     if not index:
-        raise _incomplete(folder, f"the weights are missing (one of {', '.join(WEIGHT_FILES)})", copy)
-    named = _read_json(folder, files, index).get("weight_map")
+        raise incomplete(folder, f"the weights are missing (one of {', '.join(WEIGHT_FILES)})", copy)
+    named = read_json(folder, files, index).get("weight_map")
     names = list(named.values()) if isinstance(named, dict) else []
     # What an index names is not quoted: it may be any file that somebody called so.
     if not names or not all(isinstance(name, str) and _SHARD.fullmatch(name) for name in names):
-        raise _incomplete(
+        raise incomplete(
             folder, f"{index} does not name the weight files beside it", "copy the file again from its source"
         )
     shards = sorted(set(names))
     absent = sum(not os.path.lexists(folder / name) for name in shards)
     if absent:
         what = f"{absent} of the {len(shards)} weight files named in {index} are missing"
-        raise _incomplete(folder, what, copy)
-    return {name: _place_of(folder, name) for name in shards}
+        raise incomplete(folder, what, copy)
+    return {name: place_of(folder, name) for name in shards}
 
 
-def _read_json(folder: Path, files: Mapping[str, Path], name: str) -> dict[str, Any]:
+def read_json(folder: Path, files: Mapping[str, Path], name: str) -> dict[str, Any]:
     """The object in a JSON file of the checkpoint."""
     try:
         content = json.loads(read_regular(files[name], _MOST_JSON_BYTES))
@@ -158,13 +158,13 @@ def _read_json(folder: Path, files: Mapping[str, Path], name: str) -> dict[str, 
         content = None
     except InvalidArgument as error:
         what = f"{name} cannot be used: {error.message[:1].lower()}{error.message[1:].rstrip('.')}"
-        raise _incomplete(folder, what, error.remedy) from None
+        raise incomplete(folder, what, error.remedy) from None
     if not isinstance(content, dict):
-        raise _incomplete(folder, f"{name} is not a JSON object", "copy the file again from its source")
+        raise incomplete(folder, f"{name} is not a JSON object", "copy the file again from its source")
     return cast("dict[str, Any]", content)
 
 
-def _incomplete(folder: Path, what: str, remedy: str) -> InvalidArgument:
+def incomplete(folder: Path, what: str, remedy: str) -> InvalidArgument:
     """The one error of this module."""
     return InvalidArgument(
         f"The checkpoint folder cannot be used: {what}", field="model", value=str(folder), remedy=remedy

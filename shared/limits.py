@@ -11,6 +11,10 @@ def name_pattern(longest: int, also: str = "") -> str:
 #: Of a run and of an arm, as the file of a run names them.
 NAME = name_pattern(40)
 RUN_ID = name_pattern(100)
+#: Of an encoder; a part of its id and so of the names of collections.
+ENCODER_NAME = "[a-z0-9][a-z0-9._-]{0,39}"
+#: The encoder that needs no weights.
+STATISTICS = "statistics"
 #: `<run>/<arm>/<round>/<step>`.
 OPERATION_ID = name_pattern(200, "/")
 #: The same in words, for errors.

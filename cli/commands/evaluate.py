@@ -149,17 +149,8 @@ def _show(out: Path, is_json: bool) -> None:
     if is_json:
         print_json(to_builtins(scores))
     else:
-        shown = [("overall", "", overall)]
-        for axis, groups in _axes(scores.perception).items():
-            shown += [(axis, name, score) for name, score in sorted(groups.items())]
-        rows = [(axis, name, *_cells(score)) for axis, name, score in shown]
-        columns = ("axis", "value", "accuracy", "of the readable", "readable", "answers", "UNSCORED")
-        print_table("Accuracy: right of all answers [95 % interval by source]", columns, rows)
-        print_few_sources(score for _, _, score in shown)
-        if scores.extractors.judge:
-            judged = f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
-            console.print(judged)
-        console.print("A reply in which no option can be read counts as wrong; readable is the share of the others.")
+        if overall.n or overall.unscored:
+            _show_accuracies(scores)
         if described:
             _show_described(described)
         if n_unscored:
@@ -167,6 +158,23 @@ def _show(out: Path, is_json: bool) -> None:
         console.print(f"Every answer: {out / 'answers.jsonl'}")
     if n_unscored:
         raise typer.Exit(PARTIAL)
+
+
+def _show_accuracies(scores: Scores) -> None:
+    """Of the questions with options, overall and on every axis."""
+    shown = [("overall", "", scores.perception.overall)]
+    for axis, groups in _axes(scores.perception).items():
+        shown += [(axis, name, score) for name, score in sorted(groups.items())]
+    rows = [(axis, name, *_cells(score)) for axis, name, score in shown]
+    columns = ("axis", "value", "accuracy", "of the readable", "readable", "answers", "UNSCORED")
+    print_table("Accuracy: right of all answers [95 % interval by source]", columns, rows)
+    print_few_sources(score for _, _, score in shown)
+    if scores.extractors.judge:
+        judged = (
+            f"{scores.extractors.n_judged} replies that no rule reads were read by the judge {scores.extractors.judge}."
+        )
+        console.print(judged)
+    console.print("A reply in which no option can be read counts as wrong; readable is the share of the others.")
 
 
 def _show_described(scores: Description) -> None:

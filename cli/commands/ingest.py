@@ -29,35 +29,37 @@ def ingest(
     *,
     split: Annotated[str, typer.Option(help="pool, dev, test or replay.")] = "pool",
     modality: Annotated[str, typer.Option(help="Modality where neither file nor manifest tells one.")] = "",
+    encoder: Annotated[str, typer.Option(help="What embeds them: a name of the site's settings, or statistics.")] = "",
     access: Access,
     is_json: Json = False,
 ) -> None:
     """Decode, de-identify, hash, store and embed images; a file that cannot be read is one row of the report."""
     place = str(source.resolve())
-    operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality}')}"
+    operation_id = f"ingest/{fingerprint(source, also=f'{split} {modality} {encoder}'.rstrip())}"
     with shown_errors(is_json), connect(out, access) as channels:
         request = embedding_pb2.StartIngestRequest(
-            operation_id=operation_id, source_uri=place, split=split, default_modality=modality
+            operation_id=operation_id, source_uri=place, split=split, default_modality=modality, encoder=encoder
         )
         embedding_pb2_grpc.EmbeddingServiceStub(channels["embedding"]).StartIngest(request)
         done = finish(channels["embedding"], operation_id, f"ingest {source.name}", is_quiet=is_json)
         download(channels["embedding"], done.result_uri, out / "ingest", ["report.jsonl", "images.jsonl"])
-    if _show(out / "ingest" / "report.jsonl", is_json):
+    if _show(out / "ingest" / "report.jsonl", done.result_uri, is_json):
         raise typer.Exit(PARTIAL)
 
 
-def _show(report: Path, is_json: bool) -> bool:
+def _show(report: Path, image_set_uri: str, is_json: bool) -> bool:
     """Show what became of the inputs; whether any was refused."""
     with report.open("rb") as lines:
         rows = list(from_lines(lines, Input, report.name))
     counts = Counter(map(outcome_of, rows))
     refused = [row for row in rows if is_lost(row)]
     if is_json:
-        print_json({"counts": counts, "refused": to_builtins(refused)})
+        print_json({"counts": counts, "image_set_uri": image_set_uri, "refused": to_builtins(refused)})
     else:
         console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
         if refused:
             cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
         console.print(f"All rows: {report}")
+        console.print(f"Image set: {image_set_uri}")
     return bool(refused)

@@ -19,6 +19,7 @@ from services.controller.domain.egress import require_valid as require_valid_egr
 from services.controller.domain.ledger import Cost, Entry, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
+from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.report.reports import encode
 from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
@@ -56,6 +57,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         site: Mapping[str, Endpoint] = MappingProxyType({}),
     ) -> None:
         self._operations = operations
+        self._channels = collaborators.channels
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._endpoints = endpoints
@@ -66,6 +68,9 @@ class Controller(pb_grpc.ControllerServiceServicer):
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
         """See the proto."""
         configuration, problems = check(request.config_yaml, request.base_folder, self._input_roots, self._site)
+        if configuration is not None:
+            problems = list(encoder_problems(self._channels, configuration.encoder))
+            configuration = None if problems else configuration
         return pb.ValidateRunResponse(
             problems=[pb.Problem(**vars(problem)) for problem in problems],
             effective_yaml=effective_yaml(configuration) if configuration else "",
@@ -82,7 +87,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
                 remedy="Up to 100 letters, digits, '.', '_', '-'; begin with a letter or digit.",
             )
         if self._store.find(request.run_id) is None:  # one that goes on has been checked before
-            require(request.config_yaml, request.base_folder, self._input_roots, self._site)
+            configuration = require(request.config_yaml, request.base_folder, self._input_roots, self._site)
+            require_encoder(self._channels, configuration.encoder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
             self._store.ask_retry(run_id)

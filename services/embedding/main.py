@@ -5,7 +5,7 @@ from __future__ import annotations
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.migrations import SCHEMA
-from services.embedding.ports import Encoder
+from services.embedding.ports import Encoder, Encoders
 from services.embedding.settings import EmbeddingSettings
 from shared.events.bus import EventBus
 from shared.logs import get_logger
@@ -19,7 +19,11 @@ from shared.rpc.server import Service
 
 
 def build(
-    settings: EmbeddingSettings, channels: Channels, bus: EventBus, objects: ObjectStore, encoder: Encoder | None = None
+    settings: EmbeddingSettings,
+    channels: Channels,
+    bus: EventBus,
+    objects: ObjectStore,
+    encoders: Encoders | None = None,
 ) -> Service:
     """The composition root.
 
@@ -28,12 +32,12 @@ def build(
         channels: Unused: the service calls no other.
         bus: Where its events come from.
         objects: Where images and image sets lie.
-        encoder: What embeds; None: image statistics.
+        encoders: What embeds; None: those of the settings.
     """
     from services.embedding.adapters.child import Limits
+    from services.embedding.adapters.encoders import SiteEncoders
     from services.embedding.adapters.readers import ImageReaders
     from services.embedding.adapters.sources import FileSource
-    from services.embedding.adapters.statistics_encoder import StatisticsEncoder
     from services.embedding.handlers import make_handlers
     from services.embedding.operations import EmbeddingOperations
     from services.embedding.service import Embedding
@@ -41,26 +45,29 @@ def build(
     from services.embedding.store.marks import Marks
     from services.embedding.store.tables import OUTBOX
     from services.embedding.work.reading import InputReader
+    from services.embedding.work.serving import Serving, Servings
     from services.embedding.work.worker import EmbeddingWorker
 
     if settings.has_public_key and not is_local(settings.listen):
         remedy = "Set hash_key (MEDQ_EMBEDDING_HASH_KEY) to a secret of this site."
         get_logger("embedding").warning("public_hash_key", remedy=remedy)
     engine = open_database(settings, SCHEMA)
-    encoder = encoder or StatisticsEncoder()
-    store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
+    encoders = encoders or SiteEncoders(settings.encoders, settings.is_int8_used, settings.device)
     key = settings.hash_key.get_secret_value().encode()
     formats = ImageReaders(settings.readers, Limits(settings.reader_memory_mib, settings.reader_seconds))
-    worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
-    cache = settings.state_folder / "cache"
-    source = FileSource()
-    marks, roots = Marks(engine), roots_of(settings)
-    reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
-    work = EmbeddingOperations(store, marks, objects, source, reader, worker, cache, roots)
+    source, marks, roots = FileSource(), Marks(engine), roots_of(settings)
+
+    def make_serving(encoder: Encoder) -> Serving:
+        store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
+        reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
+        return Serving(store, reader, EmbeddingWorker(store, objects, formats, encoder, settings.claim_size))
+
+    servings = Servings(encoders, make_serving)
+    work = EmbeddingOperations(servings, marks, objects, source, settings.state_folder / "cache", roots)
     operations = Operations(
         "embedding",
         engine,
-        {pb.StartIngestRequest: work.ingest},
+        {pb.StartIngestRequest: work.ingest, pb.StartReembedRequest: work.reembed},
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )
@@ -69,13 +76,13 @@ def build(
         formats.close()
         engine.dispose()
 
-    servicer = Embedding(store, encoder, operations, roots)
+    servicer = Embedding(servings.get("").store, encoders, operations, roots)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",
         register=lambda server: pb_grpc.add_EmbeddingServiceServicer_to_server(servicer, server),
         operations=operations,
-        handlers=make_handlers(worker, encoder.encoder_id),
+        handlers=make_handlers(servings),
         outbox=OUTBOX,
         engine=engine,
         objects=objects,

@@ -16,13 +16,12 @@ import numpy as np
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.ports import Entry, ImageSource
-from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
 from services.embedding.store.tables import MOST_DEATHS, STORED, InputRow
 from services.embedding.work.facts import Facts
 from services.embedding.work.lines import image_line, input_line
-from services.embedding.work.reading import InputReader
-from services.embedding.work.worker import EmbeddingWorker
+from services.embedding.work.serving import Serving, Servings
+from services.embedding.work.taking_over import take_over, write_again
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
@@ -43,33 +42,27 @@ class EmbeddingOperations:
     """The long operations of the embedding service.
 
     Args:
-        store: The service's tables.
+        servings: What works with each encoder.
         marks: What is in hand.
         objects: Where images and image sets go.
         source: Lists what is taken in.
-        reader: Reads it.
-        worker: What embeds.
         cache_folder: Where a source out of the object store is unpacked.
         input_roots: Folders in which sources must lie.
     """
 
     def __init__(
         self,
-        store: Store,
+        servings: Servings,
         marks: Marks,
         objects: ObjectStore,
         source: ImageSource,
-        reader: InputReader,
-        worker: EmbeddingWorker,
         cache_folder: Path,
         input_roots: Sequence[Path],
     ) -> None:
-        self._store = store
+        self._servings = servings
         self._marks = marks
         self._objects = objects
         self._source = source
-        self._reader = reader
-        self._worker = worker
         self._cache_folder = Path(os.path.realpath(cache_folder))  # files are opened through no link
         self._input_roots = input_roots
 
@@ -77,18 +70,36 @@ class EmbeddingOperations:
         """Take in a source; the result is the image set's URI.
 
         Raises:
-            NotFound, InvalidArgument: the source is not there, or is no source.
-            FailedPrecondition: it names nothing, nothing in it could be read, or it ended the service again and again.
+            NotFound, InvalidArgument: the source is not there, or is no source; there is no such encoder.
+            FailedPrecondition: it names nothing, nothing in it could be read, or it ended the service again and again; the
+                encoder cannot be loaded.
         """
+        serving = self._servings.get(request.encoder)
         entries = self._list(request)
-        facts = Facts(self._worker.encoder_id, request.run_id, request.operation_id)
-        self._reader.read_all(context, request, entries, facts)
-        self._embed_all(context, request.operation_id, facts)
-        inputs = self._store.inputs(request.operation_id)
+        facts = Facts(serving.worker.encoder_id, request.run_id, request.operation_id)
+        serving.reader.read_all(context, request, entries, facts)
+        self._embed_all(context, request.operation_id, serving, facts)
+        inputs = serving.store.inputs(request.operation_id)
         rows = [inputs[entry.name] for entry in entries]
         if not any(row.status == STORED for row in rows):
             _refuse(rows)
-        return self._write(request, entries, rows)
+        return self._write(request, serving, entries, rows)
+
+    def reembed(self, context: OperationContext, request: pb.StartReembedRequest) -> str:
+        """Embed the images of a set with another encoder; the result is a set beside the old one.
+
+        Raises:
+            NotFound, InvalidArgument: there is no such set or encoder.
+            FailedPrecondition: the encoder cannot be loaded, or no image survives it.
+        """
+        serving, uri = self._servings.get(request.encoder), request.image_set_uri
+        facts = Facts(serving.worker.encoder_id, request.run_id, request.operation_id)
+        take_over(serving.store, self._objects, request.operation_id, uri, facts)
+        self._embed_all(context, request.operation_id, serving, facts)
+        rows = list(serving.store.inputs(request.operation_id).values())
+        if not any(row.status == STORED for row in rows):
+            _refuse(rows)
+        return write_again(serving.store, self._objects, request.operation_id, uri, serving.worker.encoder_id)
 
     def _list(self, request: pb.StartIngestRequest) -> list[Entry]:
         """What the source names; a source that is too much for the service is known by its mark, as an input is."""
@@ -121,20 +132,22 @@ class EmbeddingOperations:
         self._objects.fetch(uri, path)
         return path
 
-    def _embed_all(self, context: OperationContext, operation_id: str, facts: Facts) -> None:
-        inputs = self._store.inputs(operation_id).values()
-        image_ids = {row.image_id for row in inputs if row.status == STORED}
+    def _embed_all(self, context: OperationContext, operation_id: str, serving: Serving, facts: Facts) -> None:
+        store, worker = serving.store, serving.worker
+        image_ids = {row.image_id for row in store.inputs(operation_id).values() if row.status == STORED}
         pause = threading.Event()
-        while missing := self._store.without_vector(image_ids):
+        while missing := store.without_vector(image_ids):
             done = len(image_ids) - len(missing)
             for start in range(0, len(missing), _AT_ONCE):
                 context.progress(done, len(image_ids), "images", "embedding")
-                done += self._worker.embed(missing[start : start + _AT_ONCE], facts)
-            if self._store.without_vector(missing):
-                image_ids -= self._marks.give_up(operation_id, self._worker.encoder_id, *_NOT_SURVIVED)
+                done += worker.embed(missing[start : start + _AT_ONCE], facts)
+            if store.without_vector(missing):
+                image_ids -= self._marks.give_up(operation_id, worker.encoder_id, *_NOT_SURVIVED)
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
-    def _write(self, request: pb.StartIngestRequest, entries: Sequence[Entry], rows: Sequence[InputRow]) -> str:
+    def _write(
+        self, request: pb.StartIngestRequest, serving: Serving, entries: Sequence[Entry], rows: Sequence[InputRow]
+    ) -> str:
         first: dict[str, InputRow] = {}
         pictures: dict[str, str] = {}
         report = []
@@ -143,7 +156,7 @@ class EmbeddingOperations:
             is_same = pictures.setdefault(row.image_id, entry.picture) == entry.picture
             report.append(input_line(entry, row, is_again, SAME_FILE if is_same else OTHER_FILE))
         image_ids = sorted(first)
-        images, vectors = self._store.images(image_ids), self._store.vectors(image_ids)
+        images, vectors = serving.store.images(image_ids), serving.store.vectors(image_ids)
         return publish(
             self._objects,
             "image-set",
@@ -156,7 +169,7 @@ class EmbeddingOperations:
             parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
             configuration={
                 "default_modality": request.default_modality,
-                "encoder_id": self._worker.encoder_id,
+                "encoder_id": serving.worker.encoder_id,
                 "split": request.split,
             },
         )

@@ -123,3 +123,26 @@ class Encoder(Protocol):
         Raises:
             InvalidArgument: a text without any sign.
         """
+
+
+class Encoders(Protocol):
+    """The encoders of the site, by name. Safe to use from several threads."""
+
+    def require(self, name: str) -> None:
+        """Check that there is such an encoder, without loading it.
+
+        Raises:
+            NotFound: No encoder has this name; the remedy lists those there are.
+            FailedPrecondition: Its folder is not complete.
+        """
+
+    def get(self, name: str) -> Encoder:
+        """An encoder, loaded once.
+
+        Args:
+            name: Its name, or its id; "" is `shared.limits.STATISTICS`.
+
+        Raises:
+            NotFound: As `require`; or the folder of that name holds another encoder now.
+            FailedPrecondition: As `require`; or it cannot be loaded.
+        """

@@ -10,7 +10,7 @@ import numpy as np
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
-from services.embedding.ports import Encoder
+from services.embedding.ports import Encoders
 from services.embedding.store.images import Store
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import SCHEME
@@ -29,14 +29,14 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
 
     Args:
         store: The service's tables.
-        encoder: The serving encoder.
+        encoders: The site's encoders.
         operations: Where ingests are noted.
         input_roots: Folders in which sources must lie.
     """
 
-    def __init__(self, store: Store, encoder: Encoder, operations: Operations, input_roots: Sequence[Path]) -> None:
+    def __init__(self, store: Store, encoders: Encoders, operations: Operations, input_roots: Sequence[Path]) -> None:
         self._store = store
-        self._encoder = encoder
+        self._encoders = encoders
         self._operations = operations
         self._input_roots = input_roots
 
@@ -49,7 +49,14 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             local_path(request.source_uri, "source_uri", self._input_roots)
         _require_one_of("split", request.split, SPLITS)
         _require_one_of("default_modality", request.default_modality, ("", *MODALITIES, UNKNOWN))
+        self._encoders.require(request.encoder)
         return pb.StartIngestResponse(operation_id=self._operations.start(request))
+
+    def StartReembed(self, request: pb.StartReembedRequest, context: grpc.ServicerContext) -> pb.StartReembedResponse:
+        """See the proto."""
+        require_uri("image_set_uri", request.image_set_uri)
+        self._encoders.require(request.encoder)
+        return pb.StartReembedResponse(operation_id=self._operations.start(request))
 
     def GetImage(self, request: pb.GetImageRequest, context: grpc.ServicerContext) -> pb.GetImageResponse:
         """See the proto."""
@@ -57,6 +64,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         if image is None:
             remedy = "Ingest it first; ids are in images.jsonl of an image set."
             raise NotFound("No such image.", field="image_id", value=request.image_id, remedy=remedy)
+        encoder_ids = self._store.encoders_of(image.image_id)
         return pb.GetImageResponse(
             image=pb.Image(
                 image_id=image.image_id,
@@ -65,7 +73,8 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
                 modality=image.modality,
                 width=image.width,
                 height=image.height,
-                is_embedded=bool(self._store.vectors([image.image_id])),
+                is_embedded=bool(encoder_ids),
+                encoder_ids=encoder_ids,
             )
         )
 
@@ -76,18 +85,20 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             raise InvalidArgument(
                 "There are too few or too many texts.", field="texts", value=len(request.texts), remedy=remedy
             )
+        encoder = self._encoders.get(request.encoder)
         parts = []
         for start in range(0, len(request.texts), _PIECE):
             require_caller(context)
-            parts.append(self._encoder.embed_texts(request.texts[start : start + _PIECE]))
+            parts.append(encoder.embed_texts(request.texts[start : start + _PIECE]))
         vectors = np.concatenate(parts)
         return pb.EmbedTextsResponse(
-            vectors=vectors.astype("<f4").tobytes(), dimension=vectors.shape[1], encoder_id=self._encoder.encoder_id
+            vectors=vectors.astype("<f4").tobytes(), dimension=vectors.shape[1], encoder_id=encoder.encoder_id
         )
 
     def GetEncoder(self, request: pb.GetEncoderRequest, context: grpc.ServicerContext) -> pb.GetEncoderResponse:
         """See the proto."""
-        return pb.GetEncoderResponse(encoder_id=self._encoder.encoder_id, dimension=self._encoder.dimension)
+        encoder = self._encoders.get(request.encoder)
+        return pb.GetEncoderResponse(encoder_id=encoder.encoder_id, dimension=encoder.dimension)
 
 
 def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.limits import ENCODER_NAME, STATISTICS
 from shared.settings import InputSettings
 
+_Name = Annotated[str, StringConstraints(pattern=f"^{ENCODER_NAME}$")]
 _PUBLIC_KEY = "medq-development-key"
 
 
@@ -37,6 +42,24 @@ class EmbeddingSettings(InputSettings):
     reader_seconds: float = Field(
         60.0, ge=1, le=3600, description="Time that reading one image may take; what takes longer is refused."
     )
+
+    encoders: dict[_Name, Path] = Field(
+        default_factory=dict,
+        description="Encoders with weights: name to local folder, as JSON; a run names one, or `statistics`.",
+    )
+    is_int8_used: bool = Field(
+        True, description="Take an encoder's image tower in whole numbers where its folder has one."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where encoders with weights run; auto: a GPU if any."
+    )
+
+    @field_validator("encoders")
+    @classmethod
+    def _statistics_is_taken(cls, encoders: dict[str, Path]) -> dict[str, Path]:
+        if STATISTICS in encoders:
+            raise ValueError(f"{STATISTICS} is the name of the encoder without weights")
+        return encoders
 
     @property
     def has_public_key(self) -> bool:

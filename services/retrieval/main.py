@@ -5,7 +5,7 @@ from __future__ import annotations
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.migrations import SCHEMA
-from services.retrieval.ports import VectorIndex
+from services.retrieval.ports import VectorIndexes
 from services.retrieval.settings import RetrievalSettings
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
@@ -21,11 +21,12 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
     from services.retrieval.handlers import make_handlers
     from services.retrieval.operations import RetrievalOperations
     from services.retrieval.service import Retrieval
-    from services.retrieval.store import SelectionStore
+    from services.retrieval.store import SelectionStore, ServingStore
+    from services.retrieval.work.indexes import Indexes
 
     engine = open_database(settings, SCHEMA)
-    index = open_index(settings)
-    work = RetrievalOperations(index, objects, SelectionStore(engine), settings.batch_size)
+    indexes = Indexes(open_indexes(settings), ServingStore(engine))
+    work = RetrievalOperations(indexes, objects, SelectionStore(engine), settings.batch_size)
     operations = Operations(
         "retrieval",
         engine,
@@ -33,10 +34,10 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
     )
-    servicer = Retrieval(index, objects, operations)
+    servicer = Retrieval(indexes, objects, operations)
 
     def close() -> None:
-        index.close()
+        indexes.close()
         engine.dispose()
 
     return Service(
@@ -44,22 +45,22 @@ def build(settings: RetrievalSettings, channels: Channels, bus: EventBus, object
         full_name="medq.retrieval.v1.RetrievalService",
         register=lambda server: pb_grpc.add_RetrievalServiceServicer_to_server(servicer, server),
         operations=operations,
-        handlers=make_handlers(index),
+        handlers=make_handlers(indexes),
         objects=objects,
         close=close,
     )
 
 
-def open_index(settings: RetrievalSettings) -> VectorIndex:
-    """The vector index: on a Qdrant server, or in the state folder."""
+def open_indexes(settings: RetrievalSettings) -> VectorIndexes:
+    """Where the vector indexes lie: on a Qdrant server, or in the state folder."""
     if settings.index.url:
         from services.retrieval.adapters.qdrant_connection import connect
-        from services.retrieval.adapters.qdrant_server import QdrantServerIndex
+        from services.retrieval.adapters.qdrant_server import QdrantServerIndexes
 
-        return QdrantServerIndex(connect(settings.index), settings.index)
-    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
+        return QdrantServerIndexes(connect(settings.index), settings.index)
+    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndexes
 
-    return QdrantEdgeIndex(settings.state_folder / "retrieval" / "index", settings.search_threads)
+    return QdrantEdgeIndexes(settings.state_folder / "retrieval", settings.search_threads)
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from prometheus_client import Histogram
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.leakage import find_leaks
 from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
-from services.retrieval.ports import IndexedImage, VectorIndex
+from services.retrieval.ports import IndexedImage
 from services.retrieval.store import SelectionStore
 from services.retrieval.work.failures import NO_FAILURES, Failures, read_anchors, read_failures
 from services.retrieval.work.finding import (
@@ -26,7 +26,8 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import read_image_set, read_images, read_records
+from services.retrieval.work.image_sets import encoder_of, read_image_set, read_images, read_records
+from services.retrieval.work.indexes import Indexes
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
@@ -48,14 +49,14 @@ class RetrievalOperations:
     """The long operations of the retrieval service.
 
     Args:
-        index: The index.
+        indexes: The indexes.
         objects: Where datasets lie.
         store: What was selected before.
         batch_size: Images that are put into the index at once.
     """
 
-    def __init__(self, index: VectorIndex, objects: ObjectStore, store: SelectionStore, batch_size: int) -> None:
-        self._index = index
+    def __init__(self, indexes: Indexes, objects: ObjectStore, store: SelectionStore, batch_size: int) -> None:
+        self._indexes = indexes
         self._objects = objects
         self._store = store
         self._batch_size = batch_size
@@ -69,9 +70,11 @@ class RetrievalOperations:
         """Find images by the strategy, then the adaptive draw; the result is the selection's URI.
 
         Raises:
-            FailedPrecondition: The pool holds no image.
+            FailedPrecondition: The pool holds no image, or its vectors, or those of the failures, are not of one encoder.
             NotFound, InvalidArgument: A dataset is not there, or of another kind; vectors of another dimension.
         """
+        if request.strategy != pb.STRATEGY_RANDOM:
+            encoder_of(self._objects, [*request.pool_uris, request.failures_uri])
         pool = self._read_pool(request.pool_uris)
         eligible, excluded = self._exclude(pool, request)
         context.progress(0, 3, "steps", "searching the pool")
@@ -114,18 +117,18 @@ class RetrievalOperations:
     def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
         whole = read_image_set(self._objects, uri)
+        index = self._indexes.of(whole.encoder_id)
         splits = {image.split for image in whole.images}
         missing = {
-            split: self._index.missing([i.image_id for i in whole.images if i.split == split], split)
-            for split in splits
+            split: index.missing([i.image_id for i in whole.images if i.split == split], split) for split in splits
         }
         rows = [r for r, image in enumerate(whole.images) if image.image_id in missing[image.split]]
         for start in range(0, len(rows), self._batch_size):
             context.progress(start, len(rows), "images", "indexing")
             part = rows[start : start + self._batch_size]
-            self._index.upsert(whole.encoder_id, [whole.images[r] for r in part], whole.vectors[part])
+            self._indexes.put(whole.encoder_id, [whole.images[r] for r in part], whole.vectors[part])
         if rows:
-            self._index.optimize()
+            index.optimize()
 
     def _search(
         self,
@@ -139,8 +142,9 @@ class RetrievalOperations:
             return find_share(self._objects, request.pool_uris, eligible, failures, request.tau_pool_share)
         for uri in request.pool_uris:
             self._put(context, uri)
+        index = self._indexes.of(encoder_of(self._objects, request.pool_uris))
         with SEARCH_SECONDS.labels("exact").time():
-            found = self._index.find_near(failures.vectors, request.tau_sim, POOL)
+            found = index.find_near(failures.vectors, request.tau_sim, POOL)
         matches = [match for match in found if match.image_id in eligible]
         return found_by_prototypes(matches, failures, request.tau_sim)
 

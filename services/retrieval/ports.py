@@ -94,3 +94,16 @@ class VectorIndex(Protocol):
 
     def close(self) -> None:
         """Release what is held."""
+
+
+class VectorIndexes(Protocol):
+    """Where indexes lie, one an encoder. Safe to use from several threads."""
+
+    def open(self, encoder_id: str) -> VectorIndex:
+        """The index of an encoder, opened once by its caller; nothing is made before the first image is put in."""
+
+    def encoder_ids(self) -> list[str]:
+        """The encoders that have an index with images, sorted."""
+
+    def close(self) -> None:
+        """Release what is held beside the indexes themselves."""

@@ -11,8 +11,8 @@ from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import ImageRecord, Leak, find_leaks
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
-from services.retrieval.ports import VectorIndex
 from services.retrieval.work.image_sets import iterate_records
+from services.retrieval.work.indexes import Indexes
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import ObjectStore
 from shared.operations import Operations
@@ -32,13 +32,13 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
     """Serves `medq.retrieval.v1.RetrievalService`.
 
     Args:
-        index: The index.
+        indexes: The indexes.
         objects: Where image sets lie.
         operations: Where long work is noted.
     """
 
-    def __init__(self, index: VectorIndex, objects: ObjectStore, operations: Operations) -> None:
-        self._index = index
+    def __init__(self, indexes: Indexes, objects: ObjectStore, operations: Operations) -> None:
+        self._indexes = indexes
         self._objects = objects
         self._operations = operations
 
@@ -88,9 +88,11 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         if not abs(float(np.linalg.norm(vector.astype(np.float64))) - 1.0) <= 1e-3:
             remedy = "Send a vector of the serving encoder, divided by its norm."
             raise InvalidArgument("The vector is not of unit norm.", field="vector", value=len(vector), remedy=remedy)
+        encoder_id, index = self._indexes.serving(request.encoder_id)
         with SEARCH_SECONDS.labels("interactive").time():
-            hits = self._index.search(vector, request.limit, modality=request.modality, split=request.split)
+            hits = index.search(vector, request.limit, modality=request.modality, split=request.split) if index else []
         return pb.SearchSimilarResponse(
+            encoder_id=encoder_id,
             images=[
                 pb.SimilarImage(
                     image_id=hit.image.image_id,
@@ -99,7 +101,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
                     image_uri=hit.image.image_uri,
                 )
                 for hit in hits
-            ]
+            ],
         )
 
     def CheckLeakage(self, request: pb.CheckLeakageRequest, context: grpc.ServicerContext) -> pb.CheckLeakageResponse:
@@ -147,8 +149,24 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
 
     def GetPool(self, request: pb.GetPoolRequest, context: grpc.ServicerContext) -> pb.GetPoolResponse:
         """See the proto."""
-        counts = self._index.count_by_split()
-        return pb.GetPoolResponse(n_images=sum(counts.values()), n_by_split=counts)
+        serving = self._indexes.serving_id()
+        encoder_id = request.encoder_id or serving
+        counts = self._indexes.filled(encoder_id).count_by_split() if encoder_id else {}
+        return pb.GetPoolResponse(
+            n_images=sum(counts.values()),
+            n_by_split=counts,
+            encoder_id=encoder_id,
+            serving_encoder_id=serving,
+            encoder_ids=self._indexes.encoder_ids(),
+        )
+
+    def SwitchEncoder(
+        self, request: pb.SwitchEncoderRequest, context: grpc.ServicerContext
+    ) -> pb.SwitchEncoderResponse:
+        """See the proto."""
+        require_text("encoder_id", request.encoder_id)
+        before = self._indexes.switch(request.encoder_id, request.is_smaller_allowed)
+        return pb.SwitchEncoderResponse(previous_encoder_id=before)
 
 
 def _held(records: Iterable[ImageRecord], field: str, most: int, context: grpc.ServicerContext) -> list[ImageRecord]:

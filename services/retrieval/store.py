@@ -1,4 +1,4 @@
-"""What retrieval remembers: which images each arm of each run has selected."""
+"""What retrieval remembers: which images each arm of each run has selected, and which encoder's index serves."""
 
 from __future__ import annotations
 
@@ -19,6 +19,33 @@ _SELECTIONS = sa.Table(
     sa.Column("round", sa.Integer, nullable=False),
     sa.Index("selections_by_arm", "run_id", "arm"),
 )
+#: One row, of the key "pool".
+_SERVING = sa.Table(
+    "serving", METADATA, sa.Column("name", sa.Text, primary_key=True), sa.Column("encoder_id", sa.Text, nullable=False)
+)
+_POOL = "pool"
+
+
+class ServingStore:
+    """Which encoder's index serves, in the service's own database."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def get(self) -> str:
+        """The encoder's id; "" while there is none."""
+        with reader(self._engine).connect() as connection:
+            return connection.execute(sa.select(_SERVING.c.encoder_id)).scalar_one_or_none() or ""
+
+    def first(self, encoder_id: str) -> None:
+        """Let it serve, if none does."""
+        with self._engine.begin() as connection:
+            insert_new(connection, _SERVING, [{"name": _POOL, "encoder_id": encoder_id}])
+
+    def switch(self, encoder_id: str) -> None:
+        """Let it serve in the place of the one that does."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.update(_SERVING).values(encoder_id=encoder_id))
 
 
 class SelectionStore:

@@ -37,6 +37,8 @@ _CALLS = Counter("medq_outside_calls_total", "Calls to the oracle, experts and j
 _MAX_THREADS = 32
 #: How soon work that is called off while it waits for an outside call notices, in seconds.
 _LOOK_SECONDS = 0.5
+#: Who has refused so many calls and answered none refuses all.
+_ENOUGH_REFUSALS = 16
 #: The first pause between two tries, in seconds, which doubles up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
@@ -70,8 +72,8 @@ class OutsideCalls(Generic[T]):
             where others were answered.
 
         Raises:
-            Exception: The first that a call raised, but for what refuses that call alone. All calls of the chunk have been
-                made then, and what they brought is kept.
+            Exception: The first that a call raised, but for what refuses that call alone; also that, where none of many was
+                answered. All calls of the chunk have been made then, and what they brought is kept.
         """
         stored = self._store.outcomes(book.work_id, book.kind)
         outcomes = {call.key: stored[call.key] for call in calls if call.key in stored}
@@ -119,6 +121,9 @@ class OutsideCalls(Generic[T]):
             waited += seconds
             self._wait(seconds, look)
             tried = Try({key: calls[key] for key in again})
+        is_all_refused = len(tried.failures(*REFUSED)) == len(tried.calls)
+        if is_all_refused and not outcomes and len(refused) >= _ENOUGH_REFUSALS:
+            tried.raise_first()
         # Where one try is all, or nobody was answered, somebody must look; else one question must not hold up the others.
         tried.raise_first(*REFUSED, *(UNANSWERED if book.tries > 1 and outcomes else ()))
         refused |= {key: f"given up: {text}" for key, text in tried.failures(*UNANSWERED).items()}

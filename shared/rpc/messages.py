@@ -26,6 +26,8 @@ NAMES = dict.fromkeys(
         "modality",
         "id_prefix",
         "page_token",
+        "encoder",
+        "encoder_id",
         "task_id",
         "reviewer",
         "judge",

@@ -82,12 +82,14 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "GetEncoder": _READ,
         "EmbedTexts": _READ,
         "StartIngest": _WORK,
+        "StartReembed": _WORK,
     },
     "medq.retrieval.v1.RetrievalService": {
         "SearchSimilar": _READ,
         "CheckLeakage": _READ,
         "GetPool": _READ,
         "StartIndexImages": _WORK,
+        "SwitchEncoder": _WORK,
         "StartSelectSamples": _WORK,
     },
     "medq.evaluation.v1.EvaluationService": {

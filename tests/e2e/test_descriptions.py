@@ -34,11 +34,12 @@ N_DESCRIBED = 4
 
 @dataclass(frozen=True)
 class Described:
-    """What a run left: its folder, its report, the server that judged, and what `medq evaluate` wrote at last."""
+    """What a run left: its folder, its report, the server that judged, and the file that names it."""
 
     out: Path
     report: dict[str, Any]
     server: ChatServer
+    endpoints: Path
 
     @property
     def objects(self) -> FolderObjectStore:
@@ -103,7 +104,7 @@ def run(study: Path, tmp_path_factory: pytest.TempPathFactory, pool: ProcessPool
         prepare = partial(set_environment, {"MEDQ_ENDPOINTS": str(endpoints)})
         ended = pool.submit(run_medq, "run", "--config", config, "--out", out, prepare=prepare).result()
         assert ended.code == 0, ended.err
-        yield Described(out, read_report(out), server)
+        yield Described(out, read_report(out), server, endpoints)
 
 
 def test_every_round_has_the_columns_of_descriptions_beside_its_accuracies(run: Described):
@@ -158,3 +159,29 @@ def test_the_page_shows_them(run: Described):
     page = (run.out / "report.html").read_text(encoding="utf-8")
     assert "Descriptions by round" in page
     assert "Judged by judge-1, prompt 1." in page
+
+
+def test_medq_evaluate_says_what_a_judge_is_missing_and_then_asks_it(
+    run: Described, study: Path, tmp_path: Path, pool: ProcessPoolExecutor
+):
+    paid = run.server.usd(2.5, 10.0)
+    given = (
+        "evaluate",
+        "--model",
+        study / "base-model" / "model",
+        "--items",
+        study / "test-described.tsv",
+        "--out",
+        tmp_path,
+    )
+    given = (*given, "--max-new-tokens", 2, "--description-tokens", 6)
+    alone = pool.submit(run_medq, *given).result()
+    assert alone.code == 3, alone.err
+    assert "No judge is named for descriptions." in alone.err
+    assert run.server.usd(2.5, 10.0) == paid
+    prepare = partial(set_environment, {"MEDQ_ENDPOINTS": str(run.endpoints)})
+    judged = pool.submit(run_medq, *given, "--judge", "judge", prepare=prepare).result()
+    assert judged.code == 0, judged.err
+    assert "Judged by judge-1, prompt 1" in judged.err
+    described = json.loads((tmp_path / "scores.json").read_text())["description"]
+    assert described["overall"]["n"] == N_DESCRIBED

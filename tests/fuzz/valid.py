@@ -47,9 +47,12 @@ def valid_requests(world: World) -> dict[str, Message]:
             default_modality="ct",
             **_run_id,
         ),
+        embedding.StartReembedRequest(
+            operation_id="v/reembed", image_set_uri=uri["pool"], encoder="statistics", **_run_id
+        ),
         embedding.GetImageRequest(image_id=uri["image"].removeprefix("sha256:")),
-        embedding.EmbedTextsRequest(texts=["noise", "blur"]),
-        embedding.GetEncoderRequest(),
+        embedding.EmbedTextsRequest(texts=["noise", "blur"], encoder="statistics"),
+        embedding.GetEncoderRequest(encoder="statistics"),
         *_retrieval(uri),
         *_evaluation(world),
         *_oracle(uri),
@@ -89,6 +92,7 @@ def _retrieval(uri: Mapping[str, str]) -> Sequence[Message]:
             image_set_uris=[uri["pool"]], guard_uris=[uri["dev"]], phash_distance=4, twin_similarity=0.98
         ),
         retrieval.GetPoolRequest(),
+        retrieval.SwitchEncoderRequest(encoder_id="statistics-0123456789abcdef", is_smaller_allowed=True),
     )  # fmt: skip
 
 

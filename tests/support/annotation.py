@@ -110,6 +110,7 @@ class FakeNeighbours(
         self.fail_after = 10**9  # settled costs
         self.reserved, self.settled, self.in_flight, self.most_in_flight_of = [], [], set(), Counter()
         self.released, self.unknown, self.egress = [], [], []
+        self._kinds = {}
         self.generated = []
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
@@ -125,7 +126,8 @@ class FakeNeighbours(
         unknown = [key for key in keys if key in self.in_flight]
         self.reserved += keys
         self.in_flight |= set(keys)
-        for kind, n in Counter(key.split("/")[3] for key in self.in_flight).items():
+        self._kinds |= {cost.key: cost.kind for cost in request.costs}
+        for kind, n in Counter(self._kinds[key] for key in self.in_flight).items():
             self.most_in_flight_of[kind] = max(self.most_in_flight_of[kind], n)
         return controller_pb2.ReserveCostsResponse(unknown_keys=unknown)
 

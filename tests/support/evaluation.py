@@ -19,6 +19,8 @@ from tests.support.rows import build
 
 #: Answers a prompt.
 Rule = Callable[[Prompt, Sampling], str]
+#: What made the vectors of the image sets.
+ENCODER_ID = "hashing-1"
 
 
 class RuleModel:
@@ -75,7 +77,8 @@ def put_image_set(objects, levels, dimension=4):
     )
     images.sort(key=lambda image: image.image_id)
     vectors = np.stack([hashed_unit_vector(image.image_id, dimension) for image in images])
-    return put_dataset(objects, "image-set", {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors})
+    files = {"images.jsonl": images, "report.jsonl": inputs, "vectors.npy": vectors}
+    return put_dataset(objects, "image-set", files, encoder_id=ENCODER_ID)
 
 
 def put_model(objects, name="model"):
@@ -85,9 +88,9 @@ def put_model(objects, name="model"):
         return write_dataset(objects, "model", Path(folder), counts={}, parents=[], configuration={}, seed=0)
 
 
-def put_dataset(objects, kind, files):
+def put_dataset(objects, kind, files, **configuration):
     """A stored dataset of rows and arrays."""
-    return publish(objects, kind, files, counts={}, parents=[], configuration={})
+    return publish(objects, kind, files, counts={}, parents=[], configuration=configuration)
 
 
 def hashed_unit_vector(text, dimension):

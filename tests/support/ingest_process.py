@@ -22,11 +22,13 @@ from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
 from services.embedding.store.tables import METADATA
 from services.embedding.work.reading import InputReader
+from services.embedding.work.serving import Serving, Servings
 from services.embedding.work.worker import EmbeddingWorker
 from shared.database import create_engine, sqlite_url
 from shared.errors import MedqError
 from shared.objects.folder import FolderObjectStore
 from shared.paths import ANYWHERE
+from tests.support.encoders import EncodersHere
 from tests.support.formats import FormatsHere
 
 #: A file that ends the process which reads it.
@@ -79,7 +81,8 @@ def ingest(folder: Path, source: Path) -> str:
     store, marks, formats = Store(engine, "mean", "me"), Marks(engine), _Formats()
     worker = EmbeddingWorker(store, objects, formats, _Encoder(), claim_size=4)
     reader = InputReader(store, marks, objects, _Source(), formats, b"key", 4)
-    work = EmbeddingOperations(store, marks, objects, _Source(), reader, worker, folder / "cache", ANYWHERE)
+    servings = Servings(EncodersHere(mean=_Encoder()), lambda _: Serving(store, reader, worker))
+    work = EmbeddingOperations(servings, marks, objects, _Source(), folder / "cache", ANYWHERE)
     request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
     return work.ingest(_Context(), request)  # type: ignore[arg-type]
 

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from PIL import Image
 
 from medq.embedding.v1 import embedding_pb2_grpc
+from medq.embedding.v1.embedding_pb2 import GetEncoderResponse
 from medq.evaluation.v1 import evaluation_pb2_grpc
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc
@@ -76,6 +77,17 @@ class LoopServices(*_BASES):
         self.silent = set()
         self.lost = set()
         self._changed = threading.Condition()
+
+    def GetEncoder(self, request, context):
+        """Statistics, and one with weights."""
+        if request.encoder not in ("", "statistics", "biomedclip"):
+            raise NotFound(
+                "No encoder of this site has this name.",
+                field="encoder",
+                value=request.encoder,
+                remedy="Use one of biomedclip, statistics.",
+            )
+        return GetEncoderResponse(encoder_id=f"{request.encoder}-1", dimension=4)
 
     def hold(self, step):
         with self._changed:

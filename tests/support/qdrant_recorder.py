@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -66,6 +67,10 @@ class _Collections(qdrant.CollectionsServicer):
         exists = qdrant.CollectionExists(exists=request.collection_name in self.known)
         return qdrant.CollectionExistsResponse(result=exists)
 
+    def List(self, request: Any, context: Any) -> Any:
+        known = [qdrant.CollectionDescription(name=name) for name in self.known]
+        return qdrant.ListCollectionsResponse(collections=known)
+
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:
         if request.collection_name in self.known:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, "it is there")
@@ -97,7 +102,7 @@ class _Collections(qdrant.CollectionsServicer):
 
 class _Points(qdrant.PointsServicer):
     def __init__(self) -> None:
-        self._points: dict[str, tuple[dict[str, str], np.ndarray]] = {}
+        self._points: dict[str, dict[str, tuple[dict[str, str], np.ndarray]]] = defaultdict(dict)
 
     def CreateFieldIndex(self, request: Any, context: Any) -> Any:
         return _done()
@@ -106,15 +111,16 @@ class _Points(qdrant.PointsServicer):
         for point in request.points:
             payload = {key: value.string_value for key, value in point.payload.items()}
             vector = np.array(point.vectors.vector.dense.data or point.vectors.vector.data, dtype=np.float32)
-            self._points[point.id.uuid] = (payload, vector)
+            self._points[request.collection_name][point.id.uuid] = (payload, vector)
         return _done()
 
     def Get(self, request: Any, context: Any) -> Any:
-        found = [qdrant.RetrievedPoint(id=one) for one in request.ids if one.uuid in self._points]
+        known = self._points[request.collection_name]
+        found = [qdrant.RetrievedPoint(id=one) for one in request.ids if one.uuid in known]
         return qdrant.GetResponse(result=found)
 
     def Facet(self, request: Any, context: Any) -> Any:
-        values = [payload[request.key] for payload, _ in self._points.values()]
+        values = [payload[request.key] for payload, _ in self._points[request.collection_name].values()]
         hits = [
             qdrant.FacetHit(value=qdrant.FacetValue(string_value=value), count=values.count(value))
             for value in set(values)
@@ -130,22 +136,21 @@ class _Points(qdrant.PointsServicer):
 
     def _nearest(self, request: Any) -> Sequence[Any]:
         wanted = {one.field.key: one.field.match.keyword for one in request.filter.must}
+        points = self._points[request.collection_name]
         names = [
-            name
-            for name, (payload, _) in self._points.items()
-            if all(payload[key] == value for key, value in wanted.items())
+            name for name, (payload, _) in points.items() if all(payload[key] == value for key, value in wanted.items())
         ]
         if not names:
             return []
         query = np.array(request.query.nearest.dense.data, dtype=np.float32)
-        scores = np.stack([self._points[name][1] for name in names]) @ query
+        scores = np.stack([points[name][1] for name in names]) @ query
         threshold = request.score_threshold if request.HasField("score_threshold") else -np.inf
         order = [i for i in np.argsort(-scores, kind="stable") if scores[i] > threshold][: request.limit]
         return [
             qdrant.ScoredPoint(
                 id=qdrant.PointId(uuid=names[i]),
                 score=float(scores[i]),
-                payload={k: qdrant.Value(string_value=v) for k, v in self._points[names[i]][0].items()},
+                payload={k: qdrant.Value(string_value=v) for k, v in points[names[i]][0].items()},
             )
             for i in order
         ]

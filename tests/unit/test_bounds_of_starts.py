@@ -16,6 +16,7 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
+from services.embedding.adapters.encoders import SiteEncoders
 from services.embedding.service import Embedding
 from services.evaluation.service import Evaluation
 from services.oracle.service import Oracle
@@ -48,6 +49,7 @@ _INTEGERS = {
 #: One request of each method that starts work, as it is right.
 REQUESTS: list[Message] = [
     embedding_pb2.StartIngestRequest(source_uri="/nothing", split="pool"),
+    embedding_pb2.StartReembedRequest(image_set_uri=URI),
     retrieval_pb2.StartIndexImagesRequest(image_set_uri=URI),
     retrieval_pb2.StartSelectSamplesRequest(
         **LABELS, failures_uri=URI, budget=10, tau_sim=0.5, strategy=2, pool_uris=[URI], guard_uris=[URI]
@@ -87,7 +89,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Message], Any]]:
         operations.drain()
         nothing: Any = None
         services = [
-            Embedding(nothing, nothing, operations, [tmp_path]),
+            Embedding(nothing, SiteEncoders({}), operations, [tmp_path]),
             Retrieval(nothing, nothing, operations),
             Evaluation(operations, [tmp_path]),
             Oracle(operations),

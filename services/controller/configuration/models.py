@@ -21,7 +21,7 @@ from services.controller.configuration.choices import (
     Strategy,
 )
 from services.controller.configuration.section import PathText, Section, Share, problem
-from shared.limits import MOST_IN_A_BATCH, NAME
+from shared.limits import ENCODER_NAME, MOST_IN_A_BATCH, NAME, STATISTICS
 from shared.perceptual_hash import MAX_DISTANCE
 
 
@@ -92,8 +92,8 @@ class EvaluateSection(Section):
     judge: str = Field(
         "",
         pattern=f"^({NAME})?$",
-        description="Ours: the endpoint of the site whose model judges descriptions, and replies where extractor is judge; "
-        '"" for none.',
+        description="Ours: the endpoint of the site whose model judges descriptions, and reads replies where extractor is judge; "
+        '"" for none: descriptions are UNSCORED.',
     )
     description_tokens: int = Field(256, ge=1, le=4096, description="Ours: longest description in tokens.")
     description_pass: int = Field(
@@ -148,7 +148,13 @@ class SelectSection(Section):
     """Retrieval and the adaptive draw, Eq. (2)."""
 
     budget: int = Field(2000, ge=1, le=10_000_000, description="Paper: B, images per round.")
-    tau_sim: float = Field(0.75, gt=-1, lt=1, description="Paper: tau_sim; cosine strictly above it.")
+    tau_sim: float = Field(
+        0.75,
+        gt=-1,
+        lt=1,
+        description="Paper: tau_sim; cosine strictly above it. The value is meant for BiomedCLIP: with another encoder, set "
+        "tau_pool_share instead.",
+    )
     tau_pool_share: float | None = Field(
         None, gt=0, le=1, description="Ours: tau_sim is set so that this share of the pool is near; null: as it is."
     )
@@ -272,6 +278,12 @@ class RunConfiguration(Section):
     rounds: int = Field(2, ge=0, le=100, description="Ours: trainings at most; the paper runs until dev plateaus.")
     data: DataSection
     model: PathText = Field(description="Ours: folder of the Hugging Face checkpoint to start from.")
+    encoder: str = Field(
+        STATISTICS,
+        pattern=f"^{ENCODER_NAME}$",
+        description="Ours: what embeds images and questions, by its name at this site; the paper has BiomedCLIP. statistics "
+        "needs no weights.",
+    )
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_contrast"),),
         min_length=1,

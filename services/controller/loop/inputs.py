@@ -44,7 +44,11 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
 
     def ingest(split: str, source: str) -> str:
         request = embedding_pb2.StartIngestRequest(
-            source_uri=source, split=split, default_modality=data.modality, run_id=calls.run_id
+            source_uri=source,
+            split=split,
+            default_modality=data.modality,
+            run_id=calls.run_id,
+            encoder=configuration.encoder,
         )
         return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
 

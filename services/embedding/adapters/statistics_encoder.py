@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from sklearn.feature_extraction.text import HashingVectorizer
 
 from services.embedding.domain.statistics import image_statistics
+from services.embedding.domain.vectors import require_texts, unit_rows
 from services.embedding.ports import Pixels
-from shared.errors import InvalidArgument
+from shared.limits import STATISTICS
 
 CONSTANTS = Path(__file__).with_name("statistics_encoder.npz")
 #: Standardised statistics are held within this many spreads, so that one odd number does not decide alone.
@@ -39,7 +40,7 @@ class StatisticsEncoder:
         digest = hashlib.sha256(f"{_VERSION} {CLIP}".encode())
         for array in (self._mean, self._spread, self._centre, self._projection):
             digest.update(array.tobytes())
-        self._encoder_id = f"statistics-{digest.hexdigest()[:16]}"
+        self._encoder_id = f"{STATISTICS}-{digest.hexdigest()[:16]}"
         self._words = HashingVectorizer(
             n_features=_TEXT_DIMENSION,
             ngram_range=(1, 2),
@@ -65,18 +66,11 @@ class StatisticsEncoder:
             scaled = np.clip((image_statistics(pixels) - self._mean) / self._spread, -CLIP, CLIP)
             # One row at a time: a product of several rows may be summed in another order.
             rows[i] = (scaled - self._centre) @ self._projection
-        return _unit_rows(rows)
+        return unit_rows(rows)
 
     def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """See the port."""
-        for text in texts:
-            if not text.strip():
-                raise InvalidArgument("A text needs a sign.", field="texts", value=text, remedy="Leave it out.")
+        require_texts(texts)
         if not texts:
             return np.zeros((0, _TEXT_DIMENSION), dtype=np.float32)
-        return _unit_rows(self._words.transform(texts).toarray())
-
-
-def _unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(norms, 1e-12), dtype=np.float32)
+        return unit_rows(self._words.transform(texts).toarray())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
@@ -49,7 +50,7 @@ class Store:
         self._owner = owner
         self._clock = clock
         with engine.begin() as connection:
-            mine = (VECTORS.c.owner == owner) & VECTORS.c.vector.is_(None)
+            mine = (VECTORS.c.owner == owner) & (VECTORS.c.encoder_id == encoder_id) & VECTORS.c.vector.is_(None)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
 
     def names_done(self, operation_id: str) -> set[str]:
@@ -135,13 +136,9 @@ class Store:
 
     def deaths(self, image_ids: Collection[str]) -> dict[str, int]:
         """How many workers died, or are at work, with these images in their claims; images with a vector are left out."""
-        found: dict[str, int] = {}
-        for part in _parts(sorted(image_ids)):
-            query = sa.select(VECTORS.c.image_id, VECTORS.c.deaths).where(VECTORS.c.image_id.in_(part))
-            query = query.where((VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_(None))
-            with reader(self._engine).connect() as connection:
-                found.update((image_id, n) for image_id, n in connection.execute(query.where(VECTORS.c.deaths > 0)))
-        return found
+        query = sa.select(VECTORS.c.image_id, VECTORS.c.deaths).where(VECTORS.c.encoder_id == self._encoder_id)
+        query = query.where(VECTORS.c.vector.is_(None) & (VECTORS.c.deaths > 0))
+        return {row.image_id: row.deaths for row in self._rows(query, VECTORS, image_ids)}
 
     def put_vectors(self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
@@ -162,33 +159,34 @@ class Store:
 
     def without_vector(self, image_ids: Collection[str]) -> list[str]:
         """Those of these images that have no vector yet, sorted."""
-        have: set[str] = set()
-        for part in _parts(sorted(image_ids)):
-            with reader(self._engine).connect() as connection:
-                have.update(connection.execute(sa.select(VECTORS.c.image_id).where(self._has_vector(part))).scalars())
-        return sorted(set(image_ids) - have)
+        query = sa.select(VECTORS.c.image_id).where(self._has_vector)
+        return sorted(set(image_ids) - {row.image_id for row in self._rows(query, VECTORS, image_ids)})
 
     def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
         """The vectors of these images (little-endian float32) that are there."""
-        found: dict[str, bytes] = {}
-        for part in _parts(sorted(image_ids)):
-            query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(self._has_vector(part))
-            with reader(self._engine).connect() as connection:
-                found.update((row.image_id, row.vector) for row in connection.execute(query))
-        return found
+        query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(self._has_vector)
+        return {row.image_id: row.vector for row in self._rows(query, VECTORS, image_ids)}
 
     def images(self, image_ids: Collection[str]) -> dict[str, ImageRow]:
         """The rows of these images that are known."""
-        found: dict[str, ImageRow] = {}
-        for part in _parts(sorted(image_ids)):
-            with reader(self._engine).connect() as connection:
-                rows = connection.execute(sa.select(IMAGES).where(IMAGES.c.image_id.in_(part)))
-                found.update((row.image_id, ImageRow(**row._mapping)) for row in rows)
-        return found
+        return {row.image_id: ImageRow(**row._mapping) for row in self._rows(sa.select(IMAGES), IMAGES, image_ids)}
 
-    def _has_vector(self, image_ids: Sequence[str]) -> sa.ColumnElement[bool]:
-        of_encoder = (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
-        return of_encoder & VECTORS.c.image_id.in_(image_ids)
+    def encoders_of(self, image_id: str) -> list[str]:
+        """The encoders, of all, that have a vector of this image, sorted."""
+        query = sa.select(VECTORS.c.encoder_id).where((VECTORS.c.image_id == image_id) & VECTORS.c.vector.is_not(None))
+        with reader(self._engine).connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    @property
+    def _has_vector(self) -> sa.ColumnElement[bool]:
+        return (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
+
+    def _rows(self, query: sa.Select[Any], table: sa.Table, image_ids: Collection[str]) -> Iterator[sa.Row[Any]]:
+        """The rows of a query on a table that are of these images."""
+        ids = sorted(image_ids)
+        for start in range(0, len(ids), _AT_ONCE):
+            with reader(self._engine).connect() as connection:
+                yield from connection.execute(query.where(table.c.image_id.in_(ids[start : start + _AT_ONCE]))).all()
 
     def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
         """Make images members of splits as now described.
@@ -237,8 +235,3 @@ class Store:
 
 def _key(member: Member) -> tuple[object, ...]:
     return member.image_id, member.split
-
-
-def _parts(ids: Sequence[str]) -> Iterable[Sequence[str]]:
-    for start in range(0, len(ids), _AT_ONCE):
-        yield ids[start : start + _AT_ONCE]

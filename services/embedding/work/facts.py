@@ -19,7 +19,8 @@ class Facts:
 
     def ingested(self, image: ImageRow) -> Event:
         """The image is stored and waits for its vector."""
-        return self._event(pb.ImageIngested(image_id=image.image_id, image_uri=image.image_uri), image)
+        message = pb.ImageIngested(image_id=image.image_id, image_uri=image.image_uri, encoder_id=self._encoder_id)
+        return self._event(message, image)
 
     def embedded(self, image: ImageRow, member: Member, vector: bytes) -> Event:
         """The image has its vector, as a member of a split; another description of that membership is another fact."""

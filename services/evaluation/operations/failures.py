@@ -11,7 +11,7 @@ from services.evaluation.domain.features import joint_features
 from services.evaluation.domain.merging import merge_small
 from services.evaluation.domain.outcomes import Outcome, capability_rows, failure_rows, outcomes_of
 from services.evaluation.domain.prototypes import prototypes
-from services.evaluation.work.vectors import failure_vectors, image_vectors
+from services.evaluation.work.vectors import encoder_of, failure_vectors, image_vectors
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
@@ -77,7 +77,11 @@ class FailureOperations:
                 "merged": clustering.n_clusters - merged.n_clusters,
             },
             parents=[request.evaluation_uri, request.benchmark_uri, request.image_set_uri],
-            configuration={name: getattr(request, name) for name in _HOW_TO_MINE} | {"axes": list(request.axes)},
+            configuration={
+                **{name: getattr(request, name) for name in _HOW_TO_MINE},
+                "axes": list(request.axes),
+                "encoder_id": encoder_of(self._objects, request.image_set_uri),
+            },
         )
 
     def _outcomes(self, request: pb.StartMineFailuresRequest) -> list[Outcome]:

@@ -1,4 +1,4 @@
-"""The vectors of images and failures: what was seen comes from the image set, what was asked from the embedding service."""
+"""The vectors of images and failures: what was seen comes from the image set, what was asked from the same encoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from medq.embedding.v1 import embedding_pb2
 from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from services.evaluation.domain.outcomes import Outcome
 from shared.errors import InvalidArgument
-from shared.objects.dataset import read_array, read_rows
+from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.store import ObjectStore
 from shared.operations import OperationContext
 from shared.rows.images import Image
@@ -30,14 +30,16 @@ def failure_vectors(
     """What was seen and what was asked of each failure, (n, d_v) and (n, d_t); without a failure (0, d_v) and (0, 0).
 
     Raises:
-        NotFound, InvalidArgument: the image set is not there, has no vectors, or lacks an image.
+        NotFound, InvalidArgument: the image set is not there, has no vectors, or lacks an image; or its
+            encoder is not there any more.
         Unavailable: the embedding service does not answer.
     """
     n = len(failed)
     context.progress(0, n, "failures", "embedding")
     visual = image_vectors(objects, image_set_uri, [outcome.item.image_id for outcome in failed])
     texts = [outcome.text for outcome in failed]
-    text = _text_vectors(embedding, texts, lambda done: context.progress(done, n, "failures"))
+    encoder_id = encoder_of(objects, image_set_uri)
+    text = _text_vectors(embedding, encoder_id, texts, lambda done: context.progress(done, n, "failures"))
     context.progress(n, n, "failures", "clustering")
     return visual, text
 
@@ -62,13 +64,18 @@ def image_vectors(objects: ObjectStore, image_set_uri: str, image_ids: Sequence[
     return vectors[rows].astype(np.float32)
 
 
+def encoder_of(objects: ObjectStore, image_set_uri: str) -> str:
+    """The id of the encoder that made the vectors of an image set; "" in one that does not say it."""
+    return str(read_manifest(objects, image_set_uri).configuration.get("encoder_id", ""))
+
+
 def _text_vectors(
-    embedding: EmbeddingServiceStub, texts: Sequence[str], report: Callable[[int], None]
+    embedding: EmbeddingServiceStub, encoder_id: str, texts: Sequence[str], report: Callable[[int], None]
 ) -> NDArray[np.float32]:
     parts = []
     for start in range(0, len(texts), _TEXTS_PER_CALL):
         report(start)
         chunk = texts[start : start + _TEXTS_PER_CALL]
-        answer = embedding.EmbedTexts(embedding_pb2.EmbedTextsRequest(texts=chunk))
+        answer = embedding.EmbedTexts(embedding_pb2.EmbedTextsRequest(texts=chunk, encoder=encoder_id))
         parts.append(np.frombuffer(answer.vectors, dtype="<f4").reshape(len(chunk), answer.dimension))
     return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, 0), dtype=np.float32)

@@ -103,3 +103,9 @@ class QdrantCollection:
                     self._settings.collection, optimizers_config=models.OptimizersConfigDiff()
                 )
             time.sleep(_POLL_SECONDS)
+
+
+def encoder_of(client: QdrantClient, name: str) -> str:
+    """The encoder of a collection; "" where the service did not make it."""
+    encoder_id = (client.get_collection(name).config.metadata or {}).get(_ENCODER)
+    return encoder_id if isinstance(encoder_id, str) else ""

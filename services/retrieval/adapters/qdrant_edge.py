@@ -39,6 +39,39 @@ _FLUSH_EVERY = 20_000
 #: The engine maps sparse files into memory, some 150 MiB of them in a new index, and where the disk is full the kernel ends a
 #: process that writes to one. So there is room for them, and for what a piece of images adds.
 _LEAST_FREE_BYTES = 512 << 20
+_SPACE_FILE = "space.json"
+
+
+class QdrantEdgeIndexes:
+    """`VectorIndexes` in folders, one an encoder: `indexes/<encoder id>`.
+
+    Args:
+        folder: Where `indexes` lies. A release that knew one encoder kept its index in `index`; it gets its place there.
+        n_threads: Threads of one search.
+    """
+
+    def __init__(self, folder: Path, n_threads: int = 1) -> None:
+        self._folder = folder / "indexes"
+        self._n_threads = n_threads
+        older = folder / "index"
+        if (older / _SPACE_FILE).exists():
+            self._folder.mkdir(exist_ok=True)
+            put_in_place(older, self._folder / _read_space(older).encoder_id)
+
+    def open(self, encoder_id: str) -> QdrantEdgeIndex:
+        """See the port."""
+        return QdrantEdgeIndex(self._folder / encoder_id, self._n_threads)
+
+    def encoder_ids(self) -> list[str]:
+        """See the port."""
+        return sorted(file.parent.name for file in self._folder.glob(f"*/{_SPACE_FILE}"))
+
+    def close(self) -> None:
+        """See the port."""
+
+
+def _read_space(folder: Path) -> Space:
+    return Space(**json.loads((folder / _SPACE_FILE).read_text()))
 
 
 class QdrantEdgeIndex:
@@ -62,11 +95,11 @@ class QdrantEdgeIndex:
         self._space = Space(0, "")
         self._n_unflushed = 0
         if self._space_file.exists():
-            self._open(Space(**json.loads(self._space_file.read_text())))
+            self._open(_read_space(folder))
 
     @property
     def _space_file(self) -> Path:
-        return self._folder / "space.json"
+        return self._folder / _SPACE_FILE
 
     def upsert(self, encoder_id: str, images: Sequence[IndexedImage], vectors: Vectors) -> None:
         """See the port."""

@@ -24,7 +24,7 @@ from services.retrieval.adapters.points import (
     point_id,
     require_unit_rows,
 )
-from services.retrieval.adapters.qdrant_collection import QdrantCollection
+from services.retrieval.adapters.qdrant_collection import QdrantCollection, encoder_of
 from services.retrieval.adapters.qdrant_connection import typed_errors
 from services.retrieval.domain.similarity import Match, neighbourhood
 from services.retrieval.ports import Hit, IndexedImage, Vectors
@@ -34,6 +34,46 @@ from services.retrieval.settings import QdrantSection
 _MOST_PLACES = 65_536
 _EXACT = models.SearchParams(exact=True, quantization=models.QuantizationSearchParams(ignore=True))
 _RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
+
+
+class QdrantServerIndexes:
+    """`VectorIndexes` in collections, one an encoder: `<index.collection>-<encoder id>`.
+
+    A release that knew one encoder used `index.collection` itself; it stays the collection of its encoder.
+
+    Args:
+        client: See `qdrant_connection.connect`; closed with the indexes.
+        settings: How collections are made and what their names begin with.
+    """
+
+    def __init__(self, client: QdrantClient, settings: QdrantSection) -> None:
+        self._client = client
+        self._settings = settings
+
+    def open(self, encoder_id: str) -> QdrantServerIndex:
+        """See the port."""
+        own = f"{self._settings.collection}-{encoder_id}"
+        name = next((name for name, known in self._collections().items() if known == encoder_id), own)
+        return QdrantServerIndex(self._client, self._settings.model_copy(update={"collection": name}))
+
+    def encoder_ids(self) -> list[str]:
+        """See the port."""
+        return sorted(self._collections().values())
+
+    def close(self) -> None:
+        """See the port."""
+        self._client.close()
+
+    def _collections(self) -> dict[str, str]:
+        """Name to encoder of the collections that are ours: named by it, or as an older release named its only one."""
+        first, found = self._settings.collection, {}
+        with typed_errors(self._settings):
+            for one in self._client.get_collections().collections:
+                if one.name == first or one.name.startswith(f"{first}-"):
+                    encoder_id = encoder_of(self._client, one.name)
+                    if one.name in (first, f"{first}-{encoder_id}"):
+                        found[one.name] = encoder_id
+        return found
 
 
 class QdrantServerIndex:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from services.retrieval.domain.leakage import ImageRecord
 from services.retrieval.ports import IndexedImage, Vectors
-from shared.errors import DataLoss
+from shared.errors import DataLoss, FailedPrecondition
 from shared.objects.dataset import iterate_rows, map_array, read_array, read_manifest
 from shared.objects.store import ObjectStore
 from shared.rows.images import Image
@@ -53,10 +53,34 @@ def read_image_set(objects: ObjectStore, uri: str) -> ImageSet:
         NotFound, InvalidArgument: As `read_images`.
         DataLoss: Rows and vectors do not match.
     """
-    encoder_id = str(read_manifest(objects, uri, "image-set").configuration.get("encoder_id", ""))
+    encoder_id = _encoder_id(objects, uri)
     images, vectors = read_images(objects, uri), read_array(objects, uri, "vectors.npy")
     _require_one_each(uri, len(images), vectors)
     return ImageSet(encoder_id, images, vectors.astype("<f4"))
+
+
+def encoder_of(objects: ObjectStore, uris: Sequence[str]) -> str:
+    """The one encoder that made the vectors of datasets: image sets, and failures that were mined with their vectors.
+
+    Failures of an older release do not name theirs and are passed over.
+
+    Raises:
+        NotFound: A dataset is not there.
+        FailedPrecondition: They are of several encoders; cosines between them mean nothing.
+    """
+    found = {encoder_id: uri for uri in uris if (encoder_id := _encoder_id(objects, uri))}
+    if len(found) > 1:
+        raise FailedPrecondition(
+            f"The vectors are of several encoders: {', '.join(sorted(found))}.",
+            field="pool_uris",
+            value=list(found.values())[-1],
+            remedy="Embed the images of all with one of them (StartReembed).",
+        )
+    return next(iter(found), "")
+
+
+def _encoder_id(objects: ObjectStore, uri: str) -> str:
+    return str(read_manifest(objects, uri).configuration.get("encoder_id", ""))
 
 
 def map_vectors(objects: ObjectStore, uris: Sequence[str]) -> Iterator[tuple[list[str], Vectors]]:

@@ -673,6 +673,29 @@ def test_a_configuration_with_problems_spends_nothing(house):
     assert not house.services.requests
 
 
+def test_an_unknown_encoder_is_a_problem_before_anything_is_spent(house):
+    with house.controller() as channel:
+        stub = controller_stub(channel)
+        config = write_run_files(house.files, encoder="biomedclop")
+        found = stub.ValidateRun(pb.ValidateRunRequest(config_yaml=config, base_folder=str(house.files)))
+        told = [(problem.field, problem.remedy) for problem in found.problems]
+        assert told == [("encoder", "Use one of biomedclip, statistics.")]
+        assert not found.effective_yaml
+        request = pb.StartRunRequest(run_id="r1", config_yaml=config, base_folder=str(house.files))
+        refused = error_of(stub.StartRun, request)
+        assert isinstance(refused, InvalidArgument)
+        assert refused.field == "encoder"
+    assert not house.services.requests
+
+
+def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):
+    with house.controller() as channel:
+        start(channel, house, encoder="biomedclip", rounds=0)
+        await_operation(channel, "r1")
+    ingests = [one for name, one in house.services.requests.items() if "/ingest_" in name]
+    assert [one.encoder for one in ingests] == ["biomedclip"] * 3
+
+
 def test_a_good_configuration_is_shown_with_its_defaults(house):
     with house.controller() as channel:
         config = write_run_files(house.files)

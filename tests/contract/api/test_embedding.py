@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import grpc
 import numpy as np
 import pandas as pd
 import pytest
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 from PIL import Image as Picture
 
@@ -32,6 +33,8 @@ from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
+from tests.support.encoder_folders import save_clip, save_open_clip
+from tests.support.encoders import EncodersHere
 from tests.support.guarded import audited
 from tests.support.pictures import dicom, picture, png, write_pool
 from tests.support.servers import running, short_folder
@@ -65,9 +68,11 @@ class Server:
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    encoders = request.getfixturevalue("folders") if "folders" in request.fixturenames else {}
     with short_folder() as folder:
-        settings = EmbeddingSettings(state_folder=folder, listen=f"unix:{folder}/e.sock", batch_size=4)
+        listen = f"unix:{folder}/e.sock"
+        settings = EmbeddingSettings(state_folder=folder, listen=listen, batch_size=4, encoders=encoders, device="cpu")
         bus, objects = (SqliteEventBus(folder / "events.sqlite"), FolderObjectStore(folder / "objects", synced=False))
         with Channels({}) as channels:
             service = build(settings, channels, bus, objects)
@@ -77,9 +82,21 @@ def server() -> Iterator[Server]:
 
 
 def refused(server: Server, request: pb.StartIngestRequest) -> MedqError:
+    return refused_by(server.stub.StartIngest, request)
+
+
+def refused_by(method: Callable[[Message], object], request: Message) -> MedqError:
     with pytest.raises(grpc.RpcError) as caught:
-        server.stub.StartIngest(request)
+        method(request)
     return from_rpc_error(caught.value)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Tiny encoders of random weights, and a folder that is none."""
+    place = tmp_path_factory.mktemp("encoders")
+    (place / "empty").mkdir()
+    return {"tiny-clip": save_clip(place / "clip"), "tiny": save_open_clip(place / "tiny"), "none": place / "empty"}
 
 
 def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(server: Server, tmp_path: Path) -> None:
@@ -271,6 +288,8 @@ def test_texts_are_embedded_no_further_than_somebody_waits() -> None:
     asked: list[int] = []
 
     class Counting:
+        encoder_id = "counting-1"
+
         def embed_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
             asked.append(len(texts))
             return encoder.embed_texts(texts)
@@ -279,7 +298,7 @@ def test_texts_are_embedded_no_further_than_somebody_waits() -> None:
         def is_active(self) -> bool:
             return next(left)
 
-    servicer = Embedding(None, Counting(), None, ())  # type: ignore[arg-type]
+    servicer = Embedding(None, EncodersHere(counting=Counting()), None, ())  # type: ignore[arg-type]
     with pytest.raises(Cancelled):
         servicer.EmbedTexts(pb.EmbedTextsRequest(texts=["?"] * 512), Caller())  # type: ignore[arg-type]
     assert sum(asked) < 512
@@ -304,3 +323,61 @@ def test_the_public_hash_key_is_told_where_others_can_call(
     bus.close()
     assert ("public_hash_key" in log.getvalue()) is is_told
     assert "MEDQ_EMBEDDING_HASH_KEY" in log.getvalue() or not is_told
+
+
+def test_one_service_serves_several_encoders_each_by_its_name(
+    server: Server, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "pool", 5)
+    named = {name: server.stub.GetEncoder(pb.GetEncoderRequest(encoder=name)) for name in ("", "tiny", "tiny-clip")}
+    assert [one.dimension for one in named.values()] == [64, 24, 20]
+    for name, encoder in named.items():
+        uri = server.ingest(pool, f"ingest-{name}", encoder=name)
+        assert read_manifest(server.objects, uri).configuration["encoder_id"] == encoder.encoder_id
+        assert read_array(server.objects, uri, "vectors.npy").shape == (5, encoder.dimension)
+        for asked in (name, encoder.encoder_id):
+            answer = server.stub.EmbedTexts(pb.EmbedTextsRequest(texts=["noise"], encoder=asked))
+            assert answer.encoder_id == encoder.encoder_id
+    image_id = read_rows(server.objects, uri, Image)[0].image_id
+    image = server.stub.GetImage(pb.GetImageRequest(image_id=image_id)).image
+    assert list(image.encoder_ids) == sorted(encoder.encoder_id for encoder in named.values())
+
+
+def test_an_unknown_encoder_and_a_wrong_folder_are_refused_before_anything_is_read(
+    server: Server, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "pool", 1)
+    for name, kind, word in (
+        ("biomedclip", NotFound, "none, statistics, tiny, tiny-clip"),
+        ("none", FailedPrecondition, ""),
+    ):
+        ingest = pb.StartIngestRequest(operation_id="i", source_uri=str(pool), split="pool", encoder=name)
+        reembed = pb.StartReembedRequest(operation_id="r", image_set_uri="sha256:" + "0" * 64, encoder=name)
+        for method, request in (
+            (server.stub.StartIngest, ingest),
+            (server.stub.StartReembed, reembed),
+            (server.stub.GetEncoder, pb.GetEncoderRequest(encoder=name)),
+            (server.stub.EmbedTexts, pb.EmbedTextsRequest(texts=["a"], encoder=name)),
+        ):
+            error = refused_by(method, request)
+            assert isinstance(error, kind)
+            assert error.field == "encoder"
+            assert word in error.remedy
+
+
+def test_a_pool_is_embedded_anew_without_its_files_and_is_the_set_that_an_ingest_would_have_made(
+    server: Server, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    pool = write_pool(tmp_path / "pool", 6)
+    (pool / "broken.png").write_bytes(b"no image")
+    old, expected = server.ingest(pool, "old"), server.ingest(pool, "expected", encoder="tiny")
+    for file in pool.iterdir():
+        file.unlink()
+    server.stub.StartReembed(pb.StartReembedRequest(operation_id="anew", image_set_uri=old, encoder="tiny"))
+    anew = await_operation(server.channel, "anew").result_uri
+    first, second = (read_manifest(server.objects, uri) for uri in (expected, anew))
+    assert second.parents == (old,)
+    assert second.files == first.files
+    assert second.counts == first.counts
+    assert second.configuration == first.configuration
+    assert read_manifest(server.objects, old).configuration["encoder_id"].startswith("statistics-")

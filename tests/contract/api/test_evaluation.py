@@ -42,7 +42,15 @@ from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
 from tests.support.chat import ChatJudge, ScriptedChat
-from tests.support.evaluation import RuleModel, hashed_unit_vector, object_file, put_dataset, put_image_set, put_model
+from tests.support.evaluation import (
+    ENCODER_ID,
+    RuleModel,
+    hashed_unit_vector,
+    object_file,
+    put_dataset,
+    put_image_set,
+    put_model,
+)
 from tests.support.rows import build
 from tests.support.servers import running, short_folder
 
@@ -55,9 +63,11 @@ class HashingEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
 
     def __init__(self):
         self.sizes = []
+        self.encoders = set()
 
     def EmbedTexts(self, request, context):
         self.sizes.append(len(request.texts))
+        self.encoders.add(request.encoder)
         vectors = np.stack([hashed_unit_vector(text, 3) for text in request.texts])
         return embedding_pb2.EmbedTextsResponse(vectors=vectors.astype("<f4").tobytes(), dimension=3)
 
@@ -715,6 +725,8 @@ def test_failures_become_prototypes(world):
     assert set(clustering.silhouettes) == {"2"}
     assert set(read_manifest(world.objects, uri, "failures").parents) == {evaluation, dev, world.image_set}
     assert world.embedding.sizes == [3, 3]
+    assert world.embedding.encoders == {ENCODER_ID}
+    assert read_manifest(world.objects, uri).configuration["encoder_id"] == ENCODER_ID
 
 
 def test_every_image_with_an_item_is_an_anchor_with_its_vector(world):

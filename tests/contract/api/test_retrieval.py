@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,7 +49,9 @@ class Server:
     objects: FolderObjectStore
     folder: Path
 
-    def image_set(self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), **fields: str) -> str:
+    def image_set(
+        self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), encoder: str = "e", **fields: str
+    ) -> str:
         """Images with the given numbers; those of `near` look along axis 0, the others along axis 1."""
         said = {"patient": "", "session": "", "split": split}
         rows = []
@@ -57,9 +60,15 @@ class Server:
             phash = f"{(i * 0x9E3779B97F4A7C15) % 2**64:016x}"
             rows.append(row(Image, **{**own, **said, "phash": phash, **fields}))
         vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
-        return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": "e"})
+        return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": encoder})
 
-    def failures(self, failed: Sequence[int] = (), never_failed: Sequence[int] = ()) -> str:
+    def index(self, uri: str) -> None:
+        """Put an image set into the index of its encoder."""
+        operation_id = f"index/{uri.removeprefix('sha256:')}"
+        self.stub.StartIndexImages(pb.StartIndexImagesRequest(operation_id=operation_id, image_set_uri=uri))
+        await_operation(self.channel, operation_id)
+
+    def failures(self, failed: Sequence[int] = (), never_failed: Sequence[int] = (), encoder: str = "e") -> str:
         """Two prototypes, along axes 0 and 1; dev images that failed (noise) look along axis 0, the others along axis 1."""
         rates = {"attribute:noise": 0.9, "attribute:motion": 0.1}
         images = [*failed, *never_failed]
@@ -83,7 +92,7 @@ class Server:
             ],
             "prototypes.npy": np.eye(D, dtype=np.float32)[:2],
         }
-        return self.dataset("failures", files, {})
+        return self.dataset("failures", files, {"encoder_id": encoder} if encoder else {})
 
     def dataset(self, kind: str, files: dict[str, Any], configuration: dict[str, Any]) -> str:
         return publish(self.objects, kind, files, counts={}, parents=[], configuration=configuration)
@@ -314,18 +323,20 @@ def test_a_random_draw_needs_no_failures_and_names_no_capability(server: Server)
 
 def test_doing_a_selection_again_gives_the_same_and_takes_nothing_more(server: Server, database: Database) -> None:
     """A restart runs the function from its beginning: here it is run again by hand, on the same tables."""
-    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndex
+    from services.retrieval.adapters.qdrant_edge import QdrantEdgeIndexes
     from services.retrieval.operations import RetrievalOperations
-    from services.retrieval.store import METADATA, SelectionStore
+    from services.retrieval.store import METADATA, SelectionStore, ServingStore
+    from services.retrieval.work.indexes import Indexes
 
     pool = server.image_set(range(30), near=range(30))
-    store, index = SelectionStore(database.engine(METADATA)), QdrantEdgeIndex(server.folder / "again")
-    select = RetrievalOperations(index, server.objects, store, 8).select_samples
+    engine = database.engine(METADATA)
+    store, indexes = SelectionStore(engine), Indexes(QdrantEdgeIndexes(server.folder / "again"), ServingStore(engine))
+    select = RetrievalOperations(indexes, server.objects, store, 8).select_samples
     request = server.request(pool_uris=[pool], budget=10)
     first = select(Unhurried(), request)
     assert select(Unhurried(), request) == first
     assert len(store.used_by_others("run", "medq", "next")) == 10
-    index.close()
+    indexes.close()
 
 
 class Unhurried:
@@ -411,3 +422,85 @@ def test_a_set_that_is_named_twice_is_refused(server: Server, field: str) -> Non
 def test_a_selection_does_not_hold_paths_or_times(server: Server) -> None:
     samples, selection = server.select(pool_uris=[server.image_set(range(9), near=range(9))])
     assert str(server.folder) not in str([samples, selection])
+
+
+def nearest(server: Server, encoder_id: str = "") -> pb.SearchSimilarResponse:
+    vector = vector_of(0, 0).tolist()
+    return server.stub.SearchSimilar(pb.SearchSimilarRequest(vector=vector, limit=20, encoder_id=encoder_id))
+
+
+def test_a_pool_embedded_anew_serves_from_the_switch_on_and_not_before(server: Server) -> None:
+    server.index(server.image_set(range(10), encoder="old-1"))
+    old = nearest(server)
+    assert (old.encoder_id, len(old.images)) == ("old-1", 10)
+    server.index(server.image_set(range(10, 16), encoder="new-1"))  # a part of it
+    assert nearest(server) == old
+    assert nearest(server, "old-1") == old
+    wrong = refused(
+        server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=vector_of(0, 0), limit=1, encoder_id="new-1")
+    )
+    assert isinstance(wrong, FailedPrecondition)
+    assert "old-1" in wrong.remedy
+    early = refused(server.stub.SwitchEncoder, pb.SwitchEncoderRequest(encoder_id="new-1"))
+    assert "6 of 10 images of the split pool" in early.message
+    server.index(server.image_set(range(10, 20), near=range(10, 20), encoder="new-1"))
+    pool = server.stub.GetPool(pb.GetPoolRequest(encoder_id="new-1"))
+    assert (pool.n_images, pool.serving_encoder_id, list(pool.encoder_ids)) == (10, "old-1", ["new-1", "old-1"])
+    assert nearest(server) == old
+    assert server.stub.SwitchEncoder(pb.SwitchEncoderRequest(encoder_id="new-1")).previous_encoder_id == "old-1"
+    new = nearest(server)
+    assert new.encoder_id == "new-1"
+    assert {int(image.image_id, 16) for image in new.images} == set(range(10, 20))
+    assert isinstance(
+        refused(
+            server.stub.SearchSimilar, pb.SearchSimilarRequest(vector=vector_of(0, 0), limit=1, encoder_id="old-1")
+        ),
+        FailedPrecondition,
+    )
+    assert server.stub.SwitchEncoder(pb.SwitchEncoderRequest(encoder_id="new-1")).previous_encoder_id == "new-1"
+
+
+def test_no_search_sees_two_encoders_while_somebody_switches(server: Server) -> None:
+    server.index(server.image_set(range(10), encoder="old-1"))
+    server.index(server.image_set(range(10, 20), encoder="new-1"))
+    of_encoder = {"old-1": set(range(10)), "new-1": set(range(10, 20))}
+    with ThreadPoolExecutor(3) as threads:
+        searches = [threads.submit(lambda: [nearest(server) for _ in range(40)]) for _ in range(2)]
+        for turn in range(20):
+            server.stub.SwitchEncoder(pb.SwitchEncoderRequest(encoder_id=("new-1", "old-1")[turn % 2]))
+        answers = [answer for search in searches for answer in search.result()]
+    for answer in answers:
+        assert {int(image.image_id, 16) for image in answer.images} == of_encoder[answer.encoder_id]
+
+
+def test_an_encoder_without_an_index_cannot_serve(server: Server) -> None:
+    error = refused(server.stub.SwitchEncoder, pb.SwitchEncoderRequest(encoder_id="new-1"))
+    assert isinstance(error, NotFound)
+    assert isinstance(refused(server.stub.GetPool, pb.GetPoolRequest(encoder_id="new-1")), NotFound)
+    assert server.stub.GetPool(pb.GetPoolRequest()) == pb.GetPoolResponse()
+
+
+def test_a_smaller_index_serves_only_where_that_is_allowed(server: Server) -> None:
+    server.index(server.image_set(range(10), encoder="old-1"))
+    server.index(server.image_set(range(5), encoder="new-1"))
+    assert isinstance(
+        refused(server.stub.SwitchEncoder, pb.SwitchEncoderRequest(encoder_id="new-1")), FailedPrecondition
+    )
+    server.stub.SwitchEncoder(pb.SwitchEncoderRequest(encoder_id="new-1", is_smaller_allowed=True))
+    assert nearest(server).encoder_id == "new-1"
+
+
+@pytest.mark.parametrize("strategy", [pb.STRATEGY_FAILURE_DRIVEN, pb.STRATEGY_FAILURE_CONTRAST])
+def test_failures_and_pool_of_two_encoders_are_refused(server: Server, strategy: pb.Strategy) -> None:
+    pool, failures = server.image_set(range(5), encoder="new-1"), server.failures(encoder="old-1")
+    with pytest.raises(FailedPrecondition, match="new-1, old-1"):
+        server.select(pool_uris=[pool], failures_uri=failures, strategy=strategy)
+    server.select("of-an-older-release", pool_uris=[pool], failures_uri=server.failures(encoder=""), strategy=strategy)
+
+
+def test_a_selection_searches_the_index_of_its_own_encoder_whichever_serves(server: Server) -> None:
+    server.index(server.image_set(range(40), near=range(40), encoder="old-1"))
+    pool = server.image_set(range(100, 120), near=range(100, 110), encoder="new-1")
+    samples, _ = server.select(pool_uris=[pool], failures_uri=server.failures(encoder="new-1"), budget=50)
+    assert set(ids(samples)) == set(range(100, 120))
+    assert nearest(server).encoder_id == "old-1"

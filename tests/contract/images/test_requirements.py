@@ -20,6 +20,7 @@ DOCKERFILE = (ROOT / "infra" / "images" / "Dockerfile").read_text(encoding="utf-
 #: What each image runs.
 ENTRIES = {
     **{name: [f"services.{name}.__main__"] for name in SERVICES},
+    "embedding": ["services.embedding.__main__", "services.embedding.quantise"],
     "training": ["services.training.__main__", "services.training.job.__main__"],
     "controller": ["services.controller.__main__", "services.migrate", "services.make_bucket_user"],
     # The client reaches services; the commands that start all six in one process are for a checkout.

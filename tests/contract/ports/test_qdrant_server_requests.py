@@ -11,11 +11,11 @@ from pydantic import ValidationError
 from qdrant_client import grpc as qdrant
 
 from services.retrieval.adapters.qdrant_connection import connect
-from services.retrieval.adapters.qdrant_server import QdrantServerIndex
-from services.retrieval.main import open_index
+from services.retrieval.adapters.qdrant_server import QdrantServerIndex, QdrantServerIndexes
+from services.retrieval.main import open_indexes
 from services.retrieval.settings import QdrantSection, RetrievalSettings
 from shared.errors import FailedPrecondition, InvalidArgument, MedqError, PermissionDenied, Unavailable
-from tests.contract.ports.vector_index_suite import filled
+from tests.contract.ports.vector_index_suite import ENCODER, filled
 from tests.support.certificates import Authority
 from tests.support.qdrant_recorder import Calls, qdrant_recorder
 from tests.support.tcp_proxy import tcp_proxy
@@ -264,8 +264,23 @@ def test_a_url_in_the_environment_chooses_the_server(
 ) -> None:
     address, calls = recorder
     monkeypatch.setenv("MEDQ_RETRIEVAL_INDEX__URL", f"http://{address}")
-    index = open_index(RetrievalSettings(state_folder=tmp_path))
-    filled(index, 3, 0)
+    indexes = open_indexes(RetrievalSettings(state_folder=tmp_path))
+    filled(indexes.open(ENCODER), 3, 0)
     assert "Points/Upsert" in calls.names()
     assert list(tmp_path.iterdir()) == []
-    index.close()
+    indexes.close()
+
+
+def test_each_encoder_has_a_collection_and_that_of_an_older_release_stays(recorder: tuple[str, Calls]) -> None:
+    address, calls = recorder
+    section = QdrantSection(url=f"http://{address}", collection="pool")
+    images, vectors = filled(opened(address, collection="pool"), 5, 0)  # as a release that knew one encoder made it
+    filled(opened(address, collection="pool-of-somebody-else"), 5, 0)
+    indexes = QdrantServerIndexes(connect(section), section)
+    assert indexes.encoder_ids() == [ENCODER]
+    indexes.open("another-1").upsert("another-1", images[:2], vectors[:2])
+    assert indexes.encoder_ids() == ["another-1", ENCODER]
+    made = [one.collection_name for one in calls.of("Collections/Create")]
+    assert made == ["pool", "pool-of-somebody-else", "pool-another-1"]
+    assert [indexes.open(one).count_by_split()["pool"] for one in (ENCODER, "another-1")] == [5, 2]
+    indexes.close()

@@ -22,6 +22,7 @@ from services.embedding.store.marks import Marks
 from services.embedding.store.tables import IN_HAND, METADATA, OUTBOX
 from services.embedding.work.facts import Facts
 from services.embedding.work.reading import InputReader
+from services.embedding.work.serving import Serving, Servings
 from services.embedding.work.worker import EmbeddingWorker
 from shared.errors import DataLoss
 from shared.events.bus import Event, topic_of
@@ -30,6 +31,7 @@ from shared.objects.folder import FolderObjectStore
 from shared.paths import ANYWHERE
 from shared.rows.images import Image
 from tests.support.databases import Database, sqlite_database
+from tests.support.encoders import EncodersHere
 from tests.support.formats import FormatsHere
 from tests.support.pictures import write_pool
 
@@ -86,7 +88,8 @@ class Bench:
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
         reader = InputReader(store, marks, self.objects, files, formats or FormatsHere(), b"key", 4)
-        work = EmbeddingOperations(store, marks, self.objects, files, reader, worker, self.folder / "cache", ANYWHERE)
+        servings = Servings(EncodersHere(counting=self.encoder), lambda _: Serving(store, reader, worker))
+        work = EmbeddingOperations(servings, marks, self.objects, files, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
         return work.ingest(Context(at), request)  # type: ignore[arg-type]
 
@@ -136,7 +139,10 @@ def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_p
     assert len(ids) == 6
     other = CountingEncoder()
     worker = EmbeddingWorker(bench.store("other"), bench.objects, FormatsHere(), other, claim_size=2)
-    handle = make_handlers(worker, "counting")[topic_of(events_pb2.ImageIngested)]
+    serving = Serving(bench.store("other"), None, worker)  # type: ignore[arg-type]
+    handle = make_handlers(Servings(EncodersHere(counting=other), lambda _: serving))[
+        topic_of(events_pb2.ImageIngested)
+    ]
     messages = [events_pb2.ImageIngested(image_id=image_id).SerializeToString() for image_id in ids[:3]]
     events = [
         Event(str(i), topic_of(events_pb2.ImageIngested), "test", "", data, datetime.now(UTC))

@@ -27,7 +27,7 @@ from services.controller.store.runs import RunStore
 from shared.chat.egress import EgressGuard, StoredImage
 from shared.chat.endpoints import Endpoint
 from shared.chat.messages import ChatRequest
-from shared.errors import DeadlineExceeded, FailedPrecondition, PermissionDenied, Unavailable
+from shared.errors import DeadlineExceeded, FailedPrecondition, InvalidArgument, PermissionDenied, Unavailable
 from shared.outside.call import OutsideCall
 from shared.outside.calls import OutsideCalls
 from shared.outside.endpoint import SiteEndpoints
@@ -260,6 +260,14 @@ def test_what_the_endpoint_refuses_is_left_out_by_reason_and_costs_nothing(world
     assert len(results.outcomes) == N - 1
     assert list(results.refused.values()) == ["refused: The endpoint refused with status 400."]
     assert world.states == {"settled": N - 1, "released": 1}
+
+
+def test_an_endpoint_that_refuses_every_question_is_not_asked_all_of_them(world):
+    world.server.otherwise = refuses(400)
+    with pytest.raises(InvalidArgument, match="400"):
+        world.run(100)
+    assert len(world.server.asked) == 16
+    assert world.states == {"released": 16}
 
 
 @pytest.mark.parametrize(("status", "kind"), [(401, PermissionDenied), (404, FailedPrecondition)])

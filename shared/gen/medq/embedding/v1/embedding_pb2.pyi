@@ -29,6 +29,7 @@ class StartIngestRequest(_message.Message):
     SPLIT_FIELD_NUMBER: _builtins.int
     DEFAULT_MODALITY_FIELD_NUMBER: _builtins.int
     RUN_ID_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller; the same id with another request is ALREADY_EXISTS."""
     source_uri: _builtins.str
@@ -39,6 +40,8 @@ class StartIngestRequest(_message.Message):
     """The modality where neither the manifest nor the file tells one; empty means "unknown"."""
     run_id: _builtins.str
     """The run on whose behalf; empty for none. Goes into the events."""
+    encoder: _builtins.str
+    """The encoder, by its name in the site's settings; empty means "statistics", which needs no weights."""
     def __init__(
         self,
         *,
@@ -47,10 +50,11 @@ class StartIngestRequest(_message.Message):
         split: _builtins.str = ...,
         default_modality: _builtins.str = ...,
         run_id: _builtins.str = ...,
+        encoder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_modality", b"default_modality", "operation_id", b"operation_id", "run_id", b"run_id", "source_uri", b"source_uri", "split", b"split"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["default_modality", b"default_modality", "encoder", b"encoder", "operation_id", b"operation_id", "run_id", b"run_id", "source_uri", b"source_uri", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -77,6 +81,62 @@ class StartIngestResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartIngestResponse: _TypeAlias = StartIngestResponse  # noqa: Y015
+
+@_typing.final
+class StartReembedRequest(_message.Message):
+    """Starts a re-embedding."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_SET_URI_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """Chosen by the caller."""
+    image_set_uri: _builtins.str
+    """`sha256:<hex>` of an image set; its images must be in the object store, its source need not be there any more."""
+    encoder: _builtins.str
+    """The encoder, by its name in the site's settings; empty means "statistics"."""
+    run_id: _builtins.str
+    """The run on whose behalf; empty for none. Goes into the events."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+        image_set_uri: _builtins.str = ...,
+        encoder: _builtins.str = ...,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "image_set_uri", b"image_set_uri", "operation_id", b"operation_id", "run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartReembedRequest: _TypeAlias = StartReembedRequest  # noqa: Y015
+
+@_typing.final
+class StartReembedResponse(_message.Message):
+    """The operation has been noted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_ID_FIELD_NUMBER: _builtins.int
+    operation_id: _builtins.str
+    """The id of the request."""
+    def __init__(
+        self,
+        *,
+        operation_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation_id", b"operation_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartReembedResponse: _TypeAlias = StartReembedResponse  # noqa: Y015
 
 @_typing.final
 class GetImageRequest(_message.Message):
@@ -137,6 +197,7 @@ class Image(_message.Message):
     WIDTH_FIELD_NUMBER: _builtins.int
     HEIGHT_FIELD_NUMBER: _builtins.int
     IS_EMBEDDED_FIELD_NUMBER: _builtins.int
+    ENCODER_IDS_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """sha256 (hex) of the stored PNG."""
     image_uri: _builtins.str
@@ -150,7 +211,11 @@ class Image(_message.Message):
     height: _builtins.int
     """Pixels."""
     is_embedded: _builtins.bool
-    """True once a vector of the serving encoder is stored."""
+    """True once a vector of some encoder is stored."""
+    @_builtins.property
+    def encoder_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The encoders whose vectors of it are stored, by their ids, sorted."""
+
     def __init__(
         self,
         *,
@@ -161,10 +226,11 @@ class Image(_message.Message):
         width: _builtins.int = ...,
         height: _builtins.int = ...,
         is_embedded: _builtins.bool = ...,
+        encoder_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["height", b"height", "image_id", b"image_id", "image_uri", b"image_uri", "is_embedded", b"is_embedded", "modality", b"modality", "phash", b"phash", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_ids", b"encoder_ids", "height", b"height", "image_id", b"image_id", "image_uri", b"image_uri", "is_embedded", b"is_embedded", "modality", b"modality", "phash", b"phash", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -177,6 +243,9 @@ class EmbedTextsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXTS_FIELD_NUMBER: _builtins.int
+    ENCODER_FIELD_NUMBER: _builtins.int
+    encoder: _builtins.str
+    """The encoder: its name in the site's settings, or its id as the manifest of an image set says it; empty means "statistics"."""
     @_builtins.property
     def texts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 512 texts."""
@@ -185,10 +254,11 @@ class EmbedTextsRequest(_message.Message):
         self,
         *,
         texts: _abc.Iterable[_builtins.str] | None = ...,
+        encoder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["texts", b"texts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder", "texts", b"texts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -226,16 +296,23 @@ Global___EmbedTextsResponse: _TypeAlias = EmbedTextsResponse  # noqa: Y015
 
 @_typing.final
 class GetEncoderRequest(_message.Message):
-    """Asks for the encoder."""
+    """Asks for an encoder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ENCODER_FIELD_NUMBER: _builtins.int
+    encoder: _builtins.str
+    """Its name in the site's settings, or its id; empty means "statistics". An unknown name is NOT_FOUND, and the remedy lists the
+    known ones.
+    """
     def __init__(
         self,
+        *,
+        encoder: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder", b"encoder"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -243,7 +320,7 @@ Global___GetEncoderRequest: _TypeAlias = GetEncoderRequest  # noqa: Y015
 
 @_typing.final
 class GetEncoderResponse(_message.Message):
-    """The serving encoder."""
+    """An encoder."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -40,6 +40,11 @@ class EmbeddingServiceStub:
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestRequest.SerializeToString,
                 response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestResponse.FromString,
                 _registered_method=True)
+        self.StartReembed = channel.unary_unary(
+                '/medq.embedding.v1.EmbeddingService/StartReembed',
+                request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedRequest.SerializeToString,
+                response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedResponse.FromString,
+                _registered_method=True)
         self.GetImage = channel.unary_unary(
                 '/medq.embedding.v1.EmbeddingService/GetImage',
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.SerializeToString,
@@ -68,6 +73,14 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StartReembed(self, request, context):
+        """Embeds the images of an image set anew with another encoder: makes an image set beside the old one, without the original files.
+        Long: wait on the operation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetImage(self, request, context):
         """What is known of one stored image.
         """
@@ -83,7 +96,7 @@ class EmbeddingServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetEncoder(self, request, context):
-        """Which encoder serves here.
+        """What is known of one of the site's encoders.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +109,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.StartIngest,
                     request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestRequest.FromString,
                     response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestResponse.SerializeToString,
+            ),
+            'StartReembed': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartReembed,
+                    request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedRequest.FromString,
+                    response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedResponse.SerializeToString,
             ),
             'GetImage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetImage,
@@ -141,6 +159,33 @@ class EmbeddingService:
             '/medq.embedding.v1.EmbeddingService/StartIngest',
             medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestRequest.SerializeToString,
             medq_dot_embedding_dot_v1_dot_embedding__pb2.StartIngestResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartReembed(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.embedding.v1.EmbeddingService/StartReembed',
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedRequest.SerializeToString,
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.StartReembedResponse.FromString,
             options,
             channel_credentials,
             insecure,

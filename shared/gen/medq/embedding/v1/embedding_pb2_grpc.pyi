@@ -35,12 +35,16 @@ class EmbeddingServiceStub:
     def __new__(cls, channel: _aio.Channel) -> EmbeddingServiceAsyncStub: ...
     StartIngest: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.StartIngestRequest, _embedding_pb2.StartIngestResponse]
     """Reads a folder, a manifest (CSV, TSV, Parquet) or a benchmark TSV and makes an image set. Long: wait on the operation."""
+    StartReembed: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.StartReembedRequest, _embedding_pb2.StartReembedResponse]
+    """Embeds the images of an image set anew with another encoder: makes an image set beside the old one, without the original files.
+    Long: wait on the operation.
+    """
     GetImage: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]
     """What is known of one stored image."""
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]
-    """Which encoder serves here."""
+    """What is known of one of the site's encoders."""
 
 @_typing.type_check_only
 class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
@@ -49,12 +53,16 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     StartIngest: _aio.UnaryUnaryMultiCallable[_embedding_pb2.StartIngestRequest, _embedding_pb2.StartIngestResponse]  # type: ignore[assignment]
     """Reads a folder, a manifest (CSV, TSV, Parquet) or a benchmark TSV and makes an image set. Long: wait on the operation."""
+    StartReembed: _aio.UnaryUnaryMultiCallable[_embedding_pb2.StartReembedRequest, _embedding_pb2.StartReembedResponse]  # type: ignore[assignment]
+    """Embeds the images of an image set anew with another encoder: makes an image set beside the old one, without the original files.
+    Long: wait on the operation.
+    """
     GetImage: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]  # type: ignore[assignment]
     """What is known of one stored image."""
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]  # type: ignore[assignment]
-    """Which encoder serves here."""
+    """What is known of one of the site's encoders."""
 
 class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where an image enters: decoded, de-identified, hashed, stored, embedded."""
@@ -66,6 +74,16 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.StartIngestResponse, _abc.Awaitable[_embedding_pb2.StartIngestResponse]]:
         """Reads a folder, a manifest (CSV, TSV, Parquet) or a benchmark TSV and makes an image set. Long: wait on the operation."""
+
+    @_abc_1.abstractmethod
+    def StartReembed(
+        self,
+        request: _embedding_pb2.StartReembedRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.StartReembedResponse, _abc.Awaitable[_embedding_pb2.StartReembedResponse]]:
+        """Embeds the images of an image set anew with another encoder: makes an image set beside the old one, without the original files.
+        Long: wait on the operation.
+        """
 
     @_abc_1.abstractmethod
     def GetImage(
@@ -89,6 +107,6 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _embedding_pb2.GetEncoderRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.GetEncoderResponse, _abc.Awaitable[_embedding_pb2.GetEncoderResponse]]:
-        """Which encoder serves here."""
+        """What is known of one of the site's encoders."""
 
 def add_EmbeddingServiceServicer_to_server(servicer: EmbeddingServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

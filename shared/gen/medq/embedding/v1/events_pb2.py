@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedq/embedding/v1/events.proto\x12\x11medq.embedding.v1\"4\n\rImageIngested\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x11\n\timage_uri\x18\x02 \x01(\t\"\xbd\x01\n\rImageEmbedded\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\nencoder_id\x18\x03 \x01(\t\x12\x0e\n\x06vector\x18\x04 \x01(\x0c\x12\x10\n\x08modality\x18\x05 \x01(\t\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12\x11\n\timage_uri\x18\x07 \x01(\t\x12\r\n\x05phash\x18\x08 \x01(\t\x12\x0f\n\x07patient\x18\t \x01(\t\x12\x0f\n\x07session\x18\n \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1emedq/embedding/v1/events.proto\x12\x11medq.embedding.v1\"H\n\rImageIngested\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x11\n\timage_uri\x18\x02 \x01(\t\x12\x12\n\nencoder_id\x18\x03 \x01(\t\"\xbd\x01\n\rImageEmbedded\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\r\n\x05split\x18\x02 \x01(\t\x12\x12\n\nencoder_id\x18\x03 \x01(\t\x12\x0e\n\x06vector\x18\x04 \x01(\x0c\x12\x10\n\x08modality\x18\x05 \x01(\t\x12\x11\n\tsource_id\x18\x06 \x01(\t\x12\x11\n\timage_uri\x18\x07 \x01(\t\x12\r\n\x05phash\x18\x08 \x01(\t\x12\x0f\n\x07patient\x18\t \x01(\t\x12\x0f\n\x07session\x18\n \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,7 +32,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medq.embedding.v1.events_pb
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IMAGEINGESTED']._serialized_start=53
-  _globals['_IMAGEINGESTED']._serialized_end=105
-  _globals['_IMAGEEMBEDDED']._serialized_start=108
-  _globals['_IMAGEEMBEDDED']._serialized_end=297
+  _globals['_IMAGEINGESTED']._serialized_end=125
+  _globals['_IMAGEEMBEDDED']._serialized_start=128
+  _globals['_IMAGEEMBEDDED']._serialized_end=317
 # @@protoc_insertion_point(module_scope)

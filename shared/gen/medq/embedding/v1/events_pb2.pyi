@@ -24,19 +24,23 @@ class ImageIngested(_message.Message):
 
     IMAGE_ID_FIELD_NUMBER: _builtins.int
     IMAGE_URI_FIELD_NUMBER: _builtins.int
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
     image_id: _builtins.str
     """sha256 (hex) of the stored PNG."""
     image_uri: _builtins.str
     """`sha256:<hex>` in the object store."""
+    encoder_id: _builtins.str
+    """The encoder whose vector it waits for, by its id; empty means the encoder without weights."""
     def __init__(
         self,
         *,
         image_id: _builtins.str = ...,
         image_uri: _builtins.str = ...,
+        encoder_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "image_uri", b"image_uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id", "image_id", b"image_id", "image_uri", b"image_uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

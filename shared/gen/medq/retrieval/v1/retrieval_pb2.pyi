@@ -219,12 +219,15 @@ class SearchSimilarRequest(_message.Message):
     LIMIT_FIELD_NUMBER: _builtins.int
     MODALITY_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
     limit: _builtins.int
     """1..1000."""
     modality: _builtins.str
     """Only this modality; empty for all."""
     split: _builtins.str
     """Only this split; empty for all."""
+    encoder_id: _builtins.str
+    """The encoder that made the vector, by its id; refused where another one serves. Empty: whichever serves."""
     @_builtins.property
     def vector(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Unit-norm query in the encoder's space."""
@@ -236,10 +239,11 @@ class SearchSimilarRequest(_message.Message):
         limit: _builtins.int = ...,
         modality: _builtins.str = ...,
         split: _builtins.str = ...,
+        encoder_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["limit", b"limit", "modality", b"modality", "split", b"split", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id", "limit", b"limit", "modality", b"modality", "split", b"split", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -252,6 +256,9 @@ class SearchSimilarResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     IMAGES_FIELD_NUMBER: _builtins.int
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
+    encoder_id: _builtins.str
+    """The encoder whose index was searched."""
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___SimilarImage]:
         """The images."""
@@ -260,10 +267,11 @@ class SearchSimilarResponse(_message.Message):
         self,
         *,
         images: _abc.Iterable[Global___SimilarImage] | None = ...,
+        encoder_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id", "images", b"images"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -407,12 +415,17 @@ class GetPoolRequest(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
+    encoder_id: _builtins.str
+    """The index of this encoder, by its id; empty: the one that serves."""
     def __init__(
         self,
+        *,
+        encoder_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -446,22 +459,84 @@ class GetPoolResponse(_message.Message):
 
     N_IMAGES_FIELD_NUMBER: _builtins.int
     N_BY_SPLIT_FIELD_NUMBER: _builtins.int
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
+    SERVING_ENCODER_ID_FIELD_NUMBER: _builtins.int
+    ENCODER_IDS_FIELD_NUMBER: _builtins.int
     n_images: _builtins.int
     """Images in the index."""
+    encoder_id: _builtins.str
+    """The encoder whose index that is; empty while there is none."""
+    serving_encoder_id: _builtins.str
+    """The encoder whose index serves interactive searches; empty while there is none."""
     @_builtins.property
     def n_by_split(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """Images by split."""
+
+    @_builtins.property
+    def encoder_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All encoders that have an index, by their ids, sorted."""
 
     def __init__(
         self,
         *,
         n_images: _builtins.int = ...,
         n_by_split: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        encoder_id: _builtins.str = ...,
+        serving_encoder_id: _builtins.str = ...,
+        encoder_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_by_split", b"n_by_split", "n_images", b"n_images"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id", "encoder_ids", b"encoder_ids", "n_by_split", b"n_by_split", "n_images", b"n_images", "serving_encoder_id", b"serving_encoder_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetPoolResponse: _TypeAlias = GetPoolResponse  # noqa: Y015
+
+@_typing.final
+class SwitchEncoderRequest(_message.Message):
+    """Names the encoder that is to serve."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENCODER_ID_FIELD_NUMBER: _builtins.int
+    IS_SMALLER_ALLOWED_FIELD_NUMBER: _builtins.int
+    encoder_id: _builtins.str
+    """Its id, as the manifest of an image set says it."""
+    is_smaller_allowed: _builtins.bool
+    """Switch also where its index holds fewer images of a split than the one that serves."""
+    def __init__(
+        self,
+        *,
+        encoder_id: _builtins.str = ...,
+        is_smaller_allowed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoder_id", b"encoder_id", "is_smaller_allowed", b"is_smaller_allowed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchEncoderRequest: _TypeAlias = SwitchEncoderRequest  # noqa: Y015
+
+@_typing.final
+class SwitchEncoderResponse(_message.Message):
+    """The switch has been made."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREVIOUS_ENCODER_ID_FIELD_NUMBER: _builtins.int
+    previous_encoder_id: _builtins.str
+    """The encoder that served until now."""
+    def __init__(
+        self,
+        *,
+        previous_encoder_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_encoder_id", b"previous_encoder_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SwitchEncoderResponse: _TypeAlias = SwitchEncoderResponse  # noqa: Y015

@@ -60,6 +60,11 @@ class RetrievalServiceStub:
                 request_serializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolRequest.SerializeToString,
                 response_deserializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolResponse.FromString,
                 _registered_method=True)
+        self.SwitchEncoder = channel.unary_unary(
+                '/medq.retrieval.v1.RetrievalService/SwitchEncoder',
+                request_serializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderRequest.SerializeToString,
+                response_deserializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderResponse.FromString,
+                _registered_method=True)
 
 
 class RetrievalServiceServicer:
@@ -96,7 +101,14 @@ class RetrievalServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPool(self, request, context):
-        """How many images the index holds.
+        """How many images the serving index holds, and which others there are.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SwitchEncoder(self, request, context):
+        """Makes the index of another encoder the one that serves interactive searches, at once and for everybody.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +141,11 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.GetPool,
                     request_deserializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolRequest.FromString,
                     response_serializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolResponse.SerializeToString,
+            ),
+            'SwitchEncoder': grpc.unary_unary_rpc_method_handler(
+                    servicer.SwitchEncoder,
+                    request_deserializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderRequest.FromString,
+                    response_serializer=medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +284,33 @@ class RetrievalService:
             '/medq.retrieval.v1.RetrievalService/GetPool',
             medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolRequest.SerializeToString,
             medq_dot_retrieval_dot_v1_dot_retrieval__pb2.GetPoolResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SwitchEncoder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.retrieval.v1.RetrievalService/SwitchEncoder',
+            medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderRequest.SerializeToString,
+            medq_dot_retrieval_dot_v1_dot_retrieval__pb2.SwitchEncoderResponse.FromString,
             options,
             channel_credentials,
             insecure,

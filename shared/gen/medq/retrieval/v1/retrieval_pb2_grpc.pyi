@@ -44,7 +44,9 @@ class RetrievalServiceStub:
     perceptual hash, degraded twin).
     """
     GetPool: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.GetPoolRequest, _retrieval_pb2.GetPoolResponse]
-    """How many images the index holds."""
+    """How many images the serving index holds, and which others there are."""
+    SwitchEncoder: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.SwitchEncoderRequest, _retrieval_pb2.SwitchEncoderResponse]
+    """Makes the index of another encoder the one that serves interactive searches, at once and for everybody."""
 
 @_typing.type_check_only
 class RetrievalServiceAsyncStub(RetrievalServiceStub):
@@ -62,7 +64,9 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     perceptual hash, degraded twin).
     """
     GetPool: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.GetPoolRequest, _retrieval_pb2.GetPoolResponse]  # type: ignore[assignment]
-    """How many images the index holds."""
+    """How many images the serving index holds, and which others there are."""
+    SwitchEncoder: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.SwitchEncoderRequest, _retrieval_pb2.SwitchEncoderResponse]  # type: ignore[assignment]
+    """Makes the index of another encoder the one that serves interactive searches, at once and for everybody."""
 
 class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
     """The image pool: index, prototype search, adaptive sampling, leakage check."""
@@ -107,6 +111,14 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_pb2.GetPoolRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_pb2.GetPoolResponse, _abc.Awaitable[_retrieval_pb2.GetPoolResponse]]:
-        """How many images the index holds."""
+        """How many images the serving index holds, and which others there are."""
+
+    @_abc_1.abstractmethod
+    def SwitchEncoder(
+        self,
+        request: _retrieval_pb2.SwitchEncoderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_pb2.SwitchEncoderResponse, _abc.Awaitable[_retrieval_pb2.SwitchEncoderResponse]]:
+        """Makes the index of another encoder the one that serves interactive searches, at once and for everybody."""
 
 def add_RetrievalServiceServicer_to_server(servicer: RetrievalServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

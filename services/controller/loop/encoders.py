@@ -1,0 +1,36 @@
+"""Whether the encoder that a run names is there, asked of the embedding service before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import grpc
+
+from medq.embedding.v1.embedding_pb2 import GetEncoderRequest
+from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from services.controller.configuration.paths import Problem
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+from shared.limits import STATISTICS
+from shared.rpc.channels import Channels
+from shared.status import from_rpc_error
+
+#: Weights are loaded meanwhile, once.
+_SECONDS = 60.0
+
+
+def encoder_problems(channels: Channels, name: str) -> Iterator[Problem]:
+    """What keeps an encoder from being used; nothing where the service does not answer: the ingest then says what it is."""
+    if name == STATISTICS:
+        return
+    try:
+        EmbeddingServiceStub(channels["embedding"]).GetEncoder(GetEncoderRequest(encoder=name), timeout=_SECONDS)
+    except grpc.RpcError as error:
+        typed = from_rpc_error(error)
+        if isinstance(typed, NotFound | InvalidArgument | FailedPrecondition):
+            yield Problem("encoder", typed.message, typed.remedy)
+
+
+def require_encoder(channels: Channels, name: str) -> None:
+    """InvalidArgument where an encoder cannot be used."""
+    for problem in encoder_problems(channels, name):
+        raise InvalidArgument(problem.message, field=problem.field, value=name, remedy=problem.remedy)
