@@ -101,6 +101,10 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.controller
 	$(BIN)/python -m benchmarks.bus
 	$(BIN)/python -m benchmarks.retrieval
+	$(BIN)/python -m benchmarks.near_hashes
+	$(BIN)/python -m benchmarks.near_texts
+	$(BIN)/python -m benchmarks.selection
+	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.encoders
 

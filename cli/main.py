@@ -38,10 +38,10 @@ app = typer.Typer(
 )
 for command in (demo, run, status, report, compare, evaluate, score, ingest, reembed, serve, token):
     app.command()(with_access(command))
-app.add_typer(review, name="review", no_args_is_help=True)
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
 egress.command("list")(with_access(list_egress))
 app.add_typer(egress, name="egress")
+app.add_typer(review, name="review", no_args_is_help=True)
 
 
 def main() -> None:

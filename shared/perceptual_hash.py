@@ -58,7 +58,9 @@ def hamming_pairs(a: Hashes, b: Hashes, distance: int) -> Indices:
     rows = [np.zeros((0, 2), dtype=np.int64)]
     rows.extend(_join(a, b, np.arange(len(a)), np.arange(len(b)), np.arange(64), distance))
     codes = np.concatenate(rows) @ np.array([max(len(b), 1), 1], dtype=np.int64)
-    return np.stack(np.divmod(np.unique(codes), max(len(b), 1)), axis=1)
+    codes.sort()
+    is_first = np.diff(codes, prepend=-1) > 0
+    return np.stack(np.divmod(codes[is_first], max(len(b), 1)), axis=1)
 
 
 def nearest_within(a: Hashes, b: Hashes, distance: int) -> tuple[Indices, Indices]:
@@ -84,28 +86,6 @@ def nearest_within(a: Hashes, b: Hashes, distance: int) -> tuple[Indices, Indice
     return index[of_a], found[of_a]
 
 
-def keep_first(hashes: Hashes, distance: int) -> Indices:
-    """Deduplicate in order: a hash is kept unless a kept one before it is within the distance.
-
-    Args:
-        hashes: (n,) uint64, the preferred ones first.
-        distance: 0 .. 16 bits.
-
-    Returns: (n,) int64: for a kept hash its own index, else the index of the first kept hash that is near it.
-    Raises: InvalidArgument: the distance is out of range.
-    """
-    values, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    near: dict[int, list[int]] = {}
-    for i, j in first[hamming_pairs(values, values, distance)].tolist():
-        near.setdefault(i, []).append(j)
-    keeper: dict[int, int] = {}
-    for i in sorted(near):
-        kept_before = [j for j in near[i] if j < i and keeper[j] == j]
-        keeper[i] = min(kept_before, default=i)
-    by_value = np.array([keeper[i] for i in first.tolist()], dtype=np.int64)
-    return by_value[inverse]
-
-
 def _join(
     a: Hashes, b: Hashes, rows_a: Indices, rows_b: Indices, bits: NDArray[np.intp], distance: int
 ) -> Iterator[Indices]:
@@ -124,18 +104,22 @@ def _buckets(
     a: Hashes, b: Hashes, rows_a: Indices, rows_b: Indices, mask: np.uint64
 ) -> Iterator[tuple[Indices, Indices]]:
     """Rows of both sides that agree on the bits of the mask, value by value."""
-    sorted_a, sorted_b = (rows[np.argsort(of[rows] & mask, kind="stable")] for of, rows in ((a, rows_a), (b, rows_b)))
+    sorted_a, sorted_b = (rows[np.argsort(of[rows] & mask)] for of, rows in ((a, rows_a), (b, rows_b)))
     keys_a, keys_b = a[sorted_a] & mask, b[sorted_b] & mask
-    shared = np.intersect1d(keys_a, keys_b)
-    limits = [np.searchsorted(keys, shared, side) for keys in (keys_a, keys_b) for side in ("left", "right")]
-    for from_a, to_a, from_b, to_b in zip(*(limit.tolist() for limit in limits), strict=True):
-        yield sorted_a[from_a:to_a], sorted_b[from_b:to_b]
+    starts = np.flatnonzero(np.diff(keys_a, prepend=~keys_a[:1]))
+    ends = np.append(starts[1:], len(keys_a))
+    from_b, to_b = (np.searchsorted(keys_b, keys_a[starts], side) for side in ("left", "right"))
+    is_shared = from_b < to_b
+    limits = (starts[is_shared], ends[is_shared], from_b[is_shared], to_b[is_shared])
+    for start_a, end_a, start_b, end_b in zip(*(limit.tolist() for limit in limits), strict=True):
+        yield sorted_a[start_a:end_a], sorted_b[start_b:end_b]
 
 
 def _compare(a: Hashes, b: Hashes, rows_a: Indices, rows_b: Indices, distance: int) -> Iterator[Indices]:
     step = max(1, _CELLS // max(len(rows_b), 1))
+    of_a, of_b = a[rows_a], b[rows_b]
     for start in range(0, len(rows_a), step):
-        block = rows_a[start : start + step]
-        i, j = np.nonzero(np.bitwise_count(a[block][:, None] ^ b[rows_b][None, :]) <= distance)
+        is_near = np.bitwise_count(of_a[start : start + step, None] ^ of_b) <= distance
+        i, j = np.divmod(np.flatnonzero(is_near), len(rows_b))  # of one axis it is found many times as fast as of two
         if len(i):
-            yield np.stack([block[i], rows_b[j]], axis=1)
+            yield np.stack([rows_a[i + start], rows_b[j]], axis=1)

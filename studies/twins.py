@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from services.embedding.adapters.images import perceptual_hash, structure_hash
 from services.embedding.adapters.statistics_encoder import StatisticsEncoder
-from services.retrieval.domain.leakage import ImageRecord, find_leaks
-from services.retrieval.domain.twins import nearest_twins
+from services.retrieval.domain.leakage import Guards, ImageRecord
+from services.retrieval.domain.twins import Twins
 from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.optics import to_bytes
 from studies.phantoms import make_phantom
@@ -61,7 +61,7 @@ def gate(phash_distance: int, twin_similarity: float) -> Hits:
 
     def hits(asked: Sequence[Picture], guarded: Sequence[Picture]) -> set[str]:
         records, guards = ([picture.record for picture in pictures] for pictures in (asked, guarded))
-        leaks = find_leaks(records, guards, phash_distance=phash_distance, twin_similarity=twin_similarity)
+        leaks = Guards(guards, phash_distance=phash_distance, twin_similarity=twin_similarity).leaks(records)
         return {leak.image_id for leak in leaks}
 
     return hits
@@ -72,7 +72,7 @@ def structure(similarity: float) -> Hits:
 
     def hits(asked: Sequence[Picture], guarded: Sequence[Picture]) -> set[str]:
         hashes, guards = ([picture.record.structure for picture in pictures] for pictures in (asked, guarded))
-        is_near = nearest_twins(hashes, guards, similarity) >= 0
+        is_near = Twins(guards, similarity).nearest(hashes) >= 0
         return {picture.record.image_id for picture, near in zip(asked, is_near, strict=True) if near}
 
     return hits

@@ -13,7 +13,7 @@ import numpy as np
 from prometheus_client import Histogram
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
-from services.retrieval.domain.leakage import find_leaks
+from services.retrieval.domain.leakage import Guards
 from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
 from services.retrieval.ports import IndexedImage
 from services.retrieval.store import SelectionStore
@@ -26,7 +26,7 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import encoder_of, read_image_set, read_images, read_records
+from services.retrieval.work.image_sets import encoder_of, map_vectors, read_image_set, read_images, read_records
 from services.retrieval.work.indexes import Indexes
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
@@ -139,7 +139,8 @@ class RetrievalOperations:
     ) -> Finds:
         """The eligible images in the neighbourhood of some prototype."""
         if request.tau_pool_share:
-            return find_share(self._objects, request.pool_uris, eligible, failures, request.tau_pool_share)
+            sets = map_vectors(self._objects, request.pool_uris)
+            return find_share(sets, eligible, failures, request.tau_pool_share)
         for uri in request.pool_uris:
             self._put(context, uri)
         index = self._indexes.of(encoder_of(self._objects, request.pool_uris))
@@ -161,8 +162,8 @@ class RetrievalOperations:
         if fallback:
             return self._search(context, request, failures, eligible), fallback
         cells = sorted(failures.error_rates)
-        uris = request.pool_uris
-        return find_by_contrast(self._objects, uris, eligible, anchors, cells, request.neighbours), ""
+        sets = map_vectors(self._objects, request.pool_uris)
+        return find_by_contrast(sets, eligible, anchors, cells, request.neighbours), ""
 
     def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
         """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
@@ -180,12 +181,12 @@ class RetrievalOperations:
         self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
     ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
         """The images that may be drawn, and how many may not, by reason."""
-        leaks = find_leaks(
-            read_records(self._objects, request.pool_uris, POOL),
+        guards = Guards(
             read_records(self._objects, request.guard_uris),
             phash_distance=request.phash_distance,
             twin_similarity=request.twin_similarity,
         )
+        leaks = guards.leaks(read_records(self._objects, request.pool_uris, POOL))
         leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
         known = {image.image_id: image for image in reversed(pool)}

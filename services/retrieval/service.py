@@ -9,7 +9,7 @@ import numpy as np
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
-from services.retrieval.domain.leakage import ImageRecord, Leak, find_leaks
+from services.retrieval.domain.leakage import Guards, ImageRecord, Leak
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
 from services.retrieval.work.image_sets import iterate_records
 from services.retrieval.work.indexes import Indexes
@@ -111,16 +111,12 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
         candidates = self._candidates(request, context)
-        guards = _held(iterate_records(self._objects, request.guard_uris), "guard_uris", MOST_GUARDS, context)
+        held = _held(iterate_records(self._objects, request.guard_uris), "guard_uris", MOST_GUARDS, context)
+        guards = Guards(held, phash_distance=request.phash_distance, twin_similarity=request.twin_similarity)
         leaks: list[Leak] = []
         for start in range(0, len(candidates), _PIECE):
             require_caller(context)
-            leaks += find_leaks(
-                candidates[start : start + _PIECE],
-                guards,
-                phash_distance=request.phash_distance,
-                twin_similarity=request.twin_similarity,
-            )
+            leaks += guards.leaks(candidates[start : start + _PIECE])
         # An image that two sets describe stands there twice.
         first = {leak.image_id: leak for leak in reversed(leaks)}
         return pb.CheckLeakageResponse(

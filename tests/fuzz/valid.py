@@ -14,6 +14,7 @@ from medq.embedding.v1 import embedding_pb2 as embedding
 from medq.evaluation.v1 import evaluation_pb2 as evaluation
 from medq.operations.v1 import operations_pb2 as operations
 from medq.oracle.v1 import oracle_pb2 as oracle
+from medq.oracle.v1 import review_pb2 as review
 from medq.retrieval.v1 import retrieval_pb2 as retrieval
 from medq.training.v1 import training_pb2 as training
 from tests.fuzz.texts import YAML_SEED
@@ -56,6 +57,7 @@ def valid_requests(world: World) -> dict[str, Message]:
         *_retrieval(uri),
         *_evaluation(world),
         *_oracle(uri),
+        *_reviews(),
         *_training(world),
         *_controller(world),
         operations.GetOperationRequest(operation_id="first/pool"),
@@ -128,7 +130,7 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
     policy = oracle.AnnotationPolicy(
         tau_entropy=0.5, tau_agreement=0.5, is_cold_start=True, audit_share=0.1, questions_per_image=1, max_in_flight=2,
         question_mode=oracle.QUESTION_MODE_SEED_RULE, simulated_oracle_accuracy=0.9, simulated_expert_accuracy=1.0,
-        target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, description_tokens=64,
+        target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, tau_text=0.5, description_tokens=8,
     )  # fmt: skip
     return (
         oracle.StartAnnotateRequest(
@@ -138,6 +140,27 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
         ),
         oracle.StartImportKnownAnswersRequest(operation_id="v/known", benchmark_uri=uri["bench"]),
     )  # fmt: skip
+
+
+def _reviews() -> Sequence[Message]:
+    task = {"task_id": "0" * 32}
+    return (
+        review.ListTasksRequest(run_id="valid", state=review.TASK_STATE_OPEN, page_size=5),
+        review.GetTaskRequest(**task),
+        review.GetTaskImageRequest(**task),
+        review.CountTasksRequest(run_id="valid"),
+        review.LeaseTasksRequest(reviewer="ann", count=2, seconds=1),
+        review.DecideTaskRequest(
+            revision=1,
+            action=review.REVIEW_ACTION_EDIT,
+            answer="A",
+            reason="r",
+            active_seconds=1.5,
+            reviewer="ann",
+            **task,
+        ),
+        review.CloseTasksRequest(run_id="nobody"),
+    )
 
 
 def _training(world: World) -> Sequence[Message]:

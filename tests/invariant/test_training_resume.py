@@ -15,6 +15,7 @@ from services.training.job.model_files import COMPLETE
 from services.training.job.spec import TrainingSpec
 from shared.errors import InvalidArgument
 from studies.tiny_model import build_tiny_checkpoint
+from tests.support.stopping import StopAt, StoppedError
 
 N_SAMPLES = 12
 
@@ -50,26 +51,11 @@ def _files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-class _Interrupted(Exception):
-    pass
-
-
-class _StopAt(TrainerCallback):
-    """Stands for a kill: the process sees no step after this one."""
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == self._step:
-            raise _Interrupted
-
-
 class _StopAtTheEnd(TrainerCallback):
     """Stands for a kill behind the last checkpoint: what goes on has no step left to make."""
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        raise _Interrupted
+        raise StoppedError
 
 
 @pytest.fixture(scope="module")
@@ -84,8 +70,8 @@ def test_stopped_and_resumed_training_gives_the_same_bytes(
     data: Path, tmp_path: Path, undisturbed: TrainingSpec, step: int
 ) -> None:
     spec = _spec(data, tmp_path)
-    with pytest.raises(_Interrupted):
-        finetune(spec, [_StopAt(step)])
+    with pytest.raises(StoppedError):
+        finetune(spec, [StopAt(step)])
     assert not spec.result_folder.exists()
     finetune(spec)
     assert _files(spec.result_folder) == _files(undisturbed.result_folder)
@@ -95,7 +81,7 @@ def test_training_stopped_behind_its_last_step_gives_the_same_bytes(
     data: Path, tmp_path: Path, undisturbed: TrainingSpec
 ) -> None:
     spec = _spec(data, tmp_path)
-    with pytest.raises(_Interrupted):
+    with pytest.raises(StoppedError):
         finetune(spec, [_StopAtTheEnd()])
     finetune(spec)
     assert _files(spec.result_folder) == _files(undisturbed.result_folder)
@@ -103,8 +89,8 @@ def test_training_stopped_behind_its_last_step_gives_the_same_bytes(
 
 def test_checkpoint_that_was_cut_off_is_not_used(data: Path, tmp_path: Path, undisturbed: TrainingSpec) -> None:
     spec = _spec(data, tmp_path)
-    with pytest.raises(_Interrupted):
-        finetune(spec, [_StopAt(5)])
+    with pytest.raises(StoppedError):
+        finetune(spec, [StopAt(5)])
     cut_off = spec.checkpoints_folder / "checkpoint-4"
     (cut_off / COMPLETE).unlink()
     (cut_off / "model.safetensors").write_bytes(b"half")
@@ -161,7 +147,7 @@ def test_short_last_batch_weighs_as_its_samples_do(data: Path, tmp_path: Path, r
 
 
 def test_finished_training_is_not_repeated(undisturbed: TrainingSpec) -> None:
-    finetune(undisturbed, [_StopAt(1)])
+    finetune(undisturbed, [StopAt(1)])
 
 
 def test_too_long_sample_is_named_before_the_first_step(data: Path, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ class FakeNeighbours(
         self.answer = lambda question: ("A", -0.01)
         self._results = {}
         self.targets = {}
+        self._kinds = {}
 
     def GetEndpoints(self, request, context):
         return controller_pb2.GetEndpointsResponse(targets=self.targets)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.retrieval.domain.twins import nearest_twins
+from services.retrieval.domain.twins import Twins
 from shared.perceptual_hash import nearest_within, parse_hashes
 
 
@@ -71,43 +71,52 @@ _KEYS: tuple[tuple[LeakReason, Callable[[ImageRecord], Hashable | None]], ...] =
 )
 
 
-def find_leaks(
-    candidates: Sequence[ImageRecord],
-    guards: Sequence[ImageRecord],
-    *,
-    phash_distance: int,
-    twin_similarity: float = 0.0,
-) -> tuple[Leak, ...]:
-    """The candidates that share pixels, a patient, a source or nearly the picture with a guarded image.
+class Guards:
+    """The guarded images, prepared once to hold any number of candidates against them.
 
     Two images without a known patient (or source) do not share one. A session counts within its patient. Images that hash
     alike because they are blank count as near duplicates: a blank image teaches nothing.
 
     Args:
-        candidates: (n,) pool images.
         guards: (m,) images of the development and test sets.
         phash_distance: Largest Hamming distance, in bits of 64, at which two pictures are near duplicates.
         twin_similarity: Similarity of structure hashes, in (0, 1], from which on two pictures are degraded twins; 0: twins are
             not looked for.
 
-    Returns: One row for each candidate that leaks, in the order of the candidates.
-    Raises: InvalidArgument: a hash is malformed or missing, or the distance or the similarity is out of range.
-    Cost: O(n + m) beside the exact Hamming join and, for twins, a product of (n, d) and (d, m) in blocks.
+    Raises:
+        InvalidArgument: A hash is malformed or missing, or the distance or the similarity is out of range.
     """
-    first_guard = _first_guards(guards)
-    hashes, guarded = (parse_hashes([record.phash for record in records]) for records in (candidates, guards))
-    nearest = {LeakReason.NEAR_DUPLICATE: nearest_within(hashes, guarded, phash_distance)[0].tolist()}
-    if twin_similarity:
-        structures, of_guards = ([record.structure for record in records] for records in (candidates, guards))
-        nearest[LeakReason.TWIN] = nearest_twins(structures, of_guards, twin_similarity).tolist()
-    leaks = []
-    for i, candidate in enumerate(candidates):
-        matches = [(reason, first_guard[reason].get(key(candidate), "")) for reason, key in _KEYS]
-        matches += [(reason, guards[of[i]].image_id) for reason, of in nearest.items() if of[i] >= 0]
-        leak = next(((reason, guard) for reason, guard in matches if guard), None)
-        if leak:
-            leaks.append(Leak(candidate.image_id, *leak))
-    return tuple(leaks)
+
+    def __init__(self, guards: Sequence[ImageRecord], *, phash_distance: int, twin_similarity: float = 0.0) -> None:
+        self._ids = [guard.image_id for guard in guards]
+        self._first = _first_guards(guards)
+        self._distance = phash_distance
+        self._hashes = parse_hashes([guard.phash for guard in guards])
+        structures = [guard.structure for guard in guards] if twin_similarity else []
+        self._twins = Twins(structures, twin_similarity) if twin_similarity else None
+
+    def leaks(self, candidates: Sequence[ImageRecord]) -> list[Leak]:
+        """The candidates that share pixels, a patient, a source or nearly the picture with a guarded image.
+
+        Args:
+            candidates: (n,) pool images.
+
+        Returns: One row for each candidate that leaks, in the order of the candidates.
+        Raises: InvalidArgument: A hash is malformed or missing.
+        Cost: O(n) beside the exact Hamming join and, for twins, a product of (n, d) and (d, m) in blocks.
+        """
+        hashes = parse_hashes([record.phash for record in candidates])
+        near = {LeakReason.NEAR_DUPLICATE: nearest_within(hashes, self._hashes, self._distance)[0].tolist()}
+        if self._twins:
+            near[LeakReason.TWIN] = self._twins.nearest([record.structure for record in candidates]).tolist()
+        leaks = []
+        for i, candidate in enumerate(candidates):
+            matches = [(reason, self._first[reason].get(key(candidate), "")) for reason, key in _KEYS]
+            matches += [(reason, self._ids[of[i]]) for reason, of in near.items() if of[i] >= 0]
+            leak = next(((reason, guard) for reason, guard in matches if guard), None)
+            if leak:
+                leaks.append(Leak(candidate.image_id, *leak))
+        return leaks
 
 
 def _first_guards(guards: Sequence[ImageRecord]) -> dict[LeakReason, dict[Hashable, str]]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.retrieval.domain.contrast import cells_of, failure_contrast
 from services.retrieval.domain.nearest import nearest
-from services.retrieval.domain.similarity import Match, neighbourhood, tau_of_share
+from services.retrieval.domain.similarity import Match, tau_of_share
+from services.retrieval.ports import Vectors
 from services.retrieval.work.failures import Anchors, Failures
-from services.retrieval.work.image_sets import map_vectors
-from shared.objects.store import ObjectStore
 from shared.rows.selection import Found
 
 
@@ -71,25 +71,42 @@ def found_by_prototypes(matches: Sequence[Match], failures: Failures, tau_sim: f
 
 
 def find_share(
-    objects: ObjectStore, pool_uris: Sequence[str], eligible: Collection[str], failures: Failures, share: float
+    sets: Iterable[tuple[Sequence[str], Vectors]], eligible: Collection[str], failures: Failures, share: float
 ) -> Finds:
-    """Eq. 2 with the threshold at which at most this share of the eligible images lies in some neighbourhood."""
-    best: dict[str, tuple[int, np.float32]] = {}
-    for ids, vectors in map_vectors(objects, pool_uris):
-        cosines, rows = nearest(vectors, failures.vectors, 1)
-        best.update(
-            (image_id, (int(row), cosine))
-            for image_id, row, cosine in zip(ids, rows[:, 0], cosines[:, 0], strict=True)
-            if image_id in eligible
-        )
-    tau = tau_of_share(np.array([cosine for _, cosine in best.values()], dtype=np.float32), share) if best else 1.0
-    matches = neighbourhood(((row, image_id, float(cosine)) for image_id, (row, cosine) in best.items()), tau)
-    return found_by_prototypes(matches, failures, tau)
+    """Eq. 2 with the threshold at which at most this share of the eligible images lies in some neighbourhood.
+
+    Args:
+        sets: Image ids and their vectors, as `map_vectors` gives them; of an image that comes twice the last vector counts.
+        eligible: The images that may be found.
+        failures: What they may be near to.
+        share: In (0, 1].
+    """
+    names: list[str] = []
+    cosines, prototypes = [np.zeros(0, np.float32)], [np.zeros(0, np.int64)]
+    for ids, vectors in sets:
+        best, rows = nearest(vectors, failures.vectors, 1)
+        is_eligible = np.fromiter((image_id in eligible for image_id in ids), dtype=np.bool_, count=len(ids))
+        names += compress(ids, is_eligible)
+        cosines.append(best[is_eligible, 0])
+        prototypes.append(rows[is_eligible, 0])
+    place = {name: row for row, name in enumerate(names)}
+    last = np.fromiter(place.values(), dtype=np.int64, count=len(place))
+    cosine, prototype = np.concatenate(cosines)[last], np.concatenate(prototypes)[last]
+    tau = tau_of_share(cosine, share) if len(cosine) else 1.0
+    found = list(place)
+    near = sorted(np.flatnonzero(cosine > np.float32(tau)).tolist(), key=found.__getitem__)
+    return Finds(
+        [found[row] for row in near],
+        prototype[near],
+        cosine[near].astype(np.float64),
+        failures.prototype_ids,
+        failures.profiles,
+        tau,
+    )
 
 
 def find_by_contrast(
-    objects: ObjectStore,
-    pool_uris: Sequence[str],
+    sets: Iterable[tuple[Sequence[str], Vectors]],
     eligible: Collection[str],
     anchors: Anchors,
     cells: Sequence[str],
@@ -97,7 +114,7 @@ def find_by_contrast(
 ) -> Finds:
     """The images nearer to failures than to successes, each by the cell of its nearest failures."""
     found: dict[str, tuple[int, float]] = {}
-    for ids, vectors in map_vectors(objects, pool_uris):
+    for ids, vectors in sets:
         contrast = failure_contrast(vectors, anchors.failed, anchors.never_failed, neighbours)
         rows = [row for row in np.flatnonzero(contrast.value > 0).tolist() if ids[row] in eligible]
         places = cells_of(contrast.failures[rows], anchors.failed_cells, cells)

@@ -7,19 +7,20 @@ sample. Callers put what they prefer first (an expert's decision before a model'
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import TfidfVectorizer
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
-from shared.errors import InvalidArgument
-from shared.perceptual_hash import hamming_pairs, parse_hashes
+from services.training.domain.near_text import NearTexts, require_threshold
+from shared.perceptual_hash import Hashes, hamming_pairs, parse_hashes
 
-_ROUNDING = 1e-9
+Indices = NDArray[np.int64]
+_CELLS = 1 << 22  # cosines of one block, if every one is above 0: some 50 MB
+_MOST_ROWS = 1024
 
 
 @dataclass(frozen=True)
@@ -39,44 +40,56 @@ def repeated_samples(samples: Sequence[Said], *, distance: int, threshold: float
     Args:
         samples: (n,) the preferred ones first; what was learned in earlier rounds before all others.
         distance: Largest Hamming distance, 0 .. 16 bits of 64, at which two pictures are one.
-        threshold: In (0, 1]; a TF-IDF cosine of question and answer at or above it makes two texts one. Texts without a word
-            are one only where they are equal.
+        threshold: In (0, 1]; of the TF-IDF cosine of question and answer, see `NearTexts`.
 
     Returns: (n,) int64: its own index for a sample that is kept, else the index of the first kept one that it repeats.
     Raises: InvalidArgument: A hash is malformed, or distance or threshold is out of range.
-    Cost: The exact Hamming join, and a comparison with each kept sample about a near picture.
+    Cost: The exact Hamming join, and a sparse product of each sample with the kept ones before it that have the same answer and
+        are joined to it by a chain of near pictures; memory for one block of it.
     Source: section 2.4 (deduplication by perceptual hashing, diversity filtering by TF-IDF thresholds); joining them is ours.
     """
-    if not 0 < threshold <= 1:
-        raise InvalidArgument("A cosine threshold lies in (0, 1].", field="threshold", value=threshold)
-    values, picture = np.unique(parse_hashes([sample.phash for sample in samples]), return_inverse=True)
-    near_pictures: dict[int, list[int]] = defaultdict(list)
-    for a, b in hamming_pairs(values, values, distance).tolist():
-        near_pictures[a].append(b)
+    hashes = parse_hashes([sample.phash for sample in samples])
+    require_threshold(threshold)
+    if len(samples) < 2:
+        return np.arange(len(samples), dtype=np.int64)
+    texts = NearTexts([f"{sample.question.strip()}\n{sample.answer.strip()}" for sample in samples], threshold)
     answers = [sample.answer.strip().casefold() for sample in samples]
-    texts = [f"{sample.question.strip()}\n{sample.answer.strip()}" for sample in samples]
-    weights = _tfidf(texts)
-    kept_of: dict[int, list[int]] = defaultdict(list)
+    group = _groups(hashes, answers, distance)
     keeper = np.arange(len(samples), dtype=np.int64)
-    for i, own in enumerate(picture.tolist()):
-        alike = (j for value in near_pictures[own] for j in kept_of[value] if answers[j] == answers[i])
-        near = (j for j in alike if texts[i] == texts[j] or _cosine(weights[i], weights[j]) >= threshold - _ROUNDING)
-        keeper[i] = min(near, default=i)
-        if keeper[i] == i:
-            kept_of[own].append(i)
+    for rows, kept in _blocks(group, keeper):
+        others = np.concatenate([kept, rows])
+        near = texts.near(rows, others)
+        for place, row in enumerate(rows.tolist()):
+            found = others[near.indices[near.indptr[place] : near.indptr[place + 1]]]
+            found = found[(found < row) & (keeper[found] == found) & (group[found] == group[row])]
+            found = found[np.bitwise_count(hashes[found] ^ hashes[row]) <= distance]
+            keeper[row] = found.min(initial=row)
     return keeper
 
 
-def _tfidf(texts: Sequence[str]) -> list[dict[int, float]]:
-    """Word to weight, of unit norm, for each text; empty for a text without a word."""
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b\w+\b", analyzer="word")
-    if not any(vectorizer.build_analyzer()(text) for text in texts):
-        return [{} for _ in texts]
-    rows = vectorizer.fit_transform(texts)
-    ends = rows.indptr.tolist()
-    words, weights = rows.indices.tolist(), rows.data.tolist()
-    return [dict(zip(words[a:b], weights[a:b], strict=True)) for a, b in pairwise(ends)]
+def _groups(hashes: Hashes, answers: Sequence[str], distance: int) -> Indices:
+    """(n,) a number that two samples share if their answer is the same and a chain of near pictures joins them."""
+    values, picture = np.unique(hashes, return_inverse=True)
+    pairs = hamming_pairs(values, values, distance)
+    shape = (len(values), len(values))
+    graph = coo_array((np.ones(len(pairs), dtype=np.bool_), (pairs[:, 0], pairs[:, 1])), shape=shape)
+    chain = connected_components(graph, directed=False)[1][picture]
+    answer = np.unique(answers, return_inverse=True)[1]
+    return np.unique(chain.astype(np.int64) * len(answers) + answer, return_inverse=True)[1]
 
 
-def _cosine(a: dict[int, float], b: dict[int, float]) -> float:
-    return sum(weight * b.get(word, 0.0) for word, weight in a.items())
+def _blocks(group: Indices, keeper: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """Samples that are judged together, ascending within their group, and the kept ones before them that they may repeat.
+
+    `keeper` is read anew for each block, so that what has been left out since is compared with nothing.
+    """
+    order = np.argsort(group, kind="stable")
+    order = order[np.bincount(group)[group[order]] > 1]  # nobody repeats who is alone
+    start = 0
+    while start < len(order):
+        first = int(np.searchsorted(group[order], group[order[start]]))
+        before = order[first:start]
+        kept = before[keeper[before] == before]
+        rows = min(_MOST_ROWS, max(1, _CELLS // (len(kept) + _MOST_ROWS)))
+        yield order[start : start + rows], kept
+        start += rows

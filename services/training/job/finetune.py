@@ -18,10 +18,12 @@ import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback, set_seed
 from transformers.utils.logging import disable_progress_bar
 
+from services.training.domain.batches import share_step
+from services.training.job.memory import require_memory
 from services.training.job.model_files import COMPLETE, newest_checkpoint
 from services.training.job.sample_encoder import SampleEncoder, read_samples
 from services.training.job.spec import TrainingSpec
-from services.training.job.trainer import SftTrainer, build_trainer, curve_point
+from services.training.job.trainer import SftTrainer, build_trainer, curve_point, devices_of
 from shared.checkpoints import require_checkpoint
 from shared.errors import FailedPrecondition
 from shared.rows.encoding import to_json
@@ -38,7 +40,7 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
 
     Raises:
         InvalidArgument: The checkpoint folder is incomplete, or a sample is unreadable, malformed or too long.
-        FailedPrecondition: No samples, a parameter of the model is frozen, or the loss is no longer finite.
+        FailedPrecondition: No samples, too little memory, a parameter of the model is frozen, or the loss is no longer finite.
     """
     if spec.result_folder.is_dir():
         return
@@ -51,6 +53,9 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     samples = read_samples(spec.train_file)
     encoder = SampleEncoder(load_processor(spec.model_folder), spec.image_folder)
     longest = encoder.check_lengths(samples, spec.max_length)
+    devices = devices_of(spec)
+    per_device, _ = share_step(spec.batch_size, spec.gradient_accumulation, devices.n_processes)
+    needed = require_memory(spec.model_folder, longest, per_device, devices)
     checkpoint = last_checkpoint(spec.checkpoints_folder)
     model = load_trainable(spec.model_folder if checkpoint is None else checkpoint)
     trainer = build_trainer(spec, model, encoder, samples)
@@ -59,9 +64,13 @@ def finetune(spec: TrainingSpec, callbacks: Sequence[TrainerCallback] = ()) -> N
     trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     weights = trainer.accelerator.get_state_dict(trainer.model)  # each process has a part of them
     if trainer.is_world_process_zero():
-        counts = {"n_samples": len(samples), "longest_sample_tokens": longest}
+        counts = {"n_samples": len(samples), "longest_sample_tokens": longest.tokens}
         save_result(spec, trainer, weights, counts)
-        measured = {"device": str(trainer.args.device), "seconds": time.monotonic() - begun}
+        measured = {
+            "device": str(trainer.args.device),
+            "seconds": time.monotonic() - begun,
+            "estimated_bytes": needed.total,
+        }
         spec.measured_file.write_text(json.dumps(measured, sort_keys=True))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,21 @@ def read_samples(train_file: Path) -> list[Sample]:
         remedy = "Raise the annotation budget, or loosen the filters of the dataset."
         raise FailedPrecondition("There is nothing to train on.", field="train_file", remedy=remedy)
     return samples
+
+
+@dataclass(frozen=True)
+class Longest:
+    """The most of each that any sample has.
+
+    Attributes:
+        tokens: Of a whole sample, image tokens included.
+        image_tokens: Of its image.
+        answer_tokens: Of its answer, end token included.
+    """
+
+    tokens: int
+    image_tokens: int
+    answer_tokens: int
 
 
 class SampleEncoder:
@@ -86,22 +102,24 @@ class SampleEncoder:
         batch["logits_to_keep"] = length + 1
         return batch
 
-    def check_lengths(self, samples: Sequence[Sample], max_length: int) -> int:
+    def check_lengths(self, samples: Sequence[Sample], max_length: int) -> Longest:
         """Check each sample before anything is trained on.
 
         Args:
-            samples: All of them.
+            samples: All of them, at least one.
             max_length: Most tokens, image tokens included.
 
-        Returns: The number of tokens of the longest sample.
+        Returns: The most tokens of a sample, of an image and of an answer.
 
         Raises:
-            InvalidArgument: An image cannot be read, or a sample is too long; the error names the sample.
+            InvalidArgument: An image cannot be read or has no place in the model, or a sample is too long; the error names the
+                sample.
         """
-        longest = 0
+        counts = []
         for sample in samples:
             prompt, answer = self._exchange(sample.question, sample.answer)
-            length = len(self._tokens(prompt)) + self._image_tokens(self._image_size(sample)) + len(answer)
+            n_image = self._tokens_of_image(sample)
+            length = len(self._tokens(prompt)) + n_image + len(answer)
             if length > max_length:
                 raise InvalidArgument(
                     f"A training sample has {length} tokens, more than max_length = {max_length}.",
@@ -109,8 +127,21 @@ class SampleEncoder:
                     value=sample.sample_id,
                     remedy="Raise max_length, use smaller images, or leave the sample out.",
                 )
-            longest = max(longest, length)
-        return longest
+            counts.append((length, n_image, len(answer)))
+        return Longest(*(max(column) for column in zip(*counts, strict=True)))
+
+    def _tokens_of_image(self, sample: Sample) -> int:
+        """How many tokens the image of a sample adds."""
+        size = self._image_size(sample)
+        try:
+            return self._image_tokens(size)
+        except ValueError as error:  # Qwen2.5-VL: one side is more than 200 times as long as the other
+            raise InvalidArgument(
+                f"The model takes no image of {size[0]} x {size[1]} pixels.",
+                field="id",
+                value=sample.sample_id,
+                remedy="Leave the sample out, or crop its image.",
+            ) from error
 
     def _count_image_tokens(self, size: tuple[int, int]) -> int:
         """How many tokens an image of (width, height) adds to the text that holds its placeholder."""

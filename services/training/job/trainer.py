@@ -18,6 +18,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArgu
 from services.training.domain.batches import share_step
 from services.training.domain.conversations import Sample
 from services.training.domain.loss import Reduction, n_to_divide_by, sft_loss
+from services.training.job.memory import Devices
 from services.training.job.model_files import COMPLETE
 from services.training.job.sample_encoder import SampleEncoder
 from services.training.job.spec import TrainingSpec
@@ -68,10 +69,16 @@ def build_trainer(spec: TrainingSpec, model: Any, encoder: SampleEncoder, sample
     return trainer
 
 
+def devices_of(spec: TrainingSpec) -> Devices:
+    """What trains: the processes that `torchrun` started, or this one."""
+    on_gpu = spec.device == "auto" and torch.cuda.is_available()
+    return Devices(on_gpu, PartialState(cpu=not on_gpu).num_processes)
+
+
 def _arguments(spec: TrainingSpec, n_samples: int) -> TrainingArguments:
     """The job as the trainer knows it; `per_device_train_batch_size` is what `share_step` gives to each process."""
-    on_gpu = spec.device == "auto" and torch.cuda.is_available()
-    n_processes = PartialState(cpu=not on_gpu).num_processes
+    devices = devices_of(spec)
+    on_gpu, n_processes = devices.is_gpu, devices.n_processes
     batch_size, accumulation = share_step(spec.batch_size, spec.gradient_accumulation, n_processes)
     return TrainingArguments(
         output_dir=str(spec.checkpoints_folder),

@@ -52,7 +52,7 @@ POLICY = oracle.AnnotationPolicy(
     max_in_flight=1,
     oracle="simulated",
     expert=oracle.EXPERT_KIND_SIMULATED,
-    description_tokens=64,
+    description_tokens=1,
 )
 STUBS = {
     "embedding": EmbeddingServiceStub,

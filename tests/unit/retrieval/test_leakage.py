@@ -2,12 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.retrieval.domain.leakage import ImageRecord, Leak, LeakReason, find_leaks
+from services.retrieval.domain.leakage import Guards, ImageRecord, Leak, LeakReason
 from shared.errors import InvalidArgument
 from tests.support.brute_force import brute_force_leaks
 
 GUARD = ImageRecord("guard", "00000000000000ff", "patient", "session", "source")
 FAR = "ffffffffffffff00"
+
+
+def find_leaks(candidates, guards, **limits):
+    return tuple(Guards(guards, **limits).leaks(candidates))
 
 
 @pytest.mark.parametrize(
@@ -105,3 +109,11 @@ def test_an_image_without_a_structure_hash_cannot_be_checked_for_twins():
     with pytest.raises(InvalidArgument) as refused:
         find_leaks([ImageRecord("x", FAR, "", "")], [GUARD], phash_distance=4, twin_similarity=0.5)
     assert refused.value.field == "structure"
+
+
+def test_guards_answer_for_pieces_as_for_the_whole():
+    guards = [ImageRecord(f"g{i}", f"{i * 77:016x}", "", "", "", f"{i:08x}") for i in range(50)]
+    pool = [ImageRecord(f"c{i}", f"{i * 5:016x}", "", "", "", f"{i * 3:08x}") for i in range(60)]
+    held = Guards(guards, phash_distance=3, twin_similarity=0.9)
+    pieces = [leak for start in range(0, 60, 7) for leak in held.leaks(pool[start : start + 7])]
+    assert pieces == held.leaks(pool) != []

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from shared.errors import InvalidArgument
-from shared.perceptual_hash import hamming_pairs, keep_first, nearest_within, parse_hashes
+from shared.perceptual_hash import hamming_pairs, nearest_within, parse_hashes
 
 
 def hashes(n: int, seed: int, n_bits: int = 64) -> np.ndarray:
@@ -58,16 +58,6 @@ def test_many_equal_hashes_cost_one_comparison():
     index, distance = nearest_within(blank, blank, 4)
     assert not index.any()
     assert not distance.any()
-    assert not keep_first(blank, 4).any()
-
-
-def test_keep_first_is_the_greedy_scan():
-    values = hashes(150, 7, 10)
-    expected: list[int] = []
-    for i, value in enumerate(values):
-        near = [j for j in range(i) if expected[j] == j and (int(value) ^ int(values[j])).bit_count() <= 2]
-        expected.append(min(near, default=i))
-    assert keep_first(values, 2).tolist() == expected
 
 
 def test_no_hashes_have_no_pairs():
@@ -75,7 +65,6 @@ def test_no_hashes_have_no_pairs():
     assert hamming_pairs(none, hashes(3, 0), 4).shape == (0, 2)
     assert hamming_pairs(hashes(3, 0), none, 4).shape == (0, 2)
     assert nearest_within(hashes(3, 0), none, 4)[0].tolist() == [-1, -1, -1]
-    assert keep_first(none, 4).tolist() == []
 
 
 def test_hashes_are_16_hexadecimal_digits():

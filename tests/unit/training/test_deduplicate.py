@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -18,7 +18,9 @@ def keepers(*samples: Said, distance: int = 2, threshold: float = 0.95) -> list[
 
 def slow_reference(samples: list[Said], distance: int, threshold: float) -> list[int]:
     texts = [f"{sample.question}\n{sample.answer}" for sample in samples]
-    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform([*texts, "word"]).toarray()
+    has_words = any(character.isalnum() for text in texts for character in text)
+    # Another text beside them would change how rare a word is, and so a cosine that lies at the threshold.
+    vectors = TfidfVectorizer(token_pattern=r"\w+").fit_transform(texts if has_words else [*texts, "word"]).toarray()
     keeper: list[int] = []
     for i, a in enumerate(samples):
         near = [
@@ -38,6 +40,7 @@ _QUESTIONS = st.lists(st.sampled_from(["motion", "ghost", "noise", "blur", "?"])
 _SAID = st.builds(Said, _PHASHES, _QUESTIONS, st.sampled_from(["Yes", "yes", "No", "?"]))
 
 
+@settings(deadline=None)
 @given(st.lists(_SAID, max_size=20), st.integers(0, 2), st.sampled_from([0.5, 0.8, 1.0]))
 def test_samples_are_kept_as_by_comparing_each_with_all_kept_before(samples, distance, threshold):
     assert keepers(*samples, distance=distance, threshold=threshold) == slow_reference(samples, distance, threshold)
@@ -81,3 +84,9 @@ def test_ten_thousand_blank_pictures_are_compared_with_what_is_kept_alone():
 def test_a_threshold_out_of_range_is_refused(threshold):
     with pytest.raises(InvalidArgument):
         keepers(threshold=threshold)
+
+
+def test_what_was_said_many_samples_before_is_found():
+    samples = [Said(PICTURE, f"Is finding number{i % 1300} there?", "Yes") for i in range(3000)]
+    found = repeated_samples(samples, distance=2, threshold=0.99)
+    assert found.tolist() == [i % 1300 for i in range(3000)]
