@@ -36,6 +36,11 @@ endif
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
+.tools/llamafactory: .tools/bin/uv requirements/llamafactory.txt
+	rm -rf $@
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $@ -r requirements/llamafactory.txt \
+	  || { rm -rf $@; exit 1; }
+
 demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
 	$(BIN)/medq demo --out out/demo
 
@@ -49,6 +54,7 @@ down: ## Stop what `make up` started; WIPE=1: drop its data
 	$(BIN)/python -m infra.dev down $(if $(WIPE),--wipe)
 
 test: setup ## Run all tests, one at a time on each core (WORKERS=0: one after the other), on real servers that it starts
+	$(MAKE) --no-print-directory .tools/llamafactory || echo "LLaMA-Factory is not to be had here: the test of its loader will say so."
 	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so." & \
 	  infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."; wait
 	$(BIN)/python -m pytest --numprocesses $(WORKERS)
@@ -113,6 +119,7 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	for part in $(PARTS); do \
 	  $(UV) $(COMPILE) -c requirements/all.txt requirements/$$part.in -o requirements/$$part.txt || exit 1; \
 	done
+	$(UV) $(COMPILE) --no-deps requirements/llamafactory.in -o requirements/llamafactory.txt
 	echo 'uv==0.13.8' | $(UV) pip compile --quiet --no-header --no-annotate --generate-hashes - -o requirements/uv.txt
 
 clean: ## Remove what `make` made (not .venv)

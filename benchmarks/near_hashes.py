@@ -72,7 +72,8 @@ def faiss(hashes: Hashes) -> NDArray[np.int64]:
     index.add(codes)
     limits, _, found = index.range_search(codes, DISTANCE + 1)  # strictly below
     rows = np.repeat(np.arange(len(values)), np.diff(limits).astype(np.int64))
-    return first[np.stack([rows, found], axis=1)[rows < found]]
+    pairs: NDArray[np.int64] = first[np.stack([rows, found], axis=1)[rows < found]]
+    return pairs
 
 
 def main() -> None:

@@ -10,11 +10,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import typer
 
 from cli.access import with_access
+from cli.commands import dataset, dev_set
 from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.egress import list_egress
+from cli.commands.estimate import estimate
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
+from cli.commands.lineage import lineage
 from cli.commands.reembed import reembed
 from cli.commands.report import report
 from cli.commands.review import app as review
@@ -36,12 +39,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, run, status, report, compare, evaluate, score, ingest, reembed, serve, token):
+for command in (demo, estimate, run, status, report, lineage, compare, evaluate, score, ingest, reembed, serve, token):
     app.command()(with_access(command))
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
 egress.command("list")(with_access(list_egress))
 app.add_typer(egress, name="egress")
 app.add_typer(review, name="review", no_args_is_help=True)
+app.add_typer(dataset.app)
+app.add_typer(dev_set.app)
 
 
 def main() -> None:

@@ -13,15 +13,17 @@ import typer
 
 from cli.access import Access
 from cli.connection import connect
-from cli.follow import WaitHint, download, finish_run
+from cli.estimates import agree, estimate_of, show_estimate
+from cli.follow import WaitHint, download, finish_run, run_of
 from cli.left_out import InputLosses, fetch_names, losses_of, show_losses
 from cli.options import Json, Out, RunId
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
 from cli.results import n_unscored, show_result
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
-from shared.errors import DataLoss, FailedPrecondition, InvalidArgument
+from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from shared.regular_files import open_regular
 from shared.rpc.channels import Channels
+from shared.status import typed
 
 #: `schema_version` of `report.json`.
 _REPORT_VERSION = 2
@@ -36,6 +38,9 @@ def run(
     out: Out,
     *,
     run_id: RunId = "run",
+    is_agreed: Annotated[
+        bool, typer.Option("--yes", help="Agree to what the run will cost; `medq estimate` says it.")
+    ] = False,
     access: Access,
     is_json: Json = False,
 ) -> None:
@@ -45,18 +50,20 @@ def run(
     """
     with shown_errors(is_json):
         with connect(out, access) as channels:
-            follow_to_report(channels, config, run_id, out, is_quiet=is_json)
+            follow_to_report(channels, config, run_id, out, is_quiet=is_json, is_agreed=is_agreed)
         show_report(out, is_json)
 
 
-def follow_to_report(channels: Channels, config: Path, run_id: str, out: Path, is_quiet: bool) -> None:
+def follow_to_report(
+    channels: Channels, config: Path, run_id: str, out: Path, is_quiet: bool, is_agreed: bool = False
+) -> None:
     """Start a run or go on with it, show it to its end, and fetch its report, also where it failed.
 
     Raises:
         MedqError: The configuration is wrong, or the run failed.
     """
     controller = channels["controller"]
-    start_run(controller, config, run_id, is_quiet)
+    start_run(controller, config, run_id, is_quiet, is_agreed)
     told, hint = InputLosses(controller, run_id), WaitHint(out)
 
     def look(run: controller_pb2.Run) -> None:
@@ -89,11 +96,20 @@ def fetch_report(controller: grpc.Channel, run_id: str, out: Path) -> bool:
     return bool(answer.report_uri)
 
 
-def start_run(controller: grpc.Channel, config: Path, run_id: str, is_quiet: bool = False) -> None:
-    """Check a configuration, say what its dev set can tell, and start the run or go on with it.
+def start_run(
+    controller: grpc.Channel, config: Path, run_id: str, is_quiet: bool = False, is_agreed: bool = False
+) -> None:
+    """Check a configuration, say what its dev set can tell and what it will cost, and start the run or go on with it.
+
+    Args:
+        controller: A channel to it.
+        config: The file.
+        run_id: The run.
+        is_quiet: Say nothing but problems.
+        is_agreed: The costs are agreed to; else a new run that costs anything real is agreed to at the terminal.
 
     Raises:
-        InvalidArgument: The configuration is wrong; the message lists every problem.
+        InvalidArgument: The configuration is wrong; the message lists every problem. Or nobody has agreed to the costs.
         grpc.RpcError: The controller refused.
     """
     stub = controller_pb2_grpc.ControllerServiceStub(controller)
@@ -111,7 +127,22 @@ def start_run(controller: grpc.Channel, config: Path, run_id: str, is_quiet: boo
     if not is_quiet:
         for note in found.notes:
             console.print(note)
+    if find_run(controller, run_id) is None:  # one that goes on was agreed to when it began
+        estimated = estimate_of(controller, text, config.resolve().parent)
+        if not is_quiet:
+            show_estimate(estimated)
+        agree(estimated, is_agreed)
     stub.StartRun(controller_pb2.StartRunRequest(run_id=run_id, config_yaml=text, base_folder=base))
+
+
+def find_run(controller: grpc.Channel, run_id: str) -> controller_pb2.Run | None:
+    """A run as the controller knows it; None where it knows none of this name."""
+    try:
+        return run_of(controller, run_id)
+    except grpc.RpcError as error:
+        if isinstance(typed(error), NotFound):
+            return None
+        raise
 
 
 def read_config(config: Path) -> str:

@@ -16,10 +16,13 @@ from services.controller.configuration.models import StopSection
 from services.controller.configuration.notes import notes_on
 from services.controller.domain.egress import Leaving
 from services.controller.domain.egress import require_valid as require_valid_egress
-from services.controller.domain.ledger import Cost, Entry, Limits
+from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.calls import Collaborators
 from services.controller.loop.decisions import limits_of
 from services.controller.loop.encoders import encoder_problems, require_encoder
+from services.controller.loop.estimates import estimate_run
+from services.controller.report import lineage_messages
+from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.store.egress import EgressLog, Left
 from services.controller.store.runs import Result, RunRow
@@ -60,6 +63,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._channels = collaborators.channels
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
+        self._lineages = Lineages(collaborators.objects, self._store, self._ledger)
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
@@ -76,6 +80,11 @@ class Controller(pb_grpc.ControllerServiceServicer):
             effective_yaml=effective_yaml(configuration) if configuration else "",
             notes=notes_on(configuration) if configuration else [],
         )
+
+    def EstimateRun(self, request: pb.EstimateRunRequest, context: grpc.ServicerContext) -> pb.EstimateRunResponse:
+        """See the proto."""
+        configuration = require(request.config_yaml, request.base_folder, self._input_roots, self._site)
+        return estimate_run(configuration, self._site)
 
     def StartRun(self, request: pb.StartRunRequest, context: grpc.ServicerContext) -> pb.StartRunResponse:
         """See the proto."""
@@ -140,8 +149,20 @@ class Controller(pb_grpc.ControllerServiceServicer):
             request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
         )
         return pb.ListCostsResponse(
-            entries=[_entry(entry) for entry in entries], next_page_token="" if following is None else str(following)
+            entries=[lineage_messages.of_entry(entry) for entry in entries],
+            next_page_token="" if following is None else str(following),
         )
+
+    def GetLineage(self, request: pb.GetLineageRequest, context: grpc.ServicerContext) -> pb.GetLineageResponse:
+        """See the proto."""
+        if bool(request.sample_id) == bool(request.item_id):
+            remedy = "Name a sample, or an item of dev."
+            raise InvalidArgument("One of sample_id and item_id is set.", field="sample_id", remedy=remedy)
+        if request.item_id:
+            item, rounds = self._lineages.of_item(request.run_id, request.item_id)
+            return pb.GetLineageResponse(item=lineage_messages.of_item(item, rounds))
+        found = self._lineages.of_sample(request.run_id, request.sample_id)
+        return pb.GetLineageResponse(samples=[lineage_messages.of_sample(one) for one in found])
 
     def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
         """See the proto."""
@@ -217,10 +238,6 @@ def _require_request_id(request_id: str) -> None:
         raise InvalidArgument(
             "This is no id of a reservation.", field="request_id", value=request_id, remedy=OPERATION_ID_FORM
         )
-
-
-def _entry(entry: Entry) -> pb.LedgerEntry:
-    return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
 
 
 def _egress_entry(row: Left) -> pb.EgressEntry:

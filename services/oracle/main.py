@@ -58,7 +58,7 @@ def build(
     store = OracleStore(engine)
     endpoints = site or SiteEndpoints(read_endpoints(settings.endpoints), text_doubt, QUARANTINE_FROM)
     makers = _makers(settings, objects, endpoints)
-    queue, ledger = ReviewStore(engine), ControllerServiceStub(channels["controller"])
+    queue, ledger, bank = ReviewStore(engine), ControllerServiceStub(channels["controller"]), read_bank()
 
     def tell(work_id: str, operation_id: str) -> None:
         """Show an operation that waits for reviews how many there are, and have it go on once all are."""
@@ -87,7 +87,7 @@ def build(
     simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
 
     def register(server: grpc.Server) -> None:
-        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations), server)
+        pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations, bank), server)
         add_ReviewServiceServicer_to_server(Reviews(queue, objects, tell), server)
 
     def close() -> None:

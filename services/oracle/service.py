@@ -6,13 +6,16 @@ import re
 
 import grpc
 from google.protobuf.descriptor import EnumDescriptor
+from msgspec import to_builtins
 
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
+from services.oracle.domain.bank import Bank, Modality
 from services.oracle.ports import SIMULATED
 from shared.errors import InvalidArgument
 from shared.limits import NAME
 from shared.operations import Operations
+from shared.prompts import DESCRIPTION_QUESTION
 from shared.rpc.checks import require_between, require_round, require_uri, require_uris
 from shared.rpc.choices import choices
 
@@ -29,14 +32,27 @@ MOST_NATS = 100.0
 
 
 class Oracle(pb_grpc.OracleServiceServicer):
-    """Starts the operations of annotation.
+    """Starts the operations of annotation, and shows the bank of questions.
 
     Args:
         operations: The service's operations.
+        bank: What may be asked.
     """
 
-    def __init__(self, operations: Operations) -> None:
+    def __init__(self, operations: Operations, bank: Bank) -> None:
         self._operations = operations
+        self._bank = bank
+
+    def GetQuestionBank(
+        self, request: pb.GetQuestionBankRequest, context: grpc.ServicerContext
+    ) -> pb.GetQuestionBankResponse:
+        """See the proto."""
+        common = self._bank.common
+        return pb.GetQuestionBankResponse(
+            version=common.version,
+            forms=pb.QuestionForms(**to_builtins(common.forms), description=DESCRIPTION_QUESTION),
+            modalities=[_modality(one) for _, one in sorted(self._bank.modalities.items())],
+        )
 
     def StartAnnotate(
         self, request: pb.StartAnnotateRequest, context: grpc.ServicerContext
@@ -93,3 +109,11 @@ def _require_chosen(field: str, value: int, enum: EnumDescriptor) -> None:
     if value not in names.values():
         remedy = f"Use one of {', '.join(names)}."
         raise InvalidArgument("This must be set.", field=field, value=value, remedy=remedy)
+
+
+def _modality(one: Modality) -> pb.BankModality:
+    attributes = [
+        pb.BankAttribute(name=name, words=attribute.words[0], scope=attribute.scope)
+        for name, attribute in sorted(one.attributes.items())
+    ]
+    return pb.BankModality(modality=one.modality, attributes=attributes)

@@ -167,8 +167,13 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         FailedPrecondition: A later release wrote it, whose rows this one does not know.
         NotFound, DataLoss: See `ObjectStore.read_bytes`.
     """
+    return parse_manifest(_small_bytes(store, uri), uri, kind)
+
+
+def parse_manifest(data: bytes, uri: str, kind: str | None = None) -> Manifest:
+    """What the bytes of a manifest say; `uri` is its own, for errors. Raises as `read_manifest`, but for what reading does."""
     try:
-        manifest = from_json(_small_bytes(store, uri), Manifest, "The manifest")
+        manifest = from_json(data, Manifest, "The manifest")
     except InvalidArgument:
         raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri) from None
     for name, entry in manifest.files.items():

@@ -63,7 +63,7 @@ KINDS: Mapping[str, Kind] = {
         "vectors.npy": File("(n, d) float32 of unit norm, row by row with `images.jsonl`", ("retrieval", "evaluation")),
     }),
     "benchmark": Kind("evaluation", "Questions with known answers about stored images.", {
-        "items.jsonl": File(Item, ("evaluation", "oracle", "training")),
+        "items.jsonl": File(Item, ("evaluation", "oracle", "training", "controller")),
         "report.jsonl": File(Rejection, ("cli",), names_inputs=True),
     }, version=2),
     "evaluation": Kind("evaluation", "What a model answered to a benchmark, and how it scored.", {
@@ -72,7 +72,7 @@ KINDS: Mapping[str, Kind] = {
         "unscored.jsonl": File(Unscored, ("cli",)),
     }, version=3),
     "failures": Kind("evaluation", "Where a model fails.", {
-        "failures.jsonl": File(Failure),
+        "failures.jsonl": File(Failure, ("controller",)),
         "capabilities.jsonl": File(CapabilityErrorRate, ("retrieval", "controller")),
         "prototypes.jsonl": File(PrototypeRow, ("retrieval", "controller")),
         "prototypes.npy": File("(p, d) float32 of unit norm, row by row with `prototypes.jsonl`", ("retrieval",)),
@@ -81,7 +81,7 @@ KINDS: Mapping[str, Kind] = {
         "clustering.json": File(ClusteringRow),
     }),
     "selection": Kind("retrieval", "Which pool images were drawn.", {
-        "samples.jsonl": File(Sample, ("oracle",)),
+        "samples.jsonl": File(Sample, ("oracle", "controller")),
         "selection.json": File(Selection, ("controller",)),
     }),
     "known-answers": Kind("oracle", "What the simulated oracle and expert know.", {
@@ -93,17 +93,17 @@ KINDS: Mapping[str, Kind] = {
     }),
     "decisions": Kind("oracle", "Whose answer was adopted for which question.", {
         "decisions.jsonl": File(Decision, ("training", "controller")),
-        "unanswered.jsonl": File(Unanswered),
+        "unanswered.jsonl": File(Unanswered, ("controller",)),
         "summary.json": File(Summary, ("controller",)),
     }, version=2),
     "dataset": Kind("training", "What a model is trained on.", {
-        "train.jsonl": File(Conversation, ("training",)),
-        "lineage.jsonl": File(Lineage),
-        "dropped.jsonl": File(Dropped, ("controller",)),
+        "train.jsonl": File(Conversation, ("training", "cli")),
+        "lineage.jsonl": File(Lineage, ("training", "controller", "cli")),
+        "dropped.jsonl": File(Dropped, ("controller", "cli")),
         "dataset_info.json": File("the description that LLaMA-Factory reads"),
         "data/*.parquet": File("the samples of `train.jsonl` with their images, for Hugging Face `datasets`"),
         "README.md": File("the dataset card"),
-        "images/*.png": File("the images, named by their id", ("training",)),
+        "images/*.png": File("the images, named by their id", ("training", "cli")),
     }),
     "model": Kind("training", "A model to evaluate and to train further.", {
         "training.json": File(Training, ("controller",)),

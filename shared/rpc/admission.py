@@ -26,6 +26,8 @@ CALL_SECONDS = 120.0
 #: Calls of people whose work grows with what they name: together they hold a quarter of the threads.
 HEAVY = frozenset(
     {
+        "/medq.controller.v1.ControllerService/EstimateRun",
+        "/medq.controller.v1.ControllerService/GetLineage",
         "/medq.controller.v1.ControllerService/GetReport",
         "/medq.controller.v1.ControllerService/ValidateRun",
         "/medq.evaluation.v1.EvaluationService/ScoreReplies",

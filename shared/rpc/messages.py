@@ -38,6 +38,7 @@ NAMES = dict.fromkeys(
 LONG_TEXTS = {
     "ValidateRunRequest.config_yaml": 256 * 1024,
     "StartRunRequest.config_yaml": 256 * 1024,
+    "EstimateRunRequest.config_yaml": 256 * 1024,
     "StoredReply.options": 2_000,
     "StoredReply.answer": 2_000,
     "StoredReply.prediction": 100_000,

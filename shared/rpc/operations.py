@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import grpc
 from google.protobuf.duration_pb2 import Duration
@@ -12,7 +12,7 @@ from google.protobuf.duration_pb2 import Duration
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from shared import operation_rows as rows
-from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, NotFound, decode_error
+from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound, decode_error
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
@@ -85,6 +85,11 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
         require_different("file_names", request.file_names)
         manifest = read_manifest(self._objects, request.uri)
         files = manifest.files
+        if request.is_manifest_only:
+            _require_no_names(request.file_names)
+            for piece in in_pieces(self._objects.chunks(request.uri)):
+                yield pb.DownloadDatasetResponse(chunk=piece)
+            return
         for name in request.file_names:
             if name not in files:
                 raise NotFound("No such file in the dataset.", field="file_names", value=name)
@@ -105,6 +110,12 @@ class OperationsServicer(pb_grpc.OperationsServiceServicer):
             operations=[to_message(operation) for operation in found],
             next_page_token="" if following is None else str(following),
         )
+
+
+def _require_no_names(file_names: Sequence[str]) -> None:
+    if file_names:
+        remedy = "Name no file, and ask for files in another call."
+        raise InvalidArgument("The manifest comes alone.", field="file_names", value=len(file_names), remedy=remedy)
 
 
 def in_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:

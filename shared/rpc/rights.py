@@ -65,9 +65,11 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     "medq.controller.v1.ControllerService": {
         "ValidateRun": _READ,
+        "EstimateRun": _READ,
         "GetRun": _READ,
         "ListRuns": _READ,
         "GetReport": _READ,
+        "GetLineage": _READ,
         "ListCosts": _READ,
         "ListEgress": _READ,
         "GetEndpoints": _READ,
@@ -99,7 +101,11 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "StartMineFailures": _WORK,
         "StartGenerate": _WORK,
     },
-    "medq.oracle.v1.OracleService": {"StartAnnotate": _WORK, "StartImportKnownAnswers": _WORK},
+    "medq.oracle.v1.OracleService": {
+        "GetQuestionBank": _READ,
+        "StartAnnotate": _WORK,
+        "StartImportKnownAnswers": _WORK,
+    },
     "medq.oracle.v1.ReviewService": {
         "ListTasks": _READ,
         "GetTask": _READ,

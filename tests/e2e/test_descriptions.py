@@ -102,7 +102,7 @@ def run(study: Path, tmp_path_factory: pytest.TempPathFactory, pool: ProcessPool
         endpoints = study / "endpoints.yaml"
         endpoints.write_text(yaml.safe_dump({"judge": {**endpoint, "may_receive": "text", "tries": 4}}))
         prepare = partial(set_environment, {"MEDQ_ENDPOINTS": str(endpoints)})
-        ended = pool.submit(run_medq, "run", "--config", config, "--out", out, prepare=prepare).result()
+        ended = pool.submit(run_medq, "run", "--config", config, "--out", out, "--yes", prepare=prepare).result()
         assert ended.code == 0, ended.err
         yield Described(out, read_report(out), server, endpoints)
 

@@ -133,6 +133,7 @@ def _oracle(uri: Mapping[str, str]) -> Sequence[Message]:
         target_error_rate=0.05, oracle="simulated", expert=oracle.EXPERT_KIND_SIMULATED, tau_text=0.5, description_tokens=8,
     )  # fmt: skip
     return (
+        oracle.GetQuestionBankRequest(),
         oracle.StartAnnotateRequest(
             operation_id="v/annotate", round=1, selection_uri=uri["selection"], model_uri=uri["model"],
             known_answers_uri=uri["known"], benchmark_uri=uri["bench"], policy=policy, seed=1,
@@ -196,6 +197,9 @@ def _controller(world: World) -> Sequence[Message]:
         controller.GetRunRequest(run_id="valid-run"),
         controller.ListRunsRequest(page_size=10),
         controller.GetReportRequest(run_id="valid-run"),
+        controller.EstimateRunRequest(config_yaml=world.run_yaml, base_folder=base),
+        controller.GetLineageRequest(run_id="valid-run", sample_id="s"),
+        controller.GetLineageRequest(run_id="valid-run", item_id="1"),
         controller.ReserveCostsRequest(run_id="costs", costs=[cost], request_id="reserve"),
         controller.SettleCostsRequest(run_id="costs", costs=[cost]),
         controller.ReleaseCostsRequest(run_id="costs", request_id="reserve", keys=["k"]),

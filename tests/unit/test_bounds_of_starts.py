@@ -92,7 +92,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Message], Any]]:
             Embedding(nothing, SiteEncoders({}), operations, [tmp_path]),
             Retrieval(nothing, nothing, operations),
             Evaluation(operations, [tmp_path]),
-            Oracle(operations),
+            Oracle(operations, nothing),
             Training(operations, [tmp_path]),
         ]
 

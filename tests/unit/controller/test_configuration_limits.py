@@ -37,7 +37,7 @@ class Asking:
     def __init__(self):
         self.servicers = {
             "evaluation": Evaluation(Noting(), ANYWHERE),
-            "oracle": Oracle(Noting()),
+            "oracle": Oracle(Noting(), None),
             "retrieval": Retrieval(None, None, Noting()),
             "training": Training(Noting(), ANYWHERE),
         }

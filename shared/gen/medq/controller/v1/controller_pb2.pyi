@@ -110,6 +110,164 @@ class Problem(_message.Message):
 Global___Problem: _TypeAlias = Problem  # noqa: Y015
 
 @_typing.final
+class EstimateRunRequest(_message.Message):
+    """A configuration whose costs are wanted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONFIG_YAML_FIELD_NUMBER: _builtins.int
+    BASE_FOLDER_FIELD_NUMBER: _builtins.int
+    config_yaml: _builtins.str
+    """The YAML of `docs/configuration.md`."""
+    base_folder: _builtins.str
+    """Absolute path of the folder that relative paths in it start from; not needed where there are none."""
+    def __init__(
+        self,
+        *,
+        config_yaml: _builtins.str = ...,
+        base_folder: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["base_folder", b"base_folder", "config_yaml", b"config_yaml"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRunRequest: _TypeAlias = EstimateRunRequest  # noqa: Y015
+
+@_typing.final
+class EstimateRunResponse(_message.Message):
+    """What it will cost. Every figure is a range, and `assumptions` says what it rests on."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    TOTALS_FIELD_NUMBER: _builtins.int
+    ASSUMPTIONS_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    IS_REAL_FIELD_NUMBER: _builtins.int
+    is_real: _builtins.bool
+    """True where money is paid or people are asked; what is simulated is neither."""
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
+        """By round and kind, over all arms; what nobody does has no line."""
+
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
+        """All rounds together, by kind."""
+
+    @_builtins.property
+    def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences."""
+
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sentences: where a limit of the run is below what it may cost."""
+
+    def __init__(
+        self,
+        *,
+        rounds: _abc.Iterable[Global___EstimatedCost] | None = ...,
+        totals: _abc.Iterable[Global___EstimatedCost] | None = ...,
+        assumptions: _abc.Iterable[_builtins.str] | None = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+        is_real: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assumptions", b"assumptions", "is_real", b"is_real", "rounds", b"rounds", "totals", b"totals", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EstimateRunResponse: _TypeAlias = EstimateRunResponse  # noqa: Y015
+
+@_typing.final
+class EstimatedCost(_message.Message):
+    """What one kind of call costs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROUND_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    TOKENS_FIELD_NUMBER: _builtins.int
+    USD_FIELD_NUMBER: _builtins.int
+    EXPERT_HOURS_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    """The round, from 0; not set in the totals."""
+    kind: _builtins.str
+    """"oracle", "expert" or "judge"."""
+    endpoint: _builtins.str
+    """Who is asked: the name of an endpoint, "review" or "simulated"."""
+    is_simulated: _builtins.bool
+    """Nobody is asked and nothing is paid; the figures are what the ledger will note."""
+    @_builtins.property
+    def calls(self) -> Global___Range:
+        """Calls; of an expert, answers."""
+
+    @_builtins.property
+    def tokens(self) -> Global___Range:
+        """In and out together."""
+
+    @_builtins.property
+    def usd(self) -> Global___Range:
+        """US dollars."""
+
+    @_builtins.property
+    def expert_hours(self) -> Global___Range:
+        """Active time of experts, hours."""
+
+    def __init__(
+        self,
+        *,
+        round: _builtins.int | None = ...,
+        kind: _builtins.str = ...,
+        endpoint: _builtins.str = ...,
+        calls: Global___Range | None = ...,
+        tokens: Global___Range | None = ...,
+        usd: Global___Range | None = ...,
+        expert_hours: Global___Range | None = ...,
+        is_simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "calls", b"calls", "expert_hours", b"expert_hours", "round", b"round", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_round", b"_round", "calls", b"calls", "endpoint", b"endpoint", "expert_hours", b"expert_hours", "is_simulated", b"is_simulated", "kind", b"kind", "round", b"round", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__round: _TypeAlias = _typing.Literal["round"]  # noqa: Y015
+    _WhichOneofArgType__round: _TypeAlias = _typing.Literal["_round", b"_round"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__round) -> _WhichOneofReturnType__round | None: ...
+
+Global___EstimatedCost: _TypeAlias = EstimatedCost  # noqa: Y015
+
+@_typing.final
+class Range(_message.Message):
+    """From the least to the most."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    low: _builtins.float
+    """The least."""
+    high: _builtins.float
+    """The most."""
+    def __init__(
+        self,
+        *,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Range: _TypeAlias = Range  # noqa: Y015
+
+@_typing.final
 class StartRunRequest(_message.Message):
     """Starts a run."""
 
@@ -1001,3 +1159,516 @@ class GetEndpointsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetEndpointsResponse: _TypeAlias = GetEndpointsResponse  # noqa: Y015
+
+@_typing.final
+class GetLineageRequest(_message.Message):
+    """Names a sample, or an item of dev."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    sample_id: _builtins.str
+    """A drawn sample, a decision, or a sample of a training set, by its id."""
+    item_id: _builtins.str
+    """An item of dev, by its id; one of the two is set."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        sample_id: _builtins.str = ...,
+        item_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item_id", b"item_id", "run_id", b"run_id", "sample_id", b"sample_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLineageRequest: _TypeAlias = GetLineageRequest  # noqa: Y015
+
+@_typing.final
+class GetLineageResponse(_message.Message):
+    """What is known of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAMPLES_FIELD_NUMBER: _builtins.int
+    ITEM_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def samples(self) -> _containers.RepeatedCompositeFieldContainer[Global___SampleLineage]:
+        """One for each decision about a drawn sample, or the one that was asked for; empty for an item."""
+
+    @_builtins.property
+    def item(self) -> Global___ItemLineage:
+        """Set for an item."""
+
+    def __init__(
+        self,
+        *,
+        samples: _abc.Iterable[Global___SampleLineage] | None = ...,
+        item: Global___ItemLineage | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "samples", b"samples"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetLineageResponse: _TypeAlias = GetLineageResponse  # noqa: Y015
+
+@_typing.final
+class SampleLineage(_message.Message):
+    """A sample: what it was drawn for, what was decided about it, what that cost, and what became of the errors that caused it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ARM_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    DECISION_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    SOURCE_ID_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    DECISION_FIELD_NUMBER: _builtins.int
+    FATE_FIELD_NUMBER: _builtins.int
+    DATASET_URI_FIELD_NUMBER: _builtins.int
+    COSTS_FIELD_NUMBER: _builtins.int
+    CHANGES_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """The arm."""
+    round: _builtins.int
+    """The round in which it was drawn, from 0."""
+    kind: _builtins.str
+    """"new", or "replay": an item of the replay set, which nothing caused."""
+    sample_id: _builtins.str
+    """Id of the drawn image; empty for a replayed one."""
+    decision_id: _builtins.str
+    """Id of the decision, which is that of the training sample; of a replayed one the latter; empty where nothing was decided."""
+    image_id: _builtins.str
+    """sha256 of the stored pixels."""
+    image_uri: _builtins.str
+    """`sha256:<hex>` of the image."""
+    modality: _builtins.str
+    """Of the image; "" where it is not known."""
+    source_id: _builtins.str
+    """Patient or acquisition."""
+    fate: _builtins.str
+    """"trained on", "left out: ...", "not decided: ...", "the expert rejected it", or empty: its round has not come so far."""
+    dataset_uri: _builtins.str
+    """`sha256:<hex>` of the training set that holds it, or that left it out; empty before there is one."""
+    @_builtins.property
+    def cause(self) -> Global___Cause:
+        """Why it was drawn."""
+
+    @_builtins.property
+    def decision(self) -> Global___DecisionFacts:
+        """What was asked and answered; not set where nothing was decided."""
+
+    @_builtins.property
+    def costs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LedgerEntry]:
+        """What the outside calls about this image cost, in the order of the ledger."""
+
+    @_builtins.property
+    def changes(self) -> _containers.RepeatedCompositeFieldContainer[Global___ErrorChange]:
+        """The errors behind it before and after the training of its round; empty where nothing caused it."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        round: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        sample_id: _builtins.str = ...,
+        decision_id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        image_uri: _builtins.str = ...,
+        modality: _builtins.str = ...,
+        source_id: _builtins.str = ...,
+        cause: Global___Cause | None = ...,
+        decision: Global___DecisionFacts | None = ...,
+        fate: _builtins.str = ...,
+        dataset_uri: _builtins.str = ...,
+        costs: _abc.Iterable[Global___LedgerEntry] | None = ...,
+        changes: _abc.Iterable[Global___ErrorChange] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "decision", b"decision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "cause", b"cause", "changes", b"changes", "costs", b"costs", "dataset_uri", b"dataset_uri", "decision", b"decision", "decision_id", b"decision_id", "fate", b"fate", "image_id", b"image_id", "image_uri", b"image_uri", "kind", b"kind", "modality", b"modality", "round", b"round", "sample_id", b"sample_id", "source_id", b"source_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SampleLineage: _TypeAlias = SampleLineage  # noqa: Y015
+
+@_typing.final
+class Cause(_message.Message):
+    """Why an image was drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STRATEGY_FIELD_NUMBER: _builtins.int
+    CAPABILITY_FIELD_NUMBER: _builtins.int
+    PROTOTYPE_ID_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    CONTRAST_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    strategy: _builtins.str
+    """How the images of its round were drawn: a name of `medq.retrieval.v1.Strategy`, in lower case."""
+    capability: _builtins.str
+    """The cell that it was drawn for; empty for a random draw."""
+    prototype_id: _builtins.str
+    """The prototype that found it; empty for none."""
+    similarity: _builtins.float
+    """Cosine to that prototype."""
+    contrast: _builtins.float
+    """How much nearer it is to failed dev images than to others, as a mean cosine."""
+    @_builtins.property
+    def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedItem]:
+        """The failed items of dev behind it: the members of the prototype, else the failures of the cell."""
+
+    def __init__(
+        self,
+        *,
+        strategy: _builtins.str = ...,
+        capability: _builtins.str = ...,
+        prototype_id: _builtins.str = ...,
+        similarity: _builtins.float | None = ...,
+        contrast: _builtins.float | None = ...,
+        failures: _abc.Iterable[Global___FailedItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "similarity", b"similarity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "capability", b"capability", "contrast", b"contrast", "failures", b"failures", "prototype_id", b"prototype_id", "similarity", b"similarity", "strategy", b"strategy"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contrast: _TypeAlias = _typing.Literal["contrast"]  # noqa: Y015
+    _WhichOneofArgType__contrast: _TypeAlias = _typing.Literal["_contrast", b"_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contrast) -> _WhichOneofReturnType__contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
+
+Global___Cause: _TypeAlias = Cause  # noqa: Y015
+
+@_typing.final
+class FailedItem(_message.Message):
+    """An item of dev that the model failed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Its id."""
+    error_rate: _builtins.float
+    """Share of its evaluated runs that were wrong, 0..1."""
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        error_rate: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_rate", b"error_rate", "item_id", b"item_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailedItem: _TypeAlias = FailedItem  # noqa: Y015
+
+@_typing.final
+class DecisionFacts(_message.Message):
+    """What was asked about an image, and whose answer was adopted."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OptionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    SELF_ANSWER_FIELD_NUMBER: _builtins.int
+    REFERENCE_ANSWER_FIELD_NUMBER: _builtins.int
+    ROUTE_FIELD_NUMBER: _builtins.int
+    AUDITED_ROUTE_FIELD_NUMBER: _builtins.int
+    ROUTE_REASON_FIELD_NUMBER: _builtins.int
+    EXPERT_ACTION_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    ENTROPY_FIELD_NUMBER: _builtins.int
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    question: _builtins.str
+    """The question."""
+    answer: _builtins.str
+    """The adopted answer; empty where the expert rejected the question."""
+    self_answer: _builtins.str
+    """The model's own; empty where it has none."""
+    reference_answer: _builtins.str
+    """The oracle's."""
+    route: _builtins.str
+    """Whose answer it is: "self", "reference", "expert", "review" or "audit"."""
+    audited_route: _builtins.str
+    """The route that was audited; empty where none was."""
+    route_reason: _builtins.str
+    """Why the expert was asked where entropy and agreement could not decide; else empty."""
+    expert_action: _builtins.str
+    """"accept", "edit" or "reject"; empty where no expert saw it."""
+    reviewer: _builtins.str
+    """Who reviewed it; empty where nobody did, or it is not known."""
+    entropy: _builtins.float
+    """H_traj, nats per token."""
+    agreement: _builtins.float
+    """delta_ann, 0..1."""
+    is_simulated: _builtins.bool
+    """The oracle or the expert is simulated."""
+    @_builtins.property
+    def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Letter to text; empty where a description was asked for."""
+
+    def __init__(
+        self,
+        *,
+        question: _builtins.str = ...,
+        options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        answer: _builtins.str = ...,
+        self_answer: _builtins.str = ...,
+        reference_answer: _builtins.str = ...,
+        route: _builtins.str = ...,
+        audited_route: _builtins.str = ...,
+        route_reason: _builtins.str = ...,
+        expert_action: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+        entropy: _builtins.float | None = ...,
+        agreement: _builtins.float | None = ...,
+        is_simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_entropy", b"_entropy", "agreement", b"agreement", "entropy", b"entropy"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_entropy", b"_entropy", "agreement", b"agreement", "answer", b"answer", "audited_route", b"audited_route", "entropy", b"entropy", "expert_action", b"expert_action", "is_simulated", b"is_simulated", "options", b"options", "question", b"question", "reference_answer", b"reference_answer", "reviewer", b"reviewer", "route", b"route", "route_reason", b"route_reason", "self_answer", b"self_answer"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
+    _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
+    _WhichOneofReturnType__entropy: _TypeAlias = _typing.Literal["entropy"]  # noqa: Y015
+    _WhichOneofArgType__entropy: _TypeAlias = _typing.Literal["_entropy", b"_entropy"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__agreement) -> _WhichOneofReturnType__agreement | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__entropy) -> _WhichOneofReturnType__entropy | None: ...
+
+Global___DecisionFacts: _TypeAlias = DecisionFacts  # noqa: Y015
+
+@_typing.final
+class ErrorChange(_message.Message):
+    """An error rate on dev before and after the training of a round, over the items that were evaluated both times."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WHAT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    N_ITEMS_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_BEFORE_FIELD_NUMBER: _builtins.int
+    ERROR_RATE_AFTER_FIELD_NUMBER: _builtins.int
+    what: _builtins.str
+    """"item", "prototype" (its members) or "capability" (the items of the cell)."""
+    name: _builtins.str
+    """Which one."""
+    before: _builtins.float
+    """Mean share of wrong runs before it, 0..1; not set where nothing was evaluated both times."""
+    after: _builtins.float
+    """Likewise after it; not set while there is no later evaluation."""
+    n_items: _builtins.int
+    """Items that were evaluated both times; before there is an after, those that were evaluated."""
+    error_rate_before: _builtins.float
+    """e_k of the cell, Eq. (1), before; set for a capability."""
+    error_rate_after: _builtins.float
+    """Likewise after; not set where the failures of the later round were not looked for."""
+    def __init__(
+        self,
+        *,
+        what: _builtins.str = ...,
+        name: _builtins.str = ...,
+        before: _builtins.float | None = ...,
+        after: _builtins.float | None = ...,
+        n_items: _builtins.int = ...,
+        error_rate_before: _builtins.float | None = ...,
+        error_rate_after: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_error_rate_after", b"_error_rate_after", "_error_rate_before", b"_error_rate_before", "after", b"after", "before", b"before", "error_rate_after", b"error_rate_after", "error_rate_before", b"error_rate_before"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_after", b"_after", "_before", b"_before", "_error_rate_after", b"_error_rate_after", "_error_rate_before", b"_error_rate_before", "after", b"after", "before", b"before", "error_rate_after", b"error_rate_after", "error_rate_before", b"error_rate_before", "n_items", b"n_items", "name", b"name", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__after: _TypeAlias = _typing.Literal["after"]  # noqa: Y015
+    _WhichOneofArgType__after: _TypeAlias = _typing.Literal["_after", b"_after"]  # noqa: Y015
+    _WhichOneofReturnType__before: _TypeAlias = _typing.Literal["before"]  # noqa: Y015
+    _WhichOneofArgType__before: _TypeAlias = _typing.Literal["_before", b"_before"]  # noqa: Y015
+    _WhichOneofReturnType__error_rate_after: _TypeAlias = _typing.Literal["error_rate_after"]  # noqa: Y015
+    _WhichOneofArgType__error_rate_after: _TypeAlias = _typing.Literal["_error_rate_after", b"_error_rate_after"]  # noqa: Y015
+    _WhichOneofReturnType__error_rate_before: _TypeAlias = _typing.Literal["error_rate_before"]  # noqa: Y015
+    _WhichOneofArgType__error_rate_before: _TypeAlias = _typing.Literal["_error_rate_before", b"_error_rate_before"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__after) -> _WhichOneofReturnType__after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__before) -> _WhichOneofReturnType__before | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__error_rate_after) -> _WhichOneofReturnType__error_rate_after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__error_rate_before) -> _WhichOneofReturnType__error_rate_before | None: ...
+
+Global___ErrorChange: _TypeAlias = ErrorChange  # noqa: Y015
+
+@_typing.final
+class ItemLineage(_message.Message):
+    """An item of dev over the rounds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    GOLD_FIELD_NUMBER: _builtins.int
+    ROUNDS_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Its id."""
+    image_id: _builtins.str
+    """The image."""
+    question: _builtins.str
+    """The question."""
+    gold: _builtins.str
+    """The right letter, or the reference description."""
+    @_builtins.property
+    def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemRound]:
+        """By arm and round."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        gold: _builtins.str = ...,
+        rounds: _abc.Iterable[Global___ItemRound] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gold", b"gold", "image_id", b"image_id", "item_id", b"item_id", "question", b"question", "rounds", b"rounds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemLineage: _TypeAlias = ItemLineage  # noqa: Y015
+
+@_typing.final
+class ItemRound(_message.Message):
+    """An item of dev in a round of an arm: how it was answered, and what was done about it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class DecidedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ARM_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    N_RUNS_FIELD_NUMBER: _builtins.int
+    N_WRONG_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    IS_FAILURE_FIELD_NUMBER: _builtins.int
+    CAPABILITY_FIELD_NUMBER: _builtins.int
+    PROTOTYPE_ID_FIELD_NUMBER: _builtins.int
+    SAMPLE_IDS_FIELD_NUMBER: _builtins.int
+    DECIDED_FIELD_NUMBER: _builtins.int
+    N_TRAINED_FIELD_NUMBER: _builtins.int
+    arm: _builtins.str
+    """The arm."""
+    round: _builtins.int
+    """The round, from 0."""
+    n_runs: _builtins.int
+    """Evaluated runs."""
+    n_wrong: _builtins.int
+    """Wrong or unreadable ones."""
+    is_failure: _builtins.bool
+    """Whether it is a failure; not set where failures were not looked for."""
+    capability: _builtins.str
+    """Its cell, where it is a failure."""
+    prototype_id: _builtins.str
+    """The prototype that it joined; empty for none."""
+    n_trained: _builtins.int
+    """Of these, those that were trained on."""
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The letters that were read, run by run; of what could not be read, and of a description, the reply's beginning."""
+
+    @_builtins.property
+    def sample_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of the images drawn by that prototype, or, where none drew, for its cell."""
+
+    @_builtins.property
+    def decided(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Questions about them that were decided, by route."""
+
+    def __init__(
+        self,
+        *,
+        arm: _builtins.str = ...,
+        round: _builtins.int = ...,
+        n_runs: _builtins.int = ...,
+        n_wrong: _builtins.int = ...,
+        answers: _abc.Iterable[_builtins.str] | None = ...,
+        is_failure: _builtins.bool | None = ...,
+        capability: _builtins.str = ...,
+        prototype_id: _builtins.str = ...,
+        sample_ids: _abc.Iterable[_builtins.str] | None = ...,
+        decided: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        n_trained: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_is_failure", b"_is_failure", "is_failure", b"is_failure"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_is_failure", b"_is_failure", "answers", b"answers", "arm", b"arm", "capability", b"capability", "decided", b"decided", "is_failure", b"is_failure", "n_runs", b"n_runs", "n_trained", b"n_trained", "n_wrong", b"n_wrong", "prototype_id", b"prototype_id", "round", b"round", "sample_ids", b"sample_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__is_failure: _TypeAlias = _typing.Literal["is_failure"]  # noqa: Y015
+    _WhichOneofArgType__is_failure: _TypeAlias = _typing.Literal["_is_failure", b"_is_failure"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__is_failure) -> _WhichOneofReturnType__is_failure | None: ...
+
+Global___ItemRound: _TypeAlias = ItemRound  # noqa: Y015

@@ -40,6 +40,11 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.FromString,
                 _registered_method=True)
+        self.EstimateRun = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/EstimateRun',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/StartRun',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.SerializeToString,
@@ -80,6 +85,11 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
                 _registered_method=True)
+        self.GetLineage = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/GetLineage',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
+                _registered_method=True)
         self.RecordEgress = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/RecordEgress',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.SerializeToString,
@@ -103,6 +113,13 @@ class ControllerServiceServicer:
 
     def ValidateRun(self, request, context):
         """Checks a configuration and lists every problem; spends nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EstimateRun(self, request, context):
+        """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +182,13 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLineage(self, request, context):
+        """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEgress(self, request, context):
         """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing.
         """
@@ -193,6 +217,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.ValidateRun,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.SerializeToString,
+            ),
+            'EstimateRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.EstimateRun,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -233,6 +262,11 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.ListCosts,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.SerializeToString,
+            ),
+            'GetLineage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLineage,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.SerializeToString,
             ),
             'RecordEgress': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEgress,
@@ -278,6 +312,33 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/ValidateRun',
             medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.ValidateRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EstimateRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/EstimateRun',
+            medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.EstimateRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -494,6 +555,33 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/ListCosts',
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.ListCostsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLineage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/GetLineage',
+            medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
             options,
             channel_credentials,
             insecure,

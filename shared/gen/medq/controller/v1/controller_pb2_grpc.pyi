@@ -35,6 +35,8 @@ class ControllerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ControllerServiceAsyncStub: ...
     ValidateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ValidateRunRequest, _controller_pb2.ValidateRunResponse]
     """Checks a configuration and lists every problem; spends nothing."""
+    EstimateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]
+    """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]
     """Starts a run as an operation whose id is the run id. Idempotent; long."""
     GetRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]
@@ -53,6 +55,8 @@ class ControllerServiceStub:
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]
     """What a run has cost, entry by entry."""
+    GetLineage: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]
+    """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
     RecordEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]
@@ -67,6 +71,8 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     ValidateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.ValidateRunRequest, _controller_pb2.ValidateRunResponse]  # type: ignore[assignment]
     """Checks a configuration and lists every problem; spends nothing."""
+    EstimateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]  # type: ignore[assignment]
+    """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]  # type: ignore[assignment]
     """Starts a run as an operation whose id is the run id. Idempotent; long."""
     GetRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]  # type: ignore[assignment]
@@ -85,6 +91,8 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """Closes reservations of calls that brought nothing to settle. Those that are not open any more stay as they are."""
     ListCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListCostsRequest, _controller_pb2.ListCostsResponse]  # type: ignore[assignment]
     """What a run has cost, entry by entry."""
+    GetLineage: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]  # type: ignore[assignment]
+    """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
     RecordEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]  # type: ignore[assignment]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]  # type: ignore[assignment]
@@ -102,6 +110,14 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ValidateRunResponse, _abc.Awaitable[_controller_pb2.ValidateRunResponse]]:
         """Checks a configuration and lists every problem; spends nothing."""
+
+    @_abc_1.abstractmethod
+    def EstimateRun(
+        self,
+        request: _controller_pb2.EstimateRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.EstimateRunResponse, _abc.Awaitable[_controller_pb2.EstimateRunResponse]]:
+        """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
 
     @_abc_1.abstractmethod
     def StartRun(
@@ -168,6 +184,14 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.ListCostsResponse, _abc.Awaitable[_controller_pb2.ListCostsResponse]]:
         """What a run has cost, entry by entry."""
+
+    @_abc_1.abstractmethod
+    def GetLineage(
+        self,
+        request: _controller_pb2.GetLineageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.GetLineageResponse, _abc.Awaitable[_controller_pb2.GetLineageResponse]]:
+        """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
 
     @_abc_1.abstractmethod
     def RecordEgress(

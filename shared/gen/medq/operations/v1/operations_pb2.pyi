@@ -361,8 +361,13 @@ class DownloadDatasetRequest(_message.Message):
 
     URI_FIELD_NUMBER: _builtins.int
     FILE_NAMES_FIELD_NUMBER: _builtins.int
+    IS_MANIFEST_ONLY_FIELD_NUMBER: _builtins.int
     uri: _builtins.str
     """`sha256:<hex>` of its manifest: `Operation.result_uri`."""
+    is_manifest_only: _builtins.bool
+    """True: the manifest alone, as its bytes are stored, under an empty file name; no file may be named then. Their sha256 is the
+    hex of the URI, and they hold the sha256 of each file: with them a caller can check what it got.
+    """
     @_builtins.property
     def file_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these files; empty for all."""
@@ -372,10 +377,11 @@ class DownloadDatasetRequest(_message.Message):
         *,
         uri: _builtins.str = ...,
         file_names: _abc.Iterable[_builtins.str] | None = ...,
+        is_manifest_only: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_names", b"file_names", "uri", b"uri"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_names", b"file_names", "is_manifest_only", b"is_manifest_only", "uri", b"uri"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -390,7 +396,7 @@ class DownloadDatasetResponse(_message.Message):
     FILE_NAME_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     file_name: _builtins.str
-    """Relative name of the file."""
+    """Relative name of the file; empty for the manifest."""
     chunk: _builtins.bytes
     """At most 256 KiB; empty for an empty file."""
     def __init__(

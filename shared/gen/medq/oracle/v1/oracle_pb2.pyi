@@ -299,3 +299,150 @@ class StartAnnotateResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StartAnnotateResponse: _TypeAlias = StartAnnotateResponse  # noqa: Y015
+
+@_typing.final
+class GetQuestionBankRequest(_message.Message):
+    """Asks for the bank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuestionBankRequest: _TypeAlias = GetQuestionBankRequest  # noqa: Y015
+
+@_typing.final
+class GetQuestionBankResponse(_message.Message):
+    """The bank of questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    FORMS_FIELD_NUMBER: _builtins.int
+    MODALITIES_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    """Rises with every change of it."""
+    @_builtins.property
+    def forms(self) -> Global___QuestionForms:
+        """How questions are put."""
+
+    @_builtins.property
+    def modalities(self) -> _containers.RepeatedCompositeFieldContainer[Global___BankModality]:
+        """What can be wrong with an image of each modality, "unknown" among them; by name."""
+
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+        forms: Global___QuestionForms | None = ...,
+        modalities: _abc.Iterable[Global___BankModality] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forms", b"forms", "modalities", b"modalities", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetQuestionBankResponse: _TypeAlias = GetQuestionBankResponse  # noqa: Y015
+
+@_typing.final
+class QuestionForms(_message.Message):
+    """The form of each question; `{attribute}` in it stands for the name of a degradation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    YES_NO_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    HOW_SEVERITY_FIELD_NUMBER: _builtins.int
+    HOW_LEVEL_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    yes_no: _builtins.str
+    """Whether an image shows a degradation."""
+    what: _builtins.str
+    """Which degradation it shows."""
+    how_severity: _builtins.str
+    """How severe a degradation is."""
+    how_level: _builtins.str
+    """How good the image is as a whole."""
+    description: _builtins.str
+    """What asks for a description."""
+    def __init__(
+        self,
+        *,
+        yes_no: _builtins.str = ...,
+        what: _builtins.str = ...,
+        how_severity: _builtins.str = ...,
+        how_level: _builtins.str = ...,
+        description: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "how_level", b"how_level", "how_severity", b"how_severity", "what", b"what", "yes_no", b"yes_no"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuestionForms: _TypeAlias = QuestionForms  # noqa: Y015
+
+@_typing.final
+class BankModality(_message.Message):
+    """The degradations of a modality."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODALITY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTES_FIELD_NUMBER: _builtins.int
+    modality: _builtins.str
+    """Its name."""
+    @_builtins.property
+    def attributes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BankAttribute]:
+        """By name."""
+
+    def __init__(
+        self,
+        *,
+        modality: _builtins.str = ...,
+        attributes: _abc.Iterable[Global___BankAttribute] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attributes", b"attributes", "modality", b"modality"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BankModality: _TypeAlias = BankModality  # noqa: Y015
+
+@_typing.final
+class BankAttribute(_message.Message):
+    """A degradation."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    SCOPE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its label."""
+    words: _builtins.str
+    """What it is called in a question."""
+    scope: _builtins.str
+    """"general" or "modality_specific"."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        words: _builtins.str = ...,
+        scope: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "scope", b"scope", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BankAttribute: _TypeAlias = BankAttribute  # noqa: Y015

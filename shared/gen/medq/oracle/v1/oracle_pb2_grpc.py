@@ -45,6 +45,11 @@ class OracleServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersResponse.FromString,
                 _registered_method=True)
+        self.GetQuestionBank = channel.unary_unary(
+                '/medq.oracle.v1.OracleService/GetQuestionBank',
+                request_serializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankResponse.FromString,
+                _registered_method=True)
 
 
 class OracleServiceServicer:
@@ -65,6 +70,13 @@ class OracleServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetQuestionBank(self, request, context):
+        """The bank of questions: what is asked about the quality of an image, and in which words.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OracleServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -77,6 +89,11 @@ def add_OracleServiceServicer_to_server(servicer, server):
                     servicer.StartImportKnownAnswers,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersResponse.SerializeToString,
+            ),
+            'GetQuestionBank': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetQuestionBank,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -134,6 +151,33 @@ class OracleService:
             '/medq.oracle.v1.OracleService/StartImportKnownAnswers',
             medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_oracle__pb2.StartImportKnownAnswersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetQuestionBank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.OracleService/GetQuestionBank',
+            medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_oracle__pb2.GetQuestionBankResponse.FromString,
             options,
             channel_credentials,
             insecure,

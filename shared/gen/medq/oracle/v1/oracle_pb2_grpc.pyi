@@ -37,6 +37,8 @@ class OracleServiceStub:
     """Has a selection annotated. Long."""
     StartImportKnownAnswers: _grpc.UnaryUnaryMultiCallable[_oracle_pb2.StartImportKnownAnswersRequest, _oracle_pb2.StartImportKnownAnswersResponse]
     """Reads the answers that the simulated oracle and expert know, a MedQ-Bench TSV about pool images. Long."""
+    GetQuestionBank: _grpc.UnaryUnaryMultiCallable[_oracle_pb2.GetQuestionBankRequest, _oracle_pb2.GetQuestionBankResponse]
+    """The bank of questions: what is asked about the quality of an image, and in which words."""
 
 @_typing.type_check_only
 class OracleServiceAsyncStub(OracleServiceStub):
@@ -47,6 +49,8 @@ class OracleServiceAsyncStub(OracleServiceStub):
     """Has a selection annotated. Long."""
     StartImportKnownAnswers: _aio.UnaryUnaryMultiCallable[_oracle_pb2.StartImportKnownAnswersRequest, _oracle_pb2.StartImportKnownAnswersResponse]  # type: ignore[assignment]
     """Reads the answers that the simulated oracle and expert know, a MedQ-Bench TSV about pool images. Long."""
+    GetQuestionBank: _aio.UnaryUnaryMultiCallable[_oracle_pb2.GetQuestionBankRequest, _oracle_pb2.GetQuestionBankResponse]  # type: ignore[assignment]
+    """The bank of questions: what is asked about the quality of an image, and in which words."""
 
 class OracleServiceServicer(metaclass=_abc_1.ABCMeta):
     """Annotation: questions, pre-annotation, routing by Eq. (3), review by experts."""
@@ -66,5 +70,13 @@ class OracleServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_oracle_pb2.StartImportKnownAnswersResponse, _abc.Awaitable[_oracle_pb2.StartImportKnownAnswersResponse]]:
         """Reads the answers that the simulated oracle and expert know, a MedQ-Bench TSV about pool images. Long."""
+
+    @_abc_1.abstractmethod
+    def GetQuestionBank(
+        self,
+        request: _oracle_pb2.GetQuestionBankRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_oracle_pb2.GetQuestionBankResponse, _abc.Awaitable[_oracle_pb2.GetQuestionBankResponse]]:
+        """The bank of questions: what is asked about the quality of an image, and in which words."""
 
 def add_OracleServiceServicer_to_server(servicer: OracleServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

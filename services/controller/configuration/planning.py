@@ -1,0 +1,80 @@
+"""What a configuration plans, as the estimate of its costs takes it: the sizes of its sets are counted, prices looked up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+
+from services.controller.configuration.choices import SIMULATED
+from services.controller.configuration.models import RunConfiguration
+from services.controller.domain.estimate import SIMULATED_ORACLE, Endpoint, Plan
+from shared.chat import endpoints as site
+from shared.errors import InvalidArgument
+from shared.folders import walk
+from shared.tables import read_rows
+
+#: A larger table takes long to read.
+_MOST_BYTES = 64 * 1024 * 1024
+
+
+def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoint]) -> Plan:
+    """The plan of a configuration.
+
+    Args:
+        configuration: With absolute paths, checked before, its endpoints too.
+        endpoints: Those of the site, by name.
+    """
+    annotate, evaluate = configuration.annotate, configuration.evaluate
+    oracle, judge = annotate.oracle, evaluate.judge
+    needed = configuration.select.budget * configuration.rounds
+    return Plan(
+        n_arms=len(configuration.arms),
+        rounds=configuration.rounds,
+        budget=configuration.select.budget,
+        n_pool=_n_images(Path(configuration.data.pool), needed),
+        questions_per_image=annotate.questions_per_image,
+        oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints),
+        expert=annotate.expert,
+        audit_share=annotate.audit_share,
+        judge=_endpoint(judge, endpoints) if judge else None,
+        n_descriptions=_n_descriptions(configuration),
+    )
+
+
+def _endpoint(name: str, endpoints: Mapping[str, site.Endpoint]) -> Endpoint:
+    found = endpoints[name]
+    return Endpoint(name, found.usd_per_million.into, found.usd_per_million.out, found.image_tokens)
+
+
+def _n_images(pool: Path, most: int) -> int | None:
+    """Files of a folder or rows of a table, counted up to what is needed; None where that is not quick."""
+    try:
+        if pool.is_dir():
+            files = (found for found in walk(Path(os.path.realpath(pool))) if not found.reason)
+            return sum(1 for _ in islice(files, most))
+        rows = _rows(pool)
+        return None if rows is None else len(rows)
+    except (InvalidArgument, OSError):  # the ingest says what is wrong with it
+        return None
+
+
+def _n_descriptions(configuration: RunConfiguration) -> int | None:
+    """Descriptions that one evaluation asks for: those of dev in each run, those of test once."""
+    counts = []
+    for table, runs in ((configuration.data.dev, configuration.evaluate.runs), (configuration.data.test, 1)):
+        try:
+            rows = _rows(Path(table))
+        except (InvalidArgument, OSError):
+            rows = None
+        if rows is None:
+            return None
+        counts.append(runs * sum(not (row.get("A") and row.get("B")) for row in rows))
+    return sum(counts)
+
+
+def _rows(table: Path) -> list[Mapping[str, str]] | None:
+    if table.suffix.lower() not in (".tsv", ".csv") or table.stat().st_size > _MOST_BYTES:
+        return None
+    return [row.cells for row in read_rows(table, "table", "data")]

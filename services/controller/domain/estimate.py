@@ -1,0 +1,246 @@
+"""What a run will cost, before its first call: calls, tokens, US dollars and expert hours, as ranges, from what is planned.
+
+A range ends where an assumption ends; each assumption is a sentence that goes with the figures (`assumptions`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from services.controller.domain.ledger import Limits
+
+#: Tokens of the instructions and the bank that go to the oracle with an image; of its answer, and more for each question.
+ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS, ORACLE_QUESTION_TOKENS = (600, 1600), (150, 900), (40, 160)
+#: Likewise of a judge, on one axis of one description.
+JUDGE_TEXT_TOKENS, JUDGE_ANSWER_TOKENS = (300, 1200), (1, 200)
+JUDGE_AXES = 4
+#: Calls for an image: where an answer cannot be used, the oracle is asked once more.
+CALLS_PER_IMAGE = (1, 2)
+#: Seconds of an expert for an answer that the oracle proposed; the upper end is ours, the lower one as the simulated expert's.
+REVIEW_SECONDS = (30.0, 60.0)
+#: Largest share of the answers after round 0 that experts are taken to see; the smallest is the audit.
+MOST_LATER_REVIEWS = 0.5
+_HOUR_SECONDS = 3600.0
+
+
+@dataclass(frozen=True)
+class Range:
+    """From the least to the most; both ends count."""
+
+    low: float = 0.0
+    high: float = 0.0
+
+    def __add__(self, other: Range) -> Range:
+        return Range(self.low + other.low, self.high + other.high)
+
+    def __mul__(self, other: Range) -> Range:
+        return Range(self.low * other.low, self.high * other.high)
+
+
+def exactly(value: float) -> Range:
+    """A range of one value."""
+    return Range(value, value)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Who is asked, and the price.
+
+    Attributes:
+        name: As the run's file says it.
+        usd_in, usd_out: US dollars for a million tokens.
+        image_tokens: What an image is counted as.
+        is_simulated: Nobody is asked and nothing is paid; the ledger notes what it would have cost.
+    """
+
+    name: str
+    usd_in: float
+    usd_out: float
+    image_tokens: int
+    is_simulated: bool = False
+
+
+#: What the simulated oracle notes in the ledger for a call: usual tokens of a question, and the list price of
+#: `services.oracle.adapters.simulated_oracle`.
+SIMULATED_TEXT_TOKENS = 30
+SIMULATED_ORACLE = Endpoint("simulated", 2.50, 10.00, 255, is_simulated=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do.
+
+    Attributes:
+        n_arms, rounds: Arms, and the trainings of each at most.
+        budget: Images drawn a round.
+        n_pool: Images of the pool; None where nobody has counted them.
+        questions_per_image: Questions about a drawn image.
+        oracle: Who pre-annotates.
+        expert: "review", "simulated" or "none".
+        audit_share: Share of what no expert saw that goes to review.
+        judge: Who judges descriptions; None: nobody.
+        n_descriptions: Descriptions of dev (each `runs` times) and of test together that an evaluation asks for; None: unknown.
+    """
+
+    n_arms: int
+    rounds: int
+    budget: int
+    n_pool: int | None
+    questions_per_image: int
+    oracle: Endpoint
+    expert: str
+    audit_share: float
+    judge: Endpoint | None = None
+    n_descriptions: int | None = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one kind of call costs in one round, over all arms.
+
+    Attributes:
+        round: From 0; None: all rounds together.
+        kind: "oracle", "expert" or "judge".
+        endpoint: Who is asked: an endpoint's name, "review" or "simulated".
+        is_simulated: Nobody is asked and nothing is paid.
+    """
+
+    round: int | None
+    kind: str
+    endpoint: str
+    calls: Range
+    tokens: Range
+    usd: Range
+    expert_hours: Range
+    is_simulated: bool
+
+
+def estimate(plan: Plan) -> list[Line]:
+    """The lines of each round in order; what nobody does has none."""
+    lines = []
+    for number in range(plan.rounds + 1):
+        if plan.judge is not None and plan.n_descriptions:
+            lines.append(_judge(plan, plan.judge, plan.n_descriptions, number))
+        if number < plan.rounds and (images := _drawn(plan, number)):
+            lines.append(_oracle(plan, number, images))
+            if plan.expert != "none":
+                lines.append(_expert(plan, number, images))
+    return lines
+
+
+def totals(lines: Iterable[Line]) -> list[Line]:
+    """All rounds together, a line for each kind."""
+    sums: dict[str, Line] = {}
+    for line in lines:
+        before = sums.get(line.kind)
+        parts = [line, before] if before else [line]
+        sums[line.kind] = Line(
+            None,
+            line.kind,
+            line.endpoint,
+            _sum(part.calls for part in parts),
+            _sum(part.tokens for part in parts),
+            _sum(part.usd for part in parts),
+            _sum(part.expert_hours for part in parts),
+            line.is_simulated,
+        )
+    return list(sums.values())
+
+
+def is_real(lines: Iterable[Line]) -> bool:
+    """Whether any of it is paid for, or takes the time of people."""
+    return any(not line.is_simulated and (line.usd.high > 0 or line.expert_hours.high > 0) for line in lines)
+
+
+def warnings(lines: Iterable[Line], limits: Limits) -> Iterator[str]:
+    """Where the limits of the run are below what it may cost: arms then end early."""
+    total = list(lines)
+    hours = None if limits.max_expert_seconds is None else limits.max_expert_seconds / _HOUR_SECONDS
+    pairs = (
+        ("stop.max_usd", limits.max_usd, _sum(line.usd for line in total), "US dollars"),
+        ("stop.max_expert_hours", hours, _sum(line.expert_hours for line in total), "hours of experts"),
+    )
+    for field, limit, needed, unit in pairs:
+        if limit is not None and needed.high > limit:
+            certainty = "will" if needed.low > limit else "may"
+            yield (
+                f"{field} is {limit:g}, and the run {certainty} need more: {needed.low:.2f} to {needed.high:.2f} {unit}. "
+                "Arms end when it is spent."
+            )
+
+
+def assumptions(plan: Plan) -> Iterator[str]:
+    """What the figures rest on, a sentence each."""
+    yield f"Each arm runs all its {plan.rounds} rounds; one that stops earlier costs less."
+    if plan.n_pool is None:
+        yield "The pool was not counted: where it has fewer images than are drawn, less is asked."
+    if not plan.oracle.is_simulated:
+        low, high = ORACLE_TEXT_TOKENS
+        yield (
+            f"A call to the oracle: {plan.oracle.image_tokens} tokens for the image as the endpoints file says, {low} to {high} "
+            f"for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for its answer and "
+            f"{ORACLE_QUESTION_TOKENS[0]} to {ORACLE_QUESTION_TOKENS[1]} more for each question. "
+            f"{CALLS_PER_IMAGE[0]} to {CALLS_PER_IMAGE[1]} calls an image. Tries that fail are not counted."
+        )
+    else:
+        yield "The oracle is simulated: nothing is paid; the dollars are what the ledger notes and counts against stop.max_usd."
+    if plan.expert != "none":
+        low_seconds, high_seconds = REVIEW_SECONDS
+        told = " The expert is simulated: no person is asked." if plan.expert == "simulated" else ""
+        yield (
+            f"An expert takes {low_seconds:g} to {high_seconds:g} seconds for an answer, and sees all of round 0, later "
+            f"{100 * plan.audit_share:g} % (the audit) to {100 * max(MOST_LATER_REVIEWS, plan.audit_share):g} %.{told}"
+        )
+    if plan.judge is not None:
+        yield (
+            f"A judge is asked {JUDGE_AXES} times for each description, {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens "
+            f"in and {JUDGE_ANSWER_TOKENS[0]} to {JUDGE_ANSWER_TOKENS[1]} out; what it has judged before is not asked again."
+        )
+        if plan.n_descriptions is None:
+            yield "The descriptions of dev and test could not be counted, so the judge is not in the figures."
+    yield "Time of computers is not in the figures."
+
+
+def _drawn(plan: Plan, number: int) -> int:
+    """Images that each arm draws in a round: those that it has not drawn before."""
+    left = plan.budget if plan.n_pool is None else max(0, plan.n_pool - number * plan.budget)
+    return min(plan.budget, left)
+
+
+def _oracle(plan: Plan, number: int, images: int) -> Line:
+    oracle, n_images = plan.oracle, exactly(images * plan.n_arms)
+    if oracle.is_simulated:  # a short text for each question, and a letter for an answer
+        n_questions = exactly(plan.questions_per_image)
+        tokens_in = exactly(oracle.image_tokens) + exactly(SIMULATED_TEXT_TOKENS) * n_questions
+        return _line(number, "oracle", oracle, n_images, tokens_in, n_questions)
+    answer = Range(*ORACLE_ANSWER_TOKENS) + Range(*ORACLE_QUESTION_TOKENS) * exactly(plan.questions_per_image)
+    tokens_in = exactly(oracle.image_tokens) + Range(*ORACLE_TEXT_TOKENS)
+    return _line(number, "oracle", oracle, n_images * Range(*CALLS_PER_IMAGE), tokens_in, answer)
+
+
+def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Line:
+    """Round 0 is the same model in each arm, so what one arm had judged may serve the others."""
+    n_arms = Range(1 if number == 0 else plan.n_arms, plan.n_arms)
+    calls = n_arms * exactly(n_descriptions * JUDGE_AXES)
+    return _line(number, "judge", judge, calls, Range(*JUDGE_TEXT_TOKENS), Range(*JUDGE_ANSWER_TOKENS))
+
+
+def _expert(plan: Plan, number: int, images: int) -> Line:
+    share = exactly(1.0) if number == 0 else Range(plan.audit_share, max(MOST_LATER_REVIEWS, plan.audit_share))
+    # An endpoint describes each image beside what it is asked; what the simulated oracle is asked is all there is.
+    n_answers = plan.questions_per_image + (0 if plan.oracle.is_simulated else 1)
+    answers = exactly(images * plan.n_arms * n_answers) * share
+    hours = answers * Range(*REVIEW_SECONDS) * exactly(1 / _HOUR_SECONDS)
+    is_simulated = plan.expert == "simulated"
+    return Line(number, "expert", plan.expert, answers, Range(), Range(), hours, is_simulated)
+
+
+def _line(number: int, kind: str, asked: Endpoint, calls: Range, tokens_in: Range, tokens_out: Range) -> Line:
+    price = tokens_in * exactly(asked.usd_in) + tokens_out * exactly(asked.usd_out)
+    usd = calls * price * exactly(1e-6)
+    return Line(number, kind, asked.name, calls, calls * (tokens_in + tokens_out), usd, Range(), asked.is_simulated)
+
+
+def _sum(ranges: Iterable[Range]) -> Range:
+    return sum(ranges, Range())
