@@ -105,3 +105,28 @@ def test_reviews_of_the_newest_rounds_come_first_until_there_are_enough():
 def test_input_that_cannot_work_is_refused(h, wrong, target):
     with pytest.raises(InvalidArgument):
         calibrate_entropy_threshold(h, wrong, target_error_rate=target)
+
+
+GHOSTS = "Motion ghosts over the knee. Overall, the quality of this image is usable."
+NEAR = "Ghosts of motion lie over the knee. Overall, the quality of this image is usable."
+WORSE = GHOSTS.replace("usable", "reject")
+
+
+def described(answer, action="accept", entropy=1.5):
+    return build(
+        Decision, options={}, question_type="description", entropy=entropy, agreement=1.0, self_answer=NEAR,
+        reference_answer=GHOSTS, answer=answer, expert_action=action, route="review",
+    )  # fmt: skip
+
+
+def test_letters_and_descriptions_are_fitted_apart():
+    letter = build(Decision, entropy=0.1, agreement=1.0, self_answer="A", answer="A", expert_action="accept")
+    rounds = [[letter, described(GHOSTS)]]
+    assert reviews_of(rounds, 0.5) == ([0.1], [False])
+    assert reviews_of(rounds, 0.5, tau_text=0.5) == ([1.5], [False])
+
+
+def test_a_description_was_wrong_where_the_experts_does_not_agree_with_it():
+    rows = [described(GHOSTS), described(NEAR), described(WORSE, "edit"), described("Noise.", "edit")]
+    rejected = build(Unanswered, question="Describe it.", options={}, entropy=1.5, agreement=1.0)
+    assert reviews_of([[*rows, rejected]], 0.5, tau_text=0.5)[1] == [False, False, True, True, True]
