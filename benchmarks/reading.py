@@ -100,7 +100,7 @@ def main() -> None:
     readers, encoder = ImageReaders(1, Limits()), StatisticsEncoder()
 
     def ingest(data: bytes) -> StoredForm:
-        form = readers.read(data, _KEY)
+        (form,) = readers.read(data, _KEY)
         assert isinstance(form, StoredForm), form
         return form
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from shared.folders import HIDDEN
 from shared.rows.benchmark import Rejection
-from shared.rows.images import OTHER_FILE, SAME_FILE, Input
+from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Input, part_of
 
 DUPLICATE, OTHER_SPLIT, REJECTED, HIDDEN_FILE = "duplicate", "other_split", "rejected", "hidden"
 #: What was left out on purpose; all else is a loss.
@@ -78,16 +78,17 @@ def facts_of(name: str, unit: str, rows: Iterable[Input | Rejection], n_items: i
         rows: `report.jsonl` of its image set, which has every input, or of its benchmark, which has the rows that are no item.
         n_items: The rows that are items.
 
-    Returns: The facts; a file that several rows of a manifest name counts once.
+    Returns: The facts; a file that several rows of a manifest name counts once, and so does each image of a file.
     """
     counts: Counter[_Why] = Counter()
-    seen: set[str] = set()
+    seen: set[tuple[str, str]] = set()
     n = n_items
     for row in rows:
         if isinstance(row, Input) and row.image_path:
-            if row.image_path in seen:
+            picture = row.image_path, part_of(row.name)
+            if picture in seen:
                 continue
-            seen.add(row.image_path)
+            seen.add(picture)
         why = _why(row)
         n += why is None or why[0] not in _NOT_OF_THE_SET
         if why is not None:
@@ -112,7 +113,9 @@ def _why(row: Input | Rejection) -> _Why | None:
         return (OTHER_SPLIT, row.reason, "") if row.is_of_another_split else (REJECTED, row.reason, row.remedy)
     if row.status == "stored" or (row.status == DUPLICATE and row.reason.startswith(SAME_FILE)):
         return None
-    return (DUPLICATE, OTHER_FILE, "") if row.status == DUPLICATE else (outcome_of(row), row.reason, row.remedy)
+    if row.status == DUPLICATE:
+        return DUPLICATE, OTHER_PART if row.reason.startswith(OTHER_PART) else OTHER_FILE, ""
+    return outcome_of(row), row.reason, row.remedy
 
 
 def _by_reason(counts: Counter[_Why]) -> tuple[LeftOut, ...]:

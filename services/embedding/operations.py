@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
 from shared.paths import local_path
-from shared.rows.images import OTHER_FILE, SAME_FILE
+from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, entry_of, part_of
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
 _AT_ONCE = 64  # images between two looks at whether the ingest was called off
@@ -79,11 +79,13 @@ class EmbeddingOperations:
         facts = Facts(serving.worker.encoder_id, request.run_id, request.operation_id)
         serving.reader.read_all(context, request, entries, facts)
         self._embed_all(context, request.operation_id, serving, facts)
-        inputs = serving.store.inputs(request.operation_id)
-        rows = [inputs[entry.name] for entry in entries]
+        named = {entry.name: entry for entry in entries}
+        order = {name: place for place, name in enumerate(named)}
+        rows = list(serving.store.inputs(request.operation_id).values())
+        rows.sort(key=lambda row: (order[entry_of(row.name)], len(row.name), row.name))
         if not any(row.status == STORED for row in rows):
             _refuse(rows)
-        return self._write(request, serving, entries, rows)
+        return self._write(request, serving, named, rows)
 
     def reembed(self, context: OperationContext, request: pb.StartReembedRequest) -> str:
         """Embed the images of a set with another encoder; the result is a set beside the old one.
@@ -146,15 +148,17 @@ class EmbeddingOperations:
                 pause.wait(_LOOK_AGAIN_SECONDS)
 
     def _write(
-        self, request: pb.StartIngestRequest, serving: Serving, entries: Sequence[Entry], rows: Sequence[InputRow]
+        self, request: pb.StartIngestRequest, serving: Serving, named: Mapping[str, Entry], rows: Sequence[InputRow]
     ) -> str:
         first: dict[str, InputRow] = {}
-        pictures: dict[str, str] = {}
+        pictures: dict[str, tuple[str, str]] = {}
         report = []
-        for entry, row in zip(entries, rows, strict=True):
+        for row in rows:
+            entry = named[entry_of(row.name)]
             is_again = row.status == STORED and first.setdefault(row.image_id, row) is not row
-            is_same = pictures.setdefault(row.image_id, entry.picture) == entry.picture
-            report.append(input_line(entry, row, is_again, SAME_FILE if is_same else OTHER_FILE))
+            picture = entry.picture, part_of(row.name)
+            why_again = _why_again(pictures.setdefault(row.image_id, picture), picture)
+            report.append(input_line(entry, row, is_again, why_again))
         image_ids = sorted(first)
         images, vectors = serving.store.images(image_ids), serving.store.vectors(image_ids)
         return publish(
@@ -175,11 +179,18 @@ class EmbeddingOperations:
         )
 
 
+def _why_again(first: tuple[str, str], picture: tuple[str, str]) -> str:
+    """Why an image is there again, by the file and the part of it that it was first found in, and this time."""
+    if first[0] != picture[0]:
+        return OTHER_FILE
+    return SAME_FILE if first == picture else OTHER_PART
+
+
 def _refuse(rows: Sequence[InputRow]) -> None:
     reasons = Counter(row.reason for row in rows).most_common(3)
     listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
     raise FailedPrecondition(
         f"None of the {len(rows)} inputs could be taken in: {listed}",
         field="source_uri",
-        remedy=rows[0].remedy or "Use PNG, JPEG, TIFF or single-frame DICOM files.",
+        remedy=rows[0].remedy or "Use PNG, JPEG, TIFF or DICOM files.",
     )

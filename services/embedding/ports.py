@@ -83,8 +83,8 @@ class ImageFormats(Protocol):
             Unavailable: Nothing can be read at the moment.
         """
 
-    def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
-        """Read an image of any known kind; `key` is the site's for hashes of identifiers.
+    def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+        """Read the images of a file of any known kind, one or more; `key` is the site's for hashes of identifiers.
 
         Raises:
             InvalidArgument: Empty, of no known kind, damaged, or not to be read within the limits on memory and time.

@@ -33,17 +33,16 @@ def sample(folder: Path) -> list[Pixels]:
     found: list[Pixels] = []
     try:
         for entry in files.entries(folder.resolve()):
-            if entry.fault or len(found) == MOST_IMAGES:
+            if entry.fault or len(found) >= MOST_IMAGES:
                 continue
             try:
-                form = readers.read(files.read(entry), b"a key for identifiers that are not kept")
+                forms = readers.read(files.read(entry), b"a key for identifiers that are not kept")
             except InvalidArgument:
                 continue
-            if isinstance(form, StoredForm):
-                found.append(readers.load(form.png))
+            found += [readers.load(form.png) for form in forms if isinstance(form, StoredForm)]
     finally:
         readers.close()
-    return found
+    return found[:MOST_IMAGES]
 
 
 def main() -> None:

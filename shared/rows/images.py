@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -10,17 +11,35 @@ from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Spli
 
 KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
 Pixels = Annotated[int, Meta(ge=1, description="pixels")]
-WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
+WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax", "percentile"]
+#: How the name of one image of a file that holds several ends: a frame of DICOM, a slice of a volume, counted from 1.
+_PART = re.compile(r"#(?:frame|slice)-[0-9]{4,9}$")
 #: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
 SAME_FILE, OTHER_FILE = "the same file again", "another file holds the same picture"
+OTHER_PART = "another image of the same file is the same picture"
 Status = Literal["stored", "duplicate", "quarantined", "failed"]
+
+
+def part_of(name: str) -> str:
+    """Which image of its file the name of an input names, as `#frame-0007`; "" where it names the file as a whole."""
+    found = _PART.search(name)
+    return found[0] if found else ""
+
+
+def entry_of(name: str) -> str:
+    """The name of an input without the image of its file."""
+    return name.removesuffix(part_of(name))
 
 
 class Window(Row, kw_only=False):
     """Which grey levels of the file became 0..255; limits in the values of the file after rescale, none for `lut`."""
 
     function: Annotated[
-        WindowFunction, Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range")
+        WindowFunction,
+        Meta(
+            description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range, "
+            "`percentile` that of a volume from 0.5 to 99.5 %"
+        ),
     ]
     center: float | None = None
     width: float | None = None
@@ -49,7 +68,12 @@ class Image(Row):
 class Input(Row):
     """What became of one input of an ingest."""
 
-    name: Annotated[str, Meta(description="file name, or the index of the manifest's row")]
+    name: Annotated[
+        str,
+        Meta(
+            description="file name, or the index of the manifest's row; of one image of several, with `#frame-0007` or `#slice-0042`"
+        ),
+    ]
     image_path: Annotated[str, Meta(description='relative to the source; "" where the manifest held the pixels')]
     image_id: Annotated[str, Meta(description='the stored image; "" where nothing was stored', max_length=64)]
     status: Status

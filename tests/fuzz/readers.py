@@ -16,10 +16,10 @@ import numpy as np
 from cli.commands import score
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.controller.configuration.check import check
-from services.embedding.adapters.formats import read_image
+from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.images import read_png
 from services.embedding.adapters.sources import list_entries, read_entry
-from services.embedding.domain.images import Quarantined
+from services.embedding.domain.images import Quarantined, StoredForm
 from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.domain.image_join import join_images
 from services.evaluation.service import Evaluation
@@ -32,6 +32,7 @@ _KEY = b"a key for hashes"
 # Written out, so that the judge notices where the product's own bounds slip.
 _MOST_PIXELS = 64_000_000
 _SHORTEST_SIDE = 16
+_MOST_IMAGES = 32
 #: What a broken file may end with.
 TYPED = (InvalidArgument, NotFound, FailedPrecondition, PermissionDenied)
 
@@ -42,7 +43,13 @@ class Wrong(Exception):
 
 def read_picture(data: bytes, folder: Path) -> str:
     """Read as a child of an ingest does; what is let in has a size, is not blank, and is stored as its pixels alone."""
-    form = read_image(data, _KEY)
+    forms = read_images(data, _KEY)
+    if not 1 <= len(forms) <= _MOST_IMAGES:
+        raise Wrong(f"{len(forms)} images of one file")
+    return min(_look_at(form) for form in forms)
+
+
+def _look_at(form: StoredForm | Quarantined) -> str:
     if isinstance(form, Quarantined):
         require_silence(f"{form.reason} {form.remedy}")
         return "quarantined"
@@ -55,7 +62,7 @@ def read_picture(data: bytes, folder: Path) -> str:
         raise Wrong(f"an image of {pixels.shape} was let in")
     if (pixels == pixels[0, 0]).all():
         raise Wrong("a blank image was let in")
-    require_silence(f"{form.modality} {form.patient} {form.session} {form.window}")
+    require_silence(f"{form.modality} {form.patient} {form.session} {form.window} {form.part} {form.note}")
     if MARKER.encode() in form.png:
         raise Wrong("the stored image holds what was text in the file")
     return "accepted"

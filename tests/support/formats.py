@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.embedding.adapters.formats import read_image
+from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.images import read_png
 
 
@@ -10,7 +10,7 @@ class FormatsHere:
     """Reads one image at a time, without limits."""
 
     at_once = 1
-    read = staticmethod(read_image)
+    read = staticmethod(read_images)
     load = staticmethod(read_png)
 
     def prepare(self) -> None:

@@ -31,7 +31,7 @@ def png(pixels: NDArray[Any]) -> bytes:
 
 
 def dicom(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
-    """An uncompressed single-frame CT image; keyword arguments set or, with None, remove elements."""
+    """An uncompressed CT image, or frames with NumberOfFrames among the tags; keyword arguments set or, with None, remove elements."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -50,7 +50,7 @@ def dicom(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
             }
         )
     )
-    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.Rows, dataset.Columns = pixels.shape[-2:]
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 12, 11, 0
     dataset.PixelData = pixels.astype("<u2").tobytes()
@@ -62,6 +62,11 @@ def dicom(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
     target = io.BytesIO()
     dataset.save_as(target, enforce_file_format=True)
     return target.getvalue()
+
+
+def cine(frames: NDArray[np.uint16], **tags: Any) -> bytes:
+    """An uncompressed CT file of frames, (n, rows, columns)."""
+    return dicom(frames, NumberOfFrames=len(frames), **tags)
 
 
 def write_pool(folder: Path, n: int, size: int = 32) -> Path:

@@ -8,28 +8,17 @@ hold a value of the header.
 from __future__ import annotations
 
 import io
-import itertools
 import struct
 import zlib
 from collections.abc import Sequence
 
 import pydicom
-from PIL import Image
-from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
 from pydicom.pixels.decoders.base import get_decoder
-from pydicom.uid import (
-    UID,
-    DeflatedExplicitVRLittleEndian,
-    ExplicitVRLittleEndian,
-    JPEGExtended12Bit,
-    MediaStorageDirectoryStorage,
-    RLELossless,
-)
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
-from services.embedding.adapters.codestreams import jpeg_precision, jpeg_size
-from services.embedding.adapters.images import MOST_PIXELS_A_BYTE
-from services.embedding.domain.images import MOST_BYTES, require_few_pixels
+from services.embedding.adapters.dicom_frames import check_frame, frame_of
+from services.embedding.domain.images import MOST_BYTES, require_few_pixels, spread_out
 from shared.errors import InvalidArgument
 
 _START = 132  # bytes: preamble and "DICM"
@@ -41,8 +30,6 @@ _MEANINGS = {
     3: ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"),
 }
 _TABLE_BITS = range(8, 17)
-_JPEG = b"\xff\xd8\xff"  # JPEG-LS, too
-_JPEG_2000 = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")  # bare and in a file
 _REPORTS = "1.2.840.10008.5.1.4.1.1.88."  # classes of structured reports
 
 
@@ -70,12 +57,14 @@ def inflated(data: bytes) -> bytes:
     return bytes(plain)
 
 
-def check_header(dataset: pydicom.Dataset) -> None:
+def check_header(dataset: pydicom.Dataset) -> tuple[int, list[int]]:
     """Refuse a file by what its header says of the pixels.
 
+    Returns: How many frames it holds, and which of them are taken (`spread_out`), from 0. Each of those was checked.
+
     Raises:
-        InvalidArgument: No pixels, several frames, too many or other pixels than the file holds, or compressed in a way
-            that cannot be read here.
+        InvalidArgument: No pixels, too many or other pixels than the file holds, or compressed in a way that cannot be
+            read here.
     """
     if "PixelData" not in dataset:
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
@@ -85,10 +74,6 @@ def check_header(dataset: pydicom.Dataset) -> None:
             )
         raise _no_pixels(str(dataset.get("SOPClassUID", None) or dataset.file_meta.get("MediaStorageSOPClassUID", "")))
     n_frames = _whole(dataset, "NumberOfFrames", default=1)
-    if n_frames > 1:
-        raise InvalidArgument(
-            "The DICOM file holds several frames.", remedy="Export the frames that matter as single-frame files."
-        )
     rows, columns = _whole(dataset, "Rows"), _whole(dataset, "Columns")
     samples, allocated = _whole(dataset, "SamplesPerPixel"), _whole(dataset, "BitsAllocated")
     require_few_pixels(columns, rows)
@@ -99,10 +84,14 @@ def check_header(dataset: pydicom.Dataset) -> None:
         raise _unusable()
     syntax = dataset.file_meta.TransferSyntaxUID
     _require_decoder(syntax)
+    taken = spread_out(n_frames, columns, rows)
     if syntax.is_encapsulated:
-        _check_frame(dataset, syntax, rows, columns)
+        for index in taken:
+            check_frame(frame_of(dataset, n_frames, index), syntax, rows, columns)
     else:
-        _check_length(dataset, rows * columns * samples * allocated, row_bits=columns * samples * allocated)
+        row_bits = columns * samples * allocated
+        _check_length(dataset, n_frames * rows * row_bits, row_bits)
+    return n_frames, taken
 
 
 def _no_pixels(sop_class: str) -> InvalidArgument:
@@ -171,56 +160,3 @@ def _check_length(dataset: pydicom.Dataset, n_bits: int, row_bits: int) -> None:
             "The DICOM file holds more pixels than its header says.",
             remedy="Correct Rows and Columns, or export it again.",
         )
-
-
-def _check_frame(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -> None:
-    frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    if syntax == RLELossless:
-        is_as_said = _is_run_length_of(frame, rows * columns)
-    elif frame.startswith(_JPEG):
-        if syntax == JPEGExtended12Bit and jpeg_precision(frame) != 8:
-            raise InvalidArgument(
-                "No decoder for JPEG Extended of 12 bits is installed.",
-                remedy="Decompress it first (for instance with `dcmdjpeg`).",
-            )
-        is_as_said = jpeg_size(frame) == (rows, columns) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
-    elif frame.startswith(_JPEG_2000):
-        try:
-            with Image.open(io.BytesIO(frame), formats=("JPEG2000",)) as image:
-                is_as_said = image.size == (columns, rows) and rows * columns <= MOST_PIXELS_A_BYTE * len(frame)
-        except Image.DecompressionBombError:
-            is_as_said = False
-    else:  # what no decoder here reads
-        is_as_said = False
-    if not is_as_said:
-        raise InvalidArgument(
-            "The compressed picture in the DICOM file is not of the size that its header says, or damaged.",
-            remedy="Export it again.",
-        )
-
-
-def _is_run_length_of(frame: bytes, n_pixels: int) -> bool:
-    """Whether each segment of a run-length encoded frame (PS3.5 G.3) unrolls to as many bytes; nothing is unrolled."""
-    n_segments = int.from_bytes(frame[:4], "little")
-    if len(frame) < 64 or not 1 <= n_segments <= 12:
-        return False
-    starts = [*struct.unpack_from(f"<{n_segments}L", frame, 4), len(frame)]
-    # An even length is padded by a byte, which may read as one run more.
-    return starts == sorted(starts) and all(
-        n_pixels <= _unrolled(frame, start, end, n_pixels + 128) <= n_pixels + 128
-        for start, end in itertools.pairwise(starts)
-    )
-
-
-def _unrolled(frame: bytes, start: int, end: int, most: int) -> int:
-    """How many bytes a segment unrolls to; counted no further than just above the most."""
-    n_bytes, at = 0, start
-    while at < end and n_bytes <= most:
-        head = frame[at]
-        if head > 128:
-            n_bytes, at = n_bytes + 257 - head, at + 2
-        elif head < 128:
-            n_bytes, at = n_bytes + min(head + 1, max(end - at - 1, 0)), at + head + 2
-        else:
-            at += 1
-    return n_bytes

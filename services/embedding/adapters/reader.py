@@ -1,6 +1,6 @@
 """The program that reads images for the embedding service: `python -m services.embedding.adapters.reader`, a `Child`.
 
-It gets a key and a file, answers with what is kept of the image, and so on until the other end closes. A file that breaks a
+It gets what to heed and a file, answers with what is kept of its images, and so on until the other end closes. A file that breaks a
 decoder breaks this process and no other. It knows no settings, no database and no network.
 """
 
@@ -12,7 +12,7 @@ import msgspec
 
 from services.embedding.adapters.child import serve
 from services.embedding.adapters.dicom import quiet_pydicom
-from services.embedding.adapters.formats import read_image
+from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.images import limit_pillow
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument
@@ -25,19 +25,42 @@ class Refused(msgspec.Struct):
     remedy: str
 
 
-class Answer(msgspec.Struct):
-    """What became of a file: one of the three is there."""
+class Heeded(msgspec.Struct):
+    """What the reading of a file depends on beside the file.
+
+    Attributes:
+        key: The site's, for hashes of identifiers.
+        n_slices: How many slices are taken of a volume.
+    """
+
+    key: bytes
+    n_slices: int
+
+
+class Read(msgspec.Struct):
+    """One image of a file: one of the two is there."""
 
     stored: StoredForm | None = None
     quarantined: Quarantined | None = None
+
+
+class Answer(msgspec.Struct):
+    """What became of a file: its images, or why there are none."""
+
+    images: list[Read] = []
     refused: Refused | None = None
 
 
-def answer(data: bytes, key: bytes, memory_mib: int) -> bytes:
+def answer(data: bytes, heeded: bytes, memory_mib: int) -> bytes:
     """Read one file; whatever is wrong with it is told, in MessagePack, as an `Answer`."""
     try:
-        read = read_image(data, key)
-        told = Answer(quarantined=read) if isinstance(read, Quarantined) else Answer(stored=read)
+        how = msgspec.msgpack.decode(heeded, type=Heeded)
+        told = Answer(
+            [
+                Read(quarantined=image) if isinstance(image, Quarantined) else Read(stored=image)
+                for image in read_images(data, how.key, how.n_slices)
+            ]
+        )
     except MemoryError:
         remedy = "Reduce the image; MEDQ_EMBEDDING_READER_MEMORY_MIB is the limit."
         told = Answer(refused=Refused(f"Reading the image needs more than {memory_mib} MiB.", remedy))

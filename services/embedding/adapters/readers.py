@@ -15,8 +15,8 @@ import msgspec
 
 from services.embedding.adapters.child import Child, DeadError, LateError, Limits
 from services.embedding.adapters.images import read_png
-from services.embedding.adapters.reader import Answer
-from services.embedding.domain.images import Quarantined, StoredForm
+from services.embedding.adapters.reader import Answer, Heeded
+from services.embedding.domain.images import SLICES, Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
 
 #: A file that has ended its process so often is given up. One death may be the kernel's choice, where memory is short.
@@ -32,12 +32,16 @@ class ImageReaders:
         n_processes: How many.
         limits: Of each.
         program: What a child runs, as arguments of the interpreter.
+        n_slices: How many slices are taken of a volume.
     """
 
-    def __init__(self, n_processes: int, limits: Limits, program: Sequence[str] = _PROGRAM) -> None:
+    def __init__(
+        self, n_processes: int, limits: Limits, program: Sequence[str] = _PROGRAM, n_slices: int = SLICES
+    ) -> None:
         self.at_once = n_processes
         self._limits = limits
         self._program = program
+        self._n_slices = n_slices
         # The kernel ends a child with the thread that started it, so each child has a thread that lasts as long as this.
         self._threads = ThreadPoolExecutor(n_processes, thread_name_prefix="embedding-reader")
         self._mine = threading.local()
@@ -52,9 +56,10 @@ class ImageReaders:
             for ready in [self._threads.submit(self._prepare, every_thread) for _ in range(self.at_once)]:
                 ready.result()
 
-    def read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
+    def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
         """See the port."""
-        return self._threads.submit(self._read, data, key).result()
+        heeded = msgspec.msgpack.encode(Heeded(key, self._n_slices))
+        return self._threads.submit(self._read, data, heeded).result()
 
     load = staticmethod(read_png)
 
@@ -78,11 +83,11 @@ class ImageReaders:
         with suppress(threading.BrokenBarrierError):
             every_thread.wait(_MOST_WAIT_SECONDS)  # one that reads a slow image has its child already
 
-    def _read(self, data: bytes, key: bytes) -> StoredForm | Quarantined:
+    def _read(self, data: bytes, heeded: bytes) -> list[StoredForm | Quarantined]:
         for _ in range(_MOST_ATTEMPTS):
             child = self._child()
             try:
-                return _outcome(child.ask(key, data))
+                return _outcome(child.ask(heeded, data))
             except LateError:
                 seconds = f"{self._limits.seconds:g}"
                 remedy = "Reduce the image; MEDQ_EMBEDDING_READER_SECONDS is the limit."
@@ -109,14 +114,14 @@ class ImageReaders:
         return child
 
 
-def _outcome(answer: bytes) -> StoredForm | Quarantined:
+def _outcome(answer: bytes) -> list[StoredForm | Quarantined]:
     try:
         told = msgspec.msgpack.decode(answer, type=Answer)
     except msgspec.MsgspecError:
         raise DeadError from None  # whoever wrote this is no reader any more
     if told.refused is not None:
         raise InvalidArgument(told.refused.message, remedy=told.refused.remedy)
-    outcome = told.stored or told.quarantined
-    if outcome is None:
+    images = [image for read in told.images if (image := read.stored or read.quarantined)]
+    if not images or len(images) < len(told.images):
         raise DeadError
-    return outcome
+    return images

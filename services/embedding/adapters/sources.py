@@ -22,6 +22,7 @@ from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import walk
 from shared.regular_files import open_regular, read_regular
+from shared.rows.images import part_of
 from shared.rows.vocabulary import meant_modality, meant_split
 from shared.tables import MOST_TABLE_BYTES, Fault, TableRow, read_header, read_rows
 
@@ -126,7 +127,7 @@ def _from_rows(rows: list[TableRow], folder: Path) -> list[Entry]:
 
 def _unique(name: str, which: str, seen: set[str]) -> str:
     """A name that no other entry has."""
-    while name in seen:
+    while name in seen or part_of(name):  # which would be the name of a part of another
         name = f"{name} ({which})"
     seen.add(name)
     return name

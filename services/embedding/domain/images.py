@@ -22,6 +22,10 @@ SHORTEST_SIDE = 16
 MOST_ELONGATED = 1000
 #: Largest image, in pixels; checked before anything is decoded.
 MOST_PIXELS = 64_000_000
+#: So many images are taken of one file at most; together they have no more pixels than the largest image.
+MOST_IMAGES_A_FILE = 32
+#: So many slices are taken of a volume where no setting says otherwise.
+SLICES = 3
 #: Largest image file, in bytes, as it lies there and without compression (a deflated DICOM file).
 MOST_BYTES = 256 * 1024 * 1024
 #: An image with a smaller share of finite pixels shows nothing; masked maps have some background that is no number.
@@ -39,6 +43,8 @@ class DecodedImage:
         window: How deeper grey levels were mapped; None where the file had 8 bits.
         modality: One of `MODALITIES`, or "unknown".
         patient, session: Keyed hashes; "" where the file names none.
+        part: Which image of its file, as `#frame-0007`, counted from 1; "" where the file holds one.
+        note: How many others of the file were left out; "" where none was.
     """
 
     pixels: NDArray[np.uint8]
@@ -46,14 +52,22 @@ class DecodedImage:
     modality: str = UNKNOWN
     patient: str = ""
     session: str = ""
+    part: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A readable file that is not let in: its pixels may name a patient, or show nothing."""
+    """A readable file, or one image of it, that is not let in: its pixels may name a patient, or show nothing.
+
+    Attributes:
+        reason, remedy: Why, and what can be done about it.
+        part: As in `DecodedImage`.
+    """
 
     reason: str
     remedy: str
+    part: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +79,7 @@ class StoredForm:
         width, height: Pixels.
         phash: 64-bit perceptual hash, 16 hex digits.
         structure: Hash of coarse structure, 104 hex digits (`domain.structure`).
-        window, modality, patient, session: As in `DecodedImage`.
+        window, modality, patient, session, part, note: As in `DecodedImage`.
     """
 
     png: bytes
@@ -77,6 +91,21 @@ class StoredForm:
     modality: str
     patient: str
     session: str
+    part: str = ""
+    note: str = ""
+
+
+def spread_out(n: int, width: int, height: int) -> list[int]:
+    """Which of the n images of a file are taken: all, or evenly spaced ones, the middle of each of as many equal parts.
+
+    Args:
+        n: 1 or more.
+        width, height: Of each, in pixels, within `MOST_PIXELS`.
+
+    Returns: Indices from 0, ascending; at most `MOST_IMAGES_A_FILE`, and no more than have `MOST_PIXELS` together.
+    """
+    n_taken = min(n, MOST_IMAGES_A_FILE, MOST_PIXELS // (width * height))
+    return [(2 * i + 1) * n // (2 * n_taken) for i in range(n_taken)]
 
 
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -107,10 +136,16 @@ def stretch_min_max(
     low = float(values.min(where=decides, initial=np.inf))
     high = float(values.max(where=decides, initial=-np.inf))
 
+    return stretch_between(values, low, high), Window("minmax", (low + high) / 2, high - low)
+
+
+def stretch_between(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Map `low` and what is below, and what is no number, to 0, and `high` and what is above to 255."""
+
     def stretch(part: NDArray[np.float64]) -> NDArray[np.float64]:
         return (np.nan_to_num(part, nan=low, posinf=high, neginf=low) - low) / max(high - low, 1e-12)
 
-    return map_levels(values, stretch), Window("minmax", (low + high) / 2, high - low)
+    return map_levels(values, stretch)
 
 
 def map_levels(

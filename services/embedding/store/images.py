@@ -25,6 +25,7 @@ from services.embedding.store.tables import (
 )
 from shared.database import insert_new, now, reader
 from shared.events.bus import Event
+from shared.rows.images import entry_of
 
 #: After so long a claimed image is free for another worker.
 CLAIM_SECONDS = 60.0
@@ -94,7 +95,7 @@ class Store:
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
             insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
-            done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_([row.name for row in rows])
+            done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_({entry_of(row.name) for row in rows})
             connection.execute(sa.delete(IN_HAND).where(done))
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
             self._announce(connection, self._join(connection, members), embedded)

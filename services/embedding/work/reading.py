@@ -15,7 +15,7 @@ import msgspec
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import Quarantined
+from services.embedding.domain.images import Quarantined, StoredForm
 from services.embedding.ports import Entry, ImageFormats, ImageSource
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
@@ -26,10 +26,13 @@ from shared.errors import InvalidArgument
 from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import OperationContext
+from shared.rows.images import entry_of
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
 _LOOK_SECONDS = 0.5  # how soon a cancelled ingest no longer waits for an image
 _Outcome = tuple[InputRow, ImageRow | None]
+_Outcomes = list[_Outcome]
+"""What became of the images of one file."""
 
 
 class InputReader:
@@ -67,13 +70,13 @@ class InputReader:
         self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
     ) -> None:
         """Record what becomes of each entry that has no outcome yet."""
-        done = self._store.names_done(request.operation_id)
+        done = {entry_of(name) for name in self._store.names_done(request.operation_id)}
         deaths = self._marks.deaths(request.operation_id)
         left = [entry for entry in entries if entry.name not in done]
         repeated = {picture for picture, n in Counter(entry.picture for entry in left).items() if n > 1}
         if left:
             self._formats.prepare()
-        seen: dict[str, Future[_Outcome]] = {}  # several rows may name one picture
+        seen: dict[str, Future[_Outcomes]] = {}  # several rows may name one picture
         n_done, threads = len(done), ThreadPoolExecutor(self._formats.at_once, thread_name_prefix="embedding-input")
         try:
             for batch in _batches(left, deaths, self._batch_size):
@@ -81,11 +84,12 @@ class InputReader:
                     for entry in batch:
                         if not entry.fault and entry.picture not in seen:
                             seen[entry.picture] = threads.submit(self._read, entry, deaths.get(entry.name, 0))
-                    outcomes: list[_Outcome] = []
+                    outcomes: list[_Outcomes] = []
                     for entry in batch:
                         context.progress(n_done + len(outcomes), len(entries), "inputs", "reading")
-                        read = _fault(entry) if entry.fault else _await(context, seen[entry.picture])
-                        outcomes.append(_describe(entry, read, request, self._key))
+                        fault = _failed(entry.fault, entry.remedy) if entry.fault else None
+                        read = fault or _await(context, seen[entry.picture])
+                        outcomes.append([_describe(entry, one, request, self._key) for one in read])
                     self._record(request.operation_id, outcomes, facts)
                 n_done += len(batch)
                 for picture in {entry.picture for entry in batch} - repeated:
@@ -94,7 +98,16 @@ class InputReader:
             # Nobody waits for an image that was called off: it is read to its end for nothing.
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def _record(self, operation_id: str, outcomes: Sequence[_Outcome], facts: Facts) -> None:
+    def _record(self, operation_id: str, outcomes: Sequence[_Outcomes], facts: Facts) -> None:
+        """Record what is read in transactions of about a batch; the images of one file are never divided."""
+        part: _Outcomes = []
+        for number, several in enumerate(outcomes, start=1):
+            part += several
+            if len(part) >= self._batch_size or number == len(outcomes):
+                self._record_part(operation_id, part, facts)
+                part = []
+
+    def _record_part(self, operation_id: str, outcomes: _Outcomes, facts: Facts) -> None:
         rows = [row for row, _ in outcomes]
         images = [image for _, image in outcomes if image is not None]
         self._store.record(operation_id, rows, images, facts.ingested, facts.embedded)
@@ -102,22 +115,28 @@ class InputReader:
             if row.reason != HIDDEN:
                 count_input(row.status)
 
-    def _read(self, entry: Entry, deaths: int) -> _Outcome:
-        """What the picture of an entry is."""
+    def _read(self, entry: Entry, deaths: int) -> _Outcomes:
+        """What the pictures of an entry are; the rows are named by their part of the file alone."""
         if deaths >= MOST_DEATHS:
             reason = f"The service has ended {deaths} times while it read this input."
-            return InputRow("", FAILED, reason=reason, remedy="Look at the file with care, and export it again."), None
+            return _failed(reason, "Look at the file with care, and export it again.")
         try:
-            form = self._formats.read(self._source.read(entry), self._key)
+            outcomes = [self._keep(form) for form in self._formats.read(self._source.read(entry), self._key)]
         except InvalidArgument as error:
-            return InputRow("", FAILED, reason=error.message, remedy=error.remedy), None
+            return _failed(error.message, error.remedy)
+        # Images of one file are of one source, also where nothing says which.
+        source_id = next((row.image_id for row, _ in outcomes if row.image_id), "")
+        return [(replace(row, source_id=source_id), image) for row, image in outcomes]
+
+    def _keep(self, form: StoredForm | Quarantined) -> _Outcome:
         if isinstance(form, Quarantined):
-            return InputRow("", QUARANTINED, reason=form.reason, remedy=form.remedy), None
+            return InputRow(form.part, QUARANTINED, reason=form.reason, remedy=form.remedy), None
         uri = self._objects.put_bytes(form.png)
         window = msgspec.json.encode(form.window).decode()
         image_id = uri.removeprefix(SCHEME)
         image = ImageRow(image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure)
-        return InputRow("", STORED, image_id, form.modality, "", form.patient, form.session), image
+        row = InputRow(form.part, STORED, image_id, form.modality, "", form.patient, form.session, reason=form.note)
+        return row, image
 
 
 def _batches(entries: Sequence[Entry], deaths: Mapping[str, int], size: int) -> Iterator[list[Entry]]:
@@ -132,21 +151,21 @@ def _batches(entries: Sequence[Entry], deaths: Mapping[str, int], size: int) -> 
         yield batch
 
 
-def _await(context: OperationContext, outcome: Future[_Outcome]) -> _Outcome:
+def _await(context: OperationContext, outcome: Future[_Outcomes]) -> _Outcomes:
     while not wait([outcome], timeout=_LOOK_SECONDS).done:
         context.check_cancelled()
     return outcome.result()
 
 
-def _fault(entry: Entry) -> _Outcome:
-    return InputRow("", FAILED, reason=entry.fault, remedy=entry.remedy), None
+def _failed(reason: str, remedy: str) -> _Outcomes:
+    return [(InputRow("", FAILED, reason=reason, remedy=remedy), None)]
 
 
 def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, key: bytes) -> _Outcome:
     """What the manifest says beside what the file said; the manifest goes first."""
     read, image = outcome
     if image is None:
-        return replace(read, name=entry.name), None
+        return replace(read, name=f"{entry.name}{read.name}", source_id=""), None
     named = name_modality(entry.modality)
     known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
     modality = next(known, UNKNOWN)
@@ -154,14 +173,14 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,
-        name=entry.name,
+        name=f"{entry.name}{read.name}",
         modality=modality,
         # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
-        source_id=entry.source_id or patient or read.session or read.image_id,
+        source_id=entry.source_id or patient or read.session or read.source_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,
         licence=entry.licence,
-        reason=note,
+        reason="; ".join(filter(None, (read.reason, note))),
     )
     return row, replace(image, modality=modality)

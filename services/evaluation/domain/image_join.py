@@ -12,11 +12,15 @@ from collections.abc import Collection, Mapping, Sequence
 from services.evaluation.domain.benchmark import cell, compares_two_images, item_of
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
-from shared.rows.images import Image, Input
+from shared.rows.images import Image, Input, part_of
 from shared.rows.vocabulary import meant_split
 from shared.tables import TableRow
 
 _COMPARISON = "it compares two images, which this release does not score"
+_SEVERAL = (
+    "its file holds several images",
+    "name one of them, as FILE#frame-0007 or FILE#slice-0042, and make the image set from the folder",
+)
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
 
@@ -37,8 +41,9 @@ def join_images(
     stored = {image.image_id: image for image in images}
     known = {_key(entry): stored[entry.image_id] for entry in inputs if entry.image_id in stored}
     failed = {_key(entry): entry for entry in inputs if _key(entry) not in known}
+    several = {_plain_path(entry.image_path) for entry in inputs if part_of(entry.name)}
     sound = [row.cells for row in table if not row.fault]
-    prefix = shared_prefix([_path(row) for row in sound], {path for path, _ in (*known, *failed)})
+    prefix = shared_prefix([_path(row) for row in sound], several | {path for path, _ in (*known, *failed)})
     is_mixed = len({cell(row, "split").lower() for row in sound}) > 1
     items: list[Item] = []
     rejections: list[Rejection] = []
@@ -58,7 +63,9 @@ def join_images(
         elif compares_two_images(row):
             rejections.append(_rejection(index, _COMPARISON, "leave comparison items out of the table"))
         elif image is None:
-            rejections.append(_without_image(index, failed.get(key)))
+            rejections.append(
+                _rejection(index, *_SEVERAL) if key[0] in several else _without_image(index, failed.get(key))
+            )
         else:
             made = item_of(row, image, split)
             if isinstance(made, Item):
@@ -90,9 +97,9 @@ def shared_prefix(paths: Collection[str], names: Collection[str]) -> str:
 
 
 def _key(entry: Input) -> tuple[str, str]:
-    """The path of an input, or its index where the manifest held the picture."""
+    """The path of an input, with its part of a file of several images, or its index where the manifest held the picture."""
     path = _plain_path(entry.image_path)
-    return path, "" if path else entry.name.strip()
+    return f"{path}{part_of(entry.name)}" if path else "", "" if path else entry.name.strip()
 
 
 def _path(row: Mapping[str, str]) -> str:

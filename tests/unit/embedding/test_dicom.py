@@ -21,8 +21,12 @@ VALUES = np.arange(1024, dtype=np.uint16).reshape(32, 32)
 
 
 def decoded(**tags: object) -> DecodedImage:
-    image = decode_dicom(dicom(VALUES, **tags), KEY)
-    assert isinstance(image, DecodedImage)
+    return only(decode_dicom(dicom(VALUES, **tags), KEY))
+
+
+def only(found: list[DecodedImage] | Quarantined) -> DecodedImage:
+    assert isinstance(found, list)
+    (image,) = found
     return image
 
 
@@ -70,8 +74,7 @@ def test_monochrome1_is_inverted() -> None:
 def test_padding_does_not_decide_the_range() -> None:
     values = VALUES + 1000
     values[0] = 4000
-    image = decode_dicom(dicom(values, PixelPaddingValue=4000), KEY)
-    assert isinstance(image, DecodedImage)
+    image = only(decode_dicom(dicom(values, PixelPaddingValue=4000), KEY))
     assert image.window == Window("minmax", (1032 + 2023) / 2, 2023 - 1032)
 
 
@@ -109,7 +112,7 @@ def test_a_device_that_writes_text_is_known_in_small_letters_too() -> None:
 
 
 def test_a_device_that_writes_text_passes_when_the_file_denies_it() -> None:
-    assert isinstance(decode_dicom(dicom(VALUES, Modality="US", BurnedInAnnotation="NO"), KEY), DecodedImage)
+    assert only(decode_dicom(dicom(VALUES, Modality="US", BurnedInAnnotation="NO"), KEY))
 
 
 @pytest.mark.parametrize(
@@ -117,7 +120,7 @@ def test_a_device_that_writes_text_passes_when_the_file_denies_it() -> None:
     [
         (dicom(VALUES)[:-100], "damaged or cut short"),
         (dicom(VALUES)[:400], "no pixels|damaged"),
-        (dicom(VALUES, NumberOfFrames=3), "several frames"),
+        (dicom(VALUES, NumberOfFrames=3), "damaged or cut short"),
         (dicom(VALUES, PhotometricInterpretation="HSV"), "what its pixels are"),
         (dicom(VALUES, PhotometricInterpretation="RGB"), "what its pixels are"),
         (dicom(VALUES, PhotometricInterpretation=None), "what its pixels are"),
@@ -134,8 +137,7 @@ def test_what_cannot_be_read_says_why_and_what_to_do(data: bytes, message: str) 
 def test_real_files_of_ct_and_mr_are_read() -> None:
     for name, modality in (("CT_small.dcm", "ct"), ("MR_small_RLE.dcm", "mri")):
         path = pydicom.data.get_testdata_file(name, download=False)
-        image = decode_dicom(Path(str(path)).read_bytes(), KEY)
-        assert isinstance(image, DecodedImage)
+        image = only(decode_dicom(Path(str(path)).read_bytes(), KEY))
         assert (image.modality, image.pixels.dtype, image.pixels.ndim) == (modality, np.uint8, 2)
 
 
@@ -152,9 +154,7 @@ def shipped(name: str) -> bytes:
     "name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_bigendian.dcm"]
 )
 def test_lossless_compression_gives_the_pixels_of_the_plain_file(name: str) -> None:
-    plain, packed = decode_dicom(shipped("MR_small.dcm"), KEY), decode_dicom(shipped(name), KEY)
-    assert isinstance(plain, DecodedImage)
-    assert isinstance(packed, DecodedImage)
+    plain, packed = only(decode_dicom(shipped("MR_small.dcm"), KEY)), only(decode_dicom(shipped(name), KEY))
     np.testing.assert_array_equal(packed.pixels, plain.pixels)
     assert packed.window == plain.window
 
@@ -165,8 +165,7 @@ def test_lossless_compression_gives_the_pixels_of_the_plain_file(name: str) -> N
 )
 def test_compressed_colour_is_what_pydicom_decodes(name: str) -> None:
     data = shipped(name)
-    image = decode_dicom(data, KEY)
-    assert isinstance(image, DecodedImage)
+    image = only(decode_dicom(data, KEY))
     np.testing.assert_array_equal(image.pixels, pydicom.dcmread(io.BytesIO(data)).pixel_array)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from services.embedding.adapters.child import Limits
-from services.embedding.adapters.formats import read_image
+from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.readers import ImageReaders
 from services.embedding.domain.images import Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
@@ -45,8 +45,8 @@ def test_a_bomb_is_refused_with_a_remedy_before_it_takes_memory(name: str, reade
 
 def test_a_child_gives_what_the_function_gives(readers: ImageReaders) -> None:
     for data in (png(picture(0)), dicom(LEVELS), deflated(dicom(LEVELS)), nested(50)):
-        assert readers.read(data, KEY) == read_image(data, KEY)
-    assert isinstance(readers.read(dicom(LEVELS, Modality="US"), KEY), Quarantined)
+        assert readers.read(data, KEY) == read_images(data, KEY)
+    assert isinstance(readers.read(dicom(LEVELS, Modality="US"), KEY)[0], Quarantined)
 
 
 def test_what_needs_more_memory_than_allowed_is_refused_and_the_next_image_is_read() -> None:
@@ -55,7 +55,7 @@ def test_what_needs_more_memory_than_allowed_is_refused_and_the_next_image_is_re
     try:
         with pytest.raises(InvalidArgument, match="needs more than 64 MiB"):
             readers.read(large, KEY)
-        assert isinstance(readers.read(png(picture(0)), KEY), StoredForm)
+        assert isinstance(readers.read(png(picture(0)), KEY)[0], StoredForm)
     finally:
         readers.close()
 
@@ -65,7 +65,7 @@ def test_what_takes_longer_than_allowed_is_refused_and_the_next_image_is_read() 
     try:
         with pytest.raises(InvalidArgument, match="takes longer than 5 s"):
             readers.read(b"for ever", KEY)
-        assert isinstance(readers.read(png(picture(0)), KEY), StoredForm)
+        assert isinstance(readers.read(png(picture(0)), KEY)[0], StoredForm)
     finally:
         readers.close()
 
@@ -77,7 +77,7 @@ def test_an_image_that_kills_its_process_is_tried_three_times_and_then_refused(t
         with pytest.raises(InvalidArgument, match="ended the process that reads it 3 times"):
             readers.read(b"kill me and note it in " + os.fsencode(deaths), KEY)
         assert deaths.read_bytes() == b"x" * 3
-        assert isinstance(readers.read(png(picture(0)), KEY), StoredForm)
+        assert isinstance(readers.read(png(picture(0)), KEY)[0], StoredForm)
     finally:
         readers.close()
 

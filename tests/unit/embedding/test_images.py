@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from services.embedding.adapters.formats import decode_image, read_image
+from services.embedding.adapters.formats import decode_images, read_images
 from services.embedding.adapters.images import decode_raster, encode_png, perceptual_hash, read_png, structure_hash
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, StoredForm, apply_window, stretch_min_max
@@ -83,7 +83,7 @@ def test_a_file_of_several_pages_is_refused() -> None:
 @pytest.mark.parametrize("data", [b"", b"plain text", b"GIF89a", encode_png(picture(0))[:-60], b"\x89PNG\r\n\x1a\n"])
 def test_what_is_no_whole_image_is_refused_with_a_remedy(data: bytes) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        decode_image(data, b"key")
+        decode_images(data, b"key")
     assert caught.value.remedy
 
 
@@ -160,7 +160,7 @@ def test_blank_images_have_one_structure_hash_of_full_length() -> None:
     ],
 )
 def test_what_shows_nothing_is_quarantined_with_a_remedy(data: bytes) -> None:
-    found = read_image(data, b"key")
+    (found,) = read_images(data, b"key")
     assert isinstance(found, Quarantined)
     assert found.reason
     assert found.remedy
@@ -169,13 +169,13 @@ def test_what_shows_nothing_is_quarantined_with_a_remedy(data: bytes) -> None:
 def test_some_background_that_is_no_number_is_black() -> None:
     values = picture(0).astype(np.float32)
     values[:8] = np.nan
-    found = read_image(saved(Image.fromarray(values), "TIFF"), b"key")
+    (found,) = read_images(saved(Image.fromarray(values), "TIFF"), b"key")
     assert isinstance(found, StoredForm)
     assert not read_png(found.png)[:8].any()
 
 
 def test_the_stored_form_has_what_is_kept_of_an_image() -> None:
-    found = read_image(saved(Image.fromarray(COLOURED), "PNG"), b"key")
+    (found,) = read_images(saved(Image.fromarray(COLOURED), "PNG"), b"key")
     assert isinstance(found, StoredForm)
     assert (found.png, found.width, found.height) == (encode_png(COLOURED), 32, 32)
     assert (found.phash, found.structure) == (perceptual_hash(COLOURED), structure_hash(COLOURED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,14 +27,15 @@ from services.embedding.work.serving import Serving, Servings
 from services.embedding.work.worker import EmbeddingWorker
 from shared.errors import DataLoss
 from shared.events.bus import Event, topic_of
+from shared.left_out import facts_of
 from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.paths import ANYWHERE
-from shared.rows.images import Image
+from shared.rows.images import OTHER_FILE, OTHER_PART, Image, Input
 from tests.support.databases import Database, sqlite_database
 from tests.support.encoders import EncodersHere
 from tests.support.formats import FormatsHere
-from tests.support.pictures import write_pool
+from tests.support.pictures import cine, dicom, picture, png, write_pool
 
 
 class CountingEncoder:
@@ -129,6 +131,66 @@ def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Benc
     assert uri == undisturbed
     assert bench.encoder.n_embedded == 6
     assert OUTBOX.waiting(bench.engine) == 12
+
+
+def write_cines(folder: Path) -> Path:
+    """A file of frames without a suffix in a nested folder, of which one is blank and one is there twice; its first frame alone."""
+    write_pool(folder, 2)
+    first = picture(7).astype(np.uint16) * 16
+    frames = np.stack([first, np.full_like(first, 9), picture(8).astype(np.uint16) * 16, first])
+    study = folder / "study" / "series"
+    study.mkdir(parents=True)
+    window = {"WindowCenter": 2000, "WindowWidth": 4000}
+    (study / "IM1").write_bytes(cine(frames, **window))
+    (study / "IM1#frame-0001").write_bytes(dicom(first, **window))
+    (folder / "whole").write_bytes(cine(frames, BurnedInAnnotation="YES"))
+    return folder
+
+
+def test_each_image_of_a_file_has_its_row_and_all_are_of_one_source(bench: Bench, tmp_path: Path) -> None:
+    uri = bench.ingest(write_cines(tmp_path / "pool"))
+    report = list(read_rows(bench.objects, uri, Input))
+    cine_path = "study/series/IM1"
+    assert [(row.name, row.image_path, row.status) for row in report[2:]] == [
+        (f"{cine_path}#frame-0001", cine_path, "stored"),
+        (f"{cine_path}#frame-0002", cine_path, "quarantined"),
+        (f"{cine_path}#frame-0003", cine_path, "stored"),
+        (f"{cine_path}#frame-0004", cine_path, "duplicate"),
+        (f"{cine_path}#frame-0001 (another file)", f"{cine_path}#frame-0001", "duplicate"),
+        ("whole", "whole", "quarantined"),
+    ]
+    assert [row.reason for row in report if row.status == "duplicate"] == [OTHER_PART, OTHER_FILE]
+    images = {image.image_id: image for image in read_rows(bench.objects, uri, Image)}
+    one, other = (images[row.image_id] for row in report if row.image_path == cine_path and row.status == "stored")
+    assert (one.patient, one.session, one.source_id) == (other.patient, other.session, other.source_id)
+    facts = facts_of("pool", "images", report)
+    assert (facts.n, facts.lost) == (8, 2)
+
+
+def test_images_of_a_file_that_names_nobody_are_of_one_source(bench: Bench, tmp_path: Path) -> None:
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    frames = np.stack([picture(seed).astype(np.uint16) for seed in range(3)])
+    (folder / "a").write_bytes(cine(frames, PatientID=None, StudyInstanceUID=None))
+    (folder / "b").write_bytes(png(picture(9)))
+    images = list(read_rows(bench.objects, bench.ingest(folder), Image))
+    assert sorted(Counter(image.source_id for image in images).values()) == [1, 3]
+
+
+def test_files_of_several_images_survive_a_kill_at_every_report(bench: Bench, tmp_path: Path) -> None:
+    source = write_cines(tmp_path / "pool")
+    with sqlite_database(tmp_path / "undisturbed") as database:
+        undisturbed = Bench(tmp_path / "undisturbed", database).ingest(source)
+    kills = 0
+    for at in range(1, 30):
+        try:
+            uri = bench.ingest(source, at)
+            break
+        except Killed:
+            kills += 1
+    assert kills > 3
+    assert uri == undisturbed
+    assert bench.encoder.n_embedded == 4
 
 
 def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_path: Path) -> None:
