@@ -54,7 +54,9 @@ def build(
     engine = open_database(settings, SCHEMA)
     encoders = encoders or SiteEncoders(settings.encoders, settings.is_int8_used, settings.device)
     key = settings.hash_key.get_secret_value().encode()
-    formats = ImageReaders(settings.readers, Limits(settings.reader_memory_mib, settings.reader_seconds))
+    formats = ImageReaders(
+        settings.readers, Limits(settings.reader_memory_mib, settings.reader_seconds), n_slices=settings.volume_slices
+    )
     source, marks, roots = FileSource(), Marks(engine), roots_of(settings)
 
     def make_serving(encoder: Encoder) -> Serving:

@@ -192,5 +192,5 @@ def _refuse(rows: Sequence[InputRow]) -> None:
     raise FailedPrecondition(
         f"None of the {len(rows)} inputs could be taken in: {listed}",
         field="source_uri",
-        remedy=rows[0].remedy or "Use PNG, JPEG, TIFF or DICOM files.",
+        remedy=rows[0].remedy or "Use PNG, JPEG, TIFF, DICOM or NIfTI files.",
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from services.embedding.domain.images import MOST_IMAGES_A_FILE, SLICES
 from shared.limits import ENCODER_NAME, STATISTICS
 from shared.settings import InputSettings
 
@@ -41,6 +42,9 @@ class EmbeddingSettings(InputSettings):
     )
     reader_seconds: float = Field(
         60.0, ge=1, le=3600, description="Time that reading one image may take; what takes longer is refused."
+    )
+    volume_slices: int = Field(
+        SLICES, ge=1, le=MOST_IMAGES_A_FILE, description="Central slices that are taken of a volume (NIfTI)."
     )
 
     encoders: dict[_Name, Path] = Field(

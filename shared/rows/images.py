@@ -11,7 +11,7 @@ from shared.rows.fields import ImageId, Modality, ObjectUri, Row, SourceId, Spli
 
 KeyedHash = Annotated[str, Meta(description='keyed hash; "" where nothing is known', max_length=64)]
 Pixels = Annotated[int, Meta(ge=1, description="pixels")]
-WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax", "percentile"]
+WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
 #: How the name of one image of a file that holds several ends: a frame of DICOM, a slice of a volume, counted from 1.
 _PART = re.compile(r"#(?:frame|slice)-[0-9]{4,9}$")
 #: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
@@ -35,11 +35,7 @@ class Window(Row, kw_only=False):
     """Which grey levels of the file became 0..255; limits in the values of the file after rescale, none for `lut`."""
 
     function: Annotated[
-        WindowFunction,
-        Meta(
-            description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range, "
-            "`percentile` that of a volume from 0.5 to 99.5 %"
-        ),
+        WindowFunction, Meta(description="DICOM PS3.3 C.11.2.1; `lut` is a table of the file, `minmax` its own range")
     ]
     center: float | None = None
     width: float | None = None
@@ -71,7 +67,7 @@ class Input(Row):
     name: Annotated[
         str,
         Meta(
-            description="file name, or the index of the manifest's row; of one image of several, with `#frame-0007` or `#slice-0042`"
+            description="file name, or index of the manifest's row; `#frame-0007` or `#slice-0042` is one of its images"
         ),
     ]
     image_path: Annotated[str, Meta(description='relative to the source; "" where the manifest held the pixels')]

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pydicom
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ def png(pixels: NDArray[Any]) -> bytes:
 
 
 def dicom(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
-    """An uncompressed CT image, or frames with NumberOfFrames among the tags; keyword arguments set or, with None, remove elements."""
+    """An uncompressed CT image, or frames with NumberOfFrames among the tags; tags are set or, with None, removed."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.MediaStorageSOPClassUID = CTImageStorage
@@ -67,6 +68,17 @@ def dicom(pixels: NDArray[np.uint16], **tags: Any) -> bytes:
 def cine(frames: NDArray[np.uint16], **tags: Any) -> bytes:
     """An uncompressed CT file of frames, (n, rows, columns)."""
     return dicom(frames, NumberOfFrames=len(frames), **tags)
+
+
+def nifti(values: NDArray[Any], affine: NDArray[np.float64], slope: float = 1.0, intercept: float = 0.0) -> bytes:
+    """A NIfTI-1 file of stored values with a scale, written by nibabel in the byte order of the values."""
+    order = ">" if values.dtype.byteorder == ">" else "<"
+    image = nibabel.Nifti1Image(values, affine, nibabel.Nifti1Header(endianness=order), dtype=values.dtype)
+    image.header.set_slope_inter(slope, intercept)
+    data = image.to_bytes()
+    at = len(data) - values.nbytes
+    assert image.header.endianness == order
+    return data[:at] + values.tobytes(order="F")  # nibabel would divide by the scale
 
 
 def write_pool(folder: Path, n: int, size: int = 32) -> Path:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.embedding.adapters import dicom, images
+from services.embedding.adapters import dicom, images, nifti
 from services.embedding.domain.images import (
     SLICES,
     DecodedImage,
@@ -71,4 +71,8 @@ def decode_images(data: bytes, key: bytes, n_slices: int = SLICES) -> Sequence[D
         return [decoded] if isinstance(decoded, Quarantined) else decoded
     if data.startswith(images.MAGIC):
         return [images.decode_raster(data)]
-    raise InvalidArgument("The content is not an image that is read here.", remedy="Use PNG, JPEG, TIFF or DICOM.")
+    if nifti.magic_of(data):
+        return nifti.decode_nifti(data, n_slices)
+    raise InvalidArgument(
+        "The content is not an image that is read here.", remedy="Use PNG, JPEG, TIFF, DICOM or NIfTI."
+    )

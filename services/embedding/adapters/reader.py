@@ -1,7 +1,7 @@
 """The program that reads images for the embedding service: `python -m services.embedding.adapters.reader`, a `Child`.
 
-It gets what to heed and a file, answers with what is kept of its images, and so on until the other end closes. A file that breaks a
-decoder breaks this process and no other. It knows no settings, no database and no network.
+It gets what to heed and a file, answers with what is kept of its images, and so on until the other end closes. A file that
+breaks a decoder breaks this process and no other. It knows no settings, no database and no network.
 """
 
 from __future__ import annotations

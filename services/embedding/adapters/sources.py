@@ -60,7 +60,7 @@ def list_entries(source: Path) -> list[Entry]:
     else:
         entries = _from_rows(_read_rows(source), source.parent)
     if not entries:
-        remedy = "Put PNG, JPEG, TIFF or DICOM files there, or name another source."
+        remedy = "Put PNG, JPEG, TIFF, DICOM or NIfTI files there, or name another source."
         raise FailedPrecondition("The source names no image.", field="source_uri", value=source.name, remedy=remedy)
     return entries
 

@@ -26,7 +26,7 @@ MOST_PIXELS = 64_000_000
 MOST_IMAGES_A_FILE = 32
 #: So many slices are taken of a volume where no setting says otherwise.
 SLICES = 3
-#: Largest image file, in bytes, as it lies there and without compression (a deflated DICOM file).
+#: Largest image file, in bytes, as it lies there and without compression (a deflated DICOM file, a volume of NIfTI).
 MOST_BYTES = 256 * 1024 * 1024
 #: An image with a smaller share of finite pixels shows nothing; masked maps have some background that is no number.
 LEAST_FINITE_SHARE = 0.5

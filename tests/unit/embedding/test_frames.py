@@ -160,7 +160,7 @@ def test_a_file_whose_pixels_may_name_a_patient_is_quarantined_as_a_whole() -> N
 def test_frames_that_are_not_there_are_refused() -> None:
     data = cine(frames(3))
     for n in (4, 10**9, 2):
-        with pytest.raises(InvalidArgument, match="cut short|more pixels") as caught:
+        with pytest.raises(InvalidArgument, match=r"cut short|more pixels") as caught:
             decode_dicom(changed(data, NumberOfFrames=n), KEY)
         assert caught.value.remedy
     dataset = pydicom.dcmread(io.BytesIO(data))

@@ -134,7 +134,7 @@ def test_an_ingest_killed_at_every_report_ends_as_an_undisturbed_one(bench: Benc
 
 
 def write_cines(folder: Path) -> Path:
-    """A file of frames without a suffix in a nested folder, of which one is blank and one is there twice; its first frame alone."""
+    """Frames without a suffix in a nested folder, of which one is blank and one is there twice; the first of them alone."""
     write_pool(folder, 2)
     first = picture(7).astype(np.uint16) * 16
     frames = np.stack([first, np.full_like(first, 9), picture(8).astype(np.uint16) * 16, first])
