@@ -82,7 +82,7 @@ def _decode(data: bytes, n_slices: int) -> _Slices:
         raise InvalidArgument(
             "The NIfTI file is a header whose pixels are in another file.", remedy="Save both as one .nii file."
         )
-    kind = _HEADERS[magic]
+    kind: Any = _HEADERS[magic]
     header = kind(_begin(data, kind.template_dtype.itemsize))
     whole = header.get_data_shape()
     shape = (*whole, 1)[:3] if len(whole) >= 2 and min(whole) >= 1 else (0, 0, 0)
