@@ -16,7 +16,8 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ImplicitVRLittleEndian, 
 
 from tests.fuzz.limits import MARKER
 from tests.fuzz.mutations import Rng, below, mutated
-from tests.support.pictures import dicom, picture
+from tests.fuzz.volumes import nifti_case
+from tests.support.pictures import cine, dicom, picture
 
 _SIZES = (0, 1, 15, 16, 33, 255, 4096, 8000, 8001, 30_000, 65_535, 2**20, 2**24, 2**31 - 1, 2**31, 2**32 - 1)
 _BOMB_BYTES = 80 * 1024 * 1024
@@ -52,7 +53,7 @@ def jpeg_seeds() -> tuple[bytes, ...]:
 
 @cache
 def dicom_seeds() -> tuple[bytes, ...]:
-    """CT with a window, inverted, with rescale, padded; implicit, deflated and RLE transfer syntaxes."""
+    """CT with a window, inverted, with rescale, padded, of two frames; implicit, deflated and RLE transfer syntaxes."""
     pixels = picture(6).astype(np.uint16) * 16
     tags = (
         {"WindowCenter": 2000, "WindowWidth": 1000, "PatientName": MARKER},
@@ -60,6 +61,7 @@ def dicom_seeds() -> tuple[bytes, ...]:
         {"RescaleSlope": 1, "RescaleIntercept": -1024, "PixelPaddingValue": 0},
     )
     plain = [dicom(pixels, **some) for some in tags]
+    frames = cine(np.stack([pixels, pixels // 2]), PatientName=MARKER)
     packed = []
     for syntax in (ImplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, RLELossless):
         dataset = pydicom.dcmread(io.BytesIO(plain[0]))
@@ -67,7 +69,7 @@ def dicom_seeds() -> tuple[bytes, ...]:
             dataset.compress(RLELossless)
         dataset.file_meta.TransferSyntaxUID = syntax
         packed.append(_written(dataset))
-    return (*plain, *packed)
+    return (*plain, *packed, frames)
 
 
 @cache
@@ -243,5 +245,5 @@ def _bomb() -> bytes:
 
 
 PICTURES: dict[str, Callable[[Rng], bytes]] = {
-    "png": png_case, "jpeg": jpeg_case, "tiff": tiff_case, "dicom": dicom_case,
+    "png": png_case, "jpeg": jpeg_case, "tiff": tiff_case, "dicom": dicom_case, "nifti": nifti_case,
 }  # fmt: skip

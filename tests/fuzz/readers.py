@@ -146,7 +146,7 @@ class _Caller:
 
 
 READERS: dict[str, Callable[[bytes, Path], str]] = {
-    **dict.fromkeys(("png", "jpeg", "tiff", "dicom"), read_picture),
+    **dict.fromkeys(("png", "jpeg", "tiff", "dicom", "nifti"), read_picture),
     "manifest": read_manifest,
     "parquet": lambda data, folder: read_manifest(data, folder, ".parquet"),
     "benchmark": read_benchmark,

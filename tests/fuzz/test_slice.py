@@ -16,6 +16,7 @@ from tests.fuzz.pictures import dicom_seeds, jpeg_seeds, png_seeds, tiff_seeds
 from tests.fuzz.requests import HEAVY
 from tests.fuzz.services import Services
 from tests.fuzz.texts import YAML_SEED, benchmark_seeds, replies_seeds
+from tests.fuzz.volumes import nifti_seeds
 from tests.support.pictures import picture, png
 
 N_REQUESTS, N_FILES = 300, 280
@@ -35,7 +36,7 @@ def test_a_case_is_decided_by_seed_and_number():
     assert case(1, 0) != case(2, 0)
 
 
-@pytest.mark.parametrize("data", [*png_seeds(), *tiff_seeds(), *jpeg_seeds(), *dicom_seeds()])
+@pytest.mark.parametrize("data", [*png_seeds(), *tiff_seeds(), *jpeg_seeds(), *dicom_seeds(), *nifti_seeds()])
 def test_what_pictures_are_made_of_is_accepted(data: bytes, tmp_path: Path):
     assert outcome_of("png", data, tmp_path) == ("accepted", "")
 

@@ -14,13 +14,15 @@ from numpy.typing import NDArray
 
 from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import events_pb2
+from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.sources import FileSource
+from services.embedding.domain.images import Quarantined, StoredForm
 from services.embedding.handlers import make_handlers
 from services.embedding.operations import EmbeddingOperations
 from services.embedding.ports import ImageFormats, Pixels
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
-from services.embedding.store.tables import IN_HAND, METADATA, OUTBOX
+from services.embedding.store.tables import IN_HAND, METADATA, MOST_DEATHS, OUTBOX
 from services.embedding.work.facts import Facts
 from services.embedding.work.reading import InputReader
 from services.embedding.work.serving import Serving, Servings
@@ -165,6 +167,27 @@ def test_each_image_of_a_file_has_its_row_and_all_are_of_one_source(bench: Bench
     assert (one.patient, one.session, one.source_id) == (other.patient, other.session, other.source_id)
     facts = facts_of("pool", "images", report)
     assert (facts.n, facts.lost) == (8, 2)
+    with bench.engine.connect() as connection:
+        assert connection.execute(sa.select(IN_HAND)).all() == []
+
+
+def test_a_file_of_several_images_that_ends_the_service_is_given_up_as_one_input(bench: Bench, tmp_path: Path) -> None:
+    class Deadly(FormatsHere):
+        def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+            if data == deadly:
+                Marks(bench.engine).take("op", ["study/series/IM1"])  # as a process leaves it that is killed here
+                raise Killed
+            return read_images(data, key)
+
+    source = write_cines(tmp_path / "pool")
+    deadly = (source / "study/series/IM1").read_bytes()
+    for _ in range(MOST_DEATHS):
+        with pytest.raises(Killed):
+            bench.ingest(source, formats=Deadly())
+    report = list(read_rows(bench.objects, bench.ingest(source, formats=Deadly()), Input))
+    assert [row.status for row in report] == ["stored", "stored", "failed", "stored", "quarantined"]
+    assert report[2].name == "study/series/IM1"
+    assert "3 times" in report[2].reason
 
 
 def test_images_of_a_file_that_names_nobody_are_of_one_source(bench: Bench, tmp_path: Path) -> None:

@@ -106,3 +106,18 @@ def test_a_comparison_is_refused_by_its_name_whatever_the_image_set_knows():
     assert items == []
     assert rejection.name == "9"
     assert rejection.reason == "it compares two images, which this release does not score"
+
+
+def test_a_row_names_one_image_of_a_file_of_several():
+    frames = [report(f"heart.dcm#frame-000{n}", name, path="heart.dcm") for n, name in ((1, "aa"), (2, "bb"))]
+    rows = [
+        {**ROW, "index": "1", "image_path": "data/heart.dcm#frame-0002"},
+        {**ROW, "index": "2", "image_path": "data/heart.dcm"},
+        {**ROW, "index": "3", "image_path": "data/heart.dcm#frame-0009"},
+    ]
+    items, rejections = join(rows, [image("aa"), image("bb")], frames, "dev")
+    assert [(item.item_id, item.image_id) for item in items] == [("1", image_id("bb"))]
+    assert [(row.name, row.reason) for row in rejections] == [
+        ("2", "its file holds several images"),
+        ("3", "the image set does not know the image"),
+    ]

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from shared.folders import HIDDEN
 from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost, outcome_of
 from shared.rows.benchmark import Rejection
-from shared.rows.images import OTHER_FILE, SAME_FILE, Input
+from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Input
 from tests.support.rows import build
 
 NUMBERS = count()
@@ -40,6 +40,15 @@ def test_inputs_are_counted_by_outcome_and_reason():
 def test_quarantined_is_lost_and_a_duplicate_is_not():
     assert [is_lost(row) for row in (*inputs("quarantined", 1), *inputs("failed", 1))] == [True, True]
     assert [is_lost(row) for row in (*inputs("duplicate", 1), *inputs("stored", 1))] == [False, False]
+
+
+def test_each_image_of_a_file_counts_and_a_file_that_rows_name_again_does_not():
+    frame = build(Input, image_path="heart.dcm", name="heart.dcm#frame-0001", status="stored")
+    blank = replace(frame, name="heart.dcm#frame-0002", status="quarantined", reason="blank")
+    same = replace(frame, name="heart.dcm#frame-0003", status="duplicate", reason=OTHER_PART)
+    facts = facts_of("pool", "images", [frame, blank, same, replace(frame, status="duplicate", reason=SAME_FILE)])
+    assert facts.left_out == (LeftOut("duplicate", OTHER_PART, "", 1), LeftOut("quarantined", "blank", "", 1))
+    assert (facts.n, facts.lost) == (3, 1)
 
 
 def test_rows_of_another_split_are_neither_lost_nor_counted():
