@@ -124,8 +124,9 @@ class InputReader:
             outcomes = [self._keep(form) for form in self._formats.read(self._source.read(entry), self._key)]
         except InvalidArgument as error:
             return _failed(error.message, error.remedy)
-        # Images of one file are of one source, also where nothing says which.
-        source_id = next((row.image_id for row, _ in outcomes if row.image_id), "")
+        # Images of one file are of one source, also where nothing says which; an image's own id would name none.
+        first = next((row.image_id for row, _ in outcomes if row.image_id), "")
+        source_id = first if len(outcomes) == 1 else f"file-{first}"
         return [(replace(row, source_id=source_id), image) for row, image in outcomes]
 
     def _keep(self, form: StoredForm | Quarantined) -> _Outcome:

@@ -198,6 +198,8 @@ def test_images_of_a_file_that_names_nobody_are_of_one_source(bench: Bench, tmp_
     (folder / "b").write_bytes(png(picture(9)))
     images = list(read_rows(bench.objects, bench.ingest(folder), Image))
     assert sorted(Counter(image.source_id for image in images).values()) == [1, 3]
+    # The gate against leakage takes an image's own id for no source.
+    assert len({image.image_id for image in images} & {image.source_id for image in images}) == 1
 
 
 def test_files_of_several_images_survive_a_kill_at_every_report(bench: Bench, tmp_path: Path) -> None:
