@@ -81,7 +81,8 @@ class EmbeddingOperations:
         self._embed_all(context, request.operation_id, serving, facts)
         named = {entry.name: entry for entry in entries}
         order = {name: place for place, name in enumerate(named)}
-        rows = list(serving.store.inputs(request.operation_id).values())
+        recorded = serving.store.inputs(request.operation_id).values()
+        rows = [row for row in recorded if entry_of(row.name) in named]  # a file may be gone since a restart
         rows.sort(key=lambda row: (order[entry_of(row.name)], len(row.name), row.name))
         if not any(row.status == STORED for row in rows):
             _refuse(rows)

@@ -190,6 +190,15 @@ def test_a_file_of_several_images_that_ends_the_service_is_given_up_as_one_input
     assert "3 times" in report[2].reason
 
 
+def test_a_file_that_is_gone_since_a_restart_is_left_out(bench: Bench, tmp_path: Path) -> None:
+    source = write_pool(tmp_path / "pool", 6)
+    with pytest.raises(Killed):
+        bench.ingest(source, 7)  # all six are read
+    (source / "000.png").unlink()
+    report = list(read_rows(bench.objects, bench.ingest(source), Input))
+    assert [row.name for row in report] == [f"00{n}.png" for n in range(1, 6)]
+
+
 def test_images_of_a_file_that_names_nobody_are_of_one_source(bench: Bench, tmp_path: Path) -> None:
     folder = tmp_path / "pool"
     folder.mkdir()
