@@ -114,7 +114,7 @@ def finish_run(
 
 
 class WaitHint:
-    """Says once, when a run waits for people, what they do, and that nobody need sit and wait.
+    """Says whenever a run begins to wait for people what they do, and that nobody need sit and wait.
 
     Args:
         out: The output folder.
@@ -122,19 +122,20 @@ class WaitHint:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._is_told = False
+        self._is_waiting = False
 
     def look(self, run: controller_pb2.Run) -> None:
         """Look at a run."""
-        if run.state != "waiting" or self._is_told:
+        was_waiting, self._is_waiting = self._is_waiting, run.state == "waiting"
+        if was_waiting or not self._is_waiting:
             return
-        self._is_told = True
         where = f"--out {self._out}"
         console.print(
             "The run waits for experts. Take their tasks out with\n"
             f"  medq review export {where} --to reviews.csv --images pictures\n"
             f"and bring their decisions back with\n  medq review import {where} reviews.csv\n"
-            "`medq review close` leaves the rest out. This command may be interrupted; typed again, it goes on."
+            "`medq review close` leaves the rest out. This command may be interrupted; typed again, it goes on.",
+            soft_wrap=True,  # lines to copy stay whole
         )
 
 

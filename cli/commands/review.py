@@ -6,8 +6,9 @@ import getpass
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import grpc
@@ -29,6 +30,7 @@ from shared.synced import put_in_place
 _STATES = ("open", "decided", "closed", "withdrawn", "all")
 _COLUMNS = ("task", "state", "run", "round", "question", "proposal", "reviewer")
 _PAGE = 200
+_LONGEST_CELL = 60  # characters
 #: What is wrong with one decision; anything else ends the import, and the same command goes on.
 _OF_ONE = (
     errors.InvalidArgument,
@@ -62,9 +64,15 @@ def list_tasks(
         print_json({"counts": told, "tasks": shown})
         return
     console.print(", ".join(f"{n} {name}" for name, n in told.items() if n) or "No task was queued.")
-    names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
     if shown:
-        print_table("Tasks", _COLUMNS, [[row[name] or "" for name in names] for row in shown])
+        print_table("Tasks", _COLUMNS, [listed(row) for row in shown])
+
+
+def listed(record: Mapping[str, Any]) -> list[str]:
+    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened."""
+    names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
+    cells = ["" if record[name] is None else str(record[name]) for name in names]
+    return [shorten(cell, _LONGEST_CELL, placeholder=" ...") for cell in cells]
 
 
 def export(
