@@ -237,8 +237,8 @@ def text_doubt(pixels: NDArray[np.uint8]) -> float:
         pixels: (h, w, 3); grey has three equal channels.
 
     Returns: 0..1, the largest of all rows of strokes that are found; 0.0 where there is none. Letters are looked for from about 8
-        to 100 pixels tall, and from about four of them in a row. A picture whose longest side is above 2048 pixels is halved until it is
-        not; letters of less than about a 250th of that side are missed there.
+        to 100 pixels tall, and from about four of them in a row. A picture whose longest side is above 2048 pixels is halved
+        until it is not; letters of less than about a 250th of that side are missed there.
     """
     scores = [float(line.properties @ _WEIGHTS[:-1] + _WEIGHTS[-1]) for line in find_lines(pixels)]
     return float(expit(max(scores))) if scores else 0.0
