@@ -52,7 +52,7 @@ def test_a_pool_without_labels_runs_the_loop_and_the_report_says_who_annotated(
     )
     out = tmp_path / "out"
     prepare = partial(set_environment, {"MEDQ_ENDPOINTS": str(site)})
-    ended = pool.submit(run_medq, "run", "--config", config, "--out", out, prepare=prepare).result()
+    ended = pool.submit(run_medq, "run", "--config", config, "--out", out, "--yes", prepare=prepare).result()
     assert ended.code == 0, ended.err
     assert "No expert reviewed" in ended.out + ended.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
