@@ -55,7 +55,7 @@ def list_tasks(
     is_json: Json = False,
 ) -> None:
     """Show how many tasks wait for experts, and the first of them."""
-    with shown_errors(is_json), connect(out, access) as channels:
+    with shown_errors(is_json), connect(out, access, must_exist=True) as channels:
         stub = ReviewServiceStub(channels["oracle"])
         counts = stub.CountTasks(pb.CountTasksRequest(run_id=run_id))
         shown = [review_files.record_of(task, "") for task in _tasks(stub, run_id, state, limit)]
@@ -90,7 +90,7 @@ def export(
     """Write tasks to a file that experts fill in: for each an action, an answer or a reason, and the seconds that it took."""
     with shown_errors(is_json):
         is_csv = _is_csv(to, "to")
-        with connect(out, access) as channels:
+        with connect(out, access, must_exist=True) as channels:
             stub = ReviewServiceStub(channels["oracle"])
             tasks = [task for task in _tasks(stub, run_id, state) if task.expert == "review"]
             places = _write_images(stub, tasks, images, to) if images is not None else {}
@@ -120,7 +120,7 @@ def import_decisions(
     """Enter decisions from a file. What is there already stays; a row that cannot be entered is named, and the rest goes in."""
     with shown_errors(is_json):
         found = (review_files.read_csv if _is_csv(file, "file") else label_studio.read_json)(file)
-        with connect(out, access) as channels:
+        with connect(out, access, must_exist=True) as channels:
             name = reviewer or ("" if access.server else getpass.getuser())
             counts, refused = _enter(ReviewServiceStub(channels["oracle"]), found, name)
     _show_import(counts, refused, is_json)
@@ -137,7 +137,7 @@ def close(
     is_json: Json = False,
 ) -> None:
     """Close what is open of a run, for good: its questions are left out and counted, and the run goes on."""
-    with shown_errors(is_json), connect(out, access) as channels:
+    with shown_errors(is_json), connect(out, access, must_exist=True) as channels:
         stub = ReviewServiceStub(channels["oracle"])
         n_open = stub.CountTasks(pb.CountTasksRequest(run_id=run_id)).open
         if n_open and not is_sure and sys.stdin.isatty() and not is_json:
