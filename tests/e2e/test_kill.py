@@ -38,9 +38,9 @@ def chains(tmp_path_factory: pytest.TempPathFactory, study: Path, pool: ProcessP
     }
     return {
         **shares,
-        # A start passes some dozens of moments, but none of the ledger; a run passes about a thousand, its ledger some 200.
+        # A start passes some dozens of moments, but none of the ledger; a run passes about a thousand, the oracle's some 60.
         "random": pool.submit(kill_at_random, config, folder(), kill_after, draw(5, 450, 8)),
-        "costs": pool.submit(kill_at_random, config, folder(), kill_at_cost, draw(8, 60, 8)),
+        "costs": pool.submit(kill_at_random, config, folder(), kill_at_cost, draw(8, 14, 8)),
         "outside": pool.submit(kill_from_outside, config, folder()),
     }
 

@@ -39,7 +39,7 @@ def read(folder: Path, medq: Callable[..., Ended], *arguments: object) -> Any:
 
 def run_until_it_waits(config: Path, out: Path) -> None:
     """Run in a process of its own and kill it, with all that it started, once it says that it waits for experts."""
-    command = [*MEDQ, "run", "--config", str(config), "--out", str(out)]
+    command = [*MEDQ, "run", "--config", str(config), "--out", str(out), "--yes"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
         assert process.stderr is not None
         told = []

@@ -23,6 +23,8 @@ from sqlalchemy.pool import Pool
 #: The statement by which the durable loop remembers what a step gave.
 _REMEMBERS = re.compile(r"INSERT INTO \S*operation_outputs")
 _LEDGER = re.compile(r"(INSERT INTO|UPDATE) ledger\b")
+#: In the key of an entry of the ledger.
+_CALL_TO_ORACLE = "/oracle/"
 #: The name of a step of the loop: arm, round, step.
 _STEP = re.compile(r"[\w.-]+/\d+/[\w ]+")
 
@@ -35,9 +37,9 @@ def kill_after(n_moments: int) -> None:
 
 
 def kill_at_cost(n_moments: int) -> None:
-    """Kill this process at the n-th moment of its ledger: just before or just after costs are reserved or settled."""
+    """Kill this process at the n-th moment of the oracle in its ledger: just before or after calls are reserved or settled."""
     passed = _countdown(n_moments)
-    _watch(_LEDGER, lambda statement, side: passed())
+    _watch(_LEDGER, lambda statement, side: passed(), naming=_CALL_TO_ORACLE)
 
 
 def kill_at_boundary(boundary: str) -> None:
@@ -68,15 +70,16 @@ def kill_at_new_boundary(share: int, n_shares: int, done_file: Path) -> None:
     _watch(_REMEMBERS, passed)
 
 
-def _watch(pattern: re.Pattern[str], passed: Callable[[str, str], None]) -> None:
-    """Call `passed(step, side)` "before" and "after" each commit of a statement that matches.
+def _watch(pattern: re.Pattern[str], passed: Callable[[str, str], None], naming: str = "") -> None:
+    """Call `passed(step, side)` "before" and "after" each commit of a statement that matches, with `naming` in a parameter.
 
     The step is the one of the loop whose outcome is committed, or "".
     """
 
     def note(connection, cursor, statement, parameters, context, is_many) -> None:
-        if pattern.search(statement):
-            names = [value for value in parameters if isinstance(value, str) and _STEP.fullmatch(value)]
+        texts = _texts(parameters)
+        if pattern.search(statement) and (not naming or any(naming in text for text in texts)):
+            names = [text for text in texts if _STEP.fullmatch(text)]
             connection.info["step"] = names[0] if names else ""
 
     def before(connection) -> None:
@@ -92,6 +95,12 @@ def _watch(pattern: re.Pattern[str], passed: Callable[[str, str], None]) -> None
     sa.event.listen(Engine, "before_cursor_execute", note)
     sa.event.listen(Engine, "commit", before)
     sa.event.listen(Pool, "checkin", after)
+
+
+def _texts(parameters) -> list[str]:
+    """The texts among the parameters of a statement, or of many."""
+    rows = parameters if isinstance(parameters, list) else [parameters]
+    return [value for row in rows for value in row if isinstance(value, str)]
 
 
 def _countdown(n_moments: int) -> Callable[[], None]:

@@ -219,7 +219,7 @@ def test_a_dataset_holds_samples_in_every_form_that_others_read(house, tmp_path)
     info = json.loads((folder / "dataset_info.json").read_text())["medq"]
     assert info["file_name"] == "train.jsonl"
     card = (folder / "README.md").read_text()
-    assert "3 of them were annotated by a simulated oracle" in card
+    assert "3 of the 3 new samples were annotated by a simulated oracle" in card
     assert card.startswith("---\n")
     assert [event.key for event in events] == ["run"]
 
@@ -244,7 +244,7 @@ def test_descriptions_are_samples_beside_questions_in_both_forms_from_decisions_
     assert {name: row["conversations"] for name, row in rows.items()} == {
         name: row["conversations"] for name, row in table.items()
     }
-    assert "| a description | 2 |" in (folder / "README.md").read_text()
+    assert "| Strong noise hides the edges. Overall," in (folder / "README.md").read_text()
 
 
 def test_every_sample_leads_back_to_its_decision_and_prototype(house):
