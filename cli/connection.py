@@ -27,13 +27,14 @@ _FIRST_ANSWER_SECONDS = 4
 
 
 @contextmanager
-def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Channels]:
+def connect(out: Path, access: Access, *, may_start: bool = True, must_exist: bool = False) -> Iterator[Channels]:
     """Channels to the six services.
 
     Args:
         out: The output folder; its `state` holds the embedded services' data.
         access: The controller that names the others, and the credentials for all; no server: embedded.
         may_start: When nobody owns the folder, start the six in this process; else its controller alone, for reading.
+        must_exist: Start nothing in a folder that no command has worked in.
 
     Raises:
         FailedPrecondition: The folder has no runs to read, or the server wants to be called otherwise (TLS, its authority,
@@ -56,6 +57,13 @@ def connect(out: Path, access: Access, *, may_start: bool = True) -> Iterator[Ch
         with resting(state) as targets, Channels(targets) as channels:
             yield channels
         return
+    if must_exist and not state.is_dir():
+        raise FailedPrecondition(
+            "No command has worked in this folder yet.",
+            field="out",
+            value=out.name,
+            remedy="Name the folder that `medq run --out` was given.",
+        )
     from services.embedded import Embedded
 
     with _log_in(out) as log, logging_to(log), Embedded(state) as embedded, Channels(embedded.targets) as channels:

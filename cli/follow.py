@@ -31,6 +31,7 @@ class Watch:
     def __init__(self, is_quiet: bool) -> None:
         self._is_quiet = is_quiet
         self._shown = ""
+        self._told = ""
         self._task: TaskID | None = None
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
@@ -53,6 +54,10 @@ class Watch:
         """Show an operation under a title."""
         progress = operation.progress
         self.count(title, progress.done, progress.total, progress.unit)
+        why = held_up(operation)
+        if why and why != self._told and not self._is_quiet:
+            self._told = why
+            console.print(f"{title} {why}", markup=False, soft_wrap=True)
 
     def count(self, title: str, done: int, total: int, unit: str) -> None:
         """Show how much of something is done; a total of 0 is not known."""
@@ -67,6 +72,12 @@ class Watch:
             self._task = self._bar.add_task(title, total=None, unit="")
         if self._task is not None:
             self._bar.update(self._task, completed=done, total=total or None, unit=unit)
+
+
+def held_up(operation: operations_pb2.Operation) -> str:
+    """Why an operation that has begun rests until it tries again; "" where it does not."""
+    is_pending = operation.state == operations_pb2.OPERATION_STATE_PENDING
+    return operation.progress.message if is_pending else ""
 
 
 def finish(channel: grpc.Channel, operation_id: str, title: str, is_quiet: bool = False) -> operations_pb2.Operation:
@@ -114,7 +125,7 @@ def finish_run(
 
 
 class WaitHint:
-    """Says once, when a run waits for people, what they do, and that nobody need sit and wait.
+    """Says whenever a run begins to wait for people what they do, and that nobody need sit and wait.
 
     Args:
         out: The output folder.
@@ -122,19 +133,20 @@ class WaitHint:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._is_told = False
+        self._is_waiting = False
 
     def look(self, run: controller_pb2.Run) -> None:
         """Look at a run."""
-        if run.state != "waiting" or self._is_told:
+        was_waiting, self._is_waiting = self._is_waiting, run.state == "waiting"
+        if was_waiting or not self._is_waiting:
             return
-        self._is_told = True
         where = f"--out {self._out}"
         console.print(
             "The run waits for experts. Take their tasks out with\n"
             f"  medq review export {where} --to reviews.csv --images pictures\n"
             f"and bring their decisions back with\n  medq review import {where} reviews.csv\n"
-            "`medq review close` leaves the rest out. This command may be interrupted; typed again, it goes on."
+            "`medq review close` leaves the rest out. This command may be interrupted; typed again, it goes on.",
+            soft_wrap=True,  # lines to copy stay whole
         )
 
 

@@ -108,7 +108,7 @@ def shown_errors(is_json: bool) -> Iterator[None]:
         else:
             console.print(Text.assemble(("Error: ", "bold red"), known.message))
             if known.field:
-                console.print(f"  {known.field}: {known.value}")
+                console.print(f"  {known.field}: {known.value}" if known.value else f"  {known.field}")
             if known.remedy:
                 console.print(f"  {known.remedy}")
         raise typer.Exit(_exit_code(known)) from None

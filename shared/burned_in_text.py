@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,7 @@ _WINDOW = 9  # pixels; strokes are thinner
 _LOW, _HIGH = 5, 26  # heights of letters at one scale, in pixels
 _MOST_PARTS = 6000  # more than any page of letters: texture
 _MOST_SCALES = 3
+_LONGEST_SIDE = 2048  # pixels; a larger picture is halved until it is no longer, before anything is looked for
 _FEWEST = 3  # parts that make a line
 
 #: Of the properties of a line, in their order, and the constant: `python -m studies.burned_in_text --fit --images 12`.
@@ -89,7 +91,10 @@ def find_lines(pixels: NDArray[np.uint8]) -> Iterator[Line]:
     if (pixels != pixels[..., :1]).any():
         planes.append(pixels[..., 2].astype(np.float32))
     for plane in planes:
-        for scale in range(_MOST_SCALES):
+        first = 0
+        while max(plane.shape) > _LONGEST_SIDE and min(plane.shape) >= 4 * _LOW:
+            plane, first = _half(plane), first + 1
+        for scale in range(first, first + _MOST_SCALES):
             if min(plane.shape) < 2 * _LOW:
                 break
             for sign in (1.0, -1.0):
@@ -131,16 +136,24 @@ def _parts(mask: NDArray[np.bool_], raised: Plane, steep: Plane) -> _Parts | Non
     if keep.sum() < _FEWEST or keep.sum() > _MOST_PARTS:
         return None
     index = np.flatnonzero(keep) + 1
-    inner = ndimage.maximum(ndimage.distance_transform_cdt(mask, "chessboard"), labels, index)
+    inner = _largest(ndimage.distance_transform_cdt(mask, "chessboard"), labels, n)[index]
     slim = inner <= 1.0 + 0.16 * height[keep]
     index = index[slim]
     if len(index) < _FEWEST:
         return None
-    peak = ndimage.maximum(raised, labels, index)
+    peak = _largest(raised, labels, n)[index]
     edge = mask & ~ndimage.binary_erosion(mask, np.ones((3, 3)))
     sharp = ndimage.mean(steep, np.where(edge, labels, 0), index)
     at = index - 1
-    return _Parts(top[at], left[at], bottom[at], right[at], area[at], np.asarray(peak), np.asarray(sharp))
+    return _Parts(top[at], left[at], bottom[at], right[at], area[at], peak, np.asarray(sharp))
+
+
+def _largest(values: NDArray[Any], labels: NDArray[np.int32], n: int) -> NDArray[np.float64]:
+    """The largest value, at least 0, in each of the parts 0..n; `ndimage.maximum` sorts all pixels for it."""
+    largest = np.zeros(n + 1)
+    inside = labels > 0
+    np.maximum.at(largest, labels[inside], values[inside])
+    return largest
 
 
 def _rows(parts: _Parts) -> Iterator[NDArray[np.int64]]:
@@ -224,7 +237,8 @@ def text_doubt(pixels: NDArray[np.uint8]) -> float:
         pixels: (h, w, 3); grey has three equal channels.
 
     Returns: 0..1, the largest of all rows of strokes that are found; 0.0 where there is none. Letters are looked for from about 8
-        to 100 pixels tall, and from about four of them in a row.
+        to 100 pixels tall, and from about four of them in a row. A picture whose longest side is above 2048 pixels is halved
+        until it is not; letters of less than about a 250th of that side are missed there.
     """
     scores = [float(line.properties @ _WEIGHTS[:-1] + _WEIGHTS[-1]) for line in find_lines(pixels)]
     return float(expit(max(scores))) if scores else 0.0

@@ -6,8 +6,9 @@ import getpass
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import Annotated, Any
 
 import grpc
@@ -29,6 +30,7 @@ from shared.synced import put_in_place
 _STATES = ("open", "decided", "closed", "withdrawn", "all")
 _COLUMNS = ("task", "state", "run", "round", "question", "proposal", "reviewer")
 _PAGE = 200
+_LONGEST_CELL = 60  # characters
 #: What is wrong with one decision; anything else ends the import, and the same command goes on.
 _OF_ONE = (
     errors.InvalidArgument,
@@ -53,7 +55,7 @@ def list_tasks(
     is_json: Json = False,
 ) -> None:
     """Show how many tasks wait for experts, and the first of them."""
-    with shown_errors(is_json), connect(out, access) as channels:
+    with shown_errors(is_json), connect(out, access, must_exist=True) as channels:
         stub = ReviewServiceStub(channels["oracle"])
         counts = stub.CountTasks(pb.CountTasksRequest(run_id=run_id))
         shown = [review_files.record_of(task, "") for task in _tasks(stub, run_id, state, limit)]
@@ -62,9 +64,15 @@ def list_tasks(
         print_json({"counts": told, "tasks": shown})
         return
     console.print(", ".join(f"{n} {name}" for name, n in told.items() if n) or "No task was queued.")
-    names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
     if shown:
-        print_table("Tasks", _COLUMNS, [[row[name] or "" for name in names] for row in shown])
+        print_table("Tasks", _COLUMNS, [listed(row) for row in shown])
+
+
+def listed(record: Mapping[str, Any]) -> list[str]:
+    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened."""
+    names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
+    cells = ["" if record[name] is None else str(record[name]) for name in names]
+    return [shorten(cell, _LONGEST_CELL, placeholder=" ...") for cell in cells]
 
 
 def export(
@@ -82,7 +90,7 @@ def export(
     """Write tasks to a file that experts fill in: for each an action, an answer or a reason, and the seconds that it took."""
     with shown_errors(is_json):
         is_csv = _is_csv(to, "to")
-        with connect(out, access) as channels:
+        with connect(out, access, must_exist=True) as channels:
             stub = ReviewServiceStub(channels["oracle"])
             tasks = [task for task in _tasks(stub, run_id, state) if task.expert == "review"]
             places = _write_images(stub, tasks, images, to) if images is not None else {}
@@ -112,7 +120,7 @@ def import_decisions(
     """Enter decisions from a file. What is there already stays; a row that cannot be entered is named, and the rest goes in."""
     with shown_errors(is_json):
         found = (review_files.read_csv if _is_csv(file, "file") else label_studio.read_json)(file)
-        with connect(out, access) as channels:
+        with connect(out, access, must_exist=True) as channels:
             name = reviewer or ("" if access.server else getpass.getuser())
             counts, refused = _enter(ReviewServiceStub(channels["oracle"]), found, name)
     _show_import(counts, refused, is_json)
@@ -129,7 +137,7 @@ def close(
     is_json: Json = False,
 ) -> None:
     """Close what is open of a run, for good: its questions are left out and counted, and the run goes on."""
-    with shown_errors(is_json), connect(out, access) as channels:
+    with shown_errors(is_json), connect(out, access, must_exist=True) as channels:
         stub = ReviewServiceStub(channels["oracle"])
         n_open = stub.CountTasks(pb.CountTasksRequest(run_id=run_id)).open
         if n_open and not is_sure and sys.stdin.isatty() and not is_json:

@@ -8,7 +8,7 @@ from google.protobuf.json_format import MessageToDict
 
 from cli.access import Access
 from cli.connection import connect
-from cli.follow import operation_of, run_title
+from cli.follow import held_up, operation_of, run_title
 from cli.options import Json, Out
 from cli.output import print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
@@ -43,7 +43,7 @@ def _progress(operation: operations_pb2.Operation) -> str:
     progress = operation.progress
     if not progress.total:
         return progress.message
-    return f"{progress.done}/{progress.total} {progress.unit}"
+    return "; ".join(filter(None, [f"{progress.done}/{progress.total} {progress.unit}", held_up(operation)]))
 
 
 def _latest(run: controller_pb2.Run) -> str:

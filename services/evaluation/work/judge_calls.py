@@ -90,5 +90,6 @@ def _why_not(results: CallResults[JudgeReply], key: str) -> MedqError:
     """Why a request has no reply, when the others were not held up by it."""
     said = results.why_not(key)
     if key in results.refused:
-        return InvalidArgument(f"The judge did not answer: {said}", field="judge")
+        remedy = "See what its endpoint does with the text, then evaluate again: only what is missing is asked."
+        return InvalidArgument(f"The judge did not answer: {said}", field="judge", remedy=remedy)
     return BudgetExhausted(said, field="stop.max_usd", remedy="Raise the budget of the run, then evaluate again.")

@@ -4,9 +4,11 @@ import socket
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from cli.access import Access
 from cli.connection import connect
+from cli.main import app
 from shared.errors import FailedPrecondition, Unavailable
 
 
@@ -27,3 +29,11 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, out: str) -> N
     with pytest.raises(FailedPrecondition) as caught, connect(tmp_path / out, Access()):
         pass
     assert caught.value.field == "out"
+
+
+def test_a_folder_in_which_nothing_was_run_has_no_reviews_and_stays_as_it_is(tmp_path: Path) -> None:
+    out = tmp_path / "mistyped"
+    said = CliRunner().invoke(app, ["review", "list", "--out", str(out)])
+    assert said.exit_code == 1
+    assert "No command has worked in this folder yet." in said.output
+    assert not out.exists()

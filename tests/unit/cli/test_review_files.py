@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cli import label_studio, review_files
+from cli.commands.review import listed
 from cli.review_files import ACTIONS, Entered, record_of
 from medq.oracle.v1 import review_pb2 as pb
 from shared.errors import InvalidArgument
@@ -47,6 +48,14 @@ def decided(
         action=ACTIONS[action], answer=answer, reason=reason, active_seconds=seconds, reviewer=reviewer
     )
     return task(state=pb.TASK_STATE_DECIDED, decision=decision, **changes)
+
+
+def test_a_listed_task_tells_round_0_and_shortens_long_texts():
+    cells = listed(record_of(task(round=0, question="How does it look? " * 20), ""))
+    assert cells[:4] == ["0" * 32, "open", "run", "0"]
+    assert len(cells[4]) <= 60
+    assert cells[4].startswith("How does it look? ")
+    assert cells[4].endswith(" ...")
 
 
 @pytest.mark.parametrize(("write", "read", "name"), FORMATS)

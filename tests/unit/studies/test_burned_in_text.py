@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from shared.burned_in_text import QUARANTINE_FROM, text_doubt
 from studies.burned_in_text import FIRST_TEST_SEED, clean_image, fit_weights, planted_image
@@ -21,6 +22,15 @@ def test_few_images_without_text_are_held():
 @pytest.mark.parametrize("shape", [(1, 1, 3), (5, 200, 3), (64, 64, 3)])
 def test_a_flat_image_of_any_shape_gives_no_doubt(shape: tuple[int, ...]) -> None:
     assert text_doubt(np.full(shape, 80, dtype=np.uint8)) == 0.0
+
+
+def test_a_picture_larger_than_2048_pixels_is_looked_at_in_half_its_size():
+    strip = Image.new("RGB", (4096, 120), (30, 30, 30))
+    ImageDraw.Draw(strip).text((60, 40), "SCHMIDT ERIKA 1962", (230, 230, 230), ImageFont.load_default(36))
+    pixels = np.asarray(strip)
+    halved = pixels.reshape(60, 2, 2048, 2, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    assert text_doubt(pixels) >= QUARANTINE_FROM
+    assert text_doubt(pixels) == pytest.approx(text_doubt(halved), abs=0.05)
 
 
 def test_the_doubt_is_the_same_each_time():
