@@ -296,7 +296,7 @@ def test_a_server_that_is_away_was_sent_nothing():
         b'{"choices": [{"message": {"content": "A',
         b"[" * 100_000,
         b'{"choices": ' + b"[" * 100_000,
-        gzip.compress(b"{}"),
+        gzip.compress(b"{}", mtime=0),
     ],
 )
 def test_garbage_is_a_typed_error_of_unknown_cost(server, chat, data):
