@@ -136,7 +136,8 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
         "text.png": b"this is no picture",
         "empty.png": b"",
         "cut.png": png(picture(9))[:-40],
-        "film.dcm": dicom(np.vstack([values, values]), NumberOfFrames=2, Rows=32),
+        "film.dcm": dicom(np.vstack([values.T, values.T[::-1]]), NumberOfFrames=2, Rows=32),
+        "cut_film.dcm": dicom(values, NumberOfFrames=2),
         "burned.dcm": dicom(values, BurnedInAnnotation="YES"),
         "again.png": png(picture(0)),
         ".hidden.png": png(picture(10)),
@@ -150,9 +151,9 @@ def test_broken_files_are_rows_of_the_report_and_the_rest_goes_on(server: Server
     status = {name: row.status for name, row in report.items()}
     assert status == {
         "000.png": "stored", "001.png": "stored", "again.png": "duplicate", "burned.dcm": "quarantined",
-        "cut.dcm": "failed", "cut.png": "failed", "empty.png": "failed", "film.dcm": "failed", "scan": "stored",
+        "cut.dcm": "failed", "cut.png": "failed", "empty.png": "failed", "cut_film.dcm": "failed", "scan": "stored",
         "text.png": "failed", "tiny.png": "failed", ".hidden.png": "failed", "blank.png": "quarantined",
-        "bomb.dcm": "failed",
+        "bomb.dcm": "failed", "film.dcm#frame-0001": "stored", "film.dcm#frame-0002": "stored",
     }  # fmt: skip
     refused = [row for row in report.values() if row.status in ("failed", "quarantined")]
     assert all(row.reason and (row.remedy or row.name == ".hidden.png") for row in refused)
