@@ -20,6 +20,8 @@ from shared.left_out import is_lost, outcome_of
 from shared.rows.encoding import from_lines
 from shared.rows.images import Input
 
+_SHOWN = 20  # refused inputs
+
 
 def ingest(
     source: Annotated[
@@ -49,16 +51,19 @@ def ingest(
 
 def _show(report: Path, image_set_uri: str, is_json: bool) -> bool:
     """Show what became of the inputs; whether any was refused."""
+    counts: Counter[str] = Counter()
+    refused: list[Input] = []  # all of them for a program, a screen for people
     with report.open("rb") as lines:
-        rows = list(from_lines(lines, Input, report.name))
-    counts = Counter(map(outcome_of, rows))
-    refused = [row for row in rows if is_lost(row)]
+        for row in from_lines(lines, Input, report.name):
+            counts[outcome_of(row)] += 1
+            if is_lost(row) and (is_json or len(refused) < _SHOWN):
+                refused.append(row)
     if is_json:
         print_json({"counts": counts, "image_set_uri": image_set_uri, "refused": to_builtins(refused)})
     else:
         console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
         if refused:
-            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
+            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
         console.print(f"All rows: {report}")
         console.print(f"Image set: {image_set_uri}")

@@ -61,7 +61,7 @@ def build(
 
     def make_serving(encoder: Encoder) -> Serving:
         store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
-        reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
+        reader = InputReader(store, marks, objects, formats, key, settings.batch_size)
         return Serving(store, reader, EmbeddingWorker(store, objects, formats, encoder, settings.claim_size))
 
     servings = Servings(encoders, make_serving)

@@ -26,7 +26,14 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import encoder_of, map_vectors, read_image_set, read_images, read_records
+from services.retrieval.work.image_sets import (
+    count_images,
+    encoder_of,
+    iterate_batches,
+    map_vectors,
+    read_images,
+    read_records,
+)
 from services.retrieval.work.indexes import Indexes
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
@@ -116,18 +123,21 @@ class RetrievalOperations:
 
     def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
-        whole = read_image_set(self._objects, uri)
-        index = self._indexes.of(whole.encoder_id)
-        splits = {image.split for image in whole.images}
-        missing = {
-            split: index.missing([i.image_id for i in whole.images if i.split == split], split) for split in splits
-        }
-        rows = [r for r, image in enumerate(whole.images) if image.image_id in missing[image.split]]
-        for start in range(0, len(rows), self._batch_size):
-            context.progress(start, len(rows), "images", "indexing")
-            part = rows[start : start + self._batch_size]
-            self._indexes.put(whole.encoder_id, [whole.images[r] for r in part], whole.vectors[part])
-        if rows:
+        n_images, n_done, is_changed = count_images(self._objects, uri), 0, False
+        encoder_id = encoder_of(self._objects, [uri])
+        index = self._indexes.of(encoder_id)
+        for images, vectors in iterate_batches(self._objects, uri, n_images, self._batch_size):
+            context.progress(n_done, n_images, "images", "indexing")
+            missing = {
+                split: index.missing([i.image_id for i in images if i.split == split], split)
+                for split in {image.split for image in images}
+            }
+            rows = [r for r, image in enumerate(images) if image.image_id in missing[image.split]]
+            if rows:
+                self._indexes.put(encoder_id, [images[r] for r in rows], vectors[rows])
+                is_changed = True
+            n_done += len(images)
+        if is_changed:
             index.optimize()
 
     def _search(

@@ -25,11 +25,13 @@ from services.embedding.store.tables import (
 )
 from shared.database import insert_new, now, reader
 from shared.events.bus import Event
-from shared.rows.images import entry_of
+from shared.rows.images import entry_of, part_of
 
 #: After so long a claimed image is free for another worker.
 CLAIM_SECONDS = 60.0
 _AT_ONCE = 500  # bound variables of one statement stay far below every database's limit
+
+_INPUT_COLUMNS = [INPUTS.c[name] for name in InputRow.__dataclass_fields__]
 
 EmbeddedEvent = Callable[[ImageRow, Member, bytes], Event]
 Clock = Callable[[], float | sa.ColumnElement[float]]
@@ -54,18 +56,20 @@ class Store:
             mine = (VECTORS.c.owner == owner) & (VECTORS.c.encoder_id == encoder_id) & VECTORS.c.vector.is_(None)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
 
-    def names_done(self, operation_id: str) -> set[str]:
-        """The inputs of an ingest that need not be read again."""
-        query = sa.select(INPUTS.c.name).where(INPUTS.c.operation_id == operation_id)
-        with reader(self._engine).connect() as connection:
-            return set(connection.execute(query).scalars())
+    def inputs(self, operation_id: str, names: Collection[str]) -> dict[str, InputRow]:
+        """Those of these inputs of an ingest that have an outcome, by name: they need not be read again."""
+        query = sa.select(*_INPUT_COLUMNS).where(INPUTS.c.operation_id == operation_id)
+        return {row.name: InputRow(**row._mapping) for row in self._rows(query, INPUTS.c.name, names)}
 
-    def inputs(self, operation_id: str) -> dict[str, InputRow]:
-        """All inputs of an ingest by name."""
-        columns = [INPUTS.c[name] for name in InputRow.__dataclass_fields__]
-        with reader(self._engine).connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(INPUTS.c.operation_id == operation_id))
-            return {row.name: InputRow(**row._mapping) for row in rows}
+    def part_names(self, operation_id: str) -> Iterator[str]:
+        """The names of those inputs of an ingest that are one image of a file of several."""
+        mine = (INPUTS.c.operation_id == operation_id) & INPUTS.c.name.contains("#")
+        return (name for name in self._stream(sa.select(INPUTS.c.name).where(mine)) if part_of(name))
+
+    def stored_images(self, operation_id: str) -> Iterator[str]:
+        """The images of the stored inputs of an ingest; one that several inputs hold comes several times."""
+        mine = (INPUTS.c.operation_id == operation_id) & (INPUTS.c.status == STORED)
+        return self._stream(sa.select(INPUTS.c.image_id).where(mine))
 
     def record(
         self,
@@ -139,7 +143,7 @@ class Store:
         """How many workers died, or are at work, with these images in their claims; images with a vector are left out."""
         query = sa.select(VECTORS.c.image_id, VECTORS.c.deaths).where(VECTORS.c.encoder_id == self._encoder_id)
         query = query.where(VECTORS.c.vector.is_(None) & (VECTORS.c.deaths > 0))
-        return {row.image_id: row.deaths for row in self._rows(query, VECTORS, image_ids)}
+        return {row.image_id: row.deaths for row in self._rows(query, VECTORS.c.image_id, image_ids)}
 
     def put_vectors(self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
@@ -161,16 +165,19 @@ class Store:
     def without_vector(self, image_ids: Collection[str]) -> list[str]:
         """Those of these images that have no vector yet, sorted."""
         query = sa.select(VECTORS.c.image_id).where(self._has_vector)
-        return sorted(set(image_ids) - {row.image_id for row in self._rows(query, VECTORS, image_ids)})
+        return sorted(set(image_ids) - {row.image_id for row in self._rows(query, VECTORS.c.image_id, image_ids)})
 
     def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
         """The vectors of these images (little-endian float32) that are there."""
         query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(self._has_vector)
-        return {row.image_id: row.vector for row in self._rows(query, VECTORS, image_ids)}
+        return {row.image_id: row.vector for row in self._rows(query, VECTORS.c.image_id, image_ids)}
 
     def images(self, image_ids: Collection[str]) -> dict[str, ImageRow]:
         """The rows of these images that are known."""
-        return {row.image_id: ImageRow(**row._mapping) for row in self._rows(sa.select(IMAGES), IMAGES, image_ids)}
+        return {
+            row.image_id: ImageRow(**row._mapping)
+            for row in self._rows(sa.select(IMAGES), IMAGES.c.image_id, image_ids)
+        }
 
     def encoders_of(self, image_id: str) -> list[str]:
         """The encoders, of all, that have a vector of this image, sorted."""
@@ -182,12 +189,18 @@ class Store:
     def _has_vector(self) -> sa.ColumnElement[bool]:
         return (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
 
-    def _rows(self, query: sa.Select[Any], table: sa.Table, image_ids: Collection[str]) -> Iterator[sa.Row[Any]]:
-        """The rows of a query on a table that are of these images."""
-        ids = sorted(image_ids)
-        for start in range(0, len(ids), _AT_ONCE):
+    def _rows(self, query: sa.Select[Any], key: sa.Column[str], keys: Collection[str]) -> Iterator[sa.Row[Any]]:
+        """The rows of a query that have one of these keys."""
+        wanted = sorted(keys)
+        for start in range(0, len(wanted), _AT_ONCE):
             with reader(self._engine).connect() as connection:
-                yield from connection.execute(query.where(table.c.image_id.in_(ids[start : start + _AT_ONCE]))).all()
+                yield from connection.execute(query.where(key.in_(wanted[start : start + _AT_ONCE]))).all()
+
+    def _stream(self, query: sa.Select[tuple[str]]) -> Iterator[str]:
+        """The texts that a query finds; they do not lie in memory together."""
+        with reader(self._engine).connect() as connection:
+            for (text,) in connection.execution_options(yield_per=_AT_ONCE).execute(query):
+                yield text
 
     def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
         """Make images members of splits as now described.
