@@ -23,6 +23,7 @@ class Spill:
         self._lock = threading.Lock()
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_CACHE_KIB}"):
             self._connection.execute(f"PRAGMA {pragma}").close()
+        self._connection.execute("BEGIN").close()  # never ended: to end one for each row would take longer than the row
 
     def table(self, name: str, key: type[K]) -> Table[K]:
         """A new table with keys of this type; `name` is an identifier of SQL."""

@@ -52,7 +52,7 @@ class SpilledListing:
         while part_of(name) or not self._names.add(name):  # it would be the name of a part of another, or is another's
             name = f"{name} ({which})"
         self._n += 1
-        self._entries.add(self._n, _encode(replace(entry, name=name)))
+        self._entries.add(self._n, _encode(entry if name == entry.name else replace(entry, name=name)))
 
     def hold(self, text: str) -> bytes:
         """Hold the text of an `image` cell; its digest."""

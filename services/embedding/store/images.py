@@ -98,7 +98,7 @@ class Store:
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
-            insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
+            insert_new(connection, INPUTS, [{"operation_id": operation_id, **vars(row)} for row in rows])
             done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_({entry_of(row.name) for row in rows})
             connection.execute(sa.delete(IN_HAND).where(done))
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
