@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +15,6 @@ from shared.errors import DataLoss, FailedPrecondition
 from shared.objects.dataset import iterate_rows, map_array, read_manifest
 from shared.objects.store import ObjectStore
 from shared.rows.images import Image
-
-
-def read_images(objects: ObjectStore, uri: str) -> list[IndexedImage]:
-    """The images of a set, sorted by id; raises as `iterate_images`."""
-    return list(iterate_images(objects, uri))
 
 
 def iterate_images(objects: ObjectStore, uri: str) -> Iterator[IndexedImage]:
@@ -40,6 +35,18 @@ def iterate_images(objects: ObjectStore, uri: str) -> Iterator[IndexedImage]:
             session=row.session,
             image_uri=row.image_uri,
         )
+
+
+def find_images(
+    objects: ObjectStore, uris: Iterable[str], split: str, image_ids: Collection[str]
+) -> dict[str, IndexedImage]:
+    """These images of a split; of one that several sets describe, the first description. Raises as `iterate_images`."""
+    found: dict[str, IndexedImage] = {}
+    for uri in uris:
+        for image in iterate_images(objects, uri):
+            if image.split == split and image.image_id in image_ids:
+                found.setdefault(image.image_id, image)
+    return found
 
 
 def count_images(objects: ObjectStore, uri: str) -> int:
@@ -111,11 +118,6 @@ def map_vectors(objects: ObjectStore, uris: Sequence[str]) -> Iterator[tuple[lis
 def _require_one_each(uri: str, n_images: int, vectors: Vectors) -> None:
     if vectors.ndim != 2 or len(vectors) != n_images:
         raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
-
-
-def read_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> list[ImageRecord]:
-    """All that `iterate_records` gives; raises as that."""
-    return list(iterate_records(objects, uris, split))
 
 
 def iterate_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> Iterator[ImageRecord]:
