@@ -112,6 +112,7 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.selection
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.manifest
 	$(BIN)/python -m benchmarks.encoders
 	$(BIN)/python -m studies.burned_in_text
 

@@ -1,6 +1,7 @@
 """Tables of keys and values that are too many for memory: on disk, in a file without a name that goes with whoever made it.
 
-SQLite makes the file where `TMPDIR` says and unlinks it at once, so a kill leaves nothing behind. Nothing is synced.
+SQLite makes the file where `TMPDIR` says, else in /var/tmp or /tmp, and unlinks it at once: a kill leaves nothing behind. Nothing
+is synced.
 """
 
 from __future__ import annotations

@@ -196,11 +196,10 @@ class Store:
             with reader(self._engine).connect() as connection:
                 yield from connection.execute(query.where(key.in_(wanted[start : start + _AT_ONCE]))).all()
 
-    def _stream(self, query: sa.Select[tuple[str]]) -> Iterator[str]:
+    def _stream(self, query: sa.Select[Any]) -> Iterator[str]:
         """The texts that a query finds; they do not lie in memory together."""
         with reader(self._engine).connect() as connection:
-            for (text,) in connection.execution_options(yield_per=_AT_ONCE).execute(query):
-                yield text
+            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars()
 
     def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
         """Make images members of splits as now described.
