@@ -27,7 +27,7 @@ from shared.left_out import facts_of
 from shared.objects.dataset import iterate_rows, read_manifest
 from shared.objects.folder import FolderObjectStore
 from shared.paths import ANYWHERE
-from shared.rows.images import Input
+from shared.rows.images import SAME_FILE, Input
 from tests.support.databases import sqlite_database
 from tests.support.encoders import EncodersHere
 from tests.support.formats import FormatsHere
@@ -115,6 +115,16 @@ class _Context:
 
     def check_cancelled(self) -> None:
         """Nobody calls it off."""
+
+
+def test_a_picture_that_is_named_again_much_later_is_still_the_same_file(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(picture(7)))
+    others = (f"missing-{n}.png" for n in range(MANY // 3))
+    (tmp_path / "a.csv").write_text("\n".join(("image_path", "a.png", *others, "a.png")))
+    objects, uri = ingest(tmp_path / "state", tmp_path / "a.csv")
+    first, *_, last = iterate_rows(objects, uri, Input)
+    assert (first.status, last.status, last.reason) == ("stored", "duplicate", SAME_FILE)
+    assert first.image_id == last.image_id
 
 
 def test_an_ingest_of_four_times_the_rows_takes_no_more_memory(tmp_path: Path) -> None:

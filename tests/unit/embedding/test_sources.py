@@ -80,6 +80,27 @@ def test_a_short_image_cell_names_the_row_that_holds_the_picture(tmp_path: Path)
     assert contents(tmp_path / "a.tsv") == [bytes(90)] * 2
 
 
+def test_a_cell_may_name_a_row_that_stands_further_on_and_the_last_of_an_index_counts(tmp_path: Path) -> None:
+    one, other = (base64.b64encode(bytes([n]) * 90).decode() for n in (1, 2))
+    (tmp_path / "a.tsv").write_text(f"index\timage\n6\t5\n5\t{one}\n5\t{other}\n7\tQUJD\n")
+    entries = list_entries(tmp_path / "a.tsv")
+    assert [bool(entry.fault) for entry in entries] == [False, False, True, False]
+    assert entries[0].picture == entries[2].picture != entries[1].picture
+    with list_source(tmp_path / "a.tsv") as listing:
+        assert [listing.read(entry) for entry in entries if not entry.fault] == [
+            bytes([2]) * 90,
+            bytes([1]) * 90,
+            b"ABC",
+        ]
+
+
+def test_rows_that_hold_the_same_text_hold_one_picture(tmp_path: Path) -> None:
+    content = base64.b64encode(bytes(90)).decode()
+    (tmp_path / "a.tsv").write_text(f"image\n{content}\n{content}\n")
+    first, second = list_entries(tmp_path / "a.tsv")
+    assert first.picture == second.picture
+
+
 @pytest.mark.parametrize("cell", ["../x.png", "/etc/hostname", "missing.png", ""])
 def test_a_row_that_leads_nowhere_is_a_fault_of_its_own(tmp_path: Path, cell: str) -> None:
     (tmp_path / "a.csv").write_text(f"image_path,licence\n{cell},CC0\n")
