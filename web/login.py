@@ -160,7 +160,7 @@ async def from_issuer(request: Request) -> Response:
     logins, client = _logins(request), _oidc(request)
     following = str(request.session.get("next", "/"))
     try:
-        answered: dict[str, Any] = await client.authorize_access_token(request)
+        answered: dict[str, Any] = await client.authorize_access_token(request)  # type: ignore[no-untyped-call]
         name = "id_token" if request.app.state.settings.login.is_id_token_used else "access_token"
         end = answered.get("expires_at")
         response = logins.let_in(logins.session_of(str(answered.get(name, "")), end), following)
@@ -215,7 +215,7 @@ def _client(settings: WebSettings) -> StarletteOAuth2App:
         else None
     )
     ca_file = settings.auth.issuer_ca_file
-    return oauth.register(
+    client: StarletteOAuth2App = oauth.register(
         _OIDC,
         client_id=login.client_id,
         client_secret=secret,
@@ -229,6 +229,7 @@ def _client(settings: WebSettings) -> StarletteOAuth2App:
             **({} if secret else {"token_endpoint_auth_method": "none"}),
         },
     )
+    return client
 
 
 def _no_issuer() -> Unavailable:
