@@ -8,8 +8,9 @@ from typing import Any
 
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
 from shared.objects.folder import FolderObjectStore
-from shared.operation_rows import METADATA
-from shared.operations import OperationContext, Operations
+from shared.operation_context import OperationContext
+from shared.operation_table import METADATA
+from shared.operations import Operations
 from tests.support.databases import Database
 
 Function = Callable[[OperationContext, StartImportModelRequest], str]

@@ -7,7 +7,7 @@ import threading
 import sqlalchemy as sa
 
 from medq.training.v1.training_pb2 import StartImportModelRequest
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from tests.support.operation_part import Part, named, nothing, until_terminal
 
 

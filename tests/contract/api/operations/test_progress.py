@@ -12,7 +12,7 @@ from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest
 from shared.errors import Cancelled
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rpc.operations import await_operation
 from tests.support.operation_part import Function, named
 

@@ -15,7 +15,7 @@ from medq.operations.v1 import operations_pb2_grpc as pb_grpc
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
 from shared.errors import AlreadyExists, BudgetExhausted, InvalidArgument, NotFound
 from shared.objects.dataset import write_dataset
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rpc.operations import await_operation
 from shared.status import from_rpc_error
 from tests.support.operation_part import Function, Part, named, nothing, until_terminal
@@ -133,7 +133,10 @@ def test_nothing_is_kept_of_operations_that_nobody_has_and_are_called_off(part: 
     operations = part.operations(nothing)
 
     def held() -> int:
-        return sum(len(kept) for kept in vars(operations).values() if isinstance(kept, set | dict | list))
+        parts = (operations, operations._workers)
+        kept = [value for part in parts for value in vars(part).values() if isinstance(value, set | dict | list)]
+        assert kept
+        return sum(map(len, kept))
 
     before = held()
     for n in range(100):

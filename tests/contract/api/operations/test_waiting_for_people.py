@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from medq.training.v1.training_pb2 import StartImportModelRequest, StartTrainRequest
 from shared.errors import Cancelled
-from shared.operation_rows import CANCELLED, SUCCEEDED, WAITING
-from shared.operations import OperationContext, Operations
+from shared.operation_context import OperationContext
+from shared.operation_table import CANCELLED, SUCCEEDED, WAITING
+from shared.operations import Operations
 from shared.parked import Parked
 from tests.support.operation_part import Part, named, until_terminal
 
