@@ -25,7 +25,7 @@ from services.embedding.work.worker import count_input
 from shared.errors import InvalidArgument
 from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.images import entry_of
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 

@@ -3,21 +3,19 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from services.oracle.domain.annotation import (
-    AUDIT,
+from services.oracle.domain.annotation import AUDIT, decision_row, make_task
+from services.oracle.domain.questions import QuestionTemplate, question_digest
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
+from services.oracle.domain.signals import (
     NO_ANSWER,
     REVIEW,
     UNREVIEWED,
     Signals,
     cold_start_signals,
-    decision_row,
-    make_task,
     own_choice,
     own_description,
     routed_signals,
 )
-from services.oracle.domain.questions import QuestionTemplate, question_digest
-from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
 from services.oracle.domain.summary import summarise
 from services.oracle.domain.text_similarity import TextSimilarity
 from shared.rows.annotation import Generation, Unanswered

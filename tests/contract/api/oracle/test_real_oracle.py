@@ -11,7 +11,7 @@ import pytest
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
-from services.oracle.domain import annotation, generated
+from services.oracle.domain import annotation, generated, signals
 from services.oracle.main import build
 from services.oracle.settings import OracleSettings
 from shared.chat.endpoints import Endpoint
@@ -123,7 +123,7 @@ def test_without_pool_answers_and_expert_a_cold_start_adopts_the_oracle_and_says
     assert {(row.route, row.expert_action, row.simulated) for row in rows} == {("reference", "", False)}
     assert all(row.answer == row.reference_answer for row in rows)
     assert {closing_level(row.answer) for row in rows if not row.options} == {"usable"}
-    assert summary.route_reasons == {annotation.UNREVIEWED: len(rows)}
+    assert summary.route_reasons == {signals.UNREVIEWED: len(rows)}
     assert (summary.simulated, summary.simulated_parts, summary.review_share) == (False, [], 0.0)
     assert (summary.policy["oracle"], summary.policy["expert"]) == ("gpt-4o", "EXPERT_KIND_NONE")
     manifest = read_manifest(house.objects, house.uri)

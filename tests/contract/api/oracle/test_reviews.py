@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import grpc
 import pytest
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from medq.oracle.v1 import oracle_pb2
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
@@ -19,44 +16,7 @@ from shared.objects.dataset import read_rows
 from shared.rows.annotation import Decision, Unanswered
 from shared.rpc.operations import await_operation, find
 from shared.status import from_rpc_error
-from tests.contract.api.test_oracle import House
-from tests.support.servers import short_folder
-
-REVIEW = oracle_pb2.EXPERT_KIND_REVIEW
-WAITING = operations_pb2.OPERATION_STATE_WAITING
-
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    with short_folder() as folder, ExitStack() as stack:
-        house = House(folder)
-        stack.callback(lambda: house.fake_server.stop(0).wait())
-        stack.callback(house.bus.close)
-        yield house
-
-
-def begin(house: House, channel: grpc.Channel, operation_id: str = "op", **changes: Any) -> Any:
-    """Have a selection annotated by people, and wait until it waits for them."""
-    request = house.request(house.known_answers(channel), operation_id, expert=REVIEW, **changes)
-    OracleServiceStub(channel).StartAnnotate(request)
-    until_waiting(channel, operation_id)
-    return request
-
-
-def until_waiting(channel: grpc.Channel, operation_id: str) -> operations_pb2.Operation:
-    stub = operations_pb2_grpc.OperationsServiceStub(channel)
-    request = operations_pb2.WaitOperationRequest(operation_id=operation_id)
-    request.wait.FromSeconds(10)
-    for _ in range(50):
-        found = stub.WaitOperation(request).operation
-        if found.state == WAITING:
-            return found
-        request.seen_revision = found.revision
-    raise AssertionError("the operation does not wait")
-
-
-def tasks(channel: grpc.Channel, **changes: Any) -> list[pb.ReviewTask]:
-    return list(ReviewServiceStub(channel).ListTasks(pb.ListTasksRequest(**changes)).tasks)
+from tests.support.oracle_house import WAITING, House, begin, tasks, until_waiting
 
 
 def decide(channel: grpc.Channel, task: pb.ReviewTask, **changes: Any) -> pb.DecideTaskResponse:

@@ -17,10 +17,7 @@ from medq.oracle.v1 import review_pb2 as pb
 from shared.objects.dataset import read_rows
 from shared.rows.annotation import Decision
 from shared.rpc.operations import await_operation
-from tests.contract.api.test_oracle import House
-from tests.contract.api.test_reviews import begin, house, tasks
-
-__all__ = ["house"]
+from tests.support.oracle_house import House, begin, tasks
 
 
 @pytest.fixture

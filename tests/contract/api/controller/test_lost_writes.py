@@ -14,19 +14,10 @@ from medq.controller.v1 import controller_pb2 as pb
 from services.controller.adapters.dbos_workflows import DbosWorkflows
 from shared.database import sqlite_url
 from shared.rpc.operations import await_operation
-from tests.contract.api.test_controller import House, controller_stub, list_costs, report, unmeasured
+from tests.support.controller_house import House, controller_stub, list_costs, report, unmeasured
 from tests.support.run_files import write_run_files
-from tests.support.servers import short_folder
 
 ARM = "failure_driven"
-
-
-@pytest.fixture
-def house():
-    with short_folder() as folder:
-        house = House(folder)
-        yield house
-        house.server.stop(0).wait()
 
 
 def files(house: House, name: str) -> list[Path]:
