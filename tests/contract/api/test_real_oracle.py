@@ -98,7 +98,8 @@ def test_what_stays_useless_is_counted_by_its_reason_and_never_guessed(house):
     with house.server() as channel:
         rows, unanswered, summary = house.annotate(channel)
     assert rows == []
-    assert summary.unanswered == {f"{annotation.USELESS}: {generated.LEVEL_CONTRADICTS}": N_IMAGES}
+    assert summary.images_without_question == {f"{annotation.USELESS}: {generated.LEVEL_CONTRADICTS}": N_IMAGES}
+    assert summary.unanswered == {}
     assert len(house.chat.asked) == 2 * N_IMAGES
     assert {row.question for row in unanswered} == {""}
 
@@ -107,7 +108,7 @@ def test_an_answer_that_was_cut_is_of_no_use(house):
     house.chat.otherwise = says("{", finish="length")
     with house.server() as channel:
         _, _, summary = house.annotate(channel)
-    assert summary.unanswered == {f"{annotation.USELESS}: {generated.CUT}": N_IMAGES}
+    assert summary.images_without_question == {f"{annotation.USELESS}: {generated.CUT}": N_IMAGES}
 
 
 def test_a_server_that_is_busy_is_asked_again_and_nothing_is_paid_for_that(house):
@@ -124,8 +125,8 @@ def test_an_image_in_which_text_may_stand_does_not_leave(house):
     with house.server() as channel:
         rows, _, summary = house.annotate(channel)
     assert (rows, house.chat.asked, house.neighbours.reserved) == ([], [], [])
-    assert list(summary.unanswered.values()) == [N_IMAGES]
-    assert "burned" in next(iter(summary.unanswered))
+    assert list(summary.images_without_question.values()) == [N_IMAGES]
+    assert "burned" in next(iter(summary.images_without_question))
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_begun_again_it_pays_for_none_of_these_again_and_goes_on_with_the_others
         house.chat.otherwise = says(well)
         rows, _, summary = house.annotate(channel, "op/2", max_in_flight=8)
     assert len(rows) == (N - 2 * ENOUGH) * N_EACH
-    assert summary.unanswered == {f"{annotation.USELESS}: {generated.NO_OBJECT}": 2 * ENOUGH}
+    assert summary.images_without_question == {f"{annotation.USELESS}: {generated.NO_OBJECT}": 2 * ENOUGH}
     assert len(house.chat.asked) == 2 * 2 * ENOUGH + N - 2 * ENOUGH
     assert spent(house) == pytest.approx(house.chat.usd(2.5, 10.0))
 
@@ -75,7 +75,7 @@ def test_one_useful_answer_among_the_first_lets_all_be_asked(house: House) -> No
     house.chat.script.extend([PROSE] * (2 * ENOUGH - 1))
     with house.server() as channel:
         rows, _, summary = house.annotate(channel, max_in_flight=1)
-    assert summary.unanswered == {f"{annotation.USELESS}: {generated.NO_OBJECT}": ENOUGH - 1}
+    assert summary.images_without_question == {f"{annotation.USELESS}: {generated.NO_OBJECT}": ENOUGH - 1}
     assert len(rows) == (N - ENOUGH + 1) * N_EACH
 
 
