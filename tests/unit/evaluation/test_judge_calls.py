@@ -173,6 +173,14 @@ def test_a_site_without_the_endpoint_or_that_keeps_texts_in_lets_nobody_judge(wo
     assert world.server.asked == []
 
 
+def test_a_grade_whose_usage_was_not_stated_is_marked_in_the_ledger(world):
+    world.server.otherwise = says('{"grade": 1}', usage=None)
+    world.grader().grade(PAIRS[:1])
+    entries = world.ledger.all_entries("run")
+    assert [entry.cost.is_usage_unstated for entry in entries] == [True] * len(AXES)
+    assert not any(one.spending.is_stated for one in world.replies.outcomes("work", "judge").values())
+
+
 def test_a_reply_is_stored_as_it_came(world):
     world.server.script.append(says(json.dumps({"grade": 0})))
     world.grader().grade(PAIRS[:1])
