@@ -177,7 +177,7 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
         name=f"{entry.name}{read.name}",
         modality=modality,
         # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
-        source_id=entry.source_id or patient or read.session or read.source_id,
+        source_id=keyed_hash(key, "source", entry.source_id) or patient or read.session or read.source_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,
