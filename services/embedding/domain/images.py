@@ -44,7 +44,7 @@ class DecodedImage:
         modality: One of `MODALITIES`, or "unknown".
         patient, session: Keyed hashes; "" where the file names none.
         part: Which image of its file, as `#frame-0007`, counted from 1; "" where the file holds one.
-        note: How many others of the file were left out; "" where none was.
+        note: A remark for the report: how many others of the file were left out, or what of it was not heeded; "" for none.
     """
 
     pixels: NDArray[np.uint8]
@@ -130,13 +130,18 @@ def stretch_min_max(
     Raises:
         InvalidArgument: no finite value decides.
     """
+    low, high = range_of(values, is_content)
+    return stretch_between(values, low, high), Window("minmax", (low + high) / 2, high - low)
+
+
+def range_of(values: NDArray[np.float64], is_content: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    """The smallest and the largest finite value; arguments and errors as of `stretch_min_max`."""
     decides = np.isfinite(values) if is_content is None else np.isfinite(values) & is_content
     if not decides.any():
         raise InvalidArgument("The image holds no number.", remedy="Export it again.")
     low = float(values.min(where=decides, initial=np.inf))
     high = float(values.max(where=decides, initial=-np.inf))
-
-    return stretch_between(values, low, high), Window("minmax", (low + high) / 2, high - low)
+    return low, high
 
 
 def stretch_between(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
