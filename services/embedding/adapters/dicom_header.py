@@ -20,6 +20,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEnd
 from services.embedding.adapters.dicom_frames import check_frame, frame_of
 from services.embedding.domain.images import MOST_BYTES, require_few_pixels, spread_out
 from shared.errors import InvalidArgument
+from shared.rows.images import DICOMDIR, STRUCTURED_REPORT
 
 _START = 132  # bytes: preamble and "DICM"
 _PIECE = 1 << 16  # bytes that are inflated at once; they become 64 MiB at most
@@ -96,12 +97,9 @@ def check_header(dataset: pydicom.Dataset) -> tuple[int, list[int]]:
 
 def _no_pixels(sop_class: str) -> InvalidArgument:
     if sop_class == MediaStorageDirectoryStorage:
-        message, remedy = (
-            "The file is a DICOMDIR, the index of the images beside it.",
-            "Nothing is lost: they are read.",
-        )
+        message, remedy = DICOMDIR, "Nothing is lost: they are read."
     elif sop_class.startswith(_REPORTS):
-        message, remedy = "The DICOM file is a structured report and holds no pixels.", "Leave it out."
+        message, remedy = STRUCTURED_REPORT, "Leave it out."
     else:
         message, remedy = "The DICOM file holds no pixels.", "Copy it again if it was cut short, or leave it out."
     return InvalidArgument(message, remedy=remedy)
