@@ -23,7 +23,7 @@ from pydicom.pixels.utils import pixel_array
 from services.embedding.adapters.dicom_grey import grey_levels
 from services.embedding.adapters.dicom_header import check_header, inflated, white_of
 from services.embedding.domain.identity import keyed_hash
-from services.embedding.domain.images import DecodedImage, Quarantined, drop_equal_channels, map_levels
+from services.embedding.domain.images import DecodedImage, Quarantined, drop_equal_channels, map_levels, origin_of
 from shared.errors import InvalidArgument, MedqError
 from shared.rows.fields import Modality
 from shared.rows.images import Window
@@ -37,16 +37,17 @@ _WRITING_MODALITIES = frozenset({"US", "IVUS", "SC", "OT"})
 _WRITING_CLASSES = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")
 
 
-def decode_dicom(data: bytes, key: bytes) -> list[DecodedImage] | Quarantined:
+def decode_dicom(data: bytes, key: bytes, part: str = "") -> list[DecodedImage] | Quarantined:
     """Read a DICOM file, each frame as an image of the same patient and study.
 
     Args:
         data: The file.
         key: The site's key for the hashes of PatientID and StudyInstanceUID.
+        part: The frame that is meant, as `#frame-0007`; "" for those that are taken of a file as a whole.
 
     Raises:
-        InvalidArgument: damaged, cut short, without pixels, or compressed in a way that cannot be read here. The text
-            never holds a value of the header.
+        InvalidArgument: damaged, cut short, without pixels or the part, or compressed in a way that cannot be read here. The
+            text never holds a value of the header.
     """
     try:
         dataset = pydicom.dcmread(io.BytesIO(inflated(data)))
@@ -54,16 +55,20 @@ def decode_dicom(data: bytes, key: bytes) -> list[DecodedImage] | Quarantined:
         if reason:
             remedy = "Check its pixels for text, set BurnedInAnnotation to NO, and ingest it again."
             return Quarantined(reason, remedy)
-        n_frames, taken = check_header(dataset)
+        n_frames, taken = check_header(dataset, part)
         several, windows = _display(dataset, taken)
         modality = modality_of(dataset)
         patient = keyed_hash(key, "patient", str(dataset.get("PatientID", None) or ""))
         session = keyed_hash(key, "session", str(dataset.get("StudyInstanceUID", None) or ""))
-        parts = [f"#frame-{index + 1:04d}" if n_frames > 1 else "" for index in taken]
+        names = [f"#frame-{index + 1:04d}" if n_frames > 1 else "" for index in taken]
         note = f"{len(taken)} of the {n_frames} frames were taken, evenly spaced" if len(taken) < n_frames else ""
+        origin = origin_of(dataset.PixelData) if n_frames > 1 else ""
         return [
-            DecodedImage(drop_equal_channels(pixels), window, modality, patient, session, part, note)
-            for part, pixels, window in zip(parts, several, windows, strict=True)
+            DecodedImage(
+                drop_equal_channels(pixels), window, modality, patient, session, name, "" if part else note, origin
+            )
+            for name, pixels, window in zip(names, several, windows, strict=True)
+            if part in ("", name)
         ]
     except (MedqError, MemoryError):  # memory is no fault of the file alone: whoever set the limit says so
         raise
