@@ -21,7 +21,7 @@ from shared.tables import TableRow
 _COMPARISON = "it compares two images, which this release does not score"
 _SEVERAL = (
     "its file holds several images",
-    "name one of them, as FILE#frame-0007 or FILE#slice-0042, and make the image set from the folder",
+    "name one of them, as FILE#frame-0007 or FILE#slice-0042, and make the image set from the table or its folder",
 )
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 

@@ -174,11 +174,11 @@ def test_each_image_of_a_file_has_its_row_and_all_are_of_one_source(bench: Bench
 
 def test_a_file_of_several_images_that_ends_the_service_is_given_up_as_one_input(bench: Bench, tmp_path: Path) -> None:
     class Deadly(FormatsHere):
-        def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+        def read(self, data: bytes, key: bytes, *, part: str = "") -> list[StoredForm | Quarantined]:
             if data == deadly:
                 Marks(bench.engine).take("op", ["study/series/IM1"])  # as a process leaves it that is killed here
                 raise Killed
-            return read_images(data, key)
+            return read_images(data, key, part=part)
 
     source = write_cines(tmp_path / "pool")
     deadly = (source / "study/series/IM1").read_bytes()
