@@ -64,7 +64,8 @@ def decode_dicom(data: bytes, key: bytes) -> list[DecodedImage] | Quarantined:
             return Quarantined(reason, remedy)
         n_frames, taken = check_header(dataset)
         several, window = _display(dataset, taken)
-        modality = _MODALITIES.get(str(dataset.get("Modality", "")), UNKNOWN)
+        code = str(dataset.get("Modality", None) or "")
+        modality = _MODALITIES.get(code, UNKNOWN) if code else ""
         patient = keyed_hash(key, "patient", str(dataset.get("PatientID", None) or ""))
         session = keyed_hash(key, "session", str(dataset.get("StudyInstanceUID", None) or ""))
         parts = [f"#frame-{index + 1:04d}" if n_frames > 1 else "" for index in taken]
