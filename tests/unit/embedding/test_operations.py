@@ -44,7 +44,7 @@ from tests.support.pictures import cine, dicom, picture, png, write_pool
 class CountingEncoder:
     """Mean and spread; knows how often it was asked for which image."""
 
-    encoder_id, dimension = "counting", 2
+    encoder_id, dimension, logit_scale = "counting", 2, None
 
     def __init__(self) -> None:
         self.n_embedded = 0

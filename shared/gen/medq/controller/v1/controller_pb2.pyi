@@ -198,7 +198,7 @@ class EstimatedCost(_message.Message):
     round: _builtins.int
     """The round, from 0; not set in the totals."""
     kind: _builtins.str
-    """"oracle", "expert" or "judge"."""
+    """"oracle", "expert", "judge" (of descriptions) or "reading" (a judge that is asked what a reply means; `low` is 0, `high` a bound)."""
     endpoint: _builtins.str
     """Who is asked: the name of an endpoint, "review" or "simulated"."""
     is_simulated: _builtins.bool
