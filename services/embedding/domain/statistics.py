@@ -71,7 +71,7 @@ def reduce_size(pixels: NDArray[np.uint8]) -> Array:
     for row in range(factor):
         for column in range(factor):
             sums += pixels[row : height * factor : factor, column : width * factor : factor]
-    return sums / (255.0 * factor**2)
+    return np.divide(sums, 255.0 * factor**2)
 
 
 def power_spectrum(grey: Array) -> Array:
