@@ -111,6 +111,10 @@ class Encoder(Protocol):
     def dimension(self) -> int:
         """Length of an image vector."""
 
+    @property
+    def logit_scale(self) -> float | None:
+        """What the cosine of an image and a text is multiplied by before a softmax; None where the two spaces are not one."""
+
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Embed images, each alike whatever stands beside it.
 

@@ -10,7 +10,7 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pydicom
@@ -93,9 +93,11 @@ def burned_in_reason(dataset: pydicom.Dataset) -> str:
     return ""
 
 
-def modality_of(dataset: pydicom.Dataset) -> Modality:
-    """The vocabulary's name of the file's modality; "unknown" for any other code, for several, and for none."""
+def modality_of(dataset: pydicom.Dataset) -> Modality | Literal[""]:
+    """The vocabulary's name of the file's modality; "unknown" for any other code and for several, "" for none."""
     codes = _values(dataset, "Modality")
+    if codes == {""}:
+        return ""
     return _MODALITIES.get(codes.pop(), UNKNOWN) if len(codes) == 1 else UNKNOWN
 
 

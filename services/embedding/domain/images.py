@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
-from shared.rows.vocabulary import UNKNOWN
 
 #: Shortest side of an image whose quality can be told, in pixels.
 SHORTEST_SIDE = 16
@@ -42,7 +41,7 @@ class DecodedImage:
     Attributes:
         pixels: uint8, (h, w) grey or (h, w, 3) RGB.
         window: How deeper grey levels were mapped; None where the file had 8 bits.
-        modality: One of `MODALITIES`, or "unknown".
+        modality: One of `MODALITIES`; "unknown" where the file names another one, "" where it names none.
         patient, session: Keyed hashes; "" where the file names none.
         part: Which image of its file, as `#frame-0007`, counted from 1; "" where the file holds one.
         note: A remark for the report: how many others of the file were left out, or what of it was not heeded; "" for none.
@@ -51,7 +50,7 @@ class DecodedImage:
 
     pixels: NDArray[np.uint8]
     window: Window | None = None
-    modality: str = UNKNOWN
+    modality: str = ""
     patient: str = ""
     session: str = ""
     part: str = ""

@@ -16,6 +16,7 @@ import msgspec
 from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, StoredForm
+from services.embedding.domain.modalities import told_modality
 from services.embedding.ports import Entry, ImageFormats, ImageSource
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
@@ -25,7 +26,7 @@ from services.embedding.work.worker import count_input
 from shared.errors import InvalidArgument
 from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.images import entry_of
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
@@ -167,17 +168,17 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     read, image = outcome
     if image is None:
         return replace(read, name=f"{entry.name}{read.name}", source_id=""), None
-    named = name_modality(entry.modality)
-    known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
-    modality = next(known, UNKNOWN)
-    note = "the modality is not one of the known" if entry.modality and named == UNKNOWN else ""
+    modality, modality_from = told_modality(entry.modality, read.modality, request.default_modality)
+    is_known = not entry.modality or name_modality(entry.modality) != UNKNOWN
+    note = "" if is_known else "the modality is not one of the known"
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,
         name=f"{entry.name}{read.name}",
         modality=modality,
+        modality_from=modality_from,
         # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
-        source_id=entry.source_id or patient or read.session or read.source_id,
+        source_id=keyed_hash(key, "source", entry.source_id) or patient or read.session or read.source_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,
