@@ -12,11 +12,16 @@ _BYTES = frozenset({"OB", "OW", "UN"})
 _PRIVATE_GROUP, _OVERLAY_GROUP = 0x0099, 0x6000
 #: What the values begin with or hold: texts, unique identifiers, times. Dates, ages and numbers are too short to be sought so.
 STEMS = ("ZQX_MARKER_", "2.25.7741", "031415.77")
-_BESIDE = {"private text": "ZQX_PRIVATE_TEXT", "private bytes": "ZQX_PRIVATE_BYTES", "overlay": "ZQX_OVERLAY_TEXT"}
+_BESIDE = {
+    "private text": "ZQX_PRIVATE_TEXT",
+    "private bytes": "ZQX_PRIVATE_BYTES",
+    "overlay": "ZQX_OVERLAY_TEXT",
+    "a window": "ZQX_WINDOW_TEXT_",
+}
 
 
 def plant_header(dataset: pydicom.Dataset) -> dict[str, str]:
-    """Plant a value in every attribute of `IDENTIFYING`, in private elements and in an overlay.
+    """Plant a value in every attribute of `IDENTIFYING`, in private elements, in an overlay and beside windows.
 
     Returns: Place to what was planted there.
     """
@@ -39,7 +44,23 @@ def plant_header(dataset: pydicom.Dataset) -> dict[str, str]:
         (0x0100, "US", 1), (0x0102, "US", 0), (0x3000, "OB", text.encode() * 8), (0x4000, "LT", text),
     ):  # fmt: skip
         dataset.add_new((_OVERLAY_GROUP, element), kind, value)
+    _plant_groups(dataset)
     return markers
+
+
+def _plant_groups(dataset: pydicom.Dataset) -> None:
+    """Texts beside the window that is read, in the header and in the functional groups of each frame."""
+    text = _BESIDE["a window"]
+    dataset.WindowCenter, dataset.WindowWidth, dataset.WindowCenterWidthExplanation = 2000, 4000, text
+    content, voi, rescale, group = (pydicom.Dataset() for _ in range(4))
+    content.FrameComments = content.FrameLabel = text
+    voi.WindowCenter, voi.WindowWidth, voi.WindowCenterWidthExplanation = 2000, 4000, text
+    rescale.RescaleSlope, rescale.RescaleIntercept, rescale.RescaleType = 1, 0, text
+    group.FrameContentSequence, group.FrameVOILUTSequence = [content], [voi]
+    group.PixelValueTransformationSequence = [rescale]
+    n_frames = int(dataset.get("NumberOfFrames", 1))
+    if n_frames > 1:
+        dataset.PerFrameFunctionalGroupsSequence = [group] * n_frames
 
 
 def _nested(text: str) -> pydicom.Dataset:
