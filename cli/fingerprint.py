@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
+from shared.rows.images import entry_of
 from shared.spill import Spill
 from shared.tables import iterate_rows
 
@@ -54,6 +55,7 @@ def _named(path: Path) -> Iterator[Path]:
             for row in iterate_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES):
                 if name := row.cells.get("image_path"):
                     names.add(name)
+                    names.add(entry_of(name))  # a path may name an image of a file
         except InvalidArgument:  # the service says what is wrong with it
             return
         yield from (path.parent / name for name, _ in names.items())

@@ -24,7 +24,7 @@ from shared.batches import in_batches
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.paths import local_path
 from shared.spill import Spill
 
@@ -79,6 +79,8 @@ class EmbeddingOperations:
         with self._list(request) as listing:
             serving.reader.read_all(context, request, listing, facts)
             self._embed_all(context, request.operation_id, serving, facts)
+            if serving.guesser is not None:
+                serving.guesser.guess(serving.store, request.operation_id, facts)
             return write_image_set(serving.store, self._objects, request, listing, serving.worker.encoder_id)
 
     def reembed(self, context: OperationContext, request: pb.StartReembedRequest) -> str:
@@ -132,7 +134,7 @@ class EmbeddingOperations:
         pause = threading.Event()
         with Spill() as spill:
             images = spill.table("images", str)
-            for image_id in store.stored_images(operation_id):
+            for image_id in store.inputs.stored_images(operation_id):
                 images.add(image_id)
             while True:
                 done, total, n_left = 0, len(images), 0

@@ -38,7 +38,7 @@ from shared.batches import in_batches
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 

@@ -39,14 +39,14 @@ DEADLY_LEVEL = 77
 
 class _Formats(FormatsHere):
     @staticmethod
-    def read(data: bytes, key: bytes):
+    def read(data: bytes, key: bytes, *, part: str = ""):
         if data == DEADLY_FILE:
             os.kill(os.getpid(), signal.SIGKILL)
-        return FormatsHere.read(data, key)
+        return FormatsHere.read(data, key, part=part)
 
 
 class _Encoder:
-    encoder_id, dimension = "mean", 2
+    encoder_id, dimension, logit_scale = "mean", 2, None
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         if any(image[0, 0, 0] == DEADLY_LEVEL for image in images):

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from services.embedding.adapters import parquet_manifest
 from services.embedding.adapters.listing import SpilledListing
+from services.embedding.adapters.parts import locate
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import walk
@@ -150,7 +151,8 @@ def _from_row(place: TableRow, number: int, folder: Path) -> Entry:
         return entry
     if image_path.startswith("/") or ".." in image_path.split("/"):
         return replace(entry, fault="The path leads out of the manifest's folder.")
-    return replace(entry, path=folder / image_path)
+    path, part = locate(folder, image_path)
+    return replace(entry, path=path, part=part)
 
 
 def _too_long(columns: list[str]) -> Fault | None:

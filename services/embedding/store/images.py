@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from services.embedding.store.inputs import Inputs, find_rows
 from services.embedding.store.tables import (
     IMAGES,
     IN_HAND,
@@ -25,13 +26,10 @@ from services.embedding.store.tables import (
 )
 from shared.database import insert_new, now, reader
 from shared.events.bus import Event
-from shared.rows.images import entry_of, part_of
+from shared.rows.images import entry_of
 
 #: After so long a claimed image is free for another worker.
 CLAIM_SECONDS = 60.0
-_AT_ONCE = 500  # bound variables of one statement stay far below every database's limit
-
-_INPUT_COLUMNS = [INPUTS.c[name] for name in InputRow.__dataclass_fields__]
 
 EmbeddedEvent = Callable[[ImageRow, Member, bytes], Event]
 Clock = Callable[[], float | sa.ColumnElement[float]]
@@ -49,27 +47,13 @@ class Store:
 
     def __init__(self, engine: sa.Engine, encoder_id: str, owner: str, clock: Clock = now) -> None:
         self._engine = engine
+        self.inputs = Inputs(engine)
         self._encoder_id = encoder_id
         self._owner = owner
         self._clock = clock
         with engine.begin() as connection:
             mine = (VECTORS.c.owner == owner) & (VECTORS.c.encoder_id == encoder_id) & VECTORS.c.vector.is_(None)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
-
-    def inputs(self, operation_id: str, names: Collection[str]) -> dict[str, InputRow]:
-        """Those of these inputs of an ingest that have an outcome, by name: they need not be read again."""
-        query = sa.select(*_INPUT_COLUMNS).where(INPUTS.c.operation_id == operation_id)
-        return {row.name: InputRow(**row._mapping) for row in self._rows(query, INPUTS.c.name, names)}
-
-    def part_names(self, operation_id: str) -> Iterator[str]:
-        """The names of those inputs of an ingest that are one image of a file of several."""
-        mine = (INPUTS.c.operation_id == operation_id) & INPUTS.c.name.contains("#")
-        return (name for name in self._stream(sa.select(INPUTS.c.name).where(mine)) if part_of(name))
-
-    def stored_images(self, operation_id: str) -> Iterator[str]:
-        """The images of the stored inputs of an ingest; one that several inputs hold comes several times."""
-        mine = (INPUTS.c.operation_id == operation_id) & (INPUTS.c.status == STORED)
-        return self._stream(sa.select(INPUTS.c.image_id).where(mine))
 
     def record(
         self,
@@ -102,6 +86,15 @@ class Store:
             done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_({entry_of(row.name) for row in rows})
             connection.execute(sa.delete(IN_HAND).where(done))
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
+            self._announce(connection, self._join(connection, members), embedded)
+
+    def describe(self, operation_id: str, rows: Sequence[InputRow], embedded: EmbeddedEvent) -> None:
+        """Note what is known now of inputs that are stored, all or nothing, and tell of each membership that it changes."""
+        with self._engine.begin() as connection:
+            for row in rows:
+                mine = (INPUTS.c.operation_id == operation_id) & (INPUTS.c.name == row.name)
+                connection.execute(sa.update(INPUTS).where(mine).values(vars(row)))
+            members = sorted((row.member for row in rows), key=_key)
             self._announce(connection, self._join(connection, members), embedded)
 
     def claim(self, image_ids: Sequence[str]) -> list[str]:
@@ -190,16 +183,7 @@ class Store:
         return (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
 
     def _rows(self, query: sa.Select[Any], key: sa.Column[str], keys: Collection[str]) -> Iterator[sa.Row[Any]]:
-        """The rows of a query that have one of these keys."""
-        wanted = sorted(keys)
-        for start in range(0, len(wanted), _AT_ONCE):
-            with reader(self._engine).connect() as connection:
-                yield from connection.execute(query.where(key.in_(wanted[start : start + _AT_ONCE]))).all()
-
-    def _stream(self, query: sa.Select[Any]) -> Iterator[str]:
-        """The texts that a query finds; they do not lie in memory together."""
-        with reader(self._engine).connect() as connection:
-            yield from connection.execution_options(yield_per=_AT_ONCE).execute(query).scalars()
+        return find_rows(self._engine, query, key, keys)
 
     def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
         """Make images members of splits as now described.

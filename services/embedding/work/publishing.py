@@ -22,7 +22,7 @@ from shared.errors import FailedPrecondition
 from shared.objects.arrays import write_array
 from shared.objects.dataset import write_dataset, write_files
 from shared.objects.store import SCHEME, ObjectStore
-from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Image, Input, part_of
+from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Image, Input, part_of, who_told_modality
 from shared.spill import Spill, Table
 
 AT_ONCE = 500
@@ -51,16 +51,15 @@ def write_image_set(
         folder, first, tally = Path(name), spill.table("first", str), Tally()
         report = tally.counted(_report(store, request.operation_id, listing, first))
         write_files(folder, "image-set", {"report.jsonl": report})
-        n_images = len(first)
-        if not n_images:
+        write_files(folder, "image-set", {"images.jsonl": tally.told(_images(store, first))})
+        if not tally.n_images:
             raise tally.refusal()
-        write_files(folder, "image-set", {"images.jsonl": _images(store, first)})
-        write_vectors(folder, store, n_images, (image_id for image_id, _ in first.items()))
+        write_vectors(folder, store, tally.n_images, (image_id for image_id, _ in first.items()))
         return write_dataset(
             objects,
             "image-set",
             folder,
-            counts={"images": n_images, **tally.statuses},
+            counts=tally.counts,
             parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
             configuration={
                 "default_modality": request.default_modality,
@@ -83,29 +82,43 @@ def write_vectors(folder: Path, store: Store, n_images: int, image_ids: Iterable
 
 
 class Tally:
-    """Counts what becomes of inputs while the report is written."""
+    """Counts what becomes of inputs while the report is written, and the images while these are."""
 
     def __init__(self) -> None:
-        self.statuses: Counter[str] = Counter()
+        self.n_images = 0
+        self._statuses: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._remedy = ""
 
     def counted(self, lines: Iterable[Input]) -> Iterator[Input]:
         """The same lines."""
         for line in lines:
-            if not self.statuses:
+            if not self._statuses:
                 self._remedy = line.remedy
-            self.statuses[line.status] += 1
+            self._statuses[line.status] += 1
             if line.reason in self._reasons or len(self._reasons) < _MOST_REASONS:
                 self._reasons[line.reason] += 1
             yield line
+
+    def told(self, images: Iterable[Image]) -> Iterator[Image]:
+        """The same images."""
+        for image in images:
+            self.n_images += 1
+            self._told.update(who_told_modality([image]))
+            yield image
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the manifest of the image set counts."""
+        return {"images": self.n_images, **self._statuses, **self._told}
 
     def refusal(self) -> FailedPrecondition:
         """Why there is no image at all."""
         reasons = self._reasons.most_common(_REASONS_TOLD)
         listed = "; ".join(f"{count} x {reason}" for reason, count in reasons)
         return FailedPrecondition(
-            f"None of the {self.statuses.total()} inputs could be taken in: {listed}",
+            f"None of the {self._statuses.total()} inputs could be taken in: {listed}",
             field="source_uri",
             remedy=self._remedy or "Use PNG, JPEG, TIFF, DICOM or NIfTI files.",
         )

@@ -21,12 +21,12 @@ def recorded(store: Store, operation_id: str, listing: Listing) -> Iterator[tupl
     """
     with Spill() as spill:
         parts = spill.table("parts", str)
-        for name in store.part_names(operation_id):
+        for name in store.inputs.part_names(operation_id):
             parts.add(name)
         has_parts = len(parts) > 0
         for entries in in_batches(listing, _AT_ONCE):
             names = [[entry.name, *(_parts_of(entry.name, parts) if has_parts else ())] for entry in entries]
-            found = store.inputs(operation_id, [name for several in names for name in several])
+            found = store.inputs.of(operation_id, [name for several in names for name in several])
             for entry, several in zip(entries, names, strict=True):
                 yield entry, [found[name] for name in several if name in found]
 

@@ -30,7 +30,7 @@ def take_over(store: Store, objects: ObjectStore, operation_id: str, uri: str, f
     for _ in iterate_rows(objects, uri, Image):
         """All of it is read once before anything is done: only then it is known to be whole."""
     for images in in_batches(iterate_rows(objects, uri, Image), AT_ONCE):
-        done = store.inputs(operation_id, [image.image_id for image in images])
+        done = store.inputs.of(operation_id, [image.image_id for image in images])
         new = [image for image in images if image.image_id not in done]
         store.record(
             operation_id, [_input_row(image) for image in new], map(_image_row, new), facts.ingested, facts.embedded
@@ -50,17 +50,17 @@ def write_again(store: Store, objects: ObjectStore, operation_id: str, uri: str,
         folder = Path(name)
         report = tally.counted(_report(store, objects, operation_id, uri))
         write_files(folder, "image-set", {"report.jsonl": report})
-        n_images = sum(1 for _ in _images(store, objects, operation_id, uri))
-        if not n_images:
+        images = tally.told(_images(store, objects, operation_id, uri))
+        write_files(folder, "image-set", {"images.jsonl": images})
+        if not tally.n_images:
             raise tally.refusal()
-        write_files(folder, "image-set", {"images.jsonl": _images(store, objects, operation_id, uri)})
         image_ids = (image.image_id for image in _images(store, objects, operation_id, uri))
-        write_vectors(folder, store, n_images, image_ids)
+        write_vectors(folder, store, tally.n_images, image_ids)
         return write_dataset(
             objects,
             "image-set",
             folder,
-            counts={"images": n_images, **tally.statuses},
+            counts=tally.counts,
             parents=[uri],
             configuration={**old.configuration, "encoder_id": encoder_id},
             seed=0,
@@ -70,21 +70,21 @@ def write_again(store: Store, objects: ObjectStore, operation_id: str, uri: str,
 def _images(store: Store, objects: ObjectStore, operation_id: str, uri: str) -> Iterator[Image]:
     """The images of the old set that could be embedded."""
     for images in in_batches(iterate_rows(objects, uri, Image), AT_ONCE):
-        inputs = store.inputs(operation_id, [image.image_id for image in images])
+        inputs = store.inputs.of(operation_id, [image.image_id for image in images])
         yield from (image for image in images if inputs[image.image_id].status == STORED)
 
 
 def _report(store: Store, objects: ObjectStore, operation_id: str, uri: str) -> Iterator[Input]:
     """The lines of the old report; where an image was given up, they say so."""
     for lines in in_batches(iterate_rows(objects, uri, Input), AT_ONCE):
-        inputs = store.inputs(operation_id, {line.image_id for line in lines if line.image_id})
+        inputs = store.inputs.of(operation_id, {line.image_id for line in lines if line.image_id})
         yield from (_line(line, inputs) for line in lines)
 
 
 def _input_row(image: Image) -> InputRow:
     return InputRow(
         image.image_id, STORED, image.image_id, image.modality, image.source_id, image.patient, image.session, image.split,
-        image.licence,
+        image.licence, modality_from=image.modality_from,
     )  # fmt: skip
 
 

@@ -100,7 +100,7 @@ def ingest(folder: Path, source: Path) -> tuple[FolderObjectStore, str]:
 
 
 class _Encoder:
-    encoder_id, dimension = "same", 2
+    encoder_id, dimension, logit_scale = "same", 2, None
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         return np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (len(images), 1))
