@@ -180,6 +180,13 @@ def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     assert (error.value, error.n, error.n_wrong, error.population, error.n_sources) == (0.25, 4, 1, 4, 1)
 
 
+def test_images_without_a_question_are_no_questions_without_an_answer():
+    whole = [build(Unanswered, question="", reason="it may not leave")] * 3
+    found = summary([], [*whole, build(Unanswered, reason="not known")])
+    assert found.images_without_question == {"it may not leave": 3}
+    assert found.unanswered == {"not known": 1}
+
+
 def test_a_summary_says_by_route_how_much_was_seen_and_how_much_of_that_was_wrong():
     def row(image, route, action):
         task = make_task("arm", 1, replace(SAMPLE, image_id=f"{image:064x}", source_id=f"s{image}"), TEMPLATE, "A")
