@@ -60,7 +60,7 @@ def show_result(report: Json, out: Path) -> None:
 
 def _unstated(report: Json) -> str:
     """What counts in the ledger at the most since the endpoint stated no usage; "" where it always did."""
-    settled = report["measured"].get("ledger", {}).get("total", {}).get("settled", {})
+    settled = report.get("measured", {}).get("ledger", {}).get("total", {}).get("settled", {})
     if not settled.get("n_usage_unstated"):
         return ""
     return (
