@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
-from shared.rows.images import entry_of
+from shared.rows.images import entry_of, spelled_out
 from shared.spill import Spill
 from shared.tables import iterate_rows
 
@@ -55,7 +55,7 @@ def _named(path: Path) -> Iterator[Path]:
             for row in iterate_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES):
                 if name := row.cells.get("image_path"):
                     names.add(name)
-                    names.add(entry_of(name))  # a path may name an image of a file
+                    names.add(entry_of(spelled_out(name)))  # a path may name an image of a file
         except InvalidArgument:  # the service says what is wrong with it
             return
         yield from (path.parent / name for name, _ in names.items())
