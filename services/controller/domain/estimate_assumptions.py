@@ -46,8 +46,8 @@ def assumptions(plan: Plan) -> Iterator[str]:
         )
     if plan.judge is not None:
         yield (
-            f"A judge is asked {JUDGE_AXES} times for each description, and in every evaluation for each of {JUDGE_ANCHORS} pairs "
-            f"that show its drift: {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens in and {JUDGE_ANSWER_TOKENS[0]} to "
+            f"A judge is asked {JUDGE_AXES} times for each description, and in each evaluation for each of {JUDGE_ANCHORS} pairs "
+            f"which show its drift: {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens in and {JUDGE_ANSWER_TOKENS[0]} to "
             f"{JUDGE_ANSWER_TOKENS[1]} out. What it has judged before is not asked again, the pairs excepted."
         )
         if plan.n_descriptions is None:
