@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy as np
@@ -100,7 +101,8 @@ def _real_images() -> Iterator[tuple[str, str, list[Pixels]]]:
     """Modality, source and images of each patient of whom the installed wheels have some."""
     for source in wheel_sources():
         yield source.modality, source.name, [_colours(read_image(source))]
-    volume = nibabel.Nifti1Image.load(Path(nibabel.__file__).parent / _VOLUME).get_fdata()[..., 0]
+    head: Any = nibabel.load(Path(nibabel.__file__).parent / _VOLUME)
+    volume = head.get_fdata()[..., 0]
     middle = volume[:, :, volume.shape[2] // 4 : 3 * volume.shape[2] // 4]
     shown = np.clip(middle / np.percentile(middle, 99.5), 0.0, 1.0)
     yield "mri", "nibabel-example4d", [_colours(plane.T[::-1]) for plane in np.moveaxis(shown, 2, 0)]
