@@ -259,6 +259,7 @@ EXAMPLES: dict[type[Row], Row] = {
             capability="modality:ct+attribute:metal_artifact",
             route="self",
             simulated=True,
+            question_type="what",
         ),
         Dropped(id="replay/4", kind="replay", image_id=_ID, reason="leak: patient", detail=_ID),
         Training(

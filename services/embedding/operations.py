@@ -25,7 +25,7 @@ from services.embedding.work.taking_over import take_over, write_again
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.paths import local_path
 from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, entry_of, part_of, who_told_modality
 

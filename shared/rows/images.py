@@ -19,6 +19,9 @@ _PART = re.compile(r"#(?:frame|slice)-[0-9]{4,9}$")
 #: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
 SAME_FILE, OTHER_FILE = "the same file again", "another file holds the same picture"
 OTHER_PART = "another image of the same file is the same picture"
+#: Why a file that an archive writes beside its images is left out: it was never meant to be one.
+DICOMDIR = "The file is a DICOMDIR, the index of the images beside it."
+STRUCTURED_REPORT = "The DICOM file is a structured report and holds no pixels."
 ModalityFrom = Literal["manifest", "header", "request", "zero_shot", ""]
 MANIFEST: ModalityFrom = "manifest"
 HEADER: ModalityFrom = "header"

@@ -21,7 +21,7 @@ from shared.limits import STATISTICS
 CONSTANTS = Path(__file__).with_name("statistics_encoder.npz")
 #: Standardised statistics are held within this many spreads, so that one odd number does not decide alone.
 CLIP = 4.0
-_VERSION = 1  # raised with every change of `domain.statistics`
+_VERSION = 2  # raised with every change of `domain.statistics`
 _TEXT_DIMENSION = 512
 
 
