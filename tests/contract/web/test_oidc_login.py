@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
+import httpx2
 import pytest
 from fastapi.testclient import TestClient
 
@@ -51,7 +52,8 @@ def at_issuer(browser: TestClient, authority: Authority, following: str = "/runs
     asked = parse_qs(urlsplit(there).query)
     assert asked["scope"] == ["openid profile"]
     assert asked["redirect_uri"] == [f"{URL}/login/callback"]
-    return httpx.get(there, verify=str(authority.ca_file), trust_env=False).headers["location"]
+    trusted = ssl.create_default_context(cafile=authority.ca_file)
+    return httpx2.get(there, verify=trusted, trust_env=False).headers["location"]
 
 
 def test_whoever_the_issuer_knows_comes_in_and_the_services_take_their_token(
