@@ -17,7 +17,7 @@ _SLANT = 40  # degrees
 #: Above these a number in a cell changes its colour, so that it can be read on any share of red.
 _MIDDLE, _HIGH = 0.63, 0.80
 _PALEST = 0.06
-_BAR_WIDTH, _BAR_HEIGHT, _SHORTEST = 1000, 36, 46
+_BAR_WIDTH, _BAR_HEIGHT, _SHORTEST = 1040, 36, 46
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from markupsafe import Markup
 from shared.pages.words import count, percent, whole_percent
 
 Role = Literal["ours", "random", "other"]
-_WIDTH, _HEIGHT = 760, 340  # of a curve, in units of the drawing; the style sheet says how large that is
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 190, 18, 58
+_WIDTH, _HEIGHT = 1000, 340  # of a curve, in units of the drawing; the style sheet says how large that is
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 210, 18, 58
+_UNITS_PER_REM = 15  # so that letters are as large as those beside the drawing
 _NAME_GAP = 18  # between two names at the ends of curves
 _TICK_GAP = 34  # between two figures on the horizontal axis
 _MOST_TICKS = 8
@@ -45,8 +46,9 @@ class Line:
 def svg(title: str, width: float, height: float, parts: Sequence[Markup]) -> Markup:
     """A drawing that says what it shows."""
     return Markup(
-        '<svg class="chart" role="img" aria-label="{0}" viewBox="0 0 {1:.0f} {2:.0f}"><title>{0}</title>{3}</svg>'
-    ).format(title, width, height, Markup("").join(parts))
+        '<svg class="chart" role="img" aria-label="{0}" width="{4:.1f}rem" viewBox="0 0 {1:.0f} {2:.0f}">'
+        "<title>{0}</title>{3}</svg>"
+    ).format(title, width, height, Markup("").join(parts), width / _UNITS_PER_REM)
 
 
 def curve(
