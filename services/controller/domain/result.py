@@ -129,7 +129,7 @@ def _told_of_random(result: Result) -> str:
     )
     if over is None or over["low"] is None or over["low"] > 0:
         return f"{gave}."
-    return f"{gave}, which is more." if over["high"] < 0 else f"{gave}: not told apart from it."
+    return f"{gave}, which is more." if over["high"] < 0 else f"{gave}: the two are not told apart."
 
 
 def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:

@@ -35,8 +35,9 @@ def accuracy_curve(report: Json, split: str) -> Markup:
         return Markup("")
     level = report["test_set"]["guessing"] if report["test_set"] and split == "test" else None
     title = f"Accuracy on {split} against answers bought, with 95 % intervals"
-    named = "" if level is None else f"guessing {words.percent(level)}"
-    return curve(title, [line for line in lines if line.points], x_name="answers bought", level=level, level_name=named)
+    return curve(
+        title, [line for line in lines if line.points], x_name="answers bought", level=level, level_name="guessing"
+    )
 
 
 def curve_rows(report: Json) -> list[Json]:
@@ -63,7 +64,7 @@ def weakness_maps(report: Json, name: str) -> list[Json]:
         return []
     rows = sorted({cell["modality"] for cell in found["cells"]})
     columns = _columns(found["cells"])
-    moments = [("before", "before")] + (
+    moments = [("before", "before any training")] + (
         [("after", f"after {found['round']} training" + "s" * (found["round"] > 1))] if found["round"] else []
     )
     return [

@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cache, partial
 from typing import Any
 
+from jinja2 import Environment
+
 from services.controller.report.figures import accuracy_curve, answered, curve_rows, weakness_maps
 from services.controller.report.thumbnails import thumbnail
 from shared.objects.store import ObjectStore
@@ -43,11 +45,9 @@ def render(report: Json, objects: ObjectStore) -> str:
         report: `report.json`.
         objects: Where its images lie; of one that is not there the page says so.
     """
-    environment = page_environment("services.controller.report")
-    environment.filters.update(gained=_gained, came_out=_came_out, place=_place, reason=_reason, why=told)
     main = report["result"]["arm"]
     rounds = report["arms"][main]["rounds"] if main else []
-    return environment.get_template("report.html").render(
+    return _environment().get_template("report.html").render(
         report=report,
         main=report["arms"][main] if main else None,
         figure=accuracy_curve(report, "test"),
@@ -70,6 +70,14 @@ def render(report: Json, objects: ObjectStore) -> str:
         version=VERSION,
         created=_day(report["measured"]["create_time"]) if report["measured"] else "",
     )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    """Made once: its templates stay compiled."""
+    environment = page_environment("services.controller.report")
+    environment.filters.update(gained=_gained, came_out=_came_out, place=_place, reason=_reason, why=told)
+    return environment
 
 
 def _day(moment: str) -> str:

@@ -51,7 +51,7 @@ def test_without_an_interval_no_gain_is_told():
     ("over", "ending"),
     [
         (gain(0.078, 0.031, 0.124), "gave 62.4 %."),
-        (gain(0.01, -0.02, 0.04), "gave 62.4 %: not told apart from it."),
+        (gain(0.01, -0.02, 0.04), "gave 62.4 %: the two are not told apart."),
         (gain(-0.05, -0.08, -0.02), "gave 62.4 %, which is more."),
         (None, "gave 62.4 %."),
     ],
