@@ -7,7 +7,7 @@ TORCH_BACKEND ?=
 # Processes that `make test` runs tests in.
 WORKERS ?= auto
 # What every service needs, what each one adds, the command `medq`, models, development: requirements/PART.in.
-PARTS := base embedding retrieval evaluation oracle training controller client torch dev
+PARTS := base embedding retrieval evaluation oracle training controller web client torch dev
 COMPILE := pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1

@@ -101,7 +101,7 @@ def _sort_in(taken: Taken, row: Input, image: Image, n_of_file: int) -> None:
         image.session,
     )
     taken.everything.append(one)
-    if n_of_file == 1 and not part_of(row.name):
+    if n_of_file == 1 and not part_of(row.name) and not part_of(row.image_path):
         taken.candidates.append(one)
     else:
         taken.left_out[_SEVERAL] += 1

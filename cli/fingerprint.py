@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
+from shared.rows.images import entry_of
 from shared.tables import read_rows
 
 _TABLES = (".tsv", ".csv", "")
@@ -46,5 +47,6 @@ def _files(path: Path) -> Iterator[Path]:
             rows = read_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES)
         except InvalidArgument:  # the service says what is wrong with it
             return
-        names = {row.cells.get("image_path") or "" for row in rows}
+        paths = {row.cells.get("image_path") or "" for row in rows}
+        names = paths | set(map(entry_of, paths))  # a path may name an image of a file
         yield from (path.parent / name for name in sorted(names - {""}))

@@ -25,9 +25,9 @@ from services.embedding.work.taking_over import take_over, write_again
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.objects.dataset import materialize, publish, read_manifest
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.paths import local_path
-from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, entry_of, part_of
+from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, entry_of, part_of, who_told_modality
 
 _LOOK_AGAIN_SECONDS = 0.1  # while another worker embeds what this ingest waits for
 _AT_ONCE = 64  # images between two looks at whether the ingest was called off
@@ -79,6 +79,8 @@ class EmbeddingOperations:
         facts = Facts(serving.worker.encoder_id, request.run_id, request.operation_id)
         serving.reader.read_all(context, request, entries, facts)
         self._embed_all(context, request.operation_id, serving, facts)
+        if serving.guesser is not None:
+            serving.guesser.guess(serving.store, request.operation_id, facts)
         named = {entry.name: entry for entry in entries}
         order = {name: place for place, name in enumerate(named)}
         recorded = serving.store.inputs(request.operation_id).values()
@@ -162,15 +164,16 @@ class EmbeddingOperations:
             report.append(input_line(entry, row, is_again, why_again))
         image_ids = sorted(first)
         images, vectors = serving.store.images(image_ids), serving.store.vectors(image_ids)
+        lines = [image_line(images[i], first[i]) for i in image_ids]
         return publish(
             self._objects,
             "image-set",
             {
-                "images.jsonl": (image_line(images[i], first[i]) for i in image_ids),
+                "images.jsonl": lines,
                 "report.jsonl": report,
                 "vectors.npy": np.stack([np.frombuffer(vectors[i], dtype="<f4") for i in image_ids]),
             },
-            counts={"images": len(image_ids), **Counter(row.status for row in report)},
+            counts={"images": len(image_ids), **Counter(row.status for row in report), **who_told_modality(lines)},
             parents=[request.source_uri] if request.source_uri.startswith(SCHEME) else [],
             configuration={
                 "default_modality": request.default_modality,

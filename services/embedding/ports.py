@@ -24,6 +24,7 @@ class Entry:
         name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
         path: The file, or None where the manifest holds the picture itself.
         content: The picture in base64, where there is no file.
+        part: Which image of the file is meant, as `#frame-0007`; "" for all that are taken of it.
         image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
         fault: Why it cannot be read at all; "" where that is not yet known.
         remedy: What can be done about the fault.
@@ -42,11 +43,12 @@ class Entry:
     session_id: str = ""
     licence: str = ""
     split: str = ""
+    part: str = ""
 
     @property
     def picture(self) -> str:
-        """The same for entries that name the same file or hold the same text."""
-        return str(self.path) if self.path is not None else self.content
+        """The same for entries that name the same file, or part of a file, or hold the same text."""
+        return f"{self.path}{self.part}" if self.path is not None else self.content
 
 
 class ImageSource(Protocol):
@@ -83,11 +85,14 @@ class ImageFormats(Protocol):
             Unavailable: Nothing can be read at the moment.
         """
 
-    def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+    def read(self, data: bytes, key: bytes, *, part: str = "") -> list[StoredForm | Quarantined]:
         """Read the images of a file of any known kind, one or more; `key` is the site's for hashes of identifiers.
 
+        Of a file that holds several, `part` names the one that is meant, as `#frame-0007`; "" means all that are taken.
+
         Raises:
-            InvalidArgument: Empty, of no known kind, damaged, or not to be read within the limits on memory and time.
+            InvalidArgument: Empty, of no known kind, damaged, without the part, or not to be read within the limits on
+                memory and time.
             Unavailable: Nothing can be read at the moment.
         """
 
@@ -105,6 +110,10 @@ class Encoder(Protocol):
     @property
     def dimension(self) -> int:
         """Length of an image vector."""
+
+    @property
+    def logit_scale(self) -> float | None:
+        """What the cosine of an image and a text is multiplied by before a softmax; None where the two spaces are not one."""
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """Embed images, each alike whatever stands beside it.

@@ -31,7 +31,7 @@ from services.retrieval.work.indexes import Indexes
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 

@@ -67,7 +67,9 @@ def curve(
     scale = _Scale.of(lines, level)
     drawn = [line for line in lines if line.points]
     parts = [*_axes(scale, drawn, x_name)]
-    named = [(line.role, line.name, line.points[-1].x, line.points[-1].value) for line in drawn]
+    named: list[tuple[str, str, float, float]] = [
+        (line.role, line.name, line.points[-1].x, line.points[-1].value) for line in drawn
+    ]
     if level is not None:
         parts.append(_level(scale, level))
         named.append(("level", level_name, scale.x_most, level))

@@ -46,7 +46,7 @@ class _Formats(FormatsHere):
 
 
 class _Encoder:
-    encoder_id, dimension = "mean", 2
+    encoder_id, dimension, logit_scale = "mean", 2, None
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         if any(image[0, 0, 0] == DEADLY_LEVEL for image in images):

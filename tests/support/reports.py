@@ -65,6 +65,7 @@ MEASURED = {
     "run_id": "r", "create_time": "2026-01-01T00:00:00+00:00", "failure": None, "steps": [], "promoted_models": {"a": "sha256:x"},
     "ledger": {"oracle": {"settled": {
         "n": 1, "n_simulated": 1, "usd": 3.0, "tokens": 1, "expert_seconds": 0.0, "compute_seconds": 0.0,
+        "n_usage_unstated": 1, "usd_usage_unstated": 3.0,
     }}},
 }  # fmt: skip
 

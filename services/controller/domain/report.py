@@ -16,7 +16,7 @@ from msgspec import to_builtins
 from services.controller.domain.annotators import annotators_of, simulated_of
 from services.controller.domain.changes import changes
 from services.controller.domain.comparisons import ArmGain, TestAnswers
-from services.controller.domain.detection import detection_note, expected_detectable_gain
+from services.controller.domain.evaluation_sets import dev_set_of, test_set_of
 from services.controller.domain.judge_drift import judge_drift
 from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
@@ -90,8 +90,13 @@ def _arm(arm: ArmFacts, answers: Mapping[int, Sequence[Answer]], items: Sequence
         "promoted": promoted,
         "weakness": weakness(answers, number, seed=seed),
         "changes": changes(answers, number, items),
-        "rounds": [_round(facts) for facts in arm.rounds],
+        "rounds": [{**_round(facts), "n_answers": _answers_before(arm, facts.round)} for facts in arm.rounds],
     }
+
+
+def _answers_before(arm: ArmFacts, number: int) -> int:
+    """How many answers the arm had bought when its round `number` was evaluated."""
+    return sum(len(facts.decisions) for facts in arm.rounds if facts.round < number and facts.summary is not None)
 
 
 def promoted_of(arm: ArmFacts) -> Json | None:
@@ -113,39 +118,6 @@ def promoted_of(arm: ArmFacts) -> Json | None:
         for split, own in (("dev", scores.dev), ("test", scores.test))
     }
     return {"round": number, **overall}
-
-
-def dev_set_of(configuration: Json, arms: Sequence[ArmFacts]) -> Json | None:
-    """How large the dev set is and which gain it can be expected to tell; None before the base model is evaluated."""
-    evaluated = next((facts.dev for arm in arms for facts in arm.rounds if facts.dev is not None), None)
-    if evaluated is None or not evaluated.perception.overall.n_sources:
-        return None
-    n_runs, n_sources = configuration["evaluate"]["runs"], evaluated.perception.overall.n_sources
-    n_items = round(evaluated.perception.overall.n / n_runs)
-    sizes = [n_items / n_sources] * n_sources
-    return {
-        "n_items": n_items,
-        "n_sources": n_sources,
-        "n_runs": n_runs,
-        "expected_detectable_gain": expected_detectable_gain(sizes, n_runs),
-        "note": detection_note(sizes, n_runs, configuration["stop"]["excluded_gain"]),
-    }
-
-
-def test_set_of(items: Sequence[Item]) -> Json | None:
-    """How large the test set is, and which share guessing gets right; None before it is brought in.
-
-    Who guesses takes each option of a question equally often. Questions without options are not counted.
-    """
-    asked = [item for item in items if item.options]
-    if not asked:
-        return None
-    return {
-        "n_items": len(asked),
-        "n_images": len({item.image_id for item in asked}),
-        "n_sources": len({item.source_id for item in asked}),
-        "guessing": sum(1 / len(item.options) for item in asked) / len(asked),
-    }
 
 
 def _round(facts: RoundFacts) -> Json:
@@ -217,6 +189,7 @@ def _annotation(facts: RoundFacts) -> Json | None:
         "n_without_choice": summary.n_without_choice,
         "calibration": to_builtins(summary.calibration),
         "unanswered": summary.unanswered,
+        "images_without_question": summary.images_without_question,
         "stopped": summary.stopped,
     }
 

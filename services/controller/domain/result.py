@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from shared.pages.report_charts import RANDOM
 from shared.pages.words import NO_GAIN, count, percent
 from shared.stop_reasons import told
 
 Json = dict[str, Any]
-RANDOM = "random"
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,6 @@ def sentence(result: Result) -> str:
     return " ".join(part for part in said if part)
 
 
-def answers_before(arm: Json, number: int) -> int:
-    """How many answers an arm had bought when its round `number` was evaluated."""
-    bought = (facts["annotation"] for facts in arm["rounds"] if facts["round"] < number)
-    return sum(annotation["n_decisions"] for annotation in bought if annotation)
-
-
 def _told_of_model(result: Result) -> str:
     assert result.accuracy is not None
     now = f"right on {percent(result.accuracy['value'])} of the test questions"
@@ -139,6 +133,7 @@ def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:
     arm = arms[name]
     tests = {facts["round"]: facts["test"]["perception"]["overall"] for facts in arm["rounds"] if facts["test"]}
     number, newest = arm["promoted"]["round"] if arm["promoted"] else 0, max(tests, default=0)
+    answers = {facts["round"]: facts["n_answers"] for facts in arm["rounds"]}
     gains = {facts["round"]: facts["test_gain"]["over_base"] for facts in arm["rounds"] if facts["test_gain"]}
     others = [other for other in arms if other != name and arms[other]["strategy"] == RANDOM]
     return Result(
@@ -146,7 +141,7 @@ def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:
         is_random=arm["strategy"] == RANDOM,
         round=number,
         n_trainings=newest,
-        n_answers=answers_before(arm, number or newest),
+        n_answers=answers.get(number or newest, 0),
         accuracy=tests.get(number),
         base=tests.get(0),
         gain=gains.get(number),
@@ -159,9 +154,9 @@ def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:
 def _baseline(
     name: str, other: str, arms: Mapping[str, Json], number: int, comparisons: Sequence[Json]
 ) -> Baseline | None:
-    tests = {facts["round"]: facts["test"] for facts in arms[other]["rounds"]}
-    scores = tests.get(number)
-    if not scores or not number or scores["perception"]["overall"]["value"] is None:
+    facts = next((facts for facts in arms[other]["rounds"] if facts["round"] == number), None)
+    scores = facts["test"]["perception"]["overall"] if facts and facts["test"] else None
+    if not facts or not number or scores is None or scores["value"] is None:
         return None
     over = None
     for one in comparisons:
@@ -169,7 +164,7 @@ def _baseline(
             over = one["gain"]
         elif one["round"] == number and (one["arm"], one["other"]) == (other, name):
             over = _turned(one["gain"])
-    return Baseline(other, answers_before(arms[other], number), scores["perception"]["overall"], over)
+    return Baseline(other, facts["n_answers"], scores, over)
 
 
 def _turned(gain: Json) -> Json:

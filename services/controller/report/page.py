@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import Environment
 
-from services.controller.report.figures import accuracy_curve, answered, curve_rows, weakness_maps
 from services.controller.report.thumbnails import thumbnail
 from shared.objects.store import ObjectStore
 from shared.pages.environment import page_environment
+from shared.pages.report_charts import accuracy_curve, answered, curve_rows, weakness_maps
 from shared.pages.words import label, whole_percent
 from shared.stop_reasons import told
 from shared.version import VERSION
@@ -109,6 +109,7 @@ def _spent(report: Json) -> Json:
     return {
         **{name: sum(sums[name] for sums in counted) for name in figures},
         "is_simulated": any(sums["n_simulated"] for sums in counted),
+        "is_at_most": any(sums["n_usage_unstated"] for sums in counted),
     }
 
 

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from services.embedding.adapters import parquet_manifest
+from services.embedding.adapters.parts import locate
 from services.embedding.domain.images import MOST_BYTES
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -159,7 +160,8 @@ def _from_row(place: TableRow, number: int, folder: Path, pictures: Mapping[str,
     parts = PurePosixPath(image_path)
     if parts.is_absolute() or ".." in parts.parts:
         return replace(entry, fault="The path leads out of the manifest's folder.")
-    return replace(entry, path=folder / image_path)
+    path, part = locate(folder, image_path)
+    return replace(entry, path=path, part=part)
 
 
 def _with_content(entry: Entry, content: str, pictures: Mapping[str, str]) -> Entry:

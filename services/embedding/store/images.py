@@ -100,6 +100,15 @@ class Store:
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
             self._announce(connection, self._join(connection, members), embedded)
 
+    def describe(self, operation_id: str, rows: Sequence[InputRow], embedded: EmbeddedEvent) -> None:
+        """Note what is known now of inputs that are stored, all or nothing, and tell of each membership that it changes."""
+        with self._engine.begin() as connection:
+            for row in rows:
+                mine = (INPUTS.c.operation_id == operation_id) & (INPUTS.c.name == row.name)
+                connection.execute(sa.update(INPUTS).where(mine).values(asdict(row)))
+            members = sorted((row.member for row in rows), key=_key)
+            self._announce(connection, self._join(connection, members), embedded)
+
     def claim(self, image_ids: Sequence[str]) -> list[str]:
         """Take those of these images that have no vector and that no other worker has in hand.
 

@@ -9,7 +9,7 @@ import msgspec
 from services.embedding.ports import Entry
 from services.embedding.store.tables import ImageRow, InputRow
 from shared.rows.fields import Modality, Split
-from shared.rows.images import Image, Input, Window
+from shared.rows.images import Image, Input, ModalityFrom, Window
 
 
 def input_line(entry: Entry, row: InputRow, is_again: bool, why_again: str) -> Input:
@@ -40,4 +40,5 @@ def image_line(image: ImageRow, row: InputRow) -> Image:
         split=cast(Split, row.split),
         licence=row.licence,
         structure=image.structure,
+        modality_from=cast(ModalityFrom, row.modality_from),
     )

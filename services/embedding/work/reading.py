@@ -16,6 +16,7 @@ import msgspec
 from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, StoredForm
+from services.embedding.domain.modalities import told_modality
 from services.embedding.ports import Entry, ImageFormats, ImageSource
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
@@ -25,7 +26,7 @@ from services.embedding.work.worker import count_input
 from shared.errors import InvalidArgument
 from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.images import entry_of
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
@@ -121,22 +122,22 @@ class InputReader:
             reason = f"The service has ended {deaths} times while it read this input."
             return _failed(reason, "Look at the file with care, and export it again.")
         try:
-            outcomes = [self._keep(form) for form in self._formats.read(self._source.read(entry), self._key)]
+            forms = self._formats.read(self._source.read(entry), self._key, part=entry.part)
         except InvalidArgument as error:
             return _failed(error.message, error.remedy)
-        # Images of one file are of one source, also where nothing says which; an image's own id would name none.
-        first = next((row.image_id for row, _ in outcomes if row.image_id), "")
-        source_id = first if len(outcomes) == 1 else f"file-{first}"
-        return [(replace(row, source_id=source_id), image) for row, image in outcomes]
+        # An input that names a part itself is one image, under its own name.
+        return [self._keep(form, "" if entry.part else form.part) for form in forms]
 
-    def _keep(self, form: StoredForm | Quarantined) -> _Outcome:
+    def _keep(self, form: StoredForm | Quarantined, part: str) -> _Outcome:
         if isinstance(form, Quarantined):
-            return InputRow(form.part, QUARANTINED, reason=form.reason, remedy=form.remedy), None
+            return InputRow(part, QUARANTINED, reason=form.reason, remedy=form.remedy), None
         uri = self._objects.put_bytes(form.png)
         window = msgspec.json.encode(form.window).decode()
         image_id = uri.removeprefix(SCHEME)
         image = ImageRow(image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure)
-        row = InputRow(form.part, STORED, image_id, form.modality, "", form.patient, form.session, reason=form.note)
+        # Images of one file are of one source, also where nothing says which; an image's own id would name none.
+        source_id = f"file-{form.origin}" if form.origin else image_id
+        row = InputRow(part, STORED, image_id, form.modality, source_id, form.patient, form.session, reason=form.note)
         return row, image
 
 
@@ -167,17 +168,17 @@ def _describe(entry: Entry, outcome: _Outcome, request: pb.StartIngestRequest, k
     read, image = outcome
     if image is None:
         return replace(read, name=f"{entry.name}{read.name}", source_id=""), None
-    named = name_modality(entry.modality)
-    known = (m for m in (named, read.modality, request.default_modality) if m not in ("", UNKNOWN))
-    modality = next(known, UNKNOWN)
-    note = "the modality is not one of the known" if entry.modality and named == UNKNOWN else ""
+    modality, modality_from = told_modality(entry.modality, read.modality, request.default_modality)
+    is_known = not entry.modality or name_modality(entry.modality) != UNKNOWN
+    note = "" if is_known else "the modality is not one of the known"
     patient = keyed_hash(key, "patient", entry.patient_id) or read.patient
     row = replace(
         read,
         name=f"{entry.name}{read.name}",
         modality=modality,
+        modality_from=modality_from,
         # The study of a file has an id that no other has; a session of a manifest is a name within its patient.
-        source_id=entry.source_id or patient or read.session or read.source_id,
+        source_id=keyed_hash(key, "source", entry.source_id) or patient or read.session or read.source_id,
         patient=patient,
         session=keyed_hash(key, "session", entry.session_id) or read.session,
         split=entry.split if entry.split in SPLITS else request.split,

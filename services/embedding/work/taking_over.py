@@ -16,7 +16,7 @@ from services.embedding.store.tables import FAILED, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
-from shared.rows.images import Image, Input
+from shared.rows.images import Image, Input, who_told_modality
 
 _AT_ONCE = 500
 
@@ -52,7 +52,7 @@ def write_again(store: Store, objects: ObjectStore, operation_id: str, uri: str,
             "report.jsonl": report,
             "vectors.npy": np.stack([np.frombuffer(vectors[image.image_id], dtype="<f4") for image in images]),
         },
-        counts={"images": len(images), **Counter(line.status for line in report)},
+        counts={"images": len(images), **Counter(line.status for line in report), **who_told_modality(images)},
         parents=[uri],
         configuration={**old.configuration, "encoder_id": encoder_id},
     )
@@ -61,7 +61,7 @@ def write_again(store: Store, objects: ObjectStore, operation_id: str, uri: str,
 def _input_row(image: Image) -> InputRow:
     return InputRow(
         image.image_id, STORED, image.image_id, image.modality, image.source_id, image.patient, image.session, image.split,
-        image.licence,
+        image.licence, modality_from=image.modality_from,
     )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def arm(strategy, values, n_answers=450, promoted=None):
             "round": number,
             "test": {"perception": {"overall": score(value)}},
             "test_gain": {"over_base": gain(value - values[0], 0.01, 0.2)} if number else None,
-            "annotation": {"n_decisions": n_answers} if number < len(values) - 1 else None,
+            "n_answers": number * n_answers,
         }
         for number, value in enumerate(values)
     ]
