@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
-from shared.rows.images import entry_of
+from shared.rows.images import entry_of, spelled_out
 from shared.tables import read_rows
 
 _TABLES = (".tsv", ".csv", "")
@@ -48,5 +48,5 @@ def _files(path: Path) -> Iterator[Path]:
         except InvalidArgument:  # the service says what is wrong with it
             return
         paths = {row.cells.get("image_path") or "" for row in rows}
-        names = paths | set(map(entry_of, paths))  # a path may name an image of a file
+        names = paths | {entry_of(spelled_out(path)) for path in paths}  # a path may name an image of a file
         yield from (path.parent / name for name in sorted(names - {""}))

@@ -16,6 +16,9 @@ ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS, ORACLE_QUESTION_TOKENS = (600, 1600), 
 #: Likewise of a judge, on one axis of one description.
 JUDGE_TEXT_TOKENS, JUDGE_ANSWER_TOKENS = (300, 1200), (1, 200)
 JUDGE_AXES = 4
+#: The frozen pairs that a judge grades anew in each evaluation that has descriptions, so that its drift shows; and how many of
+#: these evaluations an arm has in a round: dev or test, or both.
+JUDGE_ANCHORS, JUDGED_SETS = 9, (1, 2)
 #: Likewise of a judge that says which option a reply means; the reply comes on top. It may think before it names a letter.
 READING_TEXT_TOKENS, READING_ANSWER_TOKENS = (70, 1200), (1, 1024)
 #: Longest reply about a drawn image, in tokens.
@@ -203,7 +206,8 @@ def _oracle(plan: Plan, number: int, images: int) -> Line:
 def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Line:
     """Round 0 is the same model in each arm, so what one arm had judged may serve the others."""
     n_arms = Range(1 if number == 0 else plan.n_arms, plan.n_arms)
-    calls = n_arms * exactly(n_descriptions * JUDGE_AXES)
+    anchors = exactly(plan.n_arms * JUDGE_ANCHORS) * Range(*JUDGED_SETS)
+    calls = (n_arms * exactly(n_descriptions) + anchors) * exactly(JUDGE_AXES)
     return _line(number, "judge", judge, calls, Range(*JUDGE_TEXT_TOKENS), Range(*JUDGE_ANSWER_TOKENS))
 
 
