@@ -117,6 +117,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "UndoDecision": _REVIEW,
         "ReopenTask": _RUN,
         "CloseTasks": _RUN,
+        "VerifyReviewLog": _RUN,
     },
     "medq.training.v1.TrainingService": {"StartImportModel": _WORK, "StartBuildDataset": _WORK, "StartTrain": _WORK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},

@@ -7,6 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from services.oracle.domain.review_log import BEGIN, Entry
+from services.oracle.store.review_audit import Verified, verify
 from services.oracle.store.review_tables import (
     IS_DECISION,
     LOG,
@@ -86,6 +88,10 @@ class ReviewReads:
             ):
                 found.setdefault(task_id, {})[revision] = verdict_of_text(text)[0].active_seconds
         return found
+
+    def verify(self, noted: Entry = BEGIN) -> Verified:
+        """Whether the log is as it was written; see `services.oracle.store.review_audit`."""
+        return verify(self._engine, noted)
 
     def _get(self, connection: sa.Connection, task_id: str) -> QueuedTask:
         row = connection.execute(joined(self._now()).where(TASKS.c.task_id == task_id)).one_or_none()

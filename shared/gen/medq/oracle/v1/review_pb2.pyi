@@ -897,3 +897,59 @@ class CloseTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseTasksResponse: _TypeAlias = CloseTasksResponse  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogRequest(_message.Message):
+    """Asks whether the log is as it was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    NOTED_HASH_FIELD_NUMBER: _builtins.int
+    noted_sequence: _builtins.int
+    """An entry that was noted elsewhere: its number, from 1; 0 for none."""
+    noted_hash: _builtins.str
+    """Its hash, 64 hex digits; "" for none."""
+    def __init__(
+        self,
+        *,
+        noted_sequence: _builtins.int = ...,
+        noted_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["noted_hash", b"noted_hash", "noted_sequence", b"noted_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogRequest: _TypeAlias = VerifyReviewLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogResponse(_message.Message):
+    """What became of a look at the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The last entry that is in order; 0 for none."""
+    hash: _builtins.str
+    """Its hash, 64 hex digits: noted elsewhere, it stands for all entries up to this one."""
+    fault: _builtins.str
+    """What is wrong after it, a sentence; "" where all is in order."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "hash", b"hash", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogResponse: _TypeAlias = VerifyReviewLogResponse  # noqa: Y015

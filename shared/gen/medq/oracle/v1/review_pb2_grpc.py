@@ -86,6 +86,11 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
                 _registered_method=True)
+        self.VerifyReviewLog = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -167,6 +172,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyReviewLog(self, request, context):
+        """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -219,6 +231,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.CloseTasks,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.SerializeToString,
+            ),
+            'VerifyReviewLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyReviewLog,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -493,6 +510,33 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/CloseTasks',
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyReviewLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
             options,
             channel_credentials,
             insecure,
