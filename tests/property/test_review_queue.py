@@ -189,7 +189,7 @@ class ReviewQueue(RuleBasedStateMachine):
 
     @invariant()
     def the_queue_is_as_the_model(self) -> None:
-        stored = self.queue.of_work("work")
+        stored = {one.entry.asked.decision_id: one for one in self.queue.of_work("work")}
         assert stored.keys() == {f"d-{number}" for number in self.tasks}
         for number, task in self.tasks.items():
             found = stored[f"d-{number}"]

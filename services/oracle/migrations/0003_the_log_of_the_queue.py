@@ -56,6 +56,9 @@ def upgrade() -> None:
         batch_op.create_index("ix_review_skips_reviewer", ["reviewer", "sequence"], unique=False)
     with op.batch_alter_table("review_tasks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_locked", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("item", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("decided_by", sa.Text(), server_default="", nullable=False))
+        batch_op.create_index("ix_review_tasks_item", ["item"], unique=False)
     _move_decisions()
     op.drop_table("review_decisions")
 

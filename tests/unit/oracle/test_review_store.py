@@ -8,6 +8,7 @@ import msgspec
 import pytest
 import sqlalchemy as sa
 
+from services.oracle.domain.opinions import with_second_opinions
 from services.oracle.domain.review import PEOPLE, SIMULATED, Simulation, Verdict
 from services.oracle.migrations import SCHEMA
 from services.oracle.store import review_leases, review_reads, review_tables
@@ -241,3 +242,27 @@ def test_decisions_of_before_the_log_are_entered_in_it(database: Database) -> No
     found = queue.find(task.task_id)
     assert (found.entry, found.verdict, found.decided_at) == (task, accepted(), 1000.25)
     assert (queue.verify().last.sequence, queue.verify().fault) == (1, "")
+
+
+def test_two_opinions_on_a_question_are_of_two_reviewers(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    assert len(queue.lease(PEOPLE, "ann", 5, 60)) == 1
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    assert [one.entry for one in queue.lease(PEOPLE, "bob", 5, 60)] == [second]
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.release(second.task_id, "bob")
+    assert queue.lease(PEOPLE, "ann", 5, 60) == []
+    with pytest.raises(FailedPrecondition, match="already"):
+        queue.decide(second.task_id, 1, accepted("ann"))
+    assert [one.entry for one in queue.lease(PEOPLE, "eve", 5, 60)] == [second]
+    queue.decide(second.task_id, 1, accepted("eve"))
+
+
+def test_who_takes_an_opinion_back_may_give_it_again(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.undo(first.task_id, 1, "ann", 60)
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    queue.decide(first.task_id, 2, accepted("ann"))

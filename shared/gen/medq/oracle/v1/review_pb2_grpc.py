@@ -91,6 +91,11 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
                 _registered_method=True)
+        self.GetReviewStatistics = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -179,6 +184,13 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetReviewStatistics(self, request, context):
+        """How reviewers decide about the tasks of a run, and how well they agree.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -236,6 +248,11 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.VerifyReviewLog,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.SerializeToString,
+            ),
+            'GetReviewStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReviewStatistics,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -537,6 +554,33 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/VerifyReviewLog',
             medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReviewStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
             options,
             channel_credentials,
             insecure,
