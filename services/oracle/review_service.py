@@ -8,10 +8,11 @@ import grpc
 
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1 import review_pb2_grpc as pb_grpc
+from services.oracle.domain.measures import shown
 from services.oracle.domain.review import PEOPLE, verdict_of
 from services.oracle.domain.review_log import Entry
-from services.oracle.domain.review_statistics import agreement_of
-from services.oracle.review_messages import ACTIONS, STATES, to_agreement, to_message
+from services.oracle.domain.review_statistics import statistics_of
+from services.oracle.review_messages import ACTIONS, STATES, to_message, to_statistics
 from services.oracle.store.review_tables import QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
@@ -92,7 +93,9 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         reviewer = _reviewer(context, request.reviewer)
         entry = self._of_people(request.task_id).entry
         action = next((name for name, value in ACTIONS.items() if value == request.action), "")
-        verdict = verdict_of(entry.asked, action, request.answer, request.reason, request.active_seconds, reviewer)
+        verdict = verdict_of(
+            shown(entry, is_open=True), action, request.answer, request.reason, request.active_seconds, reviewer
+        )
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
         return pb.DecideTaskResponse(task=self._changed(found, is_new), is_new=is_new)
 
@@ -146,8 +149,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
     ) -> pb.GetReviewStatisticsResponse:
         """See the proto."""
         require_text("run_id", request.run_id)
-        agreement = agreement_of(self._queue.decided(request.run_id))
-        return pb.GetReviewStatisticsResponse(agreement=to_agreement(agreement))
+        return to_statistics(statistics_of(self._queue.decided(request.run_id)))
 
     def _of_people(self, task_id: str) -> QueuedTask:
         found = self._queue.find(task_id)

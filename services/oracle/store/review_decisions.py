@@ -192,6 +192,13 @@ def _require_open(found: QueuedTask, revision: int, reviewer: str) -> None:
             value=revision,
             remedy="Look at the task again; a decision is about an open task as it stands.",
         )
+    if found.assignee not in ("", reviewer):
+        raise FailedPrecondition(
+            "The task is somebody else's.",
+            field="reviewer",
+            value=reviewer,
+            remedy="An operator says whose it is: AssignTasks.",
+        )
     if found.reviewer not in ("", reviewer):
         raise FailedPrecondition(
             "Somebody else has this task in hand.",

@@ -13,17 +13,20 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from services.oracle.domain import review_log
+from services.oracle.domain.measures import calibration_of
 from services.oracle.domain.review import QueueEntry
 from services.oracle.domain.review_log import Act
 from services.oracle.store import review_leases as leases
 from services.oracle.store.review_decisions import FREE, ReviewDecisions
 from services.oracle.store.review_tables import (
+    CALIBRATION,
     CLOSED,
     OPEN,
     SKIPS,
     TASKS,
     WITHDRAWN,
     QueuedTask,
+    entry_of,
     joined,
     queued_of,
     row_of,
@@ -50,6 +53,16 @@ class ReviewStore(ReviewDecisions):
             for ids in _batches([entry.task_id for entry in entries]):
                 withdrawn = TASKS.c.task_id.in_(ids) & (TASKS.c.state == WITHDRAWN)
                 connection.execute(sa.update(TASKS).where(withdrawn).values(**again))
+
+    @insist
+    def calibrate(self, run_id: str, entries: Sequence[QueueEntry]) -> None:
+        """Have each reviewer of a run answer these first; those that it has already stay."""
+        with self._changing() as connection:
+            if connection.execute(sa.select(CALIBRATION.c.item).where(CALIBRATION.c.run_id == run_id)).first() is None:
+                rows = [
+                    {"run_id": run_id, "item": one.asked.decision_id, "body": row_of(one)["body"]} for one in entries
+                ]
+                insert_new(connection, CALIBRATION, rows)
 
     @insist
     def adopt(self, work_id: str, operation_id: str) -> None:
@@ -79,7 +92,9 @@ class ReviewStore(ReviewDecisions):
         with self._changing() as connection:
             now, taken = self._now(), list[int]()
             held = connection.execute(leases.held_by(expert, reviewer, count, now)).scalars().all()
-            for query in (leases.next_free, leases.given_back_by):
+            if len(held) < count:
+                self._add_calibration(connection, expert, reviewer)
+            for query in (leases.assigned_to, leases.next_free, leases.given_back_by):
                 if (missing := count - len(held) - len(taken)) > 0:
                     taken += connection.execute(query(expert, reviewer, missing, now)).scalars()
             mine = TASKS.c.sequence.in_([*held, *taken])
@@ -117,6 +132,16 @@ class ReviewStore(ReviewDecisions):
         """Take back what is open of a work that was called off; how many tasks."""
         act = Act(review_log.WITHDRAW, "", details={"work_id": work_id})
         return self._end((TASKS.c.work_id == work_id) & (TASKS.c.state == OPEN), WITHDRAWN, act)[0]
+
+    def _add_calibration(self, connection: sa.Connection, expert: str, reviewer: str) -> None:
+        """Queue the questions with known answers of the run whose task comes next, unless this reviewer has had them."""
+        following = leases.next_free(expert, reviewer, 1, self._now()).scalar_subquery()
+        run_id = sa.select(TASKS.c.run_id).where(TASKS.c.sequence == following).scalar_subquery()
+        bodies = connection.execute(sa.select(CALIBRATION.c.body).where(CALIBRATION.c.run_id == run_id)).scalars()
+        entries = [calibration_of(entry_of(body), reviewer) for body in bodies]
+        known = sa.select(TASKS.c.task_id).where(TASKS.c.task_id.in_([one.task_id for one in entries[:1]]))
+        if entries and connection.execute(known).first() is None:
+            insert_new(connection, TASKS, [row_of(one, assignee=reviewer) for one in entries])
 
     def _end(self, which: sa.ColumnElement[bool], state: str, act: Act) -> tuple[int, list[tuple[str, str]]]:
         ended = sa.update(TASKS).where(which).values(state=state, **FREE)
