@@ -54,7 +54,7 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
         agreement=task.agreement,
         route=CALIBRATION if entry.known_answer else task.route,
         route_reason=task.route_reason,
-        priority=entry.priority,
+        priority=queued.priority,
         expert=entry.expert,
         reviewer=queued.reviewer,
         clean_neighbours=entry.clean_neighbours,

@@ -115,6 +115,7 @@ class QueuedTask:
         request_id: The request that reserved its cost.
         state: `OPEN`, `DECIDED`, `CLOSED` or `WITHDRAWN`.
         revision: From 1.
+        priority: The lower, the sooner it is handed out.
         is_locked: Whether the work has gone on with it.
         assignee: Who alone gets it; "" for whoever asks.
         reviewer, lease_until: Who has it in hand until when, in seconds since the epoch; "" and 0 for nobody.
@@ -127,6 +128,7 @@ class QueuedTask:
     request_id: str
     state: str
     revision: int
+    priority: int
     is_locked: bool
     assignee: str
     reviewer: str
@@ -146,7 +148,16 @@ def queued_of(row: Any) -> QueuedTask:
     """A row of `joined`."""
     verdict, decided_at = (None, 0.0) if row.decision is None else verdict_of_text(row.decision)
     reviewer, until = (row.reviewer, row.lease_until) if row.is_leased else ("", 0.0)
-    place = (row.sequence, row.operation_id, row.request_id, row.state, row.revision, row.is_locked, row.assignee)
+    place = (
+        row.sequence,
+        row.operation_id,
+        row.request_id,
+        row.state,
+        row.revision,
+        row.priority,
+        row.is_locked,
+        row.assignee,
+    )
     return QueuedTask(entry_of(row.body), *place, reviewer, until, verdict, decided_at)
 
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 import sqlalchemy as sa
 
 from services.oracle.domain import review_log
-from services.oracle.domain.measures import calibration_of
-from services.oracle.domain.review import QueueEntry
+from services.oracle.domain.measures import calibration_of, calibration_work
+from services.oracle.domain.review import PEOPLE, QueueEntry
 from services.oracle.domain.review_log import Act
 from services.oracle.store import review_leases as leases
 from services.oracle.store.review_decisions import FREE, ReviewDecisions
@@ -122,6 +122,22 @@ class ReviewStore(ReviewDecisions):
             return self._change(connection, task_id, **FREE), True
 
     @insist
+    def assign(self, run_id: str, task_ids: Sequence[str], reviewer: str, actor: str) -> int:
+        """Have one reviewer alone get open tasks of a run, all or these; "": whoever asks. How many were another's before.
+
+        What somebody else has in hand stays theirs.
+        """
+        is_others = (TASKS.c.reviewer != reviewer) & (TASKS.c.lease_until > self._now())
+        act = Act(review_log.ASSIGN, actor, details={"run_id": run_id, "reviewer": reviewer})
+        return self._place(run_id, task_ids, act, (TASKS.c.assignee != reviewer) & ~is_others, assignee=reviewer)
+
+    @insist
+    def prioritize(self, run_id: str, task_ids: Sequence[str], priority: int, actor: str) -> int:
+        """Give open tasks of a run, all or these, another place in the queue; how many had another one before."""
+        act = Act(review_log.PRIORITIZE, actor, details={"run_id": run_id, "priority": priority})
+        return self._place(run_id, task_ids, act, TASKS.c.priority != priority, priority=priority)
+
+    @insist
     def close(self, run_id: str, actor: str = "") -> tuple[int, list[tuple[str, str]]]:
         """Close what is open of a run; how many tasks, and the works and operations that waited for one."""
         act = Act(review_log.CLOSE, actor, details={"run_id": run_id})
@@ -142,6 +158,23 @@ class ReviewStore(ReviewDecisions):
         known = sa.select(TASKS.c.task_id).where(TASKS.c.task_id.in_([one.task_id for one in entries[:1]]))
         if entries and connection.execute(known).first() is None:
             insert_new(connection, TASKS, [row_of(one, assignee=reviewer) for one in entries])
+
+    def _place(
+        self, run_id: str, task_ids: Sequence[str], act: Act, which: sa.ColumnElement[bool], **values: str | int
+    ) -> int:
+        """Change open tasks of people in a run; those that calibrate a reviewer stay as they are."""
+        is_open = (TASKS.c.run_id == run_id) & (TASKS.c.state == OPEN) & (TASKS.c.expert == PEOPLE)
+        changed = is_open & (TASKS.c.work_id != calibration_work(run_id)) & which
+        with self._changing() as connection:
+            found: list[str] = []
+            for ids in _batches(task_ids) if task_ids else [()]:
+                mine = changed & TASKS.c.task_id.in_(ids) if ids else changed
+                statement = sa.update(TASKS).where(mine).values(**values).returning(TASKS.c.task_id)
+                found += connection.execute(statement).scalars()
+            if found:
+                details = {**act.details, "tasks": sorted(found) if task_ids else len(found)}
+                self._log.append(connection, replace(act, details=details))
+        return len(found)
 
     def _end(self, which: sa.ColumnElement[bool], state: str, act: Act) -> tuple[int, list[tuple[str, str]]]:
         ended = sa.update(TASKS).where(which).values(state=state, **FREE)

@@ -198,7 +198,7 @@ class ReviewTask(_message.Message):
     route_reason: _builtins.str
     """Why to the expert, where entropy and agreement could not decide."""
     priority: _builtins.int
-    """The lower, the sooner it is handed out: 0 calibrates a reviewer, 1 needs an expert, 2 is an audit."""
+    """The lower, the sooner it is handed out: 0 calibrates a reviewer, 1 needs an expert, 2 is an audit, if no operator sets it."""
     expert: _builtins.str
     """Who decides: `review` (people) or `simulated`."""
     reviewer: _builtins.str
@@ -915,6 +915,114 @@ class CloseTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseTasksResponse: _TypeAlias = CloseTasksResponse  # noqa: Y015
+
+@_typing.final
+class AssignTasksRequest(_message.Message):
+    """Says whose tasks are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    reviewer: _builtins.str
+    """Who alone gets them; "" for whoever asks. Of a third opinion it may be one of the two who disagree."""
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These tasks of it, at most 1,000; empty for all that are open."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "run_id", b"run_id", "task_ids", b"task_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTasksRequest: _TypeAlias = AssignTasksRequest  # noqa: Y015
+
+@_typing.final
+class AssignTasksResponse(_message.Message):
+    """What was assigned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    assigned: _builtins.int
+    """How many tasks this call assigned; what is theirs already, has ended, or is in somebody else's hand is not counted."""
+    def __init__(
+        self,
+        *,
+        assigned: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTasksResponse: _TypeAlias = AssignTasksResponse  # noqa: Y015
+
+@_typing.final
+class PrioritizeTasksRequest(_message.Message):
+    """Says which tasks come sooner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    priority: _builtins.int
+    """0..9: the lower, the sooner they are handed out."""
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These tasks of it, at most 1,000; empty for all that are open."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "run_id", b"run_id", "task_ids", b"task_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritizeTasksRequest: _TypeAlias = PrioritizeTasksRequest  # noqa: Y015
+
+@_typing.final
+class PrioritizeTasksResponse(_message.Message):
+    """What was moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVED_FIELD_NUMBER: _builtins.int
+    moved: _builtins.int
+    """How many tasks this call moved."""
+    def __init__(
+        self,
+        *,
+        moved: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritizeTasksResponse: _TypeAlias = PrioritizeTasksResponse  # noqa: Y015
 
 @_typing.final
 class VerifyReviewLogRequest(_message.Message):
