@@ -101,6 +101,14 @@ LOG_END = sa.Table(
     sa.Column("hash", sa.Text, nullable=False),
 )
 IS_DECISION: Final = LOG.c.kind == sa.literal_column(f"'{DECIDE}'")
+#: When it is, in seconds since the epoch: read once a transaction, by the clock of the database.
+NOW: Final = sa.bindparam("now", type_=sa.Float)
+#: Tasks with the decision about their revision, and whether their lease holds.
+JOINED: Final = sa.select(
+    TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), LOG.c.text.label("decision")
+).outerjoin_from(TASKS, LOG, (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION)
+#: The task that `task` names.
+ONE: Final = JOINED.where(TASKS.c.task_id == sa.bindparam("task", type_=sa.Text))
 _VERDICT = tuple(Verdict.__dataclass_fields__)
 
 
@@ -137,15 +145,8 @@ class QueuedTask:
     decided_at: float
 
 
-def joined(now: sa.ColumnElement[float]) -> sa.Select[Any]:
-    """Tasks with the decision about their revision, and whether their lease holds."""
-    is_about = (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION
-    is_leased = (TASKS.c.lease_until > now).label("is_leased")
-    return sa.select(TASKS, is_leased, LOG.c.text.label("decision")).outerjoin_from(TASKS, LOG, is_about)
-
-
 def queued_of(row: Any) -> QueuedTask:
-    """A row of `joined`."""
+    """A row of `JOINED`."""
     verdict, decided_at = (None, 0.0) if row.decision is None else verdict_of_text(row.decision)
     reviewer, until = (row.reviewer, row.lease_until) if row.is_leased else ("", 0.0)
     place = (
