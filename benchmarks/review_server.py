@@ -104,6 +104,12 @@ class QueueServer:
                 pb.GetTaskRequest(task_id=entry(0).task_id), wait_for_ready=True, timeout=_START_SECONDS
             )
 
+    def processor_seconds(self) -> float:
+        """What the process has taken of the processor since it began."""
+        assert self._process is not None
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def kill(self) -> None:
         """End the process as a power cut does."""
         if self._process is not None:
