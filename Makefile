@@ -7,7 +7,7 @@ TORCH_BACKEND ?=
 # Processes that `make test` runs tests in.
 WORKERS ?= auto
 # What every service needs, what each one adds, the command `medq`, models, development: requirements/PART.in.
-PARTS := base embedding retrieval evaluation oracle training controller client torch dev
+PARTS := base embedding retrieval evaluation oracle training controller web client torch dev
 COMPILE := pip compile --quiet --no-header --no-annotate --generate-hashes --python-version 3.11
 export OMP_NUM_THREADS ?= 1
 export HF_HUB_OFFLINE ?= 1
@@ -114,8 +114,9 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.review_decisions
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.manifest
 	$(BIN)/python -m benchmarks.encoders
-	$(BIN)/python -m studies.burned_in_text
+	$(BIN)/python -m studies.burned_in_text --images 120 --variants 6
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt

@@ -1,32 +1,69 @@
-"""`medq serve`: the six services in one process, until a signal stops it."""
+"""`medq serve`: the six services and their pages in one process, until a signal stops it."""
 
 from __future__ import annotations
 
+import getpass
+import secrets
 import signal
 import threading
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
 
 from cli.connection import STATE
 from cli.options import Json, Out
 from cli.output import console, print_json, print_table, shown_errors
 from shared.logs import configure_logs, log_uncaught_errors
+from shared.rpc.channels import Channels
 from shared.settings import SERVICES
 
+Pages = Annotated[
+    str,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Where browsers find the pages, on this machine alone; port 0: a free one; empty: nowhere.",
+    ),
+]
 
-def serve(out: Out, is_json: Json = False) -> None:
-    """Serve the six services on unix sockets; other commands with the same --out talk to them."""
+
+def serve(out: Out, pages: Pages = "127.0.0.1:0", is_json: Json = False) -> None:
+    """Serve the six services on unix sockets, and pages for browsers; other commands with the same --out talk to them.
+
+    The pages show the runs and let experts review. The address that is printed holds a token: whoever has it comes in.
+    """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     from services.embedded import Embedded
 
-    with shown_errors(is_json):
+    with shown_errors(is_json), ExitStack() as stack:
         configure_logs("INFO")
         log_uncaught_errors()
-        with Embedded(out.resolve() / STATE) as embedded:
-            if is_json:
-                print_json({"targets": embedded.targets})
-            else:
-                rows = [(name, embedded.targets[name]) for name in SERVICES]
-                print_table("Serving; stop with Ctrl-C", ("service", "target"), rows)
-            stop.wait()
-            console.print("Draining.")
+        embedded = stack.enter_context(Embedded(out.resolve() / STATE))
+        url = _serve_pages(stack, embedded.targets, pages) if pages else ""
+        if is_json:
+            print_json({"targets": embedded.targets, "pages": url})
+        else:
+            rows = [(name, embedded.targets[name]) for name in SERVICES]
+            print_table("Serving; stop with Ctrl-C", ("service", "target"), rows)
+            if url:
+                console.print(f"Pages: {url}", soft_wrap=True)
+        stop.wait()
+        console.print("Draining.")
+
+
+def _serve_pages(stack: ExitStack, targets: dict[str, str], listen: str) -> str:
+    """Serve the pages until the stack is closed.
+
+    Returns: The address that lets in whoever opens it.
+    """
+    from web.app import create_app
+    from web.server import WebServer, address_of, bind
+    from web.settings import WebSettings
+
+    channels, token, bound = stack.enter_context(Channels(targets)), secrets.token_urlsafe(24), bind(listen)
+    settings = WebSettings(listen=address_of(bound), targets=targets)
+    app = create_app(settings, channels, start_token=token, owner=getpass.getuser())
+    stack.enter_context(WebServer(app, bound))
+    return f"{settings.url}/login?token={token}"

@@ -1,4 +1,4 @@
-"""Sends a bearer token with each call, read again from its file as it is rotated."""
+"""Sends a bearer token with each call; that of a file is read again as it is rotated."""
 
 from __future__ import annotations
 
@@ -43,18 +43,15 @@ class BearerToken(_Interceptors):
     """Adds `authorization: Bearer TOKEN` to every call.
 
     Args:
-        token_file: Holds the token alone.
-
-    Raises:
-        FailedPrecondition: The file cannot be read or is empty.
+        token: Gives it at each call.
     """
 
-    def __init__(self, token_file: Path) -> None:
-        self._token = Reloaded([token_file], lambda: _read(token_file), "bearer token")
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         """See `grpc.UnaryUnaryClientInterceptor`; the other three shapes do the same."""
-        metadata = [*(details.metadata or ()), (AUTHORIZATION, SCHEME + self._token.get())]
+        metadata = [*(details.metadata or ()), (AUTHORIZATION, SCHEME + self._token())]
         with_token = _Details(
             details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression
         )
@@ -63,6 +60,15 @@ class BearerToken(_Interceptors):
     intercept_unary_stream = intercept_unary_unary
     intercept_stream_unary = intercept_unary_unary
     intercept_stream_stream = intercept_unary_unary
+
+
+def token_of(file: Path) -> Callable[[], str]:
+    """The token that a file holds alone, as it is at each call.
+
+    Raises:
+        FailedPrecondition: The file cannot be read or is empty.
+    """
+    return Reloaded([file], lambda: _read(file), "bearer token").get
 
 
 def _read(path: Path) -> str:

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +15,7 @@ import grpc
 
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.private_folder import require_private
-from shared.rpc.bearer import BearerToken
+from shared.rpc.bearer import BearerToken, token_of
 from shared.rpc.certificates import channel_credentials
 from shared.rpc.reopening import ReopeningChannel
 from shared.settings import ServiceSettings, TlsSection
@@ -100,7 +100,7 @@ class Channels:
         self._credentials = credentials or Credentials()
         self._tls = channel_credentials(self._credentials.tls)
         token_file = self._credentials.token_file
-        self._token = BearerToken(token_file) if token_file else None
+        self._token = BearerToken(token_of(token_file)) if token_file else None
         self._open: dict[str, grpc.Channel] = {}
         self._lock = threading.Lock()
 
@@ -124,6 +124,28 @@ class Channels:
                 self._open[service] = self._channel(self.targets[service])
             return self._open[service]
 
+    def with_token(self, service: str, token: Callable[[], str]) -> grpc.Channel:
+        """The channel of a service, for calls in the name of whoever has this token: of a person who is logged in.
+
+        Raises:
+            InvalidArgument: No target is configured for it.
+            FailedPrecondition: The token would go over the network in plaintext.
+        """
+        channel = self[service]
+        if self._tls is None:
+            self._require_no_plaintext(self.targets[service])
+        return grpc.intercept_channel(channel, BearerToken(token))
+
+    def _require_no_plaintext(self, target: str) -> None:
+        if not (is_local(target) or self._credentials.is_plaintext_token_allowed):
+            raise FailedPrecondition(
+                "A token is not sent over the network without TLS.",
+                field="target",
+                value=target,
+                remedy="Name the authority of the server's certificate (--tls-ca, tls.ca_file); or, where something else "
+                "encrypts, allow it: MEDQ_SERVER_IS_PLAINTEXT_TOKEN_ALLOWED=true, auth.is_plaintext_token_allowed.",
+            )
+
     def _channel(self, target: str) -> grpc.Channel:
         channel: grpc.Channel
         folder = Path(target.removeprefix("unix:")).parent
@@ -134,14 +156,8 @@ class Channels:
                 self._tls, lambda credentials: grpc.secure_channel(target, credentials, options=_OPTIONS)
             )
         else:
-            if self._token and not (is_local(target) or self._credentials.is_plaintext_token_allowed):
-                raise FailedPrecondition(
-                    "A token is not sent over the network without TLS.",
-                    field="target",
-                    value=target,
-                    remedy="Name the authority of the server's certificate (--tls-ca, tls.ca_file); or, where something else "
-                    "encrypts, allow it: MEDQ_SERVER_IS_PLAINTEXT_TOKEN_ALLOWED=true, auth.is_plaintext_token_allowed.",
-                )
+            if self._token:
+                self._require_no_plaintext(target)
             channel = grpc.insecure_channel(target, options=_OPTIONS)
         return traced_channel(grpc.intercept_channel(channel, self._token) if self._token else channel)
 

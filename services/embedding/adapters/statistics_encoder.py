@@ -21,7 +21,7 @@ from shared.limits import STATISTICS
 CONSTANTS = Path(__file__).with_name("statistics_encoder.npz")
 #: Standardised statistics are held within this many spreads, so that one odd number does not decide alone.
 CLIP = 4.0
-_VERSION = 1  # raised with every change of `domain.statistics`
+_VERSION = 2  # raised with every change of `domain.statistics`
 _TEXT_DIMENSION = 512
 
 
@@ -58,6 +58,11 @@ class StatisticsEncoder:
     def dimension(self) -> int:
         """See the port."""
         return int(self._projection.shape[1])
+
+    @property
+    def logit_scale(self) -> None:
+        """See the port: what an image looks like is never said in words here."""
+        return None
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """See the port."""

@@ -39,9 +39,9 @@ _FLUSH_EVERY = 20_000
 #: The engine maps sparse files into memory, some 150 MiB of them in a new index, and where the disk is full the kernel ends a
 #: process that writes to one. So there is room for them, and for what a piece of images adds.
 _LEAST_FREE_BYTES = 512 << 20
-#: Vectors are searched by one byte a number, which takes half of the time; of what is found, four times as many as are asked for
+#: Vectors are searched by one byte a number, which takes half of the time; of what is found, twice as many as are asked for
 #: are compared anew as they are. An exact search reads no bytes.
-_RESCORED = qdrant.QuantizationSearchParams(rescore=True, oversampling=4.0)
+_RESCORED = qdrant.QuantizationSearchParams(rescore=True, oversampling=2.0)
 #: One graph answers in a fraction of the time that several do. So all that is there at first is one segment; what comes later is
 #: a second one, and is not merged into it (KiB).
 _N_SEGMENTS, _SEGMENT_KIB = 2, 64 << 20

@@ -1,0 +1,93 @@
+"""How numbers are said on pages: a share in per cent, a gain in points, each with its interval or how much it stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from shared.statistics import FEW_SOURCES
+
+Json = Mapping[str, Any]
+NOTHING = "–"
+NO_GAIN = "not told apart from no gain"
+_SECONDS_PER_HOUR = 3600
+
+
+def percent(share: float | None) -> str:
+    """A share, 0..1, as `58.8 %`."""
+    return NOTHING if share is None else f"{100 * share:.1f} %"
+
+
+def whole_percent(share: float | None) -> str:
+    """A share, 0..1, as `59 %`."""
+    return NOTHING if share is None else f"{100 * share:.0f} %"
+
+
+def points(gain: float | None) -> str:
+    """A difference of shares, -1..1, in points with its sign: `+11.4`."""
+    return NOTHING if gain is None else f"{100 * gain:+.1f}".replace("-", "−")
+
+
+def limits(estimate: Json | None) -> str:
+    """The limits of an estimate as `[7.9, 14.8]`; "" where it has none."""
+    if estimate is None or estimate["low"] is None:
+        return ""
+    return f"[{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]".replace("-", "−")
+
+
+def few(estimate: Json | None) -> str:
+    """That an estimate stands on few sources; "" where it does not."""
+    n_sources = estimate.get("n_sources") if estimate else None
+    return f"few sources: {n_sources}" if n_sources and n_sources < FEW_SOURCES else ""
+
+
+def interval(estimate: Json | None) -> str:
+    """Value and limits of a score or a gain, for a table."""
+    if estimate is None or estimate["value"] is None:
+        return NOTHING
+    told = f"{percent(estimate['value'])} {limits(estimate)}".strip()
+    return f"{told} ({few(estimate)})" if few(estimate) else told
+
+
+def grades(mean: Json | None) -> str:
+    """A mean of grades and its limits, for a table."""
+    if mean is None or mean["value"] is None:
+        return NOTHING
+    told = f"{mean['value']:.2f}" + ("" if mean["low"] is None else f" [{mean['low']:.2f}, {mean['high']:.2f}]")
+    return f"{told} ({few(mean)})" if few(mean) else told
+
+
+def label(name: str) -> str:
+    """A label as words: `colour_shift` as `colour shift`."""
+    return name.replace("_", " ")
+
+
+def count(n: float) -> str:
+    """A whole number with separators: `1,900`."""
+    return f"{n:,.0f}"
+
+
+def dollars(usd: float) -> str:
+    """US dollars, with four decimals below ten cents."""
+    return f"${usd:,.2f}" if usd == 0 or usd >= 0.1 else f"${usd:.4f}"
+
+
+def hours(seconds: float) -> str:
+    """Seconds as hours, or as minutes below one hour."""
+    return f"{seconds / _SECONDS_PER_HOUR:,.1f} h" if seconds >= _SECONDS_PER_HOUR else f"{seconds / 60:.0f} min"
+
+
+#: By the name that templates call them.
+FILTERS: Mapping[str, Callable[..., str]] = {
+    "percent": percent,
+    "whole_percent": whole_percent,
+    "points": points,
+    "limits": limits,
+    "few": few,
+    "interval": interval,
+    "grades": grades,
+    "words": label,
+    "count": count,
+    "dollars": dollars,
+    "hours": hours,
+}

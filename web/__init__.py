@@ -1,0 +1,1 @@
+"""The pages and the REST API: a client of the six services, for browsers."""

@@ -1,0 +1,5 @@
+"""`python -m web`."""
+
+from web.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""The console: runs, what they did, and what they cost."""

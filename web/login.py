@@ -1,0 +1,244 @@
+"""Coming in and going out: by the site's OIDC issuer, or by a token; `caller` is what every other route stands on."""
+
+from __future__ import annotations
+
+import secrets
+import ssl
+import time
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from httpx2 import HTTPError
+
+from shared.errors import Unauthenticated, Unavailable
+from shared.reloaded import read_file
+from shared.rpc.bearer import AUTHORIZATION, SCHEME
+from shared.rpc.callers import Authenticator
+from shared.rpc.channels import Channels
+from shared.rpc.rights import Caller, Role
+from web.calls import Services
+from web.pages import page
+from web.protection import cookie_name
+from web.sessions import Session, Sessions
+from web.settings import WebSettings
+
+_LONGEST_TOKEN = 8_192
+_OIDC = "oidc"
+
+
+class Logins:
+    """Who may come in, and how.
+
+    Args:
+        settings: The issuer, the tokens, how long a login holds.
+        sessions: Seals what a login gives.
+        start_token: Where the services ask nobody: the token that was printed when the pages were started.
+        owner: Where the services ask nobody: the name under which decisions stand.
+    """
+
+    def __init__(self, settings: WebSettings, sessions: Sessions, start_token: str, owner: str) -> None:
+        self._settings = settings
+        self._sessions = sessions
+        self._start_token = start_token
+        self._owner = owner
+        self._authenticator = Authenticator(settings.auth) if settings.knows_callers else None
+        self.oidc = _client(settings) if settings.login.client_id else None
+
+    def caller_of(self, token: str) -> Caller:
+        """Who has this token.
+
+        Raises:
+            Unauthenticated: Nobody.
+        """
+        if self._authenticator is not None:
+            return self._authenticator.identify([(AUTHORIZATION, SCHEME + token)], ())
+        if not secrets.compare_digest(token.encode(), self._start_token.encode()):
+            raise Unauthenticated(
+                "The token is not the one of this start.", remedy="It is printed where `medq serve` runs."
+            )
+        return Caller(self._owner, frozenset(Role), "start")
+
+    def session_of(self, token: str, end: float | None = None) -> Session:
+        """The session of a token.
+
+        Args:
+            token: As it was sent.
+            end: When it ends, in seconds since 1970; None: it does not say so.
+
+        Raises:
+            Unauthenticated: Nobody has it.
+        """
+        caller = self.caller_of(token)
+        last = time.time() + self._settings.login.hours * 3600
+        passed_on = token if self._authenticator is not None else ""
+        roles = tuple(sorted(role.value for role in caller.roles))
+        return Session(caller.name, roles, passed_on, min(last, end or last))
+
+    def let_in(self, session: Session, following: str) -> Response:
+        """The answer that carries the cookie and goes on to a page of ours."""
+        response = RedirectResponse(_own_path(following), 303)
+        cookie = self._sessions.seal(session)
+        lasts = int(session.end - time.time())
+        response.set_cookie(
+            cookie_name(self._settings), cookie, lasts, secure=self._settings.is_https, httponly=True, samesite="lax"
+        )
+        return response
+
+    def let_out(self) -> Response:
+        """The answer that takes the cookie away."""
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(
+            cookie_name(self._settings), secure=self._settings.is_https, httponly=True, samesite="lax"
+        )
+        return response
+
+    def page(self, request: Request, following: str, error: str = "") -> Response:
+        """The page on which people come in."""
+        return page(
+            request,
+            "login.html",
+            status=401 if error else 200,
+            following=_own_path(following),
+            error=error,
+            has_oidc=self.oidc is not None,
+            is_embedded=self._authenticator is None,
+        )
+
+
+router = APIRouter(include_in_schema=False)
+
+
+def _logins(request: Request) -> Logins:
+    found: Logins = request.app.state.logins
+    return found
+
+
+@router.get("/login")
+def show(request: Request, next: str = "/", token: str = "") -> Response:
+    """The login page; with the token of this start, in."""
+    logins = _logins(request)
+    return _by_token(request, token, next) if token else logins.page(request, next)
+
+
+@router.post("/login")
+def by_token(
+    request: Request,
+    token: Annotated[str, Form(max_length=_LONGEST_TOKEN)],
+    next: Annotated[str, Form(max_length=2_000)] = "/",
+) -> Response:
+    """Come in with a token."""
+    return _by_token(request, token.strip(), next)
+
+
+def _by_token(request: Request, token: str, following: str) -> Response:
+    logins = _logins(request)
+    try:
+        return logins.let_in(logins.session_of(token), following)
+    except Unauthenticated as error:
+        return logins.page(request, following, f"{error.message} {error.remedy}")
+
+
+@router.get("/login/oidc")
+async def to_issuer(request: Request, next: str = "/") -> Response:
+    """Go to the issuer."""
+    client = _oidc(request)
+    request.session["next"] = _own_path(next)
+    url = f"{request.app.state.settings.url}/login/callback"
+    try:
+        response: Response = await client.authorize_redirect(request, url)
+    except HTTPError as error:
+        raise _no_issuer() from error
+    return response
+
+
+@router.get("/login/callback")
+async def from_issuer(request: Request) -> Response:
+    """Come back from the issuer with a code."""
+    logins, client = _logins(request), _oidc(request)
+    following = str(request.session.get("next", "/"))
+    try:
+        answered: dict[str, Any] = await client.authorize_access_token(request)  # type: ignore[no-untyped-call]
+        name = "id_token" if request.app.state.settings.login.is_id_token_used else "access_token"
+        end = answered.get("expires_at")
+        response = logins.let_in(logins.session_of(str(answered.get(name, "")), end), following)
+    except HTTPError as error:
+        raise _no_issuer() from error
+    except OAuthError:
+        return logins.page(request, following, "The issuer did not let you in. Try again.")
+    except Unauthenticated as error:
+        return logins.page(request, following, f"{error.message} {error.remedy}")
+    request.session.clear()
+    return response
+
+
+@router.post("/logout")
+def leave(request: Request) -> Response:
+    """Go out."""
+    return _logins(request).let_out()
+
+
+def caller(request: Request) -> Services:
+    """The services in the name of whoever asks: by the bearer token of the request, or by the cookie.
+
+    Raises:
+        Unauthenticated: Nobody is known.
+    """
+    sent = request.headers.get(AUTHORIZATION, "")
+    session: Session | None = request.state.session
+    if sent[: len(SCHEME)].lower() == SCHEME.lower():
+        session = _logins(request).session_of(sent[len(SCHEME) :].strip())
+    if session is None:
+        raise Unauthenticated("Nobody is logged in.", remedy="Log in; a program sends `Authorization: Bearer TOKEN`.")
+    channels: Channels = request.app.state.channels
+    return Services(channels, session)
+
+
+#: The first argument of a route that somebody must be logged in for.
+As = Annotated[Services, Depends(caller)]
+
+
+def _oidc(request: Request) -> StarletteOAuth2App:
+    client = _logins(request).oidc
+    if client is None:
+        raise Unauthenticated("This site has no OIDC login.", remedy="Come in with a token.")
+    return client
+
+
+def _client(settings: WebSettings) -> StarletteOAuth2App:
+    login, oauth = settings.login, OAuth()
+    secret = (
+        read_file(login.client_secret_file, "login.client_secret_file").decode().strip()
+        if login.client_secret_file
+        else None
+    )
+    ca_file = settings.auth.issuer_ca_file
+    client: StarletteOAuth2App = oauth.register(
+        _OIDC,
+        client_id=login.client_id,
+        client_secret=secret,
+        server_metadata_url=f"{settings.auth.oidc_issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_kwargs={
+            "scope": login.scopes,
+            "code_challenge_method": "S256",
+            "verify": ssl.create_default_context(cafile=ca_file),
+            "trust_env": False,
+            "timeout": 10,
+            **({} if secret else {"token_endpoint_auth_method": "none"}),
+        },
+    )
+    return client
+
+
+def _no_issuer() -> Unavailable:
+    return Unavailable("The issuer of logins does not answer.", remedy="Try again in a moment.")
+
+
+def _own_path(path: str) -> str:
+    """A path of these pages; anything that leads elsewhere becomes the first page."""
+    parts = urlsplit(path)
+    is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and not (parts.scheme or parts.netloc)
+    return path if is_ours and path.isprintable() else "/"

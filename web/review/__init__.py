@@ -1,0 +1,1 @@
+"""The review page: one task of the experts' queue at a time."""

@@ -1,0 +1,93 @@
+"""Serves the pages: uvicorn in a thread, beside whatever else the process does."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from types import TracebackType
+
+import uvicorn
+from fastapi import FastAPI
+
+from shared.errors import FailedPrecondition, Unavailable
+
+_START_SECONDS = 20.0
+
+
+def bind(listen: str) -> socket.socket:
+    """A socket that listens at `host:port`; port 0 takes a free one.
+
+    Raises:
+        FailedPrecondition: The address is taken, or is none.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        return socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=128)
+    except (OSError, ValueError, OverflowError):
+        raise FailedPrecondition(
+            "The address cannot be bound.", field="listen", value=listen, remedy="Is it taken? Choose another."
+        ) from None
+
+
+def address_of(bound: socket.socket) -> str:
+    """`host:port` of a socket."""
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class WebServer:
+    """Pages that answer while it is open.
+
+    Args:
+        app: The pages.
+        bound: Where they answer; closed with the server.
+    """
+
+    def __init__(self, app: FastAPI, bound: socket.socket) -> None:
+        self._bound = bound
+        config = uvicorn.Config(
+            app,
+            log_config=None,  # what is logged, and how, is decided in one place: shared.logs
+            access_log=False,  # addresses hold the token of a start
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=5,
+            limit_concurrency=512,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, args=([bound],), name="web", daemon=True)
+
+    def start(self) -> None:
+        """Answer; returns once it does.
+
+        Raises:
+            Unavailable: It does not, for a reason that the log says.
+        """
+        self._thread.start()
+        end = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > end:
+                raise Unavailable("The pages could not be started.", remedy="See the log.")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Finish what is being answered, and stop."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._bound.close()
+
+    def __enter__(self) -> WebServer:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
