@@ -22,6 +22,7 @@ from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
+from services.oracle.work.neighbours import Neighbours
 from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
 from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
@@ -63,8 +64,9 @@ class _Work:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
         return CallBook(self.work_id, run_id, "expert", n, expert.is_simulated)
 
-    def entry(self, expert: Reviewer, task: Task, found: Signals) -> QueueEntry:
+    def entry(self, expert: Reviewer, neighbours: Neighbours, task: Task, found: Signals) -> QueueEntry:
         """What is queued for an expert."""
+        clean, failed = neighbours.of(task.sample)
         request, asked = self.request, annotation.review_task(task, found)
         simulation = Simulation(request.known_answers_uri, request.policy.simulated_expert_accuracy, request.seed)
         return QueueEntry(
@@ -77,6 +79,8 @@ class _Work:
             estimate_seconds=expert.estimate(asked).expert_seconds,
             expert=SIMULATED if expert.is_simulated else PEOPLE,
             simulation=simulation if expert.is_simulated else None,
+            clean_neighbours=clean,
+            similar_failures=failed,
         )
 
     def ledger_key(self, kind: str, sample: Sample, last: str) -> str:
@@ -166,7 +170,8 @@ class OracleOperations:
         unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
         audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
-        entries = [work.entry(expert, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        near = Neighbours(self._objects, work.request.selection_uri)
+        entries = [work.entry(expert, near, task, signals[task.decision_id]) for task in [*needed, *audited]]
         return self._reviews.collect(work.context, work.review_book(expert), entries)
 
     def _decide(

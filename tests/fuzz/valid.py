@@ -160,6 +160,9 @@ def _reviews() -> Sequence[Message]:
             reviewer="ann",
             **task,
         ),
+        review.ReleaseTaskRequest(reviewer="ann", **task),
+        review.UndoDecisionRequest(revision=1, reviewer="ann", seconds=1, **task),
+        review.ReopenTaskRequest(revision=1, reason="r", **task),
         review.CloseTasksRequest(run_id="nobody"),
     )
 

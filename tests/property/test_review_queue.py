@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from services.oracle.domain.review import PEOPLE, Verdict
-from services.oracle.store.reviews import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN, ReviewStore
+from services.oracle.store.review_tables import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN
+from services.oracle.store.reviews import ReviewStore
 from shared.database import create_engine, sqlite_url
 from shared.errors import AlreadyExists, FailedPrecondition
 from tests.support.reviews import queue_entry
@@ -139,7 +140,7 @@ class ReviewQueue(RuleBasedStateMachine):
     def no_decision_is_lost_or_doubled(self) -> None:
         assert self.engine is not None
         with self.engine.connect() as connection:
-            rows = connection.execute(sa.text("SELECT count(*) FROM review_decisions")).scalar_one()
+            rows = connection.execute(sa.text("SELECT count(*) FROM review_log WHERE kind = 'decide'")).scalar_one()
         assert rows == len(self.decisions)
 
     def teardown(self) -> None:

@@ -48,6 +48,7 @@ class QueueEntry:
         estimate_seconds: Seconds of an expert that are reserved for it.
         expert: `PEOPLE` or `SIMULATED`.
         simulation: What a simulated expert stands on; None for people.
+        clean_neighbours, similar_failures: URIs of images to compare with, the nearest first.
     """
 
     work_id: str
@@ -59,11 +60,17 @@ class QueueEntry:
     estimate_seconds: float
     expert: str = PEOPLE
     simulation: Simulation | None = None
+    clean_neighbours: tuple[str, ...] = ()
+    similar_failures: tuple[str, ...] = ()
 
     @property
     def task_id(self) -> str:
         """32 hex digits, from the work and the decision."""
         return hashlib.sha256(f"{self.work_id}/{self.asked.decision_id}".encode()).hexdigest()[:32]
+
+    def ledger_key_at(self, revision: int) -> str:
+        """The key of what one time of being open costs: who decides again spends time again."""
+        return self.ledger_key if revision == 1 else f"{self.ledger_key}/{revision}"
 
     @property
     def priority(self) -> int:

@@ -7,7 +7,7 @@ named by its work and decision, so an operation that begins again finds its task
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import grpc
@@ -16,7 +16,8 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from services.oracle.domain.review import PEOPLE, QueueEntry
 from services.oracle.ports import Outcome, Reviews
-from services.oracle.store.reviews import CLOSED, DECIDED, WITHDRAWN, QueuedTask, ReviewStore
+from services.oracle.store.review_tables import CLOSED, DECIDED, WITHDRAWN, QueuedTask
+from services.oracle.store.reviews import ReviewStore
 from shared.errors import BudgetExhausted
 from shared.operations import OperationContext
 from shared.outside.accounts import CallBook, cost_of
@@ -61,15 +62,14 @@ class ReviewWork:
         """
         self._queue.adopt(book.work_id, context.operation_id)
         queued = self._queue.of_work(book.work_id)
-        self._close_accounts(book, queued.values())
+        self._close_accounts(book, queued)
         stopped = self._put_missing(context.operation_id, book, entries, queued)
-        open_ones, _ = self._queue.work_counts(book.work_id)
-        if open_ones:
+        if not self._queue.lock(book.work_id):
             self._ring()
             raise self._parked(book.work_id, entries[0].expert if entries else PEOPLE)
         found = self._queue.of_work(book.work_id)
-        self._close_accounts(book, found.values())
-        decided = {name: _outcome(one) for name, one in found.items() if one.state == DECIDED}
+        spent = self._close_accounts(book, found)
+        decided = {name: _outcome(one, spent[one.entry.task_id]) for name, one in found.items() if one.state == DECIDED}
         left_out = {name: LEFT_OUT for name, one in found.items() if one.state == CLOSED}
         names = [entry.asked.decision_id for entry in entries]
         not_open = {name: stopped for name in names if name not in decided and name not in left_out}
@@ -88,10 +88,12 @@ class ReviewWork:
         missing = [one for one in entries if one.asked.decision_id not in queued or one.task_id in revisions]
         for start in range(0, len(missing), book.max_in_flight):
             chunk = missing[start : start + book.max_in_flight]
-            named = "/".join(f"{one.task_id}:{revisions.get(one.task_id, 0) + 1}" for one in chunk)
+            opened = {one.task_id: revisions.get(one.task_id, 0) + 1 for one in chunk}
+            named = "/".join(f"{task_id}:{revision}" for task_id, revision in opened.items())
             request_id = hashlib.sha256(named.encode()).hexdigest()
+            estimates = {one.ledger_key_at(opened[one.task_id]): one.estimate_seconds for one in chunk}
             try:
-                self._reserve(book, chunk, request_id)
+                self._reserve(book, estimates, request_id)
             except BudgetExhausted as error:
                 return error.message
             self._queue.put(chunk, operation_id, request_id)
@@ -105,29 +107,37 @@ class ReviewWork:
         seconds = LOOK_SECONDS if expert == PEOPLE else SIMULATED_LOOK_SECONDS
         return Parked(done, total, "reviews", message, seconds=seconds, is_due=is_due)
 
-    def _reserve(self, book: CallBook, entries: Sequence[QueueEntry], request_id: str) -> None:
+    def _reserve(self, book: CallBook, estimates: Mapping[str, float], request_id: str) -> None:
         if not book.run_id:
             return
-        costs = [cost_of(book, one.ledger_key, Spending(expert_seconds=one.estimate_seconds)) for one in entries]
+        costs = [cost_of(book, key, Spending(expert_seconds=seconds)) for key, seconds in estimates.items()]
         try:
             self._ledger.ReserveCosts(pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=request_id))
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
 
-    def _close_accounts(self, book: CallBook, queued: Collection[QueuedTask]) -> None:
-        """Settle what was decided and release what never will be; doing so again changes nothing."""
-        decided = [one for one in queued if one.state == DECIDED]
-        costs = [cost_of(book, one.entry.ledger_key, _outcome(one).spending) for one in decided]
+    def _close_accounts(self, book: CallBook, queued: Mapping[str, QueuedTask]) -> Mapping[str, float]:
+        """Settle each decision, one that was taken back too, and release what never will be; again it changes nothing.
+
+        Returns: The seconds that were spent on each task that somebody has decided about, by its id.
+        """
+        seconds = self._queue.seconds(book.work_id)
+        costs = [
+            cost_of(book, one.entry.ledger_key_at(revision), Spending(expert_seconds=spent))
+            for one in queued.values()
+            for revision, spent in sorted(seconds.get(one.entry.task_id, {}).items())
+        ]
         for start in range(0, len(costs) if book.run_id else 0, _LEDGER_BATCH):
             part = costs[start : start + _LEDGER_BATCH]
             self._ledger.SettleCosts(pb.SettleCostsRequest(run_id=book.run_id, costs=part, is_on_record=True))
-        self._release(book.run_id, queued)
+        self._release(book.run_id, queued.values())
+        return {task_id: sum(spent.values()) for task_id, spent in seconds.items()}
 
     def _release(self, run_id: str, queued: Iterable[QueuedTask]) -> None:
         keys: dict[str, list[str]] = {}
         for one in queued:
             if run_id and one.state in (CLOSED, WITHDRAWN):
-                keys.setdefault(one.request_id, []).append(one.entry.ledger_key)
+                keys.setdefault(one.request_id, []).append(one.entry.ledger_key_at(one.revision))
         for request_id, unspent in keys.items():
             self._ledger.ReleaseCosts(pb.ReleaseCostsRequest(run_id=run_id, request_id=request_id, keys=unspent))
 
@@ -138,7 +148,7 @@ def progress_of(queue: ReviewStore, work_id: str) -> tuple[int, int, str]:
     return total - n_open, total, f"waiting for reviews: {total - n_open} of {total}"
 
 
-def _outcome(queued: QueuedTask) -> Outcome:
+def _outcome(queued: QueuedTask, spent: float) -> Outcome:
     verdict = queued.verdict
     assert verdict is not None
-    return Outcome(verdict.answer, verdict.action, Spending(expert_seconds=verdict.active_seconds))
+    return Outcome(verdict.answer, verdict.action, Spending(expert_seconds=spent))

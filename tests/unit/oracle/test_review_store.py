@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from services.oracle.domain.review import PEOPLE, SIMULATED, Simulation, Verdict
-from services.oracle.store import reviews
-from services.oracle.store.reviews import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN, ReviewStore
+from services.oracle.store import review_leases, review_reads, review_tables
+from services.oracle.store.review_tables import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN
+from services.oracle.store.reviews import ReviewStore
 from shared.errors import AlreadyExists, FailedPrecondition, NotFound
 from tests.support.databases import Database
 from tests.support.reviews import accepted, queue_entries, queue_entry
@@ -193,17 +194,17 @@ def test_counts_say_where_tasks_are(queue: ReviewStore, clock: Clock) -> None:
 @pytest.mark.parametrize(("run_id", "state"), [("", ""), ("run", ""), ("", OPEN), ("run", OPEN)])
 def test_no_page_scans_the_table_nor_sorts(tmp_path, run_id: str, state: str) -> None:
     engine = Database(f"sqlite:///{tmp_path}/q.sqlite").engine(METADATA)
-    query = reviews.page_of(reviews._joined(sa.literal(1.0)), run_id, state, 50, 1000)
+    query = review_reads.page_of(review_tables.joined(sa.literal(1.0)), run_id, state, 50, 1000)
     plan = _plan(engine, query)
     assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
 
 
 def test_the_next_task_is_found_by_an_index_without_sorting(tmp_path) -> None:
     engine = Database(f"sqlite:///{tmp_path}/q.sqlite").engine(METADATA)
-    plan = _plan(engine, reviews.next_free(PEOPLE, 10, sa.literal(1.0)))
+    plan = _plan(engine, review_leases.next_free(PEOPLE, "ann", 10, sa.literal(1.0)))
     assert [step for step in plan if "ix_review_tasks_next" in step], plan
     assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
-    held = _plan(engine, reviews.held_by(PEOPLE, "ann", 10, sa.literal(1.0)))
+    held = _plan(engine, review_leases.held_by(PEOPLE, "ann", 10, sa.literal(1.0)))
     assert [step for step in held if "ix_review_tasks_reviewer" in step], held
 
 

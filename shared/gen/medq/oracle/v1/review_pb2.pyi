@@ -160,6 +160,9 @@ class ReviewTask(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     QUESTION_TYPE_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    CLEAN_NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    SIMILAR_FAILURES_FIELD_NUMBER: _builtins.int
+    IS_LOCKED_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """32 hex digits, from the work that asks and the decision."""
     revision: _builtins.int
@@ -200,6 +203,8 @@ class ReviewTask(_message.Message):
     """"yes_no", "what", "how" or "description"."""
     attribute: _builtins.str
     """The quality attribute that is asked for; "" for none."""
+    is_locked: _builtins.bool
+    """True: the work has gone on with it, so that nobody takes its decision back."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Letter to text; empty: a description is asked for."""
@@ -219,6 +224,16 @@ class ReviewTask(_message.Message):
     @_builtins.property
     def decision(self) -> Global___ReviewDecision:
         """What was decided; absent before."""
+
+    @_builtins.property
+    def clean_neighbours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dev images that the model answered right about and that are nearest to the failures which this image was drawn for, the
+        nearest first: `sha256:<hex>` of PNGs, at most 3. Empty where it was drawn at random.
+        """
+
+    @_builtins.property
+    def similar_failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dev images of those failures themselves, the nearest to their middle first: at most 3."""
 
     def __init__(
         self,
@@ -248,10 +263,13 @@ class ReviewTask(_message.Message):
         decision: Global___ReviewDecision | None = ...,
         question_type: _builtins.str = ...,
         attribute: _builtins.str = ...,
+        clean_neighbours: _abc.Iterable[_builtins.str] | None = ...,
+        similar_failures: _abc.Iterable[_builtins.str] | None = ...,
+        is_locked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "decision", b"decision", "lease_end_time", b"lease_end_time", "proposal", b"proposal", "reference_annotation", b"reference_annotation", "self_annotation", b"self_annotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_locked", b"is_locked", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -425,16 +443,20 @@ class GetTaskImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """The task."""
+    image_uri: _builtins.str
+    """The picture: its own, or one of its clean_neighbours or similar_failures; "" for its own."""
     def __init__(
         self,
         *,
         task_id: _builtins.str = ...,
+        image_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_uri", b"image_uri", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -559,18 +581,26 @@ class LeaseTasksResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASKS_FIELD_NUMBER: _builtins.int
+    UNDOABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewTask]:
-        """By priority, then in the order in which they were queued; fewer than asked for where there are no more."""
+        """By priority, then in the order in which they were queued, those last that the reviewer has given back; fewer than asked
+        for where there are no more.
+        """
+
+    @_builtins.property
+    def undoable(self) -> Global___ReviewTask:
+        """The last decision of this reviewer that UndoDecision would still take back; absent for none."""
 
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___ReviewTask] | None = ...,
+        undoable: Global___ReviewTask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["undoable", b"undoable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks", "undoable", b"undoable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -649,6 +679,180 @@ class DecideTaskResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DecideTaskResponse: _TypeAlias = DecideTaskResponse  # noqa: Y015
+
+@_typing.final
+class ReleaseTaskRequest(_message.Message):
+    """Gives a task back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    reviewer: _builtins.str
+    """Who has it in hand; where callers are known, their name, and empty says so."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseTaskRequest: _TypeAlias = ReleaseTaskRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseTaskResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_RELEASED_FIELD_NUMBER: _builtins.int
+    is_released: _builtins.bool
+    """False where this reviewer did not have it in hand: nothing was changed."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_released: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_released", b"is_released", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseTaskResponse: _TypeAlias = ReleaseTaskResponse  # noqa: Y015
+
+@_typing.final
+class UndoDecisionRequest(_message.Message):
+    """Takes a decision back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    revision: _builtins.int
+    """The revision that was decided about. The same request again is answered as before."""
+    reviewer: _builtins.str
+    """Who decided; where callers are known, their name, and empty says so."""
+    seconds: _builtins.int
+    """For how long they have the task in hand then, 1..86,400 s."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        reviewer: _builtins.str = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "revision", b"revision", "seconds", b"seconds", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoDecisionRequest: _TypeAlias = UndoDecisionRequest  # noqa: Y015
+
+@_typing.final
+class UndoDecisionResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    is_new: _builtins.bool
+    """False where it was taken back before."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_new: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_new", b"is_new", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoDecisionResponse: _TypeAlias = UndoDecisionResponse  # noqa: Y015
+
+@_typing.final
+class ReopenTaskRequest(_message.Message):
+    """Opens a task again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    revision: _builtins.int
+    """The revision that has ended. The same request again is answered as before."""
+    reason: _builtins.str
+    """Why; at most 2,000 characters."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "revision", b"revision", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenTaskRequest: _TypeAlias = ReopenTaskRequest  # noqa: Y015
+
+@_typing.final
+class ReopenTaskResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    is_new: _builtins.bool
+    """False where it was opened again before."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_new: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_new", b"is_new", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenTaskResponse: _TypeAlias = ReopenTaskResponse  # noqa: Y015
 
 @_typing.final
 class CloseTasksRequest(_message.Message):

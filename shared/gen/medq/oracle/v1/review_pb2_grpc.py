@@ -66,6 +66,21 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskResponse.FromString,
                 _registered_method=True)
+        self.ReleaseTask = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/ReleaseTask',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.FromString,
+                _registered_method=True)
+        self.UndoDecision = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/UndoDecision',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.FromString,
+                _registered_method=True)
+        self.ReopenTask = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/ReopenTask',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.FromString,
+                _registered_method=True)
         self.CloseTasks = channel.unary_unary(
                 '/medq.oracle.v1.ReviewService/CloseTasks',
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
@@ -122,6 +137,29 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseTask(self, request, context):
+        """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoDecision(self, request, context):
+        """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+        the log, and the task is open again at the next revision, in the hand of this reviewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenTask(self, request, context):
+        """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+        with it. The reason is in the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseTasks(self, request, context):
         """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted.
         """
@@ -161,6 +199,21 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.DecideTask,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskResponse.SerializeToString,
+            ),
+            'ReleaseTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseTask,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.SerializeToString,
+            ),
+            'UndoDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoDecision,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.SerializeToString,
+            ),
+            'ReopenTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenTask,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.SerializeToString,
             ),
             'CloseTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseTasks,
@@ -332,6 +385,87 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/DecideTask',
             medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/ReleaseTask',
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/UndoDecision',
+            medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/ReopenTask',
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,16 @@ class ReviewServiceStub:
     """Decides about a task as it stands at a revision. The same decision again is answered as before; another one about the
     same revision is ALREADY_EXISTS. It needs no lease, but is refused while somebody else has one.
     """
+    ReleaseTask: _grpc.UnaryUnaryMultiCallable[_review_pb2.ReleaseTaskRequest, _review_pb2.ReleaseTaskResponse]
+    """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+    UndoDecision: _grpc.UnaryUnaryMultiCallable[_review_pb2.UndoDecisionRequest, _review_pb2.UndoDecisionResponse]
+    """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+    the log, and the task is open again at the next revision, in the hand of this reviewer.
+    """
+    ReopenTask: _grpc.UnaryUnaryMultiCallable[_review_pb2.ReopenTaskRequest, _review_pb2.ReopenTaskResponse]
+    """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+    with it. The reason is in the log.
+    """
     CloseTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
 
@@ -76,6 +86,16 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     DecideTask: _aio.UnaryUnaryMultiCallable[_review_pb2.DecideTaskRequest, _review_pb2.DecideTaskResponse]  # type: ignore[assignment]
     """Decides about a task as it stands at a revision. The same decision again is answered as before; another one about the
     same revision is ALREADY_EXISTS. It needs no lease, but is refused while somebody else has one.
+    """
+    ReleaseTask: _aio.UnaryUnaryMultiCallable[_review_pb2.ReleaseTaskRequest, _review_pb2.ReleaseTaskResponse]  # type: ignore[assignment]
+    """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+    UndoDecision: _aio.UnaryUnaryMultiCallable[_review_pb2.UndoDecisionRequest, _review_pb2.UndoDecisionResponse]  # type: ignore[assignment]
+    """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+    the log, and the task is open again at the next revision, in the hand of this reviewer.
+    """
+    ReopenTask: _aio.UnaryUnaryMultiCallable[_review_pb2.ReopenTaskRequest, _review_pb2.ReopenTaskResponse]  # type: ignore[assignment]
+    """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+    with it. The reason is in the log.
     """
     CloseTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]  # type: ignore[assignment]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
@@ -135,6 +155,34 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_review_pb2.DecideTaskResponse, _abc.Awaitable[_review_pb2.DecideTaskResponse]]:
         """Decides about a task as it stands at a revision. The same decision again is answered as before; another one about the
         same revision is ALREADY_EXISTS. It needs no lease, but is refused while somebody else has one.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseTask(
+        self,
+        request: _review_pb2.ReleaseTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ReleaseTaskResponse, _abc.Awaitable[_review_pb2.ReleaseTaskResponse]]:
+        """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+
+    @_abc_1.abstractmethod
+    def UndoDecision(
+        self,
+        request: _review_pb2.UndoDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.UndoDecisionResponse, _abc.Awaitable[_review_pb2.UndoDecisionResponse]]:
+        """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+        the log, and the task is open again at the next revision, in the hand of this reviewer.
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenTask(
+        self,
+        request: _review_pb2.ReopenTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ReopenTaskResponse, _abc.Awaitable[_review_pb2.ReopenTaskResponse]]:
+        """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+        with it. The reason is in the log.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,76 @@
+"""Tasks of the queue as messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from medq.oracle.v1 import review_pb2 as pb
+from services.oracle.domain import review
+from services.oracle.store import review_tables as store
+from services.oracle.store.review_tables import QueuedTask
+from shared.objects.store import digest_of
+
+STATES: Final = {
+    store.OPEN: pb.TASK_STATE_OPEN,
+    store.DECIDED: pb.TASK_STATE_DECIDED,
+    store.CLOSED: pb.TASK_STATE_CLOSED,
+    store.WITHDRAWN: pb.TASK_STATE_WITHDRAWN,
+}
+ACTIONS: Final = {
+    review.ACCEPT: pb.REVIEW_ACTION_ACCEPT,
+    review.EDIT: pb.REVIEW_ACTION_EDIT,
+    review.REJECT: pb.REVIEW_ACTION_REJECT,
+}
+
+
+def to_message(queued: QueuedTask) -> pb.ReviewTask:
+    """Encode a task."""
+    entry, task = queued.entry, queued.entry.asked
+    question = task.question
+    message = pb.ReviewTask(
+        task_id=entry.task_id,
+        revision=queued.revision,
+        state=STATES[queued.state],
+        run_id=entry.run_id,
+        arm=entry.arm,
+        round=entry.round,
+        decision_id=task.decision_id,
+        image_id=digest_of(question.image_uri),
+        image_uri=question.image_uri,
+        modality=task.modality,
+        question_type=task.question_type,
+        attribute=task.attribute,
+        question=question.question,
+        options=question.options,
+        proposal=task.proposal,
+        self_annotation=pb.Annotation(answer=task.self_answer, entropy=task.entropy),
+        reference_annotation=pb.Annotation(answer=task.reference_answer),
+        agreement=task.agreement,
+        route=task.route,
+        route_reason=task.route_reason,
+        priority=entry.priority,
+        expert=entry.expert,
+        reviewer=queued.reviewer,
+        clean_neighbours=entry.clean_neighbours,
+        similar_failures=entry.similar_failures,
+        is_locked=queued.is_locked,
+    )
+    if queued.reviewer:
+        message.lease_end_time.FromNanoseconds(int(queued.lease_until * 1e9))
+    if queued.verdict is not None:
+        message.decision.CopyFrom(_decision(queued))
+    return message
+
+
+def _decision(queued: QueuedTask) -> pb.ReviewDecision:
+    verdict = queued.verdict
+    assert verdict is not None
+    decision = pb.ReviewDecision(
+        action=ACTIONS.get(verdict.action, pb.REVIEW_ACTION_UNSPECIFIED),
+        answer=verdict.answer,
+        reason=verdict.reason,
+        active_seconds=verdict.active_seconds,
+        reviewer=verdict.reviewer,
+    )
+    decision.decide_time.FromNanoseconds(int(queued.decided_at * 1e9))
+    return decision

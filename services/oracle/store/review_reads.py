@@ -1,0 +1,104 @@
+"""What the queue tells: single tasks, pages, counts, the tasks of a work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from services.oracle.store.review_tables import (
+    IS_DECISION,
+    LOG,
+    OPEN,
+    TASKS,
+    QueuedTask,
+    joined,
+    queued_of,
+    verdict_of_text,
+)
+from shared.database import now as now_of_database
+from shared.database import reader
+from shared.errors import NotFound
+
+
+class ReviewReads:
+    """The queue in the service's database, for who looks.
+
+    Args:
+        engine: The service's database.
+        now: The clock as a statement has it, in seconds since the epoch.
+    """
+
+    def __init__(self, engine: sa.Engine, now: Callable[[], sa.ColumnElement[float]] = now_of_database) -> None:
+        self._engine = engine
+        self._now = now
+
+    def find(self, task_id: str) -> QueuedTask:
+        """One task.
+
+        Raises:
+            NotFound: There is none of this id.
+        """
+        with reader(self._engine).connect() as connection:
+            return self._get(connection, task_id)
+
+    def page(self, run_id: str, state: str, limit: int, after: int = 0) -> tuple[list[QueuedTask], int | None]:
+        """Tasks in the order of queueing, of a run and in a state where these are set, and the sequence to go on after."""
+        query = page_of(joined(self._now()), run_id, state, limit + 1, after)
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(query).all()
+        following = rows[limit - 1].sequence if len(rows) > limit else None
+        return [queued_of(row) for row in rows[:limit]], following
+
+    def counts(self, run_id: str = "") -> Mapping[str, int]:
+        """How many tasks are in each state, and, as "leased", how many of the open ones somebody has in hand."""
+        query = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
+        in_hand = sa.select(sa.func.count()).where((TASKS.c.reviewer > "") & (TASKS.c.lease_until > self._now()))
+        if run_id:
+            query = query.where(TASKS.c.run_id == run_id)
+            in_hand = in_hand.where(TASKS.c.run_id == run_id)
+        with reader(self._engine).connect() as connection:
+            found = {str(state): int(n) for state, n in connection.execute(query)}
+            return {**found, "leased": connection.execute(in_hand).scalar_one()}
+
+    def work_counts(self, work_id: str) -> tuple[int, int]:
+        """How many tasks of a work are open, and how many there are."""
+        open_ones = sa.func.count().filter(TASKS.c.state == OPEN)
+        with reader(self._engine).connect() as connection:
+            row = connection.execute(sa.select(open_ones, sa.func.count()).where(TASKS.c.work_id == work_id)).one()
+        return int(row[0]), int(row[1])
+
+    def of_work(self, work_id: str) -> dict[str, QueuedTask]:
+        """The tasks of a work, by the decision that they become."""
+        query = joined(self._now()).where(TASKS.c.work_id == work_id)
+        with reader(self._engine).connect() as connection:
+            found = [queued_of(row) for row in connection.execute(query)]
+        return {queued.entry.asked.decision_id: queued for queued in found}
+
+    def seconds(self, work_id: str) -> dict[str, dict[int, float]]:
+        """The active seconds of each decision about a task of a work, those that were taken back too: task, then revision."""
+        is_of_work = (LOG.c.task_id == TASKS.c.task_id) & IS_DECISION & (TASKS.c.work_id == work_id)
+        found: dict[str, dict[int, float]] = {}
+        with reader(self._engine).connect() as connection:
+            for task_id, revision, text in connection.execute(
+                sa.select(LOG.c.task_id, LOG.c.revision, LOG.c.text).join_from(TASKS, LOG, is_of_work)
+            ):
+                found.setdefault(task_id, {})[revision] = verdict_of_text(text)[0].active_seconds
+        return found
+
+    def _get(self, connection: sa.Connection, task_id: str) -> QueuedTask:
+        row = connection.execute(joined(self._now()).where(TASKS.c.task_id == task_id)).one_or_none()
+        if row is None:
+            raise NotFound(
+                "No such task here.", field="task_id", value=task_id, remedy="ListTasks shows what there is."
+            )
+        return queued_of(row)
+
+
+def page_of(query: sa.Select[Any], run_id: str, state: str, limit: int, after: int) -> sa.Select[Any]:
+    """A page of a query of tasks."""
+    query = query.where(TASKS.c.sequence > after).order_by(TASKS.c.sequence).limit(limit)
+    if run_id:
+        query = query.where(TASKS.c.run_id == run_id)
+    return query.where(TASKS.c.state == state) if state else query
