@@ -57,7 +57,9 @@ def test_a_page_leads_who_is_not_known_to_the_login_and_back(embedded: TestClien
     assert re.search("HttpOnly.*SameSite=lax", answer.headers["set-cookie"])
 
 
-@pytest.mark.parametrize("path", ["//elsewhere.test", "/\\elsewhere.test", "https://elsewhere.test", "elsewhere", "/a\nb"])
+@pytest.mark.parametrize(
+    "path", ["//elsewhere.test", "/\\elsewhere.test", "https://elsewhere.test", "elsewhere", "/a\nb"]
+)
 def test_a_login_leads_nowhere_else(embedded: TestClient, path: str) -> None:
     answer = embedded.post("/login", data={"token": START, "next": path}, headers=OURS)
     assert answer.headers["location"] == "/"
