@@ -9,7 +9,6 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from services.oracle.domain.review import Verdict
 from tests.support.review_pages import ReviewHouse
 
-
 #: The image of another task is shown, or there is none any more.
 _IS_NEXT = """before => !["", before].includes(document.querySelector("#image").dataset.of)
     || document.querySelector("#idle").checkVisibility() && /Nothing waits/.test(document.querySelector("#idle").textContent)"""

@@ -28,6 +28,9 @@ export async function call(method, path, body) {
 export async function picture(taskId, uri) {
   const digest = uri.replace("sha256:", "");
   const response = await fetch(`/api/review/tasks/${taskId}/images/${digest}`, { signal: AbortSignal.timeout(3 * PATIENCE_MS) });
-  if (!response.ok) throw new Error((await response.json()).detail ?? "");
+  if (!response.ok) {
+    const { detail = "" } = await response.json();
+    throw Object.assign(new Error(detail), { isPassing: response.status >= 500 || LATER.has(response.status) });
+  }
   return createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }

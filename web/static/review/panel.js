@@ -127,8 +127,10 @@ export class Panel {
     const told = [["oracle", oracle.answer, model.answer], ["model", model.answer, oracle.answer]];
     return told.filter(([, text]) => text !== null).map(([who, text, other]) => {
       const box = element("figure", "", text === proposal ? "proposed" : "");
-      const caption = element("figcaption", text === proposal ? `proposed by the ${who}` : `the ${who} wrote`);
-      if (who === "model" && isSure(this.task)) caption.append(" ", this.#model());
+      const isSureOfIt = who === "model" && isSure(this.task);
+      const said = text === proposal ? `proposed by the ${who}` : `the ${who} wrote${isSureOfIt ? ", and was sure" : ""}`;
+      const caption = element("figcaption", said);
+      if (who === "model") caption.title = numbers(this.task);
       const body = element("p");
       for (const piece of other === null ? [{ text, isShared: true }] : differences(text, other)) {
         body.append(piece.isShared ? piece.text : element("mark", piece.text));

@@ -41,7 +41,7 @@ export class ReviewSession {
     const { action, answer, reason, seconds } = verdict;
     const body = { revision: task.revision, action, answer, reason, active_seconds: Math.round(seconds * 10) / 10 };
     if (!this.outbox.put("decide", task, body, label)) return this.#left(task, false);
-    this.#decided.push(task);
+    this.#decided.push({ ...task, decision: { answer: action === "accept" ? task.proposal : answer || null } });
     return this.#left(task, true);
   }
 
@@ -50,13 +50,17 @@ export class ReviewSession {
     return this.#left(this.task, false);
   }
 
-  // Take the last decision back: its task is seen again at once, and told to the server as soon as that can be.
+  // Take the last decision back: its task is seen again at once, as it was decided, and the server is told as soon as that
+  // can be.
   undo() {
     const task = this.#decided.pop();
     if (!task) return false;
+    const again = { ...task, revision: task.revision + 1, decision: null };
+    const { answer } = task.decision;
+    if (answer !== null) this.outbox.keepDraft(again, { choice: answer, text: answer, seconds: 0 });
     this.outbox.put("undo", task, { revision: task.revision }, "taking a decision back");
     if (this.task) this.next.unshift(this.task);
-    this.#see({ ...task, revision: task.revision + 1, decision: null });
+    this.#see(again);
     this.sync();
     return true;
   }

@@ -2,7 +2,7 @@
 
 const ZOOM_STEP = 1.25;
 const MOST_ZOOM = 32; // screen pixels for one of the image
-const PIXELS_FROM = 3; // from this zoom on the pixels are seen as they are
+const PIXELS_FROM = 8; // from this zoom on the pixels are seen as they are
 const MOST_PIXELS = 32e6; // of the copy that is worked on; a larger image is made smaller, and the page says so
 const WINDOW = 255;
 const LEVEL = 127.5;

@@ -25,6 +25,11 @@ export function numbers(task) {
   return parts.join(", ") || "no numbers are known";
 }
 
+export function modality(task) {
+  const name = task.modality.replaceAll("_", " ");
+  return name.length <= 3 ? name.toUpperCase() || "modality not known" : name;
+}
+
 export function time(seconds) {
   return `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 }
@@ -47,7 +52,11 @@ export function differences(text, other) {
   const add = (word, isShared) => {
     const last = pieces.at(-1);
     if (last?.isShared === isShared) last.text += word;
-    else pieces.push({ text: word, isShared });
+    else {
+      const end = last && !last.isShared ? last.text.match(/\s*$/)[0] : ""; // no mark goes on under a space
+      if (end) last.text = last.text.trimEnd();
+      pieces.push({ text: end + word, isShared });
+    }
   };
   for (let i = 0, j = 0; i < words.length; ) {
     if (j < others.length && isSame(i, j)) {
