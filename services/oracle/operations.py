@@ -17,6 +17,7 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
+from services.oracle.domain.opinions import with_second_opinions
 from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
 from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
@@ -168,10 +169,12 @@ class OracleOperations:
         if expert is None:
             return Reviews(why_not={task.decision_id: annotation.NO_EXPERT for task in needed})
         unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
-        audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
+        audited = [task for task in unseen if audit.is_drawn("audit", seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
         near = Neighbours(self._objects, work.request.selection_uri)
         entries = [work.entry(expert, near, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        if not expert.is_simulated:
+            entries = with_second_opinions(entries, work.request.policy.review.overlap_share, seed)
         return self._reviews.collect(work.context, work.review_book(expert), entries)
 
     def _decide(

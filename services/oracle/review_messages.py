@@ -6,6 +6,8 @@ from typing import Final
 
 from medq.oracle.v1 import review_pb2 as pb
 from services.oracle.domain import review
+from services.oracle.domain.review import Verdict
+from services.oracle.domain.review_statistics import Agreement
 from services.oracle.store import review_tables as store
 from services.oracle.store.review_tables import QueuedTask
 from shared.objects.store import digest_of
@@ -54,23 +56,32 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
         clean_neighbours=entry.clean_neighbours,
         similar_failures=entry.similar_failures,
         is_locked=queued.is_locked,
+        opinion=entry.opinion,
+        opinions=[_said(verdict) for verdict in entry.opinions],
     )
     if queued.reviewer:
         message.lease_end_time.FromNanoseconds(int(queued.lease_until * 1e9))
     if queued.verdict is not None:
-        message.decision.CopyFrom(_decision(queued))
+        message.decision.CopyFrom(_decision(queued, queued.verdict))
     return message
 
 
-def _decision(queued: QueuedTask) -> pb.ReviewDecision:
-    verdict = queued.verdict
-    assert verdict is not None
-    decision = pb.ReviewDecision(
-        action=ACTIONS.get(verdict.action, pb.REVIEW_ACTION_UNSPECIFIED),
-        answer=verdict.answer,
-        reason=verdict.reason,
-        active_seconds=verdict.active_seconds,
-        reviewer=verdict.reviewer,
+def to_agreement(agreement: Agreement) -> pb.ReviewAgreement:
+    """Encode how well reviewers agree."""
+    pairs = [pb.ReviewerPair(**vars(pair)) for pair in agreement.pairs]
+    return pb.ReviewAgreement(n=agreement.n, n_same=agreement.n_same, alpha=agreement.alpha, pairs=pairs)
+
+
+def _said(verdict: Verdict) -> pb.ReviewDecision:
+    """A decision without who made it."""
+    action = ACTIONS.get(verdict.action, pb.REVIEW_ACTION_UNSPECIFIED)
+    return pb.ReviewDecision(
+        action=action, answer=verdict.answer, reason=verdict.reason, active_seconds=verdict.active_seconds
     )
+
+
+def _decision(queued: QueuedTask, verdict: Verdict) -> pb.ReviewDecision:
+    decision = _said(verdict)
+    decision.reviewer = verdict.reviewer
     decision.decide_time.FromNanoseconds(int(queued.decided_at * 1e9))
     return decision

@@ -9,7 +9,9 @@ import grpc
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1 import review_pb2_grpc as pb_grpc
 from services.oracle.domain.review import PEOPLE, verdict_of
-from services.oracle.review_messages import ACTIONS, STATES, to_message
+from services.oracle.domain.review_log import Entry
+from services.oracle.domain.review_statistics import agreement_of
+from services.oracle.review_messages import ACTIONS, STATES, to_agreement, to_message
 from services.oracle.store.review_tables import QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
@@ -124,6 +126,28 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         for work_id, operation_id in ended:
             self._tell(work_id, operation_id)
         return pb.CloseTasksResponse(closed=n_closed)
+
+    def VerifyReviewLog(
+        self, request: pb.VerifyReviewLogRequest, context: grpc.ServicerContext
+    ) -> pb.VerifyReviewLogResponse:
+        """See the proto."""
+        noted = Entry(request.noted_sequence, "", request.noted_hash)
+        if bool(noted.sequence) != bool(noted.hash):
+            raise InvalidArgument(
+                "An entry is named by its number and its hash.",
+                field="noted_hash",
+                remedy="Give both as they were told, or neither.",
+            )
+        found = self._queue.verify(noted)
+        return pb.VerifyReviewLogResponse(sequence=found.last.sequence, hash=found.last.hash, fault=found.fault)
+
+    def GetReviewStatistics(
+        self, request: pb.GetReviewStatisticsRequest, context: grpc.ServicerContext
+    ) -> pb.GetReviewStatisticsResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        agreement = agreement_of(self._queue.decided(request.run_id))
+        return pb.GetReviewStatisticsResponse(agreement=to_agreement(agreement))
 
     def _of_people(self, task_id: str) -> QueuedTask:
         found = self._queue.find(task_id)

@@ -90,6 +90,7 @@ def _check_policy(policy: pb.AnnotationPolicy) -> None:
     shares = ("tau_agreement", "tau_text", "audit_share", "target_error_rate", "target_error_rate_description")
     for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
+    require_between("policy.review.overlap_share", policy.review.overlap_share, 0, 1)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
     require_between("policy.description_tokens", policy.description_tokens, 1, MOST_DESCRIPTION_TOKENS)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)

@@ -111,6 +111,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "GetTask": _READ,
         "GetTaskImage": _READ,
         "CountTasks": _READ,
+        "VerifyReviewLog": _READ,
+        "GetReviewStatistics": _READ,
         "LeaseTasks": _REVIEW,
         "DecideTask": _REVIEW,
         "ReleaseTask": _REVIEW,

@@ -164,6 +164,8 @@ def _reviews() -> Sequence[Message]:
         review.UndoDecisionRequest(revision=1, reviewer="ann", seconds=1, **task),
         review.ReopenTaskRequest(revision=1, reason="r", **task),
         review.CloseTasksRequest(run_id="nobody"),
+        review.GetReviewStatisticsRequest(run_id="valid"),
+        review.VerifyReviewLogRequest(noted_sequence=1, noted_hash="0" * 64),
     )
 
 

@@ -18,6 +18,10 @@ SIMULATED: Final = "simulated"
 #: Places in the queue: what cannot go on without an expert comes before what is looked at to measure the rest.
 NEEDED_FIRST: Final = 0
 AUDITED_LAST: Final = 1
+#: How many have been asked about a question with this one.
+FIRST: Final = 1
+SECOND: Final = 2
+THIRD: Final = 3
 #: Longest description, longest reason, in characters, and the longest time that one decision may take, in seconds.
 MOST_ANSWER_CHARACTERS = 20_000
 MOST_REASON_CHARACTERS = 2_000
@@ -37,48 +41,6 @@ class Simulation:
 
 
 @dataclass(frozen=True)
-class QueueEntry:
-    """A task for an expert as it is queued; it never changes.
-
-    Attributes:
-        work_id: The work that asks.
-        run_id, arm, round: Whose it is.
-        ledger_key: Of its cost.
-        asked: What is to be decided.
-        estimate_seconds: Seconds of an expert that are reserved for it.
-        expert: `PEOPLE` or `SIMULATED`.
-        simulation: What a simulated expert stands on; None for people.
-        clean_neighbours, similar_failures: URIs of images to compare with, the nearest first.
-    """
-
-    work_id: str
-    run_id: str
-    arm: str
-    round: int
-    ledger_key: str
-    asked: ReviewTask
-    estimate_seconds: float
-    expert: str = PEOPLE
-    simulation: Simulation | None = None
-    clean_neighbours: tuple[str, ...] = ()
-    similar_failures: tuple[str, ...] = ()
-
-    @property
-    def task_id(self) -> str:
-        """32 hex digits, from the work and the decision."""
-        return hashlib.sha256(f"{self.work_id}/{self.asked.decision_id}".encode()).hexdigest()[:32]
-
-    def ledger_key_at(self, revision: int) -> str:
-        """The key of what one time of being open costs: who decides again spends time again."""
-        return self.ledger_key if revision == 1 else f"{self.ledger_key}/{revision}"
-
-    @property
-    def priority(self) -> int:
-        """Its place in the queue, the lower the sooner."""
-        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What somebody decided about a task.
 
@@ -95,6 +57,60 @@ class Verdict:
     reason: str
     active_seconds: float
     reviewer: str
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """A task for an expert as it is queued; it never changes.
+
+    Attributes:
+        work_id: The work that asks.
+        run_id, arm, round: Whose it is.
+        ledger_key: Of its cost.
+        asked: What is to be decided.
+        estimate_seconds: Seconds of an expert that are reserved for it.
+        expert: `PEOPLE` or `SIMULATED`.
+        simulation: What a simulated expert stands on; None for people.
+        clean_neighbours, similar_failures: URIs of images to compare with, the nearest first.
+        opinion: `FIRST`, `SECOND` or `THIRD`: how many are asked about it, each another one.
+        is_overlapped: Whether two are.
+        opinions: Of the third one: what the two have said.
+    """
+
+    work_id: str
+    run_id: str
+    arm: str
+    round: int
+    ledger_key: str
+    asked: ReviewTask
+    estimate_seconds: float
+    expert: str = PEOPLE
+    simulation: Simulation | None = None
+    clean_neighbours: tuple[str, ...] = ()
+    similar_failures: tuple[str, ...] = ()
+    opinion: int = FIRST
+    is_overlapped: bool = False
+    opinions: tuple[Verdict, ...] = ()
+
+    @property
+    def task_id(self) -> str:
+        """32 hex digits, from the work, the decision and the opinion."""
+        name = f"{self.work_id}/{self.asked.decision_id}"
+        return _digest(name if self.opinion == FIRST else f"{name}/{self.opinion}")
+
+    @property
+    def item(self) -> str:
+        """What several opinions are on, 32 hex digits; "" where one alone is asked for."""
+        return _digest(f"{self.work_id}/{self.asked.decision_id}") if self.is_overlapped else ""
+
+    def ledger_key_at(self, revision: int) -> str:
+        """The key of what one time of being open costs: who decides again spends time again."""
+        return self.ledger_key if revision == 1 else f"{self.ledger_key}/{revision}"
+
+    @property
+    def priority(self) -> int:
+        """Its place in the queue, the lower the sooner."""
+        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
 
 
 def review_seconds(task: ReviewTask) -> float:
@@ -147,6 +163,10 @@ def verdict_of(
             "Who rejects gives no answer.", field="answer", value=answer[:20], remedy="Use edit to change it."
         )
     return Verdict(action, None, reason, active_seconds, reviewer)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _require_bounds(answer: str, reason: str, active_seconds: float, reviewer: str) -> None:

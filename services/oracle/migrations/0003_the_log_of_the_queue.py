@@ -12,15 +12,12 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
-_DETAILS = ("action", "answer", "reason", "active_seconds")
-
 
 def upgrade() -> None:
     """Run by `shared.migrations`. No release has had `review_decisions`, so nothing reads it any more."""
     op.create_table(
         "review_log",
-        sa.Column("sequence", _NUMBER, autoincrement=False, nullable=False),
+        sa.Column("sequence", _number(), autoincrement=False, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("task_id", sa.Text(), nullable=False),
@@ -43,13 +40,13 @@ def upgrade() -> None:
     op.create_table(
         "review_log_end",
         sa.Column("one", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("sequence", _NUMBER, nullable=False),
+        sa.Column("sequence", _number(), nullable=False),
         sa.Column("hash", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("one"),
     )
     op.create_table(
         "review_skips",
-        sa.Column("sequence", _NUMBER, autoincrement=True, nullable=False),
+        sa.Column("sequence", _number(), autoincrement=True, nullable=False),
         sa.Column("reviewer", sa.Text(), nullable=False),
         sa.Column("task_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("sequence"),
@@ -59,6 +56,9 @@ def upgrade() -> None:
         batch_op.create_index("ix_review_skips_reviewer", ["reviewer", "sequence"], unique=False)
     with op.batch_alter_table("review_tasks", schema=None) as batch_op:
         batch_op.add_column(sa.Column("is_locked", sa.Boolean(), server_default=sa.false(), nullable=False))
+        batch_op.add_column(sa.Column("item", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("decided_by", sa.Text(), server_default="", nullable=False))
+        batch_op.create_index("ix_review_tasks_item", ["item"], unique=False)
     _move_decisions()
     op.drop_table("review_decisions")
 
@@ -72,7 +72,9 @@ def _move_decisions() -> None:
     before = "0" * 64
     for number, row in enumerate(op.get_bind().execute(decided), start=1):
         beside = {"kind": "decide", "actor": row.reviewer, "task_id": row.task_id, "revision": row.revision}
-        details = {name: getattr(row, name) for name in _DETAILS} | {"asked": _digest(row.body)}
+        details = {name: getattr(row, name) for name in ("action", "answer", "reason", "active_seconds")} | {
+            "asked": _digest(row.body)
+        }
         content = {**beside, "sequence": number, "before": before, "at": row.decided_at, "details": details}
         text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
         before = _digest(text)
@@ -82,6 +84,10 @@ def _move_decisions() -> None:
         op.bulk_insert(sa.table("review_log", *map(sa.column, names)), rows)
         end = sa.table("review_log_end", sa.column("one"), sa.column("sequence"), sa.column("hash"))
         op.bulk_insert(end, [{"one": 1, "sequence": len(rows), "hash": before}])
+
+
+def _number() -> sa.types.TypeEngine[int]:
+    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
 def _digest(text: str) -> str:

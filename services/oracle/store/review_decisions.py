@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from services.oracle.domain import review_log
 from services.oracle.domain.review import Verdict
 from services.oracle.domain.review_log import Act, digest
+from services.oracle.store.review_leases import has_decided
 from services.oracle.store.review_log import ReviewLog, alone
 from services.oracle.store.review_reads import ReviewReads
 from services.oracle.store.review_tables import (
@@ -144,10 +145,18 @@ class ReviewDecisions(ReviewReads):
             _require_same(verdict, verdict_of_text(known)[0], task_id)
             return found, False
         _require_open(found, revision, verdict.reviewer)
-        body = connection.execute(sa.select(TASKS.c.body).where(TASKS.c.task_id == task_id)).scalar_one()
+        is_task = TASKS.c.task_id == task_id
+        if connection.execute(sa.select(TASKS.c.item).where(is_task & has_decided(verdict.reviewer))).first():
+            raise FailedPrecondition(
+                "This reviewer has decided about the question already.",
+                field="reviewer",
+                value=verdict.reviewer,
+                remedy="Another opinion on it is another expert's.",
+            )
+        body = connection.execute(sa.select(TASKS.c.body).where(is_task)).scalar_one()
         details = {**details_of(verdict), "asked": digest(body)}
         self._log.append(connection, Act(review_log.DECIDE, verdict.reviewer, task_id, revision, details))
-        return self._change(connection, task_id, state=DECIDED, **FREE), True
+        return self._change(connection, task_id, state=DECIDED, decided_by=verdict.reviewer, **FREE), True
 
     def _is_done(self, connection: sa.Connection, act: Act) -> bool:
         """Whether the log holds this act."""
@@ -156,7 +165,9 @@ class ReviewDecisions(ReviewReads):
         return connection.execute(query).first() is not None
 
     def _open_again(self, connection: sa.Connection, found: QueuedTask, **holder: Any) -> QueuedTask:
-        return self._change(connection, found.entry.task_id, state=OPEN, revision=found.revision + 1, **holder)
+        return self._change(
+            connection, found.entry.task_id, state=OPEN, decided_by="", revision=found.revision + 1, **holder
+        )
 
     def _change(self, connection: sa.Connection, task_id: str, **values: Any) -> QueuedTask:
         connection.execute(sa.update(TASKS).where(TASKS.c.task_id == task_id).values(**values))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
+from services.oracle.domain.review import QueueEntry, Verdict
+from services.oracle.domain.review_log import BEGIN, Entry
+from services.oracle.store.review_audit import Verified, verify
 from services.oracle.store.review_tables import (
+    DECIDED,
     IS_DECISION,
     LOG,
     OPEN,
@@ -20,6 +24,8 @@ from services.oracle.store.review_tables import (
 from shared.database import now as now_of_database
 from shared.database import reader
 from shared.errors import NotFound
+
+_AT_ONCE = 1000
 
 
 class ReviewReads:
@@ -69,12 +75,18 @@ class ReviewReads:
             row = connection.execute(sa.select(open_ones, sa.func.count()).where(TASKS.c.work_id == work_id)).one()
         return int(row[0]), int(row[1])
 
-    def of_work(self, work_id: str) -> dict[str, QueuedTask]:
-        """The tasks of a work, by the decision that they become."""
-        query = joined(self._now()).where(TASKS.c.work_id == work_id)
+    def of_work(self, work_id: str) -> list[QueuedTask]:
+        """The tasks of a work, in the order of queueing."""
+        query = joined(self._now()).where(TASKS.c.work_id == work_id).order_by(TASKS.c.sequence)
         with reader(self._engine).connect() as connection:
-            found = [queued_of(row) for row in connection.execute(query)]
-        return {queued.entry.asked.decision_id: queued for queued in found}
+            return [queued_of(row) for row in connection.execute(query)]
+
+    def decided(self, run_id: str) -> Iterator[tuple[QueueEntry, Verdict]]:
+        """What was decided about the tasks of a run, in the order of queueing, a page at a time."""
+        after: int | None = 0
+        while after is not None:
+            page, after = self.page(run_id, DECIDED, _AT_ONCE, after)
+            yield from ((one.entry, one.verdict) for one in page if one.verdict is not None)
 
     def seconds(self, work_id: str) -> dict[str, dict[int, float]]:
         """The active seconds of each decision about a task of a work, those that were taken back too: task, then revision."""
@@ -86,6 +98,10 @@ class ReviewReads:
             ):
                 found.setdefault(task_id, {})[revision] = verdict_of_text(text)[0].active_seconds
         return found
+
+    def verify(self, noted: Entry = BEGIN) -> Verified:
+        """Whether the log is as it was written; see `services.oracle.store.review_audit`."""
+        return verify(self._engine, noted)
 
     def _get(self, connection: sa.Connection, task_id: str) -> QueuedTask:
         row = connection.execute(joined(self._now()).where(TASKS.c.task_id == task_id)).one_or_none()

@@ -36,6 +36,10 @@ TASKS = sa.Table(
     sa.Column("lease_until", sa.Float, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
     sa.Column("is_locked", sa.Boolean, nullable=False, server_default=sa.false()),  # the work has gone on with it
+    sa.Column(
+        "item", sa.Text, nullable=False, server_default=""
+    ),  # what several opinions are on; "" where one is asked for
+    sa.Column("decided_by", sa.Text, nullable=False, server_default=""),
     # Each list is read in the order of an index: what is handed out next, what somebody has, pages, the tasks of a work.
     sa.Index("ix_review_tasks_next", "expert", "state", "priority", "sequence"),
     sa.Index("ix_review_tasks_reviewer", "reviewer", "lease_until"),
@@ -43,6 +47,7 @@ TASKS = sa.Table(
     sa.Index("ix_review_tasks_run", "run_id", "sequence"),
     sa.Index("ix_review_tasks_state", "state", "sequence"),
     sa.Index("ix_review_tasks_work", "work_id", "state"),
+    sa.Index("ix_review_tasks_item", "item"),
 )
 #: What a reviewer has given back, the last of it last.
 SKIPS = sa.Table(
@@ -139,7 +144,7 @@ def row_of(entry: QueueEntry, operation_id: str, request_id: str) -> dict[str, A
     return {
         "task_id": entry.task_id, "work_id": entry.work_id, "run_id": entry.run_id, "operation_id": operation_id,
         "request_id": request_id, "expert": entry.expert, "state": OPEN, "priority": entry.priority, "revision": 1,
-        "reviewer": "", "lease_until": 0.0, "body": msgspec.json.encode(entry).decode(),
+        "reviewer": "", "lease_until": 0.0, "body": msgspec.json.encode(entry).decode(), "item": entry.item,
     }  # fmt: skip
 
 

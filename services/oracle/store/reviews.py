@@ -46,7 +46,7 @@ class ReviewStore(ReviewDecisions):
         """Queue tasks whose costs one request reserved; one that is there stays, and is opened again where it was withdrawn."""
         with self._changing() as connection:
             insert_new(connection, TASKS, [row_of(entry, operation_id, request_id) for entry in entries])
-            again = {"state": OPEN, "revision": TASKS.c.revision + 1, "request_id": request_id}
+            again = {"state": OPEN, "revision": TASKS.c.revision + 1, "request_id": request_id, "is_locked": False}
             for ids in _batches([entry.task_id for entry in entries]):
                 withdrawn = TASKS.c.task_id.in_(ids) & (TASKS.c.state == WITHDRAWN)
                 connection.execute(sa.update(TASKS).where(withdrawn).values(**again))

@@ -7,6 +7,7 @@ named by its work and decision, so an operation that begins again finds its task
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -14,7 +15,8 @@ import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
-from services.oracle.domain.review import PEOPLE, QueueEntry
+from services.oracle.domain.opinions import DISAGREED, adopted, third_opinions
+from services.oracle.domain.review import FIRST, PEOPLE, QueueEntry, Verdict
 from services.oracle.ports import Outcome, Reviews
 from services.oracle.store.review_tables import CLOSED, DECIDED, WITHDRAWN, QueuedTask
 from services.oracle.store.reviews import ReviewStore
@@ -64,28 +66,32 @@ class ReviewWork:
         queued = self._queue.of_work(book.work_id)
         self._close_accounts(book, queued)
         stopped = self._put_missing(context.operation_id, book, entries, queued)
-        if not self._queue.lock(book.work_id):
-            self._ring()
-            raise self._parked(book.work_id, entries[0].expert if entries else PEOPLE)
+        self._require_done(book, entries)
         found = self._queue.of_work(book.work_id)
-        spent = self._close_accounts(book, found)
-        decided = {name: _outcome(one, spent[one.entry.task_id]) for name, one in found.items() if one.state == DECIDED}
-        left_out = {name: LEFT_OUT for name, one in found.items() if one.state == CLOSED}
-        names = [entry.asked.decision_id for entry in entries]
-        not_open = {name: stopped for name in names if name not in decided and name not in left_out}
-        return Reviews(decided, {**left_out, **not_open}, stopped)
+        thirds = third_opinions([one.entry for one in found if one.entry.opinion == FIRST], _verdicts(found))
+        stopped = self._put_missing(context.operation_id, book, thirds, found) or stopped
+        self._require_done(book, entries)
+        found = self._queue.of_work(book.work_id)
+        return _reviews(entries, found, self._close_accounts(book, found), stopped)
 
     def withdraw(self, work_id: str, run_id: str) -> None:
         """Take back what is open of a work that was called off, and what is reserved for it."""
         self._queue.withdraw(work_id)
-        self._release(run_id, self._queue.of_work(work_id).values())
+        self._release(run_id, self._queue.of_work(work_id))
+
+    def _require_done(self, book: CallBook, entries: Sequence[QueueEntry]) -> None:
+        """Go on where all tasks of a work have ended; else wait."""
+        if not self._queue.lock(book.work_id):
+            self._ring()
+            raise self._parked(book.work_id, entries[0].expert if entries else PEOPLE)
 
     def _put_missing(
-        self, operation_id: str, book: CallBook, entries: Sequence[QueueEntry], queued: Mapping[str, QueuedTask]
+        self, operation_id: str, book: CallBook, entries: Sequence[QueueEntry], queued: Sequence[QueuedTask]
     ) -> str:
         """Reserve and queue what is not in the queue; why not all of it, where the budget does not allow that."""
-        revisions = {one.entry.task_id: one.revision for one in queued.values() if one.state == WITHDRAWN}
-        missing = [one for one in entries if one.asked.decision_id not in queued or one.task_id in revisions]
+        known = {one.entry.task_id for one in queued}
+        revisions = {one.entry.task_id: one.revision for one in queued if one.state == WITHDRAWN}
+        missing = [one for one in entries if one.task_id not in known or one.task_id in revisions]
         for start in range(0, len(missing), book.max_in_flight):
             chunk = missing[start : start + book.max_in_flight]
             opened = {one.task_id: revisions.get(one.task_id, 0) + 1 for one in chunk}
@@ -116,7 +122,7 @@ class ReviewWork:
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
 
-    def _close_accounts(self, book: CallBook, queued: Mapping[str, QueuedTask]) -> Mapping[str, float]:
+    def _close_accounts(self, book: CallBook, queued: Sequence[QueuedTask]) -> Mapping[str, float]:
         """Settle each decision, one that was taken back too, and release what never will be; again it changes nothing.
 
         Returns: The seconds that were spent on each task that somebody has decided about, by its id.
@@ -124,13 +130,13 @@ class ReviewWork:
         seconds = self._queue.seconds(book.work_id)
         costs = [
             cost_of(book, one.entry.ledger_key_at(revision), Spending(expert_seconds=spent))
-            for one in queued.values()
+            for one in queued
             for revision, spent in sorted(seconds.get(one.entry.task_id, {}).items())
         ]
         for start in range(0, len(costs) if book.run_id else 0, _LEDGER_BATCH):
             part = costs[start : start + _LEDGER_BATCH]
             self._ledger.SettleCosts(pb.SettleCostsRequest(run_id=book.run_id, costs=part, is_on_record=True))
-        self._release(book.run_id, queued.values())
+        self._release(book.run_id, queued)
         return {task_id: sum(spent.values()) for task_id, spent in seconds.items()}
 
     def _release(self, run_id: str, queued: Iterable[QueuedTask]) -> None:
@@ -148,7 +154,31 @@ def progress_of(queue: ReviewStore, work_id: str) -> tuple[int, int, str]:
     return total - n_open, total, f"waiting for reviews: {total - n_open} of {total}"
 
 
-def _outcome(queued: QueuedTask, spent: float) -> Outcome:
-    verdict = queued.verdict
-    assert verdict is not None
-    return Outcome(verdict.answer, verdict.action, Spending(expert_seconds=spent))
+def _reviews(
+    entries: Sequence[QueueEntry], found: Sequence[QueuedTask], spent: Mapping[str, float], stopped: str
+) -> Reviews:
+    """What became of each question, from the opinions on it."""
+    verdicts, seconds = _verdicts(found), Counter[str]()
+    for one in found:
+        seconds[one.entry.asked.decision_id] += spent.get(one.entry.task_id, 0.0)
+    closed = {one.entry.asked.decision_id for one in found if one.state == CLOSED}
+    decided, why_not = {}, {}
+    for name in (entry.asked.decision_id for entry in entries if entry.opinion == FIRST):
+        said = verdicts.get(name, {})
+        verdict = adopted(said)
+        if verdict is not None:
+            decided[name] = Outcome(verdict.answer, verdict.action, Spending(expert_seconds=seconds[name]))
+        elif said:
+            why_not[name] = DISAGREED
+        else:
+            why_not[name] = LEFT_OUT if name in closed else stopped
+    return Reviews(decided, why_not, stopped)
+
+
+def _verdicts(queued: Iterable[QueuedTask]) -> dict[str, dict[int, Verdict]]:
+    """What was decided, by decision and opinion."""
+    found: dict[str, dict[int, Verdict]] = {}
+    for one in queued:
+        if one.state == DECIDED and one.verdict is not None:
+            found.setdefault(one.entry.asked.decision_id, {})[one.entry.opinion] = one.verdict
+    return found

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+import json
 from typing import Any
 
 import grpc
-import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
@@ -16,17 +16,9 @@ from shared.objects.dataset import read_rows
 from shared.rows.annotation import Decision
 from shared.rpc.operations import await_operation, find
 from tests.contract.api.test_oracle import House
-from tests.contract.api.test_reviews import begin, decide, refused, tasks
-from tests.support.servers import short_folder
+from tests.contract.api.test_reviews import begin, decide, house, refused, tasks
 
-
-@pytest.fixture
-def house() -> Iterator[House]:
-    with short_folder() as folder, ExitStack() as stack:
-        house = House(folder)
-        stack.callback(lambda: house.fake_server.stop(0).wait())
-        stack.callback(house.bus.close)
-        yield house
+__all__ = ["house"]
 
 
 def undo(channel: grpc.Channel, task: pb.ReviewTask, **changes: Any) -> pb.UndoDecisionResponse:
@@ -124,3 +116,25 @@ def test_only_the_images_of_a_task_are_given_for_it(house: House) -> None:
         )
         pieces = call(pb.GetTaskImageRequest(task_id=task.task_id, image_uri=task.image_uri))
         assert b"".join(piece.chunk for piece in pieces) == house.objects.read_bytes(task.image_uri)
+
+
+def test_the_command_says_whether_the_log_is_as_it_was_written(house: House) -> None:
+    with house.server() as channel:
+        house.neighbours.targets = {"oracle": house.settings.listen}
+        begin(house, channel)
+        decide(channel, tasks(channel)[0])
+        whole = verified(house)
+        assert (whole["is_whole"], whole["entries"], whole["fault"]) == (True, 1, "")
+        decide(channel, tasks(channel)[1])
+        assert verified(house, "--noted", whole["head"])["entries"] == 2
+        other = verified(house, "--noted", f"1:{'0' * 64}", code=1)
+        assert (other["is_whole"], other["fault"]) == (False, "Entry 1: it was noted with another hash.")
+        request = pb.VerifyReviewLogRequest(noted_sequence=1)
+        assert refused(ReviewServiceStub(channel).VerifyReviewLog, request).field == "noted_hash"
+
+
+def verified(house: House, *arguments: str, code: int = 0) -> dict[str, Any]:
+    given = ["audit", "verify", "--out", str(house.folder / "out"), "--server", house.targets["controller"], "--json"]
+    ended = CliRunner().invoke(app, [*given, *arguments], catch_exceptions=False)
+    assert ended.exit_code == code, ended.output
+    return json.loads(ended.stdout)

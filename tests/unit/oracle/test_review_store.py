@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
+from services.oracle.domain.opinions import with_second_opinions
 from services.oracle.domain.review import PEOPLE, SIMULATED, Simulation, Verdict
+from services.oracle.migrations import SCHEMA
 from services.oracle.store import review_leases, review_reads, review_tables
 from services.oracle.store.review_tables import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN
 from services.oracle.store.reviews import ReviewStore
@@ -212,3 +215,54 @@ def _plan(engine: sa.Engine, query: sa.Select) -> list[str]:
     text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
     with engine.connect() as connection:
         return [row.detail for row in connection.execute(sa.text("EXPLAIN QUERY PLAN " + text.replace(":", "\\:")))]
+
+
+def test_decisions_of_before_the_log_are_entered_in_it(database: Database) -> None:
+    engine, task = database.engine(), queue_entry()
+    values = {"task": task.task_id, "body": msgspec.json.encode(task).decode()}
+    with engine.begin() as connection:
+        SCHEMA.upgrade(connection, to="0002")
+        connection.execute(
+            sa.text(
+                "INSERT INTO review_tasks (task_id, work_id, run_id, operation_id, request_id, expert, state, priority, "
+                "revision, reviewer, lease_until, body) VALUES (:task, 'work', 'run', 'op', 'r', 'review', 'decided', 0, 1, '', "
+                "0, :body)"
+            ),
+            values,
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO review_decisions (task_id, revision, action, answer, reason, active_seconds, reviewer, decided_at) "
+                "VALUES (:task, 1, 'accept', 'A', '', 12.5, 'ann', 1000.25)"
+            ),
+            values,
+        )
+        SCHEMA.upgrade(connection)
+    queue = ReviewStore(engine)
+    found = queue.find(task.task_id)
+    assert (found.entry, found.verdict, found.decided_at) == (task, accepted(), 1000.25)
+    assert (queue.verify().last.sequence, queue.verify().fault) == (1, "")
+
+
+def test_two_opinions_on_a_question_are_of_two_reviewers(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    assert len(queue.lease(PEOPLE, "ann", 5, 60)) == 1
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    assert [one.entry for one in queue.lease(PEOPLE, "bob", 5, 60)] == [second]
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.release(second.task_id, "bob")
+    assert queue.lease(PEOPLE, "ann", 5, 60) == []
+    with pytest.raises(FailedPrecondition, match="already"):
+        queue.decide(second.task_id, 1, accepted("ann"))
+    assert [one.entry for one in queue.lease(PEOPLE, "eve", 5, 60)] == [second]
+    queue.decide(second.task_id, 1, accepted("eve"))
+
+
+def test_who_takes_an_opinion_back_may_give_it_again(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.undo(first.task_id, 1, "ann", 60)
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    queue.decide(first.task_id, 2, accepted("ann"))

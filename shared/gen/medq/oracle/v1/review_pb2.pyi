@@ -163,6 +163,8 @@ class ReviewTask(_message.Message):
     CLEAN_NEIGHBOURS_FIELD_NUMBER: _builtins.int
     SIMILAR_FAILURES_FIELD_NUMBER: _builtins.int
     IS_LOCKED_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    OPINIONS_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """32 hex digits, from the work that asks and the decision."""
     revision: _builtins.int
@@ -205,6 +207,8 @@ class ReviewTask(_message.Message):
     """The quality attribute that is asked for; "" for none."""
     is_locked: _builtins.bool
     """True: the work has gone on with it, so that nobody takes its decision back."""
+    opinion: _builtins.int
+    """1, or 2 for the second opinion on a question, which another expert gives without the first; 3 where they disagree."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Letter to text; empty: a description is asked for."""
@@ -234,6 +238,10 @@ class ReviewTask(_message.Message):
     @_builtins.property
     def similar_failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Dev images of those failures themselves, the nearest to their middle first: at most 3."""
+
+    @_builtins.property
+    def opinions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewDecision]:
+        """With opinion 3: what the two have said, the first one first. Who they are is not told."""
 
     def __init__(
         self,
@@ -266,10 +274,12 @@ class ReviewTask(_message.Message):
         clean_neighbours: _abc.Iterable[_builtins.str] | None = ...,
         similar_failures: _abc.Iterable[_builtins.str] | None = ...,
         is_locked: _builtins.bool = ...,
+        opinion: _builtins.int = ...,
+        opinions: _abc.Iterable[Global___ReviewDecision] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "decision", b"decision", "lease_end_time", b"lease_end_time", "proposal", b"proposal", "reference_annotation", b"reference_annotation", "self_annotation", b"self_annotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_locked", b"is_locked", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_locked", b"is_locked", "lease_end_time", b"lease_end_time", "modality", b"modality", "opinion", b"opinion", "opinions", b"opinions", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -897,3 +907,183 @@ class CloseTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseTasksResponse: _TypeAlias = CloseTasksResponse  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogRequest(_message.Message):
+    """Asks whether the log is as it was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    NOTED_HASH_FIELD_NUMBER: _builtins.int
+    noted_sequence: _builtins.int
+    """An entry that was noted elsewhere: its number, from 1; 0 for none."""
+    noted_hash: _builtins.str
+    """Its hash, 64 hex digits; "" for none."""
+    def __init__(
+        self,
+        *,
+        noted_sequence: _builtins.int = ...,
+        noted_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["noted_hash", b"noted_hash", "noted_sequence", b"noted_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogRequest: _TypeAlias = VerifyReviewLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogResponse(_message.Message):
+    """What became of a look at the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The last entry that is in order; 0 for none."""
+    hash: _builtins.str
+    """Its hash, 64 hex digits: noted elsewhere, it stands for all entries up to this one."""
+    fault: _builtins.str
+    """What is wrong after it, a sentence; "" where all is in order."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "hash", b"hash", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogResponse: _TypeAlias = VerifyReviewLogResponse  # noqa: Y015
+
+@_typing.final
+class GetReviewStatisticsRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewStatisticsRequest: _TypeAlias = GetReviewStatisticsRequest  # noqa: Y015
+
+@_typing.final
+class GetReviewStatisticsResponse(_message.Message):
+    """How reviewers decide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agreement(self) -> Global___ReviewAgreement:
+        """Of the questions that two experts have answered, each without the other."""
+
+    def __init__(
+        self,
+        *,
+        agreement: Global___ReviewAgreement | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewStatisticsResponse: _TypeAlias = GetReviewStatisticsResponse  # noqa: Y015
+
+@_typing.final
+class ReviewAgreement(_message.Message):
+    """How well two experts agree about the same questions. What is compared is the text of the adopted option, or the rejection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    N_FIELD_NUMBER: _builtins.int
+    N_SAME_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Questions that two have answered."""
+    n_same: _builtins.int
+    """Of these, where they agree."""
+    alpha: _builtins.float
+    """Krippendorff's alpha of nominal labels, at most 1; absent where it is undefined: no question, or one label alone."""
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewerPair]:
+        """Each two reviewers who have questions in common, by their names."""
+
+    def __init__(
+        self,
+        *,
+        n: _builtins.int = ...,
+        n_same: _builtins.int = ...,
+        alpha: _builtins.float | None = ...,
+        pairs: _abc.Iterable[Global___ReviewerPair] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "alpha", b"alpha"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "alpha", b"alpha", "n", b"n", "n_same", b"n_same", "pairs", b"pairs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
+    _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
+
+Global___ReviewAgreement: _TypeAlias = ReviewAgreement  # noqa: Y015
+
+@_typing.final
+class ReviewerPair(_message.Message):
+    """Two reviewers who have answered the same questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    N_SAME_FIELD_NUMBER: _builtins.int
+    KAPPA_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    """The name of one."""
+    second: _builtins.str
+    """The name of the other."""
+    n: _builtins.int
+    """Questions that both have answered."""
+    n_same: _builtins.int
+    """Of these, where they agree."""
+    kappa: _builtins.float
+    """Cohen's kappa, -1..1; absent where it is undefined."""
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        second: _builtins.str = ...,
+        n: _builtins.int = ...,
+        n_same: _builtins.int = ...,
+        kappa: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "kappa", b"kappa"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "first", b"first", "kappa", b"kappa", "n", b"n", "n_same", b"n_same", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kappa: _TypeAlias = _typing.Literal["kappa"]  # noqa: Y015
+    _WhichOneofArgType__kappa: _TypeAlias = _typing.Literal["_kappa", b"_kappa"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kappa) -> _WhichOneofReturnType__kappa | None: ...
+
+Global___ReviewerPair: _TypeAlias = ReviewerPair  # noqa: Y015

@@ -86,6 +86,16 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
                 _registered_method=True)
+        self.VerifyReviewLog = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+                _registered_method=True)
+        self.GetReviewStatistics = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
+                _registered_method=True)
 
 
 class ReviewServiceServicer:
@@ -167,6 +177,20 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def VerifyReviewLog(self, request, context):
+        """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReviewStatistics(self, request, context):
+        """How reviewers decide about the tasks of a run, and how well they agree.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ReviewServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -219,6 +243,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.CloseTasks,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.SerializeToString,
+            ),
+            'VerifyReviewLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyReviewLog,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.SerializeToString,
+            ),
+            'GetReviewStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReviewStatistics,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -493,6 +527,60 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/CloseTasks',
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyReviewLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReviewStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

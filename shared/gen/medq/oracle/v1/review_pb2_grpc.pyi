@@ -63,6 +63,10 @@ class ReviewServiceStub:
     """
     CloseTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    VerifyReviewLog: _grpc.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]
+    """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+    GetReviewStatistics: _grpc.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]
+    """How reviewers decide about the tasks of a run, and how well they agree."""
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -99,6 +103,10 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """
     CloseTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]  # type: ignore[assignment]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    VerifyReviewLog: _aio.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]  # type: ignore[assignment]
+    """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+    GetReviewStatistics: _aio.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]  # type: ignore[assignment]
+    """How reviewers decide about the tasks of a run, and how well they agree."""
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """The queue of the experts: what waits for a person, who has it in hand, and what was decided. Decisions are appended, never
@@ -192,5 +200,21 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.CloseTasksResponse, _abc.Awaitable[_review_pb2.CloseTasksResponse]]:
         """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+
+    @_abc_1.abstractmethod
+    def VerifyReviewLog(
+        self,
+        request: _review_pb2.VerifyReviewLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.VerifyReviewLogResponse, _abc.Awaitable[_review_pb2.VerifyReviewLogResponse]]:
+        """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+
+    @_abc_1.abstractmethod
+    def GetReviewStatistics(
+        self,
+        request: _review_pb2.GetReviewStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.GetReviewStatisticsResponse, _abc.Awaitable[_review_pb2.GetReviewStatisticsResponse]]:
+        """How reviewers decide about the tasks of a run, and how well they agree."""
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
