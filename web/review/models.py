@@ -33,7 +33,7 @@ class Decision(BaseModel):
     reason: str
     active_seconds: float
     reviewer: str
-    decide_time: datetime
+    decide_time: datetime | None = None
 
 
 class Task(BaseModel):
@@ -62,6 +62,9 @@ class Task(BaseModel):
     decision: Decision | None = None
     clean_neighbours: list[str]
     similar_failures: list[str]
+    opinion: int
+    opinions: list[Decision]
+    is_blind: bool = False
 
 
 class InHand(BaseModel):

@@ -45,6 +45,7 @@ function showTask(task) {
 
 function showState() {
   if (!session.task) panel.clear(idleText());
+  if (session.outbox.state === "here") image.again();
   telling.show();
 }
 

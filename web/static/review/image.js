@@ -12,6 +12,7 @@ const THUMB = 160; // pixels
 export class TaskImage {
   isSeen = false; // the image of the task has been on the canvas
   task = null;
+  #mayCome = false; // what could not be shown may be there later
   #pictures = new Pictures();
 
   constructor() {
@@ -19,18 +20,24 @@ export class TaskImage {
   }
 
   async show(task, next) {
-    this.task = task;
+    Object.assign(this, { task, next });
     this.isSeen = false;
     this.viewer.clear();
     $("image").dataset.of = "";
     $("compare").hidden = true;
     $("no-image").hidden = true;
+    this.#mayCome = false;
     if (!task) return;
     this.#showStrips(task);
     if (!(await this.showOwn())) return;
     this.isSeen = true;
     await this.preload(next());
     this.#fillStrips(task);
+  }
+
+  // The service is back: look again for what it did not give.
+  again() {
+    if (this.#mayCome) this.show(this.task, this.next);
   }
 
   async showOwn() {
@@ -60,6 +67,7 @@ export class TaskImage {
       return true;
     } catch (error) {
       if (this.task !== task) return false;
+      this.#mayCome = !this.isSeen && error.isPassing !== false;
       $("no-image").hidden = false;
       $("no-image").textContent = `The image cannot be shown. ${error.message} Skip or reject the task, or load the page again.`;
       return false;

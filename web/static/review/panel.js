@@ -35,9 +35,9 @@ export class Panel {
     $("text").value = draft?.text ?? task.proposal ?? "";
     this.#editText(!this.letters.length && (task.proposal === null || (draft && draft.text !== task.proposal)));
     this.choose(draft?.choice ?? task.proposal);
-    const isSilent = task.self_annotation.answer === null && task.reference_annotation.answer !== null;
-    $("silence").hidden = !isSilent;
-    $("silence").textContent = isSilent ? "No answer of the model can be read from its reply." : "";
+    const notes = this.#notes();
+    $("notes").hidden = !notes.length;
+    $("notes").replaceChildren(...notes.map((text) => element("p", text)));
     $("question").focus({ preventScroll: true });
   }
 
@@ -112,7 +112,21 @@ export class Panel {
     const { reference_annotation, self_annotation } = this.task;
     if (reference_annotation.answer === letter) label.append(element("span", "oracle", "badge ours"));
     if (self_annotation.answer === letter) label.append(this.#model());
+    for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) label.append(element("span", `expert ${at + 1}`, "badge"));
     return label;
+  }
+
+  // What else there is to know before one decides.
+  #notes() {
+    const { self_annotation: model, reference_annotation: oracle, is_blind, opinions } = this.task;
+    const notes = [];
+    if (is_blind) notes.push("You decide first: what others have answered is not shown here.");
+    else if (model.answer === null && oracle.answer !== null) notes.push("No answer of the model can be read from its reply.");
+    for (const [at, { action, reason }] of opinions.entries()) {
+      if (action === "REVIEW_ACTION_REJECT") notes.push(`Expert ${at + 1} rejected it: ${reason}`);
+      else if (reason) notes.push(`Expert ${at + 1} remarked: ${reason}`);
+    }
+    return notes;
   }
 
   #model() {
@@ -125,10 +139,12 @@ export class Panel {
   #texts() {
     const { reference_annotation: oracle, self_annotation: model, proposal } = this.task;
     const told = [["oracle", oracle.answer, model.answer], ["model", model.answer, oracle.answer]];
+    const answers = this.task.opinions.map((one) => one.answer);
+    answers.forEach((answer, at) => told.push([`expert ${at + 1}`, answer, answers[1 - at] ?? null]));
     return told.filter(([, text]) => text !== null).map(([who, text, other]) => {
       const box = element("figure", "", text === proposal ? "proposed" : "");
       const isSureOfIt = who === "model" && isSure(this.task);
-      const said = text === proposal ? `proposed by the ${who}` : `the ${who} wrote${isSureOfIt ? ", and was sure" : ""}`;
+      const said = text === proposal ? `proposed by the ${who}` : `${who.startsWith("expert") ? "" : "the "}${who} wrote${isSureOfIt ? ", and was sure" : ""}`;
       const caption = element("figcaption", said);
       if (who === "model") caption.title = numbers(this.task);
       const body = element("p");

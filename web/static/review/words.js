@@ -4,10 +4,12 @@ const WHY = {
   review: "first round: an expert sees every answer",
   expert: "the model is sure and disagrees with the oracle",
   audit: "a random check of answers that no expert has seen",
+  calibration: "the answer is known: so reviewers can be compared",
 };
 const MOST_WORDS = 1500; // of one text; the comparison takes their product
 
 export function why(task) {
+  if (task.opinion === 3) return "two experts disagree: you decide";
   return task.route_reason || WHY[task.route] || task.route;
 }
 
