@@ -4,68 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, expect
 
 from services.oracle.domain.review import Verdict
 from shared.rpc.rights import Role
+from tests.browser.support import logged_in, opened, press, ready, saved, seen
 from tests.support.review_pages import ReviewHouse
 from tests.support.reviews import queue_entry
-
-#: The image of another task is shown, or there is none any more.
-_IS_NEXT = """before => !["", before].includes(document.querySelector("#image").dataset.of)
-    || document.querySelector("#idle").checkVisibility() && /Nothing waits/.test(document.querySelector("#idle").textContent)"""
 
 _PIXELS = (
     "[...document.querySelector('#image').getContext('2d').getImageData(0, 0, 900, 400).data].reduce((a, b) => a + b)"
 )
-
-
-def logged_in(browser: Browser, house: ReviewHouse, name: str, role: Role = Role.REVIEWER) -> BrowserContext:
-    """A browser of its own, with somebody's login."""
-    context = browser.new_context(base_url=house.url, viewport={"width": 1280, "height": 800})
-    context.set_default_timeout(15_000)
-    answer = context.request.post(
-        "/login",
-        form={"token": house.token(name, role), "next": "/review"},
-        headers={"origin": house.url},
-        max_redirects=0,
-    )
-    assert answer.status == 303
-    return context
-
-
-def opened(context: BrowserContext) -> Page:
-    """The review page, once its first image is shown."""
-    page = context.new_page()
-    page.goto("/review")
-    seen(page)
-    return page
-
-
-def ready(context: BrowserContext) -> Page:
-    """The review page, once the next image is there too."""
-    page = opened(context)
-    expect(page.locator("#ahead")).to_have_text("next is loaded")
-    return page
-
-
-def seen(page: Page) -> str:
-    """The task whose image is shown."""
-    image = page.locator("#image")
-    expect(image).not_to_have_attribute("data-of", "")
-    return str(image.get_attribute("data-of"))
-
-
-def press(page: Page, *keys: str) -> None:
-    """Press keys, and wait for the image of the next task, or for the end."""
-    before = seen(page)
-    for key in keys:
-        page.keyboard.press(key)
-    page.wait_for_function(_IS_NEXT, arg=before)
-
-
-def saved(page: Page) -> None:
-    expect(page.locator("#saved")).to_have_text("saved")
 
 
 def verdicts(house: ReviewHouse) -> dict[str, Verdict | None]:
@@ -115,7 +64,7 @@ def test_what_is_decided_without_the_network_is_sent_once_when_it_is_back(browse
         page = opened(context)
         press(page, "a")
         saved(page)
-        expect(page.locator("#ahead")).to_have_text("next is loaded")
+        expect(page.locator("#ahead")).to_have_text("the next 2 are loaded")
         context.set_offline(True)
         press(page, "3", "a")
         expect(page.locator("#saved")).to_have_text("offline: 1 waits in this browser")
@@ -361,3 +310,39 @@ def test_who_may_only_look_is_told_so(browser: Browser, house: ReviewHouse) -> N
         page.goto("/review")
         expect(page.locator("#idle")).to_contain_text("reviewer")
     assert house.tasks()[0].reviewer == ""
+
+
+def test_a_browser_that_keeps_nothing_decides_nothing(browser: Browser, house: ReviewHouse) -> None:
+    house.put_choices(2)
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        before = seen(page)
+        page.evaluate(
+            "() => { Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError') } }"
+        )
+        page.keyboard.press("a")
+        expect(page.locator("#notices")).to_contain_text("nothing was saved")
+        assert seen(page) == before
+    assert not any(verdicts(house).values())
+
+
+def test_a_third_expert_sees_what_the_two_have_said(browser: Browser, house: ReviewHouse) -> None:
+    said = (Verdict("edit", "D", "Grainy.", 1, "bob"), Verdict("reject", None, "Too dark.", 1, "cyd"))
+    house.put_choices(1, opinion=3, opinions=said)
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        expect(page.locator("#why")).to_have_text("why you see it: two experts disagree: you decide")
+        expect(page.locator(".option").nth(3)).to_contain_text("expert 1")
+        expect(page.locator("#notes")).to_have_text("Expert 1 remarked: Grainy.Expert 2 rejected it: Too dark.")
+
+
+def test_where_nothing_is_proposed_nothing_is_accepted(browser: Browser, house: ReviewHouse) -> None:
+    house.put_choices(1, proposal=None)
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        expect(page.locator("#accept")).to_have_text("A Choose an answer")
+        page.keyboard.press("a")
+        expect(page.locator("#options input").first).to_be_focused()
+        press(page, "ArrowDown", "Enter")
+        saved(page)
+    assert [v and (v.action, v.answer) for v in verdicts(house).values()] == [("edit", "B")]

@@ -99,16 +99,16 @@ class Released(BaseModel):
     is_released: bool
 
 
-class Asked(BaseModel, extra="forbid"):
-    """Asks for tasks."""
-
-    count: Annotated[int, Field(ge=1, le=20)]
-
-
 class ByReviewer(BaseModel, extra="forbid"):
     """A change. `reviewer`: in whose name it was made in the browser; another login since then is refused. Empty: not said."""
 
     reviewer: Annotated[str, Field(max_length=200)] = ""
+
+
+class Asked(ByReviewer):
+    """Asks for tasks."""
+
+    count: Annotated[int, Field(ge=1, le=20)]
 
 
 class Decided(ByReviewer):

@@ -44,7 +44,8 @@ def show(request: Request, services: As) -> Response:
 @router.post(_API + "/lease", tags=["review"])
 def lease(asked: Asked, services: As) -> InHand:
     """Take tasks in hand, first those that are there already; the same call again renews it."""
-    request = pb.LeaseTasksRequest(reviewer=services.session.name, count=asked.count, seconds=LEASE_SECONDS)
+    reviewer = _reviewer(services, asked)
+    request = pb.LeaseTasksRequest(reviewer=reviewer, count=asked.count, seconds=LEASE_SECONDS)
     return transcoded(_stub(services).LeaseTasks(request, timeout=_PATIENCE), InHand, seconds=LEASE_SECONDS)
 
 
@@ -104,9 +105,9 @@ def _reviewer(services: Services, change: ByReviewer) -> str:
     name = services.session.name
     if change.reviewer not in ("", name):
         raise PermissionDenied(
-            "Somebody else has logged in since this was decided.",
+            "Somebody else has logged in since.",
             field="reviewer",
             value=change.reviewer,
-            remedy=f"Log in as {change.reviewer} to send it.",
+            remedy=f"Log in as {change.reviewer} again.",
         )
     return name

@@ -19,7 +19,7 @@ const session = new ReviewSession($("review").dataset.reviewer, { task: showTask
 const telling = new Telling($("saved"), $("notices"), session);
 
 const doing = {
-  accept, edit: () => panel.edit(), reject, skip, undo, help: () => $("help").showModal(), back: () => image.showOwn(),
+  accept, edit: () => panel.edit(), reject, skip, undo, help: () => $("help").showModal(), back: () => image.back(),
   pan: () => drag("pan"), window: () => drag("window"), invert: () => viewer.invert(), reset: () => viewer.reset(),
   larger: () => viewer.zoomBy(1), smaller: () => viewer.zoomBy(-1),
   left: () => viewer.pan(-1, 0), right: () => viewer.pan(1, 0), up: () => viewer.pan(0, -1), down: () => viewer.pan(0, 1),
@@ -64,7 +64,6 @@ function elsewhere() {
 }
 
 function saved(entry, answer) {
-  telling.hasSaved = true;
   const change = { decide: 1, undo: -1 }[entry.kind] ?? 0;
   if (entry.run_id === counts.run_id && answer.is_new) count(counts.decided + change, counts.open - change);
 }
@@ -85,13 +84,13 @@ function reject() {
 function decide(verdict, told) {
   telling.say("");
   const label = `“${session.task.question}” — ${told}`.slice(0, 300);
-  session.decide({ ...verdict, seconds: clock.seconds }, label).then(preload);
+  kept(() => session.decide({ ...verdict, seconds: clock.seconds }, label).then(preload));
 }
 
 function skip() {
   keepDraft();
   telling.say("");
-  session.skip().then(preload);
+  kept(() => session.skip().then(preload));
 }
 
 function undo() {
@@ -109,7 +108,17 @@ function drag(mode) {
 }
 
 function keepDraft() {
-  if (session.task) session.outbox.keepDraft(session.task, { ...panel.draft, seconds: clock.seconds });
+  const { task } = session;
+  if (task) kept(() => session.outbox.keepDraft(task, { ...panel.draft, seconds: clock.seconds }));
+}
+
+// What cannot be kept in this browser is not done at all.
+function kept(act) {
+  try {
+    act();
+  } catch (error) {
+    telling.say(`This browser can keep nothing (${error.name}): nothing was saved. Free its storage, or use another one.`, "weak");
+  }
 }
 
 async function askCounts(run_id) {

@@ -24,6 +24,7 @@ export class TaskImage {
     this.isSeen = false;
     this.viewer.clear();
     $("image").dataset.of = "";
+    $("ahead").textContent = "";
     $("compare").hidden = true;
     $("no-image").hidden = true;
     this.#mayCome = false;
@@ -40,6 +41,10 @@ export class TaskImage {
     if (this.#mayCome) this.show(this.task, this.next);
   }
 
+  back() {
+    if (!$("comparing").hidden) this.showOwn();
+  }
+
   async showOwn() {
     const { task } = this;
     const isShown = task && (await this.#put(task, task.image_uri, ""));
@@ -50,8 +55,10 @@ export class TaskImage {
   // Have the images of the next tasks here, and let go of those that are done with.
   async preload(next) {
     this.#pictures.keep([this.task, ...next].filter(Boolean));
+    $("ahead").textContent = "";
     const loaded = await Promise.allSettled(next.map((task) => this.#pictures.ahead(task, task.image_uri)));
-    $("ahead").textContent = loaded[0]?.status === "fulfilled" ? "next is loaded" : "";
+    const n = loaded.filter(({ status }) => status === "fulfilled").length;
+    if (n) $("ahead").textContent = n === 1 ? "the next is loaded" : `the next ${n} are loaded`;
   }
 
   async #put(task, uri, comparing) {

@@ -24,7 +24,7 @@ export class ReviewSession {
   #renew = 60_000;
 
   constructor(reviewer, shows) {
-    this.shows = shows; // task(task), state(), lost(task), elsewhere(task), saved(entry)
+    this.shows = shows; // task(task), state(), lost(), elsewhere(), saved(entry, answer)
     this.outbox = new Outbox(reviewer, { onAnswer: (entry, answer) => this.#answered(entry, answer), onChange: () => shows.state() });
     addEventListener("online", () => this.sync());
     addEventListener("storage", (event) => this.#inOtherTab(event));
@@ -40,7 +40,10 @@ export class ReviewSession {
     const { task } = this;
     const { action, answer, reason, seconds } = verdict;
     const body = { revision: task.revision, action, answer, reason, active_seconds: Math.round(seconds * 10) / 10 };
-    if (!this.outbox.put("decide", task, body, label)) return this.#left(task, false);
+    if (!this.outbox.put("decide", task, body, label)) {
+      this.shows.elsewhere();
+      return this.#left(task, false);
+    }
     this.#decided.push({ ...task, decision: { answer: action === "accept" ? task.proposal : answer || null } });
     return this.#left(task, true);
   }
@@ -90,7 +93,7 @@ export class ReviewSession {
 
   async #lease() {
     const count = Math.min(Math.max(IN_HAND, this.next.length + 1), MOST_IN_HAND);
-    const answer = await call("POST", "/api/review/lease", { count });
+    const answer = await call("POST", "/api/review/lease", { count, reviewer: this.outbox.reviewer });
     this.problem = answer.kind === "refused" ? `${answer.problem.detail} ${answer.problem.remedy ?? ""}` : "";
     this.outbox.state = answer.kind === "done" || answer.kind === "refused" ? "here" : answer.kind;
     if (answer.kind !== "done") return;
@@ -109,7 +112,7 @@ export class ReviewSession {
     this.isEmpty = !task && !this.next.length && !this.outbox.waiting.length;
     if (!task) this.#see(this.#firstWithDraft());
     else if (same && same.revision > task.revision) this.#see(same);
-    else if (!same && isAll && !this.outbox.waiting.length) this.shows.lost(task);
+    else if (!same && isAll && !this.outbox.waiting.length) this.shows.lost();
   }
 
   #firstWithDraft() {
@@ -136,7 +139,7 @@ export class ReviewSession {
     this.#done.add(keyOf(found));
     this.next = this.next.filter((task) => keyOf(task) !== keyOf(found));
     if (this.task && keyOf(this.task) === keyOf(found)) {
-      this.shows.elsewhere(this.task);
+      this.shows.elsewhere();
       this.#see(this.next.shift() ?? null);
     }
     this.sync();

@@ -3,11 +3,13 @@
 import { element } from "./panel.js";
 
 export class Telling {
-  hasSaved = false;
+  #hasSaved = false;
+  #counted;
   #said = null;
 
   constructor(badge, notices, session) {
     Object.assign(this, { badge, notices, session });
+    this.#counted = counted(session.outbox);
   }
 
   say(text, role = "") {
@@ -17,12 +19,20 @@ export class Telling {
 
   show() {
     const { outbox } = this.session;
-    const [text, role] = state(outbox, this.hasSaved);
+    this.#lookAt(outbox);
+    const [text, role] = state(outbox, this.#hasSaved);
     if (this.badge.textContent !== text) this.badge.textContent = text;
     this.badge.className = `badge ${role}`;
     const made = [this.#what(), login(outbox), ...outbox.refused.map((entry) => this.#refused(entry)), others(outbox)].filter(Boolean);
     const texts = (nodes) => [...nodes].map((one) => one.textContent).join("\n");
     if (texts(made) !== texts(this.notices.children)) this.notices.replaceChildren(...made); // else it would be read out again
+  }
+
+  // What waited and does so no more is saved, whichever tab has sent it, or refused.
+  #lookAt(outbox) {
+    const [before, now] = [this.#counted, counted(outbox)];
+    this.#counted = now;
+    if (now.waiting < before.waiting && now.refused <= before.refused) this.#hasSaved = true;
   }
 
   #what() {
@@ -41,13 +51,18 @@ export class Telling {
   }
 }
 
+function counted({ waiting, refused }) {
+  return { waiting: waiting.length, refused: refused.length };
+}
+
 // The server has a decision when it says so: nothing else is called saved.
-function state({ state, waiting }, hasSaved) {
+function state({ state, waiting, refused }, hasSaved) {
   const n = waiting.length;
   const waits = n ? `: ${n} wait${n === 1 ? "s" : ""} in this browser` : "";
   if (state === "login") return [`logged out${waits}`, "attention"];
   if (state === "away") return [`offline${waits}`, "attention"];
   if (n) return ["saving …", ""];
+  if (refused.length) return [`${refused.length} not saved`, "weak"];
   return hasSaved ? ["saved", "good"] : ["connected", ""];
 }
 

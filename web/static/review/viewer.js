@@ -3,7 +3,7 @@
 const ZOOM_STEP = 1.25;
 const MOST_ZOOM = 32; // screen pixels for one of the image
 const PIXELS_FROM = 8; // from this zoom on the pixels are seen as they are
-const MOST_PIXELS = 32e6; // of the copy that is worked on; a larger image is made smaller, and the page says so
+const MOST_PIXELS = 17e6; // of the copy that is worked on; a larger image is made smaller, and the page says so
 const WINDOW = 255;
 const LEVEL = 127.5;
 const STEP = 8;
@@ -28,6 +28,7 @@ export class Viewer {
     this.copyContext = this.copy.getContext("2d", { willReadFrequently: true });
     this.copyContext.drawImage(bitmap, 0, 0, this.copy.width, this.copy.height);
     this.stored = this.copyContext.getImageData(0, 0, this.copy.width, this.copy.height);
+    this.changed = new ImageData(this.copy.width, this.copy.height);
     this.reset();
   }
 
@@ -97,15 +98,14 @@ export class Viewer {
         const share = ((value - low) / this.window) * 255;
         return this.isInverted ? 255 - Math.min(Math.max(share, 0), 255) : share;
       });
-      const { data, width, height } = this.stored;
-      const changed = new Uint8ClampedArray(data.length);
+      const { stored: { data }, changed: { data: changed } } = this;
       for (let at = 0; at < data.length; at += 4) {
         changed[at] = shown[data[at]];
         changed[at + 1] = shown[data[at + 1]];
         changed[at + 2] = shown[data[at + 2]];
         changed[at + 3] = data[at + 3];
       }
-      this.copyContext.putImageData(new ImageData(changed, width, height), 0, 0);
+      this.copyContext.putImageData(this.changed, 0, 0);
       this.#draw();
     });
   }
