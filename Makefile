@@ -113,6 +113,8 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.near_hashes
 	$(BIN)/python -m benchmarks.near_texts
 	$(BIN)/python -m benchmarks.selection
+	$(BIN)/python -m benchmarks.review_queue
+	$(BIN)/python -m benchmarks.review_decisions
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.encoders

@@ -62,6 +62,8 @@ def build(
 
     def tell(work_id: str, operation_id: str) -> None:
         """Show an operation that waits for reviews how many there are, and have it go on once all are."""
+        if not operation_id:  # of questions that calibrate a reviewer: nothing waits for them
+            return
         done, total, message = progress_of(queue, work_id)
         operations.tell(operation_id, done, total, message, is_due=done == total)
 

@@ -17,7 +17,7 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Signals, Task
-from services.oracle.domain.opinions import with_second_opinions
+from services.oracle.domain.measures import Shares, calibration_entries, measured
 from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
 from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
@@ -35,6 +35,7 @@ from shared.operations import OperationContext
 from shared.outside.accounts import CallBook
 from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered
+from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
 
 _DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
@@ -174,8 +175,20 @@ class OracleOperations:
         near = Neighbours(self._objects, work.request.selection_uri)
         entries = [work.entry(expert, near, task, signals[task.decision_id]) for task in [*needed, *audited]]
         if not expert.is_simulated:
-            entries = with_second_opinions(entries, work.request.policy.review.overlap_share, seed)
+            self._calibrate(work)
+            review = work.request.policy.review
+            shares = Shares(review.overlap_share, review.blind_share, review.planted_share)
+            entries = measured(entries, shares, seed)
         return self._reviews.collect(work.context, work.review_book(expert), entries)
+
+    def _calibrate(self, work: _Work) -> None:
+        """Have reviewers answer questions of the dev set first, whose answers are known."""
+        request = work.request
+        count = request.policy.review.calibration_tasks
+        if count:
+            items = read_rows(self._objects, request.benchmark_uri, Item)
+            entries = calibration_entries(items, count, request.seed, request.run_id, request.arm)
+            self._reviews.calibrate(request.run_id, entries)
 
     def _decide(
         self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews

@@ -6,12 +6,15 @@ from typing import Final
 
 from medq.oracle.v1 import review_pb2 as pb
 from services.oracle.domain import review
+from services.oracle.domain.measures import shown
 from services.oracle.domain.review import Verdict
-from services.oracle.domain.review_statistics import Agreement
+from services.oracle.domain.review_statistics import Statistics, Tally
 from services.oracle.store import review_tables as store
 from services.oracle.store.review_tables import QueuedTask
 from shared.objects.store import digest_of
 
+#: Stands as the route of a question whose answer is known.
+CALIBRATION: Final = "calibration"
 STATES: Final = {
     store.OPEN: pb.TASK_STATE_OPEN,
     store.DECIDED: pb.TASK_STATE_DECIDED,
@@ -27,7 +30,8 @@ ACTIONS: Final = {
 
 def to_message(queued: QueuedTask) -> pb.ReviewTask:
     """Encode a task."""
-    entry, task = queued.entry, queued.entry.asked
+    entry = queued.entry
+    task = shown(entry, is_open=queued.state == store.OPEN)
     question = task.question
     message = pb.ReviewTask(
         task_id=entry.task_id,
@@ -48,14 +52,16 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
         self_annotation=pb.Annotation(answer=task.self_answer, entropy=task.entropy),
         reference_annotation=pb.Annotation(answer=task.reference_answer),
         agreement=task.agreement,
-        route=task.route,
+        route=CALIBRATION if entry.known_answer else task.route,
         route_reason=task.route_reason,
-        priority=entry.priority,
+        priority=queued.priority,
         expert=entry.expert,
         reviewer=queued.reviewer,
         clean_neighbours=entry.clean_neighbours,
         similar_failures=entry.similar_failures,
         is_locked=queued.is_locked,
+        assignee=queued.assignee,
+        is_blind=entry.is_blind,
         opinion=entry.opinion,
         opinions=[_said(verdict) for verdict in entry.opinions],
     )
@@ -66,10 +72,23 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
     return message
 
 
-def to_agreement(agreement: Agreement) -> pb.ReviewAgreement:
-    """Encode how well reviewers agree."""
+def to_statistics(found: Statistics) -> pb.GetReviewStatisticsResponse:
+    """Encode how reviewers decide."""
+    agreement = found.agreement
     pairs = [pb.ReviewerPair(**vars(pair)) for pair in agreement.pairs]
-    return pb.ReviewAgreement(n=agreement.n, n_same=agreement.n_same, alpha=agreement.alpha, pairs=pairs)
+    return pb.GetReviewStatisticsResponse(
+        agreement=pb.ReviewAgreement(n=agreement.n, n_same=agreement.n_same, alpha=agreement.alpha, pairs=pairs),
+        reviewers=[pb.ReviewerStatistics(reviewer=name, tally=_tally(one)) for name, one in found.reviewers.items()],
+        cells=[
+            pb.CellStatistics(modality=modality, attribute=attribute, tally=_tally(one))
+            for (modality, attribute), one in found.cells.items()
+        ],
+    )
+
+
+def _tally(one: Tally) -> pb.ReviewTally:
+    counts = {name: value for name, value in vars(one).items() if name != "accept_seconds"}
+    return pb.ReviewTally(**counts, median_accept_seconds=one.median_accept_seconds)
 
 
 def _said(verdict: Verdict) -> pb.ReviewDecision:

@@ -8,15 +8,16 @@ import grpc
 
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1 import review_pb2_grpc as pb_grpc
+from services.oracle.domain.measures import shown
 from services.oracle.domain.review import PEOPLE, verdict_of
 from services.oracle.domain.review_log import Entry
-from services.oracle.domain.review_statistics import agreement_of
-from services.oracle.review_messages import ACTIONS, STATES, to_agreement, to_message
+from services.oracle.domain.review_statistics import statistics_of
+from services.oracle.review_messages import ACTIONS, STATES, to_message, to_statistics
 from services.oracle.store.review_tables import QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from shared.objects.store import ObjectStore
-from shared.rpc.checks import read_page_token, require_between, require_text
+from shared.rpc.checks import read_page_token, require_between, require_different, require_text
 from shared.rpc.input_names import caller_of
 from shared.rpc.operations import in_pieces
 from shared.rpc.rights import REVIEWERS_FOR_OTHERS
@@ -24,6 +25,7 @@ from shared.rpc.rights import REVIEWERS_FOR_OTHERS
 MOST_LEASED = 100
 MOST_LEASE_SECONDS = 86_400
 MOST_REVISION = 2**31 - 1
+MOST_PRIORITY = 9
 _PAGE, _MOST_ON_A_PAGE = 50, 200
 
 
@@ -92,7 +94,9 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         reviewer = _reviewer(context, request.reviewer)
         entry = self._of_people(request.task_id).entry
         action = next((name for name, value in ACTIONS.items() if value == request.action), "")
-        verdict = verdict_of(entry.asked, action, request.answer, request.reason, request.active_seconds, reviewer)
+        verdict = verdict_of(
+            shown(entry, is_open=True), action, request.answer, request.reason, request.active_seconds, reviewer
+        )
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
         return pb.DecideTaskResponse(task=self._changed(found, is_new), is_new=is_new)
 
@@ -127,6 +131,24 @@ class Reviews(pb_grpc.ReviewServiceServicer):
             self._tell(work_id, operation_id)
         return pb.CloseTasksResponse(closed=n_closed)
 
+    def AssignTasks(self, request: pb.AssignTasksRequest, context: grpc.ServicerContext) -> pb.AssignTasksResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        require_different("task_ids", request.task_ids)
+        _require_printable(request.reviewer)
+        n_assigned = self._queue.assign(request.run_id, request.task_ids, request.reviewer, _actor(context))
+        return pb.AssignTasksResponse(assigned=n_assigned)
+
+    def PrioritizeTasks(
+        self, request: pb.PrioritizeTasksRequest, context: grpc.ServicerContext
+    ) -> pb.PrioritizeTasksResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        require_different("task_ids", request.task_ids)
+        require_between("priority", request.priority, 0, MOST_PRIORITY)
+        n_moved = self._queue.prioritize(request.run_id, request.task_ids, request.priority, _actor(context))
+        return pb.PrioritizeTasksResponse(moved=n_moved)
+
     def VerifyReviewLog(
         self, request: pb.VerifyReviewLogRequest, context: grpc.ServicerContext
     ) -> pb.VerifyReviewLogResponse:
@@ -146,8 +168,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
     ) -> pb.GetReviewStatisticsResponse:
         """See the proto."""
         require_text("run_id", request.run_id)
-        agreement = agreement_of(self._queue.decided(request.run_id))
-        return pb.GetReviewStatisticsResponse(agreement=to_agreement(agreement))
+        return to_statistics(statistics_of(self._queue.decided(request.run_id)))
 
     def _of_people(self, task_id: str) -> QueuedTask:
         found = self._queue.find(task_id)
@@ -178,9 +199,13 @@ def _reviewer(context: grpc.ServicerContext, named: str) -> str:
         raise PermissionDenied(
             "A reviewer decides under their own name.", field="reviewer", value=named, remedy="Leave the field empty."
         )
-    if not named.isprintable():
-        raise InvalidArgument("The name cannot be shown.", field="reviewer", remedy="Use letters, digits, spaces.")
+    _require_printable(named)
     return named
+
+
+def _require_printable(name: str) -> None:
+    if not name.isprintable():
+        raise InvalidArgument("The name cannot be shown.", field="reviewer", remedy="Use letters, digits, spaces.")
 
 
 def _actor(context: grpc.ServicerContext) -> str:

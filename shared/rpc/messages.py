@@ -29,6 +29,7 @@ NAMES = dict.fromkeys(
         "encoder",
         "encoder_id",
         "task_id",
+        "task_ids",
         "reviewer",
         "judge",
     ),

@@ -119,6 +119,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "UndoDecision": _REVIEW,
         "ReopenTask": _RUN,
         "CloseTasks": _RUN,
+        "AssignTasks": _RUN,
+        "PrioritizeTasks": _RUN,
     },
     "medq.training.v1.TrainingService": {"StartImportModel": _WORK, "StartBuildDataset": _WORK, "StartTrain": _WORK},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": _READ},

@@ -172,6 +172,18 @@ class ReviewSection(Section):
         description="Ours: share that two experts answer, each without the other; a third decides where they disagree.",
     )
 
+    blind_share: Share = Field(0.0, description="Ours: share whose proposal is not shown until they are decided.")
+    planted_share: Share = Field(
+        0.0,
+        description="Ours: share that shows a wrong option as the proposal; one that is accepted becomes no training data.",
+    )
+    calibration_tasks: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Ours: questions of dev, whose answers are known, that each reviewer answers first.",
+    )
+
 
 class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""

@@ -32,7 +32,7 @@ def third_opinions(entries: Iterable[QueueEntry], verdicts: Mapping[str, Mapping
     found = []
     for entry in entries:
         said = verdicts.get(entry.asked.decision_id, {})
-        if FIRST in said and SECOND in said and outcome_of(said[FIRST]) != outcome_of(said[SECOND]):
+        if FIRST in said and SECOND in said and said[FIRST].answer != said[SECOND].answer:
             found.append(replace(_opinion(entry, THIRD), opinions=(said[FIRST], said[SECOND])))
     return found
 
@@ -41,17 +41,13 @@ def adopted(verdicts: Mapping[int, Verdict]) -> Verdict | None:
     """What counts of the opinions on a question: that of the third expert, else what the others agree on; None for nothing."""
     if THIRD in verdicts:
         return verdicts[THIRD]
-    outcomes = {outcome_of(verdict) for verdict in verdicts.values()}
-    return verdicts[min(verdicts)] if len(outcomes) == 1 else None
-
-
-def outcome_of(verdict: Verdict) -> str | None:
-    """What was decided, however: the answer, or None where it was rejected."""
-    return verdict.answer
+    answers = {verdict.answer for verdict in verdicts.values()}
+    return verdicts[min(verdicts)] if len(answers) == 1 else None
 
 
 def _drawn(entry: QueueEntry, share: float, seed: int) -> QueueEntry:
-    is_overlapped = bool(entry.asked.question.options) and is_drawn("overlap", seed, entry.asked.decision_id, share)
+    is_eligible = bool(entry.asked.question.options) and not entry.planted
+    is_overlapped = is_eligible and is_drawn("overlap", seed, entry.asked.decision_id, share)
     return replace(entry, is_overlapped=True) if is_overlapped else entry
 
 

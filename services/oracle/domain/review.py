@@ -15,9 +15,11 @@ REJECT: Final = "reject"
 #: Who decides: people, or the program that stands in for them.
 PEOPLE: Final = "review"
 SIMULATED: Final = "simulated"
-#: Places in the queue: what cannot go on without an expert comes before what is looked at to measure the rest.
-NEEDED_FIRST: Final = 0
-AUDITED_LAST: Final = 1
+#: Places in the queue: what shows whether a reviewer knows the matter, what cannot go on without an expert, and what is looked
+#: at to measure the rest.
+CALIBRATION_FIRST: Final = 0
+NEEDED_NEXT: Final = 1
+AUDITED_LAST: Final = 2
 #: How many have been asked about a question with this one.
 FIRST: Final = 1
 SECOND: Final = 2
@@ -75,6 +77,9 @@ class QueueEntry:
         opinion: `FIRST`, `SECOND` or `THIRD`: how many are asked about it, each another one.
         is_overlapped: Whether two are.
         opinions: Of the third one: what the two have said.
+        is_blind: Whether nobody's answer is shown until it is decided.
+        planted: The letter of a wrong option that is shown as the proposal; "" for none.
+        known_answer: The letter of the answer that is known, of a question that calibrates a reviewer; "" for none.
     """
 
     work_id: str
@@ -91,6 +96,9 @@ class QueueEntry:
     opinion: int = FIRST
     is_overlapped: bool = False
     opinions: tuple[Verdict, ...] = ()
+    is_blind: bool = False
+    planted: str = ""
+    known_answer: str = ""
 
     @property
     def task_id(self) -> str:
@@ -110,7 +118,9 @@ class QueueEntry:
     @property
     def priority(self) -> int:
         """Its place in the queue, the lower the sooner."""
-        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
+        if self.known_answer:
+            return CALIBRATION_FIRST
+        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_NEXT
 
 
 def review_seconds(task: ReviewTask) -> float:

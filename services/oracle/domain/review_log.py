@@ -19,6 +19,8 @@ LEASE: Final = "lease"
 RELEASE: Final = "release"
 CLOSE: Final = "close"
 WITHDRAW: Final = "withdraw"
+ASSIGN: Final = "assign"
+PRIORITIZE: Final = "prioritize"
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,19 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("is_locked", sa.Boolean(), server_default=sa.false(), nullable=False))
         batch_op.add_column(sa.Column("item", sa.Text(), server_default="", nullable=False))
         batch_op.add_column(sa.Column("decided_by", sa.Text(), server_default="", nullable=False))
+        batch_op.add_column(sa.Column("assignee", sa.Text(), server_default="", nullable=False))
         batch_op.create_index("ix_review_tasks_item", ["item"], unique=False)
+        batch_op.drop_index("ix_review_tasks_next")
+        batch_op.create_index(
+            "ix_review_tasks_next", ["expert", "state", "assignee", "priority", "sequence"], unique=False
+        )
+    op.create_table(
+        "review_calibration",
+        sa.Column("run_id", sa.Text(), nullable=False),
+        sa.Column("item", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "item"),
+    )
     _move_decisions()
     op.drop_table("review_decisions")
 

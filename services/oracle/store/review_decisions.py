@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,8 +12,8 @@ import sqlalchemy as sa
 from services.oracle.domain import review_log
 from services.oracle.domain.review import Verdict
 from services.oracle.domain.review_log import Act, digest
-from services.oracle.store.review_leases import has_decided
-from services.oracle.store.review_log import ReviewLog, alone
+from services.oracle.store.review_leases import HAS_DECIDED
+from services.oracle.store.review_log import alone, append
 from services.oracle.store.review_reads import ReviewReads
 from services.oracle.store.review_tables import (
     CLOSED,
@@ -47,7 +48,8 @@ class ReviewDecisions(ReviewReads):
 
     def __init__(self, engine: sa.Engine, now: Callable[[], sa.ColumnElement[float]] = now_of_database) -> None:
         super().__init__(engine, now)
-        self._log = ReviewLog(now)
+        # Who waits for SQLite sleeps up to a tenth of a second at a time, for PostgreSQL with a connection in hand.
+        self._turn = threading.Lock()
 
     @insist
     def decide(self, task_id: str, revision: int, verdict: Verdict) -> tuple[QueuedTask, bool]:
@@ -60,15 +62,15 @@ class ReviewDecisions(ReviewReads):
             AlreadyExists: Another decision was made about this revision.
             FailedPrecondition: The task is not open at this revision, or somebody else has it in hand.
         """
-        with self._changing() as connection:
-            return self._decide(connection, task_id, revision, verdict)
+        with self._changing() as (connection, at):
+            return self._decide(connection, at, task_id, revision, verdict)
 
     @insist
     def decide_all(self, decisions: Iterable[tuple[QueuedTask, Verdict]]) -> None:
         """Append the decisions of one who has all of these in hand, in one transaction; see `decide`."""
-        with self._changing() as connection:
+        with self._changing() as (connection, at):
             for queued, verdict in decisions:
-                self._decide(connection, queued.entry.task_id, queued.revision, verdict)
+                self._decide(connection, at, queued.entry.task_id, queued.revision, verdict)
 
     @insist
     def undo(self, task_id: str, revision: int, reviewer: str, seconds: float) -> tuple[QueuedTask, bool]:
@@ -81,13 +83,13 @@ class ReviewDecisions(ReviewReads):
             FailedPrecondition: This reviewer has not decided about it, or too long ago, or the work has gone on with it.
         """
         act = Act(review_log.UNDO, reviewer, task_id, revision)
-        with self._changing() as connection:
-            found = self._get(connection, task_id)
+        with self._changing() as (connection, at):
+            found = self._get(connection, at, task_id)
             if self._is_done(connection, act):
                 return found, False
             _require_ended(found, revision)
             _require_theirs(found, reviewer)
-            at = self._log.append(connection, act)
+            append(connection, at, act)
             if at - found.decided_at > UNDO_SECONDS:
                 raise FailedPrecondition(
                     f"A decision is taken back within {UNDO_SECONDS:.0f} seconds.",
@@ -95,7 +97,7 @@ class ReviewDecisions(ReviewReads):
                     value=task_id,
                     remedy="Ask an operator to open the task again.",
                 )
-            return self._open_again(connection, found, reviewer=reviewer, lease_until=at + seconds), True
+            return self._open_again(connection, at, found, reviewer=reviewer, lease_until=at + seconds), True
 
     @insist
     def reopen(self, task_id: str, revision: int, actor: str, reason: str) -> tuple[QueuedTask, bool]:
@@ -106,57 +108,56 @@ class ReviewDecisions(ReviewReads):
             FailedPrecondition: It has not ended at this revision, or the work has gone on with it.
         """
         act = Act(review_log.REOPEN, actor, task_id, revision, {"reason": reason})
-        with self._changing() as connection:
-            found = self._get(connection, task_id)
+        with self._changing() as (connection, at):
+            found = self._get(connection, at, task_id)
             if self._is_done(connection, act):
                 return found, False
             _require_ended(found, revision)
-            self._log.append(connection, act)
-            return self._open_again(connection, found, **FREE), True
+            append(connection, at, act)
+            return self._open_again(connection, at, found, **FREE), True
 
     def undoable(self, reviewer: str) -> QueuedTask | None:
         """The last decision of a reviewer that `undo` would take back; None for none."""
         is_theirs = (LOG.c.actor == reviewer) & (LOG.c.kind == review_log.DECIDE)
         last = sa.select(LOG.c.task_id, LOG.c.revision).where(is_theirs).order_by(LOG.c.sequence.desc()).limit(_LAST)
         with reader(self._engine).connect() as connection:
-            now = connection.execute(sa.select(self._now())).scalar_one()
+            at = self._at(connection)
             for task_id, revision in connection.execute(last).all():
-                found = self._get(connection, task_id)
-                if found.decided_at and now - found.decided_at > UNDO_SECONDS:
+                found = self._get(connection, at, task_id)
+                if found.decided_at and at - found.decided_at > UNDO_SECONDS:
                     return None  # those before it are older
                 if found.state == DECIDED and found.revision == revision and not found.is_locked:
                     return found
         return None
 
     @contextmanager
-    def _changing(self) -> Iterator[sa.Connection]:
-        """A transaction that no other change of the queue meets."""
-        with self._engine.begin() as connection:
+    def _changing(self) -> Iterator[tuple[sa.Connection, float]]:
+        """A transaction that no other change of the queue meets, and when it is."""
+        with self._turn, self._engine.begin() as connection:
             alone(connection)
-            yield connection
+            yield connection, self._at(connection)
 
     def _decide(
-        self, connection: sa.Connection, task_id: str, revision: int, verdict: Verdict
+        self, connection: sa.Connection, at: float, task_id: str, revision: int, verdict: Verdict
     ) -> tuple[QueuedTask, bool]:
-        found = self._get(connection, task_id)
+        found = self._get(connection, at, task_id)
         at_revision = (LOG.c.task_id == task_id) & (LOG.c.revision == revision) & IS_DECISION
         known = connection.execute(sa.select(LOG.c.text).where(at_revision)).scalar_one_or_none()
         if known is not None:
             _require_same(verdict, verdict_of_text(known)[0], task_id)
             return found, False
         _require_open(found, revision, verdict.reviewer)
-        is_task = TASKS.c.task_id == task_id
-        if connection.execute(sa.select(TASKS.c.item).where(is_task & has_decided(verdict.reviewer))).first():
+        if connection.execute(HAS_DECIDED, {"task": task_id, "me": verdict.reviewer}).first():
             raise FailedPrecondition(
                 "This reviewer has decided about the question already.",
                 field="reviewer",
                 value=verdict.reviewer,
                 remedy="Another opinion on it is another expert's.",
             )
-        body = connection.execute(sa.select(TASKS.c.body).where(is_task)).scalar_one()
+        body = connection.execute(sa.select(TASKS.c.body).where(TASKS.c.task_id == task_id)).scalar_one()
         details = {**details_of(verdict), "asked": digest(body)}
-        self._log.append(connection, Act(review_log.DECIDE, verdict.reviewer, task_id, revision, details))
-        return self._change(connection, task_id, state=DECIDED, decided_by=verdict.reviewer, **FREE), True
+        append(connection, at, Act(review_log.DECIDE, verdict.reviewer, task_id, revision, details))
+        return self._change(connection, at, task_id, state=DECIDED, decided_by=verdict.reviewer, **FREE), True
 
     def _is_done(self, connection: sa.Connection, act: Act) -> bool:
         """Whether the log holds this act."""
@@ -164,14 +165,14 @@ class ReviewDecisions(ReviewReads):
         query = sa.select(LOG.c.sequence).where(is_about & (LOG.c.revision == act.revision))
         return connection.execute(query).first() is not None
 
-    def _open_again(self, connection: sa.Connection, found: QueuedTask, **holder: Any) -> QueuedTask:
+    def _open_again(self, connection: sa.Connection, at: float, found: QueuedTask, **holder: Any) -> QueuedTask:
         return self._change(
-            connection, found.entry.task_id, state=OPEN, decided_by="", revision=found.revision + 1, **holder
+            connection, at, found.entry.task_id, state=OPEN, decided_by="", revision=found.revision + 1, **holder
         )
 
-    def _change(self, connection: sa.Connection, task_id: str, **values: Any) -> QueuedTask:
+    def _change(self, connection: sa.Connection, at: float, task_id: str, **values: Any) -> QueuedTask:
         connection.execute(sa.update(TASKS).where(TASKS.c.task_id == task_id).values(**values))
-        return self._get(connection, task_id)
+        return self._get(connection, at, task_id)
 
 
 def _require_same(verdict: Verdict, known: Verdict, task_id: str) -> None:
@@ -191,6 +192,13 @@ def _require_open(found: QueuedTask, revision: int, reviewer: str) -> None:
             field="revision",
             value=revision,
             remedy="Look at the task again; a decision is about an open task as it stands.",
+        )
+    if found.assignee not in ("", reviewer):
+        raise FailedPrecondition(
+            "The task is somebody else's.",
+            field="reviewer",
+            value=reviewer,
+            remedy="An operator says whose it is: AssignTasks.",
         )
     if found.reviewer not in ("", reviewer):
         raise FailedPrecondition(

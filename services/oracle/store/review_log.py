@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,30 +14,18 @@ _NAME: Final = "review-queue"
 _ONE: Final = 1
 
 
-class ReviewLog:
-    """Appends to the log.
-
-    Args:
-        now: The clock as a statement has it, in seconds since the epoch.
-    """
-
-    def __init__(self, now: Callable[[], sa.ColumnElement[float]]) -> None:
-        self._now = now
-
-    def append(self, connection: sa.Connection, *acts: Act) -> float:
-        """Append acts within a transaction that `alone` has begun; returns when they were, in seconds since the epoch."""
-        at = float(connection.execute(sa.select(self._now())).scalar_one())
-        last = _end(connection)
-        rows = []
-        for act in acts:
-            last = entry_after(last, act, at)
-            beside = {"kind": act.kind, "actor": act.actor, "task_id": act.task_id, "revision": act.revision}
-            rows.append({"sequence": last.sequence, "text": last.text, "hash": last.hash, **beside})
-        connection.execute(sa.insert(LOG), rows)
-        end = {"sequence": last.sequence, "hash": last.hash}
-        if connection.execute(sa.update(LOG_END).where(LOG_END.c.one == _ONE).values(**end)).rowcount == 0:
-            insert_new(connection, LOG_END, [{"one": _ONE, **end}])
-        return at
+def append(connection: sa.Connection, at: float, *acts: Act) -> None:
+    """Append what was done at a moment, in seconds since the epoch, in a transaction that `alone` has begun."""
+    last = _end(connection)
+    rows = []
+    for act in acts:
+        last = entry_after(last, act, at)
+        beside = {"kind": act.kind, "actor": act.actor, "task_id": act.task_id, "revision": act.revision}
+        rows.append({"sequence": last.sequence, "text": last.text, "hash": last.hash, **beside})
+    connection.execute(sa.insert(LOG), rows)
+    end = {"sequence": last.sequence, "hash": last.hash}
+    if connection.execute(sa.update(LOG_END).where(LOG_END.c.one == _ONE).values(**end)).rowcount == 0:
+        insert_new(connection, LOG_END, [{"one": _ONE, **end}])
 
 
 def alone(connection: sa.Connection) -> None:

@@ -13,11 +13,12 @@ from services.oracle.store.review_audit import Verified, verify
 from services.oracle.store.review_tables import (
     DECIDED,
     IS_DECISION,
+    JOINED,
     LOG,
+    ONE,
     OPEN,
     TASKS,
     QueuedTask,
-    joined,
     queued_of,
     verdict_of_text,
 )
@@ -47,13 +48,13 @@ class ReviewReads:
             NotFound: There is none of this id.
         """
         with reader(self._engine).connect() as connection:
-            return self._get(connection, task_id)
+            return self._get(connection, self._at(connection), task_id)
 
     def page(self, run_id: str, state: str, limit: int, after: int = 0) -> tuple[list[QueuedTask], int | None]:
         """Tasks in the order of queueing, of a run and in a state where these are set, and the sequence to go on after."""
-        query = page_of(joined(self._now()), run_id, state, limit + 1, after)
+        query = page_of(JOINED, run_id, state, limit + 1, after)
         with reader(self._engine).connect() as connection:
-            rows = connection.execute(query).all()
+            rows = connection.execute(query, {"now": self._at(connection)}).all()
         following = rows[limit - 1].sequence if len(rows) > limit else None
         return [queued_of(row) for row in rows[:limit]], following
 
@@ -77,9 +78,9 @@ class ReviewReads:
 
     def of_work(self, work_id: str) -> list[QueuedTask]:
         """The tasks of a work, in the order of queueing."""
-        query = joined(self._now()).where(TASKS.c.work_id == work_id).order_by(TASKS.c.sequence)
+        query = JOINED.where(TASKS.c.work_id == work_id).order_by(TASKS.c.sequence)
         with reader(self._engine).connect() as connection:
-            return [queued_of(row) for row in connection.execute(query)]
+            return [queued_of(row) for row in connection.execute(query, {"now": self._at(connection)})]
 
     def decided(self, run_id: str) -> Iterator[tuple[QueueEntry, Verdict]]:
         """What was decided about the tasks of a run, in the order of queueing, a page at a time."""
@@ -103,8 +104,12 @@ class ReviewReads:
         """Whether the log is as it was written; see `services.oracle.store.review_audit`."""
         return verify(self._engine, noted)
 
-    def _get(self, connection: sa.Connection, task_id: str) -> QueuedTask:
-        row = connection.execute(joined(self._now()).where(TASKS.c.task_id == task_id)).one_or_none()
+    def _at(self, connection: sa.Connection) -> float:
+        """When it is, by the clock of the database, in seconds since the epoch."""
+        return float(connection.execute(sa.select(self._now())).scalar_one())
+
+    def _get(self, connection: sa.Connection, at: float, task_id: str) -> QueuedTask:
+        row = connection.execute(ONE, {"task": task_id, "now": at}).one_or_none()
         if row is None:
             raise NotFound(
                 "No such task here.", field="task_id", value=task_id, remedy="ListTasks shows what there is."

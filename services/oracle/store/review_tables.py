@@ -40,8 +40,9 @@ TASKS = sa.Table(
         "item", sa.Text, nullable=False, server_default=""
     ),  # what several opinions are on; "" where one is asked for
     sa.Column("decided_by", sa.Text, nullable=False, server_default=""),
+    sa.Column("assignee", sa.Text, nullable=False, server_default=""),  # who alone gets it; "" for whoever asks
     # Each list is read in the order of an index: what is handed out next, what somebody has, pages, the tasks of a work.
-    sa.Index("ix_review_tasks_next", "expert", "state", "priority", "sequence"),
+    sa.Index("ix_review_tasks_next", "expert", "state", "assignee", "priority", "sequence"),
     sa.Index("ix_review_tasks_reviewer", "reviewer", "lease_until"),
     sa.Index("ix_review_tasks_run_state", "run_id", "state", "sequence"),
     sa.Index("ix_review_tasks_run", "run_id", "sequence"),
@@ -58,6 +59,14 @@ SKIPS = sa.Table(
     sa.Column("task_id", sa.Text, nullable=False),
     sa.UniqueConstraint("reviewer", "task_id"),
     sa.Index("ix_review_skips_reviewer", "reviewer", "sequence"),
+)
+#: Questions with known answers, which each reviewer of a run answers first.
+CALIBRATION = sa.Table(
+    "review_calibration",
+    METADATA,
+    sa.Column("run_id", sa.Text, primary_key=True),
+    sa.Column("item", sa.Text, primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
 )
 #: In the words of SQL, not as a parameter: an index of a part of the rows is used only where the part is named so.
 _IS_DECISION = f"kind = '{DECIDE}'"
@@ -92,6 +101,14 @@ LOG_END = sa.Table(
     sa.Column("hash", sa.Text, nullable=False),
 )
 IS_DECISION: Final = LOG.c.kind == sa.literal_column(f"'{DECIDE}'")
+#: When it is, in seconds since the epoch: read once a transaction, by the clock of the database.
+NOW: Final = sa.bindparam("now", type_=sa.Float)
+#: Tasks with the decision about their revision, and whether their lease holds.
+JOINED: Final = sa.select(
+    TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), LOG.c.text.label("decision")
+).outerjoin_from(TASKS, LOG, (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION)
+#: The task that `task` names.
+ONE: Final = JOINED.where(TASKS.c.task_id == sa.bindparam("task", type_=sa.Text))
 _VERDICT = tuple(Verdict.__dataclass_fields__)
 
 
@@ -106,7 +123,9 @@ class QueuedTask:
         request_id: The request that reserved its cost.
         state: `OPEN`, `DECIDED`, `CLOSED` or `WITHDRAWN`.
         revision: From 1.
+        priority: The lower, the sooner it is handed out.
         is_locked: Whether the work has gone on with it.
+        assignee: Who alone gets it; "" for whoever asks.
         reviewer, lease_until: Who has it in hand until when, in seconds since the epoch; "" and 0 for nobody.
         verdict, decided_at: What was decided and when; None and 0 before.
     """
@@ -117,34 +136,44 @@ class QueuedTask:
     request_id: str
     state: str
     revision: int
+    priority: int
     is_locked: bool
+    assignee: str
     reviewer: str
     lease_until: float
     verdict: Verdict | None
     decided_at: float
 
 
-def joined(now: sa.ColumnElement[float]) -> sa.Select[Any]:
-    """Tasks with the decision about their revision, and whether their lease holds."""
-    is_about = (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION
-    is_leased = (TASKS.c.lease_until > now).label("is_leased")
-    return sa.select(TASKS, is_leased, LOG.c.text.label("decision")).outerjoin_from(TASKS, LOG, is_about)
-
-
 def queued_of(row: Any) -> QueuedTask:
-    """A row of `joined`."""
+    """A row of `JOINED`."""
     verdict, decided_at = (None, 0.0) if row.decision is None else verdict_of_text(row.decision)
     reviewer, until = (row.reviewer, row.lease_until) if row.is_leased else ("", 0.0)
-    place = (row.sequence, row.operation_id, row.request_id, row.state, row.revision, row.is_locked)
-    return QueuedTask(msgspec.json.decode(row.body, type=QueueEntry), *place, reviewer, until, verdict, decided_at)
+    place = (
+        row.sequence,
+        row.operation_id,
+        row.request_id,
+        row.state,
+        row.revision,
+        row.priority,
+        row.is_locked,
+        row.assignee,
+    )
+    return QueuedTask(entry_of(row.body), *place, reviewer, until, verdict, decided_at)
 
 
-def row_of(entry: QueueEntry, operation_id: str, request_id: str) -> dict[str, Any]:
+def entry_of(body: str) -> QueueEntry:
+    """What a row of `TASKS` or `CALIBRATION` holds."""
+    return msgspec.json.decode(body, type=QueueEntry)
+
+
+def row_of(entry: QueueEntry, operation_id: str = "", request_id: str = "", assignee: str = "") -> dict[str, Any]:
     """A new row of `TASKS`."""
     return {
         "task_id": entry.task_id, "work_id": entry.work_id, "run_id": entry.run_id, "operation_id": operation_id,
         "request_id": request_id, "expert": entry.expert, "state": OPEN, "priority": entry.priority, "revision": 1,
         "reviewer": "", "lease_until": 0.0, "body": msgspec.json.encode(entry).decode(), "item": entry.item,
+        "assignee": assignee,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ named by its work and decision, so an operation that begins again finds its task
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
@@ -15,6 +15,7 @@ import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from services.oracle.domain.measures import PLANT_ACCEPTED, calibration_work, effective
 from services.oracle.domain.opinions import DISAGREED, adopted, third_opinions
 from services.oracle.domain.review import FIRST, PEOPLE, QueueEntry, Verdict
 from services.oracle.ports import Outcome, Reviews
@@ -64,7 +65,7 @@ class ReviewWork:
         """
         self._queue.adopt(book.work_id, context.operation_id)
         queued = self._queue.of_work(book.work_id)
-        self._close_accounts(book, queued)
+        self._close_accounts(book, book.work_id, queued)
         stopped = self._put_missing(context.operation_id, book, entries, queued)
         self._require_done(book, entries)
         found = self._queue.of_work(book.work_id)
@@ -72,7 +73,13 @@ class ReviewWork:
         stopped = self._put_missing(context.operation_id, book, thirds, found) or stopped
         self._require_done(book, entries)
         found = self._queue.of_work(book.work_id)
-        return _reviews(entries, found, self._close_accounts(book, found), stopped)
+        calibration = calibration_work(book.run_id)
+        self._close_accounts(book, calibration, self._queue.of_work(calibration))
+        return _reviews(entries, found, self._close_accounts(book, book.work_id, found), stopped)
+
+    def calibrate(self, run_id: str, entries: Sequence[QueueEntry]) -> None:
+        """Have each reviewer of a run answer these first; see `ReviewStore.calibrate`."""
+        self._queue.calibrate(run_id, entries)
 
     def withdraw(self, work_id: str, run_id: str) -> None:
         """Take back what is open of a work that was called off, and what is reserved for it."""
@@ -122,12 +129,12 @@ class ReviewWork:
         except grpc.RpcError as error:
             raise from_rpc_error(error) from None
 
-    def _close_accounts(self, book: CallBook, queued: Sequence[QueuedTask]) -> Mapping[str, float]:
+    def _close_accounts(self, book: CallBook, work_id: str, queued: Sequence[QueuedTask]) -> Mapping[str, float]:
         """Settle each decision, one that was taken back too, and release what never will be; again it changes nothing.
 
         Returns: The seconds that were spent on each task that somebody has decided about, by its id.
         """
-        seconds = self._queue.seconds(book.work_id)
+        seconds = self._queue.seconds(work_id)
         costs = [
             cost_of(book, one.entry.ledger_key_at(revision), Spending(expert_seconds=spent))
             for one in queued
@@ -158,15 +165,18 @@ def _reviews(
     entries: Sequence[QueueEntry], found: Sequence[QueuedTask], spent: Mapping[str, float], stopped: str
 ) -> Reviews:
     """What became of each question, from the opinions on it."""
-    verdicts, seconds = _verdicts(found), Counter[str]()
+    verdicts, seconds = _verdicts(found), defaultdict[str, float](float)
     for one in found:
         seconds[one.entry.asked.decision_id] += spent.get(one.entry.task_id, 0.0)
     closed = {one.entry.asked.decision_id for one in found if one.state == CLOSED}
+    deceived = {one.entry.asked.decision_id for one in found if one.verdict and not effective(one.entry, one.verdict)}
     decided, why_not = {}, {}
     for name in (entry.asked.decision_id for entry in entries if entry.opinion == FIRST):
         said = verdicts.get(name, {})
         verdict = adopted(said)
-        if verdict is not None:
+        if name in deceived:
+            why_not[name] = PLANT_ACCEPTED
+        elif verdict is not None:
             decided[name] = Outcome(verdict.answer, verdict.action, Spending(expert_seconds=seconds[name]))
         elif said:
             why_not[name] = DISAGREED
@@ -176,9 +186,10 @@ def _reviews(
 
 
 def _verdicts(queued: Iterable[QueuedTask]) -> dict[str, dict[int, Verdict]]:
-    """What was decided, by decision and opinion."""
+    """What was decided about the proposals as they were, by decision and opinion."""
     found: dict[str, dict[int, Verdict]] = {}
     for one in queued:
-        if one.state == DECIDED and one.verdict is not None:
-            found.setdefault(one.entry.asked.decision_id, {})[one.entry.opinion] = one.verdict
+        verdict = effective(one.entry, one.verdict) if one.state == DECIDED and one.verdict is not None else None
+        if verdict is not None:
+            found.setdefault(one.entry.asked.decision_id, {})[one.entry.opinion] = verdict
     return found

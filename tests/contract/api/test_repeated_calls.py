@@ -113,8 +113,17 @@ REQUESTS: list[tuple[str, Any]] = [
 SWITCH = "SwitchEncoder"
 #: The RPCs that change something and have a test of their own below.
 OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts", "RecordEgress"}
-#: Those of the experts' queue, which `test_reviews` and `test_review_changes` send twice.
-OF_THE_QUEUE = {"LeaseTasks", "DecideTask", "CloseTasks", "ReleaseTask", "UndoDecision", "ReopenTask"}
+#: Those of the experts' queue, which `test_reviews` and `test_review_changes`, `test_review_desk` send twice.
+OF_THE_QUEUE = {
+    "LeaseTasks",
+    "DecideTask",
+    "CloseTasks",
+    "ReleaseTask",
+    "UndoDecision",
+    "ReopenTask",
+    "AssignTasks",
+    "PrioritizeTasks",
+}
 
 
 def rpc_of(request: Any) -> str:

@@ -29,8 +29,8 @@ def begin(house: House, channel: grpc.Channel, **review: Any) -> None:
     until_waiting(channel, "op")
 
 
-def lease(channel: grpc.Channel, reviewer: str) -> list[pb.ReviewTask]:
-    request = pb.LeaseTasksRequest(reviewer=reviewer, count=50, seconds=60)
+def lease(channel: grpc.Channel, reviewer: str, count: int = 50) -> list[pb.ReviewTask]:
+    request = pb.LeaseTasksRequest(reviewer=reviewer, count=count, seconds=60)
     return list(ReviewServiceStub(channel).LeaseTasks(request).tasks)
 
 

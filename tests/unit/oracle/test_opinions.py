@@ -10,7 +10,7 @@ from sklearn.metrics import cohen_kappa_score
 from services.oracle.domain.agreement import krippendorff_alpha, pairs_of
 from services.oracle.domain.opinions import adopted, third_opinions, with_second_opinions
 from services.oracle.domain.review import FIRST, SECOND, THIRD, Verdict
-from services.oracle.domain.review_statistics import agreement_of
+from services.oracle.domain.review_statistics import statistics_of
 from tests.support.reviews import queue_entries, queue_entry
 
 
@@ -92,7 +92,7 @@ def test_agreement_is_about_texts_and_leaves_the_third_expert_out() -> None:
         (entries[0], said("A")), (entries[2], said("B", "bob")), (third, said("B", "eve")),
         (other[0], said("B")), (other[1], said("B", "bob")),
     ]  # fmt: skip
-    found = agreement_of(decided)
+    found = statistics_of(decided).agreement
     assert (found.n, found.n_same, len(found.pairs)) == (2, 1, 1)
     labels = [["Noise", "Blur"], ["Noise", "Noise"]]
     assert found.alpha == pytest.approx(krippendorff_alpha(labels))

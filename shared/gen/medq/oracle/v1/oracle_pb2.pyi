@@ -213,16 +213,28 @@ class ReviewPolicy(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     OVERLAP_SHARE_FIELD_NUMBER: _builtins.int
+    BLIND_SHARE_FIELD_NUMBER: _builtins.int
+    PLANTED_SHARE_FIELD_NUMBER: _builtins.int
+    CALIBRATION_TASKS_FIELD_NUMBER: _builtins.int
     overlap_share: _builtins.float
     """Share of the questions that two experts answer, each without the other; where they disagree a third one decides. 0..1."""
+    blind_share: _builtins.float
+    """Share of the questions whose proposal is not shown until they are decided. 0..1."""
+    planted_share: _builtins.float
+    """Share of the questions that show a wrong option as the proposal; one that is accepted becomes no decision. 0..1."""
+    calibration_tasks: _builtins.int
+    """Questions of the dev benchmark, whose answers are known, that each reviewer of a run answers first. 0..100."""
     def __init__(
         self,
         *,
         overlap_share: _builtins.float = ...,
+        blind_share: _builtins.float = ...,
+        planted_share: _builtins.float = ...,
+        calibration_tasks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["overlap_share", b"overlap_share"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blind_share", b"blind_share", "calibration_tasks", b"calibration_tasks", "overlap_share", b"overlap_share", "planted_share", b"planted_share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

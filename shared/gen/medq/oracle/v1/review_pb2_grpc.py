@@ -86,6 +86,16 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
                 _registered_method=True)
+        self.AssignTasks = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/AssignTasks',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.FromString,
+                _registered_method=True)
+        self.PrioritizeTasks = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/PrioritizeTasks',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.FromString,
+                _registered_method=True)
         self.VerifyReviewLog = channel.unary_unary(
                 '/medq.oracle.v1.ReviewService/VerifyReviewLog',
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
@@ -177,6 +187,20 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AssignTasks(self, request, context):
+        """Has one reviewer alone get open tasks of a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrioritizeTasks(self, request, context):
+        """Gives open tasks of a run another place in the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyReviewLog(self, request, context):
         """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault.
         """
@@ -243,6 +267,16 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     servicer.CloseTasks,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.SerializeToString,
+            ),
+            'AssignTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignTasks,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.SerializeToString,
+            ),
+            'PrioritizeTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrioritizeTasks,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.SerializeToString,
             ),
             'VerifyReviewLog': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyReviewLog,
@@ -527,6 +561,60 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/CloseTasks',
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/AssignTasks',
+            medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrioritizeTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/PrioritizeTasks',
+            medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.FromString,
             options,
             channel_credentials,
             insecure,

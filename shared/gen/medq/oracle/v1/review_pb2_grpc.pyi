@@ -63,6 +63,10 @@ class ReviewServiceStub:
     """
     CloseTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    AssignTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]
+    """Has one reviewer alone get open tasks of a run."""
+    PrioritizeTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]
+    """Gives open tasks of a run another place in the queue."""
     VerifyReviewLog: _grpc.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]
     """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
     GetReviewStatistics: _grpc.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]
@@ -103,6 +107,10 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """
     CloseTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]  # type: ignore[assignment]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    AssignTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]  # type: ignore[assignment]
+    """Has one reviewer alone get open tasks of a run."""
+    PrioritizeTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]  # type: ignore[assignment]
+    """Gives open tasks of a run another place in the queue."""
     VerifyReviewLog: _aio.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]  # type: ignore[assignment]
     """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
     GetReviewStatistics: _aio.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]  # type: ignore[assignment]
@@ -200,6 +208,22 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.CloseTasksResponse, _abc.Awaitable[_review_pb2.CloseTasksResponse]]:
         """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+
+    @_abc_1.abstractmethod
+    def AssignTasks(
+        self,
+        request: _review_pb2.AssignTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.AssignTasksResponse, _abc.Awaitable[_review_pb2.AssignTasksResponse]]:
+        """Has one reviewer alone get open tasks of a run."""
+
+    @_abc_1.abstractmethod
+    def PrioritizeTasks(
+        self,
+        request: _review_pb2.PrioritizeTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.PrioritizeTasksResponse, _abc.Awaitable[_review_pb2.PrioritizeTasksResponse]]:
+        """Gives open tasks of a run another place in the queue."""
 
     @_abc_1.abstractmethod
     def VerifyReviewLog(
