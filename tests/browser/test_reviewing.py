@@ -346,3 +346,23 @@ def test_where_nothing_is_proposed_nothing_is_accepted(browser: Browser, house: 
         press(page, "ArrowDown", "Enter")
         saved(page)
     assert [v and (v.action, v.answer) for v in verdicts(house).values()] == [("edit", "B")]
+
+
+def test_a_blind_task_shows_nobodys_answer_not_even_when_it_is_taken_back(browser: Browser, house: ReviewHouse) -> None:
+    house.put_choices(2, is_blind=True)
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        first = seen(page)
+        expect(page.locator("#notes")).to_contain_text("You decide first")
+        assert page.locator(".option .badge").count() == 0
+        press(page, "4", "a")
+        saved(page)
+        page.reload()
+        seen(page)
+        press(page, "z")
+        assert seen(page) == first.replace("/1", "/2")
+        assert page.locator(".option .badge").count() == 0
+        expect(page.get_by_role("radio", checked=True)).to_have_value("D")
+        press(page, "a")
+        saved(page)
+    assert [v and v.answer for v in verdicts(house).values()] == ["D", None]

@@ -64,7 +64,7 @@ class Task(BaseModel):
     similar_failures: list[str]
     opinion: int
     opinions: list[Decision]
-    is_blind: bool = False
+    is_blind: bool
 
 
 class InHand(BaseModel):

@@ -54,7 +54,8 @@ export class ReviewSession {
   }
 
   // Take the last decision back: its task is seen again at once, as it was decided, and the server is told as soon as that
-  // can be.
+  // can be. What was decided before this page was opened is seen when the server has answered: as long as it is decided it
+  // says more than an open one does.
   undo() {
     const task = this.#decided.pop();
     if (!task) return false;
@@ -62,10 +63,14 @@ export class ReviewSession {
     const { answer } = task.decision;
     if (answer !== null) this.outbox.keepDraft(again, { choice: answer, text: answer, seconds: 0 });
     this.outbox.put("undo", task, { revision: task.revision }, "taking a decision back");
-    if (this.task) this.next.unshift(this.task);
-    this.#see(again);
+    if (!task.isOfServer) this.#bring(again);
     this.sync();
     return true;
+  }
+
+  #bring(task) {
+    if (this.task) this.next.unshift(this.task);
+    this.#see(task);
   }
 
   #left(task, isDecided) {
@@ -99,7 +104,7 @@ export class ReviewSession {
     if (answer.kind !== "done") return;
     const { tasks, undoable, seconds } = answer.body;
     this.#renew = (seconds * 1000) / 3;
-    if (!this.#decided.length && undoable && !this.outbox.waiting.length) this.#decided.push(undoable);
+    if (!this.#decided.length && undoable && !this.outbox.waiting.length) this.#decided.push({ ...undoable, isOfServer: true });
     const isAll = tasks.length < count;
     this.#take(tasks.filter((task) => !this.#done.has(keyOf(task))), isAll);
   }
@@ -123,7 +128,9 @@ export class ReviewSession {
   #answered(entry, answer) {
     const key = keyOf(entry);
     if (answer.kind === "done") {
+      const { task } = answer.body;
       if (entry.kind === "release") this.#done.delete(key);
+      if (entry.kind === "undo" && this.task?.task_id !== task.task_id && !this.#done.has(keyOf(task))) this.#bring(task);
       this.shows.saved(entry, answer.body);
       return;
     }
