@@ -64,7 +64,7 @@ def test_what_is_decided_without_the_network_is_sent_once_when_it_is_back(browse
         page = opened(context)
         press(page, "a")
         saved(page)
-        expect(page.locator("#ahead")).to_have_text("the next 2 are loaded")
+        expect(page.locator("#ahead")).to_have_text("next 2 loaded")
         context.set_offline(True)
         press(page, "3", "a")
         expect(page.locator("#saved")).to_have_text("offline: 1 waits in this browser")

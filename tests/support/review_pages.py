@@ -34,6 +34,8 @@ from web.settings import WebSettings
 
 OPTIONS = {"A": "Motion", "B": "Ring artifact", "C": "Noise", "D": "Nothing, it is clean"}
 
+START_TOKEN = "the token of this start"
+
 
 class ReviewHouse:
     """A queue with tasks, and the pages on it.
@@ -43,7 +45,7 @@ class ReviewHouse:
         url: Of the pages.
     """
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, stack: ExitStack, is_embedded: bool) -> None:
         self._folder, self._callers = folder, folder / "callers.yaml"
         self._stack = stack
         add_caller(self._callers, "nobody in particular", Role.READER)
@@ -52,7 +54,7 @@ class ReviewHouse:
         self.queue = ReviewStore(database.engine(METADATA))
         self._operations = Operations("oracle", database.engine(OPERATIONS), {}, owner="one", lease_seconds=30)
         self._bus = stack.enter_context(closing(SqliteEventBus(folder / "events.sqlite")))
-        self._auth = {"tokens_file": str(self._callers)}
+        self._auth = {} if is_embedded else {"tokens_file": str(self._callers)}
         self.server: RunningServer | None = None
         self.start()
         stack.callback(self.stop)
@@ -84,7 +86,9 @@ class ReviewHouse:
 
     def app(self) -> FastAPI:
         """The pages as an app."""
-        return create_app(self._settings, self._channels)
+        if self._auth:
+            return create_app(self._settings, self._channels)
+        return create_app(self._settings, self._channels, start_token=START_TOKEN, owner="ann")
 
     def serve(self) -> None:
         """Have the pages answer to browsers."""
@@ -128,7 +132,7 @@ class ReviewHouse:
 
 
 @contextmanager
-def review_house(folder: Path) -> Iterator[ReviewHouse]:
-    """The pages on an empty queue."""
+def review_house(folder: Path, is_embedded: bool = False) -> Iterator[ReviewHouse]:
+    """The pages on an empty queue; embedded, the services ask nobody, and the pages let ann in who has `START_TOKEN`."""
     with ExitStack() as stack:
-        yield ReviewHouse(folder, stack)
+        yield ReviewHouse(folder, stack, is_embedded)

@@ -10,7 +10,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from shared.rpc.rights import Role
-from tests.support.review_pages import ReviewHouse, review_house
+from tests.support.review_pages import START_TOKEN, ReviewHouse, review_house
 from tests.support.reviews import queue_entry
 from tests.support.servers import short_folder
 
@@ -201,3 +201,22 @@ def test_without_the_service_the_script_is_told_that_it_is_away(house: ReviewHou
     assert decide(ann, task).status_code in (503, 504)
     house.start()
     assert decide(ann, task).status_code == 200
+
+
+def test_embedded_the_one_person_who_has_the_token_decides_under_their_name() -> None:
+    with short_folder() as folder, review_house(folder, is_embedded=True) as house:
+        house.put_choices(1)
+        ann = client(house)
+        assert ann.post("/api/review/lease", json={"count": 1}).status_code == 401
+        assert ann.get("/login", params={"token": START_TOKEN}).status_code == 303
+        assert decide(ann, lease(ann)["tasks"][0]).status_code == 200
+        verdict = house.tasks()[0].verdict
+    assert verdict is not None
+    assert verdict.reviewer == "ann"
+
+
+def test_the_calls_of_the_page_are_in_the_openapi_document(house: ReviewHouse) -> None:
+    paths = client(house).get("/api/openapi.json").json()["paths"]
+    found = {path for path in paths if path.startswith("/api/review/")}
+    of_task = {f"/api/review/tasks/{{task_id}}/{one}" for one in ("decide", "undo", "release", "images/{digest}")}
+    assert found == {"/api/review/lease", "/api/review/counts", *of_task}

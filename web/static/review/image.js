@@ -58,7 +58,7 @@ export class TaskImage {
     $("ahead").textContent = "";
     const loaded = await Promise.allSettled(next.map((task) => this.#pictures.ahead(task, task.image_uri)));
     const n = loaded.filter(({ status }) => status === "fulfilled").length;
-    if (n) $("ahead").textContent = n === 1 ? "the next is loaded" : `the next ${n} are loaded`;
+    if (n) $("ahead").textContent = n === 1 ? "next loaded" : `next ${n} loaded`;
   }
 
   async #put(task, uri, comparing) {
