@@ -117,8 +117,9 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.review_decisions
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.manifest
 	$(BIN)/python -m benchmarks.encoders
-	$(BIN)/python -m studies.burned_in_text
+	$(BIN)/python -m studies.burned_in_text --images 120 --variants 6
 
 lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 	$(UV) $(COMPILE) $(patsubst %,requirements/%.in,$(PARTS)) -o requirements/all.txt

@@ -21,7 +21,7 @@ _DIMENSION = 64
 class FixedLatencyEncoder:
     """Takes the same time for every image and none of the processor: a device elsewhere. See `ports.Encoder`."""
 
-    encoder_id, dimension = "fixed-latency", _DIMENSION
+    encoder_id, dimension, logit_scale = "fixed-latency", _DIMENSION, None
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """See the port."""

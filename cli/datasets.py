@@ -11,7 +11,7 @@ import grpc
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from shared.errors import DataLoss
-from shared.objects.dataset import MOST_MANIFEST_BYTES, Manifest, parse_manifest
+from shared.objects.manifest import MOST_MANIFEST_BYTES, Manifest, parse_manifest
 from shared.objects.store import digest_of, uri_of
 from shared.objects.verification import verified, write_whole
 

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from cli.output import console
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
-from shared.objects.dataset import require_inside
+from shared.objects.manifest import require_inside
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
 from shared.synced import put_in_place

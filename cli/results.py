@@ -47,6 +47,8 @@ def show_result(report: Json, out: Path) -> None:
         )
     if not report.get("config", {}).get("data", {}).get("dev_guarded", True):
         console.print("Dev was not checked against test: they may share patients, and gains on test may flatter.")
+    if line := _unstated(report):
+        console.print(line, soft_wrap=True)
     show_losses(report, out)
     for part in report.get("simulated", []):
         console.print(f"Simulated: {part['text']}", soft_wrap=True)
@@ -54,6 +56,17 @@ def show_result(report: Json, out: Path) -> None:
         if one["name"] != "simulated":
             console.print(one["text"], soft_wrap=True)
     console.print(f"Report: {out / 'report.html'}", soft_wrap=True)
+
+
+def _unstated(report: Json) -> str:
+    """What counts in the ledger at the most since the endpoint stated no usage; "" where it always did."""
+    settled = report.get("measured", {}).get("ledger", {}).get("total", {}).get("settled", {})
+    if not settled.get("n_usage_unstated"):
+        return ""
+    return (
+        f"Of {settled['n_usage_unstated']} paid calls the endpoint did not state what was used. They count as the most that "
+        f"they can have cost, together {settled['usd_usage_unstated']:.4f} US dollars: its bill may be lower by as much."
+    )
 
 
 def n_unscored(report: Json) -> int:

@@ -15,7 +15,7 @@ import grpc
 from cli.datasets import fetch, manifest_of
 from shared import training_files as files
 from shared.errors import DataLoss
-from shared.objects.dataset import Manifest
+from shared.objects.manifest import Manifest
 from shared.rows.encoding import from_lines, to_json
 from shared.rows.fields import Row
 from shared.rows.training import Conversation, Dropped, Lineage

@@ -50,6 +50,7 @@ EXAMPLES: dict[type[Row], Row] = {
             split="pool",
             licence="CC-BY-4.0",
             structure="9c" * 52,
+            modality_from="header",
         ),
         Input(name="0017.dcm", image_path="0017.dcm", image_id=_ID, status="stored", reason="", remedy=""),
         Item(
@@ -258,6 +259,7 @@ EXAMPLES: dict[type[Row], Row] = {
             capability="modality:ct+attribute:metal_artifact",
             route="self",
             simulated=True,
+            question_type="what",
         ),
         Dropped(id="replay/4", kind="replay", image_id=_ID, reason="leak: patient", detail=_ID),
         Training(

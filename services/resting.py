@@ -27,7 +27,7 @@ from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
 from shared.errors import FailedPrecondition
 from shared.objects.folder import FolderObjectStore
-from shared.operation_rows import Operation
+from shared.operation_table import Operation
 from shared.operations import Operations
 from shared.resources import database_file
 from shared.rpc.channels import Channels

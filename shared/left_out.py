@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from shared.folders import HIDDEN
 from shared.rows.benchmark import Rejection
-from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Input, part_of
+from shared.rows.images import DICOMDIR, OTHER_FILE, OTHER_PART, SAME_FILE, STRUCTURED_REPORT, Input, part_of
 
-DUPLICATE, OTHER_SPLIT, REJECTED, HIDDEN_FILE = "duplicate", "other_split", "rejected", "hidden"
+DUPLICATE, OTHER_SPLIT, REJECTED, HIDDEN_FILE, NO_IMAGE = "duplicate", "other_split", "rejected", "hidden", "no_image"
 #: What was left out on purpose; all else is a loss.
-_CHOICES = frozenset({DUPLICATE, OTHER_SPLIT, HIDDEN_FILE})
+_CHOICES = frozenset({DUPLICATE, OTHER_SPLIT, HIDDEN_FILE, NO_IMAGE})
 #: What was never meant to be in the set, and counts for nothing in its size.
-_NOT_OF_THE_SET = frozenset({OTHER_SPLIT, HIDDEN_FILE})
+_NOT_OF_THE_SET = frozenset({OTHER_SPLIT, HIDDEN_FILE, NO_IMAGE})
 #: Reasons that are told one by one; the rarer ones are counted together.
 MOST_REASONS = 10
+#: Reasons of inputs that were never meant to be images, and the word for each.
+_MEANT = {HIDDEN: HIDDEN_FILE, DICOMDIR: NO_IMAGE, STRUCTURED_REPORT: NO_IMAGE}
 _Why = tuple[str, str, str]
 
 
@@ -25,7 +27,7 @@ class LeftOut:
     """Inputs or rows that were left out for one reason.
 
     Attributes:
-        outcome: `failed`, `quarantined`, `duplicate` or `hidden` of images; `rejected` or `other_split` of rows.
+        outcome: `failed`, `quarantined`, `duplicate`, `hidden` or `no_image` of images; `rejected` or `other_split` of rows.
         reason: Why.
         remedy: What can be done about it; "" for nothing.
         n: How many.
@@ -38,7 +40,10 @@ class LeftOut:
 
     @property
     def is_loss(self) -> bool:
-        """Whether somebody should mend it; a repeated picture, a hidden file, or a row of another split, is as it should be."""
+        """Whether somebody should mend it.
+
+        A repeated picture, a hidden file, what an archive writes beside images, or a row of another split, is as it should be.
+        """
         return self.outcome not in _CHOICES
 
 
@@ -81,11 +86,11 @@ def facts_of(name: str, unit: str, rows: Iterable[Input | Rejection], n_items: i
     Returns: The facts; a file that several rows of a manifest name counts once, and so does each image of a file.
     """
     counts: Counter[_Why] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: set[int] = set()  # of a million paths the hashes alone
     n = n_items
     for row in rows:
         if isinstance(row, Input) and row.image_path:
-            picture = row.image_path, part_of(row.name)
+            picture = hash((row.image_path, part_of(row.name)))
             if picture in seen:
                 continue
             seen.add(picture)
@@ -103,8 +108,8 @@ def is_lost(row: Input | Rejection) -> bool:
 
 
 def outcome_of(row: Input) -> str:
-    """What became of an input in a word: its status, or `hidden`."""
-    return HIDDEN_FILE if row.reason == HIDDEN else row.status
+    """What became of an input in a word: its status, or why it is no image that was meant to be taken in."""
+    return _MEANT.get(row.reason, row.status)
 
 
 def _why(row: Input | Rejection) -> _Why | None:

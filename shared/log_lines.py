@@ -34,7 +34,7 @@ def clean_event(_logger: object, _method: str, event: MutableMapping[str, Any]) 
 def described(error: BaseException) -> str:
     """An error and what it came from, the first one first: for each the places that it passed, its type and its code.
 
-    Returns: Lines such as `shared.operations:297 in _work` and `sqlalchemy.exc.IntegrityError [23505]`; no text of an error.
+    Returns: Lines such as `shared.operation_work:145 in _work` and `sqlalchemy.exc.IntegrityError [23505]`; no text of an error.
     """
     return "\n".join(line for link in reversed(list(_chain(error))) for line in _lines(link))
 

@@ -1,4 +1,4 @@
-"""The rows of operations and every statement on them; nothing here runs any work.
+"""Every statement on the rows of operations; nothing here runs any work.
 
 A row belongs to the process whose name stands in it until its lease runs out. Only its owner writes progress and the end.
 A row without an owner rests until its lease has run out. The clock is the database's.
@@ -8,81 +8,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 
-from shared.database import SERIAL, insert_ignoring, insist, now, reader
+from shared.database import insert_ignoring, insist, now, reader
 from shared.errors import AlreadyExists, NotFound
-from shared.parked import Parked
-
-PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
-#: It waits for people: no process works on it until it is woken or its time is over. It is no backlog.
-WAITING = "waiting"
-TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
-
-#: Every service has this table.
-METADATA = sa.MetaData()
-_TABLE = sa.Table(
-    "operations",
-    METADATA,
-    sa.Column("sequence", SERIAL, primary_key=True, autoincrement=True),
-    sa.Column("operation_id", sa.Text, nullable=False, unique=True),
-    sa.Column("kind", sa.Text, nullable=False),
-    sa.Column("request", sa.LargeBinary, nullable=False),
-    sa.Column("request_digest", sa.Text, nullable=False),
-    sa.Column("state", sa.Text, nullable=False, index=True),
-    sa.Column("revision", sa.Integer, nullable=False),
-    sa.Column("done", sa.BigInteger, nullable=False),
-    sa.Column("total", sa.BigInteger, nullable=False),
-    sa.Column("unit", sa.Text, nullable=False),
-    sa.Column("message", sa.Text, nullable=False),
-    sa.Column("failure", sa.Text, nullable=False),
-    sa.Column("result_uri", sa.Text, nullable=False),
-    sa.Column("owner", sa.Text, nullable=False),
-    sa.Column("lease_until", sa.Float, nullable=False),
-    sa.Column("is_cancel_requested", sa.Boolean, nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("worked_seconds", sa.Float, nullable=False),
-    sa.Column("created_at", sa.Float, nullable=False, default=now()),
-    sa.Column("updated_at", sa.Float, nullable=False, default=now()),
+from shared.operation_table import (
+    CANCELLED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SUCCEEDED,
+    TABLE,
+    TERMINAL,
+    WAITING,
+    Claimed,
+    Operation,
+    as_read,
 )
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A row as a reader sees it. Times are seconds since the epoch."""
-
-    operation_id: str
-    kind: str
-    state: str
-    revision: int
-    done: int
-    total: int
-    unit: str
-    message: str
-    failure: dict[str, Any] | None  # see `shared.errors.encode_error`
-    result_uri: str
-    attempts: int
-    worked_seconds: float
-    created_at: float
-    updated_at: float
-
-    @property
-    def is_terminal(self) -> bool:
-        """True once it can no longer change."""
-        return self.state in TERMINAL
-
-
-@dataclass(frozen=True)
-class Claimed:
-    """What a process needs to begin an operation that is now its own."""
-
-    kind: str
-    request: bytes
-    is_cancel_requested: bool
-    attempts: int
+from shared.parked import Parked
 
 
 class OperationRows:
@@ -113,10 +58,10 @@ class OperationRows:
             "worked_seconds": 0.0,
         }  # fmt: skip
         with self._engine.begin() as connection:
-            if insert_ignoring(connection, _TABLE, values):
+            if insert_ignoring(connection, TABLE, values):
                 return
             known = connection.execute(
-                sa.select(_TABLE.c.kind, _TABLE.c.request_digest).where(_TABLE.c.operation_id == operation_id)
+                sa.select(TABLE.c.kind, TABLE.c.request_digest).where(TABLE.c.operation_id == operation_id)
             ).one()
         if (known.kind, known.request_digest) != (kind, digest):
             raise AlreadyExists(
@@ -133,7 +78,7 @@ class OperationRows:
             NotFound: No operation of this service has the id.
         """
         with reader(self._engine).connect() as connection:
-            row = connection.execute(sa.select(_TABLE).where(_TABLE.c.operation_id == operation_id)).one_or_none()
+            row = connection.execute(sa.select(TABLE).where(TABLE.c.operation_id == operation_id)).one_or_none()
         if row is None:
             raise NotFound(
                 "No such operation here.",
@@ -141,26 +86,26 @@ class OperationRows:
                 value=operation_id,
                 remedy="Ask the service that started it; ListOperations shows what it knows.",
             )
-        return _from_row(row)
+        return as_read(row)
 
     def page(self, prefix: str, limit: int, before: int | None) -> tuple[list[Operation], int | None]:
         """Operations, newest first, and the sequence number to go on before (None at the end)."""
-        query = sa.select(_TABLE).order_by(_TABLE.c.sequence.desc()).limit(limit + 1)
+        query = sa.select(TABLE).order_by(TABLE.c.sequence.desc()).limit(limit + 1)
         if prefix:
-            query = query.where(_TABLE.c.operation_id.startswith(prefix, autoescape=True))
+            query = query.where(TABLE.c.operation_id.startswith(prefix, autoescape=True))
         if before is not None:
-            query = query.where(_TABLE.c.sequence < before)
+            query = query.where(TABLE.c.sequence < before)
         with reader(self._engine).connect() as connection:
             rows = connection.execute(query).all()
         following = rows[limit - 1].sequence if len(rows) > limit else None
-        return [_from_row(row) for row in rows[:limit]], following
+        return [as_read(row) for row in rows[:limit]], following
 
     def backlog(self) -> tuple[int, float]:
         """How many operations no process works on, and for how many seconds the most silent one at work has given no sign."""
-        oldest_sign = sa.func.min(_TABLE.c.updated_at).filter(_TABLE.c.state == RUNNING)
+        oldest_sign = sa.func.min(TABLE.c.updated_at).filter(TABLE.c.state == RUNNING)
         query = sa.select(
-            sa.func.count().filter(_TABLE.c.state == PENDING), sa.func.coalesce(now() - oldest_sign, 0.0)
-        ).where(_TABLE.c.state.in_((PENDING, RUNNING)))
+            sa.func.count().filter(TABLE.c.state == PENDING), sa.func.coalesce(now() - oldest_sign, 0.0)
+        ).where(TABLE.c.state.in_((PENDING, RUNNING)))
         with reader(self._engine).connect() as connection:
             n_waiting, silent_seconds = connection.execute(query).one()
         return int(n_waiting), max(0.0, silent_seconds)
@@ -168,22 +113,22 @@ class OperationRows:
     def unfinished(self, kinds: Collection[str]) -> list[str]:
         """Ids, oldest first, of operations of these kinds that this process may take up."""
         with reader(self._engine).connect() as connection:
-            query = sa.select(_TABLE.c.operation_id).order_by(_TABLE.c.sequence)
-            return [*connection.execute(query.where(self._free() & _TABLE.c.kind.in_(kinds))).scalars()]
+            query = sa.select(TABLE.c.operation_id).order_by(TABLE.c.sequence)
+            return [*connection.execute(query.where(self._free() & TABLE.c.kind.in_(kinds))).scalars()]
 
     @insist
     def claim(self, operation_id: str) -> Claimed | None:
         """Make an operation this process's own; None where it has ended or another process has it."""
         statement = (
-            sa.update(_TABLE)
-            .where((_TABLE.c.operation_id == operation_id) & self._free())
+            sa.update(TABLE)
+            .where((TABLE.c.operation_id == operation_id) & self._free())
             .values(
                 **_changed(state=RUNNING),
                 owner=self._owner,
                 lease_until=now() + self._lease_seconds,
-                attempts=_TABLE.c.attempts + 1,
+                attempts=TABLE.c.attempts + 1,
             )
-            .returning(_TABLE.c.kind, _TABLE.c.request, _TABLE.c.is_cancel_requested, _TABLE.c.attempts)
+            .returning(TABLE.c.kind, TABLE.c.request, TABLE.c.is_cancel_requested, TABLE.c.attempts)
         )
         with self._engine.begin() as connection:
             row = connection.execute(statement).one_or_none()
@@ -192,13 +137,13 @@ class OperationRows:
     def progress(self, operation_id: str, done: int, total: int, unit: str, message: str) -> bool:
         """Write progress and renew the lease; in the same statement, whether the operation was called off."""
         statement = (
-            sa.update(_TABLE)
+            sa.update(TABLE)
             .where(self._mine(operation_id))
             .values(
                 **_changed(done=done, total=total, unit=unit, message=message[:400]),
                 lease_until=now() + self._lease_seconds,
             )
-            .returning(_TABLE.c.is_cancel_requested)
+            .returning(TABLE.c.is_cancel_requested)
         )
         with self._engine.begin() as connection:
             return bool(connection.execute(statement).scalar_one_or_none())
@@ -206,10 +151,10 @@ class OperationRows:
     def renew(self, operation_ids: Collection[str]) -> set[str]:
         """Renew the leases of this process's own among these; those that were called off."""
         statement = (
-            sa.update(_TABLE)
-            .where(_TABLE.c.operation_id.in_(operation_ids) & (_TABLE.c.owner == self._owner))
+            sa.update(TABLE)
+            .where(TABLE.c.operation_id.in_(operation_ids) & (TABLE.c.owner == self._owner))
             .values(lease_until=now() + self._lease_seconds)
-            .returning(_TABLE.c.operation_id, _TABLE.c.is_cancel_requested)
+            .returning(TABLE.c.operation_id, TABLE.c.is_cancel_requested)
         )
         with self._engine.begin() as connection:
             return {row.operation_id for row in connection.execute(statement) if row.is_cancel_requested}
@@ -228,7 +173,7 @@ class OperationRows:
         text = json.dumps(failure) if failure else ""
         values = _changed(state=state, result_uri=result_uri, failure=text)
         if state == SUCCEEDED:
-            values["done"] = _TABLE.c.total
+            values["done"] = TABLE.c.total
         self._write_own(operation_id, worked_seconds, **values)
 
     @insist
@@ -240,7 +185,7 @@ class OperationRows:
         One that was called off meanwhile does not rest.
         """
         shown = {"message": message[:400]} if message else {}
-        rests = sa.not_(_TABLE.c.is_cancel_requested) & (pause_seconds > 0)
+        rests = sa.not_(TABLE.c.is_cancel_requested) & (pause_seconds > 0)
         lease_until = sa.case((rests, now() + pause_seconds), else_=0.0)
         values = _changed(state=PENDING, owner="", lease_until=lease_until, **shown)
         self._write_own(operation_id, worked_seconds, **values)
@@ -249,60 +194,51 @@ class OperationRows:
     def park(self, operation_id: str, worked_seconds: float, parked: Parked) -> None:
         """Let it wait for people; how often it began until now counts no more. One that was called off does not wait."""
         shown = {"done": parked.done, "total": parked.total, "unit": parked.unit, "message": parked.message[:400]}
-        lease_until = sa.case((_TABLE.c.is_cancel_requested, 0.0), else_=now() + parked.seconds)
+        lease_until = sa.case((TABLE.c.is_cancel_requested, 0.0), else_=now() + parked.seconds)
         values = _changed(state=WAITING, owner="", lease_until=lease_until, attempts=0, **shown)
         self._write_own(operation_id, worked_seconds, **values)
 
     @insist
     def tell(self, operation_id: str, done: int, total: int, message: str, *, is_due: bool) -> None:
         """Show how far what a waiting operation waits for is; where it is due, a process may take it up at once."""
-        waiting = (_TABLE.c.operation_id == operation_id) & (_TABLE.c.state == WAITING)
+        waiting = (TABLE.c.operation_id == operation_id) & (TABLE.c.state == WAITING)
         values = _changed(done=done, total=total, message=message[:400])
         if is_due:
             values["lease_until"] = 0.0
         with self._engine.begin() as connection:
-            connection.execute(sa.update(_TABLE).where(waiting).values(**values))
+            connection.execute(sa.update(TABLE).where(waiting).values(**values))
 
     def cancel(self, operation_id: str) -> None:
         """Ask an operation to stop; one that nobody works on ends at once, one that waits for people is taken up to clean up."""
-        named = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.not_in(TERMINAL)
+        named = (TABLE.c.operation_id == operation_id) & TABLE.c.state.not_in(TERMINAL)
         with self._engine.begin() as connection:
-            connection.execute(sa.update(_TABLE).where(named).values(is_cancel_requested=True))
-            connection.execute(sa.update(_TABLE).where(named & (_TABLE.c.state == WAITING)).values(lease_until=0.0))
+            connection.execute(sa.update(TABLE).where(named).values(is_cancel_requested=True))
+            connection.execute(sa.update(TABLE).where(named & (TABLE.c.state == WAITING)).values(lease_until=0.0))
             connection.execute(
-                sa.update(_TABLE).where(named & (_TABLE.c.state == PENDING)).values(**_changed(state=CANCELLED))
+                sa.update(TABLE).where(named & (TABLE.c.state == PENDING)).values(**_changed(state=CANCELLED))
             )
 
     def reopen(self, operation_id: str) -> None:
         """Let an operation that failed or was called off begin again; any other stays as it is."""
-        ended = (_TABLE.c.operation_id == operation_id) & _TABLE.c.state.in_((FAILED, CANCELLED))
+        ended = (TABLE.c.operation_id == operation_id) & TABLE.c.state.in_((FAILED, CANCELLED))
         again = _changed(state=PENDING, failure="", owner="", lease_until=0.0, is_cancel_requested=False)
         with self._engine.begin() as connection:
-            connection.execute(sa.update(_TABLE).where(ended).values(**again))
+            connection.execute(sa.update(TABLE).where(ended).values(**again))
 
     def _free(self) -> sa.ColumnElement[bool]:
         """Not ended, and this process's own, or of a process that has given no sign of life, or nobody's and rested."""
-        is_lapsed = _TABLE.c.lease_until < now()
-        return _TABLE.c.state.in_((PENDING, RUNNING, WAITING)) & ((_TABLE.c.owner == self._owner) | is_lapsed)
+        is_lapsed = TABLE.c.lease_until < now()
+        return TABLE.c.state.in_((PENDING, RUNNING, WAITING)) & ((TABLE.c.owner == self._owner) | is_lapsed)
 
     def _mine(self, operation_id: str) -> sa.ColumnElement[bool]:
-        return (
-            (_TABLE.c.operation_id == operation_id) & (_TABLE.c.owner == self._owner) & _TABLE.c.state.not_in(TERMINAL)
-        )
+        return (TABLE.c.operation_id == operation_id) & (TABLE.c.owner == self._owner) & TABLE.c.state.not_in(TERMINAL)
 
     def _write_own(self, operation_id: str, worked_seconds: float, **values: Any) -> None:
-        worked = _TABLE.c.worked_seconds + worked_seconds
+        worked = TABLE.c.worked_seconds + worked_seconds
         with self._engine.begin() as connection:
-            connection.execute(
-                sa.update(_TABLE).where(self._mine(operation_id)).values(worked_seconds=worked, **values)
-            )
+            connection.execute(sa.update(TABLE).where(self._mine(operation_id)).values(worked_seconds=worked, **values))
 
 
 def _changed(**values: Any) -> dict[str, Any]:
     """Values of a change that a waiting caller is told of."""
-    return {**values, "revision": _TABLE.c.revision + 1, "updated_at": now()}
-
-
-def _from_row(row: Any) -> Operation:
-    fields = {name: getattr(row, name) for name in Operation.__dataclass_fields__ if name != "failure"}
-    return Operation(failure=json.loads(row.failure) if row.failure else None, **fields)
+    return {**values, "revision": TABLE.c.revision + 1, "updated_at": now()}

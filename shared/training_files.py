@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from shared.rows.encoding import encode_json
 from shared.rows.training import Conversation, Dropped, Lineage
+from shared.rows.vocabulary import DESCRIPTION
 
 TRAIN_FILE, INFO_FILE, CARD_FILE = "train.jsonl", "dataset_info.json", "README.md"
 LINEAGE_FILE, DROPPED_FILE = "lineage.jsonl", "dropped.jsonl"
@@ -103,7 +104,7 @@ def card(
         "Prototype that found a new sample": Counter(
             origin.prototype_id for origin in lineage if origin.prototype_id is not None
         ),
-        "Answer": Counter(sample.conversations[1].value for sample in samples),
+        "Answer": Counter(map(_answer, samples, lineage)),
         "Left out": Counter(row.reason for row in dropped),
     }
     n_images = len({origin.image_id for origin in lineage})
@@ -136,6 +137,11 @@ The images keep the licences of their sources. Not for clinical use.
 """
 
 
+def _answer(sample: Conversation, origin: Lineage) -> str:
+    """What a sample answers; descriptions differ in each and count as one answer."""
+    return "a description" if origin.question_type == DESCRIPTION else sample.conversations[1].value
+
+
 def _simulated(lineage: Sequence[Lineage]) -> str:
     n_new = sum(origin.kind == "new" for origin in lineage)
     n_simulated = sum(origin.simulated is True for origin in lineage)
@@ -156,7 +162,7 @@ def _forms(has_lines: bool, has_parquet: bool) -> str:
 
 
 def _table(title: str, counter: Counter[str]) -> str:
-    """The commonest values by name, and how many samples have another: descriptions differ in each."""
+    """The commonest values by name, and how many samples have another."""
     shown = sorted(sorted(counter.items()), key=lambda pair: -pair[1])[:_MOST_VALUES]
     rows = "".join(f"| {_cell(name)} | {n} |\n" for name, n in sorted(shown))
     n_others = counter.total() - sum(n for _, n in shown)
@@ -165,6 +171,6 @@ def _table(title: str, counter: Counter[str]) -> str:
 
 
 def _cell(text: str) -> str:
-    """A value in one cell of one line: of a description its beginning."""
+    """A value in one cell of one line, long ones cut."""
     words = " ".join(text.replace("|", "/").split())
     return (words if len(words) <= 60 else f"{words[:59]}…") or "-"

@@ -134,13 +134,13 @@ def _costs(entries: Iterable[controller_pb2.LedgerEntry]) -> list[str]:
     """By kind and state; of all questions about the image, since one call may answer several."""
     sums: dict[tuple[str, str], list[float]] = {}
     for entry in entries:
-        own = sums.setdefault((entry.cost.kind, entry.state), [0, 0.0, 0, 0.0])
-        figures = (1, entry.cost.usd, entry.cost.tokens, entry.cost.expert_seconds)
+        own = sums.setdefault((entry.cost.kind, entry.state), [0, 0.0, 0, 0.0, 0])
+        figures = (1, entry.cost.usd, entry.cost.tokens, entry.cost.expert_seconds, entry.cost.is_usage_unstated)
         sums[entry.cost.kind, entry.state] = [sum(pair) for pair in zip(own, figures, strict=True)]
     return [
         f"{kind}, {state}: calls about the image {calls:.0f}, {usd:.4f} US dollars, {tokens:.0f} tokens, "
-        f"{seconds:.0f} s of an expert"
-        for (kind, state), (calls, usd, tokens, seconds) in sums.items()
+        f"{seconds:.0f} s of an expert{f', {unstated:.0f} of them at the most: no usage was stated' if unstated else ''}"
+        for (kind, state), (calls, usd, tokens, seconds, unstated) in sums.items()
     ]
 
 

@@ -24,7 +24,7 @@ from cli.review_files import Decisions, Entered, Refused
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared import errors
-from shared.objects.dataset import require_inside
+from shared.objects.manifest import require_inside
 from shared.status import from_rpc_error
 from shared.synced import put_in_place
 

@@ -13,7 +13,7 @@ from services.controller.loop.replicas import note_replicas
 from services.controller.ports import Workflows
 from services.controller.store.runs import RunStore
 from shared.errors import Cancelled, decode_error
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.parked import Parked
 from shared.rpc.channels import Channels
 from shared.rpc.operations import find, is_passing

@@ -29,7 +29,7 @@ from services.controller.store.runs import Result, RunRow
 from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
-from shared.operation_rows import CANCELLED, FAILED, Operation
+from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 

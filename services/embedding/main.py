@@ -44,6 +44,7 @@ def build(
     from services.embedding.store.images import Store
     from services.embedding.store.marks import Marks
     from services.embedding.store.tables import OUTBOX
+    from services.embedding.work.modalities import ModalityGuesser
     from services.embedding.work.reading import InputReader
     from services.embedding.work.serving import Serving, Servings
     from services.embedding.work.worker import EmbeddingWorker
@@ -61,8 +62,9 @@ def build(
 
     def make_serving(encoder: Encoder) -> Serving:
         store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
-        reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
-        return Serving(store, reader, EmbeddingWorker(store, objects, formats, encoder, settings.claim_size))
+        reader = InputReader(store, marks, objects, formats, key, settings.batch_size)
+        worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
+        return Serving(store, reader, worker, ModalityGuesser(encoder) if settings.is_modality_guessed else None)
 
     servings = Servings(encoders, make_serving)
     work = EmbeddingOperations(servings, marks, objects, source, settings.state_folder / "cache", roots)

@@ -54,6 +54,10 @@ class EmbeddingSettings(InputSettings):
     is_int8_used: bool = Field(
         True, description="Take an encoder's image tower in whole numbers where its folder has one."
     )
+    is_modality_guessed: bool = Field(
+        True,
+        description="Guess a modality that nobody tells, by an encoder with a text tower; each guess is marked as one.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where encoders with weights run; auto: a GPU if any."
     )

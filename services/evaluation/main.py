@@ -27,7 +27,8 @@ from shared.chat.endpoints import read_endpoints
 from shared.events.bus import EventBus
 from shared.objects.images import read_image
 from shared.objects.store import ObjectStore
-from shared.operations import OperationFunction, Operations
+from shared.operation_context import OperationFunction
+from shared.operations import Operations
 from shared.outside.endpoint import SiteEndpoints
 from shared.resources import open_database
 from shared.rpc.channels import Channels

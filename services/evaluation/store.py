@@ -45,6 +45,7 @@ _REPLIES = sa.Table(
     sa.Column("usd", sa.Float, nullable=False),
     sa.Column("tokens_in", sa.BigInteger, nullable=False),
     sa.Column("tokens_out", sa.BigInteger, nullable=False),
+    sa.Column("is_stated", sa.Boolean, nullable=False, server_default=sa.true()),  # the usage
 )
 _KEYS_PER_QUERY = 500
 
@@ -125,7 +126,7 @@ class JudgeReply:
     @property
     def reply(self) -> ChatReply:
         """As it came."""
-        usage = Usage(self.spending.tokens_in, self.spending.tokens_out, self.spending.usd)
+        usage = Usage(self.spending.tokens_in, self.spending.tokens_out, self.spending.usd, self.spending.is_stated)
         return ChatReply(self.text, self.is_cut, usage)
 
 
@@ -158,6 +159,7 @@ class JudgeReplyStore:
                 "usd": one.spending.usd,
                 "tokens_in": one.spending.tokens_in,
                 "tokens_out": one.spending.tokens_out,
+                "is_stated": one.spending.is_stated,
             }
             for key, one in sorted(outcomes.items())
         ]
@@ -169,7 +171,8 @@ class JudgeReplyStore:
 
 
 def _judge_reply(row: sa.Row[Any]) -> JudgeReply:
-    return JudgeReply(json.loads(row.text), row.is_cut, Spending(row.usd, row.tokens_in, row.tokens_out))
+    spending = Spending(row.usd, row.tokens_in, row.tokens_out, is_stated=row.is_stated)
+    return JudgeReply(json.loads(row.text), row.is_cut, spending)
 
 
 class VerdictStore:

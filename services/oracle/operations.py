@@ -16,9 +16,10 @@ from prometheus_client import Counter
 from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
-from services.oracle.domain.annotation import Signals, Task
+from services.oracle.domain.annotation import Task
 from services.oracle.domain.measures import Shares, calibration_entries, measured
 from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
+from services.oracle.domain.signals import Signals
 from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
@@ -31,7 +32,7 @@ from shared.errors import Cancelled
 from shared.events.bus import Event, event_of
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.outside.accounts import CallBook
 from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered

@@ -20,7 +20,8 @@ from services.training.settings import TrainingSettings
 from services.training.store import OUTBOX, TrainingStore
 from shared.events.bus import EventBus
 from shared.objects.store import ObjectStore
-from shared.operations import OperationFunction, Operations
+from shared.operation_context import OperationFunction
+from shared.operations import Operations
 from shared.resources import open_database
 from shared.rpc.channels import Channels
 from shared.rpc.input_roots import roots_of

@@ -20,7 +20,7 @@ from services.training.store import TrainingStore
 from shared.events.bus import event_of
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.paths import local_path
 from shared.rpc.input_roots import roots_of
 

@@ -1,7 +1,7 @@
 """HTTP to one OpenAI-compatible server: a deadline for the whole of a try, a bounded reply, and no way elsewhere.
 
 The `openai` package speaks the protocol, `shared.chat.network` is the wire under it. No redirect is followed, and no proxy of the
-environment is used. A name is looked up by the system, whose own time for that comes on top of the deadline.
+environment is used. The deadline begins before the server's name is looked up.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import httpcore2
 import httpx2
 import openai
 
+from shared.chat.lookups import Lookups
 from shared.chat.network import Network, TooLargeError, Transport
 from shared.errors import (
     BudgetExhausted,
@@ -54,6 +55,7 @@ class Connection:
         max_in_flight: Most tries at a time; further ones wait before they begin.
         field: Names the server in errors, such as "endpoints.gpt-4o".
         clock: Seconds that only grow.
+        lookups: Finds the addresses of the server's name; None: by the system.
     """
 
     def __init__(
@@ -65,10 +67,11 @@ class Connection:
         max_in_flight: int,
         field: str,
         clock: Callable[[], float] = time.monotonic,
+        lookups: Lookups | None = None,
     ) -> None:
         self._field = field
         self._timeout_seconds = timeout_seconds
-        self._network = Network(clock)
+        self._network = Network(clock, lookups or Lookups())
         self._places = threading.BoundedSemaphore(max_in_flight)
         transport = Transport(self._network, key, ca_file, max_in_flight)
         self._client = openai.OpenAI(

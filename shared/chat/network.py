@@ -16,9 +16,11 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from shared.chat.lookups import Lookups
+
 #: Largest reply, headers included: 4096 tokens with 20 rivals each have some 10 MiB.
 MOST_REPLY_BYTES = 32 * 2**20
-#: Connecting takes no longer than this, in seconds.
+#: Looking a name up and connecting take no longer than this together, in seconds.
 _CONNECT_SECONDS = 10.0
 #: What is sent beside the request itself.
 _HEADERS = (b"host", b"content-type", b"content-length", b"accept", b"connection")
@@ -74,8 +76,9 @@ class _Stream(httpcore2.NetworkStream):
 class Network(httpcore2.NetworkBackend):
     """Connections whose every step looks at the try that is at work."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], lookups: Lookups) -> None:
         self._inner = httpcore2.SyncBackend()
+        self._lookups = lookups
         self._clock = clock
         self._tries = _Tries()
 
@@ -112,9 +115,24 @@ class Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """See the base class."""
-        seconds = min(_CONNECT_SECONDS, self.left(httpcore2.ConnectTimeout))
-        return _Stream(self._inner.connect_tcp(host, port, seconds, local_address, socket_options), self)
+        """See the base class. Looking the name up takes part of the time; its addresses are tried in their order."""
+        end = self._clock() + min(_CONNECT_SECONDS, self.left(httpcore2.ConnectTimeout))
+        try:
+            addresses = self._lookups.addresses(host, port, end - self._clock())
+        except TimeoutError:
+            raise httpcore2.ConnectTimeout("the name was not looked up in time") from None
+        except OSError as error:
+            raise httpcore2.ConnectError(str(error)) from None
+        failure: Exception = httpcore2.ConnectError("the name has no address")
+        for address in addresses:
+            seconds = min(end - self._clock(), self.left(httpcore2.ConnectTimeout))
+            if seconds <= 0:
+                raise httpcore2.ConnectTimeout("connecting took too long")
+            try:
+                return _Stream(self._inner.connect_tcp(address, port, seconds, local_address, socket_options), self)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+        raise failure
 
 
 class _Body(httpx2.SyncByteStream):

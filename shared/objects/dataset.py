@@ -10,7 +10,7 @@ import io
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 from uuid import uuid4
 
@@ -18,54 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shared.errors import InvalidArgument, NotFound
+from shared.objects.manifest import MOST_MANIFEST_BYTES, FileEntry, Manifest, parse_manifest
 from shared.objects.store import ObjectStore, digest_of, uri_of
 from shared.objects.verification import is_whole
 from shared.rows.encoding import from_json, from_lines, lines_of, to_json
-from shared.rows.fields import Count, Row
+from shared.rows.fields import Row
 from shared.rows.kinds import place_of, require_readable, row_type, version_of
 from shared.version import VERSION
 
 JsonObject = dict[str, Any]
 RowT = TypeVar("RowT", bound=Row)
-#: A manifest names files and settings; a caller may name any object as one.
-MOST_MANIFEST_BYTES = 16 << 20
-_LONGEST_NAME = 200  # bytes; a file system has room for more beside it
 #: Rows for `.jsonl`, one object for `.json`, an array for `.npy`; text as it is.
 Content = Iterable[Row] | Row | NDArray[Any] | str
-
-
-class FileEntry(Row):
-    """One file of a dataset: its sha256, its length in bytes, and its rows where it has such (`.jsonl`, `.npy`)."""
-
-    sha256: str
-    bytes: Count
-    rows: Count | None = None
-
-
-class Manifest(Row, omit_defaults=False):
-    """What a dataset is made of and from.
-
-    Attributes:
-        kind: What it holds, such as `image-set`; a reader that expects another kind refuses it.
-        files: Relative POSIX path -> entry.
-        counts: Named counts for people and reports.
-        parents: The URIs of the datasets it was made from.
-        configuration: The settings it was made with, a JSON object.
-        seed: The seed it was made with.
-        code_version: The version of this package.
-        schema_version: The version of the kind's rows (`shared.rows.kinds`).
-        format: Of the manifest itself.
-    """
-
-    kind: str
-    files: dict[str, FileEntry]
-    counts: dict[str, int]
-    parents: tuple[str, ...]
-    configuration: dict[str, Any]
-    seed: int
-    code_version: str
-    schema_version: int = 1
-    format: Literal["medq-dataset-1"] = "medq-dataset-1"
 
 
 def publish(
@@ -163,40 +127,14 @@ def read_manifest(store: ObjectStore, uri: str, kind: str | None = None) -> Mani
         kind: The kind that the caller needs; any where it is None.
 
     Raises:
-        InvalidArgument: The object is no manifest, as whatever is above `MOST_MANIFEST_BYTES`, or a dataset of another kind.
-        FailedPrecondition: A later release wrote it, whose rows this one does not know.
+        InvalidArgument: It is above `MOST_MANIFEST_BYTES`; else, and FailedPrecondition: as `parse_manifest`.
         NotFound, DataLoss: See `ObjectStore.read_bytes`.
     """
     return parse_manifest(_small_bytes(store, uri), uri, kind)
 
 
-def parse_manifest(data: bytes, uri: str, kind: str | None = None) -> Manifest:
-    """What the bytes of a manifest say; `uri` is its own, for errors. Raises as `read_manifest`, but for what reading does."""
-    try:
-        manifest = from_json(data, Manifest, "The manifest")
-    except InvalidArgument:
-        raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri) from None
-    for name, entry in manifest.files.items():
-        require_inside(name)
-        uri_of(entry.sha256)
-    is_in_the_way = any(
-        str(folder) in manifest.files for name in manifest.files for folder in PurePosixPath(name).parents
-    )
-    if not manifest.files or is_in_the_way:
-        raise InvalidArgument("The object is not a dataset manifest.", field="uri", value=uri)
-    if kind is not None and manifest.kind != kind:
-        raise InvalidArgument(
-            f"A dataset of kind {kind!r} is needed, this one is {manifest.kind!r}.", field="uri", value=uri
-        )
-    require_readable(manifest.kind, manifest.schema_version, uri)
-    return manifest
-
-
 def _small_bytes(store: ObjectStore, uri: str) -> bytes:
-    """The content of an object; of one that is too large for a manifest, no more than that is read.
-
-    Raises: InvalidArgument: it is.
-    """
+    """The content of an object; InvalidArgument, and no more of it read, where it is too large for a manifest."""
     pieces, n_bytes = [], 0
     for piece in store.chunks(uri):
         pieces.append(piece)
@@ -302,26 +240,11 @@ def _rename_folder(partial: Path, folder: Path) -> None:
             raise
 
 
-def require_inside(name: str) -> None:
-    """Refuse a file name that leads out of its dataset, or that no file can have; InvalidArgument where it is one."""
-    path = PurePosixPath(name)
-    if not name or path.is_absolute() or ".." in path.parts or "\\" in name or path.as_posix() != name or name == ".":
-        raise InvalidArgument("A dataset's file names are relative and stay inside it.", field="name", value=name)
-    if "\0" in name or len(name.encode("utf-8", "replace")) > _LONGEST_NAME:
-        message = f"A dataset's file names have at most {_LONGEST_NAME} bytes, and no NUL."
-        raise InvalidArgument(message, field="name", value=name)
-
-
 def _count_rows(path: Path) -> int | None:
     if path.suffix == ".jsonl":
         with path.open("rb") as source:
             return sum(1 for line in source if line.strip())
     if path.suffix == ".npy":
-        try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError):
-            raise InvalidArgument(
-                "The file is not an array of plain numbers.", field="folder", value=path.name
-            ) from None
+        array = _load_array(path, path.name, mmap_mode="r")
         return int(array.shape[0]) if array.ndim else None
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import grpc
 
@@ -70,7 +70,7 @@ class Accounts:
         """
         try:
             if book.run_id:
-                costs = [cost_of(book, key, most) for key, most in estimates.items()]
+                costs = [cost_of(book, key, replace(most, is_stated=True)) for key, most in estimates.items()]
                 self._controller.ReserveCosts(
                     pb.ReserveCostsRequest(run_id=book.run_id, costs=costs, request_id=request_id)
                 )
@@ -120,4 +120,5 @@ def cost_of(book: CallBook, key: str, spent: Spending) -> pb.Cost:
         tokens=spent.tokens_in + spent.tokens_out,
         expert_seconds=spent.expert_seconds,
         is_simulated=book.is_simulated,
+        is_usage_unstated=not spent.is_stated,
     )

@@ -92,11 +92,19 @@ class OutcomeStore(Protocol[T]):
 
 @dataclass(frozen=True)
 class CallResults(Generic[T]):
-    """Outcomes by key, why the calls ended early ("" where they did not), and why a call was refused for good, by key."""
+    """What became of calls.
+
+    Attributes:
+        outcomes: By key.
+        stopped: Why the calls ended early; "" where they did not.
+        refused: Why a call was refused for good, by key.
+        n_made: Outcomes that were brought now, and not found in the store.
+    """
 
     outcomes: Mapping[str, T]
     stopped: str
     refused: Mapping[str, str] = field(default_factory=dict)
+    n_made: int = 0
 
     def why_not(self, key: str) -> str:
         """Why a call has no outcome."""

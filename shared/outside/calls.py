@@ -31,14 +31,13 @@ from shared.outside.call import (
     T,
     Try,
 )
+from shared.outside.probe import ENOUGH
 
 _CALLS = Counter("medq_outside_calls_total", "Calls to the oracle, experts and judges that came back.", ["kind"])
 #: Most threads that wait for outside calls.
 _MAX_THREADS = 32
 #: How soon work that is called off while it waits for an outside call notices, in seconds.
 _LOOK_SECONDS = 0.5
-#: Who has refused so many calls and answered none refuses all.
-_ENOUGH_REFUSALS = 16
 #: The first pause between two tries, in seconds, which doubles up to the longest.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 60.0
 
@@ -69,14 +68,15 @@ class OutsideCalls(Generic[T]):
 
         Returns: The outcomes of these calls, those stored before included. Where the budget does not allow a chunk, no
             further one is begun and the reason is given. A call of which nobody knows what became, try after try, is given up
-            where others were answered.
+            where others of the same work were answered.
 
         Raises:
-            Exception: The first that a call raised, but for what refuses that call alone; also that, where none of many was
-                answered. All calls of the chunk have been made then, and what they brought is kept.
+            Exception: The first that a call raised, but for what refuses that call alone; also that, where none of many in the
+                work was answered. All calls of the chunk have been made then, and what they brought is kept.
         """
         stored = self._store.outcomes(book.work_id, book.kind)
         outcomes = {call.key: stored[call.key] for call in calls if call.key in stored}
+        n_stored = len(outcomes)
         self._accounts.settle(book, {key: one.spending for key, one in outcomes.items()}, is_on_record=True)
         missing = [call for call in calls if call.key not in outcomes]
         refused: dict[str, str] = {}
@@ -85,11 +85,11 @@ class OutsideCalls(Generic[T]):
                 look = partial(progress, len(outcomes))
                 look()
                 chunk = _prepare(missing[start : start + book.max_in_flight], pool, refused)
-                stopped = self._make_all(book, chunk, pool, look, outcomes, refused)
+                stopped = self._make_all(book, chunk, pool, look, outcomes, refused, was_answered=bool(stored))
                 if stopped:
-                    return CallResults(outcomes, stopped, refused)
+                    return CallResults(outcomes, stopped, refused, len(outcomes) - n_stored)
         progress(len(outcomes))
-        return CallResults(outcomes, "", refused)
+        return CallResults(outcomes, "", refused, len(outcomes) - n_stored)
 
     def _make_all(
         self,
@@ -99,6 +99,8 @@ class OutsideCalls(Generic[T]):
         look: Callable[[], None],
         outcomes: dict[str, T],
         refused: dict[str, str],
+        *,
+        was_answered: bool,
     ) -> str:
         """Make the calls of a chunk, those that may pass later again; adds to `outcomes` and `refused`.
 
@@ -122,10 +124,11 @@ class OutsideCalls(Generic[T]):
             self._wait(seconds, look)
             tried = Try({key: calls[key] for key in again})
         is_all_refused = len(tried.failures(*REFUSED)) == len(tried.calls)
-        if is_all_refused and not outcomes and len(refused) >= _ENOUGH_REFUSALS:
+        is_answered = was_answered or bool(outcomes)
+        if is_all_refused and not is_answered and len(refused) >= ENOUGH:
             tried.raise_first()
         # Where one try is all, or nobody was answered, somebody must look; else one question must not hold up the others.
-        tried.raise_first(*REFUSED, *(UNANSWERED if book.tries > 1 and outcomes else ()))
+        tried.raise_first(*REFUSED, *(UNANSWERED if book.tries > 1 and is_answered else ()))
         refused |= {key: f"given up: {text}" for key, text in tried.failures(*UNANSWERED).items()}
         return ""
 

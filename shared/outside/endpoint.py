@@ -135,4 +135,4 @@ class SiteEndpoints:
 
 def spending_of(usage: Usage) -> Spending:
     """What was used, as the ledger has it."""
-    return Spending(usage.usd, usage.tokens_in, usage.tokens_out)
+    return Spending(usage.usd, usage.tokens_in, usage.tokens_out, is_stated=usage.is_stated)

@@ -181,7 +181,7 @@ class Summary(Row):
     expert_actions: dict[str, Count]
     review_share: Annotated[Share | None, Meta(description="of the decided questions; null where there are none")]
     residual_error: ResidualError
-    unanswered: Annotated[dict[str, Count], Meta(description="by reason")]
+    unanswered: Annotated[dict[str, Count], Meta(description="questions without an adopted answer, by reason")]
     account: Annotated[dict[str, Account], Meta(description="by kind of call: `oracle`, `expert`")]
     stopped: Annotated[dict[str, str], Meta(description='why calls of a kind ended early; "" where they did not')]
     policy: Annotated[dict[str, Any], Meta(description="`medq.oracle.v1.AnnotationPolicy` as it was asked for")]
@@ -206,3 +206,6 @@ class Summary(Row):
         int, Meta(ge=0, description="images about which the oracle was asked twice, its first answer being of no use")
     ] = written(0)
     simulated_parts: Annotated[list[str], Meta(description="what was simulated: `oracle`, `expert`")] = written([])
+    images_without_question: Annotated[
+        dict[str, Count], Meta(description="drawn images about which no question was brought, by reason")
+    ] = written({})

@@ -45,6 +45,9 @@ class Lineage(Row):
     route: str | None = None
     simulated: bool | None = None
     item_id: str | None = None
+    question_type: Annotated[
+        Label | None, Meta(description="`description`, or of a question with options; unknown in datasets of before")
+    ] = None
 
 
 class Dropped(Row):

@@ -11,7 +11,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc as pb_grpc
-from shared import operation_rows as rows
+from shared import operation_table as rows
 from shared.errors import BudgetExhausted, Cancelled, FailedPrecondition, InvalidArgument, NotFound, decode_error
 from shared.objects.dataset import read_manifest
 from shared.objects.store import ObjectStore, uri_of

@@ -17,7 +17,8 @@ from services.oracle.store.annotations import OUTBOX, OracleStore
 from shared.errors import Unavailable
 from shared.events.bus import Event
 from shared.events.sqlite import SqliteEventBus
-from shared.operations import OperationContext, Operations
+from shared.operation_context import OperationContext
+from shared.operations import Operations
 from shared.rows.annotation import Decision
 from shared.rpc.operations import await_operation
 from shared.rpc.server import Service

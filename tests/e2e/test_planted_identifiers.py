@@ -16,9 +16,11 @@ from tests.support.servers import short_folder
 
 
 def with_a_column(table: Path) -> None:
-    """Give a table two more columns, which name a patient."""
+    """Give a table two more columns, which name a patient, and such a name to each source."""
     with table.open(encoding="utf-8", newline="") as source:
         header, *rows = csv.reader(source, delimiter="\t")
+    for row in rows if "source_id" in header else ():
+        row[header.index("source_id")] += f" {MARKERS['source_id']}"
     with table.open("w", encoding="utf-8", newline="") as target:
         writer = csv.writer(target, delimiter="\t", lineterminator="\n")
         writer.writerow([*header, "patient_name", "session_id"])

@@ -21,7 +21,7 @@ from shared.errors import MedqError
 from shared.events.sqlite import SqliteEventBus
 from shared.logs import configure_logs
 from shared.objects.store import ObjectStore
-from shared.operation_rows import METADATA
+from shared.operation_table import METADATA
 from shared.operations import Operations
 from shared.rpc.rights import Role
 from shared.rpc.server import RunningServer, Service

@@ -38,6 +38,7 @@ MARKERS = {
     "no picture": "PlainZQX Quendolyn",
     "patient_id": "MANZQX-0001-PID",
     "session_id": "MANZQX-0002-SES",
+    "source_id": "MANZQX-0009-SRC",
     "another column": "MANZQX-0003-COL",
     "modality": "MANZQX-0008-MOD",
     "a row of another length": "MANZQX-0004-ROW",
@@ -122,7 +123,8 @@ def plant_manifest(path: Path, pictures: Path) -> Path:
     for number in range(20, 26):
         (pictures / f"{number}.png").write_bytes(png(picture(number)))
         cells = (f"{pictures.name}/{number}.png", MARKERS["patient_id"], MARKERS["session_id"])
-        lines.append("\t".join((*cells, MARKERS["another column"], MARKERS["modality"], f"source {number}")))
+        source = f"{MARKERS['source_id']} {number}"
+        lines.append("\t".join((*cells, MARKERS["another column"], MARKERS["modality"], source)))
     lines.append(f"{pictures.name}/20.png\t{MARKERS['a row of another length']}")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -132,12 +134,15 @@ def plant_questions(path: Path, pictures: Path) -> Path:
     """A table of questions about these pictures with identifiers in its columns; one row is no question."""
     with path.open("w", encoding="utf-8", newline="") as target:
         table = csv.writer(target, delimiter="\t", lineterminator="\n")
-        table.writerow(("index", "image_path", "question", "A", "B", "answer", "patient_id", "session_id", "name"))
+        table.writerow(
+            ("index", "image_path", "question", "A", "B", "answer", "patient_id", "session_id", "source_id", "name")
+        )
         for number in range(20, 26):
             place, who = f"{pictures.name}/{number}.png", MARKERS["a table of questions"]
-            table.writerow((number, place, "Is it sharp?", "Yes", "No", "A", who, MARKERS["session_id"], who))
+            session, source = MARKERS["session_id"], MARKERS["source_id"]
+            table.writerow((number, place, "Is it sharp?", "Yes", "No", "A", who, session, source, who))
         who = MARKERS["a row that is no question"]
-        table.writerow((99, f"{pictures.name}/20.png", "Is it sharp?", "Yes", "No", who, who, who, who))
+        table.writerow((99, f"{pictures.name}/20.png", "Is it sharp?", "Yes", "No", who, who, who, who, who))
     return path
 
 

@@ -16,7 +16,8 @@ from services.training.domain.samples import TrainingSample, from_decision, from
 from shared.database import create_engine, sqlite_url
 from shared.objects.dataset import publish, write_dataset
 from shared.objects.folder import FolderObjectStore
-from shared.operation_rows import SUCCEEDED, OperationRows
+from shared.operation_rows import OperationRows
+from shared.operation_table import SUCCEEDED
 from shared.resources import database_file
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item

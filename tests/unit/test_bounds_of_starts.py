@@ -23,7 +23,7 @@ from services.oracle.service import Oracle
 from services.retrieval.service import Retrieval
 from services.training.service import Training
 from shared.errors import InvalidArgument, NotFound, PermissionDenied
-from shared.operation_rows import METADATA
+from shared.operation_table import METADATA
 from shared.operations import Operations
 from shared.rpc.messages import read_message
 from tests.support.databases import sqlite_database

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.controller.ports import Stopping
-from shared.operation_rows import CANCELLED
+from shared.operation_table import CANCELLED
 from shared.operations import Operations
 
 

@@ -28,6 +28,7 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
     """
     annotate, evaluate = configuration.annotate, configuration.evaluate
     oracle, judge = annotate.oracle, evaluate.judge
+    n_descriptions, n_replies = _n_asked(configuration)
     needed = configuration.select.budget * configuration.rounds
     return Plan(
         n_arms=len(configuration.arms),
@@ -40,7 +41,10 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         audit_share=annotate.audit_share,
         overlap_share=annotate.review.overlap_share,
         judge=_endpoint(judge, endpoints) if judge else None,
-        n_descriptions=_n_descriptions(configuration),
+        n_descriptions=n_descriptions,
+        reader=_endpoint(judge, endpoints) if evaluate.extractor == "judge" else None,
+        n_replies=n_replies,
+        reply_tokens=evaluate.max_new_tokens,
     )
 
 
@@ -61,18 +65,20 @@ def _n_images(pool: Path, most: int) -> int | None:
         return None
 
 
-def _n_descriptions(configuration: RunConfiguration) -> int | None:
-    """Descriptions that one evaluation asks for: those of dev in each run, those of test once."""
-    counts = []
+def _n_asked(configuration: RunConfiguration) -> tuple[int | None, int | None]:
+    """Descriptions, and questions with options, that one evaluation asks for: those of dev in each run, those of test once."""
+    descriptions = questions = 0
     for table, runs in ((configuration.data.dev, configuration.evaluate.runs), (configuration.data.test, 1)):
         try:
             rows = _rows(Path(table))
         except (InvalidArgument, OSError):
             rows = None
         if rows is None:
-            return None
-        counts.append(runs * sum(not (row.get("A") and row.get("B")) for row in rows))
-    return sum(counts)
+            return None, None
+        n_described = sum(not (row.get("A") and row.get("B")) for row in rows)
+        descriptions += runs * n_described
+        questions += runs * (len(rows) - n_described)
+    return descriptions, questions
 
 
 def _rows(table: Path) -> list[Mapping[str, str]] | None:

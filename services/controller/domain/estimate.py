@@ -1,6 +1,7 @@
 """What a run will cost, before its first call: calls, tokens, US dollars and expert hours, as ranges, from what is planned.
 
-A range ends where an assumption ends; each assumption is a sentence that goes with the figures (`assumptions`).
+A range ends where an assumption ends; each assumption is a sentence that goes with the figures
+(`estimate_assumptions`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,13 @@ ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS, ORACLE_QUESTION_TOKENS = (600, 1600), 
 #: Likewise of a judge, on one axis of one description.
 JUDGE_TEXT_TOKENS, JUDGE_ANSWER_TOKENS = (300, 1200), (1, 200)
 JUDGE_AXES = 4
+#: The frozen pairs that a judge grades anew in each evaluation that has descriptions, so that its drift shows; and how many of
+#: these evaluations an arm has in a round: dev or test, or both.
+JUDGE_ANCHORS, JUDGED_SETS = 9, (1, 2)
+#: Likewise of a judge that says which option a reply means; the reply comes on top. It may think before it names a letter.
+READING_TEXT_TOKENS, READING_ANSWER_TOKENS = (70, 1200), (1, 1024)
+#: Longest reply about a drawn image, in tokens.
+SELF_ANSWER_TOKENS = 16
 #: Calls for an image: where an answer cannot be used, the oracle is asked once more.
 CALLS_PER_IMAGE = (1, 2)
 #: Seconds of an expert for an answer that the oracle proposed; the upper end is ours, the lower one as the simulated expert's.
@@ -82,6 +90,9 @@ class Plan:
         overlap_share: Share of the reviews that two experts make, and a third one where they disagree.
         judge: Who judges descriptions; None: nobody.
         n_descriptions: Descriptions of dev (each `runs` times) and of test together that an evaluation asks for; None: unknown.
+        reader: Who says what a reply means that no rule reads; None: nobody.
+        n_replies: Replies to questions with options in an evaluation, counted likewise; None: unknown.
+        reply_tokens: Longest of these replies, in tokens.
     """
 
     n_arms: int
@@ -95,6 +106,9 @@ class Plan:
     overlap_share: float = 0.0
     judge: Endpoint | None = None
     n_descriptions: int | None = 0
+    reader: Endpoint | None = None
+    n_replies: int | None = 0
+    reply_tokens: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,7 +117,7 @@ class Line:
 
     Attributes:
         round: From 0; None: all rounds together.
-        kind: "oracle", "expert" or "judge".
+        kind: "oracle", "expert", "judge" (of descriptions) or "reading" (a judge that finds the option which a reply means).
         endpoint: Who is asked: an endpoint's name, "review" or "simulated".
         is_simulated: Nobody is asked and nothing is paid.
     """
@@ -124,6 +138,8 @@ def estimate(plan: Plan) -> list[Line]:
     for number in range(plan.rounds + 1):
         if plan.judge is not None and plan.n_descriptions:
             lines.append(_judge(plan, plan.judge, plan.n_descriptions, number))
+        if plan.reader is not None and (reading := _reading(plan, plan.reader, number)).calls.high:
+            lines.append(reading)
         if number < plan.rounds and (images := _drawn(plan, number)):
             lines.append(_oracle(plan, number, images))
             if plan.expert != "none":
@@ -172,38 +188,6 @@ def warnings(lines: Iterable[Line], limits: Limits) -> Iterator[str]:
             )
 
 
-def assumptions(plan: Plan) -> Iterator[str]:
-    """What the figures rest on, a sentence each."""
-    yield f"Each arm runs all its {plan.rounds} rounds; one that stops earlier costs less."
-    if plan.n_pool is None:
-        yield "The pool was not counted: where it has fewer images than are drawn, less is asked."
-    if not plan.oracle.is_simulated:
-        low, high = ORACLE_TEXT_TOKENS
-        yield (
-            f"A call to the oracle: {plan.oracle.image_tokens} tokens for the image as the endpoints file says, {low} to {high} "
-            f"for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for its answer and "
-            f"{ORACLE_QUESTION_TOKENS[0]} to {ORACLE_QUESTION_TOKENS[1]} more for each question. "
-            f"{CALLS_PER_IMAGE[0]} to {CALLS_PER_IMAGE[1]} calls an image. Tries that fail are not counted."
-        )
-    else:
-        yield "The oracle is simulated: nothing is paid; the dollars are what the ledger notes and counts against stop.max_usd."
-    if plan.expert != "none":
-        low_seconds, high_seconds = REVIEW_SECONDS
-        told = " The expert is simulated: no person is asked." if plan.expert == "simulated" else ""
-        yield (
-            f"An expert takes {low_seconds:g} to {high_seconds:g} seconds for an answer, and sees all of round 0, later "
-            f"{100 * plan.audit_share:g} % (the audit) to {100 * max(MOST_LATER_REVIEWS, plan.audit_share):g} %.{told}"
-        )
-    if plan.judge is not None:
-        yield (
-            f"A judge is asked {JUDGE_AXES} times for each description, {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens "
-            f"in and {JUDGE_ANSWER_TOKENS[0]} to {JUDGE_ANSWER_TOKENS[1]} out; what it has judged before is not asked again."
-        )
-        if plan.n_descriptions is None:
-            yield "The descriptions of dev and test could not be counted, so the judge is not in the figures."
-    yield "Time of computers is not in the figures."
-
-
 def _drawn(plan: Plan, number: int) -> int:
     """Images that each arm draws in a round: those that it has not drawn before."""
     left = plan.budget if plan.n_pool is None else max(0, plan.n_pool - number * plan.budget)
@@ -224,8 +208,17 @@ def _oracle(plan: Plan, number: int, images: int) -> Line:
 def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Line:
     """Round 0 is the same model in each arm, so what one arm had judged may serve the others."""
     n_arms = Range(1 if number == 0 else plan.n_arms, plan.n_arms)
-    calls = n_arms * exactly(n_descriptions * JUDGE_AXES)
+    anchors = exactly(plan.n_arms * JUDGE_ANCHORS) * Range(*JUDGED_SETS)
+    calls = (n_arms * exactly(n_descriptions) + anchors) * exactly(JUDGE_AXES)
     return _line(number, "judge", judge, calls, Range(*JUDGE_TEXT_TOKENS), Range(*JUDGE_ANSWER_TOKENS))
+
+
+def _reading(plan: Plan, reader: Endpoint, number: int) -> Line:
+    """From no reply to all of them, as nobody knows which the rules will read: those of an evaluation, and about drawn images."""
+    n_drawn = _drawn(plan, number) * plan.questions_per_image if number < plan.rounds else 0
+    calls = Range(0, plan.n_arms * ((plan.n_replies or 0) + n_drawn))
+    tokens_in = Range(*READING_TEXT_TOKENS) + Range(1, max(plan.reply_tokens, SELF_ANSWER_TOKENS))
+    return _line(number, "reading", reader, calls, tokens_in, Range(*READING_ANSWER_TOKENS))
 
 
 def _expert(plan: Plan, number: int, images: int) -> Line:

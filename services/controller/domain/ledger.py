@@ -25,6 +25,7 @@ KINDS = ("oracle", "expert", "judge", "compute")
 LARGEST_FIGURE = 1e12
 _ROUNDING = 1e-9
 _FIGURES = ("usd", "tokens", "expert_seconds", "compute_seconds")
+_NO_ENTRY = {"n": 0, "n_simulated": 0, "n_usage_unstated": 0, "usd_usage_unstated": 0.0}
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Cost:
         expert_seconds: Active time of an expert, >= 0.
         compute_seconds: Time of a process's work, >= 0.
         is_simulated: The figures are simulated.
+        is_usage_unstated: The endpoint did not state what was used: the figures are the most that it may have cost.
     """
 
     key: str
@@ -47,6 +49,7 @@ class Cost:
     expert_seconds: float = 0.0
     compute_seconds: float = 0.0
     is_simulated: bool = False
+    is_usage_unstated: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,15 +136,18 @@ def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
 def totals(entries: Iterable[Entry]) -> dict[str, Any]:
     """Sums for the report.
 
-    Returns: {kind: {state: {n, usd, tokens, expert_seconds, compute_seconds, n_simulated}}} of the kinds and states that
-        occur, and "total" likewise over all kinds.
+    Returns: {kind: {state: {n, usd, tokens, expert_seconds, compute_seconds, n_simulated, n_usage_unstated,
+        usd_usage_unstated}}} of the kinds and states that occur, and "total" likewise over all kinds; the last two are of the
+        entries whose usage was not stated.
     """
     sums: dict[str, dict[str, dict[str, Any]]] = {}
     for entry in entries:
         for kind in (entry.cost.kind, "total"):
-            box = sums.setdefault(kind, {}).setdefault(entry.state, {"n": 0, "n_simulated": 0})
+            box = sums.setdefault(kind, {}).setdefault(entry.state, dict(_NO_ENTRY))
             box["n"] += 1
             box["n_simulated"] += int(entry.cost.is_simulated)
+            box["n_usage_unstated"] += int(entry.cost.is_usage_unstated)
+            box["usd_usage_unstated"] += entry.cost.usd if entry.cost.is_usage_unstated else 0.0
             for name in _FIGURES:
                 box[name] = box.get(name, 0) + getattr(entry.cost, name)
     return sums

@@ -100,8 +100,9 @@ def _of_decision(rows: RoundRows, row: Decision, drawn: Sample | None, costs: tu
 
 def _of_sample(rows: RoundRows, row: Sample, costs: tuple[Entry, ...]) -> SampleLineage:
     cause = _cause(rows, row.prototype_id, row.capability, row)
-    reasons = sorted({one.reason for one in rows.unanswered if one.sample_id == row.sample_id})
-    fate = f"not decided: {'; '.join(reasons)}" if reasons else ""
+    mine = [one for one in rows.unanswered if one.sample_id == row.sample_id]
+    what = "not decided" if any(one.question for one in mine) else "left without a question"
+    fate = f"{what}: {'; '.join(sorted({one.reason for one in mine}))}" if mine else ""
     return SampleLineage(
         rows.arm, rows.round, "new", row.sample_id, "", row.image_id, row.image_uri, row.modality, row.source_id,
         cause, None, fate, "", costs, _changes(rows, cause),

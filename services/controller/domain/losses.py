@@ -1,9 +1,10 @@
 """What a run lost, and what it left out on purpose: the block `losses` of the report, and the share that may be lost.
 
-A loss is what somebody should mend: a file or a row that could not be taken in, a question that nobody could answer, an answer
-that we could not evaluate. What is left out on purpose is counted too, and is no loss: a repeated picture, a row of another
-split, an image that the draw may not take or does not want, a question that the expert rejects or that the budget does not
-cover, a sample that quality assurance or the leakage gate takes out.
+A loss is what somebody should mend: a file or a row that could not be taken in, an image that nobody asked anything about, a
+question that nobody could answer, an answer that we could not evaluate. What is left out on purpose is counted too, and is no
+loss: a repeated picture, a row of another split, an image that the draw may not take or does not want, an image or a question
+that the budget does not cover, a question that the expert rejects, a sample that quality assurance or the leakage gate takes
+out.
 """
 
 from __future__ import annotations
@@ -103,12 +104,14 @@ def _of_round(arm: str, facts: RoundFacts) -> Iterator[Json]:
         excluded = facts.selection.excluded
         yield from entries("selection", "images", "excluded", excluded, choices=excluded)
     if facts.summary:
-        unanswered = facts.summary.unanswered
-        yield from entries("annotation", "questions", "unanswered", unanswered, choices=_by_choice(facts.summary))
+        summary, choices = facts.summary, _by_choice(facts.summary)
+        without = summary.images_without_question
+        yield from entries("annotation", "images", "without_question", without, choices=choices)
+        yield from entries("annotation", "questions", "unanswered", summary.unanswered, choices=choices)
     dropped = Counter(row.reason for row in facts.dropped)
     yield from entries("dataset", "samples", "dropped", dropped, choices=dropped)
 
 
 def _by_choice(summary: Summary) -> set[str]:
-    """Reasons for which a question is unanswered on purpose: the expert rejects it, or the budget ends."""
+    """Reasons for which a question is unanswered, or not asked, on purpose: the expert rejects it, or the budget ends."""
     return {REJECTED_BY_EXPERT, *summary.stopped.values()}

@@ -196,6 +196,7 @@ def _annotation(facts: RoundFacts) -> Json | None:
         "n_without_choice": summary.n_without_choice,
         "calibration": to_builtins(summary.calibration),
         "unanswered": summary.unanswered,
+        "images_without_question": summary.images_without_question,
         "stopped": summary.stopped,
     }
 

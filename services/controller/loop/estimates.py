@@ -9,6 +9,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from services.controller.configuration.models import RunConfiguration
 from services.controller.configuration.planning import plan_of
 from services.controller.domain import estimate
+from services.controller.domain.estimate_assumptions import assumptions
 from services.controller.loop.decisions import limits_of
 from shared.chat.endpoints import Endpoint
 
@@ -26,7 +27,7 @@ def estimate_run(configuration: RunConfiguration, site: Mapping[str, Endpoint]) 
     return pb.EstimateRunResponse(
         rounds=[pb.EstimatedCost(**asdict(line)) for line in lines],
         totals=[pb.EstimatedCost(**asdict(line)) for line in totals],
-        assumptions=estimate.assumptions(plan),
+        assumptions=assumptions(plan),
         warnings=estimate.warnings(totals, limits_of(configuration.stop)),
         is_real=estimate.is_real(lines),
     )

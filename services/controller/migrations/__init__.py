@@ -6,6 +6,6 @@ from pathlib import Path
 
 from services.controller.store import egress, ledger, runs
 from shared.migrations import Schema
-from shared.operation_rows import METADATA as OPERATIONS
+from shared.operation_table import METADATA as OPERATIONS
 
 SCHEMA = Schema("controller", (OPERATIONS, runs.METADATA, ledger.METADATA, egress.METADATA), Path(__file__).parent)

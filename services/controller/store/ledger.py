@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -38,6 +39,7 @@ _TABLE = sa.Table(
     sa.Column("compute_seconds", sa.Float, nullable=False),
     sa.Column("is_simulated", sa.Boolean, nullable=False),
     sa.Column("request_id", sa.Text),  # of the reservation
+    sa.Column("is_usage_unstated", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.UniqueConstraint("run_id", "key", "attempt"),
 )
 _BATCH = 500
@@ -204,7 +206,11 @@ def _is_settled(cost: Cost, attempts: Sequence[Any], is_on_record: bool) -> bool
     if not attempts or attempts[-1].state == RESERVED:
         return False
     looked_at = attempts if is_on_record else attempts[-1:]
-    return any(row.state == SETTLED and _to_entry(row).cost == cost for row in looked_at)
+    # Whether the usage was stated is no figure: a caller of the release before does not know it.
+    said = replace(cost, is_usage_unstated=False)
+    return any(
+        row.state == SETTLED and replace(_to_entry(row).cost, is_usage_unstated=False) == said for row in looked_at
+    )
 
 
 def _settle(connection: sa.Connection, run_id: str, cost: Cost, attempts: Sequence[Any], is_on_record: bool) -> None:

@@ -18,8 +18,9 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, MediaStorageDirectoryStorage
 
 from services.embedding.adapters.dicom_frames import check_frame, frame_of
-from services.embedding.domain.images import MOST_BYTES, require_few_pixels, spread_out
+from services.embedding.domain.images import MOST_BYTES, index_of, require_few_pixels, spread_out
 from shared.errors import InvalidArgument
+from shared.rows.images import DICOMDIR, STRUCTURED_REPORT
 
 _START = 132  # bytes: preamble and "DICM"
 _PIECE = 1 << 16  # bytes that are inflated at once; they become 64 MiB at most
@@ -57,14 +58,15 @@ def inflated(data: bytes) -> bytes:
     return bytes(plain)
 
 
-def check_header(dataset: pydicom.Dataset) -> tuple[int, list[int]]:
+def check_header(dataset: pydicom.Dataset, part: str = "") -> tuple[int, list[int]]:
     """Refuse a file by what its header says of the pixels.
 
-    Returns: How many frames it holds, and which of them are taken (`spread_out`), from 0. Each of those was checked.
+    Returns: How many frames it holds, and which of them are decoded, from 0: those that are taken (`spread_out`), or, where
+        the part is none of these, its frame alone. Each of those was checked.
 
     Raises:
-        InvalidArgument: No pixels, too many or other pixels than the file holds, or compressed in a way that cannot be
-            read here.
+        InvalidArgument: No pixels, too many or other pixels than the file holds, no such part, or compressed in a way that
+            cannot be read here.
     """
     if "PixelData" not in dataset:
         if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
@@ -85,6 +87,8 @@ def check_header(dataset: pydicom.Dataset) -> tuple[int, list[int]]:
     syntax = dataset.file_meta.TransferSyntaxUID
     _require_decoder(syntax)
     taken = spread_out(n_frames, columns, rows)
+    if part and (index := index_of(part, "frame", n_frames if n_frames > 1 else 0)) not in taken:
+        taken = [index]  # a frame that is taken is shown beside the others: they may share one range of grey levels
     if syntax.is_encapsulated:
         for index in taken:
             check_frame(frame_of(dataset, n_frames, index), syntax, rows, columns)
@@ -96,12 +100,9 @@ def check_header(dataset: pydicom.Dataset) -> tuple[int, list[int]]:
 
 def _no_pixels(sop_class: str) -> InvalidArgument:
     if sop_class == MediaStorageDirectoryStorage:
-        message, remedy = (
-            "The file is a DICOMDIR, the index of the images beside it.",
-            "Nothing is lost: they are read.",
-        )
+        message, remedy = DICOMDIR, "Nothing is lost: they are read."
     elif sop_class.startswith(_REPORTS):
-        message, remedy = "The DICOM file is a structured report and holds no pixels.", "Leave it out."
+        message, remedy = STRUCTURED_REPORT, "Leave it out."
     else:
         message, remedy = "The DICOM file holds no pixels.", "Copy it again if it was cut short, or leave it out."
     return InvalidArgument(message, remedy=remedy)

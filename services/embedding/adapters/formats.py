@@ -14,27 +14,29 @@ from services.embedding.domain.images import (
     Quarantined,
     StoredForm,
     check_size,
+    index_of,
     reason_of_emptiness,
 )
 from shared.errors import InvalidArgument
 
 
-def read_images(data: bytes, key: bytes, n_slices: int = SLICES) -> list[StoredForm | Quarantined]:
+def read_images(data: bytes, key: bytes, n_slices: int = SLICES, *, part: str = "") -> list[StoredForm | Quarantined]:
     """Read the images of a file of any known kind into their stored form.
 
     Args:
         data: The file.
         key: The site's key for hashes of identifiers.
         n_slices: How many slices are taken of a volume.
+        part: The image that is meant of a file that holds several, as `#frame-0007`; "" for all that are taken.
 
     Returns: The stored forms, or why an image is not let in: its pixels may name a patient, or they show nothing; one or
         more, `MOST_IMAGES_A_FILE` at most.
 
     Raises:
-        InvalidArgument: Empty, of no known kind, damaged, or of a size that is not taken in.
+        InvalidArgument: Empty, of no known kind, damaged, of a size that is not taken in, or without the part.
         MemoryError: It needs more than this process may have.
     """
-    return [_stored(image) for image in decode_images(data, key, n_slices)]
+    return [_stored(image) for image in decode_images(data, key, n_slices, part)]
 
 
 def _stored(decoded: DecodedImage | Quarantined) -> StoredForm | Quarantined:
@@ -58,21 +60,26 @@ def _stored(decoded: DecodedImage | Quarantined) -> StoredForm | Quarantined:
         session=decoded.session,
         part=decoded.part,
         note=decoded.note,
+        origin=decoded.origin,
     )
 
 
-def decode_images(data: bytes, key: bytes, n_slices: int = SLICES) -> Sequence[DecodedImage | Quarantined]:
+def decode_images(
+    data: bytes, key: bytes, n_slices: int = SLICES, part: str = ""
+) -> Sequence[DecodedImage | Quarantined]:
     """The pixels of the images of a file, and what else is known of them; raises as `read_images`."""
     if not data:
         raise InvalidArgument("The file is empty.", remedy="Copy or export it again.")
     # DICOM first: its preamble may look like a TIFF.
     if data[dicom.MAGIC_OFFSET : dicom.MAGIC_OFFSET + len(dicom.MAGIC)] == dicom.MAGIC:
-        decoded = dicom.decode_dicom(data, key)
+        decoded = dicom.decode_dicom(data, key, part)
         return [decoded] if isinstance(decoded, Quarantined) else decoded
     if data.startswith(images.MAGIC):
+        if part:
+            index_of(part, "page", 0)  # none is known of these
         return [images.decode_raster(data)]
     if nifti.magic_of(data):
-        return nifti.decode_nifti(data, n_slices)
+        return nifti.decode_nifti(data, n_slices, part)
     raise InvalidArgument(
         "The content is not an image that is read here.", remedy="Use PNG, JPEG, TIFF, DICOM or NIfTI."
     )

@@ -1,8 +1,8 @@
 """PNG, JPEG and TIFF with Pillow: bytes in, 8-bit pixels out; and the one form in which images are stored.
 
 Grey of more than 8 bits, and of floating point, is scaled by its own minimum and maximum (the file does not
-say which range it uses), and the range is recorded. Everything but the pixels is dropped; the orientation
-that a camera noted is applied first.
+say which range it uses), and the range is recorded. Printing colours become RGB (`adapters.cmyk`). Everything
+but the pixels is dropped; the orientation that a camera noted is applied first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from services.embedding.adapters.cmyk import rgb_of_cmyk
 from services.embedding.domain import structure
 from services.embedding.domain.images import (
     MOST_PIXELS,
@@ -28,7 +29,9 @@ from services.embedding.domain.images import (
 )
 from shared.errors import InvalidArgument, MedqError
 
-MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")
+#: A BigTIFF whose numbers are big-endian; Pillow reads the little-endian ones alone.
+_BIG_ENDIAN_BIGTIFF = b"MM\0+"
+MAGIC = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"II+\0", _BIG_ENDIAN_BIGTIFF)
 FORMATS = ("PNG", "JPEG", "TIFF")
 #: Of 8 x 8 pixels a compressed picture takes a bit at least; decoders fill what is missing with grey.
 MOST_PIXELS_A_BYTE = 512
@@ -39,11 +42,14 @@ _PNG_LEVEL = 1
 
 
 def decode_raster(data: bytes) -> DecodedImage | Quarantined:
-    """Read a PNG, JPEG or TIFF.
+    """Read a PNG, JPEG, TIFF or BigTIFF.
 
     Raises:
-        InvalidArgument: damaged, cut short, too large, or of several pages.
+        InvalidArgument: damaged, cut short, too large, of several pages, or a BigTIFF of big-endian numbers.
     """
+    if data.startswith(_BIG_ENDIAN_BIGTIFF):
+        remedy = "Save it with little-endian numbers (for instance with `tiffcp -L`), or as TIFF or PNG."
+        raise InvalidArgument("The numbers of the BigTIFF file are big-endian, which is not read here.", remedy=remedy)
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
             _check(image, len(data))
@@ -109,6 +115,9 @@ def _decode(image: Image.Image) -> DecodedImage | Quarantined:
         return DecodedImage(pixels, window)
     if upright.mode in ("1", "L"):
         return DecodedImage(np.asarray(upright.convert("L")))
+    if upright.mode == "CMYK":
+        shown, note = rgb_of_cmyk(upright)
+        return DecodedImage(drop_equal_channels(np.asarray(shown)), note=note)
     if upright.has_transparency_data:  # what shines through is black
         opaque = upright.convert("RGBA")
         upright = Image.alpha_composite(Image.new("RGBA", opaque.size, (0, 0, 0, 255)), opaque)

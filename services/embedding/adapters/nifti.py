@@ -12,6 +12,7 @@ import gzip
 import io
 import math
 import zlib
+from dataclasses import replace
 from typing import Any
 
 import nibabel
@@ -25,6 +26,8 @@ from services.embedding.domain.images import (
     DecodedImage,
     Quarantined,
     drop_equal_channels,
+    index_of,
+    origin_of,
     reason_of_gaps,
     require_few_pixels,
     stretch_between,
@@ -52,19 +55,20 @@ def magic_of(data: bytes) -> bytes:
     return next((magic for magic in found if magic in _HEADERS or magic in _PAIRS), b"")
 
 
-def decode_nifti(data: bytes, n_slices: int) -> _Slices:
+def decode_nifti(data: bytes, n_slices: int, part: str = "") -> _Slices:
     """Read the central slices of the first volume of a file, compressed or not.
 
     Args:
         data: The file, which `magic_of` knows.
         n_slices: How many, at most; fewer where there are fewer, or where they have more than `MOST_PIXELS` together.
+        part: The slice that is meant, as `#slice-0042`; "" for those that are taken of a file as a whole.
 
     Raises:
-        InvalidArgument: Damaged, cut short, too large, of complex numbers, or without its pixels. The text never holds a
-            value of the header.
+        InvalidArgument: Damaged, cut short, too large, of complex numbers, or without its pixels or the part. The text
+            never holds a value of the header.
     """
     try:
-        return _decode(data, n_slices)
+        return _decode(data, n_slices, part)
     except (MedqError, MemoryError):  # memory is no fault of the file alone: whoever set the limit says so
         raise
     except Exception as error:  # a broken file may raise nearly anything in a decoder
@@ -76,7 +80,7 @@ def _begin(data: bytes, n_bytes: int) -> bytes:
     return gzip.GzipFile(fileobj=io.BytesIO(data)).read(n_bytes) if data.startswith(_GZIP) else data[:n_bytes]
 
 
-def _decode(data: bytes, n_slices: int) -> _Slices:
+def _decode(data: bytes, n_slices: int, part: str) -> _Slices:
     magic = magic_of(data)
     if magic in _PAIRS:
         raise InvalidArgument(
@@ -95,16 +99,19 @@ def _decode(data: bytes, n_slices: int) -> _Slices:
     n_there, n_volumes = canonical.shape[axis], math.prod(whole[3:])
     width, height = (side for at, side in enumerate(canonical.shape) if at != axis)
     require_few_pixels(width, height)
-    n_taken = min(n_slices, n_there, MOST_PIXELS // (width * height))
-    first = (n_there - n_taken) // 2
-    note = f"{n_taken} of the {n_there} slices were taken, the central ones" if n_taken < n_there else ""
+    is_one = n_there * n_volumes == 1
+    n_taken = 1 if part else min(n_slices, n_there, MOST_PIXELS // (width * height))
+    first = index_of(part, "slice", 0 if is_one else n_there) if part else (n_there - n_taken) // 2
+    note = f"{n_taken} of the {n_there} slices were taken, the central ones" if n_taken < n_there and not part else ""
     if n_volumes > 1:
         note = "; ".join(filter(None, (note, f"the first of {n_volumes} volumes was taken")))
     parts = {
-        f"#slice-{at + 1:04d}" if n_there * n_volumes > 1 else "": np.rot90(np.take(canonical, at, axis))
+        "" if is_one else f"#slice-{at + 1:04d}": np.rot90(np.take(canonical, at, axis))
         for at in range(first, first + n_taken)
     }
-    return _shown(volume, parts, header.get_slope_inter(), note)
+    origin = "" if is_one else origin_of(volume.reshape(-1, order="F").view(np.uint8).data)
+    shown = _shown(volume, parts, header.get_slope_inter(), note)
+    return [replace(one, origin=origin) if isinstance(one, DecodedImage) else one for one in shown]
 
 
 def _first_volume(data: bytes, header: Any, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -65,7 +65,7 @@ def load_open_clip(folder: EncoderFolder, device: torch.device) -> Towers:
     def tokenize(text: str) -> dict[str, torch.Tensor]:
         return {"text": tokenizer([text])}
 
-    return Towers(prepare, model.visual, tokenize, _Text(model), device)
+    return Towers(prepare, model.visual, tokenize, _Text(model), device, float(model.logit_scale.exp()))
 
 
 class _Text(torch.nn.Module):

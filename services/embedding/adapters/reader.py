@@ -31,10 +31,12 @@ class Heeded(msgspec.Struct):
     Attributes:
         key: The site's, for hashes of identifiers.
         n_slices: How many slices are taken of a volume.
+        part: Which image of the file is meant; "" for all that are taken.
     """
 
     key: bytes
     n_slices: int
+    part: str = ""
 
 
 class Read(msgspec.Struct):
@@ -58,7 +60,7 @@ def answer(data: bytes, heeded: bytes, memory_mib: int) -> bytes:
         told = Answer(
             [
                 Read(quarantined=image) if isinstance(image, Quarantined) else Read(stored=image)
-                for image in read_images(data, how.key, how.n_slices)
+                for image in read_images(data, how.key, how.n_slices, part=how.part)
             ]
         )
     except MemoryError:

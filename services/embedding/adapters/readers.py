@@ -56,9 +56,9 @@ class ImageReaders:
             for ready in [self._threads.submit(self._prepare, every_thread) for _ in range(self.at_once)]:
                 ready.result()
 
-    def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+    def read(self, data: bytes, key: bytes, *, part: str = "") -> list[StoredForm | Quarantined]:
         """See the port."""
-        heeded = msgspec.msgpack.encode(Heeded(key, self._n_slices))
+        heeded = msgspec.msgpack.encode(Heeded(key, self._n_slices, part))
         return self._threads.submit(self._read, data, heeded).result()
 
     load = staticmethod(read_png)

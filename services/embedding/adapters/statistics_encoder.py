@@ -59,6 +59,11 @@ class StatisticsEncoder:
         """See the port."""
         return int(self._projection.shape[1])
 
+    @property
+    def logit_scale(self) -> None:
+        """See the port: what an image looks like is never said in words here."""
+        return None
+
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """See the port."""
         rows = np.empty((len(images), self.dimension))

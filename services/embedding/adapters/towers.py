@@ -29,6 +29,7 @@ class Towers:
         tokenize: A text to what the text tower takes, by name; cut where it is longer than the tower reads.
         text_tower: That to (1, d).
         device: Where the towers are.
+        logit_scale: See `ports.Encoder`; the checkpoint's own, no logarithm.
     """
 
     prepare: Callable[[Pixels], torch.Tensor]
@@ -36,6 +37,7 @@ class Towers:
     tokenize: Callable[[str], dict[str, torch.Tensor]]
     text_tower: torch.nn.Module
     device: torch.device
+    logit_scale: float | None
 
 
 ImageTower = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -68,6 +70,11 @@ class TowerEncoder:
     def dimension(self) -> int:
         """See the port."""
         return self._dimension
+
+    @property
+    def logit_scale(self) -> float | None:
+        """See the port; a tower in whole numbers is near enough to take the same."""
+        return self._towers.logit_scale
 
     def embed_images(self, images: Sequence[Pixels]) -> NDArray[np.float32]:
         """See the port."""

@@ -45,7 +45,9 @@ def load_transformers(folder: EncoderFolder, device: torch.device) -> Towers:
         tokens = tokenizer(text, padding="max_length", max_length=longest, truncation=True, return_tensors="pt")
         return {name: tokens[name] for name in ("input_ids", "attention_mask") if name in tokens}
 
-    return Towers(prepare, _Tower(model, "get_image_features"), tokenize, _Tower(model, "get_text_features"), device)
+    scale = float(model.logit_scale.exp()) if hasattr(model, "logit_scale") else None
+    image_tower, text_tower = _Tower(model, "get_image_features"), _Tower(model, "get_text_features")
+    return Towers(prepare, image_tower, tokenize, text_tower, device, scale)
 
 
 class _Tower(torch.nn.Module):

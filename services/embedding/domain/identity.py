@@ -13,7 +13,7 @@ def keyed_hash(key: bytes, kind: str, identifier: str) -> str:
 
     Args:
         key: The secret; whoever has it can test a guess, so it is kept like a password.
-        kind: "patient" or "session"; the same text of another kind has another hash.
+        kind: "patient", "session" or "source"; the same text of another kind has another hash.
         identifier: As the file or manifest has it; blanks around it do not count.
 
     Returns: 32 hex digits, or "" for an empty identifier.

@@ -5,6 +5,7 @@ Knows no file format. Nothing here holds an identifier: patients and sessions ar
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,6 @@ from numpy.typing import NDArray
 
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
-from shared.rows.vocabulary import UNKNOWN
 
 #: Shortest side of an image whose quality can be told, in pixels.
 SHORTEST_SIDE = 16
@@ -41,19 +41,21 @@ class DecodedImage:
     Attributes:
         pixels: uint8, (h, w) grey or (h, w, 3) RGB.
         window: How deeper grey levels were mapped; None where the file had 8 bits.
-        modality: One of `MODALITIES`, or "unknown".
+        modality: One of `MODALITIES`; "unknown" where the file names another one, "" where it names none.
         patient, session: Keyed hashes; "" where the file names none.
         part: Which image of its file, as `#frame-0007`, counted from 1; "" where the file holds one.
-        note: How many others of the file were left out; "" where none was.
+        note: A remark for the report: how many others of the file were left out, or what of it was not heeded; "" for none.
+        origin: The same for all images of a file that holds several, a digest of its pixels; "" where it holds one.
     """
 
     pixels: NDArray[np.uint8]
     window: Window | None = None
-    modality: str = UNKNOWN
+    modality: str = ""
     patient: str = ""
     session: str = ""
     part: str = ""
     note: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class StoredForm:
         width, height: Pixels.
         phash: 64-bit perceptual hash, 16 hex digits.
         structure: Hash of coarse structure, 104 hex digits (`domain.structure`).
-        window, modality, patient, session, part, note: As in `DecodedImage`.
+        window, modality, patient, session, part, note, origin: As in `DecodedImage`.
     """
 
     png: bytes
@@ -93,6 +95,7 @@ class StoredForm:
     session: str
     part: str = ""
     note: str = ""
+    origin: str = ""
 
 
 def spread_out(n: int, width: int, height: int) -> list[int]:
@@ -106,6 +109,29 @@ def spread_out(n: int, width: int, height: int) -> list[int]:
     """
     n_taken = min(n, MOST_IMAGES_A_FILE, MOST_PIXELS // (width * height))
     return [(2 * i + 1) * n // (2 * n_taken) for i in range(n_taken)]
+
+
+def origin_of(pixels: bytes | memoryview) -> str:
+    """What the images of one file have in common: a digest of its pixels as they are stored there, 64 hex digits."""
+    return hashlib.sha256(pixels).hexdigest()
+
+
+def index_of(part: str, kind: str, n: int) -> int:
+    """Which image of a file its part names, from 0.
+
+    Args:
+        part: As `#frame-0007`.
+        kind: What the file holds, `frame` or `slice`.
+        n: How many it holds; 0 where it holds one image, which has no part.
+
+    Raises:
+        InvalidArgument: It holds no such part.
+    """
+    named, _, number = part.removeprefix("#").partition("-")
+    if named != kind or not 1 <= int(number) <= n:
+        remedy = f"Name one of its {n}, as #{kind}-0001 for the first." if n else "Name the file without a part."
+        raise InvalidArgument("The file does not hold the part that is named.", remedy=remedy)
+    return int(number) - 1
 
 
 def drop_equal_channels(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -130,13 +156,18 @@ def stretch_min_max(
     Raises:
         InvalidArgument: no finite value decides.
     """
+    low, high = range_of(values, is_content)
+    return stretch_between(values, low, high), Window("minmax", (low + high) / 2, high - low)
+
+
+def range_of(values: NDArray[np.float64], is_content: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+    """The smallest and the largest finite value; arguments and errors as of `stretch_min_max`."""
     decides = np.isfinite(values) if is_content is None else np.isfinite(values) & is_content
     if not decides.any():
         raise InvalidArgument("The image holds no number.", remedy="Export it again.")
     low = float(values.min(where=decides, initial=np.inf))
     high = float(values.max(where=decides, initial=-np.inf))
-
-    return stretch_between(values, low, high), Window("minmax", (low + high) / 2, high - low)
+    return low, high
 
 
 def stretch_between(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

@@ -71,7 +71,8 @@ def reduce_size(pixels: NDArray[np.uint8]) -> Array:
     for row in range(factor):
         for column in range(factor):
             sums += pixels[row : height * factor : factor, column : width * factor : factor]
-    return sums / (255.0 * factor**2)
+    means: Array = sums / (255.0 * factor**2)
+    return means
 
 
 def power_spectrum(grey: Array) -> Array:

@@ -62,6 +62,7 @@ INPUTS = sa.Table(
     sa.Column("licence", sa.Text, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("remedy", sa.Text, nullable=False),
+    sa.Column("modality_from", sa.Text, nullable=False, server_default=""),
 )
 IN_HAND = sa.Table(
     "in_hand",
@@ -118,6 +119,7 @@ class InputRow:
     licence: str = ""
     reason: str = ""
     remedy: str = ""
+    modality_from: str = ""
 
     @property
     def member(self) -> Member:

@@ -9,17 +9,17 @@ import msgspec
 from services.embedding.ports import Entry
 from services.embedding.store.tables import ImageRow, InputRow
 from shared.rows.fields import Modality, Split
-from shared.rows.images import Image, Input, Window
+from shared.rows.images import Image, Input, ModalityFrom, Window
 
 
-def input_line(entry: Entry, row: InputRow, is_again: bool, why_again: str) -> Input:
-    """A line of `report.jsonl`."""
+def input_line(entry: Entry, row: InputRow, why_again: str) -> Input:
+    """A line of `report.jsonl`; `why_again` is "" for what is no duplicate."""
     return Input(
         name=row.name,
         image_path=entry.image_path,
         image_id=row.image_id,
-        status="duplicate" if is_again else row.status,
-        reason="; ".join(filter(None, (why_again, row.reason))) if is_again else row.reason,
+        status="duplicate" if why_again else row.status,
+        reason="; ".join(filter(None, (why_again, row.reason))),
         remedy=row.remedy,
     )
 
@@ -40,4 +40,5 @@ def image_line(image: ImageRow, row: InputRow) -> Image:
         split=cast(Split, row.split),
         licence=row.licence,
         structure=image.structure,
+        modality_from=cast(ModalityFrom, row.modality_from),
     )

@@ -1,4 +1,4 @@
-"""What works with each encoder: its rows, what records inputs for it, and what embeds; made when it is first asked for."""
+"""What works with each encoder: its rows, what records inputs, embeds and guesses for it; made when it is first asked for."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from dataclasses import dataclass
 
 from services.embedding.ports import Encoder, Encoders
 from services.embedding.store.images import Store
+from services.embedding.work.modalities import ModalityGuesser
 from services.embedding.work.reading import InputReader
 from services.embedding.work.worker import EmbeddingWorker
 
 
 @dataclass(frozen=True)
 class Serving:
-    """What works with one encoder."""
+    """What works with one encoder; without a guesser no modality is guessed."""
 
     store: Store
     reader: InputReader
     worker: EmbeddingWorker
+    guesser: ModalityGuesser | None = None
 
 
 class Servings:

@@ -61,8 +61,8 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         image: The image that the row is about.
         split: The split that is imported.
 
-    Returns: The item, or the reason why there is none. The image's modality goes before the row's, the row's source
-        before the image's.
+    Returns: The item, or the reason why there is none. The image's modality goes before the row's. The item has the
+        image's source.
     """
     name = cell(row, "index")
     options = options_of(row)
@@ -97,7 +97,7 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         severity=label(row, "severity"),
         scope=label(row, "scope"),
         modality=modality_of_row if image.modality == UNKNOWN else image.modality,
-        source_id=cell(row, "source_id") or image.source_id,
+        source_id=image.source_id,
         split=split,
     )
 

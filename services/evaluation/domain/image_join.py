@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
+from msgspec.structs import replace
+
 from services.evaluation.domain.benchmark import cell, compares_two_images, item_of
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
-from shared.rows.images import Image, Input, part_of
+from shared.rows.images import Image, Input, part_of, spelled_out
 from shared.rows.vocabulary import meant_split
 from shared.tables import TableRow
 
 _COMPARISON = "it compares two images, which this release does not score"
 _SEVERAL = (
     "its file holds several images",
-    "name one of them, as FILE#frame-0007 or FILE#slice-0042, and make the image set from the folder",
+    "name one of them, as FILE#frame-0007 or FILE#slice-0042, and make the image set from the table or its folder",
 )
 _INGEST_AGAIN = "make the image set from this table, or from the folder that its `image_path` names"
 
@@ -72,7 +74,28 @@ def join_images(
                 items.append(made)
             else:
                 rejections.append(made)
+    items = _with_sources(items, {cell(row, "index"): cell(row, "source_id") for row in sound})
     return sorted(items, key=lambda item: item.item_id), sorted(rejections, key=lambda row: row.name)
+
+
+def _with_sources(items: Sequence[Item], said: Mapping[str, str]) -> list[Item]:
+    """The items; images without a source of which the table names the same one are of one, which the first of them stands for.
+
+    The name may be a patient's, so it is kept nowhere. An image set that knows the source has a keyed hash of it already.
+
+    Args:
+        items: An image set that knows no source of an image gives it the image's own id.
+        said: Item id to what the table names; "" for none.
+    """
+    names = {item.item_id: said[item.item_id] for item in items if item.source_id == item.image_id}
+    firsts: dict[str, str] = {}
+    for item in items:
+        if name := names.get(item.item_id):
+            firsts[name] = min(firsts.get(name, item.image_id), item.image_id)
+    return [
+        replace(item, source_id=f"source-{firsts[name]}") if (name := names.get(item.item_id)) else item
+        for item in items
+    ]
 
 
 def shared_prefix(paths: Collection[str], names: Collection[str]) -> str:
@@ -107,7 +130,7 @@ def _path(row: Mapping[str, str]) -> str:
 
 
 def _plain_path(path: str) -> str:
-    return path.replace("\\", "/").removeprefix("./")
+    return spelled_out(path.replace("\\", "/").removeprefix("./"))
 
 
 def _of_another_split(index: str, declared: str) -> Rejection:

@@ -6,6 +6,6 @@ from pathlib import Path
 
 from services.evaluation.store import METADATA
 from shared.migrations import Schema
-from shared.operation_rows import METADATA as OPERATIONS
+from shared.operation_table import METADATA as OPERATIONS
 
 SCHEMA = Schema("evaluation", (OPERATIONS, METADATA), Path(__file__).parent)

@@ -17,7 +17,7 @@ from services.evaluation.work.reading import NO_JUDGE, Asked, ReplyReader, candi
 from shared.errors import InvalidArgument, MedqError
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.prompts import AnswerForm, multiple_choice_prompt
 from shared.rows.annotation import Question
 from shared.rows.benchmark import Item

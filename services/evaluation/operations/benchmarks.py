@@ -14,7 +14,7 @@ from services.evaluation.work.guarding import keep_apart
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.paths import local_path
 from shared.regular_files import open_regular
 from shared.rows.benchmark import Rejection

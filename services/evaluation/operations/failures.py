@@ -15,7 +15,7 @@ from services.evaluation.work.vectors import encoder_of, failure_vectors, image_
 from shared.errors import InvalidArgument
 from shared.objects.dataset import publish, read_manifest, read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
 from shared.rows.failures import ClusteringRow

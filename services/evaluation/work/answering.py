@@ -20,7 +20,7 @@ from services.evaluation.ports import Generation, ModelServer, Prompt, ReadImage
 from services.evaluation.store import AnswerKey, AnswerStore
 from shared.errors import DataLoss, MedqError, NotFound
 from shared.objects.store import digest_of
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 
 _ANSWERS = Counter(
     "medq_evaluation_answers_total", "Answers that a model gave; those found in the store are not counted."

@@ -69,7 +69,7 @@ class DescriptionReader:
             progress: Told how many grades of how many there are; what it raises ends the work.
 
         Raises:
-            MedqError: The judge refuses for good, or cannot be asked.
+            MedqError: The judge refuses for good, cannot be asked, or is of no use.
         """
         pass_sum = request.description_pass or DEFAULT_PASS
         pairs = {run: Pair(reference, without_thoughts(reply)) for run, (reference, reply) in replies.items()}

@@ -13,7 +13,7 @@ from services.evaluation.domain.outcomes import Outcome
 from shared.errors import InvalidArgument
 from shared.objects.dataset import read_array, read_manifest, read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.images import Image
 
 #: A text may have some 300 KB (a question and its options, each of 10,000 signs), and a message 4 MiB.

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.oracle.domain.annotation import REVIEW, ReviewTask
+from services.oracle.domain.annotation import ReviewTask
 from services.oracle.domain.audit import is_drawn
 from services.oracle.domain.opinions import with_second_opinions
 from services.oracle.domain.review import ACCEPT, EDIT, FROM_SCRATCH_SECONDS, QueueEntry, Verdict
+from services.oracle.domain.signals import REVIEW
 from shared.rows.annotation import Question
 from shared.rows.benchmark import Item
 

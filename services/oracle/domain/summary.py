@@ -30,10 +30,11 @@ def summarise(
 
     Args:
         decided: Decisions, the rejected ones (answer None) among them.
-        unanswered: The questions without an answer.
+        unanswered: The questions without an answer, and the images without a question.
         account, stopped, policy, is_simulated, calibration, calibration_description, n_without_choice, n_asked_again,
         simulated_parts: See `Summary`, which has them as they are.
     """
+    without = list(unanswered)
     return Summary(
         n_decided=len(decided),
         n_decisions=sum(row.answer is not None for row in decided),
@@ -43,7 +44,8 @@ def summarise(
         residual_error=_error(
             [row for row in decided if row.route == AUDIT], sum(row.route in (SELF, REFERENCE) for row in decided)
         ),
-        unanswered=_counts(row.reason for row in unanswered),
+        unanswered=_counts(row.reason for row in without if row.question),
+        images_without_question=_counts(row.reason for row in without if not row.question),
         account=dict(account),
         stopped=dict(stopped),
         policy=dict(policy),

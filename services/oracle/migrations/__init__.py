@@ -4,6 +4,6 @@ from pathlib import Path
 
 from services.oracle.store import annotations, review_tables
 from shared.migrations import Schema
-from shared.operation_rows import METADATA as OPERATIONS
+from shared.operation_table import METADATA as OPERATIONS
 
 SCHEMA = Schema("oracle", (OPERATIONS, annotations.METADATA, review_tables.METADATA), Path(__file__).parent)

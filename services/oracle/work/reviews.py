@@ -22,7 +22,7 @@ from services.oracle.ports import Outcome, Reviews
 from services.oracle.store.review_tables import CLOSED, DECIDED, WITHDRAWN, QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.errors import BudgetExhausted
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.outside.accounts import CallBook, cost_of
 from shared.parked import Parked
 from shared.spending import Spending

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medq.oracle.v1 import oracle_pb2 as pb
-from services.oracle.domain import annotation
-from services.oracle.domain.annotation import Own, Signals, Task
+from services.oracle.domain import signals
+from services.oracle.domain.annotation import Task
 from services.oracle.domain.calibration import calibrate_entropy_threshold, reviews_of
+from services.oracle.domain.signals import Own, Signals
 from services.oracle.domain.text_similarity import TextSimilarity
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore
@@ -63,14 +64,14 @@ def signals_of(
     for task in tasks:
         reply, is_description = own[task.key], not task.candidate.options
         mine: Own = (
-            annotation.own_description(task.reference, reply, similarity, policy.tau_text)
+            signals.own_description(task.reference, reply, similarity, policy.tau_text)
             if is_description
-            else annotation.own_choice(task.reference, reply)
+            else signals.own_choice(task.reference, reply)
         )
         if policy.is_cold_start:
             has_expert = policy.expert != pb.EXPERT_KIND_NONE
-            found[task.decision_id] = annotation.cold_start_signals(task.reference, mine, has_expert=has_expert)
+            found[task.decision_id] = signals.cold_start_signals(task.reference, mine, has_expert=has_expert)
         else:
             tau_entropy = tau_description if is_description else tau_letter
-            found[task.decision_id] = annotation.routed_signals(task.reference, mine, tau_entropy, policy.tau_agreement)
+            found[task.decision_id] = signals.routed_signals(task.reference, mine, tau_entropy, policy.tau_agreement)
     return found

@@ -13,7 +13,7 @@ from medq.oracle.v1.oracle_pb2 import StartAnnotateRequest
 from shared.errors import DataLoss
 from shared.objects.dataset import publish, read_rows
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.annotation import Generation, Question
 from shared.rpc.operations import await_operation
 

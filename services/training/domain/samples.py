@@ -94,6 +94,7 @@ def from_decision(row: Decision, form: AnswerForm = LETTER) -> TrainingSample:
         image_uri=row.image_uri,
         modality=row.modality,
         source_id=row.source_id,
+        question_type=row.question_type,
         decision_id=row.decision_id,
         sample_id=row.sample_id,
         prototype_id=row.prototype_id,
@@ -113,6 +114,7 @@ def from_replay(row: Item, form: AnswerForm = LETTER) -> TrainingSample:
         image_uri=row.image_uri,
         modality=row.modality,
         source_id=row.source_id,
+        question_type=row.question_type,
         item_id=row.item_id,
     )
     return TrainingSample(lineage, row.question, row.options, row.answer, form)

@@ -21,7 +21,7 @@ from shared.errors import BudgetExhausted, Cancelled, DataLoss, InvalidArgument,
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.dataset import write_dataset
 from shared.objects.folder import FolderObjectStore
-from shared.operation_rows import METADATA
+from shared.operation_table import METADATA
 from shared.operations import Operations
 from shared.rpc.admission import HEAVY
 from shared.rpc.channels import Channels

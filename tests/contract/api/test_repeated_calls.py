@@ -40,7 +40,7 @@ from shared.rpc.interceptors import ErrorInterceptor
 from shared.rpc.operations import await_operation
 from shared.rpc.rights import RIGHTS, Role
 from shared.status import from_rpc_error
-from tests.contract.api.test_controller import House, list_costs, start
+from tests.support.controller_house import House, list_costs, start
 from tests.support.databases import Database
 from tests.support.servers import short_folder
 
@@ -109,11 +109,11 @@ REQUESTS: list[tuple[str, Any]] = [
         ),
     ),
 ]  # fmt: skip
-#: It says where to, and is tried in `test_retrieval.py`: the second time it changes nothing.
+#: It says where to, and is tried in `retrieval/test_encoders.py`: the second time it changes nothing.
 SWITCH = "SwitchEncoder"
 #: The RPCs that change something and have a test of their own below.
 OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts", "RecordEgress"}
-#: Those of the experts' queue, which `test_reviews` and `test_review_changes`, `test_review_desk` send twice.
+#: Those of the experts' queue, which `test_reviews.py`, `test_review_changes.py` and `test_review_desk.py` send twice.
 OF_THE_QUEUE = {
     "LeaseTasks",
     "DecideTask",

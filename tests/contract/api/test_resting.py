@@ -16,7 +16,8 @@ from services.controller.store.runs import RunStore
 from services.resting import resting
 from shared.database import create_engine, sqlite_url
 from shared.errors import FailedPrecondition
-from shared.operation_rows import SUCCEEDED, OperationRows
+from shared.operation_rows import OperationRows
+from shared.operation_table import SUCCEEDED
 from shared.resources import database_file
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import own

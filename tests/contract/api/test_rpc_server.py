@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.errors import FailedPrecondition, Internal, InvalidArgument, MedqError, NotFound, Unavailable
 from shared.events.sqlite import SqliteEventBus
-from shared.operation_rows import METADATA
+from shared.operation_table import METADATA
 from shared.operations import Operations
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import is_owned, own

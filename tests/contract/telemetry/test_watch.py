@@ -13,8 +13,9 @@ from medq.training.v1.training_pb2 import StartImportModelRequest
 from shared.database import create_engine, sqlite_url
 from shared.events.bus import Event
 from shared.events.sqlite import SqliteEventBus
-from shared.operation_rows import METADATA
-from shared.operations import OperationContext, Operations
+from shared.operation_context import OperationContext
+from shared.operation_table import METADATA
+from shared.operations import Operations
 from shared.rpc.watch import Watch, observed
 
 TOPIC = "medq.embedding.image-ingested.v1"

@@ -8,9 +8,14 @@ import pytest
 
 from services.controller.domain import estimate as of
 from services.controller.domain.estimate import Endpoint, Plan, Range, estimate, is_real, totals, warnings
+from services.controller.domain.estimate_assumptions import assumptions
 from services.controller.domain.ledger import Limits
+from services.evaluation.domain.grading import AXES
+from services.evaluation.domain.judge_anchors import ANCHORS
+from services.evaluation.domain.reply_judging import choice_request
 from services.oracle.adapters import simulated_oracle
 from services.oracle.domain import review
+from services.oracle.work import self_annotation
 
 PAID = Endpoint("gpt", usd_in=2.0, usd_out=8.0, image_tokens=1000)
 PLAN = Plan(
@@ -61,8 +66,45 @@ def test_without_an_expert_nobody_is_asked():
 
 def test_a_judge_is_asked_of_each_description_on_four_axes_after_each_training_too():
     plan = replace(PLAN, judge=PAID, n_descriptions=10)
-    assert [line(plan, "judge", number).calls for number in range(3)] == [Range(40, 80), Range(80, 80), Range(80, 80)]
+    # 10 descriptions, and in each arm 9 anchors once or twice (dev, test), on 4 axes each
+    expected = [Range(40 + 72, 80 + 144), Range(80 + 72, 80 + 144), Range(80 + 72, 80 + 144)]
+    assert [line(plan, "judge", number).calls for number in range(3)] == expected
+    assert (len(ANCHORS), len(AXES)) == (of.JUDGE_ANCHORS, of.JUDGE_AXES)
     assert "judge" not in {one.kind for one in estimate(replace(plan, n_descriptions=0))}
+
+
+READ = replace(PLAN, reader=PAID, n_replies=70, reply_tokens=64)
+
+
+def test_a_judge_reads_from_no_reply_to_every_one_in_evaluations_and_about_drawn_images():
+    found = [line(READ, "reading", number) for number in range(3)]
+    # 2 arms: 70 replies each time, and to three questions about the 100, then 50, images that each draws before it trains
+    assert [one.calls for one in found] == [Range(0, 740), Range(0, 440), Range(0, 140)]
+    into, out = of.READING_TEXT_TOKENS[1] + 64, of.READING_ANSWER_TOKENS[1]
+    assert found[2].tokens == Range(0, 140 * (into + out))
+    assert found[2].usd.high == pytest.approx(140 * (into * 2.0 + out * 8.0) / 1e6)
+    assert found[2].usd.low == 0
+    assert any("upper bound" in told for told in assumptions(READ))
+
+
+def test_replies_that_could_not_be_counted_are_said_to_be_missing_in_the_bound():
+    plan = replace(READ, n_replies=None)
+    assert line(plan, "reading", 0).calls == Range(0, 600)
+    assert "reading" not in {one.kind for one in estimate(plan) if one.round == 2}
+    assert any("could not be counted" in told for told in assumptions(plan))
+
+
+def test_the_longest_verdict_and_reply_are_those_of_the_services():
+    assert of.READING_ANSWER_TOKENS[1] == choice_request("?", {}, "").max_tokens
+    assert of.SELF_ANSWER_TOKENS == self_annotation.MAX_NEW_TOKENS
+
+
+def test_the_instructions_to_a_reader_are_within_the_tokens_that_are_estimated():
+    """No token is shorter than a byte, and few are longer than six."""
+    options = {"A": "Yes", "B": "No"}
+    text = choice_request("Is there motion in the image?", options, "").text.encode()
+    assert of.READING_TEXT_TOKENS[0] <= len(text) / 6
+    assert len(text) <= of.READING_TEXT_TOKENS[1]
 
 
 def test_what_is_simulated_costs_as_much_as_the_ledger_will_note_and_is_not_real():
@@ -109,4 +151,4 @@ def test_a_limit_below_the_costs_is_warned_of(max_usd: float, word: str):
 
 def test_each_assumption_is_a_sentence():
     for plan in (PLAN, replace(PLAN, judge=PAID, n_descriptions=None, n_pool=None, oracle=of.SIMULATED_ORACLE)):
-        assert all(told[0].isupper() and told.endswith((".", ".)")) for told in of.assumptions(plan))
+        assert all(told[0].isupper() and told.endswith((".", ".)")) for told in assumptions(plan))

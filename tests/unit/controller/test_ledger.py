@@ -117,6 +117,14 @@ def test_settling_again_at_the_same_figures_changes_nothing(ledger):
         ledger.settle("r", [Cost("a", "expert", expert_seconds=4)])
 
 
+def test_that_no_usage_was_stated_is_kept_and_is_no_other_figure(ledger):
+    ledger.reserve("r", [Cost("a", "oracle", usd=2)], Limits())
+    ledger.settle("r", [Cost("a", "oracle", usd=2, is_usage_unstated=True)])
+    ledger.settle("r", [Cost("a", "oracle", usd=2)], is_on_record=True)
+    (entry,) = ledger.all_entries("r")
+    assert (entry.state, entry.cost.usd, entry.cost.is_usage_unstated) == ("settled", 2.0, True)
+
+
 def test_what_was_never_reserved_cannot_be_settled(ledger):
     ledger.reserve("r", [Cost("a", "oracle")], Limits())
     with pytest.raises(FailedPrecondition):
@@ -174,12 +182,13 @@ def test_a_budget_is_spent_when_it_is_reached():
 def test_totals_add_up_by_kind_and_state():
     entries = [
         Entry(Cost("a", "oracle", usd=1, tokens=10, is_simulated=True), 1, "settled"),
-        Entry(Cost("b", "oracle", usd=2), 1, "settled"),
+        Entry(Cost("b", "oracle", usd=2, is_usage_unstated=True), 1, "settled"),
         Entry(Cost("c", "expert", expert_seconds=3), 1, "unknown"),
     ]
     sums = totals(entries)
     assert sums["oracle"]["settled"] == {
         "n": 2, "n_simulated": 1, "usd": 3.0, "tokens": 10, "expert_seconds": 0.0, "compute_seconds": 0.0,
+        "n_usage_unstated": 1, "usd_usage_unstated": 2.0,
     }  # fmt: skip
     assert sums["total"]["unknown"]["expert_seconds"] == 3
 

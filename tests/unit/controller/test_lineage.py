@@ -106,6 +106,12 @@ def test_a_sample_without_a_decision_says_why():
     assert (found.decision, found.fate) == (None, "not decided: the budget is spent")
 
 
+def test_an_image_about_which_nothing_was_asked_says_so():
+    rows = replace(ROWS, unanswered=[build(Unanswered, sample_id="s3", question="", reason="it may not leave")])
+    (found,) = sample_lineages(rows, "s3", COSTS)
+    assert found.fate == "left without a question: it may not leave"
+
+
 def test_what_the_expert_rejected_says_so():
     rejected = build(Decision, decision_id="d4", answer=None)
     (found,) = sample_lineages(replace(ROWS, decisions=[rejected]), "d4", [])

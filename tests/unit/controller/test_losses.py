@@ -61,6 +61,14 @@ def test_what_could_not_be_evaluated_or_answered_is_lost(facts):
     assert (entry["arm"], entry["round"], entry["is_loss"]) == ("a", 1, True)
 
 
+def test_an_image_that_was_lost_whole_is_an_image_and_not_a_question():
+    lost = {"the oracle's answer was of no use, twice": 3, "no money": 5}
+    summary = build(Summary, unanswered={}, images_without_question=lost, stopped={"oracle": "no money"})
+    block = losses([], [arm(summary=summary)])
+    told = [(entry["unit"], entry["outcome"], entry["n"], entry["is_loss"]) for entry in block["entries"]]
+    assert told == [("images", "without_question", 5, False), ("images", "without_question", 3, True)]
+
+
 def test_a_set_may_lose_its_share_and_no_more():
     require_kept([TEST, POOL], 0.2)
     with pytest.raises(FailedPrecondition, match=r"test lost 2 of 10 rows: 2 rejected \(no answer\)") as refused:

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from services.controller.configuration.choices import QUESTION_MODES, STRATEGIES
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.comparisons import ArmGain, RoundGain
+from services.controller.domain.ledger import Cost, Entry, totals
 from services.controller.domain.report import assemble
 from services.controller.domain.richness import richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
@@ -77,6 +78,7 @@ MEASURED = {
     "run_id": "r", "create_time": "2026-01-01T00:00:00+00:00", "failure": None, "steps": [], "promoted_models": {"a": "sha256:x"},
     "ledger": {"oracle": {"settled": {
         "n": 1, "n_simulated": 1, "usd": 3.0, "tokens": 1, "expert_seconds": 0.0, "compute_seconds": 0.0,
+        "n_usage_unstated": 1, "usd_usage_unstated": 3.0,
     }}},
 }  # fmt: skip
 
@@ -163,6 +165,17 @@ def test_the_page_shows_the_images_and_needs_nothing_beside_it(tmp_path):
     assert "0.0 % [0.0, 97.5] (few sources: 1) (0 of 1)" in page
     assert "below an entropy of 0.188 nats" in page
     assert "no choice can be read from its reply: 1." in page
+
+
+def test_the_page_says_why_an_endpoints_bill_may_be_lower(tmp_path):
+    paid = [Entry(Cost(key, "oracle", usd=1.5, is_usage_unstated=key == "a"), 1, "settled") for key in "ab"]
+    for costs, n_told in ((paid, 1), (paid[1:], 0)):
+        report = assemble(configuration(), [], {**MEASURED, "ledger": totals(costs)})
+        page = " ".join(render(report, FolderObjectStore(tmp_path)).split())
+        assert page.count("Of 1 paid calls the endpoint did not state what was used.") == n_told
+        assert (
+            page.count("US$ 1.5000: the endpoint&#39;s bill") + page.count("US$ 1.5000: the endpoint's bill") == n_told
+        )
 
 
 def test_the_page_says_where_no_threshold_was_found(tmp_path):

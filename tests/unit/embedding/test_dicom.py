@@ -86,6 +86,7 @@ def test_patient_and_study_become_keyed_hashes_and_the_modality_a_name() -> None
     assert image.modality == "ct"
     assert decoded(Modality="MR").modality == "mri"
     assert decoded(Modality="NM").modality == "unknown"
+    assert decoded(Modality=None).modality == ""
     assert decoded(PatientID=None, StudyInstanceUID=None).patient == ""
 
 

@@ -179,7 +179,7 @@ def test_the_stored_form_has_what_is_kept_of_an_image() -> None:
     assert isinstance(found, StoredForm)
     assert (found.png, found.width, found.height) == (encode_png(COLOURED), 32, 32)
     assert (found.phash, found.structure) == (perceptual_hash(COLOURED), structure_hash(COLOURED))
-    assert (found.window, found.modality, found.patient, found.session) == (None, "unknown", "", "")
+    assert (found.window, found.modality, found.patient, found.session) == (None, "", "", "")
 
 
 def test_a_stored_form_larger_than_any_is_not_loaded() -> None:

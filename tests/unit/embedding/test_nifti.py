@@ -63,7 +63,7 @@ def test_slices_are_those_of_nibabels_canonical_volume(axes: str, is_compressed:
     for image in found:
         np.testing.assert_array_equal(image.pixels, across[int(image.part[-4:]) - 1])
         assert image.note == "3 of the 24 slices were taken, the central ones"
-        assert (image.modality, image.patient, image.session) == ("unknown", "", "")
+        assert (image.modality, image.patient, image.session) == ("", "", "")
 
 
 def test_of_equal_spacings_the_last_axis_counts_and_a_single_slice_is_that_slice() -> None:

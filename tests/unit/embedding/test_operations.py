@@ -16,6 +16,7 @@ from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import events_pb2
 from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.sources import FileSource
+from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, StoredForm
 from services.embedding.handlers import make_handlers
 from services.embedding.operations import EmbeddingOperations
@@ -43,7 +44,7 @@ from tests.support.pictures import cine, dicom, picture, png, write_pool
 class CountingEncoder:
     """Mean and spread; knows how often it was asked for which image."""
 
-    encoder_id, dimension = "counting", 2
+    encoder_id, dimension, logit_scale = "counting", 2, None
 
     def __init__(self) -> None:
         self.n_embedded = 0
@@ -91,7 +92,7 @@ class Bench:
         store = self.store()
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
-        reader = InputReader(store, marks, self.objects, files, formats or FormatsHere(), b"key", 4)
+        reader = InputReader(store, marks, self.objects, formats or FormatsHere(), b"key", 4)
         servings = Servings(EncodersHere(counting=self.encoder), lambda _: Serving(store, reader, worker))
         work = EmbeddingOperations(servings, marks, self.objects, files, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
@@ -173,11 +174,11 @@ def test_each_image_of_a_file_has_its_row_and_all_are_of_one_source(bench: Bench
 
 def test_a_file_of_several_images_that_ends_the_service_is_given_up_as_one_input(bench: Bench, tmp_path: Path) -> None:
     class Deadly(FormatsHere):
-        def read(self, data: bytes, key: bytes) -> list[StoredForm | Quarantined]:
+        def read(self, data: bytes, key: bytes, *, part: str = "") -> list[StoredForm | Quarantined]:
             if data == deadly:
                 Marks(bench.engine).take("op", ["study/series/IM1"])  # as a process leaves it that is killed here
                 raise Killed
-            return read_images(data, key)
+            return read_images(data, key, part=part)
 
     source = write_cines(tmp_path / "pool")
     deadly = (source / "study/series/IM1").read_bytes()
@@ -197,6 +198,20 @@ def test_a_file_that_is_gone_since_a_restart_is_left_out(bench: Bench, tmp_path:
     (source / "000.png").unlink()
     report = list(read_rows(bench.objects, bench.ingest(source), Input))
     assert [row.name for row in report] == [f"00{n}.png" for n in range(1, 6)]
+
+
+def test_a_source_of_a_manifest_becomes_a_keyed_hash_which_the_same_source_has_again(
+    bench: Bench, tmp_path: Path
+) -> None:
+    rows = ["image_path\tsource_id\tpatient_id"]
+    for seed, (source, patient) in enumerate((("Ward 7 Doe", ""), (" Ward 7 Doe", "1"), ("1", "1"), ("", "1"))):
+        (tmp_path / f"{seed}.png").write_bytes(png(picture(seed)))
+        rows.append(f"{seed}.png\t{source}\t{patient}")
+    (tmp_path / "pool.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    images = list(read_rows(bench.objects, bench.ingest(tmp_path / "pool.tsv"), Image))
+    names = {"Ward 7 Doe": 2, "1": 1}
+    expected = Counter({keyed_hash(b"key", "source", name): n for name, n in names.items()})
+    assert Counter(image.source_id for image in images) == expected + Counter([keyed_hash(b"key", "patient", "1")])
 
 
 def test_images_of_a_file_that_names_nobody_are_of_one_source(bench: Bench, tmp_path: Path) -> None:
@@ -231,7 +246,7 @@ def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_p
     source = write_pool(tmp_path / "pool", 6)
     with pytest.raises(Killed):
         bench.ingest(source, 7)  # all six are read, none is embedded
-    ids = bench.store().without_vector([row.image_id for row in bench.store().inputs("op").values()])
+    ids = bench.store().without_vector(set(bench.store().inputs.stored_images("op")))
     assert len(ids) == 6
     other = CountingEncoder()
     worker = EmbeddingWorker(bench.store("other"), bench.objects, FormatsHere(), other, claim_size=2)
@@ -255,7 +270,7 @@ def test_claims_are_given_back_when_the_work_fails(bench: Bench, tmp_path: Path)
     source = write_pool(tmp_path / "pool", 2)
     with pytest.raises(Killed):
         bench.ingest(source, 3)
-    image_ids = sorted(row.image_id for row in bench.store().inputs("op").values())
+    image_ids = sorted(bench.store().inputs.stored_images("op"))
     path = next((bench.folder / "objects").rglob(image_ids[0]))
     path.chmod(0o644)
     path.write_bytes(b"damaged")

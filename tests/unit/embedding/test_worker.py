@@ -28,7 +28,7 @@ N_IMAGES = 12
 class ToldEncoder:
     """Calls a function while it embeds."""
 
-    encoder_id, dimension = "told", 2
+    encoder_id, dimension, logit_scale = "told", 2, None
 
     def __init__(self, on_batch: Callable[[int], object]) -> None:
         self.on_batch = on_batch

@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from services.evaluation.domain.benchmark import (
     answer_letters,
@@ -23,11 +24,11 @@ def test_a_plain_row_is_an_item_with_the_labels_of_its_image():
     assert (item.question_type, item.severity, item.split) == ("yes_no", "", "dev")
 
 
-def test_a_row_tells_modality_and_source_where_the_image_set_does_not():
-    row = {**ROW, "source_id": "s", "modality": "MR"}
-    item = item_of(row, build(Image, modality="unknown"), "dev")
+def test_a_row_tells_the_modality_where_the_image_set_does_not_and_never_the_source():
+    row = {**ROW, "source_id": "Doe", "modality": "MR"}
+    item = item_of(row, replace(IMAGE, modality="unknown"), "dev")
     assert isinstance(item, Item)
-    assert (item.modality, item.source_id) == ("mri", "s")
+    assert (item.modality, item.source_id) == ("mri", "patient-1")
 
 
 def test_a_modality_that_nobody_tells_is_unknown():

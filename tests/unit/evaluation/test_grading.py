@@ -14,6 +14,7 @@ from services.evaluation.store import METADATA, VerdictStore
 from services.evaluation.work.grading import TRIES, Grader, Pair
 from shared.chat.messages import ChatReply, ChatRequest, Usage
 from shared.errors import InvalidArgument, MedqError, PermissionDenied, Unavailable
+from shared.outside.probe import ENOUGH
 from shared.quality_level import closing_level
 from shared.rows.evaluation import Judgement
 from tests.support.chat import ChatJudge, Rule, ScriptedChat
@@ -131,8 +132,24 @@ def test_a_judge_that_is_down_is_not_asked_about_the_rest(verdicts: VerdictStore
     judge, chat = grader(verdicts, lambda request: Unavailable("It does not answer."))
     pairs = [Pair("Sharp.", f"Reply {number}.") for number in range(100)]
     graded = judge.grade(pairs)
-    assert len(chat.asked) == 256
+    assert len(chat.asked) == ENOUGH
     assert all(isinstance(graded[pair], Unavailable) for pair in pairs)
+
+
+def test_one_grade_among_the_first_requests_lets_all_be_asked(verdicts: VerdictStore) -> None:
+    pairs = [Pair("Sharp.", f"Reply {number}.") for number in range(10)]
+    judge, chat = grader(verdicts, lambda request: '{"grade": 1}' if len(chat.asked) == ENOUGH else "Fine.")
+    graded = judge.grade(pairs)
+    assert all(isinstance(graded[pair], Unavailable) for pair in pairs)
+    assert len(chat.asked) == ENOUGH + (TRIES - 1) * (ENOUGH - 1) + TRIES * (len(pairs) * len(AXES) - ENOUGH)
+
+
+def test_a_judge_of_no_use_has_no_word_on_the_anchors_and_is_not_paid_for_them_all(verdicts: VerdictStore) -> None:
+    judge, chat = grader(verdicts, lambda request: "Fine.")
+    assert isinstance(judge.grade([PAIR])[PAIR], Unavailable)
+    n_asked = len(chat.asked)
+    assert judge.anchors("x") == {}
+    assert len(chat.asked) - n_asked == TRIES * ENOUGH < len(ANCHORS) * len(AXES) * TRIES
 
 
 def test_one_request_that_is_refused_costs_one_description_its_grades(verdicts: VerdictStore) -> None:

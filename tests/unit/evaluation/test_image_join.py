@@ -1,3 +1,5 @@
+from msgspec.structs import replace
+
 from services.evaluation.domain.image_join import join_images, shared_prefix
 from shared.rows.images import Image, Input
 from shared.tables import Fault, TableRow
@@ -25,6 +27,24 @@ def test_rows_find_their_images_by_index_and_come_out_sorted():
     items, rejections = join(rows, [image("aa")], [report("1", "aa"), report("2", "aa", "duplicate")], "dev")
     assert [(item.item_id, item.image_id) for item in items] == [("1", image_id("aa")), ("2", image_id("aa"))]
     assert rejections == []
+
+
+def test_a_source_that_the_table_alone_names_groups_images_and_its_text_is_kept_nowhere():
+    names = {"1": ("aa", "Doe"), "2": ("bb", "Doe"), "3": ("cc", "Roe"), "4": ("dd", "")}
+    rows = [{**ROW, "index": index, "source_id": source} for index, (_, source) in names.items()]
+    inputs = [report(index, name) for index, (name, _) in names.items()]
+    unknown = [replace(image(name), source_id=image_id(name)) for name, _ in names.values()]
+    items, _ = join(rows, unknown, inputs, "dev")
+    first, second, third, last = (item.source_id for item in items)
+    assert first == second == f"source-{min(image_id('aa'), image_id('bb'))}"
+    assert third == f"source-{image_id('cc')}"
+    assert last == image_id("dd")
+
+
+def test_a_source_that_ingest_knows_stays():
+    rows = [{**ROW, "index": "1", "source_id": "Doe"}]
+    items, _ = join(rows, [replace(image("aa"), source_id="hashed")], [report("1", "aa")], "dev")
+    assert [item.source_id for item in items] == ["hashed"]
 
 
 def test_rows_find_their_images_by_path_below_the_ingested_folder():

@@ -20,12 +20,13 @@ from services.controller.store.runs import METADATA as RUNS
 from services.controller.store.runs import RunStore
 from services.evaluation.domain.grading import AXES
 from services.evaluation.store import METADATA, JudgeReplyStore, VerdictStore
-from services.evaluation.work.grading import Grader, Pair
+from services.evaluation.work.grading import TRIES, Grader, Pair
 from services.evaluation.work.judge_calls import EndpointJudge, SiteJudges
 from shared.chat.endpoints import Endpoint
-from shared.errors import Cancelled, InvalidArgument, NotFound, PermissionDenied, Unavailable
+from shared.errors import Cancelled, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied, Unavailable
 from shared.outside.calls import OutsideCalls
 from shared.outside.endpoint import SiteEndpoints
+from shared.outside.probe import ENOUGH
 from shared.paths import ANYWHERE
 from shared.rows.evaluation import Judgement
 from shared.rpc.channels import Channels
@@ -136,6 +137,25 @@ def test_an_evaluation_that_goes_on_pays_for_nothing_twice(world):
     assert world.states == {("judge", "settled"): len(PAIRS) * len(AXES)}
 
 
+def test_a_judge_that_is_of_no_use_ends_the_evaluation_after_its_first_answers(world):
+    pairs = [Pair("Noisy.", f"Reply {number}.") for number in range(20)]
+    world.server.otherwise = says("It is a secret.")
+    world.server.script.append(says("{", finish="length"))
+    with pytest.raises(FailedPrecondition) as caught:
+        world.grader().grade(pairs)
+    n = TRIES * ENOUGH
+    assert len(world.server.asked) == n
+    assert world.usd == pytest.approx(world.server.usd(2.5, 10.0))
+    said = caught.value
+    assert (said.field, said.value) == ("judge", "gpt-4o")
+    assert f"1 were cut at their longest length, and {n - 1} were not the JSON object" in said.message
+    assert f"{world.usd:.4f} USD ({n * 105} tokens)" in said.message
+    assert "secret" not in str(said)
+    world.server.otherwise = GRADED
+    assert all(isinstance(one, Judgement) for one in world.grader("another").grade(pairs).values())
+    assert len(world.server.asked) == n + len(pairs) * len(AXES)
+
+
 def test_a_text_that_the_endpoint_refuses_costs_its_own_grades_alone(world):
     world.server.otherwise = says(lambda body: '{"grade": 1}')
     world.server.script.append(refuses(400))
@@ -151,6 +171,14 @@ def test_a_site_without_the_endpoint_or_that_keeps_texts_in_lets_nobody_judge(wo
     with channels, pytest.raises(PermissionDenied, match="needs text"):
         SiteJudges(world.site(may_receive="nothing"), world.replies, channels)("judge", "run", "work")
     assert world.server.asked == []
+
+
+def test_a_grade_whose_usage_was_not_stated_is_marked_in_the_ledger(world):
+    world.server.otherwise = says('{"grade": 1}', usage=None)
+    world.grader().grade(PAIRS[:1])
+    entries = world.ledger.all_entries("run")
+    assert [entry.cost.is_usage_unstated for entry in entries] == [True] * len(AXES)
+    assert not any(one.spending.is_stated for one in world.replies.outcomes("work", "judge").values())
 
 
 def test_a_reply_is_stored_as_it_came(world):

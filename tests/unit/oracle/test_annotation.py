@@ -3,21 +3,19 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from services.oracle.domain.annotation import (
-    AUDIT,
+from services.oracle.domain.annotation import AUDIT, decision_row, make_task
+from services.oracle.domain.questions import QuestionTemplate, question_digest
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
+from services.oracle.domain.signals import (
     NO_ANSWER,
     REVIEW,
     UNREVIEWED,
     Signals,
     cold_start_signals,
-    decision_row,
-    make_task,
     own_choice,
     own_description,
     routed_signals,
 )
-from services.oracle.domain.questions import QuestionTemplate, question_digest
-from services.oracle.domain.routing import EXPERT, REFERENCE, SELF
 from services.oracle.domain.summary import summarise
 from services.oracle.domain.text_similarity import TextSimilarity
 from shared.rows.annotation import Generation, Unanswered
@@ -180,6 +178,13 @@ def test_a_summary_counts_routes_reviews_and_the_error_of_the_audit():
     assert found.route_reasons == {"a reason": 2}
     assert found.calibration is None
     assert (error.value, error.n, error.n_wrong, error.population, error.n_sources) == (0.25, 4, 1, 4, 1)
+
+
+def test_images_without_a_question_are_no_questions_without_an_answer():
+    whole = [build(Unanswered, question="", reason="it may not leave")] * 3
+    found = summary([], [*whole, build(Unanswered, reason="not known")])
+    assert found.images_without_question == {"it may not leave": 3}
+    assert found.unanswered == {"not known": 1}
 
 
 def test_a_summary_says_by_route_how_much_was_seen_and_how_much_of_that_was_wrong():

@@ -7,7 +7,6 @@ import pytest
 
 from shared.errors import DataLoss, FailedPrecondition, InvalidArgument, NotFound
 from shared.objects.dataset import (
-    FileEntry,
     iterate_rows,
     materialize,
     publish,
@@ -18,6 +17,7 @@ from shared.objects.dataset import (
     write_dataset,
 )
 from shared.objects.folder import FolderObjectStore
+from shared.objects.manifest import FileEntry
 from shared.objects.store import digest_of
 from shared.rows.encoding import to_json
 from shared.rows.evaluation import Answer, Scores

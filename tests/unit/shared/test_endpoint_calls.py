@@ -204,6 +204,14 @@ def test_an_answer_without_usage_is_settled_at_the_most(world):
     (entry,) = world.entries
     assert entry.state == "settled"
     assert entry.cost.usd > 10 * 10.0 / 1e6
+    assert entry.cost.is_usage_unstated
+
+
+def test_an_answer_with_usage_is_not_marked_and_neither_is_a_reservation(world):
+    world.server.script += [says("A", usage=(50, 5)), cuts, cuts, cuts]
+    world.run(2, max_in_flight=1)
+    assert world.states == {"settled": 1, "unknown": 3}
+    assert not any(entry.cost.is_usage_unstated for entry in world.entries)
 
 
 def test_the_server_says_how_long_to_wait(world):

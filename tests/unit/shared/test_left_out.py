@@ -1,11 +1,25 @@
+import json
 from itertools import count
+from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from shared.folders import HIDDEN
-from shared.left_out import MOST_REASONS, LeftOut, facts_of, is_lost, outcome_of
+from shared.left_out import (
+    DUPLICATE,
+    HIDDEN_FILE,
+    MOST_REASONS,
+    NO_IMAGE,
+    OTHER_SPLIT,
+    REJECTED,
+    LeftOut,
+    facts_of,
+    is_lost,
+    outcome_of,
+)
 from shared.rows.benchmark import Rejection
-from shared.rows.images import OTHER_FILE, OTHER_PART, SAME_FILE, Input
+from shared.rows.images import DICOMDIR, OTHER_FILE, OTHER_PART, SAME_FILE, STRUCTURED_REPORT, Input
 from tests.support.rows import build
 
 NUMBERS = count()
@@ -68,6 +82,22 @@ def test_hidden_files_are_told_and_are_neither_lost_nor_counted():
     assert LeftOut("hidden", HIDDEN, "", 9) in facts.left_out
     (row,) = inputs("failed", 1, HIDDEN)
     assert (is_lost(row), outcome_of(row)) == (False, "hidden")
+
+
+@pytest.mark.parametrize("reason", [DICOMDIR, STRUCTURED_REPORT])
+def test_what_an_archive_writes_beside_images_is_told_and_is_neither_lost_nor_counted(reason):
+    facts = facts_of("pool", "images", [*inputs("stored", 3), *inputs("failed", 9, reason)])
+    assert (facts.n, facts.lost) == (3, 0)
+    assert LeftOut("no_image", reason, "", 9) in facts.left_out
+    (row,) = inputs("failed", 1, reason)
+    assert (is_lost(row), outcome_of(row)) == (False, "no_image")
+
+
+def test_the_schema_of_the_report_knows_every_outcome_of_a_set():
+    schema = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+    entries = schema["$defs"]["losses"]["properties"]["entries"]["items"]
+    known = set(entries["properties"]["outcome"]["enum"])
+    assert {"failed", "quarantined", DUPLICATE, OTHER_SPLIT, REJECTED, HIDDEN_FILE, NO_IMAGE} <= known
 
 
 def test_nothing_at_all_lost_no_share():

@@ -17,8 +17,9 @@ from services.registry import REGISTRY
 from shared.database import create_engine, sqlite_url
 from shared.errors import FailedPrecondition, Unavailable
 from shared.migrations import Schema, revision_of
-from shared.operation_rows import METADATA as OPERATIONS
-from shared.operation_rows import PENDING, OperationRows
+from shared.operation_rows import OperationRows
+from shared.operation_table import METADATA as OPERATIONS
+from shared.operation_table import PENDING
 from tests.support.databases import Database, sqlite_database
 
 SCHEMAS = [entry.schema for entry in REGISTRY.values()]

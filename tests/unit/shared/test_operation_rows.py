@@ -9,7 +9,8 @@ import pytest
 import sqlalchemy as sa
 
 from shared.errors import AlreadyExists, NotFound
-from shared.operation_rows import CANCELLED, FAILED, METADATA, PENDING, RUNNING, SUCCEEDED, OperationRows
+from shared.operation_rows import OperationRows
+from shared.operation_table import CANCELLED, FAILED, METADATA, PENDING, RUNNING, SUCCEEDED
 from tests.support.databases import Database
 
 LAPSED = -1.0  # a lease that is over when it begins

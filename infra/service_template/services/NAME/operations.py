@@ -6,7 +6,7 @@ from medq.NAME.v1 import NAME_pb2 as pb
 from services.NAME.domain.counting import n_words
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
-from shared.operations import OperationContext
+from shared.operation_context import OperationContext
 from shared.rows.NAME import CLASSCount
 
 

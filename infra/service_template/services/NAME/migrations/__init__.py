@@ -5,6 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from shared.migrations import Schema
-from shared.operation_rows import METADATA as OPERATIONS
+from shared.operation_table import METADATA as OPERATIONS
 
 SCHEMA = Schema("NAME", (OPERATIONS,), Path(__file__).parent)

@@ -198,7 +198,7 @@ class EstimatedCost(_message.Message):
     round: _builtins.int
     """The round, from 0; not set in the totals."""
     kind: _builtins.str
-    """"oracle", "expert" or "judge"."""
+    """"oracle", "expert", "judge" (of descriptions) or "reading" (a judge that is asked what a reply means; `low` is 0, `high` a bound)."""
     endpoint: _builtins.str
     """Who is asked: the name of an endpoint, "review" or "simulated"."""
     is_simulated: _builtins.bool
@@ -621,6 +621,7 @@ class Cost(_message.Message):
     EXPERT_SECONDS_FIELD_NUMBER: _builtins.int
     COMPUTE_SECONDS_FIELD_NUMBER: _builtins.int
     IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    IS_USAGE_UNSTATED_FIELD_NUMBER: _builtins.int
     key: _builtins.str
     """Names the call or the work: the same work has the same key after a restart."""
     kind: _builtins.str
@@ -635,6 +636,10 @@ class Cost(_message.Message):
     """Seconds of a process's work."""
     is_simulated: _builtins.bool
     """True when the figures are simulated."""
+    is_usage_unstated: _builtins.bool
+    """True when it was paid and the endpoint did not state what was used: the figures are the most that it may have cost, and the
+    endpoint's bill may be lower.
+    """
     def __init__(
         self,
         *,
@@ -645,10 +650,11 @@ class Cost(_message.Message):
         expert_seconds: _builtins.float = ...,
         compute_seconds: _builtins.float = ...,
         is_simulated: _builtins.bool = ...,
+        is_usage_unstated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "expert_seconds", b"expert_seconds", "is_simulated", b"is_simulated", "key", b"key", "kind", b"kind", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_seconds", b"compute_seconds", "expert_seconds", b"expert_seconds", "is_simulated", b"is_simulated", "is_usage_unstated", b"is_usage_unstated", "key", b"key", "kind", b"kind", "tokens", b"tokens", "usd", b"usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1258,9 +1264,11 @@ class SampleLineage(_message.Message):
     modality: _builtins.str
     """Of the image; "" where it is not known."""
     source_id: _builtins.str
-    """Patient or acquisition."""
+    """Stands for a patient or an acquisition: a keyed hash, or made of the id of an image."""
     fate: _builtins.str
-    """"trained on", "left out: ...", "not decided: ...", "the expert rejected it", or empty: its round has not come so far."""
+    """"trained on", "left out: ...", "not decided: ...", "left without a question: ...", "the expert rejected it", or empty: its
+    round has not come so far.
+    """
     dataset_uri: _builtins.str
     """`sha256:<hex>` of the training set that holds it, or that left it out; empty before there is one."""
     @_builtins.property

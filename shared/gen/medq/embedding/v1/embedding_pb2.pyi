@@ -37,7 +37,9 @@ class StartIngestRequest(_message.Message):
     split: _builtins.str
     """The split these images belong to: "pool", "dev", "test", "replay"."""
     default_modality: _builtins.str
-    """The modality where neither the manifest nor the file tells one; empty means "unknown"."""
+    """The modality where neither the manifest nor the file tells one. Where this is empty or "unknown", an encoder with a text tower
+    guesses, if the site lets it; `modality_from` in the image set marks a guess.
+    """
     run_id: _builtins.str
     """The run on whose behalf; empty for none. Goes into the events."""
     encoder: _builtins.str
@@ -205,7 +207,7 @@ class Image(_message.Message):
     phash: _builtins.str
     """64-bit perceptual hash, 16 hex digits."""
     modality: _builtins.str
-    """"mri", "ct", "endoscopy", "fundus", "histopathology" or "unknown"."""
+    """"mri", "ct", "endoscopy", "fundus", "histopathology" or "unknown"; no guess of an encoder stands here."""
     width: _builtins.int
     """Pixels."""
     height: _builtins.int

@@ -1,0 +1,106 @@
+"""What the loop asks of the other services."""
+
+from __future__ import annotations
+
+from medq.retrieval.v1 import retrieval_pb2
+from shared.rpc.operations import await_operation
+from tests.support.controller_house import report, start
+
+
+def test_the_loop_asks_as_the_paper_says(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1, seed=5)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    annotate, train = asked["r1/failure_driven/0/annotate"], asked["r1/failure_driven/0/train"]
+    dev, test = asked["r1/failure_driven/1/evaluate_dev"], asked["r1/failure_driven/1/evaluate_test"]
+    assert annotate.policy.is_cold_start
+    assert annotate.policy.target_error_rate == 0.12
+    assert annotate.calibration_uris == []
+    assert annotate.model_uri == asked["r1/failure_driven/0/evaluate_dev"].model_uri
+    assert (train.learning_rate, train.epochs) == (2e-5, 3)
+    assert (dev.n_runs, dev.sampling.temperature, dev.sampling.seed) == (2, 1.0, 5)
+    assert (test.n_runs, test.sampling.temperature) == (1, 0.0)
+    assert (
+        asked["r1/failure_driven/0/select_samples"].guard_uris == asked["r1/failure_driven/0/build_dataset"].guard_uris
+    )
+    assert "r1/failure_driven/1/mine_failures" not in asked
+    assert dev.model_uri != train.model_uri
+
+
+def test_the_threshold_is_fitted_on_the_earlier_decisions_of_the_arm(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=3, arms=["failure_driven", "random"])
+        await_operation(channel, "r1")
+        steps = report(channel)["measured"]["steps"]
+    asked = house.services.requests
+    made = {(step["arm"], step["round"]): step["uri"] for step in steps if step["step"] == "annotate"}
+    for arm in ("failure_driven", "random"):
+        for number in (1, 2):
+            request = asked[f"r1/{arm}/{number}/annotate"]
+            assert request.calibration_uris == [made[arm, earlier] for earlier in range(number)]
+            assert not request.policy.is_cold_start
+
+
+def test_a_threshold_that_is_set_is_not_fitted(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1, annotate={"tau_entropy": 0.25})
+        await_operation(channel, "r1")
+    policy = house.services.requests["r1/failure_driven/0/annotate"].policy
+    assert (policy.tau_entropy, policy.target_error_rate) == (0.25, 0.0)
+
+
+def test_dev_is_guarded_by_the_images_of_test_alone_and_rounds_by_both(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    dev, test, pool = (asked[f"r1/-/0/import_{split}"] for split in ("dev", "test", "pool"))
+    select = asked["r1/failure_driven/0/select_samples"]
+    assert list(dev.guard_uris) == [test.image_set_uri]
+    assert list(test.guard_uris) == list(pool.guard_uris) == []
+    assert list(select.guard_uris) == [dev.image_set_uri, test.image_set_uri]
+    assert {request.twin_similarity for request in (dev, select, asked["r1/failure_driven/0/build_dataset"])} == {0.6}
+
+
+def test_dev_that_is_not_to_be_guarded_is_not(house):
+    with house.controller() as channel:
+        files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+        start(channel, house, rounds=1, data={**files, "dev_guarded": False})
+        await_operation(channel, "r1")
+        assert report(channel)["config"]["data"]["dev_guarded"] is False
+    assert list(house.services.requests["r1/-/0/import_dev"].guard_uris) == []
+
+
+def test_each_round_is_told_what_its_arm_was_trained_on_before(house):
+    with house.controller() as channel:
+        start(channel, house, rounds=2)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    first, second = (asked[f"r1/failure_driven/{r}/build_dataset"] for r in range(2))
+    assert list(first.earlier_uris) == []
+    assert list(second.earlier_uris) == [asked["r1/failure_driven/0/train"].dataset_uri]
+
+
+def test_an_arm_without_a_strategy_draws_by_contrast(house):
+    with house.controller() as channel:
+        select = {"neighbours": 3, "tau_pool_share": 0.25}
+        start(channel, house, rounds=1, arms=[{"name": "ours"}, "failure_driven"], select=select)
+        await_operation(channel, "r1")
+        told = report(channel)
+    ours, paper = (house.services.requests[f"r1/{arm}/0/select_samples"] for arm in ("ours", "failure_driven"))
+    assert (ours.strategy, paper.strategy) == (
+        retrieval_pb2.STRATEGY_FAILURE_CONTRAST,
+        retrieval_pb2.STRATEGY_FAILURE_DRIVEN,
+    )
+    assert (ours.neighbours, ours.tau_pool_share, ours.tau_sim) == (3, 0.25, 0.75)
+    richness = told["arms"]["ours"]["rounds"][0]["selection"]["richness"]
+    assert [row["cell"] for row in richness["cells"]] == ["modality:ct+attribute:metal_artifact"]
+
+
+def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):
+    with house.controller() as channel:
+        start(channel, house, encoder="biomedclip", rounds=0)
+        await_operation(channel, "r1")
+    ingests = [one for name, one in house.services.requests.items() if "/ingest_" in name]
+    assert [one.encoder for one in ingests] == ["biomedclip"] * 3
