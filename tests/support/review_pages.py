@@ -19,7 +19,7 @@ from services.oracle.store.review_tables import METADATA, QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.events.sqlite import SqliteEventBus
 from shared.objects.folder import FolderObjectStore
-from shared.operation_rows import METADATA as OPERATIONS
+from shared.operation_table import METADATA as OPERATIONS
 from shared.operations import Operations
 from shared.rpc.channels import Channels
 from shared.rpc.rights import Role
