@@ -9,8 +9,10 @@ from shared.statistics import FEW_SOURCES
 
 Json = Mapping[str, Any]
 NOTHING = "–"
+#: What a gain is called whose interval holds zero.
 NO_GAIN = "not told apart from no gain"
 _SECONDS_PER_HOUR = 3600
+_ABBREVIATIONS = frozenset({"ct", "mri"})
 
 
 def percent(share: float | None) -> str:
@@ -33,6 +35,11 @@ def limits(estimate: Json | None) -> str:
     if estimate is None or estimate["low"] is None:
         return ""
     return f"[{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]".replace("-", "−")
+
+
+def holds_zero(gain: Json) -> bool:
+    """Whether the interval of a gain holds zero: then chance alone may explain it."""
+    return gain["low"] is not None and bool(gain["low"] <= 0 <= gain["high"])
 
 
 def few(estimate: Json | None) -> str:
@@ -62,6 +69,24 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
+def modality(name: str) -> str:
+    """A modality as people write it: abbreviations in capitals, others as words."""
+    return name.upper() if name in _ABBREVIATIONS else label(name)
+
+
+def attribute(name: str) -> str:
+    """A value of an axis as words; that no degradation is there has none of its own."""
+    return {"none": "no degradation", "": "unnamed"}.get(name, label(name))
+
+
+def cell(name: str) -> str:
+    """A cell, `modality:ct+attribute:rings`, as `rings in CT`; anything else as it is."""
+    labels = dict(part.split(":", 1) for part in name.split("+") if ":" in part)
+    of = labels.pop("modality", "")
+    others = ", ".join(map(attribute, labels.values()))
+    return " in ".join(part for part in (others, modality(of)) if part) or name
+
+
 def count(n: float) -> str:
     """A whole number with separators: `1,900`."""
     return f"{n:,.0f}"
@@ -87,6 +112,9 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "interval": interval,
     "grades": grades,
     "words": label,
+    "modality": modality,
+    "attribute": attribute,
+    "cell": cell,
     "count": count,
     "dollars": dollars,
     "hours": hours,
