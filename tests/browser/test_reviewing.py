@@ -366,3 +366,32 @@ def test_a_blind_task_shows_nobodys_answer_not_even_when_it_is_taken_back(browse
         press(page, "a")
         saved(page)
     assert [v and v.answer for v in verdicts(house).values()] == ["D", None]
+
+
+def test_who_has_lost_a_task_is_told_and_keeps_what_they_wrote(browser: Browser, house: ReviewHouse) -> None:
+    task = queue_entry(70, image_uri=house.picture(70), options={}, proposal="Sharp.", reference_answer="Sharp.")
+    house.put([task])
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        page.keyboard.press("e")
+        page.keyboard.type(" Mine.")
+        house.queue.release(task.task_id, "ann")
+        house.queue.lease("review", "bob", 1, 600)
+        page.evaluate("dispatchEvent(new Event('online'))")
+        expect(page.locator("#notices")).to_contain_text("You no longer have this task in hand")
+        expect(page.locator("#text")).to_have_value("Sharp. Mine.")
+
+
+def test_a_fault_of_the_service_about_one_task_holds_up_no_other(browser: Browser, house: ReviewHouse) -> None:
+    first, _, _ = house.put_choices(3)
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        faulty = f"**/{first.task_id}/decide"
+        page.route(faulty, lambda route: route.fulfill(status=500, json={"detail": "A defect."}))
+        press(page, "a")
+        expect(page.locator("#saved")).to_have_text("not saved yet: 1 waits in this browser")
+        press(page, "a")
+        page.unroute(faulty)
+        press(page, "a")
+        saved(page)
+    assert [v and v.answer for v in verdicts(house).values()] == ["B", "B", "B"]
