@@ -12,6 +12,7 @@ service takes for a task (a lease and a decision) does not. One JSON object goes
 from __future__ import annotations
 
 import argparse
+import random
 import tempfile
 import threading
 import time
@@ -35,13 +36,13 @@ def reviewed(
     target: str, reviewer: str, rounds: int, pause: float, begin: threading.Barrier
 ) -> tuple[list[float], list[float]]:
     """Seconds of each lease and of each decision of one reviewer."""
-    leases, decisions = [], []
+    leases, decisions, draw = [], [], random.Random(reviewer)
     with grpc.insecure_channel(target, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
         stub = ReviewServiceStub(channel)
         stub.CountTasks(pb.CountTasksRequest(run_id="nobody"))  # the connection is there
         begin.wait()
         for _ in range(rounds):
-            time.sleep(pause)
+            time.sleep(draw.uniform(0.5, 1.5) * pause)
             started = time.perf_counter()
             task = stub.LeaseTasks(pb.LeaseTasksRequest(reviewer=reviewer, count=1, seconds=_LEASE_SECONDS)).tasks[0]
             leased = time.perf_counter()

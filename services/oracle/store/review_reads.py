@@ -69,6 +69,12 @@ class ReviewReads:
             found = {str(state): int(n) for state, n in connection.execute(query)}
             return {**found, "leased": connection.execute(in_hand).scalar_one()}
 
+    def has_open(self, work_id: str) -> bool:
+        """Whether a task of a work is open."""
+        is_open = (TASKS.c.work_id == work_id) & (TASKS.c.state == OPEN)
+        with reader(self._engine).connect() as connection:
+            return connection.execute(sa.select(TASKS.c.sequence).where(is_open).limit(1)).first() is not None
+
     def work_counts(self, work_id: str) -> tuple[int, int]:
         """How many tasks of a work are open, and how many there are."""
         open_ones = sa.func.count().filter(TASKS.c.state == OPEN)

@@ -21,6 +21,7 @@ from services.oracle.domain.review import FIRST, PEOPLE, QueueEntry, Verdict
 from services.oracle.ports import Outcome, Reviews
 from services.oracle.store.review_tables import CLOSED, DECIDED, WITHDRAWN, QueuedTask
 from services.oracle.store.reviews import ReviewStore
+from services.oracle.work.review_progress import progress_of
 from shared.errors import BudgetExhausted
 from shared.operation_context import OperationContext
 from shared.outside.accounts import CallBook, cost_of
@@ -114,7 +115,7 @@ class ReviewWork:
 
     def _parked(self, work_id: str, expert: str) -> Parked:
         def is_due() -> bool:
-            return self._queue.work_counts(work_id)[0] == 0
+            return not self._queue.has_open(work_id)
 
         done, total, message = progress_of(self._queue, work_id)
         seconds = LOOK_SECONDS if expert == PEOPLE else SIMULATED_LOOK_SECONDS
@@ -153,12 +154,6 @@ class ReviewWork:
                 keys.setdefault(one.request_id, []).append(one.entry.ledger_key_at(one.revision))
         for request_id, unspent in keys.items():
             self._ledger.ReleaseCosts(pb.ReleaseCostsRequest(run_id=run_id, request_id=request_id, keys=unspent))
-
-
-def progress_of(queue: ReviewStore, work_id: str) -> tuple[int, int, str]:
-    """How many tasks of a work have ended, how many there are, and both for a person."""
-    n_open, total = queue.work_counts(work_id)
-    return total - n_open, total, f"waiting for reviews: {total - n_open} of {total}"
 
 
 def _reviews(
