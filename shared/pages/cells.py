@@ -12,12 +12,12 @@ from shared.pages.charts import svg
 from shared.pages.words import count, percent
 
 _CELL, _ROW, _SPACE = 42, 28, 3  # units of the drawing
-_LETTER = 6.6  # width of a letter of a name, about
+_LETTER = 7.8  # width of a letter of a name, at most about
 _SLANT = 40  # degrees
 #: Above these a number in a cell changes its colour, so that it can be read on any share of red.
 _MIDDLE, _HIGH = 0.63, 0.80
 _PALEST = 0.06
-_BAR_WIDTH, _BAR_HEIGHT, _SHORTEST = 1000, 36, 46
+_BAR_WIDTH, _BAR_HEIGHT, _SHORTEST = 1040, 36, 46
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,11 @@ from markupsafe import Markup
 from shared.pages.words import count, percent, whole_percent
 
 Role = Literal["ours", "random", "other"]
-_WIDTH, _HEIGHT = 760, 340  # of a curve, in units of the drawing; the style sheet says how large that is
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 190, 18, 58
+_WIDTH, _HEIGHT = 1000, 340  # of a curve, in units of the drawing; the style sheet says how large that is
+_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 210, 18, 58
+_UNITS_PER_REM = 15  # so that letters are as large as those beside the drawing
 _NAME_GAP = 18  # between two names at the ends of curves
+_LONGEST_NAME = 18  # letters
 _TICK_GAP = 34  # between two figures on the horizontal axis
 _MOST_TICKS = 8
 _STEPS = (0.01, 0.02, 0.05, 0.1, 0.2)
@@ -45,8 +47,9 @@ class Line:
 def svg(title: str, width: float, height: float, parts: Sequence[Markup]) -> Markup:
     """A drawing that says what it shows."""
     return Markup(
-        '<svg class="chart" role="img" aria-label="{0}" viewBox="0 0 {1:.0f} {2:.0f}"><title>{0}</title>{3}</svg>'
-    ).format(title, width, height, Markup("").join(parts))
+        '<svg class="chart" role="img" aria-label="{0}" width="{4:.1f}rem" viewBox="0 0 {1:.0f} {2:.0f}">'
+        "<title>{0}</title>{3}</svg>"
+    ).format(title, width, height, Markup("").join(parts), width / _UNITS_PER_REM)
 
 
 def curve(
@@ -58,19 +61,23 @@ def curve(
         title: What is seen, in a sentence.
         lines: At least one point in all.
         x_name: Of the horizontal axis.
-        level: A share that is always in sight, such as that of guessing.
+        level: A share that is always in sight, such as that of guessing; None: the axis begins at zero, so as not to flatter.
         level_name: Its name.
     """
     scale = _Scale.of(lines, level)
     drawn = [line for line in lines if line.points]
     parts = [*_axes(scale, drawn, x_name)]
+    named: list[tuple[str, str, float, float]] = [
+        (line.role, line.name, line.points[-1].x, line.points[-1].value) for line in drawn
+    ]
     if level is not None:
-        parts.append(_level(scale, level, level_name))
+        parts.append(_level(scale, level))
+        named.append(("level", level_name, scale.x_most, level))
     for line in reversed(drawn):  # the first lies on top
         parts += _band(scale, line)
     for line in reversed(drawn):
         parts += _stroke(scale, line)
-    return svg(title, _WIDTH, _HEIGHT, [*parts, *_names(scale, drawn)])
+    return svg(title, _WIDTH, _HEIGHT, [*parts, *_names(scale, named)])
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,7 @@ class _Scale:
     def of(lines: Sequence[Line], level: float | None) -> _Scale:
         points = [point for line in lines for point in line.points]
         shares = [share for one in points for share in (one.value, one.low, one.high) if share is not None]
-        shares += [] if level is None else [level]
+        shares.append(0.0 if level is None else level)
         low, high = min(shares), max(shares)
         step = next((one for one in _STEPS if (high - low) / one <= _MOST_TICKS - 2), _STEPS[-1])
         first, last = math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), math.floor(low / step) + 2)
@@ -115,10 +122,10 @@ def _axes(scale: _Scale, lines: Sequence[Line], x_name: str) -> list[Markup]:
     return parts
 
 
-def _level(scale: _Scale, level: float, name: str) -> Markup:
-    return Markup(
-        '<line class="level" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/><text class="level-name" x="{3}" y="{4:.1f}">{5}</text>'
-    ).format(_LEFT, _WIDTH - _RIGHT, scale.y(level), _LEFT + 8, scale.y(level) - 6, name)
+def _level(scale: _Scale, level: float) -> Markup:
+    return Markup('<line class="level" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/>').format(
+        _LEFT, _WIDTH - _RIGHT, scale.y(level)
+    )
 
 
 def _band(scale: _Scale, line: Line) -> list[Markup]:
@@ -149,16 +156,14 @@ def _stroke(scale: _Scale, line: Line) -> list[Markup]:
     return [Markup('<polyline class="curve {}" points="{}"/>').format(line.role, _path(places)), *dots]
 
 
-def _names(scale: _Scale, lines: Sequence[Line]) -> list[Markup]:
-    """Each name beside the end of its curve; those that would overlap stand below each other."""
+def _names(scale: _Scale, named: Sequence[tuple[str, str, float, float]]) -> list[Markup]:
+    """Each name with its share beside the end of its line; those that would overlap stand below each other."""
     parts, last = [], -math.inf
     text = Markup('<text class="name {}" x="{:.1f}" y="{:.1f}">{} {}</text>')
-    for line in sorted(lines, key=lambda line: -line.points[-1].value):
-        last = max(scale.y(line.points[-1].value) + 4, last + _NAME_GAP)
-        name = line.name if len(line.name) <= 18 else line.name[:17] + "…"
-        parts.append(
-            text.format(line.role, scale.x(line.points[-1].x) + 12, last, name, percent(line.points[-1].value))
-        )
+    for role, name, x, share in sorted(named, key=lambda one: -one[3]):
+        last = max(scale.y(share) + 4, last + _NAME_GAP)
+        short = name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+        parts.append(text.format(role, scale.x(x) + 12, last, short, percent(share)))
     return parts
 
 

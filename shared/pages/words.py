@@ -11,6 +11,7 @@ Json = Mapping[str, Any]
 NOTHING = "–"
 NO_GAIN = "not told apart from no gain"
 _SECONDS_PER_HOUR = 3600
+_ABBREVIATIONS = frozenset({"ct", "mri"})
 
 
 def percent(share: float | None) -> str:
@@ -62,6 +63,24 @@ def label(name: str) -> str:
     return name.replace("_", " ")
 
 
+def modality(name: str) -> str:
+    """A modality as people write it: abbreviations in capitals, others as words."""
+    return name.upper() if name in _ABBREVIATIONS else label(name)
+
+
+def attribute(name: str) -> str:
+    """A value of an axis as words; that no degradation is there has none of its own."""
+    return {"none": "no degradation", "": "unnamed"}.get(name, label(name))
+
+
+def cell(name: str) -> str:
+    """A cell, `modality:ct+attribute:rings`, as `rings in CT`; anything else as it is."""
+    labels = dict(part.split(":", 1) for part in name.split("+") if ":" in part)
+    of = labels.pop("modality", "")
+    others = ", ".join(map(attribute, labels.values()))
+    return " in ".join(part for part in (others, modality(of)) if part) or name
+
+
 def count(n: float) -> str:
     """A whole number with separators: `1,900`."""
     return f"{n:,.0f}"
@@ -87,6 +106,9 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "interval": interval,
     "grades": grades,
     "words": label,
+    "modality": modality,
+    "attribute": attribute,
+    "cell": cell,
     "count": count,
     "dollars": dollars,
     "hours": hours,

@@ -69,7 +69,7 @@ def test_a_loss_is_told_everywhere_and_the_run_ends_with_3(medq: Medq, spoilt: P
     assert {entry["place"] for entry in entries} == {"pool", "pool_answers", "test"}
 
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "What was left out" in page
+    assert "What was not used" in page
     assert "the answer is not among the options" in page
 
     bad = names(out / "left-out" / "pool-images.jsonl")

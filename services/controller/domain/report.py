@@ -7,20 +7,26 @@ was killed and went on give the same bytes there. `docs/report.schema.json` is i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from msgspec import to_builtins
 
-from services.controller.domain.comparisons import ArmGain
-from services.controller.domain.detection import detection_note, expected_detectable_gain
+from services.controller.domain.annotators import annotators_of, simulated_of
+from services.controller.domain.changes import changes
+from services.controller.domain.comparisons import ArmGain, TestAnswers
+from services.controller.domain.evaluation_sets import dev_set_of, test_set_of
 from services.controller.domain.judge_drift import judge_drift
 from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
+from services.controller.domain.result import result_of
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.unscored import unscored_items
+from services.controller.domain.weakness import weakness
 from shared.left_out import SetFacts
+from shared.rows.benchmark import Item
+from shared.rows.evaluation import Answer
 from shared.rows.failures import CapabilityErrorRate
 from shared.rows.selection import Selection
 from shared.rows.training import Training
@@ -29,20 +35,6 @@ Json = dict[str, Any]
 SCHEMA_VERSION = 2
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
-#: Names an oracle or an expert that is a program.
-_SIMULATED = "simulated"
-_SAID_OF_ORACLE = {
-    _SIMULATED: "The annotation oracle is simulated: it knows the answers of the pool and errs at a set rate."
-}
-_SAID_OF_ENDPOINT = (
-    "The annotation oracle is the endpoint {name}: an outside model wrote the questions and answered them."
-)
-_SAID_OF_EXPERT = {
-    _SIMULATED: "The expert is simulated, and so is the expert's time: no person has seen an image.",
-    "review": "The expert is whoever decided at the queue of reviews.",
-    "none": "No expert reviewed: in round 0 the oracle's answers were adopted unreviewed, later what needed an expert was left "
-    "out, and the error that is left in what was adopted was not measured.",
-}
 #: The keys of the section `data` that are paths.
 DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
 
@@ -53,6 +45,8 @@ def assemble(
     measured: Json,
     comparisons: Sequence[ArmGain] = (),
     sets: Sequence[SetFacts] = (),
+    answers: TestAnswers | None = None,
+    items: Sequence[Item] = (),
 ) -> Json:
     """The report.
 
@@ -62,32 +56,47 @@ def assemble(
         measured: Every time, cost, path and URI.
         comparisons: What arms gained on test over each other.
         sets: What was brought in.
+        answers: Every answer on test.
+        items: The questions of test.
     """
     settings, paths = _split_paths(configuration)
+    told = {arm.name: _arm(arm, (answers or {}).get(arm.name, {}), items, configuration["seed"]) for arm in arms}
+    compared = [asdict(one) for one in comparisons]
     return {
         "schema_version": SCHEMA_VERSION,
         "name": configuration["name"],
         "config": settings,
-        "simulated": _simulated(configuration),
-        "annotators": _annotators(configuration),
+        "result": result_of(told, compared),
+        "simulated": simulated_of(configuration),
+        "annotators": annotators_of(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),
         "dev_set": dev_set_of(configuration, arms),
+        "test_set": test_set_of(items),
         "losses": losses(sets, arms),
-        "arms": {arm.name: _arm(arm) for arm in arms},
-        "comparisons": [asdict(one) for one in comparisons],
+        "arms": told,
+        "comparisons": compared,
         "judge_drift": [asdict(one) for one in judge_drift(arms)],
         "measured": {**measured, "paths": paths},
     }
 
 
-def _arm(arm: ArmFacts) -> Json:
+def _arm(arm: ArmFacts, answers: Mapping[int, Sequence[Answer]], items: Sequence[Item], seed: int) -> Json:
+    promoted = promoted_of(arm)
+    number = promoted["round"] if promoted else 0
     return {
         "strategy": arm.strategy,
         "questions": arm.questions,
         "stop_reason": arm.stop_reason,
-        "promoted": promoted_of(arm),
-        "rounds": [_round(facts) for facts in arm.rounds],
+        "promoted": promoted,
+        "weakness": weakness(answers, number, seed=seed),
+        "changes": changes(answers, number, items),
+        "rounds": [{**_round(facts), "n_answers": _answers_before(arm, facts.round)} for facts in arm.rounds],
     }
+
+
+def _answers_before(arm: ArmFacts, number: int) -> int:
+    """How many answers the arm had bought when its round `number` was evaluated."""
+    return sum(len(facts.decisions) for facts in arm.rounds if facts.round < number and facts.summary is not None)
 
 
 def promoted_of(arm: ArmFacts) -> Json | None:
@@ -111,23 +120,6 @@ def promoted_of(arm: ArmFacts) -> Json | None:
     return {"round": number, **overall}
 
 
-def dev_set_of(configuration: Json, arms: Sequence[ArmFacts]) -> Json | None:
-    """How large the dev set is and which gain it can be expected to tell; None before the base model is evaluated."""
-    evaluated = next((facts.dev for arm in arms for facts in arm.rounds if facts.dev is not None), None)
-    if evaluated is None or not evaluated.perception.overall.n_sources:
-        return None
-    n_runs, n_sources = configuration["evaluate"]["runs"], evaluated.perception.overall.n_sources
-    n_items = round(evaluated.perception.overall.n / n_runs)
-    sizes = [n_items / n_sources] * n_sources
-    return {
-        "n_items": n_items,
-        "n_sources": n_sources,
-        "n_runs": n_runs,
-        "expected_detectable_gain": expected_detectable_gain(sizes, n_runs),
-        "note": detection_note(sizes, n_runs, configuration["stop"]["excluded_gain"]),
-    }
-
-
 def _round(facts: RoundFacts) -> Json:
     decision = facts.decision
     return {
@@ -139,7 +131,7 @@ def _round(facts: RoundFacts) -> Json:
         "decision": decision,
         "test_gain": None if facts.test_gain is None else asdict(facts.test_gain),
         "failures": _failures(facts),
-        "selection": None if facts.selection is None else _selection(facts.selection, facts.richness),
+        "selection": None if facts.selection is None else _selection(facts.selection, facts),
         "annotation": _annotation(facts),
         "dataset": _dataset(facts),
         "training": None if facts.training is None else _training(facts.training),
@@ -175,8 +167,9 @@ def _worst_first(row: CapabilityErrorRate) -> tuple[bool, float, str]:
     return not row.is_drawn_for, 1.0 if row.error_rate is None else -row.error_rate, row.capability
 
 
-def _selection(selection: Selection, richness: Json | None) -> Json:
-    return {**to_builtins(selection), "found": [to_builtins(row) for row in selection.found], "richness": richness}
+def _selection(selection: Selection, facts: RoundFacts) -> Json:
+    found = [to_builtins(row) for row in selection.found]
+    return {**to_builtins(selection), "found": found, "searches": list(facts.searches), "richness": facts.richness}
 
 
 def _annotation(facts: RoundFacts) -> Json | None:
@@ -231,23 +224,3 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
         "data": {key: value for key, value in data.items() if key not in DATA_PATHS},
     }
     return settings, {**{key: data[key] for key in DATA_PATHS}, "model": configuration["model"]}
-
-
-def _annotators(configuration: Json) -> list[Json]:
-    """Who pre-annotates and who reviews, by name, and what that means."""
-    section = configuration["annotate"]
-    oracle, expert = section["oracle"], section["expert"]
-    return [
-        {"part": "oracle", "name": oracle, "text": _SAID_OF_ORACLE.get(oracle, _SAID_OF_ENDPOINT.format(name=oracle))},
-        {"part": "expert", "name": expert, "text": _SAID_OF_EXPERT[expert]},
-    ]
-
-
-def _simulated(configuration: Json) -> list[Json]:
-    images = configuration["data"]["simulated_images"]
-    parts = [{"part": "images", "accuracy": None, "text": images}] if images else []
-    for one in _annotators(configuration):
-        if one["name"] == _SIMULATED:
-            accuracy = configuration["annotate"][f"simulated_{one['part']}_accuracy"]
-            parts.append({"part": one["part"], "accuracy": accuracy, "text": one["text"]})
-    return parts

@@ -25,6 +25,7 @@ class RoundFacts:
         unscored: Split to what its evaluation could not evaluate.
         failure_counts, dataset_counts: `counts` of the manifests.
         richness: See `services.controller.domain.richness`.
+        searches: See `services.controller.domain.searches`.
         decision: Why the arm stopped here, or that it went on, and what that rests on.
         test_gain: What it gained on test; None for the base model.
     """
@@ -38,6 +39,7 @@ class RoundFacts:
     failure_counts: Mapping[str, int] | None = None
     selection: Selection | None = None
     richness: Json | None = None
+    searches: Sequence[Json] = ()
     decisions: Sequence[Decision] = ()
     summary: Summary | None = None
     dropped: Sequence[Dropped] = ()

@@ -13,13 +13,15 @@ from services.controller.domain.comparisons import RoundGain
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.richness import Cell, richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
+from services.controller.domain.searches import searches
 from services.controller.store.runs import Result, RunRow
 from shared.left_out import SetFacts
 from shared.objects.dataset import iterate_rows, read_manifest, read_object, read_rows
 from shared.objects.store import ObjectStore
 from shared.rows.annotation import Decision, KnownAnswer, Summary
+from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Scores, Unscored
-from shared.rows.failures import CapabilityErrorRate, PrototypeRow
+from shared.rows.failures import Anchor, CapabilityErrorRate, PrototypeRow
 from shared.rows.fields import Row
 from shared.rows.selection import Sample, Selection
 from shared.rows.training import Dropped, Training
@@ -100,6 +102,11 @@ def test_answers(objects: ObjectStore, run: RunRow, results: list[Result]) -> di
     return found
 
 
+def test_items(objects: ObjectStore, results: Iterable[Result]) -> list[Item]:
+    """The questions of the test set; nothing before it was brought in."""
+    return [item for result in results if result.step == "import_test" for item in read_rows(objects, result.uri, Item)]
+
+
 def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:
     """Pool image to what it shows, as the simulated oracle knows it; nothing before that was brought in."""
     truth: dict[str, set[Cell]] = defaultdict(set)
@@ -128,18 +135,19 @@ def _round(
     def counts(step: str) -> Mapping[str, int] | None:
         return read_manifest(objects, by_step[step].uri).counts if step in by_step else None
 
-    capabilities = rows("mine_failures", CapabilityErrorRate)
-    drawn = [sample.image_id for sample in rows("select_samples", Sample)]
+    capabilities, prototypes = rows("mine_failures", CapabilityErrorRate), rows("mine_failures", PrototypeRow)
+    samples = rows("select_samples", Sample)
     return RoundFacts(
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
         unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in _EVALUATIONS},
         capabilities=capabilities,
-        prototypes=rows("mine_failures", PrototypeRow),
+        prototypes=prototypes,
         failure_counts=counts("mine_failures"),
         selection=one("select_samples", Selection),
-        richness=richness(truth, drawn, capabilities),
+        richness=richness(truth, [sample.image_id for sample in samples], capabilities),
+        searches=searches(samples, rows("mine_failures", Anchor), prototypes, truth),
         decisions=rows("annotate", Decision),
         summary=one("annotate", Summary),
         dropped=rows("build_dataset", Dropped),

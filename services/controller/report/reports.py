@@ -6,7 +6,7 @@ from typing import Any
 
 from services.controller.domain.comparisons import arm_gains, round_gains
 from services.controller.domain.report import assemble
-from services.controller.report.facts import arms_of, evaluations_of, measured_of, sets_of, test_answers
+from services.controller.report.facts import arms_of, evaluations_of, measured_of, sets_of, test_answers, test_items
 from services.controller.report.page import render
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
@@ -44,7 +44,10 @@ class Reports:
         measured = measured_of(run, results, self._ledger.all_entries(run_id), failure or run.failure)
         answers, seed = test_answers(self._objects, run, results), run.configuration["seed"]
         arms = arms_of(self._objects, run, results, round_gains(answers, seed=seed))
-        return assemble(run.configuration, arms, measured, arm_gains(answers, seed=seed), sets_of(results))
+        items = test_items(self._objects, results)
+        return assemble(
+            run.configuration, arms, measured, arm_gains(answers, seed=seed), sets_of(results), answers, items
+        )
 
     def publish(self, run_id: str, failure: str) -> str:
         """Make the dataset `report` of a run that has ended, and note on the run how it ended.

@@ -44,8 +44,12 @@ def test_names_at_the_ends_do_not_lie_on_each_other():
 
 def test_the_level_of_guessing_is_in_sight_and_named():
     drawing = curve("t", [OURS], x_name="x", level=0.4, level_name="guessing")
-    assert "guessing" in texts(drawing)
+    assert "guessing 40.0 %" in texts(drawing)
     assert "40 %" in texts(drawing)
+
+
+def test_without_a_level_the_axis_begins_at_zero():
+    assert "0 %" in texts(curve("t", [OURS], x_name="x"))
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.5, 0.5), (0.499, 0.501)])
