@@ -14,6 +14,7 @@ from shared.rpc.channels import Channels, is_local
 from shared.version import VERSION
 from web import login
 from web.console import routes as console
+from web.console import starting
 from web.errors import add_error_handlers
 from web.login import Logins
 from web.protection import Protection
@@ -61,7 +62,7 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
         https_only=settings.is_https,
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=Protection(settings, sessions))
-    for router in (login.router, review.router, console.router):
+    for router in (login.router, review.router, starting.router, console.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(packages=[("web", "static"), ("shared.pages", "static")]))
     return app
