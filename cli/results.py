@@ -32,6 +32,8 @@ def show_result(report: Json, out: Path) -> None:
         report: `report.json`.
         out: Its folder.
     """
+    if text := report.get("result", {}).get("text"):
+        console.print(text, soft_wrap=True)
     for name, arm in sorted(report["arms"].items()):
         for line in _end_of(report, name, arm):
             console.print(line, soft_wrap=True)

@@ -21,7 +21,7 @@ REPORT = Path("out/demo/report.html")
 PICTURE = Path("docs/images/report.png")
 LARGEST_BYTES = 300_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-_WIDTH, _HEIGHT = 1000, 860  # pixels of the page: down to the figure
+_WIDTH, _HEIGHT = 1160, 860  # pixels of the page: down to the figure
 _COLOURS = 128
 _TIMEOUT_SECONDS = 120
 

@@ -73,6 +73,7 @@ def weakness_maps(report: Json, name: str) -> list[Json]:
             "key": key,
             "caption": caption,
             "n_columns": len(columns),
+            "n_left_out": len({cell["value"] for cell in found["cells"]}) - len(columns),
             "svg": heat_map(
                 f"Share of the test questions answered wrongly {caption}, by modality and {words.label(found['axis'])}, in %",
                 [_cell(cell, key) for cell in found["cells"] if cell["value"] in columns],

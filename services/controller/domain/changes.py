@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from shared.rows.benchmark import Item
@@ -25,7 +25,8 @@ def changes(rounds: Mapping[int, Sequence[Answer]], number: int, items: Sequence
 
     Returns: `n` questions that both could be evaluated at, `n_became_right`, `n_became_wrong`, and `examples`, each with what
         was asked, chosen before and after, and right. They are not picked by hand: of each cell one, the cells in which the
-        base model erred most first, and there the first by name. None where both are the same model, or one has no answers.
+        base model erred most first, and there the first by name. None where both are the same model, or no
+        question was put to both.
     """
     if number == 0 or not rounds.get(0) or not rounds.get(number):
         return None
@@ -33,23 +34,17 @@ def changes(rounds: Mapping[int, Sequence[Answer]], number: int, items: Sequence
     before, after = (
         {row.item_id: row for row in rounds[when] if row.evaluated and row.item_id in asked} for when in (0, number)
     )
-    both = sorted(before.keys() & after.keys())
-    wrong = Counter((row.modality, row.attribute) for row in before.values() if row.correct is not True)
-    total = Counter((row.modality, row.attribute) for row in before.values())
-
-    def rank(item_id: str) -> tuple[float, str]:
-        cell = (before[item_id].modality, before[item_id].attribute)
-        return -wrong[cell] / total[cell], item_id
-
-    became = {True: [], False: []}  # type: dict[bool, list[str]]
-    for item_id in both:
+    both = before.keys() & after.keys()
+    if not both:
+        return None
+    became: dict[bool, list[str]] = {True: [], False: []}
+    for item_id in sorted(both, key=_weakest_cell_first(before)):
         is_right = after[item_id].correct is True
         if (before[item_id].correct is True) != is_right:
             became[is_right].append(item_id)
     picked = [
-        item_id
-        for is_right, n in ((True, N_BECAME_RIGHT), (False, N_BECAME_WRONG))
-        for item_id in _one_of_each_cell(sorted(became[is_right], key=rank), asked)[:n]
+        *_one_of_each_cell(became[True], asked)[:N_BECAME_RIGHT],
+        *_one_of_each_cell(became[False], asked)[:N_BECAME_WRONG],
     ]
     return {
         "round": number,
@@ -58,6 +53,18 @@ def changes(rounds: Mapping[int, Sequence[Answer]], number: int, items: Sequence
         "n_became_wrong": len(became[False]),
         "examples": [_example(asked[item_id], before[item_id], after[item_id]) for item_id in picked],
     }
+
+
+def _weakest_cell_first(answers: Mapping[str, Answer]) -> Callable[[str], tuple[float, str]]:
+    """Sorts items by how much of their cell was answered wrongly, then by name."""
+    total = Counter((row.modality, row.attribute) for row in answers.values())
+    wrong = Counter((row.modality, row.attribute) for row in answers.values() if row.correct is not True)
+
+    def rank(item_id: str) -> tuple[float, str]:
+        cell = (answers[item_id].modality, answers[item_id].attribute)
+        return -wrong[cell] / total[cell], item_id
+
+    return rank
 
 
 def _one_of_each_cell(item_ids: Sequence[str], items: Mapping[str, Item]) -> list[str]:

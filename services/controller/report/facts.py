@@ -148,7 +148,7 @@ def _round(
         failure_counts=counts("mine_failures"),
         selection=one("select_samples", Selection),
         richness=richness(truth, [sample.image_id for sample in samples], capabilities),
-        searches=searches(samples, rows("mine_failures", Anchor), prototypes, truth),
+        searches=searches(samples, _anchors(objects, by_step), prototypes, truth),
         decisions=rows("annotate", Decision),
         summary=one("annotate", Summary),
         dropped=rows("build_dataset", Dropped),
@@ -157,3 +157,9 @@ def _round(
         decision=by_step["decide"].detail if "decide" in by_step else None,
         test_gain=gain,
     )
+
+
+def _anchors(objects: ObjectStore, by_step: Mapping[str, Result]) -> list[Anchor]:
+    """Dev images with the cells in which they failed; failures of an earlier release have none."""
+    uri = by_step["mine_failures"].uri if "mine_failures" in by_step else ""
+    return read_rows(objects, uri, Anchor) if uri and "anchors.jsonl" in read_manifest(objects, uri).files else []

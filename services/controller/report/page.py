@@ -22,6 +22,7 @@ Json = dict[str, Any]
 _PROTOTYPES_PER_ROUND = 12
 _IMAGES_PER_PROTOTYPE = 6
 _SEARCHES_SHOWN = 4
+_ROUNDS_SHOWN = 3
 _UNSCORED_SHOWN = 50
 #: Why an image was not drawn, by what the selection calls it; a leak has its own kinds.
 _REASONS = {
@@ -66,6 +67,7 @@ def render(report: Json, objects: ObjectStore) -> str:
         n_prototypes=_PROTOTYPES_PER_ROUND,
         n_images=_IMAGES_PER_PROTOTYPE,
         n_searches=_SEARCHES_SHOWN,
+        n_answered=_ROUNDS_SHOWN,
         route_words=_ROUTES,
         version=VERSION,
         created=_day(report["measured"]["create_time"]) if report["measured"] else "",

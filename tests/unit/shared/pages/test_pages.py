@@ -15,7 +15,7 @@ PAIRS = [
     for ground in ("ground", "surface", "empty")
     for text in ("ink", "muted", "ours", "good", "attention", "weak")
 ] + [(name, f"{name}-tint") for name in ("ours", "good", "attention", "weak")]
-PAIRS += [("ink", "attention-tint"), ("ink", "weak-tint")] + [
+PAIRS += [("ink", "attention-tint"), ("ink", "weak-tint"), ("ours", "attention-tint"), ("ours", "weak-tint")] + [
     ("on-colour", name) for name in ("ours", "good", "attention")
 ]
 
