@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from medq.controller.v1.controller_pb2 import GetRunRequest, ListRunsRequest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.operations.v1.operations_pb2 import CancelOperationRequest
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from web.calls import Services
+from web.console.figures import figures, report_of
 from web.console.live import follow
 from web.console.sparks import latest, spark
 from web.console.standing import Standing, standings
 from web.login import As
-from web.pages import page
+from web.pages import page, part
 
 router = APIRouter(include_in_schema=False)
 _RUNS_PER_PAGE = 25
@@ -47,8 +48,22 @@ def runs(request: Request, services: As, page_token: Annotated[str, Query(max_le
 
 @router.get("/runs/{run_id}")
 def run(request: Request, run_id: str, services: As) -> Response:
-    """A run."""
-    return page(request, "console/run.html", standing=standing_of(services, run_id), is_operator=is_operator(services))
+    """A run: where it stands, and what it has shown so far."""
+    standing, report = standing_of(services, run_id), report_of(services, run_id)
+    return page(
+        request,
+        "console/run.html",
+        standing=standing,
+        is_operator=is_operator(services),
+        **(figures(services, run_id, report) if report else {"report": None}),
+    )
+
+
+@router.get("/runs/{run_id}/figures")
+def figures_alone(run_id: str, services: As) -> Response:
+    """The figures of a run as a part of its page, for the script that follows it."""
+    report = report_of(services, run_id)
+    return HTMLResponse(part("console/figures.html", **figures(services, run_id, report)) if report else "")
 
 
 @router.get("/runs/{run_id}/events")

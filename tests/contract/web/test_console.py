@@ -38,8 +38,7 @@ def test_the_list_tells_state_score_and_cost_of_each_run(house):
         run = get_run(channel)
         told = words(client.get("/runs").text)
     assert (run.usd, run.expert_seconds, run.is_cost_simulated) == (12.5, 0, True)
-    last = [score for score in run.scores if score.split == "test"][-1]
-    assert f"done failure driven, round 1 {100 * last.value:.1f} %" in told
+    assert "done failure driven, round 1 Accuracy on test by round: failure driven from 25.0 % to 62.5 % 62.5 %" in told
     assert "$12.50 simulated" in told
 
 
@@ -128,3 +127,34 @@ def test_buttons_that_change_something_are_shown_to_operators(house, role):
         form = {"run_id": "r1", "config_yaml": "name: n", "is_agreed": "yes"}
         status = client.post("/runs", data=form, headers=OURS).status_code
         assert status == (403 if role is Role.READER else 400)
+
+
+def test_a_run_shows_its_curves_costs_weakness_and_why_it_stopped(house):
+    with console_of(house) as (client, channel):
+        start(channel, house, rounds=1, stop={"max_usd": 50.0})
+        await_operation(channel, "r1")
+        stub = controller_stub(channel)
+        costs = [
+            pb.Cost(key="r1/failure_driven/0/oracle/a/1", kind="oracle", usd=12.5),
+            pb.Cost(key="r1/failure_driven/1/oracle/b/1", kind="oracle", usd=7.5, is_simulated=True),
+        ]
+        stub.ReserveCosts(pb.ReserveCostsRequest(run_id="r1", costs=costs))
+        stub.SettleCosts(pb.SettleCostsRequest(run_id="r1", costs=costs[:1]))
+        page = client.get("/runs/r1").text
+        told, alone = words(page), client.get("/runs/r1/figures").text
+    assert alone.strip() in page
+    assert "It has stopped: all rounds are done." in told
+    assert "It has used 40 % of its $50.00." in told
+    assert "dollars in all simulated in part $12.50 $7.50 $50.00" in told
+    assert 'aria-label="Accuracy on test against dollars spent on answers, with 95 % intervals"' in page
+    assert "failure driven 0 0 $0.00" in told
+    assert "failure driven 1 3 $12.50" in told
+    assert "Where it was weak, and where it is now" in told
+    assert "Who answered Round 0" in told
+
+
+def test_a_run_without_a_report_says_that_nothing_is_measured(house):
+    house.services.hold("ingest_pool")
+    with console_of(house) as (client, channel):
+        start(channel, house, rounds=0)
+        assert "Nothing is measured yet." in client.get("/runs/r1").text
