@@ -13,6 +13,7 @@ from shared.errors import FailedPrecondition
 from shared.rpc.channels import Channels, is_local
 from shared.version import VERSION
 from web import login
+from web.api.routes import add_api
 from web.console import routes as console
 from web.console import starting
 from web.errors import add_error_handlers
@@ -64,5 +65,6 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
     app.add_middleware(BaseHTTPMiddleware, dispatch=Protection(settings, sessions))
     for router in (login.router, review.router, starting.router, console.router):
         app.include_router(router)
+    add_api(app)
     app.mount("/static", StaticFiles(packages=[("web", "static"), ("shared.pages", "static")]))
     return app

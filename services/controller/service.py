@@ -29,7 +29,7 @@ from services.controller.store.egress import EgressLog, Left
 from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
-from shared.operation_table import CANCELLED, FAILED
+from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 
@@ -104,17 +104,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=run_messages([self._operations.get(request.run_id)], self._store, self._ledger)[0])
+        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
         found, following = self._operations.list(
             limit=min(request.page_size or 100, 500), before=read_page_token(request.page_token)
         )
-        return pb.ListRunsResponse(
-            runs=run_messages(found, self._store, self._ledger),
-            next_page_token="" if following is None else str(following),
-        )
+        return pb.ListRunsResponse(runs=self._runs(found), next_page_token="" if following is None else str(following))
 
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
         """See the proto."""
@@ -189,6 +186,9 @@ class Controller(pb_grpc.ControllerServiceServicer):
         """The limits of a run's configuration; none where the controller does not know the run."""
         run = self._store.find(run_id)
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
+
+    def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
+        return run_messages(operations, self._store, self._ledger)
 
 
 def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:

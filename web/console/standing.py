@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import Any
 
 import grpc
 
@@ -82,7 +83,8 @@ def standings(services: Services, runs: Sequence[Run]) -> list[Standing]:
     return [_standing(run, _answer(call)) for run, call in zip(runs, asked, strict=True)]
 
 
-def _ask(services: Services, run: Run) -> grpc.Future | None:
+def _ask(services: Services, run: Run) -> Any:
+    """The call to the service of a run's step, a future; None where there is nothing to ask."""
     if run.state != "running" or not run.operation_id:
         return None
     try:
@@ -93,7 +95,7 @@ def _ask(services: Services, run: Run) -> grpc.Future | None:
     return stub.GetOperation.future(request, timeout=_PROGRESS_SECONDS, wait_for_ready=False)
 
 
-def _answer(call: grpc.Future | None) -> Operation:
+def _answer(call: Any) -> Operation:
     """The operation; empty where its service does not answer, or does not know it yet."""
     try:
         return Operation() if call is None else call.result().operation

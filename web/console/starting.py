@@ -33,12 +33,18 @@ def check(request: Request, services: As, config_yaml: Yaml, run_id: RunId = "",
     """The form with what is wrong with it, or with what the run will cost and the button that starts it."""
     stub = services.stub("controller", ControllerServiceStub)
     config_yaml = config_yaml.replace("\r\n", "\n")  # a form sends its lines so
-    given = {"config_yaml": config_yaml, "base_folder": base_folder}
-    checked = stub.ValidateRun(ValidateRunRequest(**given))
-    costs = None if checked.problems else stub.EstimateRun(EstimateRunRequest(**given))
+    checked = stub.ValidateRun(ValidateRunRequest(config_yaml=config_yaml, base_folder=base_folder))
+    request_of_costs = EstimateRunRequest(config_yaml=config_yaml, base_folder=base_folder)
     return page(
-        request, "console/new.html", run_id=run_id, checked=checked, costs=costs, between=between, **given
-    )  # fmt: skip
+        request,
+        "console/new.html",
+        run_id=run_id,
+        config_yaml=config_yaml,
+        base_folder=base_folder,
+        checked=checked,
+        costs=None if checked.problems else stub.EstimateRun(request_of_costs),
+        between=between,
+    )
 
 
 @router.post("/runs")
