@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from shared.rpc.channels import Channels
 from web.app import create_app
+from web.server import WebServer, address_of, bind
 from web.settings import WebSettings
 
 URL = "http://127.0.0.1:8080"
@@ -34,3 +36,11 @@ def console_of(house: Any, **overrides: Any) -> Iterator[tuple[TestClient, grpc.
         if "auth" not in overrides:
             client.get("/login", params={"token": START}, follow_redirects=False)
         yield client, channel
+
+
+@contextmanager
+def served(app: FastAPI) -> Iterator[str]:
+    """The pages as a browser reaches them: their address."""
+    bound = bind("127.0.0.1:0")
+    with WebServer(app, bound):
+        yield f"http://{address_of(bound)}"

@@ -23,14 +23,18 @@ from web.pages import part
 PERIOD_SECONDS = 2.0
 #: How long a stream lasts at most.
 _LONGEST_SECONDS = 600.0
-#: Streams that one process of the pages keeps open.
-MOST_STREAMS = 100
 
 
-class _Streams:
-    """How many are open in this process."""
+class Streams:
+    """The streams that are open in this process of the pages.
 
-    n_open = 0
+    Args:
+        most: So many at a time.
+    """
+
+    def __init__(self, most: int = 100) -> None:
+        self.most = most
+        self.n_open = 0
 
 
 def follow(request: Request, look: Callable[[], Standing]) -> Response:
@@ -43,13 +47,14 @@ def follow(request: Request, look: Callable[[], Standing]) -> Response:
     Raises:
         BudgetExhausted: Too many streams are open.
     """
-    if _Streams.n_open >= MOST_STREAMS:
+    streams: Streams = request.app.state.streams
+    if streams.n_open >= streams.most:
         raise BudgetExhausted("Too many pages follow runs.", remedy="Load the page again to see where the run stands.")
-    return StreamingResponse(_events(request, look), media_type="text/event-stream")
+    return StreamingResponse(_events(request, look, streams), media_type="text/event-stream")
 
 
-async def _events(request: Request, look: Callable[[], Standing]) -> AsyncIterator[str]:
-    _Streams.n_open += 1
+async def _events(request: Request, look: Callable[[], Standing], streams: Streams) -> AsyncIterator[str]:
+    streams.n_open += 1
     try:
         end, last = time.monotonic() + _LONGEST_SECONDS, ""
         while time.monotonic() < end and not await request.is_disconnected():
@@ -66,7 +71,7 @@ async def _events(request: Request, look: Callable[[], Standing]) -> AsyncIterat
                 return
             await asyncio.sleep(PERIOD_SECONDS)
     finally:
-        _Streams.n_open -= 1
+        streams.n_open -= 1
 
 
 def _event(name: str, data: str) -> str:

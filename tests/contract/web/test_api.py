@@ -60,18 +60,6 @@ def test_each_route_answers_what_the_stub_answers(ended):
     assert client.get("/api/v1/runs/r1/report.json").json() == json.loads(asked[f"{run_path}/report"].report_json)
 
 
-def test_lineage_goes_both_ways(ended):
-    client, channel, document = ended
-    stub = controller_stub(channel)
-    for key in ("sample_id", "item_id"):
-        request = pb.GetLineageRequest(run_id="r1", **{key: "d0" if key == "sample_id" else "i0"})
-        answer = client.get("/api/v1/runs/r1/lineage", params={key: getattr(request, key)})
-        assert answer.status_code in (200, 404)
-        if answer.status_code == 200:
-            assert answer.json() == to_json(stub.GetLineage(request))
-            check(document, "/api/v1/runs/{run_id}/lineage", "get", answer.json())
-
-
 def test_pages_go_on_where_the_last_one_ended(ended):
     client, _, _ = ended
     whole = client.get("/api/v1/runs/r1/costs").json()["entries"]

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import pytest
 
 from medq.controller.v1 import controller_pb2 as pb
 from shared.errors import NotFound
 from shared.rpc.operations import await_operation
 from shared.rpc.rights import Role
-from tests.support.console_pages import OURS, console_of
+from tests.support.console_pages import OURS, console_of, served
 from tests.support.controller_house import controller_stub, error_of, get_run, start, until
 from tests.support.guarded import add_caller
 from tests.support.run_files import write_run_files
+from web.console.live import Streams
 
 HOSTILE = '"><script>alert(1)</script>'
 
@@ -158,3 +160,36 @@ def test_a_run_without_a_report_says_that_nothing_is_measured(house):
     with console_of(house) as (client, channel):
         start(channel, house, rounds=0)
         assert "Nothing is measured yet." in client.get("/runs/r1").text
+
+
+def test_the_report_of_a_run_that_has_ended_is_a_file_to_keep(house):
+    house.services.hold("annotate")
+    with console_of(house) as (client, channel):
+        start(channel, house, rounds=1)
+        until(lambda: get_run(channel).step == "annotate")
+        assert client.get("/runs/r1/report.html").status_code == 404
+        house.services.release("annotate")
+        await_operation(channel, "r1")
+        told, answer = client.get("/runs/r1/lineage").text, client.get("/runs/r1/report.html")
+    assert answer.headers["content-disposition"] == 'attachment; filename="r1-report.html"'
+    assert answer.text.startswith("<!doctype html>")
+    assert "comes out" in told
+
+
+def test_a_stream_ends_when_the_browser_goes(house):
+    house.services.hold("annotate")
+    with console_of(house) as (client, channel), served(client.app) as url:
+        start(channel, house, rounds=1)
+        until(lambda: get_run(channel).step == "annotate")
+        streams = client.app.state.streams
+        with httpx.Client(base_url=url, cookies=dict(client.cookies), trust_env=False) as browser:
+            with browser.stream("GET", "/runs/r1/events") as answer:
+                assert next(answer.iter_lines()) == "event: standing"
+                assert streams.n_open == 1
+            until(lambda: streams.n_open == 0)
+
+
+def test_no_more_pages_follow_runs_than_a_process_can_bear(house):
+    with console_of(house) as (client, _):
+        client.app.state.streams = Streams(most=0)
+        assert client.get("/runs/r1/events").status_code == 429
