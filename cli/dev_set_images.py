@@ -16,7 +16,7 @@ from medq.embedding.v1 import embedding_pb2, embedding_pb2_grpc
 from shared.errors import FailedPrecondition, InvalidArgument
 from shared.left_out import is_lost
 from shared.rows.encoding import from_lines
-from shared.rows.images import Image, Input, part_of
+from shared.rows.images import Image, Input, part_of, spelled_out
 from shared.rows.vocabulary import UNKNOWN
 from shared.rpc.channels import Channels
 from shared.tables import read_rows
@@ -101,7 +101,7 @@ def _sort_in(taken: Taken, row: Input, image: Image, n_of_file: int) -> None:
         image.session,
     )
     taken.everything.append(one)
-    if n_of_file == 1 and not part_of(row.name) and not part_of(row.image_path):
+    if n_of_file == 1 and not part_of(row.name) and not part_of(spelled_out(row.image_path)):
         taken.candidates.append(one)
     else:
         taken.left_out[_SEVERAL] += 1

@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from shared.errors import InvalidArgument
-from shared.rows.images import entry_of
-from shared.tables import read_rows
+from shared.rows.images import entry_of, spelled_out
+from shared.spill import Spill
+from shared.tables import iterate_rows
 
 _TABLES = (".tsv", ".csv", "")
 _PICTURES = ("image", "image_a", "image_b")
@@ -43,10 +44,18 @@ def _files(path: Path) -> Iterator[Path]:
         return
     yield path
     if path.suffix.lower() in _TABLES:
+        yield from _named(path)
+
+
+def _named(path: Path) -> Iterator[Path]:
+    """The files that a table names, in order."""
+    with Spill() as spill:
+        names = spill.table("names", str)
         try:
-            rows = read_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES)
+            for row in iterate_rows(Path(os.path.realpath(path)), "table", "path", skipped=_PICTURES):
+                if name := row.cells.get("image_path"):
+                    names.add(name)
+                    names.add(entry_of(spelled_out(name)))  # a path may name an image of a file
         except InvalidArgument:  # the service says what is wrong with it
             return
-        paths = {row.cells.get("image_path") or "" for row in rows}
-        names = paths | set(map(entry_of, paths))  # a path may name an image of a file
-        yield from (path.parent / name for name in sorted(names - {""}))
+        yield from (path.parent / name for name, _ in names.items())

@@ -30,25 +30,25 @@ _MOST_SCALES = 3
 _LONGEST_SIDE = 2048  # pixels; a larger picture is halved until it is no longer, before anything is looked for
 _FEWEST = 3  # parts that make a line
 
-#: Of the properties of a line, in their order, and the constant: `python -m studies.burned_in_text --fit --images 12`.
+#: Of the properties of a line, in their order, and the constant: `python -m studies.burned_in_text --fit`.
 _WEIGHTS = np.array(
     [
-        -1.347,
-        2.949,
-        -5.715,
-        -4.911,
-        -7.801,
-        2.56,
-        0.223,
-        1.869,
-        -3.864,
-        6.206,
-        -0.575,
-        -0.197,
-        2.115,
-        -0.08,
-        0.076,
-        -7.666,
+        -1.46,
+        2.901,
+        -6.097,
+        -5.465,
+        -7.214,
+        2.376,
+        0.127,
+        2.009,
+        -4.454,
+        6.433,
+        -0.874,
+        -0.235,
+        4.084,
+        0.234,
+        0.036,
+        -7.442,
     ]
 )
 
@@ -86,11 +86,7 @@ class _Parts:
 
 def find_lines(pixels: NDArray[np.uint8]) -> Iterator[Line]:
     """Rows of strokes that may be text."""
-    grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-    planes = [grey]
-    if (pixels != pixels[..., :1]).any():
-        planes.append(pixels[..., 2].astype(np.float32))
-    for plane in planes:
+    for plane in _planes(pixels):
         first = 0
         while max(plane.shape) > _LONGEST_SIDE and min(plane.shape) >= 4 * _LOW:
             plane, first = _half(plane), first + 1
@@ -100,6 +96,15 @@ def find_lines(pixels: NDArray[np.uint8]) -> Iterator[Line]:
             for sign in (1.0, -1.0):
                 yield from _lines_at(sign * plane, 2**scale)
             plane = _half(plane)
+
+
+def _planes(pixels: NDArray[np.uint8]) -> Iterator[Plane]:
+    """Brightness; of colours also the least channel and the chroma, of which letters in white, grey or black have none."""
+    yield pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    if (pixels != pixels[..., :1]).any():
+        least = pixels.min(axis=2)
+        yield least.astype(np.float32)
+        yield (pixels.max(axis=2) - least).astype(np.float32)
 
 
 def _half(plane: Plane) -> Plane:

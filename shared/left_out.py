@@ -86,11 +86,11 @@ def facts_of(name: str, unit: str, rows: Iterable[Input | Rejection], n_items: i
     Returns: The facts; a file that several rows of a manifest name counts once, and so does each image of a file.
     """
     counts: Counter[_Why] = Counter()
-    seen: set[tuple[str, str]] = set()
+    seen: set[int] = set()  # of a million paths the hashes alone
     n = n_items
     for row in rows:
         if isinstance(row, Input) and row.image_path:
-            picture = row.image_path, part_of(row.name)
+            picture = hash((row.image_path, part_of(row.name)))
             if picture in seen:
                 continue
             seen.add(picture)

@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, NamedTuple
 from shared.errors import InvalidArgument
 from shared.regular_files import open_regular
 
-#: The largest table: what it holds lies in memory at last.
+#: The largest table: of most, what it holds lies in memory at last.
 MOST_TABLE_BYTES = 2 << 30
 MOST_ROWS = 1_000_000
 MOST_COLUMNS = 10_000
@@ -94,7 +94,14 @@ def read_header(path: Path, what: str, field: str) -> list[str]:
 def read_rows(
     path: Path, what: str, field: str, skipped: Collection[str] = (), marked: Collection[str] = ()
 ) -> list[TableRow]:
-    """The rows of a table; lines without any text are no rows.
+    """All that `iterate_rows` gives; raises as that."""
+    return list(iterate_rows(path, what, field, skipped, marked))
+
+
+def iterate_rows(
+    path: Path, what: str, field: str, skipped: Collection[str] = (), marked: Collection[str] = ()
+) -> Iterator[TableRow]:
+    """The rows of a table, one at a time; lines without any text are no rows.
 
     Args:
         path, what, field: See `read_header`.
@@ -102,10 +109,11 @@ def read_rows(
         marked: Columns of which is only kept whether a cell holds something: it is `HELD` there.
 
     Raises:
-        InvalidArgument: As `read_header`, or it has too many rows, or a quotation mark is never closed.
+        InvalidArgument: As `read_header`, or it has too many rows, or a quotation mark is never closed; this is noticed where
+            it stands, behind good rows.
     """
     with _opened(path, what, field) as (_, lines):
-        return list(_rows(lines, skipped, marked))
+        yield from _rows(lines, skipped, marked)
 
 
 @contextmanager

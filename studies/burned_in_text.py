@@ -1,146 +1,107 @@
 """How many burned-in texts are found, and how many clean images are held back for nothing: `python -m studies.burned_in_text`.
 
-The images are **simulated** (phantoms of five modalities, degraded by physics) or come inside the wheels of pydicom and
-scikit-image, and the texts are planted (`studies.planted_text`). `--fit` fits the weights of `shared.burned_in_text`
-to seeds below `FIRST_TEST_SEED`; what is printed without it is of the seeds above, which no weight has seen. Nothing is written.
+The images are **simulated** (phantoms of five modalities, degraded by physics), or variants of the few that come inside the
+wheels of pydicom, scikit-image and nibabel; the texts are planted (`studies.planted_text`). `--fit` fits the weights of
+`shared.burned_in_text` to seeds below `FIRST_TEST_SEED`; what is printed without it is of the seeds above, which no weight has
+seen. Nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-import skimage
-from PIL import Image
-from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.stats import binomtest
 
-from shared.burned_in_text import QUARANTINE_FROM, Line, find_lines, text_doubt
-from studies.degradations import DEGRADATIONS
-from studies.optics import to_bytes
-from studies.phantoms import MODALITIES, make_phantom
-from studies.planted_text import Pixels, Planted, plant
-from studies.real_images import read_image, wheel_sources
+from studies.phantoms import MODALITIES
+from studies.planted_text import FONTS, Planted
+from studies.text_fit import fit
+from studies.text_trials import HEIGHTS, Trial, phantom_trials, real_trials
 
-FIRST_TEST_SEED = 1_000_000
-"""Images from this seed on are measured; those below are fitted to."""
-
-_SIZES = (96, 128, 192, 256, 320)  # pixels
-_TEXTURES = ("brick", "camera", "coffee", "coins", "grass", "gravel")
-"""Files of scikit-image without text: what a detector of strokes takes for letters most easily."""
-_RIDGE = 3.0
-_CAUTION = 2.1
-"""Taken from the constant: an image has many lines, and the most doubtful decides."""
-_SAME = 0.7  # a line that lies so far in the box of planted text is that text
+_CONTRASTS = ((0, 40), (40, 80), (80, 120), (120, 256))  # grey levels
+_FITTED = 12  # phantoms of each modality
 
 
 def main() -> None:
     """Measure, or fit."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=20, help="phantoms of each modality")
-    parser.add_argument("--fit", action="store_true", help="print weights instead")
+    parser.add_argument("--images", type=int, default=200, help="phantoms of each modality, with text and without")
+    parser.add_argument("--variants", type=int, default=12, help="variants of each real source, with text and without")
+    parser.add_argument(
+        "--fit", action="store_true", help=f"print weights fitted to {_FITTED} phantoms of each modality"
+    )
     asked = parser.parse_args()
     if asked.fit:
-        sys.stdout.write(f"{np.round(fit(asked.images), 3).tolist()}\n")
+        sys.stdout.write(f"{np.round(fit(_FITTED), 3).tolist()}\n")
         return
-    for name, (found, n_texts, alarms, n_clean) in measure(asked.images).items():
-        line = f"{name}: found {found} of {n_texts}, false alarms {alarms} of {n_clean}"
-        sys.stdout.write(line + "\n")
+    for line in of_phantoms(list(phantom_trials(asked.images))):
+        sys.stdout.write(f"{line}\n")
+    for line in of_sources(list(real_trials(asked.variants))):
+        sys.stdout.write(f"{line}\n")
 
 
-def clean_image(modality: str, seed: int) -> Pixels:
-    """A degraded phantom without text, (h, w, 3); the seed decides its size, its degradation and the severity."""
-    rng = np.random.default_rng([seed, 77])
-    names = list(DEGRADATIONS[modality])
-    image = make_phantom(modality, seed, int(rng.choice(_SIZES)))
-    severity = ("mild", "severe")[int(rng.integers(2))]
-    return _colours(DEGRADATIONS[modality][names[rng.integers(len(names))]](image, severity, rng))
-
-
-def planted_image(modality: str, seed: int) -> Planted:
-    """The same phantom with text."""
-    return plant(clean_image(modality, seed), np.random.default_rng([seed, 78]))
-
-
-def measure(n_images: int) -> dict[str, tuple[int, int, int, int]]:
-    """Texts found, texts planted, false alarms and clean images, by modality; the real images by theirs, three texts each."""
-    counts: dict[str, Counter[str]] = {}
-
-    def note(name: str, clean: Pixels, planted: list[Planted]) -> None:
-        count = counts.setdefault(name, Counter())
-        count.update(clean=1, texts=len(planted), alarms=int(_is_held(clean)))
-        count.update(found=sum(_is_held(one.pixels) for one in planted))
-
+def of_phantoms(trials: Sequence[Trial]) -> Iterator[str]:
+    """By modality, then the texts by what they look like; each with its 95 % interval."""
     for modality in MODALITIES:
-        for seed in range(FIRST_TEST_SEED, FIRST_TEST_SEED + n_images):
-            note(modality, clean_image(modality, seed), [planted_image(modality, seed)])
-    for source in wheel_sources():
-        pixels = _colours(read_image(source))[:512, :512]
-        texts = [plant(pixels, np.random.default_rng([FIRST_TEST_SEED, number])) for number in range(3)]
-        note(f"real {source.modality}", pixels, texts)
-    return {name: (one["found"], one["texts"], one["alarms"], one["clean"]) for name, one in counts.items()}
+        own = [one for one in trials if one.modality == modality]
+        yield f"{modality} phantoms: {_found(own)}; {_held(own)}"
+    yield f"all phantoms: {_found(trials)}; {_held(trials)}"
+    for low, high in HEIGHTS:
+        yield f"capitals of {low} to {high} pixels: {_found(trials, _between('height', low, high + 1))}"
+    for low, high in _CONTRASTS:
+        yield f"contrast {low} to {high}: {_found(trials, _between('contrast', low, high))}"
+    yield f"fonts that were fitted to: {_found(trials, lambda text: text.font in FONTS)}"
+    yield f"other fonts: {_found(trials, lambda text: text.font not in FONTS)}"
 
 
-def fit(n_images: int) -> np.ndarray:
-    """Weights of a logistic regression of all lines that are found: those in planted text against all others; the last is the
-    constant. The properties are weighed as they are.
-    """
-    text, other = [], []
-    for modality in MODALITIES:
-        for seed in range(n_images):
-            planted = planted_image(modality, seed)
-            text += [line.properties for line in find_lines(planted.pixels) if _lies_in(line, planted)]
-            other += [line.properties for line in find_lines(clean_image(modality, seed))]
-    for pixels in _textures():
-        other += [line.properties for line in find_lines(pixels)]
-    weights = fit_weights(np.array(text), np.array(other))
-    weights[-1] -= _CAUTION
-    return weights
+def of_sources(trials: Sequence[Trial]) -> Iterator[str]:
+    """By modality of the real images, then by source: variants of one source are not independent, so there is no interval."""
+    for modality in dict.fromkeys(one.modality for one in trials):
+        own = [one for one in trials if one.modality == modality]
+        sources = dict.fromkeys(one.source for one in own)
+        yield f"real {modality}, sources: {len(sources)}"
+        for source in sources:
+            of_it = [one for one in own if one.source == source]
+            yield f"  {source}: {_counted(_texts(of_it), 'found')}; {_counted(_clean(of_it), 'held')}"
 
 
-def fit_weights(text: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Both classes weigh the same; a ridge on standardised properties keeps weights small."""
-    values = np.concatenate([text, other])
-    mean, spread = values.mean(axis=0), values.std(axis=0) + 1e-9
-    rows = np.column_stack([(values - mean) / spread, np.ones(len(values))])
-    is_text = np.r_[np.ones(len(text)), np.zeros(len(other))]
-    share = np.where(is_text == 1, 0.5 / len(text), 0.5 / len(other)) * 1000
-
-    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
-        score = rows @ weights
-        pull = np.r_[weights[:-1], 0.0] * _RIDGE
-        value = float((share * (np.logaddexp(0, score) - is_text * score)).sum() + (pull * weights).sum() / 2)
-        return value, rows.T @ (share * (expit(score) - is_text)) + pull
-
-    found = minimize(loss, np.zeros(rows.shape[1]), jac=True, method="L-BFGS-B").x
-    scaled = found[:-1] / spread
-    return np.asarray(np.r_[scaled, found[-1] - scaled @ mean])
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of a share by Wilson's score; 0..1 where nothing was tried."""
+    if not n:
+        return 0.0, 1.0
+    found = binomtest(hits, n).proportion_ci(0.95, "wilson")
+    return float(found.low), float(found.high)
 
 
-def _lies_in(line: Line, planted: Planted) -> bool:
-    top, left, bottom, right = line.box
-    box = planted.box
-    height, width = min(bottom, box[2]) - max(top, box[0]), min(right, box[3]) - max(left, box[1])
-    return height > 0 and width > 0 and height * width >= _SAME * (bottom - top) * (right - left)
+def _between(property_name: str, low: float, high: float) -> Callable[[Planted], bool]:
+    return lambda text: low <= getattr(text, property_name) < high
 
 
-def _is_held(pixels: Pixels) -> bool:
-    return text_doubt(pixels) >= QUARANTINE_FROM
+def _found(trials: Sequence[Trial], is_asked: Callable[[Planted], bool] = lambda text: True) -> str:
+    return _with_interval(_texts(trials, is_asked), "found")
 
 
-def _textures() -> Iterator[Pixels]:
-    for name in _TEXTURES:
-        with Image.open(Path(skimage.__file__).parent / "data" / f"{name}.png") as picture:
-            yield np.asarray(picture.convert("RGB"))
+def _held(trials: Sequence[Trial]) -> str:
+    return _with_interval(_clean(trials), "false alarms")
 
 
-def _colours(image: np.ndarray) -> Pixels:
-    pixels = to_bytes(image)
-    return np.repeat(pixels[..., None], 3, axis=2) if pixels.ndim == 2 else pixels
+def _texts(trials: Sequence[Trial], is_asked: Callable[[Planted], bool] = lambda text: True) -> list[bool]:
+    return [one.is_held for one in trials if one.planted is not None and is_asked(one.planted)]
+
+
+def _clean(trials: Sequence[Trial]) -> list[bool]:
+    return [one.is_held for one in trials if one.planted is None]
+
+
+def _with_interval(held: Sequence[bool], word: str) -> str:
+    low, high = wilson(sum(held), len(held))
+    return f"{_counted(held, word)} ({100 * low:.1f} to {100 * high:.1f} %)"
+
+
+def _counted(held: Sequence[bool], word: str) -> str:
+    return f"{word} {sum(held)} of {len(held)}"
 
 
 if __name__ == "__main__":

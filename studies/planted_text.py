@@ -5,6 +5,7 @@ come with matplotlib and Pillow. One seed is one text: what it says, font, size,
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +20,14 @@ FONTS = (
     "DejaVuSans.ttf", "DejaVuSans-Bold.ttf", "DejaVuSansMono.ttf", "DejaVuSansMono-Bold.ttf", "DejaVuSerif.ttf",
     "STIXGeneral.ttf", "cmss10.ttf", "cmtt10.ttf", "",
 )  # fmt: skip
-"""Files of matplotlib; "" is the font inside Pillow."""
+"""Files of matplotlib; "" is the font inside Pillow. The weights of `shared.burned_in_text` were fitted on these."""
+
+OTHER_FONTS = (
+    "DejaVuSans-Oblique.ttf", "DejaVuSans-BoldOblique.ttf", "DejaVuSansMono-Oblique.ttf", "DejaVuSerif-Bold.ttf",
+    "DejaVuSerif-Italic.ttf", "STIXGeneralBol.ttf", "STIXGeneralItalic.ttf", "cmb10.ttf", "cmr10.ttf",
+    "cmti10.ttf",
+)  # fmt: skip
+"""Further files of matplotlib, which no weight has seen."""
 
 SMALLEST, TALLEST = 8, 32
 """Height of a capital letter in pixels."""
@@ -32,25 +40,41 @@ _MOST_SHARE = 0.95  # of the width that a line may take
 
 @dataclass(frozen=True)
 class Planted:
-    """An image with text: its pixels, where the text is (top, left, bottom, right), and what it looks like."""
+    """An image with text: its pixels, where the text is (top, left, bottom, right), and what it looks like.
+
+    Attributes:
+        height: Of a capital letter, in pixels.
+        colour: Its name.
+        contrast: Mean difference in brightness between the letters and what was there before, in grey levels.
+        font: Its file.
+    """
 
     pixels: Pixels
     box: tuple[int, int, int, int]
     height: int
     colour: str
+    contrast: float
+    font: str
 
 
-def plant(pixels: Pixels, rng: np.random.Generator) -> Planted:
+def plant(
+    pixels: Pixels,
+    rng: np.random.Generator,
+    fonts: Sequence[str] = FONTS,
+    heights: tuple[int, int] = (SMALLEST, TALLEST),
+) -> Planted:
     """Draw one or two lines of text over an image.
 
     Args:
         pixels: (h, w, 3).
         rng: Decides all that varies; text that is too wide is made smaller, and shorter at the smallest size.
+        fonts: Those that it chooses from.
+        heights: The least and the most height of a capital letter.
 
     Returns: A copy with the text, compressed as JPEG in half of the cases.
     """
-    height = int(rng.integers(SMALLEST, TALLEST + 1))
-    name = FONTS[rng.integers(len(FONTS))]
+    height = int(rng.integers(heights[0], heights[1] + 1))
+    name = fonts[int(rng.integers(len(fonts)))]
     lines = [_text(rng) for _ in range(1 + (rng.random() < 0.4))]
     font, lines = _fit(name, height, lines, pixels.shape[1])
     colour = list(_COLOURS)[rng.integers(len(_COLOURS))]
@@ -71,12 +95,14 @@ def plant(pixels: Pixels, rng: np.random.Generator) -> Planted:
         if ground[box].mean() < 90:
             ground[box] = ground[box] * 0.2 + 0.8 * rng.uniform(150, 255)
     written = ground * (1.0 - cover) + cover * np.array(_COLOURS[colour])
+    changed = np.abs(written - ground) @ np.array([0.299, 0.587, 0.114])
+    contrast = float(changed[np.asarray(mask) > 127].mean())
     result = np.rint(written).astype(np.uint8)
     if rng.random() < 0.5:
         result = _as_jpeg(result, int(rng.integers(60, 95)))
     capital = font.getbbox("H")
     place = (int(y), int(x), int(y + bottom - top), int(x + right - left))
-    return Planted(result, place, round(capital[3] - capital[1]), colour)
+    return Planted(result, place, round(capital[3] - capital[1]), colour, contrast, name)
 
 
 def _text(rng: np.random.Generator) -> str:
@@ -92,7 +118,7 @@ def _text(rng: np.random.Generator) -> str:
 def _fit(name: str, height: int, lines: list[str], width: int) -> tuple[ImageFont.FreeTypeFont, list[str]]:
     """The font, and the lines, that fit into the width."""
     most = width * _MOST_SHARE
-    for tall in range(height, SMALLEST - 1, -1):
+    for tall in range(height, min(height, SMALLEST) - 1, -1):
         font = _font(name, tall)
         if max(font.getlength(line) for line in lines) <= most:
             return font, lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import ssl
 import time
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ from authlib.integrations.base_client import OAuthError
 from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
-from httpx import HTTPError
+from httpx2 import HTTPError
 
 from shared.errors import Unauthenticated, Unavailable
 from shared.reloaded import read_file
@@ -223,7 +224,7 @@ def _client(settings: WebSettings) -> StarletteOAuth2App:
         client_kwargs={
             "scope": login.scopes,
             "code_challenge_method": "S256",
-            "verify": str(ca_file) if ca_file else True,
+            "verify": ssl.create_default_context(cafile=ca_file),
             "trust_env": False,
             "timeout": 10,
             **({} if secret else {"token_endpoint_auth_method": "none"}),

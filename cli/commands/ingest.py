@@ -20,6 +20,8 @@ from shared.left_out import is_lost, outcome_of
 from shared.rows.encoding import from_lines
 from shared.rows.images import ZERO_SHOT, Image, Input, who_told_modality
 
+_SHOWN = 20  # refused inputs
+
 
 def ingest(
     source: Annotated[
@@ -50,17 +52,21 @@ def ingest(
 def _show(folder: Path, image_set_uri: str, is_json: bool) -> bool:
     """Show what became of the inputs, and who told the modality of the images; whether any input was refused."""
     report = folder / "report.jsonl"
+    counts: Counter[str] = Counter()
+    refused: list[Input] = []  # all of them for a program, a screen for people
     with report.open("rb") as lines, (folder / "images.jsonl").open("rb") as images:
-        rows = list(from_lines(lines, Input, report.name))
+        for row in from_lines(lines, Input, report.name):
+            counts[outcome_of(row)] += 1
+            if is_lost(row) and (is_json or len(refused) < _SHOWN):
+                refused.append(row)
         told = who_told_modality(from_lines(images, Image, "images.jsonl"))
-    counts = Counter(map(outcome_of, rows)) + told
-    refused = [row for row in rows if is_lost(row)]
+    counts += told
     if is_json:
         print_json({"counts": counts, "image_set_uri": image_set_uri, "refused": to_builtins(refused)})
     else:
         console.print(", ".join(f"{count} {name}" for name, count in sorted(counts.items())))
         if refused:
-            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused[:20]]
+            cells = [(row.name, row.status, row.reason, row.remedy) for row in refused]
             print_table("Not taken", ("file", "status", "reason", "remedy"), cells)
         if n_guessed := told[f"modality_{ZERO_SHOT}"]:
             console.print(f"The encoder guessed the modality of {n_guessed} images (modality_from in images.jsonl).")

@@ -62,7 +62,7 @@ def build(
 
     def make_serving(encoder: Encoder) -> Serving:
         store = Store(engine, encoder.encoder_id, settings.owner or "embedding")
-        reader = InputReader(store, marks, objects, source, formats, key, settings.batch_size)
+        reader = InputReader(store, marks, objects, formats, key, settings.batch_size)
         worker = EmbeddingWorker(store, objects, formats, encoder, settings.claim_size)
         return Serving(store, reader, worker, ModalityGuesser(encoder) if settings.is_modality_guessed else None)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +24,7 @@ class Entry:
     Attributes:
         name: What the report calls it, unique in its source: the relative path, or the manifest's `index`.
         path: The file, or None where the manifest holds the picture itself.
-        content: The picture in base64, where there is no file.
+        held: Where there is no file: the digest of the picture's text, which the listing holds.
         part: Which image of the file is meant, as `#frame-0007`; "" for all that are taken of it.
         image_path: The file as the source names it, "/" between its parts; "" where the picture is in the manifest.
         fault: Why it cannot be read at all; "" where that is not yet known.
@@ -33,7 +34,7 @@ class Entry:
 
     name: str
     path: Path | None = None
-    content: str = ""
+    held: bytes = b""
     image_path: str = ""
     fault: str = ""
     remedy: str = "Correct the manifest's row."
@@ -48,26 +49,36 @@ class Entry:
     @property
     def picture(self) -> str:
         """The same for entries that name the same file, or part of a file, or hold the same text."""
-        return f"{self.path}{self.part}" if self.path is not None else self.content
+        return f"{self.path}{self.part}" if self.path is not None else self.held.hex()
 
 
-class ImageSource(Protocol):
-    """Where images come from."""
+class Listing(Protocol):
+    """What a source names; it need not lie in memory. Safe to use from several threads."""
 
-    def entries(self, place: Path) -> list[Entry]:
-        """Everything that a folder or a manifest names, in a fixed order.
+    def __len__(self) -> int:
+        """How many entries there are."""
 
-        Raises:
-            NotFound: There is no such file or folder.
-            InvalidArgument: The manifest is of another kind, cannot be read, lacks a column, or has two of one name.
-            FailedPrecondition: It names nothing.
-        """
+    def __iter__(self) -> Iterator[Entry]:
+        """The entries, in a fixed order."""
 
     def read(self, entry: Entry) -> bytes:
         """The bytes of an entry's image file.
 
         Raises:
             InvalidArgument: Unreadable, too large, or not base64.
+        """
+
+
+class ImageSource(Protocol):
+    """Where images come from."""
+
+    def open(self, place: Path) -> AbstractContextManager[Listing]:
+        """Everything that a folder or a manifest names, until the context ends.
+
+        Raises:
+            NotFound: There is no such file or folder.
+            InvalidArgument: The manifest is of another kind, cannot be read, lacks a column, or has two of one name.
+            FailedPrecondition: It names nothing.
         """
 
 

@@ -29,17 +29,18 @@ def sample(folder: Path) -> list[Pixels]:
     Raises:
         NotFound, InvalidArgument, FailedPrecondition: There is no such folder, or it holds nothing.
     """
-    files, readers = FileSource(), ImageReaders(1, Limits())
+    readers = ImageReaders(1, Limits())
     found: list[Pixels] = []
     try:
-        for entry in files.entries(folder.resolve()):
-            if entry.fault or len(found) >= MOST_IMAGES:
-                continue
-            try:
-                forms = readers.read(files.read(entry), b"a key for identifiers that are not kept")
-            except InvalidArgument:
-                continue
-            found += [readers.load(form.png) for form in forms if isinstance(form, StoredForm)]
+        with FileSource.open(folder.resolve()) as listing:
+            for entry in listing:
+                if len(found) >= MOST_IMAGES:
+                    break
+                try:
+                    forms = readers.read(listing.read(entry), b"a key for identifiers that are not kept")
+                except InvalidArgument:
+                    continue
+                found += [readers.load(form.png) for form in forms if isinstance(form, StoredForm)]
     finally:
         readers.close()
     return found[:MOST_IMAGES]

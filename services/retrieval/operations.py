@@ -5,17 +5,15 @@ Restartable: an entry of the index is keyed by image and split, a selection by o
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 from prometheus_client import Histogram
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.leakage import Guards
-from services.retrieval.domain.sampling import Candidates, Draw, Strategy, draw_samples
-from services.retrieval.ports import IndexedImage
+from services.retrieval.domain.sampling import Candidates, Strategy, draw_samples
 from services.retrieval.store import SelectionStore
 from services.retrieval.work.failures import NO_FAILURES, Failures, read_anchors, read_failures
 from services.retrieval.work.finding import (
@@ -26,8 +24,17 @@ from services.retrieval.work.finding import (
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import encoder_of, map_vectors, read_image_set, read_images, read_records
+from services.retrieval.work.image_sets import (
+    count_images,
+    encoder_of,
+    find_images,
+    iterate_batches,
+    iterate_records,
+    map_vectors,
+)
 from services.retrieval.work.indexes import Indexes
+from services.retrieval.work.samples import samples_of
+from shared.batches import in_batches
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
@@ -36,6 +43,7 @@ from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 
 POOL = "pool"
+_GUARDED_AT_ONCE = 20_000  # images of the pool that are held against the guarded ones together
 SEARCH_SECONDS = Histogram(
     "medq_retrieval_search_seconds",
     "Time of a search, interactive or exact.",
@@ -75,8 +83,7 @@ class RetrievalOperations:
         """
         if request.strategy != pb.STRATEGY_RANDOM:
             encoder_of(self._objects, [*request.pool_uris, request.failures_uri])
-        pool = self._read_pool(request.pool_uris)
-        eligible, excluded = self._exclude(pool, request)
+        eligible, excluded = self._exclude(request)
         context.progress(0, 3, "steps", "searching the pool")
         strategy, fallback = STRATEGIES[request.strategy], ""
         failures = read_failures(self._objects, request.failures_uri) if request.failures_uri else NO_FAILURES
@@ -98,9 +105,10 @@ class RetrievalOperations:
             budget=request.budget,
             rng=np.random.default_rng(request.seed),
         )
-        samples = _samples(request, draw, finds, eligible)
+        drawn = [finds.ids[row] for row in draw.rows.tolist()]
+        images = find_images(self._objects, request.pool_uris, POOL, set(drawn))
+        samples = samples_of(request, draw, finds, images)
         context.progress(2, 3, "steps", "writing")
-        drawn = [sample.image_id for sample in samples]
         self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
         selection = Selection(
             strategy=strategy.value,
@@ -116,18 +124,21 @@ class RetrievalOperations:
 
     def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
-        whole = read_image_set(self._objects, uri)
-        index = self._indexes.of(whole.encoder_id)
-        splits = {image.split for image in whole.images}
-        missing = {
-            split: index.missing([i.image_id for i in whole.images if i.split == split], split) for split in splits
-        }
-        rows = [r for r, image in enumerate(whole.images) if image.image_id in missing[image.split]]
-        for start in range(0, len(rows), self._batch_size):
-            context.progress(start, len(rows), "images", "indexing")
-            part = rows[start : start + self._batch_size]
-            self._indexes.put(whole.encoder_id, [whole.images[r] for r in part], whole.vectors[part])
-        if rows:
+        n_images, n_done, is_changed = count_images(self._objects, uri), 0, False
+        encoder_id = encoder_of(self._objects, [uri])
+        index = self._indexes.of(encoder_id)
+        for images, vectors in iterate_batches(self._objects, uri, n_images, self._batch_size):
+            context.progress(n_done, n_images, "images", "indexing")
+            missing = {
+                split: index.missing([i.image_id for i in images if i.split == split], split)
+                for split in {image.split for image in images}
+            }
+            rows = [r for r, image in enumerate(images) if image.image_id in missing[image.split]]
+            if rows:
+                self._indexes.put(encoder_id, [images[r] for r in rows], vectors[rows])
+                is_changed = True
+            n_done += len(images)
+        if is_changed:
             index.optimize()
 
     def _search(
@@ -165,35 +176,33 @@ class RetrievalOperations:
         sets = map_vectors(self._objects, request.pool_uris)
         return find_by_contrast(sets, eligible, anchors, cells, request.neighbours), ""
 
-    def _read_pool(self, uris: Sequence[str]) -> list[IndexedImage]:
-        """The images of the pool; one that two sets describe stands there twice, and leaks if either description does."""
-        images = [image for uri in uris for image in read_images(self._objects, uri) if image.split == POOL]
-        if not images:
-            raise FailedPrecondition(
-                "The pool holds no image.",
-                field="pool_uris",
-                value=len(uris),
-                remedy='Ingest images with the split "pool" and name their image set.',
-            )
-        return sorted(images, key=lambda image: image.image_id)
+    def _exclude(self, request: pb.StartSelectSamplesRequest) -> tuple[set[str], dict[str, int]]:
+        """The images of the pool that may be drawn, and how many may not, by reason.
 
-    def _exclude(
-        self, pool: Sequence[IndexedImage], request: pb.StartSelectSamplesRequest
-    ) -> tuple[dict[str, IndexedImage], dict[str, int]]:
-        """The images that may be drawn, and how many may not, by reason."""
+        One that two sets describe stands there twice, and leaks if either description does.
+        """
         guards = Guards(
-            read_records(self._objects, request.guard_uris),
+            list(iterate_records(self._objects, request.guard_uris)),
             phash_distance=request.phash_distance,
             twin_similarity=request.twin_similarity,
         )
-        leaks = guards.leaks(read_records(self._objects, request.pool_uris, POOL))
-        leaking = {leak.image_id: leak.reason.value for leak in reversed(leaks)}
+        pool: set[str] = set()
+        leaking: dict[str, str] = {}
+        for records in in_batches(iterate_records(self._objects, request.pool_uris, POOL), _GUARDED_AT_ONCE):
+            pool.update(record.image_id for record in records)
+            for leak in guards.leaks(records):
+                leaking.setdefault(leak.image_id, leak.reason.value)
+        if not pool:
+            raise FailedPrecondition(
+                "The pool holds no image.",
+                field="pool_uris",
+                value=len(request.pool_uris),
+                remedy='Ingest images with the split "pool" and name their image set.',
+            )
         used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
-        known = {image.image_id: image for image in reversed(pool)}
-        eligible = {i: image for i, image in known.items() if i not in leaking and i not in used}
         excluded = Counter(f"leak_{reason}" for reason in leaking.values())
-        excluded["used_before"] = len(used.intersection(known) - leaking.keys())
-        return eligible, dict(excluded)
+        excluded["used_before"] = len(used.intersection(pool) - leaking.keys())
+        return pool - leaking.keys() - used, dict(excluded)
 
     def _publish(self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], selection: Selection) -> str:
         return publish(
@@ -216,29 +225,3 @@ class RetrievalOperations:
             },
             seed=request.seed,
         )
-
-
-def _samples(
-    request: pb.StartSelectSamplesRequest, draw: Draw, finds: Finds, images: Mapping[str, IndexedImage]
-) -> list[Sample]:
-    """Rows of `samples.jsonl`, sorted by image id."""
-    samples = []
-    for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
-        image = images[finds.ids[row]]
-        key = f"{request.arm}\0{request.round}\0{image.image_id}"  # not the run: a run repeated is the same
-        measure = round(float(finds.measure[row]), 6)
-        is_by_prototype = bool(finds.names) and not finds.is_contrast
-        samples.append(
-            Sample(
-                sample_id=hashlib.sha256(key.encode()).hexdigest()[:32],
-                image_id=image.image_id,
-                image_uri=image.image_uri,
-                modality=image.modality,
-                source_id=image.source_id,
-                prototype_id=finds.names[finds.finder[row]] if is_by_prototype else "",
-                similarity=measure if is_by_prototype else None,
-                capability=capability,
-                contrast=measure if finds.is_contrast else None,
-            )
-        )
-    return samples

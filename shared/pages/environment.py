@@ -18,7 +18,7 @@ def page_environment(package: str) -> Environment:
     """The environment for the templates of a package, over those that all pages share.
 
     A page extends `base.html`. As it stands that links to the style sheet; a page that is one file puts `style_sheet` into
-    its block `style`. The tests and filters of `shared.pages.words` are there by name.
+    its block `style`. The filters of `shared.pages.words` are there by name, and the test `holding_zero`.
 
     Args:
         package: A package with a folder `templates`.
@@ -31,5 +31,7 @@ def page_environment(package: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(words.FILTERS)
+    environment.tests["holding_zero"] = words.holds_zero
+    environment.globals["no_gain"] = words.NO_GAIN
     environment.globals["style_sheet"] = Markup(STYLE_SHEET.read_text(encoding="utf-8"))  # ours, so trusted
     return environment

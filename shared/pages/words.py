@@ -9,6 +9,7 @@ from shared.statistics import FEW_SOURCES
 
 Json = Mapping[str, Any]
 NOTHING = "–"
+#: What a gain is called whose interval holds zero.
 NO_GAIN = "not told apart from no gain"
 _SECONDS_PER_HOUR = 3600
 _ABBREVIATIONS = frozenset({"ct", "mri"})
@@ -34,6 +35,11 @@ def limits(estimate: Json | None) -> str:
     if estimate is None or estimate["low"] is None:
         return ""
     return f"[{100 * estimate['low']:.1f}, {100 * estimate['high']:.1f}]".replace("-", "−")
+
+
+def holds_zero(gain: Json) -> bool:
+    """Whether the interval of a gain holds zero: then chance alone may explain it."""
+    return gain["low"] is not None and bool(gain["low"] <= 0 <= gain["high"])
 
 
 def few(estimate: Json | None) -> str:

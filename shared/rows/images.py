@@ -16,6 +16,7 @@ Pixels = Annotated[int, Meta(ge=1, description="pixels")]
 WindowFunction = Literal["linear", "linear_exact", "sigmoid", "lut", "minmax"]
 #: How the name of one image of a file that holds several ends: a frame of DICOM, a slice of a volume, counted from 1.
 _PART = re.compile(r"#(?:frame|slice)-[0-9]{4,9}$")
+_PART_AS_WRITTEN = re.compile(r"#(frame|slice)-([0-9]{1,9})$")
 #: How the reason of a duplicate begins: its file stands in several rows, as in a table of questions, or another file is alike.
 SAME_FILE, OTHER_FILE = "the same file again", "another file holds the same picture"
 OTHER_PART = "another image of the same file is the same picture"
@@ -39,6 +40,11 @@ def part_of(name: str) -> str:
 def entry_of(name: str) -> str:
     """The name of an input without the image of its file."""
     return name.removesuffix(part_of(name))
+
+
+def spelled_out(path: str) -> str:
+    """A path as people write it, with the number of its part in four digits or more: `#frame-7` as `#frame-0007`."""
+    return _PART_AS_WRITTEN.sub(lambda found: f"#{found[1]}-{int(found[2]):04d}", path)
 
 
 class Window(Row, kw_only=False):

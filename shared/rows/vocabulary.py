@@ -68,4 +68,4 @@ def meant_modality(text: str) -> str:
 def meant_split(text: str) -> str:
     """The split that a text is a misspelling of; "" where it is one, or near to none."""
     label = text.strip().lower()
-    return "" if label in SPLITS else next(iter(get_close_matches(label, SPLITS, 1, cutoff=0.75)), "")
+    return "" if label in ("", *SPLITS) else next(iter(get_close_matches(label, SPLITS, 1, cutoff=0.75)), "")

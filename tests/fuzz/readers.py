@@ -18,7 +18,7 @@ from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.controller.configuration.check import check
 from services.embedding.adapters.formats import read_images
 from services.embedding.adapters.images import read_png
-from services.embedding.adapters.sources import list_entries, read_entry
+from services.embedding.adapters.sources import list_source
 from services.embedding.domain.images import Quarantined, StoredForm
 from services.evaluation.adapters.benchmark_table import read_table
 from services.evaluation.domain.image_join import join_images
@@ -72,11 +72,12 @@ def read_manifest(data: bytes, folder: Path, suffix: str = "") -> str:
     """List a manifest and read each of its entries."""
     path = folder / f"manifest{suffix or ('.tsv' if data[:200].count(9) > data[:200].count(44) else '.csv')}"
     path.write_bytes(data)
-    for entry in list_entries(path):
-        try:
-            read_entry(entry)
-        except InvalidArgument as error:
-            require_remedy(error)
+    with list_source(path) as listing:
+        for entry in listing:
+            try:
+                listing.read(entry)
+            except InvalidArgument as error:
+                require_remedy(error)
     return "accepted"
 
 

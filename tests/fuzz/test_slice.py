@@ -12,7 +12,7 @@ from tests.fuzz.aftermath import is_bare_picture
 from tests.fuzz.file_child import KINDS, case, outcome_of
 from tests.fuzz.file_round import read_files
 from tests.fuzz.limits import MARKER
-from tests.fuzz.pictures import dicom_seeds, jpeg_seeds, png_seeds, tiff_seeds
+from tests.fuzz.picture_seeds import dicom_seeds, jpeg_seeds, png_seeds, tiff_seeds
 from tests.fuzz.requests import HEAVY
 from tests.fuzz.services import Services
 from tests.fuzz.texts import YAML_SEED, benchmark_seeds, replies_seeds

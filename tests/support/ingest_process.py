@@ -39,10 +39,10 @@ DEADLY_LEVEL = 77
 
 class _Formats(FormatsHere):
     @staticmethod
-    def read(data: bytes, key: bytes):
+    def read(data: bytes, key: bytes, *, part: str = ""):
         if data == DEADLY_FILE:
             os.kill(os.getpid(), signal.SIGKILL)
-        return FormatsHere.read(data, key)
+        return FormatsHere.read(data, key, part=part)
 
 
 class _Encoder:
@@ -59,10 +59,10 @@ class _Encoder:
 
 class _Source(FileSource):
     @staticmethod
-    def entries(place: Path):
+    def open(place: Path):
         if (place / "too much").exists():
             os.kill(os.getpid(), signal.SIGKILL)
-        return FileSource.entries(place)
+        return FileSource.open(place)
 
 
 class _Context:
@@ -80,7 +80,7 @@ def ingest(folder: Path, source: Path) -> str:
     objects = FolderObjectStore(folder / "objects", synced=False)
     store, marks, formats = Store(engine, "mean", "me"), Marks(engine), _Formats()
     worker = EmbeddingWorker(store, objects, formats, _Encoder(), claim_size=4)
-    reader = InputReader(store, marks, objects, _Source(), formats, b"key", 4)
+    reader = InputReader(store, marks, objects, formats, b"key", 4)
     servings = Servings(EncodersHere(mean=_Encoder()), lambda _: Serving(store, reader, worker))
     work = EmbeddingOperations(servings, marks, objects, _Source(), folder / "cache", ANYWHERE)
     request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")

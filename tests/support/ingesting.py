@@ -51,7 +51,7 @@ class Ingesting:
         marks, files, encoder = Marks(self._engine), FileSource(), StatisticsEncoder()
         store = Store(self._engine, encoder.encoder_id, "me")
         worker = EmbeddingWorker(store, self.objects, self._formats, encoder, claim_size=16)
-        reader = InputReader(store, marks, self.objects, files, self._formats, key, 64)
+        reader = InputReader(store, marks, self.objects, self._formats, key, 64)
         servings = Servings(EncodersHere(statistics=encoder), lambda _: Serving(store, reader, worker))
         self._work = EmbeddingOperations(servings, marks, self.objects, files, folder / "cache", ANYWHERE)
         self._n = 0

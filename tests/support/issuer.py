@@ -1,8 +1,14 @@
-"""An OIDC issuer: keys, the JWTs that it signs, and a small HTTP server that publishes the keys."""
+"""An OIDC issuer: keys, the JWTs that it signs, and a small HTTP server that publishes the keys and lets people log in.
+
+It keeps to the rules that a login stands on: a code works once, for one client and one address, with its PKCE verifier.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
+import secrets
 import ssl
 import threading
 from collections.abc import Iterator
@@ -10,11 +16,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 AUDIENCE = "medq"
+CLIENT = "medq-pages"
 
 
 class Issuer:
@@ -26,6 +34,8 @@ class Issuer:
         is_away: It answers with an error.
         redirect_to: It sends those who ask for its keys elsewhere.
         keys_at: Where its configuration says that the keys are, if not with itself.
+        person: Claims of whoever logs in next; None: they are refused.
+        seconds: How long their tokens hold.
     """
 
     def __init__(self, url: str = "https://issuer.test/realm") -> None:
@@ -34,6 +44,9 @@ class Issuer:
         self.is_away = False
         self.redirect_to = ""
         self.keys_at = ""
+        self.person: dict[str, object] | None = {"sub": "dr-who"}
+        self.seconds = 300.0
+        self._codes: dict[str, dict[str, str]] = {}
         self.published: list[dict[str, object]] = []
         self._keys: dict[str, tuple[str, object]] = {}
 
@@ -48,6 +61,41 @@ class Issuer:
             made_by = jwt.algorithms.ECAlgorithm if algorithm == "ES256" else jwt.algorithms.RSAAlgorithm
             self.published.append({**made_by.to_jwk(key.public_key(), as_dict=True), "kid": kid, "use": "sig"})
         return key
+
+    def configuration(self) -> str:
+        """What OIDC discovery tells."""
+        places = {"authorization_endpoint": "/authorize", "token_endpoint": "/token"}
+        told = {name: self.url + path for name, path in places.items()}
+        keys = self.keys_at or self.url + "/keys"
+        return json.dumps(
+            {"issuer": self.url, "jwks_uri": keys, "id_token_signing_alg_values_supported": ["ES256"], **told}
+        )
+
+    def authorize(self, query: str) -> str:
+        """Where a browser goes from the login: back to the client, with a code or an error."""
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        assert (asked["client_id"], asked["response_type"], asked["code_challenge_method"]) == (CLIENT, "code", "S256")
+        answer = {"state": asked["state"]}
+        if self.person is None:
+            answer["error"] = "access_denied"
+        else:
+            answer["code"] = secrets.token_urlsafe()
+            self._codes[answer["code"]] = asked
+        return f"{asked['redirect_uri']}?{urlencode(answer)}"
+
+    def exchange(self, body: str) -> tuple[int, str]:
+        """Status and body of the answer to a code."""
+        sent = {name: values[0] for name, values in parse_qs(body).items()}
+        asked = self._codes.pop(sent.get("code", ""), None)
+        digest = hashlib.sha256(sent.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        if asked is None or (asked["code_challenge"], asked["redirect_uri"]) != (challenge, sent["redirect_uri"]):
+            return 400, json.dumps({"error": "invalid_grant"})
+        kid = next(iter(self._keys))
+        access = self.token(kid, seconds=self.seconds, **(self.person or {}))
+        named = self.token(kid, aud=CLIENT, nonce=asked.get("nonce"), **(self.person or {}))
+        told = {"access_token": access, "id_token": named, "token_type": "Bearer", "expires_in": int(self.seconds)}
+        return 200, json.dumps(told)
 
     def jwks(self) -> str:
         return json.dumps({"keys": self.published})
@@ -78,7 +126,11 @@ def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterato
             if issuer.is_away:
                 self.send_error(503)
             elif self.path == "/realm/.well-known/openid-configuration":
-                self._answer(json.dumps({"issuer": issuer.url, "jwks_uri": issuer.keys_at or issuer.url + "/keys"}))
+                self._answer(issuer.configuration())
+            elif self.path.startswith("/realm/authorize?"):
+                self.send_response(302)
+                self.send_header("Location", issuer.authorize(urlsplit(self.path).query))
+                self.end_headers()
             elif issuer.redirect_to:
                 self.send_response(302)
                 self.send_header("Location", issuer.redirect_to)
@@ -87,8 +139,13 @@ def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterato
                 issuer.n_asked += 1
                 self._answer(issuer.jwks())
 
-        def _answer(self, body: str) -> None:
-            self.send_response(200)
+        def do_POST(self) -> None:
+            sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            status, body = issuer.exchange(sent) if self.path == "/realm/token" else (404, "")
+            self._answer(body, status)
+
+        def _answer(self, body: str, status: int = 200) -> None:
+            self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
             self.wfile.write(body.encode())

@@ -16,6 +16,9 @@ ORACLE_TEXT_TOKENS, ORACLE_ANSWER_TOKENS, ORACLE_QUESTION_TOKENS = (600, 1600), 
 #: Likewise of a judge, on one axis of one description.
 JUDGE_TEXT_TOKENS, JUDGE_ANSWER_TOKENS = (300, 1200), (1, 200)
 JUDGE_AXES = 4
+#: The frozen pairs that a judge grades anew in each evaluation that has descriptions, so that its drift shows; and how many of
+#: these evaluations an arm has in a round: dev or test, or both.
+JUDGE_ANCHORS, JUDGED_SETS = 9, (1, 2)
 #: Likewise of a judge that says which option a reply means; the reply comes on top. It may think before it names a letter.
 READING_TEXT_TOKENS, READING_ANSWER_TOKENS = (70, 1200), (1, 1024)
 #: Longest reply about a drawn image, in tokens.
@@ -84,6 +87,7 @@ class Plan:
         oracle: Who pre-annotates.
         expert: "review", "simulated" or "none".
         audit_share: Share of what no expert saw that goes to review.
+        overlap_share: Share of the reviews that two experts make, and a third one where they disagree.
         judge: Who judges descriptions; None: nobody.
         n_descriptions: Descriptions of dev (each `runs` times) and of test together that an evaluation asks for; None: unknown.
         reader: Who says what a reply means that no rule reads; None: nobody.
@@ -99,6 +103,7 @@ class Plan:
     oracle: Endpoint
     expert: str
     audit_share: float
+    overlap_share: float = 0.0
     judge: Endpoint | None = None
     n_descriptions: int | None = 0
     reader: Endpoint | None = None
@@ -203,7 +208,8 @@ def _oracle(plan: Plan, number: int, images: int) -> Line:
 def _judge(plan: Plan, judge: Endpoint, n_descriptions: int, number: int) -> Line:
     """Round 0 is the same model in each arm, so what one arm had judged may serve the others."""
     n_arms = Range(1 if number == 0 else plan.n_arms, plan.n_arms)
-    calls = n_arms * exactly(n_descriptions * JUDGE_AXES)
+    anchors = exactly(plan.n_arms * JUDGE_ANCHORS) * Range(*JUDGED_SETS)
+    calls = (n_arms * exactly(n_descriptions) + anchors) * exactly(JUDGE_AXES)
     return _line(number, "judge", judge, calls, Range(*JUDGE_TEXT_TOKENS), Range(*JUDGE_ANSWER_TOKENS))
 
 
@@ -219,7 +225,8 @@ def _expert(plan: Plan, number: int, images: int) -> Line:
     share = exactly(1.0) if number == 0 else Range(plan.audit_share, max(MOST_LATER_REVIEWS, plan.audit_share))
     # An endpoint describes each image beside what it is asked; what the simulated oracle is asked is all there is.
     n_answers = plan.questions_per_image + (0 if plan.oracle.is_simulated else 1)
-    answers = exactly(images * plan.n_arms * n_answers) * share
+    opinions = Range(1 + plan.overlap_share, 1 + 2 * plan.overlap_share)
+    answers = exactly(images * plan.n_arms * n_answers) * share * opinions
     hours = answers * Range(*REVIEW_SECONDS) * exactly(1 / _HOUR_SECONDS)
     is_simulated = plan.expert == "simulated"
     return Line(number, "expert", plan.expert, answers, Range(), Range(), hours, is_simulated)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from services.controller.domain.estimate import (
     CALLS_PER_IMAGE,
+    JUDGE_ANCHORS,
     JUDGE_ANSWER_TOKENS,
     JUDGE_AXES,
     JUDGE_TEXT_TOKENS,
@@ -45,8 +46,9 @@ def assumptions(plan: Plan) -> Iterator[str]:
         )
     if plan.judge is not None:
         yield (
-            f"A judge is asked {JUDGE_AXES} times for each description, {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens "
-            f"in and {JUDGE_ANSWER_TOKENS[0]} to {JUDGE_ANSWER_TOKENS[1]} out; what it has judged before is not asked again."
+            f"A judge is asked {JUDGE_AXES} times for each description, and in each evaluation for each of {JUDGE_ANCHORS} pairs "
+            f"which show its drift: {JUDGE_TEXT_TOKENS[0]} to {JUDGE_TEXT_TOKENS[1]} tokens in and {JUDGE_ANSWER_TOKENS[0]} to "
+            f"{JUDGE_ANSWER_TOKENS[1]} out. What it has judged before is not asked again, the pairs excepted."
         )
         if plan.n_descriptions is None:
             yield "The descriptions of dev and test could not be counted, so the judge is not in the figures."

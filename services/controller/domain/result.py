@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from shared.pages.report_charts import RANDOM
-from shared.pages.words import NO_GAIN, count, percent
+from shared.pages.words import NO_GAIN, count, holds_zero, percent
 from shared.stop_reasons import told
 
 Json = dict[str, Any]
@@ -96,12 +96,10 @@ def _told_of_model(result: Result) -> str:
     base = percent(result.base["value"] if result.base else None)
     if not result.gain or result.gain["low"] is None:
         change = f"from {base} before; no interval says whether that is a gain"
-    elif result.gain["low"] > 0:
-        change = f"up from {base}"
-    elif result.gain["high"] < 0:
-        change = f"down from {base}"
-    else:
+    elif holds_zero(result.gain):
         change = f"from {base} before: {NO_GAIN}"
+    else:
+        change = f"{'up' if result.gain['low'] > 0 else 'down'} from {base}"
     return f"After {answers} the model is {now}, {change}."
 
 
@@ -114,16 +112,14 @@ def _told_of_random(result: Result) -> str:
         return ""
     if result.baseline is None:
         return "The random arm has no result after as many trainings."
-    share, over = percent(result.baseline.accuracy["value"]), result.baseline.over
-    same = result.baseline.n_answers == result.n_answers
-    gave = (
-        f"As many answers about random images gave {share}"
-        if same
-        else f"{count(result.baseline.n_answers)} answers about random images gave {share}"
-    )
-    if over is None or over["low"] is None or over["low"] > 0:
-        return f"{gave}."
-    return f"{gave}, which is more." if over["high"] < 0 else f"{gave}: the two are not told apart."
+    over, n_answers = result.baseline.over, result.baseline.n_answers
+    answers = "As many answers" if n_answers == result.n_answers else f"{count(n_answers)} answers"
+    gave = f"{answers} about random images gave {percent(result.baseline.accuracy['value'])}"
+    if over is None or over["low"] is None:
+        return f"{gave}; no interval says whether the two differ."
+    if holds_zero(over):
+        return f"{gave}: the two are not told apart."
+    return f"{gave}, which is more." if over["low"] < 0 else f"{gave}."
 
 
 def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:

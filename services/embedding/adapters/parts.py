@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from shared.rows.images import entry_of, part_of
+from shared.rows.images import entry_of, part_of, spelled_out
 
 
 def locate(folder: Path, image_path: str) -> tuple[Path, str]:
@@ -15,9 +15,9 @@ def locate(folder: Path, image_path: str) -> tuple[Path, str]:
 
     Args:
         folder: Of the manifest.
-        image_path: Relative to it, such as `heart.dcm#frame-0007`.
+        image_path: Relative to it, such as `heart.dcm#frame-0007` or, as people write it, `heart.dcm#frame-7`.
     """
-    part = part_of(image_path)
-    if not part or os.path.lexists(folder / image_path):
+    named = spelled_out(image_path)
+    if not part_of(named) or os.path.lexists(folder / image_path):
         return folder / image_path, ""
-    return folder / entry_of(image_path), part
+    return folder / entry_of(named), part_of(named)

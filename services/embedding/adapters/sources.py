@@ -8,29 +8,25 @@ an entry with a fault, and the others stand. What lies in a folder and is no fil
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from services.embedding.adapters import parquet_manifest
+from services.embedding.adapters.listing import SpilledListing
 from services.embedding.adapters.parts import locate
-from services.embedding.domain.images import MOST_BYTES
 from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import walk
-from shared.regular_files import open_regular, read_regular
-from shared.rows.images import part_of
+from shared.regular_files import open_regular
 from shared.rows.vocabulary import meant_modality, meant_split
-from shared.tables import MOST_TABLE_BYTES, Fault, TableRow, read_header, read_rows
+from shared.spill import Spill
+from shared.tables import MOST_TABLE_BYTES, Fault, TableRow, iterate_rows, read_header
 
 #: A file without a suffix, such as one out of a cache, is told by its content.
 MANIFEST_SUFFIXES = (".csv", ".tsv", ".parquet", "")
-_LONGEST_CONTENT = 4 * (MOST_BYTES // 3 + 1) + 100  # characters: in base64, behind what a `data:` URI begins with
-_LONGEST_REFERENCE = 64  # characters; a base64 picture is longer
 #: Longest text of a cell, and longest name, in characters: names are keys of a database.
 _LONGEST_PATH, _LONGEST_TEXT = 32_768, 500
 _LONGEST_NAME = 500
@@ -41,8 +37,8 @@ _COLUMNS = (
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def list_entries(source: Path) -> list[Entry]:
-    """Everything that a folder or a manifest names, in a fixed order.
+def list_source(source: Path) -> SpilledListing:
+    """Everything that a folder or a manifest names, in a fixed order; the caller closes it.
 
     Args:
         source: Absolute, without links.
@@ -53,51 +49,49 @@ def list_entries(source: Path) -> list[Entry]:
             there is too much of it.
         FailedPrecondition: it names nothing.
     """
-    if os.path.isdir(source):
-        entries = _from_folder(source)
-    elif not os.path.lexists(source):  # unlike `Path.exists` false, too, for a path that is too long
-        remedy = "Name a folder or a file that the service can read."
-        raise NotFound("There is no such source.", field="source_uri", value=source, remedy=remedy)
-    else:
-        entries = _from_rows(_read_rows(source), source.parent)
-    if not entries:
-        remedy = "Put PNG, JPEG, TIFF, DICOM or NIfTI files there, or name another source."
-        raise FailedPrecondition("The source names no image.", field="source_uri", value=source.name, remedy=remedy)
-    return entries
+    listing = SpilledListing()
+    try:
+        if os.path.isdir(source):
+            _list_folder(source, listing)
+        elif not os.path.lexists(source):  # unlike `Path.exists` false, too, for a path that is too long
+            remedy = "Name a folder or a file that the service can read."
+            raise NotFound("There is no such source.", field="source_uri", value=source, remedy=remedy)
+        else:
+            _list_rows(_rows(source), source.parent, listing)
+        if not len(listing):
+            remedy = "Put PNG, JPEG, TIFF, DICOM or NIfTI files there, or name another source."
+            raise FailedPrecondition("The source names no image.", field="source_uri", value=source.name, remedy=remedy)
+    except BaseException:
+        listing.close()
+        raise
+    return listing
 
 
-def read_entry(entry: Entry) -> bytes:
-    """The bytes of an entry's image file.
-
-    Raises:
-        InvalidArgument: No regular file, behind a link, unreadable, too large, or not base64.
-    """
-    if entry.fault:
-        raise InvalidArgument(entry.fault, remedy=entry.remedy)
-    return _decode(entry.content) if entry.path is None else read_regular(entry.path, MOST_BYTES)
-
-
-def _from_folder(folder: Path) -> list[Entry]:
-    entries: list[Entry] = []
-    seen: set[str] = set()
-    for found in sorted(walk(folder)):
-        name = _unique(_printable(found.name)[:_LONGEST_NAME], "another file", seen)
-        path = None if found.reason else folder / found.name
-        image_path = found.name.encode("utf-8", "backslashreplace").decode()  # names may be no Unicode
-        entries.append(Entry(name, path, image_path=image_path, fault=found.reason, remedy=found.remedy))
-    return entries
+def _list_folder(folder: Path, listing: SpilledListing) -> None:
+    with Spill() as spill:
+        ordered = spill.table("ordered", bytes)
+        for found in walk(folder):
+            key = f"{found.name}\0{found.reason}".encode("utf-8", "surrogatepass")  # names may be no Unicode
+            ordered.add(key, found.remedy.encode())
+        for key, remedy in ordered.items():
+            name, _, reason = key.decode("utf-8", "surrogatepass").partition("\0")
+            path = None if reason else folder / name
+            image_path = name.encode("utf-8", "backslashreplace").decode()
+            shown = _printable(name)[:_LONGEST_NAME]
+            entry = Entry(shown, path, image_path=image_path, fault=reason, remedy=remedy.decode())
+            listing.append(entry, "another file")
 
 
-def _read_rows(path: Path) -> list[TableRow]:
+def _rows(path: Path) -> Iterator[TableRow]:
     suffix = path.suffix.lower()
     if suffix not in MANIFEST_SUFFIXES:
         remedy = "Use a folder, or a manifest .csv, .tsv or .parquet."
         raise InvalidArgument("This is not a manifest.", field="source_uri", value=path.name, remedy=remedy)
     if suffix == ".parquet" or (not suffix and _begins_as_parquet(path)):
-        rows, columns = parquet_manifest.read_parquet(path, _COLUMNS, "source_uri")
+        columns, rows = parquet_manifest.read_parquet(path, _COLUMNS, "source_uri")
     else:
         columns = read_header(path, "manifest", "source_uri")
-        rows = read_rows(path, "manifest", "source_uri", skipped=[name for name in columns if name not in _COLUMNS])
+        rows = iterate_rows(path, "manifest", "source_uri", skipped=[name for name in columns if name not in _COLUMNS])
     if not {"image_path", "image"} & set(columns):
         raise InvalidArgument(
             f"The manifest has neither a column image_path nor a column image among its {len(columns)}.",
@@ -113,28 +107,26 @@ def _begins_as_parquet(path: Path) -> bool:
         return source.read(len(parquet_manifest.MAGIC)) == parquet_manifest.MAGIC
 
 
-def _from_rows(rows: list[TableRow], folder: Path) -> list[Entry]:
-    pictures = {_text(row.cells.get("index")): _text(row.cells.get("image")) for row in rows}
-    entries: list[Entry] = []
-    seen: set[str] = set()
+def _list_rows(rows: Iterable[TableRow], folder: Path, listing: SpilledListing) -> None:
     for number, row in enumerate(rows, start=1):
-        entry = _from_row(row, number, folder, pictures)
-        if entry.name in seen:  # a path may stand in several rows, an index may not
-            fault = entry.fault or ("The index was used before." if _text(row.cells.get("index")) else "")
-            entry = replace(entry, fault=fault)
-        entries.append(replace(entry, name=_unique(entry.name, f"row {number}", seen)))
-    return entries
+        index = _text(row.cells.get("index"))
+        entry = _from_row(row, number, folder)
+        if "image" in row.cells:
+            text = _text(row.cells["image"])
+            digest = listing.hold(text)
+            listing.name_picture(index, text, digest)
+            if not entry.fault and entry.path is None and text:
+                entry = replace(entry, held=digest)
+                listing.may_refer(text)
+        if not (entry.fault or entry.path or entry.held):
+            entry = replace(entry, fault="The row names no image.")
+        # A path may stand in several rows, an index may not.
+        listing.append(entry, f"row {number}", "The index was used before." if index else "")
+    listing.resolve()
 
 
-def _unique(name: str, which: str, seen: set[str]) -> str:
-    """A name that no other entry has."""
-    while name in seen or part_of(name):  # which would be the name of a part of another
-        name = f"{name} ({which})"
-    seen.add(name)
-    return name
-
-
-def _from_row(place: TableRow, number: int, folder: Path, pictures: Mapping[str, str]) -> Entry:
+def _from_row(place: TableRow, number: int, folder: Path) -> Entry:
+    """An entry without the picture that the row itself may hold."""
     cells = {name: _text(place.cells.get(name)) for name in _COLUMNS if name != "image"}
     too_long = [
         name for name, text in cells.items() if len(text) > (_LONGEST_PATH if name == "image_path" else _LONGEST_TEXT)
@@ -156,25 +148,11 @@ def _from_row(place: TableRow, number: int, folder: Path, pictures: Mapping[str,
         reason, remedy = (f"{text[:1].upper()}{text[1:]}." for text in fault)
         return replace(entry, fault=reason, remedy=remedy)
     if not image_path:
-        return _with_content(entry, _text(place.cells.get("image")), pictures)
-    parts = PurePosixPath(image_path)
-    if parts.is_absolute() or ".." in parts.parts:
+        return entry
+    if image_path.startswith("/") or ".." in image_path.split("/"):
         return replace(entry, fault="The path leads out of the manifest's folder.")
     path, part = locate(folder, image_path)
     return replace(entry, path=path, part=part)
-
-
-def _with_content(entry: Entry, content: str, pictures: Mapping[str, str]) -> Entry:
-    """An entry whose picture the manifest holds, in this row or in the one whose index the cell names."""
-    if not content:
-        return replace(entry, fault="The row names no image.")
-    if len(content) <= _LONGEST_REFERENCE and content in pictures:
-        content = pictures[content]
-        if len(content) <= _LONGEST_REFERENCE:  # it names another row in its turn, or itself
-            return replace(entry, fault="The image cell names a row that holds no picture itself.")
-    if len(content) > _LONGEST_CONTENT:
-        return replace(entry, fault="The picture is too large.", remedy=f"Keep each below {MOST_BYTES >> 20} MiB.")
-    return replace(entry, content=content)
 
 
 def _too_long(columns: list[str]) -> Fault | None:
@@ -200,20 +178,7 @@ def _printable(name: str) -> str:
     return _UNPRINTABLE.sub(lambda sign: sign[0].encode("unicode_escape").decode(), name)
 
 
-def _decode(content: str) -> bytes:
-    text = content.partition("base64,")[2] if content.startswith("data:") else content
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        data = b""
-    if not data:
-        remedy = "Write the picture in base64, or name its file in image_path."
-        raise InvalidArgument("The image column is not base64.", remedy=remedy)
-    return data
-
-
 class FileSource:
     """An `ImageSource` on this machine's disk."""
 
-    entries = staticmethod(list_entries)
-    read = staticmethod(read_entry)
+    open = staticmethod(list_source)

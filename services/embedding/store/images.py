@@ -10,6 +10,7 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
+from services.embedding.store.inputs import Inputs, find_rows
 from services.embedding.store.tables import (
     IMAGES,
     IN_HAND,
@@ -29,7 +30,6 @@ from shared.rows.images import entry_of
 
 #: After so long a claimed image is free for another worker.
 CLAIM_SECONDS = 60.0
-_AT_ONCE = 500  # bound variables of one statement stay far below every database's limit
 
 EmbeddedEvent = Callable[[ImageRow, Member, bytes], Event]
 Clock = Callable[[], float | sa.ColumnElement[float]]
@@ -47,25 +47,13 @@ class Store:
 
     def __init__(self, engine: sa.Engine, encoder_id: str, owner: str, clock: Clock = now) -> None:
         self._engine = engine
+        self.inputs = Inputs(engine)
         self._encoder_id = encoder_id
         self._owner = owner
         self._clock = clock
         with engine.begin() as connection:
             mine = (VECTORS.c.owner == owner) & (VECTORS.c.encoder_id == encoder_id) & VECTORS.c.vector.is_(None)
             connection.execute(sa.update(VECTORS).where(mine).values(claimed_until=0.0))
-
-    def names_done(self, operation_id: str) -> set[str]:
-        """The inputs of an ingest that need not be read again."""
-        query = sa.select(INPUTS.c.name).where(INPUTS.c.operation_id == operation_id)
-        with reader(self._engine).connect() as connection:
-            return set(connection.execute(query).scalars())
-
-    def inputs(self, operation_id: str) -> dict[str, InputRow]:
-        """All inputs of an ingest by name."""
-        columns = [INPUTS.c[name] for name in InputRow.__dataclass_fields__]
-        with reader(self._engine).connect() as connection:
-            rows = connection.execute(sa.select(*columns).where(INPUTS.c.operation_id == operation_id))
-            return {row.name: InputRow(**row._mapping) for row in rows}
 
     def record(
         self,
@@ -94,7 +82,7 @@ class Store:
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
-            insert_new(connection, INPUTS, [{"operation_id": operation_id, **asdict(row)} for row in rows])
+            insert_new(connection, INPUTS, [{"operation_id": operation_id, **vars(row)} for row in rows])
             done = (IN_HAND.c.operation_id == operation_id) & IN_HAND.c.name.in_({entry_of(row.name) for row in rows})
             connection.execute(sa.delete(IN_HAND).where(done))
             members = sorted((row.member for row in rows if row.status == STORED), key=_key)
@@ -105,7 +93,7 @@ class Store:
         with self._engine.begin() as connection:
             for row in rows:
                 mine = (INPUTS.c.operation_id == operation_id) & (INPUTS.c.name == row.name)
-                connection.execute(sa.update(INPUTS).where(mine).values(asdict(row)))
+                connection.execute(sa.update(INPUTS).where(mine).values(vars(row)))
             members = sorted((row.member for row in rows), key=_key)
             self._announce(connection, self._join(connection, members), embedded)
 
@@ -148,7 +136,7 @@ class Store:
         """How many workers died, or are at work, with these images in their claims; images with a vector are left out."""
         query = sa.select(VECTORS.c.image_id, VECTORS.c.deaths).where(VECTORS.c.encoder_id == self._encoder_id)
         query = query.where(VECTORS.c.vector.is_(None) & (VECTORS.c.deaths > 0))
-        return {row.image_id: row.deaths for row in self._rows(query, VECTORS, image_ids)}
+        return {row.image_id: row.deaths for row in self._rows(query, VECTORS.c.image_id, image_ids)}
 
     def put_vectors(self, image_ids: Sequence[str], vectors: NDArray[np.float32], embedded: EmbeddedEvent) -> None:
         """Keep vectors and tell of each membership; a vector that another worker was faster with stays."""
@@ -170,16 +158,19 @@ class Store:
     def without_vector(self, image_ids: Collection[str]) -> list[str]:
         """Those of these images that have no vector yet, sorted."""
         query = sa.select(VECTORS.c.image_id).where(self._has_vector)
-        return sorted(set(image_ids) - {row.image_id for row in self._rows(query, VECTORS, image_ids)})
+        return sorted(set(image_ids) - {row.image_id for row in self._rows(query, VECTORS.c.image_id, image_ids)})
 
     def vectors(self, image_ids: Collection[str]) -> dict[str, bytes]:
         """The vectors of these images (little-endian float32) that are there."""
         query = sa.select(VECTORS.c.image_id, VECTORS.c.vector).where(self._has_vector)
-        return {row.image_id: row.vector for row in self._rows(query, VECTORS, image_ids)}
+        return {row.image_id: row.vector for row in self._rows(query, VECTORS.c.image_id, image_ids)}
 
     def images(self, image_ids: Collection[str]) -> dict[str, ImageRow]:
         """The rows of these images that are known."""
-        return {row.image_id: ImageRow(**row._mapping) for row in self._rows(sa.select(IMAGES), IMAGES, image_ids)}
+        return {
+            row.image_id: ImageRow(**row._mapping)
+            for row in self._rows(sa.select(IMAGES), IMAGES.c.image_id, image_ids)
+        }
 
     def encoders_of(self, image_id: str) -> list[str]:
         """The encoders, of all, that have a vector of this image, sorted."""
@@ -191,12 +182,8 @@ class Store:
     def _has_vector(self) -> sa.ColumnElement[bool]:
         return (VECTORS.c.encoder_id == self._encoder_id) & VECTORS.c.vector.is_not(None)
 
-    def _rows(self, query: sa.Select[Any], table: sa.Table, image_ids: Collection[str]) -> Iterator[sa.Row[Any]]:
-        """The rows of a query on a table that are of these images."""
-        ids = sorted(image_ids)
-        for start in range(0, len(ids), _AT_ONCE):
-            with reader(self._engine).connect() as connection:
-                yield from connection.execute(query.where(table.c.image_id.in_(ids[start : start + _AT_ONCE]))).all()
+    def _rows(self, query: sa.Select[Any], key: sa.Column[str], keys: Collection[str]) -> Iterator[sa.Row[Any]]:
+        return find_rows(self._engine, query, key, keys)
 
     def _join(self, connection: sa.Connection, members: Sequence[Member]) -> list[Member]:
         """Make images members of splits as now described.

@@ -12,14 +12,14 @@ from shared.rows.fields import Modality, Split
 from shared.rows.images import Image, Input, ModalityFrom, Window
 
 
-def input_line(entry: Entry, row: InputRow, is_again: bool, why_again: str) -> Input:
-    """A line of `report.jsonl`."""
+def input_line(entry: Entry, row: InputRow, why_again: str) -> Input:
+    """A line of `report.jsonl`; `why_again` is "" for what is no duplicate."""
     return Input(
         name=row.name,
         image_path=entry.image_path,
         image_id=row.image_id,
-        status="duplicate" if is_again else row.status,
-        reason="; ".join(filter(None, (why_again, row.reason))) if is_again else row.reason,
+        status="duplicate" if why_again else row.status,
+        reason="; ".join(filter(None, (why_again, row.reason))),
         remedy=row.remedy,
     )
 

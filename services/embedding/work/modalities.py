@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,10 +13,12 @@ from numpy.typing import NDArray
 from services.embedding.domain.modalities import class_vectors, guess_modalities
 from services.embedding.ports import Encoder
 from services.embedding.store.images import Store
-from services.embedding.store.tables import STORED, InputRow
+from services.embedding.store.tables import InputRow
 from services.embedding.work.facts import Facts
+from shared.batches import in_batches
 from shared.rows.images import ZERO_SHOT
 from shared.rows.vocabulary import UNKNOWN
+from shared.spill import Spill
 
 _AT_ONCE = 500
 
@@ -40,19 +43,27 @@ class ModalityGuesser:
         scale = self._encoder.logit_scale
         if scale is None:
             return
-        unknown = _unknown(store, operation_id)
-        image_ids = sorted(unknown)
-        for start in range(0, len(image_ids), _AT_ONCE):
-            vectors = store.vectors(image_ids[start : start + _AT_ONCE])
-            images = np.stack([np.frombuffer(vector, dtype="<f4") for vector in vectors.values()])
-            guesses = zip(vectors, guess_modalities(images, self._prompts(), scale), strict=True)
-            guessed = [
-                replace(row, modality=modality, modality_from=ZERO_SHOT)
-                for image_id, modality in guesses
-                if modality != UNKNOWN
-                for row in unknown[image_id]
-            ]
-            store.describe(operation_id, guessed, facts.embedded)
+        with Spill() as spill:
+            images = spill.table("images", str)
+            for image_id in store.inputs.untold_images(operation_id):
+                images.add(image_id)
+            for image_ids in in_batches((image_id for image_id, _ in images.items()), _AT_ONCE):
+                self._guess(store, operation_id, image_ids, scale, facts)
+
+    def _guess(self, store: Store, operation_id: str, image_ids: Sequence[str], scale: float, facts: Facts) -> None:
+        unknown = _unknown(store.inputs.of_images(operation_id, image_ids))
+        vectors = store.vectors(unknown)
+        if not vectors:
+            return
+        images = np.stack([np.frombuffer(vector, dtype="<f4") for vector in vectors.values()])
+        guesses = zip(vectors, guess_modalities(images, self._prompts(), scale), strict=True)
+        guessed = [
+            replace(row, modality=modality, modality_from=ZERO_SHOT)
+            for image_id, modality in guesses
+            if modality != UNKNOWN
+            for row in unknown[image_id]
+        ]
+        store.describe(operation_id, guessed, facts.embedded)
 
     def _prompts(self) -> NDArray[np.float32]:
         with self._lock:
@@ -61,13 +72,12 @@ class ModalityGuesser:
             return self._classes
 
 
-def _unknown(store: Store, operation_id: str) -> dict[str, list[InputRow]]:
-    """The rows of each image of which no row of the ingest names a modality, a known one or another."""
-    rows: dict[str, list[InputRow]] = defaultdict(list)
-    for row in store.inputs(operation_id).values():
-        if row.status == STORED:
-            rows[row.image_id].append(row)
-    return {image_id: of_it for image_id, of_it in rows.items() if all(_is_untold(row) for row in of_it)}
+def _unknown(rows: Iterable[InputRow]) -> dict[str, list[InputRow]]:
+    """The rows of each image of which no row names a modality, a known one or another."""
+    by_image: dict[str, list[InputRow]] = defaultdict(list)
+    for row in rows:
+        by_image[row.image_id].append(row)
+    return {image_id: of_it for image_id, of_it in by_image.items() if all(_is_untold(row) for row in of_it)}
 
 
 def _is_untold(row: InputRow) -> bool:

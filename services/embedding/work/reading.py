@@ -6,10 +6,10 @@ ready first. An input that was in hand when the service died is read alone, and 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from itertools import islice
 
 import msgspec
 
@@ -17,23 +17,26 @@ from medq.embedding.v1 import embedding_pb2 as pb
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import Quarantined, StoredForm
 from services.embedding.domain.modalities import told_modality
-from services.embedding.ports import Entry, ImageFormats, ImageSource
+from services.embedding.ports import Entry, ImageFormats, Listing
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
 from services.embedding.store.tables import FAILED, MOST_DEATHS, QUARANTINED, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
+from services.embedding.work.recorded import recorded
 from services.embedding.work.worker import count_input
 from shared.errors import InvalidArgument
 from shared.folders import HIDDEN
 from shared.objects.store import SCHEME, ObjectStore
 from shared.operation_context import OperationContext
-from shared.rows.images import entry_of
 from shared.rows.vocabulary import SPLITS, UNKNOWN, name_modality
 
+_REMEMBERED = 1_000  # pictures that need not be read again where a later row names them
 _LOOK_SECONDS = 0.5  # how soon a cancelled ingest no longer waits for an image
 _Outcome = tuple[InputRow, ImageRow | None]
 _Outcomes = list[_Outcome]
 """What became of the images of one file."""
+_Placed = tuple[int, Entry]
+"""An entry, and how many stand before it in its source."""
 
 
 class InputReader:
@@ -43,61 +46,44 @@ class InputReader:
         store: The service's tables.
         marks: What is in hand.
         objects: Where images go.
-        source: Gives the bytes of an input.
         formats: Reads images out of them.
         key: The site's key for hashes of identifiers.
         batch_size: Inputs of one transaction; when it is over, replicas are told of them and begin to embed.
     """
 
     def __init__(
-        self,
-        store: Store,
-        marks: Marks,
-        objects: ObjectStore,
-        source: ImageSource,
-        formats: ImageFormats,
-        key: bytes,
-        batch_size: int,
+        self, store: Store, marks: Marks, objects: ObjectStore, formats: ImageFormats, key: bytes, batch_size: int
     ) -> None:
         self._store = store
         self._marks = marks
         self._objects = objects
-        self._source = source
         self._formats = formats
         self._key = key
         self._batch_size = batch_size
 
     def read_all(
-        self, context: OperationContext, request: pb.StartIngestRequest, entries: Sequence[Entry], facts: Facts
+        self, context: OperationContext, request: pb.StartIngestRequest, listing: Listing, facts: Facts
     ) -> None:
         """Record what becomes of each entry that has no outcome yet."""
-        done = {entry_of(name) for name in self._store.names_done(request.operation_id)}
         deaths = self._marks.deaths(request.operation_id)
-        left = [entry for entry in entries if entry.name not in done]
-        repeated = {picture for picture, n in Counter(entry.picture for entry in left).items() if n > 1}
-        if left:
-            self._formats.prepare()
-        seen: dict[str, Future[_Outcomes]] = {}  # several rows may name one picture
-        n_done, threads = len(done), ThreadPoolExecutor(self._formats.at_once, thread_name_prefix="embedding-input")
-        try:
+        rows = recorded(self._store, request.operation_id, listing)
+        left = ((place, entry) for place, (entry, found) in enumerate(rows) if not found)
+        is_prepared = False
+        with _Pictures(
+            lambda entry: self._read(listing, entry, deaths.get(entry.name, 0)), self._formats.at_once
+        ) as pictures:
             for batch in _batches(left, deaths, self._batch_size):
-                with self._marks.in_hand(request.operation_id, [entry.name for entry in batch]):
-                    for entry in batch:
-                        if not entry.fault and entry.picture not in seen:
-                            seen[entry.picture] = threads.submit(self._read, entry, deaths.get(entry.name, 0))
+                if not is_prepared:
+                    self._formats.prepare()
+                    is_prepared = True
+                with self._marks.in_hand(request.operation_id, [entry.name for _, entry in batch]):
+                    pictures.begin([entry for _, entry in batch])
                     outcomes: list[_Outcomes] = []
-                    for entry in batch:
-                        context.progress(n_done + len(outcomes), len(entries), "inputs", "reading")
-                        fault = _failed(entry.fault, entry.remedy) if entry.fault else None
-                        read = fault or _await(context, seen[entry.picture])
+                    for place, entry in batch:
+                        context.progress(place, len(listing), "inputs", "reading")
+                        read = pictures.outcomes(entry, context)
                         outcomes.append([_describe(entry, one, request, self._key) for one in read])
                     self._record(request.operation_id, outcomes, facts)
-                n_done += len(batch)
-                for picture in {entry.picture for entry in batch} - repeated:
-                    seen.pop(picture, None)
-        finally:
-            # Nobody waits for an image that was called off: it is read to its end for nothing.
-            threads.shutdown(wait=False, cancel_futures=True)
 
     def _record(self, operation_id: str, outcomes: Sequence[_Outcomes], facts: Facts) -> None:
         """Record what is read in transactions of about a batch; the images of one file are never divided."""
@@ -116,13 +102,13 @@ class InputReader:
             if row.reason != HIDDEN:
                 count_input(row.status)
 
-    def _read(self, entry: Entry, deaths: int) -> _Outcomes:
+    def _read(self, listing: Listing, entry: Entry, deaths: int) -> _Outcomes:
         """What the pictures of an entry are; the rows are named by their part of the file alone."""
         if deaths >= MOST_DEATHS:
             reason = f"The service has ended {deaths} times while it read this input."
             return _failed(reason, "Look at the file with care, and export it again.")
         try:
-            forms = self._formats.read(self._source.read(entry), self._key, part=entry.part)
+            forms = self._formats.read(listing.read(entry), self._key, part=entry.part)
         except InvalidArgument as error:
             return _failed(error.message, error.remedy)
         # An input that names a part itself is one image, under its own name.
@@ -141,22 +127,54 @@ class InputReader:
         return row, image
 
 
-def _batches(entries: Sequence[Entry], deaths: Mapping[str, int], size: int) -> Iterator[list[Entry]]:
+class _Pictures:
+    """Reads the pictures of a batch at once, and remembers the last ones: several rows may name one picture.
+
+    Args:
+        read: Reads an entry that has no fault.
+        at_once: How many are read at the same time.
+    """
+
+    def __init__(self, read: Callable[[Entry], _Outcomes], at_once: int) -> None:
+        self._read = read
+        self._threads = ThreadPoolExecutor(at_once, thread_name_prefix="embedding-input")
+        self._begun: dict[str, Future[_Outcomes]] = {}
+
+    def begin(self, batch: Sequence[Entry]) -> None:
+        """Begin to read those of these entries whose pictures are not known; what was read long ago is forgotten."""
+        for picture in list(islice(self._begun, max(0, len(self._begun) - _REMEMBERED))):
+            del self._begun[picture]
+        for entry in batch:
+            if not entry.fault and entry.picture not in self._begun:
+                self._begun[entry.picture] = self._threads.submit(self._read, entry)
+
+    def outcomes(self, entry: Entry, context: OperationContext) -> _Outcomes:
+        """What became of an entry of the batch that was begun."""
+        if entry.fault:
+            return _failed(entry.fault, entry.remedy)
+        outcome = self._begun[entry.picture]
+        while not wait([outcome], timeout=_LOOK_SECONDS).done:
+            context.check_cancelled()
+        return outcome.result()
+
+    def __enter__(self) -> _Pictures:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # Nobody waits for an image that was called off: it is read to its end for nothing.
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _batches(entries: Iterable[_Placed], deaths: Mapping[str, int], size: int) -> Iterator[list[_Placed]]:
     """Entries in their order; one that was in hand at a death stands alone, so that it takes no other with it."""
-    batch: list[Entry] = []
-    for entry in entries:
-        if batch and (len(batch) == size or entry.name in deaths or batch[-1].name in deaths):
+    batch: list[_Placed] = []
+    for place, entry in entries:
+        if batch and (len(batch) == size or entry.name in deaths or batch[-1][1].name in deaths):
             yield batch
             batch = []
-        batch.append(entry)
+        batch.append((place, entry))
     if batch:
         yield batch
-
-
-def _await(context: OperationContext, outcome: Future[_Outcomes]) -> _Outcomes:
-    while not wait([outcome], timeout=_LOOK_SECONDS).done:
-        context.check_cancelled()
-    return outcome.result()
 
 
 def _failed(reason: str, remedy: str) -> _Outcomes:

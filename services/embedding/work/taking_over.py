@@ -5,20 +5,20 @@ No original file is read: what is embedded is what was stored of it.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from services.embedding.store.images import Store
 from services.embedding.store.tables import FAILED, STORED, ImageRow, InputRow
 from services.embedding.work.facts import Facts
-from shared.objects.dataset import publish, read_manifest, read_rows
+from services.embedding.work.publishing import AT_ONCE, Tally, write_vectors
+from shared.batches import in_batches
+from shared.objects.dataset import iterate_rows, read_manifest, write_dataset, write_files
 from shared.objects.store import ObjectStore
-from shared.rows.images import Image, Input, who_told_modality
-
-_AT_ONCE = 500
+from shared.rows.images import Image, Input
 
 
 def take_over(store: Store, objects: ObjectStore, operation_id: str, uri: str, facts: Facts) -> None:
@@ -27,35 +27,58 @@ def take_over(store: Store, objects: ObjectStore, operation_id: str, uri: str, f
     Raises:
         NotFound, InvalidArgument: There is no such dataset, or it is no image set.
     """
-    done = store.names_done(operation_id)
-    images = [image for image in read_rows(objects, uri, Image) if image.image_id not in done]
-    for start in range(0, len(images), _AT_ONCE):
-        part = images[start : start + _AT_ONCE]
-        rows = [_input_row(image) for image in part]
-        store.record(operation_id, rows, [_image_row(image) for image in part], facts.ingested, facts.embedded)
+    for _ in iterate_rows(objects, uri, Image):
+        """All of it is read once before anything is done: only then it is known to be whole."""
+    for images in in_batches(iterate_rows(objects, uri, Image), AT_ONCE):
+        done = store.inputs.of(operation_id, [image.image_id for image in images])
+        new = [image for image in images if image.image_id not in done]
+        store.record(
+            operation_id, [_input_row(image) for image in new], map(_image_row, new), facts.ingested, facts.embedded
+        )
 
 
 def write_again(store: Store, objects: ObjectStore, operation_id: str, uri: str, encoder_id: str) -> str:
     """The image set with vectors of another encoder: the same lines, but for images that could not be embedded.
 
     Returns: Its URI.
+
+    Raises:
+        FailedPrecondition: There are no others.
     """
-    old, inputs = read_manifest(objects, uri, "image-set"), store.inputs(operation_id)
-    images = [image for image in read_rows(objects, uri, Image) if inputs[image.image_id].status == STORED]
-    vectors = store.vectors([image.image_id for image in images])
-    report = [_line(line, inputs) for line in read_rows(objects, uri, Input)]
-    return publish(
-        objects,
-        "image-set",
-        {
-            "images.jsonl": images,
-            "report.jsonl": report,
-            "vectors.npy": np.stack([np.frombuffer(vectors[image.image_id], dtype="<f4") for image in images]),
-        },
-        counts={"images": len(images), **Counter(line.status for line in report), **who_told_modality(images)},
-        parents=[uri],
-        configuration={**old.configuration, "encoder_id": encoder_id},
-    )
+    old, tally = read_manifest(objects, uri, "image-set"), Tally()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        report = tally.counted(_report(store, objects, operation_id, uri))
+        write_files(folder, "image-set", {"report.jsonl": report})
+        images = tally.told(_images(store, objects, operation_id, uri))
+        write_files(folder, "image-set", {"images.jsonl": images})
+        if not tally.n_images:
+            raise tally.refusal()
+        image_ids = (image.image_id for image in _images(store, objects, operation_id, uri))
+        write_vectors(folder, store, tally.n_images, image_ids)
+        return write_dataset(
+            objects,
+            "image-set",
+            folder,
+            counts=tally.counts,
+            parents=[uri],
+            configuration={**old.configuration, "encoder_id": encoder_id},
+            seed=0,
+        )
+
+
+def _images(store: Store, objects: ObjectStore, operation_id: str, uri: str) -> Iterator[Image]:
+    """The images of the old set that could be embedded."""
+    for images in in_batches(iterate_rows(objects, uri, Image), AT_ONCE):
+        inputs = store.inputs.of(operation_id, [image.image_id for image in images])
+        yield from (image for image in images if inputs[image.image_id].status == STORED)
+
+
+def _report(store: Store, objects: ObjectStore, operation_id: str, uri: str) -> Iterator[Input]:
+    """The lines of the old report; where an image was given up, they say so."""
+    for lines in in_batches(iterate_rows(objects, uri, Input), AT_ONCE):
+        inputs = store.inputs.of(operation_id, {line.image_id for line in lines if line.image_id})
+        yield from (_line(line, inputs) for line in lines)
 
 
 def _input_row(image: Image) -> InputRow:

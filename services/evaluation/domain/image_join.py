@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from services.evaluation.domain.benchmark import cell, compares_two_images, item_of
 from shared.rows.benchmark import Item, Rejection
 from shared.rows.fields import Split
-from shared.rows.images import Image, Input, part_of
+from shared.rows.images import Image, Input, part_of, spelled_out
 from shared.rows.vocabulary import meant_split
 from shared.tables import TableRow
 
@@ -130,7 +130,7 @@ def _path(row: Mapping[str, str]) -> str:
 
 
 def _plain_path(path: str) -> str:
-    return path.replace("\\", "/").removeprefix("./")
+    return spelled_out(path.replace("\\", "/").removeprefix("./"))
 
 
 def _of_another_split(index: str, declared: str) -> Rejection:

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from services.retrieval.domain.leakage import ImageRecord
 from services.retrieval.ports import IndexedImage, Vectors
+from shared.batches import in_batches
 from shared.errors import DataLoss, FailedPrecondition
-from shared.objects.dataset import iterate_rows, map_array, read_array, read_manifest
+from shared.objects.dataset import iterate_rows, map_array, read_manifest
 from shared.objects.store import ObjectStore
 from shared.rows.images import Image
 
 
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """An image set: `vectors` (n, d) float32 belong to `images`, row by row."""
-
-    encoder_id: str
-    images: list[IndexedImage]
-    vectors: Vectors
-
-
-def read_images(objects: ObjectStore, uri: str) -> list[IndexedImage]:
-    """The images of a set, sorted by id.
+def iterate_images(objects: ObjectStore, uri: str) -> Iterator[IndexedImage]:
+    """The images of a set, sorted by id, one at a time; of a damaged set the last thing is an error.
 
     Raises:
         NotFound: There is no such dataset.
         InvalidArgument: It is not an image set.
     """
-    return [
-        IndexedImage(
+    for row in iterate_rows(objects, uri, Image):
+        yield IndexedImage(
             image_id=row.image_id,
             split=row.split,
             modality=row.modality,
@@ -42,21 +35,46 @@ def read_images(objects: ObjectStore, uri: str) -> list[IndexedImage]:
             session=row.session,
             image_uri=row.image_uri,
         )
-        for row in iterate_rows(objects, uri, Image)
-    ]
 
 
-def read_image_set(objects: ObjectStore, uri: str) -> ImageSet:
-    """The images and vectors of a set.
+def find_images(
+    objects: ObjectStore, uris: Iterable[str], split: str, image_ids: Collection[str]
+) -> dict[str, IndexedImage]:
+    """These images of a split; of one that several sets describe, the first description. Raises as `iterate_images`."""
+    found: dict[str, IndexedImage] = {}
+    for uri in uris:
+        for image in iterate_images(objects, uri):
+            if image.split == split and image.image_id in image_ids:
+                found.setdefault(image.image_id, image)
+    return found
+
+
+def count_images(objects: ObjectStore, uri: str) -> int:
+    """How many images a set has; they are all read, so that it is known to be whole. Raises as `iterate_images`."""
+    return sum(1 for _ in iterate_images(objects, uri))
+
+
+def iterate_batches(
+    objects: ObjectStore, uri: str, n_images: int, size: int
+) -> Iterator[tuple[list[IndexedImage], Vectors]]:
+    """The images of a set and their vectors, (b, d) float32, `size` of them at a time.
+
+    Args:
+        objects, uri: The set.
+        n_images: As `count_images` has it.
+        size: The last batch may be smaller.
 
     Raises:
-        NotFound, InvalidArgument: As `read_images`.
+        NotFound, InvalidArgument: As `iterate_images`.
         DataLoss: Rows and vectors do not match.
     """
-    encoder_id = _encoder_id(objects, uri)
-    images, vectors = read_images(objects, uri), read_array(objects, uri, "vectors.npy")
-    _require_one_each(uri, len(images), vectors)
-    return ImageSet(encoder_id, images, vectors.astype("<f4"))
+    with tempfile.TemporaryDirectory() as folder:
+        vectors = map_array(objects, uri, "vectors.npy", Path(folder))
+        _require_one_each(uri, n_images, vectors)
+        start = 0
+        for images in in_batches(iterate_images(objects, uri), size):
+            yield images, np.array(vectors[start : start + len(images)], dtype="<f4")
+            start += len(images)
 
 
 def encoder_of(objects: ObjectStore, uris: Sequence[str]) -> str:
@@ -87,7 +105,7 @@ def map_vectors(objects: ObjectStore, uris: Sequence[str]) -> Iterator[tuple[lis
     """Image ids and their vectors, set by set; the vectors are a memory map that holds until the next set is asked for.
 
     Raises:
-        NotFound, InvalidArgument, DataLoss: As `read_image_set`.
+        NotFound, InvalidArgument, DataLoss: As `iterate_batches`.
     """
     for uri in uris:
         ids = [row.image_id for row in iterate_rows(objects, uri, Image)]
@@ -102,18 +120,13 @@ def _require_one_each(uri: str, n_images: int, vectors: Vectors) -> None:
         raise DataLoss("The image set has not one vector an image.", field="image_set_uri", value=uri)
 
 
-def read_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> list[ImageRecord]:
-    """All that `iterate_records` gives; raises as that."""
-    return list(iterate_records(objects, uris, split))
-
-
 def iterate_records(objects: ObjectStore, uris: Iterable[str], split: str = "") -> Iterator[ImageRecord]:
     """What the leakage check needs to know of the images of some sets, of one split or ("") of all, one at a time.
 
     An image that several sets describe comes several times.
 
     Raises:
-        NotFound, InvalidArgument: As `read_images`.
+        NotFound, InvalidArgument: As `iterate_images`.
     """
     for uri in uris:
         for row in iterate_rows(objects, uri, Image):

@@ -10,6 +10,8 @@ from services.controller.domain import estimate as of
 from services.controller.domain.estimate import Endpoint, Plan, Range, estimate, is_real, totals, warnings
 from services.controller.domain.estimate_assumptions import assumptions
 from services.controller.domain.ledger import Limits
+from services.evaluation.domain.grading import AXES
+from services.evaluation.domain.judge_anchors import ANCHORS
 from services.evaluation.domain.reply_judging import choice_request
 from services.oracle.adapters import simulated_oracle
 from services.oracle.domain import review
@@ -64,7 +66,10 @@ def test_without_an_expert_nobody_is_asked():
 
 def test_a_judge_is_asked_of_each_description_on_four_axes_after_each_training_too():
     plan = replace(PLAN, judge=PAID, n_descriptions=10)
-    assert [line(plan, "judge", number).calls for number in range(3)] == [Range(40, 80), Range(80, 80), Range(80, 80)]
+    # 10 descriptions, and in each arm 9 anchors once or twice (dev, test), on 4 axes each
+    expected = [Range(40 + 72, 80 + 144), Range(80 + 72, 80 + 144), Range(80 + 72, 80 + 144)]
+    assert [line(plan, "judge", number).calls for number in range(3)] == expected
+    assert (len(ANCHORS), len(AXES)) == (of.JUDGE_ANCHORS, of.JUDGE_AXES)
     assert "judge" not in {one.kind for one in estimate(replace(plan, n_descriptions=0))}
 
 

@@ -100,8 +100,8 @@ def test_an_image_in_the_claims_of_three_dead_workers_is_given_up_by_its_ingest_
         now[0] += CLAIM_SECONDS
     assert store.claim(["a", "b"]) == ["b"]
     assert marks.give_up("op", "mean", "reason", "remedy") == {"a"}
-    assert {row.name: row.status for row in store.inputs("op").values()} == {"a": FAILED, "b": STORED}
-    assert store.inputs("other")["a"].status == STORED
+    assert {row.name: row.status for row in store.inputs.of("op", ["a", "b"]).values()} == {"a": FAILED, "b": STORED}
+    assert store.inputs.of("other", ["a"])["a"].status == STORED
     assert marks.give_up("op", "mean", "reason", "remedy") == set()
 
 

@@ -129,7 +129,7 @@ class Bench:
         store = Store(self.engine, self.encoder.encoder_id, "me")
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
-        reader = InputReader(store, marks, self.objects, files, FormatsHere(), b"key", 4)
+        reader = InputReader(store, marks, self.objects, FormatsHere(), b"key", 4)
         guesser = ModalityGuesser(self.encoder) if is_guessing else None
         servings = Servings(EncodersHere(it=self.encoder), lambda _: Serving(store, reader, worker, guesser))
         work = EmbeddingOperations(servings, marks, self.objects, files, self.folder / "cache", ANYWHERE)

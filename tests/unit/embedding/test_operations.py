@@ -92,7 +92,7 @@ class Bench:
         store = self.store()
         worker = EmbeddingWorker(store, self.objects, FormatsHere(), self.encoder, claim_size=4)
         marks, files = Marks(self.engine), FileSource()
-        reader = InputReader(store, marks, self.objects, files, formats or FormatsHere(), b"key", 4)
+        reader = InputReader(store, marks, self.objects, formats or FormatsHere(), b"key", 4)
         servings = Servings(EncodersHere(counting=self.encoder), lambda _: Serving(store, reader, worker))
         work = EmbeddingOperations(servings, marks, self.objects, files, self.folder / "cache", ANYWHERE)
         request = pb.StartIngestRequest(operation_id="op", source_uri=str(source), split="pool")
@@ -246,7 +246,7 @@ def test_a_vector_that_another_worker_made_is_not_made_again(bench: Bench, tmp_p
     source = write_pool(tmp_path / "pool", 6)
     with pytest.raises(Killed):
         bench.ingest(source, 7)  # all six are read, none is embedded
-    ids = bench.store().without_vector([row.image_id for row in bench.store().inputs("op").values()])
+    ids = bench.store().without_vector(set(bench.store().inputs.stored_images("op")))
     assert len(ids) == 6
     other = CountingEncoder()
     worker = EmbeddingWorker(bench.store("other"), bench.objects, FormatsHere(), other, claim_size=2)
@@ -270,7 +270,7 @@ def test_claims_are_given_back_when_the_work_fails(bench: Bench, tmp_path: Path)
     source = write_pool(tmp_path / "pool", 2)
     with pytest.raises(Killed):
         bench.ingest(source, 3)
-    image_ids = sorted(row.image_id for row in bench.store().inputs("op").values())
+    image_ids = sorted(bench.store().inputs.stored_images("op"))
     path = next((bench.folder / "objects").rglob(image_ids[0]))
     path.chmod(0o644)
     path.write_bytes(b"damaged")

@@ -14,7 +14,7 @@ from services.embedding.adapters.formats import read_images
 from services.embedding.domain.images import StoredForm
 from services.evaluation.domain.image_join import join_images
 from shared.left_out import facts_of
-from shared.rows.images import entry_of, part_of
+from shared.rows.images import entry_of, part_of, spelled_out
 from shared.tables import read_rows
 from tests.support.databases import sqlite_database
 from tests.support.ingesting import Ingesting
@@ -71,6 +71,15 @@ def test_a_part_stands_behind_the_name_of_its_file_with_four_digits_or_more(name
     assert (part_of(name), entry_of(name)) == (part, name.removesuffix(part))
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("a.dcm#frame-7", "a.dcm#frame-0007"), ("a#slice-00042", "a#slice-0042"), ("a#frame-12345", "a#frame-12345")],
+)
+def test_a_table_may_write_the_number_of_a_part_in_other_digits(written: str, meant: str) -> None:
+    assert spelled_out(written) == spelled_out(meant) == meant
+    assert spelled_out("a.dcm") == "a.dcm"
+
+
 def test_a_named_part_is_the_image_that_a_folder_gives_under_this_name(service: Ingesting, folder: Path) -> None:
     whole, of_folder = service.take_in(folder)
     by_name = {row.name: row.image_id for row in of_folder if row.image_id}
@@ -104,7 +113,7 @@ def test_a_part_that_a_folder_would_not_give_is_read_too(service: Ingesting, fol
 
 
 def test_questions_find_their_parts_by_the_table_and_by_the_folder(service: Ingesting, folder: Path) -> None:
-    names = in_folder(folder, "film.dcm#frame-0002", "brain.nii.gz#slice-0006", "film.dcm")
+    names = in_folder(folder, "film.dcm#frame-2", "brain.nii.gz#slice-0006", "film.dcm")
     asked = table(folder, "asked", *names)
     rows = read_rows(asked, "table", "dev")
     for source, of_a_file in ((asked, 3), (folder, 0)):
@@ -161,11 +170,12 @@ def test_a_frame_without_a_window_has_the_range_that_it_has_among_the_others() -
         assert alone == whole
 
 
-def test_a_file_of_a_part_that_has_changed_is_other_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["#frame-0001", "#frame-1"])
+def test_a_file_of_a_part_that_has_changed_is_other_work(tmp_path: Path, part: str) -> None:
     images = tmp_path / "images"
     images.mkdir()
     (images / "film.dcm").write_bytes(cine(FRAMES))
-    asked = table(images, "asked", *in_folder(images, "film.dcm#frame-0001"))
+    asked = table(images, "asked", *in_folder(images, f"film.dcm{part}"))
     before = fingerprint(asked)
     (images / "film.dcm").write_bytes(cine(FRAMES[:2]))
     assert fingerprint(asked) != before

@@ -11,10 +11,24 @@ import pyarrow.parquet as pq
 import pytest
 
 from services.embedding.adapters.parquet_manifest import read_parquet
-from services.embedding.adapters.sources import MOST_BYTES, list_entries, read_entry
+from services.embedding.adapters.sources import list_source
+from services.embedding.domain.images import MOST_BYTES
+from services.embedding.ports import Entry
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.folders import HIDDEN, walk
 from tests.support.servers import short_folder
+
+
+def list_entries(source: Path) -> list[Entry]:
+    with list_source(source) as listing:
+        entries = list(listing)
+        assert len(listing) == len(entries)
+    return entries
+
+
+def contents(source: Path) -> list[bytes]:
+    with list_source(source) as listing:
+        return [listing.read(entry) for entry in listing]
 
 
 @pytest.fixture
@@ -56,28 +70,49 @@ def test_a_path_may_stand_in_several_rows_and_an_index_may_not(tmp_path: Path) -
 def test_bytes_and_structs_of_parquet_are_pictures(tmp_path: Path) -> None:
     pd.DataFrame({"image": [b"one", b"two"]}).to_parquet(tmp_path / "a.parquet")
     pd.DataFrame({"image": [{"bytes": b"one", "path": "1.png"}]}).to_parquet(tmp_path / "b.parquet")
-    assert [read_entry(entry) for entry in list_entries(tmp_path / "a.parquet")] == [b"one", b"two"]
-    assert [read_entry(entry) for entry in list_entries(tmp_path / "b.parquet")] == [b"one"]
+    assert contents(tmp_path / "a.parquet") == [b"one", b"two"]
+    assert contents(tmp_path / "b.parquet") == [b"one"]
 
 
 def test_a_short_image_cell_names_the_row_that_holds_the_picture(tmp_path: Path) -> None:
     content = base64.b64encode(bytes(90)).decode()
     (tmp_path / "a.tsv").write_text(f"index\timage\n5\t{content}\n6\t5\n")
-    assert [read_entry(entry) for entry in list_entries(tmp_path / "a.tsv")] == [bytes(90)] * 2
+    assert contents(tmp_path / "a.tsv") == [bytes(90)] * 2
+
+
+def test_a_cell_may_name_a_row_that_stands_further_on_and_the_last_of_an_index_counts(tmp_path: Path) -> None:
+    one, other = (base64.b64encode(bytes([n]) * 90).decode() for n in (1, 2))
+    (tmp_path / "a.tsv").write_text(f"index\timage\n6\t5\n5\t{one}\n5\t{other}\n7\tQUJD\n")
+    entries = list_entries(tmp_path / "a.tsv")
+    assert [bool(entry.fault) for entry in entries] == [False, False, True, False]
+    assert entries[0].picture == entries[2].picture != entries[1].picture
+    with list_source(tmp_path / "a.tsv") as listing:
+        assert [listing.read(entry) for entry in entries if not entry.fault] == [
+            bytes([2]) * 90,
+            bytes([1]) * 90,
+            b"ABC",
+        ]
+
+
+def test_rows_that_hold_the_same_text_hold_one_picture(tmp_path: Path) -> None:
+    content = base64.b64encode(bytes(90)).decode()
+    (tmp_path / "a.tsv").write_text(f"image\n{content}\n{content}\n")
+    first, second = list_entries(tmp_path / "a.tsv")
+    assert first.picture == second.picture
 
 
 @pytest.mark.parametrize("cell", ["../x.png", "/etc/hostname", "missing.png", ""])
 def test_a_row_that_leads_nowhere_is_a_fault_of_its_own(tmp_path: Path, cell: str) -> None:
     (tmp_path / "a.csv").write_text(f"image_path,licence\n{cell},CC0\n")
     with pytest.raises(InvalidArgument) as caught:
-        read_entry(list_entries(tmp_path / "a.csv")[0])
+        contents(tmp_path / "a.csv")[0]
     assert caught.value.remedy
 
 
 def test_text_that_is_not_base64_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("image\n" + "not base64! " * 9 + "\n")
     with pytest.raises(InvalidArgument, match="base64"):
-        read_entry(list_entries(tmp_path / "a.csv")[0])
+        contents(tmp_path / "a.csv")[0]
 
 
 def test_other_sources_are_refused(tmp_path: Path) -> None:
@@ -97,13 +132,14 @@ def test_a_name_that_is_no_unicode_is_told_with_escapes(tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png"))
     path.write_bytes(b"x")
     (entry,) = list_entries(tmp_path)
-    assert (entry.name, entry.image_path, read_entry(entry)) == ("caf\\udce9.png", "caf\\udce9.png", b"x")
+    assert (entry.name, entry.image_path) == ("caf\\udce9.png", "caf\\udce9.png")
+    assert contents(tmp_path) == [b"x"]
 
 
 def test_an_impossible_path_is_a_fault_of_its_row(tmp_path: Path) -> None:
     pd.DataFrame({"image_path": ["x" * 5000]}).to_parquet(tmp_path / "a.parquet")
     with pytest.raises(InvalidArgument, match="cannot be read"):
-        read_entry(list_entries(tmp_path / "a.parquet")[0])
+        contents(tmp_path / "a.parquet")[0]
 
 
 def test_an_impossible_source_is_not_found(tmp_path: Path) -> None:
@@ -173,12 +209,13 @@ def faults_of(source: Path) -> dict[str, str]:
 def outcomes(source: Path) -> dict[str, str]:
     """Name to why the entry cannot be read; "" where it can."""
     found = {}
-    for entry in list_entries(source):
-        try:
-            read_entry(entry)
-            found[entry.name] = ""
-        except InvalidArgument as error:
-            found[entry.name] = error.message if error.remedy else "no remedy"
+    with list_source(source) as listing:
+        for entry in listing:
+            try:
+                listing.read(entry)
+                found[entry.name] = ""
+            except InvalidArgument as error:
+                found[entry.name] = error.message if error.remedy else "no remedy"
     return found
 
 
@@ -214,14 +251,14 @@ def test_a_link_that_a_file_was_replaced_by_after_the_walk_is_not_followed(tmp_p
     for name in ("1.png", "a/2.png"):
         (folder / name).write_bytes(b"x")
         (secret / Path(name).name).write_bytes(b"SECRET")
-    entries = list_entries(folder)
-    (folder / "1.png").unlink()
-    (folder / "1.png").symlink_to(secret / "1.png")
-    (folder / "a").rename(folder / "b")
-    (folder / "a").symlink_to(secret)
-    for entry in entries:
-        with pytest.raises(InvalidArgument, match="link"):
-            read_entry(entry)
+    with list_source(folder) as listing:
+        (folder / "1.png").unlink()
+        (folder / "1.png").symlink_to(secret / "1.png")
+        (folder / "a").rename(folder / "b")
+        (folder / "a").symlink_to(secret)
+        for entry in listing:
+            with pytest.raises(InvalidArgument, match="link"):
+                listing.read(entry)
 
 
 def test_a_manifest_may_name_what_is_no_file_and_each_is_a_row(tmp_path: Path) -> None:
@@ -278,7 +315,7 @@ def test_names_that_cannot_be_shown_are_told_with_escapes_and_stay_apart(tmp_pat
     assert {entry.name for entry in entries} == {
         "a\\nb.png", "a\\nb.png (another file)", "\\x1b[31m.png", "x" * 250 + ".png",
     }  # fmt: skip
-    assert all(read_entry(entry) == b"x" for entry in entries)
+    assert contents(tmp_path) == [b"x"] * 4
 
 
 @pytest.mark.parametrize("column", ["index", "patient_id", "source_id", "licence", "modality", "split"])
@@ -309,7 +346,7 @@ def test_a_data_uri_without_base64_is_refused(tmp_path: Path, content: str) -> N
 
 def test_a_data_uri_is_a_picture(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text(f"image\ndata:image/png;base64,{base64.b64encode(bytes(90)).decode()}\n")
-    assert read_entry(list_entries(tmp_path / "a.tsv")[0]) == bytes(90)
+    assert contents(tmp_path / "a.tsv")[0] == bytes(90)
 
 
 def test_a_manifest_without_a_suffix_is_told_by_its_content(tmp_path: Path) -> None:
@@ -362,10 +399,11 @@ def test_a_small_file_of_large_values_is_refused_and_columns_that_are_not_needed
     table = pa.table({"image_path": ["a.png"] * 20, "image": pictures if is_repeated else pictures.dictionary_decode()})
     pq.write_table(table, tmp_path / "a.parquet", compression="zstd", use_dictionary=is_repeated)
     assert (tmp_path / "a.parquet").stat().st_size < 1 << 14
-    rows, columns = read_parquet(tmp_path / "a.parquet", ("image_path",), "source_uri", 4 << 20)
-    assert (len(rows), columns) == (20, ["image_path", "image"])
+    columns, rows = read_parquet(tmp_path / "a.parquet", ("image_path",), "source_uri", 4 << 20)
+    assert (len(list(rows)), columns) == (20, ["image_path", "image"])
+    columns, rows = read_parquet(tmp_path / "a.parquet", ("image_path", "image"), "source_uri", 4 << 20)
     with pytest.raises(InvalidArgument, match="hold more than 4 MiB"):
-        read_parquet(tmp_path / "a.parquet", ("image_path", "image"), "source_uri", 4 << 20)
+        list(rows)
 
 
 def test_a_parquet_file_that_lies_about_its_sizes_ends_no_more_than_the_process_that_decodes_it(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from shared.burned_in_text import QUARANTINE_FROM, text_doubt
-from studies.burned_in_text import FIRST_TEST_SEED, clean_image, fit_weights, planted_image
+from studies.burned_in_text import of_phantoms, of_sources, wilson
 from studies.phantoms import MODALITIES
+from studies.planted_text import FONTS, OTHER_FONTS
+from studies.text_fit import fit_weights
+from studies.text_trials import FIRST_TEST_SEED, HEIGHTS, clean_image, phantom_trials, planted_image, real_trials
 
 SEEDS = range(FIRST_TEST_SEED, FIRST_TEST_SEED + 3)
 
@@ -53,3 +56,39 @@ def test_the_fit_tells_two_groups_apart():
     weights = fit_weights(text, other)
     assert (text @ weights[:-1] + weights[-1] > 0).mean() > 0.95
     assert (other @ weights[:-1] + weights[-1] < 0).mean() > 0.95
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "interval"), [(0, 10, (0.0, 0.2775)), (10, 10, (0.7225, 1.0)), (5, 10, (0.2366, 0.7634))]
+)
+def test_the_interval_of_a_share_is_the_root_of_wilsons_equation(hits: int, n: int, interval: tuple[float, float]):
+    """|hits / n - p| = z sqrt(p (1 - p) / n) at both ends."""
+    for end, expected in zip(wilson(hits, n), interval, strict=True):
+        assert end == pytest.approx(expected, abs=1e-4)
+        assert (hits / n - end) ** 2 == pytest.approx(1.959964**2 * end * (1 - end) / n, abs=1e-6)
+
+
+def test_what_was_not_tried_may_be_anything():
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_texts_of_all_heights_are_planted_and_none_at_all_in_as_many_images():
+    trials = list(phantom_trials(len(HEIGHTS), ("fundus",)))
+    assert [one.planted is None for one in trials] == [True, False] * len(HEIGHTS)
+    heights = [one.planted.height for one in trials if one.planted]
+    assert max(heights) >= HEIGHTS[-1][0] - 1
+    assert min(heights) <= HEIGHTS[0][1] + 1
+
+
+def test_each_line_of_the_measurement_says_how_many_and_how_sure():
+    lines = list(of_phantoms(list(phantom_trials(1))))
+    assert all("of" in line and "%" in line for line in lines)
+    assert lines[0].startswith("mri phantoms: found ")
+    assert not set(FONTS) & set(OTHER_FONTS)
+
+
+def test_variants_of_real_images_are_told_by_source():
+    lines = list(of_sources(list(real_trials(1))))
+    assert "real mri, sources: 3" in lines
+    assert sum(line.startswith("  ") for line in lines) == 7
+    assert not any("%" in line for line in lines)

@@ -41,7 +41,7 @@ def test_a_folder_becomes_an_image_set_with_a_unit_vector_for_each_image(server:
     assert hashlib.sha256(stored).hexdigest() == rows[0].image_id
     assert set(rows[0].__struct_fields__) == {
         "image_id", "image_uri", "phash", "modality", "source_id", "patient", "session", "split", "licence",
-        "width", "height", "window", "structure",
+        "width", "height", "window", "structure", "modality_from",
     }  # fmt: skip
     assert read_manifest(server.objects, uri).kind == "image-set"
 
