@@ -18,7 +18,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import numpy as np
 import sqlalchemy as sa
 
@@ -108,7 +108,7 @@ class Pages:
         channels, bound = stack.enter_context(Channels(embedded.targets)), bind("127.0.0.1:0")
         settings = WebSettings(listen=address_of(bound), targets=embedded.targets, calls_per_minute=100_000)
         stack.enter_context(WebServer(create_app(settings, channels, start_token=_TOKEN, owner="benchmark"), bound))
-        self._client = stack.enter_context(httpx.Client(base_url=settings.url, trust_env=False, timeout=60))
+        self._client = stack.enter_context(httpx2.Client(base_url=settings.url, trust_env=False, timeout=60))
         self._client.get("/login", params={"token": _TOKEN})
 
     def get(self, path: str) -> str:

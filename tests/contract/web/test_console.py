@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 
-import httpx
+import httpx2
 import pytest
 
 from medq.controller.v1 import controller_pb2 as pb
@@ -182,7 +182,7 @@ def test_a_stream_ends_when_the_browser_goes(house):
         start(channel, house, rounds=1)
         until(lambda: get_run(channel).step == "annotate")
         streams = client.app.state.streams
-        with httpx.Client(base_url=url, cookies=dict(client.cookies), trust_env=False) as browser:
+        with httpx2.Client(base_url=url, cookies=dict(client.cookies), trust_env=False) as browser:
             with browser.stream("GET", "/runs/r1/events") as answer:
                 assert next(answer.iter_lines()) == "event: standing"
                 assert streams.n_open == 1
