@@ -46,6 +46,8 @@ class Logins:
         self._owner = owner
         self._audit = get_audit_logger("web")
         self._authenticator = Authenticator(settings.auth) if settings.knows_callers else None
+        #: The services ask nobody, and one person may come in: by the token of this start.
+        self.is_embedded = self._authenticator is None
         self.oidc = issuer_client(settings) if settings.login.client_id else None
 
     def caller_of(self, token: str) -> Caller:
@@ -76,7 +78,7 @@ class Logins:
 
     def _session(self, caller: Caller, token: str, end: float | None) -> Session:
         last = time.time() + self._settings.login.hours * 3600
-        passed_on = token if self._authenticator is not None else ""
+        passed_on = "" if self.is_embedded else token
         roles = tuple(sorted(role.value for role in caller.roles))
         return Session(caller.name, roles, passed_on, min(last, end or last))
 
@@ -131,7 +133,7 @@ class Logins:
             following=_own_path(following),
             error=error,
             has_oidc=self.oidc is not None,
-            is_embedded=self._authenticator is None,
+            is_embedded=self.is_embedded,
         )
 
 
@@ -147,7 +149,8 @@ def _logins(request: Request) -> Logins:
 def show(request: Request, next: str = "/", token: str = "") -> Response:
     """The login page; with the token of this start, in."""
     logins = _logins(request)
-    return _by_token(request, token, next) if token else logins.page(request, next)
+    # Any other token has no place in an address: proxies log it, and a link would log somebody in as another.
+    return _by_token(request, token, next) if token and logins.is_embedded else logins.page(request, next)
 
 
 @router.post("/login")

@@ -75,7 +75,7 @@ class Protection:
     def _require_rate(self, request: Request, session: Session | None) -> None:
         address = request.client.host if request.client else ""
         is_free = self._limiter.hit(self._rate, session.name if session else address)
-        if is_free and request.url.path.startswith("/login") and request.method not in _SAFE:
+        if is_free and request.url.path == "/login" and (request.method == "POST" or "token" in request.query_params):
             is_free = self._limiter.hit(self._login_rate, "login", address)
         if not is_free:
             raise BudgetExhausted("Too many requests came in the last minute.", remedy="Wait a minute.")
