@@ -40,11 +40,11 @@ API = "/api/"
 
 def add_error_handlers(app: FastAPI) -> None:
     """Have an app answer errors in the form that its caller reads."""
-    app.add_exception_handler(MedqError, _answer)
-    app.add_exception_handler(grpc.RpcError, _answer)
+    app.add_exception_handler(MedqError, answer_error)
+    app.add_exception_handler(grpc.RpcError, answer_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(Exception, _answer)
+    app.add_exception_handler(Exception, answer_error)
 
 
 def problem(error: MedqError) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def _next(request: Request) -> str:
     return urlencode({"next": request.url.path}) if request.method == "GET" else ""
 
 
-async def _answer(request: Request, error: Exception) -> Response:
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Any error as whoever asked reads it; what is our own fault is logged."""
     found = typed(error)
     if isinstance(found, errors.Internal):
         get_logger("web").error("internal", error=type(error).__name__, exc_info=error)

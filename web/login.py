@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import secrets
-import ssl
 import time
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from authlib.integrations.base_client import OAuthError
-from authlib.integrations.starlette_client import OAuth, StarletteOAuth2App
+from authlib.integrations.starlette_client import StarletteOAuth2App
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from httpx2 import HTTPError
 
-from shared.errors import Unauthenticated, Unavailable
-from shared.reloaded import read_file
+from shared.errors import MedqError, Unauthenticated
+from shared.logs import get_audit_logger
 from shared.rpc.bearer import AUTHORIZATION, SCHEME
 from shared.rpc.callers import Authenticator
 from shared.rpc.channels import Channels
 from shared.rpc.rights import Caller, Role
 from web.calls import Services
+from web.oidc import issuer_client, no_issuer
 from web.pages import page
 from web.protection import cookie_name
 from web.sessions import Session, Sessions
 from web.settings import WebSettings
 
 _LONGEST_TOKEN = 8_192
-_OIDC = "oidc"
 
 
 class Logins:
@@ -45,8 +44,11 @@ class Logins:
         self._sessions = sessions
         self._start_token = start_token
         self._owner = owner
+        self._audit = get_audit_logger("web")
         self._authenticator = Authenticator(settings.auth) if settings.knows_callers else None
-        self.oidc = _client(settings) if settings.login.client_id else None
+        #: The services ask nobody, and one person may come in: by the token of this start.
+        self.is_embedded = self._authenticator is None
+        self.oidc = issuer_client(settings) if settings.login.client_id else None
 
     def caller_of(self, token: str) -> Caller:
         """Who has this token.
@@ -72,21 +74,47 @@ class Logins:
         Raises:
             Unauthenticated: Nobody has it.
         """
-        caller = self.caller_of(token)
+        return self._session(self.caller_of(token), token, end)
+
+    def _session(self, caller: Caller, token: str, end: float | None) -> Session:
         last = time.time() + self._settings.login.hours * 3600
-        passed_on = token if self._authenticator is not None else ""
+        passed_on = "" if self.is_embedded else token
         roles = tuple(sorted(role.value for role in caller.roles))
         return Session(caller.name, roles, passed_on, min(last, end or last))
 
-    def let_in(self, session: Session, following: str) -> Response:
-        """The answer that carries the cookie and goes on to a page of ours."""
+    def let_in(self, request: Request, token: str, following: str, end: float | None = None) -> Response:
+        """The answer that carries the cookie and goes on to a page of ours.
+
+        Args:
+            request: The last of the login.
+            token: What they came with.
+            following: Where they wanted to go.
+            end: When the token ends, in seconds since 1970; None: it does not say so.
+
+        Raises:
+            Unauthenticated, Unavailable: Nobody has the token; it cannot be said.
+            FailedPrecondition: No cookie can hold it.
+        """
+        caller: Caller | None = None
+        try:
+            caller = self.caller_of(token)
+            session = self._session(caller, token, end)
+            cookie = self._sessions.seal(session)
+        except MedqError as error:
+            self.note(request, "login", caller, decision="denied", reason=error.reason, why=error.message)
+            raise
+        self.note(request, "login", caller, decision="allowed")
         response = RedirectResponse(_own_path(following), 303)
-        cookie = self._sessions.seal(session)
         lasts = int(session.end - time.time())
         response.set_cookie(
             cookie_name(self._settings), cookie, lasts, secure=self._settings.is_https, httponly=True, samesite="lax"
         )
         return response
+
+    def note(self, request: Request, event: str, caller: Caller | None, **decided: str) -> None:
+        """Write a line of the audit log: who came or went, and from where; never a token."""
+        who = {"caller": caller.name, "known_by": caller.known_by} if caller else {"caller": ""}
+        self._audit.info(event, peer=request.client.host if request.client else "", **who, **decided)
 
     def let_out(self) -> Response:
         """The answer that takes the cookie away."""
@@ -105,7 +133,7 @@ class Logins:
             following=_own_path(following),
             error=error,
             has_oidc=self.oidc is not None,
-            is_embedded=self._authenticator is None,
+            is_embedded=self.is_embedded,
         )
 
 
@@ -121,7 +149,8 @@ def _logins(request: Request) -> Logins:
 def show(request: Request, next: str = "/", token: str = "") -> Response:
     """The login page; with the token of this start, in."""
     logins = _logins(request)
-    return _by_token(request, token, next) if token else logins.page(request, next)
+    # Any other token has no place in an address: proxies log it, and a link would log somebody in as another.
+    return _by_token(request, token, next) if token and logins.is_embedded else logins.page(request, next)
 
 
 @router.post("/login")
@@ -137,7 +166,7 @@ def by_token(
 def _by_token(request: Request, token: str, following: str) -> Response:
     logins = _logins(request)
     try:
-        return logins.let_in(logins.session_of(token), following)
+        return logins.let_in(request, token, following)
     except Unauthenticated as error:
         return logins.page(request, following, f"{error.message} {error.remedy}")
 
@@ -151,7 +180,7 @@ async def to_issuer(request: Request, next: str = "/") -> Response:
     try:
         response: Response = await client.authorize_redirect(request, url)
     except HTTPError as error:
-        raise _no_issuer() from error
+        raise no_issuer() from error
     return response
 
 
@@ -164,11 +193,13 @@ async def from_issuer(request: Request) -> Response:
         answered: dict[str, Any] = await client.authorize_access_token(request)  # type: ignore[no-untyped-call]
         name = "id_token" if request.app.state.settings.login.is_id_token_used else "access_token"
         end = answered.get("expires_at")
-        response = logins.let_in(logins.session_of(str(answered.get(name, "")), end), following)
+        response = logins.let_in(request, str(answered.get(name, "")), following, end)
     except HTTPError as error:
-        raise _no_issuer() from error
+        raise no_issuer() from error
     except OAuthError:
-        return logins.page(request, following, "The issuer did not let you in. Try again.")
+        why = "The issuer did not let you in."
+        logins.note(request, "login", None, decision="denied", reason=Unauthenticated.reason, why=why)
+        return logins.page(request, following, f"{why} Try again.")
     except Unauthenticated as error:
         return logins.page(request, following, f"{error.message} {error.remedy}")
     request.session.clear()
@@ -178,7 +209,10 @@ async def from_issuer(request: Request) -> Response:
 @router.post("/logout")
 def leave(request: Request) -> Response:
     """Go out."""
-    return _logins(request).let_out()
+    logins, session = _logins(request), request.state.session
+    if session is not None:
+        logins.note(request, "logout", Caller(session.name, frozenset(), "cookie"))
+    return logins.let_out()
 
 
 def caller(request: Request) -> Services:
@@ -206,35 +240,6 @@ def _oidc(request: Request) -> StarletteOAuth2App:
     if client is None:
         raise Unauthenticated("This site has no OIDC login.", remedy="Come in with a token.")
     return client
-
-
-def _client(settings: WebSettings) -> StarletteOAuth2App:
-    login, oauth = settings.login, OAuth()
-    secret = (
-        read_file(login.client_secret_file, "login.client_secret_file").decode().strip()
-        if login.client_secret_file
-        else None
-    )
-    ca_file = settings.auth.issuer_ca_file
-    client: StarletteOAuth2App = oauth.register(
-        _OIDC,
-        client_id=login.client_id,
-        client_secret=secret,
-        server_metadata_url=f"{settings.auth.oidc_issuer.rstrip('/')}/.well-known/openid-configuration",
-        client_kwargs={
-            "scope": login.scopes,
-            "code_challenge_method": "S256",
-            "verify": ssl.create_default_context(cafile=ca_file),
-            "trust_env": False,
-            "timeout": 10,
-            **({} if secret else {"token_endpoint_auth_method": "none"}),
-        },
-    )
-    return client
-
-
-def _no_issuer() -> Unavailable:
-    return Unavailable("The issuer of logins does not answer.", remedy="Try again in a moment.")
 
 
 def _own_path(path: str) -> str:

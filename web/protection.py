@@ -13,10 +13,11 @@ from fastapi.responses import Response
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
+from prometheus_client import Counter
 
 from shared.errors import BudgetExhausted, InvalidArgument, PermissionDenied
 from shared.rpc.bearer import AUTHORIZATION
-from web.errors import answer
+from web.errors import answer, answer_error
 from web.sessions import Session, Sessions
 from web.settings import WebSettings
 
@@ -35,6 +36,10 @@ _HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 Next = Callable[[Request], Awaitable[Response]]
+#: Requests that were answered.
+REQUESTS = Counter(
+    "medq_web_requests_total", "Requests of browsers and programs, by route and status.", ["route", "code"]
+)
 
 
 class Protection:
@@ -63,7 +68,8 @@ class Protection:
         except (BudgetExhausted, InvalidArgument, PermissionDenied) as error:
             response: Response = answer(request, error)
         else:
-            response = await follow(request)
+            response = await _followed(request, follow)
+        REQUESTS.labels(_route(request), str(response.status_code)).inc()
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         if self._settings.is_https:
@@ -75,7 +81,7 @@ class Protection:
     def _require_rate(self, request: Request, session: Session | None) -> None:
         address = request.client.host if request.client else ""
         is_free = self._limiter.hit(self._rate, session.name if session else address)
-        if is_free and request.url.path.startswith("/login") and request.method not in _SAFE:
+        if is_free and request.url.path == "/login" and (request.method == "POST" or "token" in request.query_params):
             is_free = self._limiter.hit(self._login_rate, "login", address)
         if not is_free:
             raise BudgetExhausted("Too many requests came in the last minute.", remedy="Wait a minute.")
@@ -100,6 +106,19 @@ class Protection:
 def cookie_name(settings: WebSettings) -> str:
     """Name of the session's cookie; browsers take `__Host-` from https and this host alone."""
     return "__Host-medq" if settings.is_https else "medq"
+
+
+async def _followed(request: Request, follow: Next) -> Response:
+    """The answer of the routes, whatever happens in them, so that each has the headers and is counted."""
+    try:
+        return await follow(request)
+    except Exception as error:
+        return await answer_error(request, error)
+
+
+def _route(request: Request) -> str:
+    """The route as it is declared, without what stands in its place in an address; "none" where none was reached."""
+    return str(getattr(request.scope.get("route"), "path", "none"))
 
 
 def _require_size(request: Request) -> None:

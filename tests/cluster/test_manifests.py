@@ -35,6 +35,10 @@ VARIANTS = {
     "lab": ("values-lab.yaml", "--set", "test.command={python}"),
     "lab on a node's disk": ("values-lab.yaml", *ON_DISK),
     "hospital": ("values-hospital.yaml", "--set", "test.command={python}"),
+    "hospital with the pages": (
+        *("values-hospital.yaml", "--set", "web.enabled=true", "--set", "web.sessionSecret=medq-web"),
+        *("--set", "web.clientId=medq-pages", "--set", "auth.oidc.network.cidrs={10.20.3.1/32}"),
+    ),
     "hospital scaled by CPU": (
         *("values-hospital.yaml", "--set", "embedding.autoscaling.keda.enabled=false"),
         *("--set", "evaluation.autoscaling.enabled=true", "--set", "evaluation.settings.vllm.deployment=vllm"),

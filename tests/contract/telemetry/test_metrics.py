@@ -22,7 +22,7 @@ def _declared() -> dict[str, dict[str, Any]]:
 
 def _in_code() -> Iterator[tuple[str, str, list[str]]]:
     """Name, kind and labels of each metric that the code makes."""
-    for folder in ("shared", "services", "cli"):
+    for folder in ("shared", "services", "web", "cli"):
         for path in (ROOT / folder).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):

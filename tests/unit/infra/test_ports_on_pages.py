@@ -59,5 +59,6 @@ def test_no_page_names_a_port_that_nothing_listens_on(page: Path) -> None:
 
 def test_the_page_of_deployment_names_the_ports_of_an_image() -> None:
     page = " ".join((ROOT / "docs" / "deployment.md").read_text(encoding="utf-8").split())
-    calls, health, metrics = exposed()
+    calls, health, pages, metrics = exposed()
     assert f"gRPC {calls}, health {health}, metrics {metrics}" in page
+    assert f"(`web`): HTTP {pages}" in page
