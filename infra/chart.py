@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from services.registry import REGISTRY
+from web.settings import WebSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 CHART = ROOT / "charts" / "medq-engine"
@@ -25,12 +26,13 @@ SET_BY_CHART: Mapping[str, frozenset[str]] = {
     section: frozenset(fields.split())
     for section, fields in {
         "": "state_folder listen health_listen metrics_port targets log_level is_reflection_on owner otlp_endpoint tls hash_key"
-        " evaluation_replicas public_targets input_roots endpoints",
+        " evaluation_replicas public_targets input_roots endpoints public_url",
         "kafka": "bootstrap security_protocol sasl_mechanism username ca_file topic_prefix partitions replication",
         "s3": "endpoint bucket prefix access_key region ca_file",
         "auth": "tokens_file oidc_issuer jwks_file issuer_ca_file oidc_audience roles_claim token_file"
         " is_plaintext_token_allowed",
         "index": "url ca_file",
+        "login": "client_id client_secret_file key_file",
         "kubernetes": "namespace kubeconfig image image_pull_policy image_pull_secrets labels service_account"
         " env_from_config_maps env_from_secret_keys ca_secret",
         "vllm": "namespace kubeconfig",
@@ -55,6 +57,11 @@ def schema() -> dict[str, Any]:
             **content["definitions"]["secretSettings"],
             "propertyNames": {"enum": sorted(set(_names(model, model, "")) - _SECRETS_SET_BY_CHART)},
         }
+    pages = WebSettings.model_json_schema()
+    content["definitions"]["webSettings"] = {
+        "description": "Settings of the pages, as in web/settings.py.",
+        **_section(pages, pages, ""),
+    }
     return content
 
 
@@ -147,7 +154,7 @@ def _is_told_elsewhere(part: str, name: str) -> bool:
     return (
         name in _ALIKE
         and part != "embedding"
-        and (part in REGISTRY or part in ("s3", "qdrant", "migrate", "test"))
+        and (part in REGISTRY or part in ("s3", "qdrant", "web", "migrate", "test"))
         and not (part in ("s3", "qdrant", "test") and name == "image")
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 
 from fastapi import FastAPI
+from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.sessions import SessionMiddleware
@@ -53,6 +54,7 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
     app.state.settings, app.state.channels = settings, channels
     app.state.streams = Streams()
     app.state.logins = Logins(settings, sessions, start_token, owner)
+    app.add_api_route("/healthz", _health, response_class=PlainTextResponse, include_in_schema=False)
     add_error_handlers(app)
     # The last one added is the outermost.
     app.add_middleware(
@@ -70,3 +72,8 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
     add_api(app)
     app.mount("/static", StaticFiles(packages=[("web", "static"), ("shared.pages", "static")]))
     return app
+
+
+def _health() -> str:
+    """That pages are served, for probes: without a login, and whatever the services do."""
+    return "ok"

@@ -31,7 +31,10 @@ def main() -> None:
     credentials = Credentials(settings.tls, None, auth.is_plaintext_token_allowed)
     try:
         bound = bind(settings.listen)
-        with Channels(settings.targets, credentials) as channels, WebServer(create_app(settings, channels), bound):
+        with (
+            Channels(settings.targets, credentials) as channels,
+            WebServer(create_app(settings, channels), bound, settings.tls),
+        ):
             serve_metrics(settings.metrics_port)
             log.info("serving", target=address_of(bound))
             stop.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from types import TracebackType
@@ -11,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from shared.errors import FailedPrecondition, Unavailable
+from shared.settings import TlsSection
 
 _START_SECONDS = 20.0
 
@@ -42,10 +44,15 @@ class WebServer:
     Args:
         app: The pages.
         bound: Where they answer; closed with the server.
+        tls: With a certificate in it they answer by https, and by nothing else.
+
+    Raises:
+        FailedPrecondition: Certificate or key cannot be used.
     """
 
-    def __init__(self, app: FastAPI, bound: socket.socket) -> None:
+    def __init__(self, app: FastAPI, bound: socket.socket, tls: TlsSection | None = None) -> None:
         self._bound = bound
+        tls = tls or TlsSection()
         config = uvicorn.Config(
             app,
             log_config=None,  # what is logged, and how, is decided in one place: shared.logs
@@ -54,7 +61,18 @@ class WebServer:
             proxy_headers=False,
             timeout_graceful_shutdown=5,
             limit_concurrency=512,
+            ssl_certfile=tls.certificate_file,
+            ssl_keyfile=tls.key_file,
         )
+        try:
+            config.load()
+        except (OSError, ssl.SSLError):
+            raise FailedPrecondition(
+                "The pages cannot use their certificate and its key.",
+                field="tls.certificate_file",
+                value=str(tls.certificate_file and tls.certificate_file.name),
+                remedy="Both are PEM files, of one another, and the key is not encrypted.",
+            ) from None
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([bound],), name="web", daemon=True)
 

@@ -36,10 +36,12 @@ class WebSettings(BaseSettings):
 
     listen: str = Field("127.0.0.1:8080", description="host:port of the pages.")
     public_url: str = Field(
-        "", pattern="^(https?://[^/?#]+)?$", description="How browsers reach the pages; empty: `http://` and `listen`."
+        "", pattern="^(https?://[^/?#]+)?$", description="How browsers reach the pages; empty: `listen`."
     )
     targets: dict[str, str] = Field(default_factory=dict, description="gRPC targets of the services by name, as JSON.")
-    tls: TlsSection = Field(default_factory=TlsSection, description="TLS of the calls to the services.")
+    tls: TlsSection = Field(
+        default_factory=TlsSection, description="TLS of the pages, and of the calls to the services."
+    )
     auth: AuthSection = Field(default_factory=AuthSection, description="Callers: the same as the services have.")
     login: LoginSection = Field(default_factory=LoginSection, description="Logins.")
     calls_per_minute: int = Field(
@@ -51,12 +53,12 @@ class WebSettings(BaseSettings):
     @property
     def url(self) -> str:
         """How browsers reach the pages, without a slash at the end."""
-        return self.public_url or f"http://{self.listen}"
+        return self.public_url or f"http{'s' if self.tls.certificate_file else ''}://{self.listen}"
 
     @property
     def origins(self) -> frozenset[str]:
         """What browsers name as the origin of these pages: this machine has two names for itself."""
-        return frozenset({self.url, self.url.replace("http://127.0.0.1:", "http://localhost:")})
+        return frozenset({self.url, self.url.replace("://127.0.0.1:", "://localhost:")})
 
     @property
     def is_https(self) -> bool:

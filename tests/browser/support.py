@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from services.oracle.domain.review import Verdict
 from shared.rpc.rights import Role
 from tests.support.review_pages import ReviewHouse
 
@@ -63,3 +64,8 @@ def press(page: Page, *keys: str) -> None:
 def saved(page: Page) -> None:
     """The server has said that it has the decision."""
     expect(page.locator("#saved")).to_have_text("saved")
+
+
+def verdicts(house: ReviewHouse) -> dict[str, Verdict | None]:
+    """What was decided, by decision."""
+    return {task.entry.asked.decision_id: task.verdict for task in house.tasks()}

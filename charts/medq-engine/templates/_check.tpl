@@ -2,6 +2,7 @@
 {{- define "medq.check" -}}
 {{- include "medq.check.callers" . -}}
 {{- include "medq.check.ingress" . -}}
+{{- include "medq.check.web" . -}}
 {{- include "medq.check.paths" . -}}
 {{- include "medq.check.labels" . -}}
 {{- include "medq.check.parts" . -}}
@@ -68,6 +69,31 @@
 {{- end -}}
 {{- end -}}
 
+{{/* Pages know who comes, by https, and every replica opens what another sealed. */}}
+{{- define "medq.check.web" -}}
+{{- $v := .Values -}}
+{{- if $v.web.enabled -}}
+{{- $url := include "medq.web.url" . -}}
+{{- if not (or $v.auth.tokensSecret $v.auth.oidc.issuer) -}}
+{{- fail "web.enabled lets browsers in, and nothing says who they are: set auth.oidc.issuer and web.clientId, or auth.tokensSecret." -}}
+{{- else if not (or $v.auth.tokensSecret $v.web.clientId) -}}
+{{- fail "web.enabled: nobody could log in: set web.clientId, the name of the pages at auth.oidc.issuer, or auth.tokensSecret." -}}
+{{- else if and $v.web.clientId (not $v.auth.oidc.issuer) -}}
+{{- fail "web.clientId is the name of the pages at an issuer: set auth.oidc.issuer." -}}
+{{- else if and $v.web.clientSecret (not $v.web.clientId) -}}
+{{- fail "web.clientSecret is the secret of web.clientId: set that too." -}}
+{{- end -}}
+{{- if not $v.web.sessionSecret -}}
+{{- fail "web.enabled needs web.sessionSecret, a Secret with the key that seals sessions as session-key: without it each replica knows its own logins alone." -}}
+{{- end -}}
+{{- if not $url -}}
+{{- fail "web.enabled needs web.publicUrl, https://..., by which browsers reach the pages, or ingress.enabled=true." -}}
+{{- else if not (hasPrefix "https://" $url) -}}
+{{- fail "web.publicUrl must begin with https://: cookies and tokens would be sent unencrypted." -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "medq.check.ingress" -}}
 {{- $v := .Values.ingress -}}
 {{- if $v.enabled -}}
@@ -77,14 +103,16 @@
 {{- if not $v.tlsSecret -}}
 {{- fail (printf "ingress.enabled needs ingress.tlsSecret, a Secret with the certificate of *.%s: without it calls and tokens are sent unencrypted." $v.domain) -}}
 {{- end -}}
-{{- range $key, $value := $v.annotations -}}
+{{- range $where, $annotations := dict "ingress.annotations" $v.annotations "web.annotations" $.Values.web.annotations -}}
+{{- range $key, $value := $annotations -}}
 {{- $isOff := and (has (lower $value) (list "false" "off" "no" "0")) (regexMatch "ssl-redirect$|redirect-to-https$|router\\.tls$|proxy-ssl-verify$" $key) -}}
 {{- $isPlain := or (and (hasSuffix "allow-http" $key) (ne (lower $value) "false")) (and (hasSuffix "listen-ports" $key) (contains "\"HTTP\"" $value)) (and (hasSuffix "entrypoints" $key) (has "web" (splitList "," (nospace $value)))) -}}
 {{- if or $isOff $isPlain -}}
-{{- fail (printf "ingress.annotations: %s=%q lets calls and tokens be sent unencrypted: leave it out." $key $value) -}}
+{{- fail (printf "%s: %s=%q lets calls and tokens be sent unencrypted: leave it out." $where $key $value) -}}
 {{- end -}}
 {{- if hasSuffix "-snippet" $key -}}
-{{- fail (printf "ingress.annotations: %s writes into the ingress controller's own configuration: leave it out." $key) -}}
+{{- fail (printf "%s: %s writes into the ingress controller's own configuration: leave it out." $where $key) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -136,7 +164,7 @@
 
 {{/* The network policies know pods by these. */}}
 {{- define "medq.check.labels" -}}
-{{- range $name := splitList " " (include "medq.services" .) -}}
+{{- range $name := append (splitList " " (include "medq.services" .)) "web" -}}
 {{- range $key, $_ := (index $.Values $name).podLabels -}}
 {{- if regexMatch "^(app\\.kubernetes\\.io|helm\\.sh|medq\\.io|strimzi\\.io)/" $key -}}
 {{- fail (printf "%s.podLabels: %s is a label of the chart's own, which network policies know pods by: use another." $name $key) -}}

@@ -1,7 +1,8 @@
 {{/*
 Who may speak with whom; nothing else can. tests/contract/chart holds the calls equal to those in the code.
   calls    of other services' gRPC
-  uses     what a component stands on: kafka, s3, postgresql, qdrant, telemetry, oidc, kubernetes, endpoints, itself
+  uses     what a component stands on: kafka, s3, postgresql, qdrant, telemetry, oidc (its keys), issuer (logins), kubernetes,
+           endpoints, itself
 */}}
 {{- define "medq.edges" -}}
 embedding:    {calls: [], uses: [kafka, s3, postgresql, telemetry, oidc]}
@@ -12,6 +13,9 @@ training:     {calls: [retrieval], uses: [kafka, s3, postgresql, telemetry, oidc
 controller:   {calls: [embedding, retrieval, evaluation, oracle, training], uses: [kafka, s3, postgresql, telemetry, oidc]}
 migrate:      {calls: [], uses: [postgresql]}
 test:         {calls: [embedding, retrieval, evaluation, oracle, training, controller], uses: []}
+{{- if .Values.web.enabled }}
+web:          {calls: [embedding, retrieval, evaluation, oracle, training, controller], uses: [{{ ternary "issuer" "oidc" (not (empty .Values.web.clientId)) }}]}
+{{- end }}
 {{- if .Values.training.kubernetesJobs }}
 training-job: {calls: [], uses: [s3, itself]}
 {{- end }}
@@ -89,7 +93,7 @@ qdrant:       {calls: [], uses: []}
   {{- end -}}
 {{- else if and (eq .use "telemetry") $v.telemetry.otlpEndpoint -}}
   {{- include "medq.outside" (dict "network" $v.telemetry.network "address" $v.telemetry.otlpEndpoint "value" "telemetry.network") -}}
-{{- else if and (eq .use "oidc") $v.auth.oidc.issuer (not $v.auth.oidc.jwksSecret) -}}
+{{- else if and $v.auth.oidc.issuer (or (eq .use "issuer") (and (eq .use "oidc") (not $v.auth.oidc.jwksSecret))) -}}
   {{- include "medq.outside" (dict "network" $v.auth.oidc.network "address" $v.auth.oidc.issuer "value" "auth.oidc.network") -}}
 {{- else if and (eq .use "endpoints") $v.endpoints.existingSecret -}}
   {{- include "medq.outside" (dict "network" $v.endpoints.network "address" "the endpoints of the site" "value" "endpoints.network") -}}
@@ -132,11 +136,11 @@ qdrant:       {calls: [], uses: []}
     - podSelector:
         matchLabels: {{- include "medq.selector" (dict "root" $ "component" $component) | nindent 10 }}
 {{- end }}
-{{- if has $component (splitList " " (include "medq.services" $)) }}
+{{- if has $component (append (splitList " " (include "medq.services" $)) "web") }}
 {{- with $.Values.networkPolicy.clients }}
 - from: {{- toYaml . | nindent 4 }}
   ports:
-    - {protocol: TCP, port: 50051}
+    - {protocol: TCP, port: {{ ternary 8080 50051 (eq $component "web") }}}
 {{- end }}
 {{- with $.Values.networkPolicy.metrics }}
 - from: {{- toYaml . | nindent 4 }}

@@ -159,6 +159,7 @@
 {{/* Files that come from Secrets: volumes and where they are mounted. */}}
 {{- define "medq.secretFiles" -}}
 {{- $files := list -}}
+{{- if ne .name "web" -}}
 {{- if and (ne .name "evaluation") (include "medq.kafka" .root | fromYaml).caSecret -}}
 {{- $files = append $files (dict "name" "kafka-ca" "path" "/etc/medq/kafka" "items" (list (list (include "medq.kafka" .root | fromYaml).caSecret "ca.crt"))) -}}
 {{- end -}}
@@ -167,6 +168,7 @@
 {{- end -}}
 {{- with .root.Values.externalPostgresql.caSecret -}}
 {{- $files = append $files (dict "name" "postgresql-ca" "path" "/etc/medq/postgresql" "items" (list (list . "ca.crt"))) -}}
+{{- end -}}
 {{- end -}}
 {{- if and (eq .name "retrieval") (include "medq.qdrant" .root | fromYaml).caSecret -}}
 {{- $files = append $files (dict "name" "qdrant-ca" "path" "/etc/medq/qdrant" "items" (list (list (include "medq.qdrant" .root | fromYaml).caSecret "ca.crt"))) -}}
@@ -184,9 +186,14 @@
 {{- with .root.Values.auth.tokensSecret -}}{{- $auth = append $auth (list . "tokens.yaml") -}}{{- end -}}
 {{- if .root.Values.auth.oidc.issuer -}}{{- with .root.Values.auth.oidc.jwksSecret -}}{{- $auth = append $auth (list . "jwks.json") -}}{{- end -}}
 {{- with .root.Values.auth.oidc.caSecret -}}{{- $auth = append $auth (list . "issuer-ca.crt") -}}{{- end -}}{{- end -}}
-{{- with .root.Values.auth.serviceTokenSecret -}}{{- $auth = append $auth (list . "token") -}}{{- end -}}
+{{- if ne .name "web" -}}{{- with .root.Values.auth.serviceTokenSecret -}}{{- $auth = append $auth (list . "token") -}}{{- end -}}{{- end -}}
 {{- if $auth -}}
 {{- $files = append $files (dict "name" "auth" "path" "/etc/medq/auth" "items" $auth) -}}
+{{- end -}}
+{{- if eq .name "web" -}}
+{{- $keys := list (list .root.Values.web.sessionSecret "session-key") -}}
+{{- with .root.Values.web.clientSecret -}}{{- $keys = append $keys (list . "client-secret") -}}{{- end -}}
+{{- $files = append $files (dict "name" "web" "path" "/etc/medq/web" "items" $keys) -}}
 {{- end -}}
 {{- toJson $files -}}
 {{- end -}}

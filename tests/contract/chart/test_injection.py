@@ -31,11 +31,20 @@ _GOOD = {
     "endpoint": "https://good",
     "url": "https://good",
     "issuer": "https://good",
+    "publicUrl": "https://good",
     "root.existingSecret": "root",
 }
 #: Names of everything are made from it: a wrong one is refused.
 _REFUSED_BY_TEMPLATES = {"fullnameOverride"}
-_ON = ("ingress", "serviceMonitor", "prometheusRule", "dashboards", "training.persistence", "embedding.autoscaling")
+_ON = (
+    "ingress",
+    "web",
+    "serviceMonitor",
+    "prometheusRule",
+    "dashboards",
+    "training.persistence",
+    "embedding.autoscaling",
+)
 BUNDLED = {
     **{f"{part}.enabled": True for part in (*_ON, "kafka", "s3", "qdrant", "embedding.autoscaling.keda")},
     "externalKafka.bootstrap": "",

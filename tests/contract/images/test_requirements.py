@@ -23,6 +23,7 @@ ENTRIES = {
     "embedding": ["services.embedding.__main__", "services.embedding.quantise"],
     "training": ["services.training.__main__", "services.training.job.__main__"],
     "controller": ["services.controller.__main__", "services.migrate", "services.make_bucket_user"],
+    "web": ["web.__main__"],
     # The client reaches services; the command that starts all six in one process, with their pages, is for a checkout.
     "client": ["cli.main", "studies.folder", "studies.base_model"],
 }
@@ -43,6 +44,14 @@ def test_an_image_has_what_its_program_imports(name: str):
         if not {_normal(owner) for owner in owners.get(package, [])} & installed
     }
     assert lacking == set()
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_an_image_has_our_own_code_that_its_program_imports(name: str):
+    tops = {module.split(".")[0] for module in _modules(name)} - {"medq"}
+    copied = set(re.findall(r"^COPY (\w+) /app/\1$", DOCKERFILE, re.MULTILINE))
+    known = set(re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE))
+    assert tops <= copied & known  # whole folders, with the templates and files that pages are made of
 
 
 @pytest.mark.parametrize("name", ENTRIES)
@@ -93,23 +102,32 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-@functools.cache
 def _imported(name: str) -> dict[str, str]:
     """Packages of others that a program may import, functions' own imports too, with a module that does."""
-    ours, found, todo = set(), dict[str, str](), list(ENTRIES[name])
+    found: dict[str, str] = {}
+    for module, imports in _modules(name).items():
+        for top in {other.split(".")[0] for other in imports if not _is_ours(other)} - sys.stdlib_module_names:
+            found.setdefault(top, module)
+    return found
+
+
+@functools.cache
+def _modules(name: str) -> dict[str, list[str]]:
+    """Our modules that a program may import, with what each imports."""
+    found, todo = dict[str, list[str]](), list(ENTRIES[name])
     while todo:
         module = todo.pop()
         path = _path(module)
-        if module in ours or path is None or module.split(".")[0] in NOT_IN.get(name, ()):
+        if module in found or path is None or module.split(".")[0] in NOT_IN.get(name, ()):
             continue
-        ours.add(module)
-        for other in _imports(path):
-            top = other.split(".")[0]
-            if (ROOT / top).is_dir() or top == "medq":
-                todo += _with_parents(other)
-            elif top not in sys.stdlib_module_names:
-                found.setdefault(top, module)
+        found[module] = list(_imports(path))
+        todo += [part for other in found[module] if _is_ours(other) for part in _with_parents(other)]
     return found
+
+
+def _is_ours(module: str) -> bool:
+    top = module.split(".")[0]
+    return top == "medq" or (ROOT / top).is_dir()
 
 
 def _imports(path: Path) -> Iterator[str]:

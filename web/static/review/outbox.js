@@ -11,6 +11,7 @@ const DRAFT_DAYS = 7;
 
 export class Outbox {
   state = "here"; // or "away", "login"
+  isSending = false;
 
   constructor(reviewer, { onAnswer, onChange }) {
     this.prefix = `medq-review/${encodeURIComponent(reviewer)}/`;
@@ -41,7 +42,10 @@ export class Outbox {
   // Send what waits; true if nothing does any more that could be sent. One tab at a time where the browser can tell.
   async send() {
     const one = () => this.#sendAll();
+    this.isSending = true;
+    this.onChange();
     const isEmpty = await (navigator.locks ? navigator.locks.request(`${this.prefix}send`, one) : one());
+    this.isSending = false;
     this.onChange();
     return isEmpty;
   }

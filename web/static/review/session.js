@@ -49,7 +49,7 @@ export class ReviewSession {
   }
 
   skip() {
-    this.outbox.put("release", this.task, {}, "");
+    this.outbox.put("release", this.task, {}, "skipping a task");
     return this.#left(this.task, false);
   }
 

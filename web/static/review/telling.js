@@ -56,12 +56,12 @@ function counted({ waiting, refused }) {
 }
 
 // The server has a decision when it says so: nothing else is called saved.
-function state({ state, waiting, refused }, hasSaved) {
+function state({ state, waiting, refused, isSending }, hasSaved) {
   const n = waiting.length;
   const waits = n ? `: ${n} wait${n === 1 ? "s" : ""} in this browser` : "";
   if (state === "login") return [`logged out${waits}`, "attention"];
   if (state === "away") return [`offline${waits}`, "attention"];
-  if (n) return ["saving …", ""];
+  if (n) return isSending ? ["saving …", ""] : [`not saved yet${waits}`, "attention"];
   if (refused.length) return [`${refused.length} not saved`, "weak"];
   return hasSaved ? ["saved", "good"] : ["connected", ""];
 }
