@@ -182,7 +182,7 @@ def test_a_stream_ends_when_the_browser_goes(house):
         start(channel, house, rounds=1)
         until(lambda: get_run(channel).step == "annotate")
         streams = app.state.streams
-        with httpx2.Client(base_url=url, trust_env=False) as browser:
+        with httpx2.Client(base_url=url, trust_env=False, timeout=60) as browser:
             browser.get("/login", params={"token": START})
             with browser.stream("GET", "/runs/r1/events") as answer:
                 assert next(answer.iter_lines()) == "event: standing"
