@@ -22,16 +22,21 @@ OURS = {"origin": URL}
 
 
 @contextmanager
-def console_of(house: Any, **overrides: Any) -> Iterator[tuple[TestClient, grpc.Channel]]:
+def console_of(
+    house: Any, listen: str = "127.0.0.1:8080", **overrides: Any
+) -> Iterator[tuple[TestClient, grpc.Channel]]:
     """Pages on the controller of a `House`, and the controller's channel.
 
     Args:
         house: The controller and the services that it calls.
+        listen: Where browsers are told that the pages are.
         overrides: Settings of the controller. Where `auth` is none of them, somebody with all rights is logged in.
     """
     targets = {**house.targets, "controller": f"unix:{house.folder}/c.sock"}
     with house.controller(**overrides) as channel, Channels(targets) as channels:
-        app = create_app(WebSettings(auth=overrides.get("auth", {})), channels, start_token=START, owner="ann")
+        app = create_app(
+            WebSettings(listen=listen, auth=overrides.get("auth", {})), channels, start_token=START, owner="ann"
+        )
         client = TestClient(app, base_url=URL, raise_server_exceptions=False)
         if "auth" not in overrides:
             client.get("/login", params={"token": START}, follow_redirects=False)
@@ -39,8 +44,10 @@ def console_of(house: Any, **overrides: Any) -> Iterator[tuple[TestClient, grpc.
 
 
 @contextmanager
-def served(app: FastAPI) -> Iterator[str]:
-    """The pages as a browser reaches them: their address."""
+def served(house: Any) -> Iterator[tuple[str, grpc.Channel, FastAPI]]:
+    """The same pages as a browser reaches them: their address, the controller's channel, the app."""
     bound = bind("127.0.0.1:0")
-    with WebServer(app, bound):
-        yield f"http://{address_of(bound)}"
+    with console_of(house, address_of(bound)) as (client, channel):
+        app: Any = client.app
+        with WebServer(app, bound):
+            yield f"http://{address_of(bound)}", channel, app

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from fastapi import Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from shared.errors import BudgetExhausted, MedqError
 from shared.status import typed
@@ -50,28 +51,39 @@ def follow(request: Request, look: Callable[[], Standing]) -> Response:
     streams: Streams = request.app.state.streams
     if streams.n_open >= streams.most:
         raise BudgetExhausted("Too many pages follow runs.", remedy="Load the page again to see where the run stands.")
-    return StreamingResponse(_events(request, look, streams), media_type="text/event-stream")
+    return _Counted(_events(request, look), media_type="text/event-stream", streams=streams)
 
 
-async def _events(request: Request, look: Callable[[], Standing], streams: Streams) -> AsyncIterator[str]:
-    streams.n_open += 1
-    try:
-        end, last = time.monotonic() + _LONGEST_SECONDS, ""
-        while time.monotonic() < end and not await request.is_disconnected():
-            try:
-                standing = await run_in_threadpool(look)
-            except Exception as error:
-                yield _event("gone", _message(error))
-                return
-            told = part("console/standing.html", standing=standing)
-            yield _event("standing", told) if told != last else ": still\n\n"
-            last = told
-            if not standing.is_at_work:
-                yield _event("end", "")
-                return
-            await asyncio.sleep(PERIOD_SECONDS)
-    finally:
-        streams.n_open -= 1
+class _Counted(StreamingResponse):
+    """A stream that counts as open while it is answered, however that ends."""
+
+    def __init__(self, content: AsyncIterator[str], media_type: str, streams: Streams) -> None:
+        super().__init__(content, media_type=media_type)
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._streams.n_open += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams.n_open -= 1
+
+
+async def _events(request: Request, look: Callable[[], Standing]) -> AsyncIterator[str]:
+    end, last = time.monotonic() + _LONGEST_SECONDS, ""
+    while time.monotonic() < end and not await request.is_disconnected():
+        try:
+            standing = await run_in_threadpool(look)
+        except Exception as error:
+            yield _event("gone", _message(error))
+            return
+        told = part("console/standing.html", standing=standing)
+        yield _event("standing", told) if told != last else ": still\n\n"
+        last = told
+        if not standing.is_at_work:
+            yield _event("end", "")
+            return
+        await asyncio.sleep(PERIOD_SECONDS)
 
 
 def _event(name: str, data: str) -> str:

@@ -12,7 +12,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from shared.errors import NotFound
 from shared.rpc.operations import await_operation
 from shared.rpc.rights import Role
-from tests.support.console_pages import OURS, console_of, served
+from tests.support.console_pages import OURS, START, console_of, served
 from tests.support.controller_house import controller_stub, error_of, get_run, start, until
 from tests.support.guarded import add_caller
 from tests.support.run_files import write_run_files
@@ -178,11 +178,12 @@ def test_the_report_of_a_run_that_has_ended_is_a_file_to_keep(house):
 
 def test_a_stream_ends_when_the_browser_goes(house):
     house.services.hold("annotate")
-    with console_of(house) as (client, channel), served(client.app) as url:
+    with served(house) as (url, channel, app):
         start(channel, house, rounds=1)
         until(lambda: get_run(channel).step == "annotate")
-        streams = client.app.state.streams
-        with httpx2.Client(base_url=url, cookies=dict(client.cookies), trust_env=False) as browser:
+        streams = app.state.streams
+        with httpx2.Client(base_url=url, trust_env=False, timeout=60) as browser:
+            browser.get("/login", params={"token": START})
             with browser.stream("GET", "/runs/r1/events") as answer:
                 assert next(answer.iter_lines()) == "event: standing"
                 assert streams.n_open == 1
