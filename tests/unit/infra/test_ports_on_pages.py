@@ -61,4 +61,4 @@ def test_the_page_of_deployment_names_the_ports_of_an_image() -> None:
     page = " ".join((ROOT / "docs" / "deployment.md").read_text(encoding="utf-8").split())
     calls, health, pages, metrics = exposed()
     assert f"gRPC {calls}, health {health}, metrics {metrics}" in page
-    assert f"(`web`): HTTP {pages}" in page
+    assert f"of the pages http(s) {pages}" in page
