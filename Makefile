@@ -57,7 +57,10 @@ test: setup ## Run all tests, one at a time on each core (WORKERS=0: one after t
 	$(MAKE) --no-print-directory .tools/llamafactory || echo "LLaMA-Factory is not to be had here: the test of its loader will say so."
 	infra/dev/tools helm || echo "Helm is not to be had here: the tests of the chart will say so." & \
 	  infra/dev/servers install || echo "Not every server is to be had here: the tests that need it will say so."; wait
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --ignore tests/browser
+
+browser-test: setup ## The pages in a real browser (Debian's chromium), by keyboard, without a network, with axe
+	$(BIN)/python -m pytest tests/browser
 
 check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/ruff check .
@@ -110,6 +113,8 @@ bench: setup ## Measure speed beside the peers
 	$(BIN)/python -m benchmarks.near_hashes
 	$(BIN)/python -m benchmarks.near_texts
 	$(BIN)/python -m benchmarks.selection
+	$(BIN)/python -m benchmarks.review_queue
+	$(BIN)/python -m benchmarks.review_decisions
 	$(BIN)/python -m benchmarks.reading
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.manifest
@@ -127,4 +132,4 @@ lock: .tools/bin/uv ## Resolve requirements/*.in into hashed requirements/*.txt
 clean: ## Remove what `make` made (not .venv)
 	rm -rf out build .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo picture up down test check images faults fuzz cluster-test protos schemas migration fmt bench lock clean
+.PHONY: help setup demo picture up down test browser-test check images faults fuzz cluster-test protos schemas migration fmt bench lock clean

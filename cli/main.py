@@ -11,6 +11,7 @@ import typer
 
 from cli.access import with_access
 from cli.commands import dataset, dev_set
+from cli.commands.audit import verify_audit
 from cli.commands.compare import compare
 from cli.commands.demo import demo
 from cli.commands.egress import list_egress
@@ -44,6 +45,9 @@ for command in (demo, estimate, run, status, report, lineage, compare, evaluate,
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
 egress.command("list")(with_access(list_egress))
 app.add_typer(egress, name="egress")
+audit = typer.Typer(help="What reviewers and operators did at the queue of the experts.", no_args_is_help=True)
+audit.command("verify")(with_access(verify_audit))
+app.add_typer(audit, name="audit")
 app.add_typer(review, name="review", no_args_is_help=True)
 app.add_typer(dataset.app)
 app.add_typer(dev_set.app)

@@ -48,6 +48,9 @@ def page() -> str:
     for name, field in RunConfiguration.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             parts += _table(f"`{name}`", field.annotation)
+            for inner, part in field.annotation.model_fields.items():
+                if isinstance(part.annotation, type) and issubclass(part.annotation, BaseModel):
+                    parts += _table(f"`{name}.{inner}`", part.annotation)
     parts += _table("An element of `arms`", ArmSection)
     return "\n".join(parts) + "\n"
 

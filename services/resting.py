@@ -6,7 +6,7 @@ The database is opened for reading alone and without the folder's lock: a proces
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,11 +40,12 @@ _STOPPED = "No process works on it; the command that started it goes on where it
 class RestingController(Controller):
     """A controller whose database cannot be written; a run that has not ended is "stopped"."""
 
-    def _run(self, operation: Operation) -> pb.Run:
-        run = super()._run(operation)
-        if not operation.is_terminal:
-            run.state, run.message = "stopped", _STOPPED
-        return run
+    def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
+        runs = super()._runs(operations)
+        for run, operation in zip(runs, operations, strict=True):
+            if not operation.is_terminal:
+                run.state, run.message = "stopped", _STOPPED
+        return runs
 
 
 @contextmanager

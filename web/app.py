@@ -14,7 +14,10 @@ from shared.errors import FailedPrecondition
 from shared.rpc.channels import Channels, is_local
 from shared.version import VERSION
 from web import login
+from web.api.routes import add_api
+from web.console import lineage, starting
 from web.console import routes as console
+from web.console.live import Streams
 from web.errors import add_error_handlers
 from web.login import Logins
 from web.protection import Protection
@@ -49,6 +52,7 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
     app = FastAPI(title="MedQ-Engine", version=VERSION, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     sessions = Sessions(settings.login.key_file)
     app.state.settings, app.state.channels = settings, channels
+    app.state.streams = Streams()
     app.state.logins = Logins(settings, sessions, start_token, owner)
     app.add_api_route("/healthz", _health, response_class=PlainTextResponse, include_in_schema=False)
     add_error_handlers(app)
@@ -63,8 +67,9 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
         https_only=settings.is_https,
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=Protection(settings, sessions))
-    for router in (login.router, review.router, console.router):
+    for router in (login.router, review.router, starting.router, lineage.router, console.router):
         app.include_router(router)
+    add_api(app)
     app.mount("/static", StaticFiles(packages=[("web", "static"), ("shared.pages", "static")]))
     return app
 

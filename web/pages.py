@@ -18,3 +18,8 @@ def page(request: Request, template: str, *, status: int = 200, **values: Any) -
     session: Session | None = getattr(request.state, "session", None)
     text = _TEMPLATES.get_template(template).render(session=session, path=request.url.path, **values)
     return HTMLResponse(text, status)
+
+
+def part(template: str, **values: Any) -> str:
+    """A part of a page, as text."""
+    return _TEMPLATES.get_template(template).render(**values)

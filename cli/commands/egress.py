@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToDict
 
 from cli.access import Access
 from cli.connection import connect
 from cli.options import Json, Out
 from cli.output import console, print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
+from shared.rpc.as_json import to_json
 
 _COLUMNS = ("time", "endpoint", "host", "model", "purpose", "run", "image", "text", "bytes")
 #: Rows that a person is shown; all of them are in the JSON.
@@ -58,6 +58,5 @@ def _row(entry: controller_pb2.EgressEntry) -> tuple[object, ...]:
 
 
 def _as_json(entry: controller_pb2.EgressEntry) -> dict[str, Any]:
-    options: dict[str, Any] = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
-    whole = MessageToDict(entry, **options)
+    whole = to_json(entry)
     return {**whole.pop("egress"), **whole, "n_bytes": entry.egress.n_bytes}

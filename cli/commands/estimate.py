@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToDict
 
 from cli.access import Access
 from cli.commands.run import read_config
@@ -15,6 +14,7 @@ from cli.connection import connect
 from cli.estimates import estimate_of, show_estimate
 from cli.options import Json
 from cli.output import print_json, shown_errors
+from shared.rpc.as_json import to_json
 
 
 def estimate(
@@ -29,8 +29,6 @@ def estimate(
     with shown_errors(is_json), TemporaryDirectory(prefix="medq-") as folder, connect(Path(folder), access) as channels:
         found = estimate_of(channels["controller"], read_config(config), config.resolve().parent)
         if is_json:
-            print_json(
-                MessageToDict(found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-            )
+            print_json(to_json(found))
         else:
             show_estimate(found)

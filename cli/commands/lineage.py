@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToDict
 
 from cli.access import Access
 from cli.connection import connect
@@ -15,6 +14,7 @@ from cli.output import console, print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.oracle.v1 import review_pb2, review_pb2_grpc
 from shared.errors import InvalidArgument
+from shared.rpc.as_json import to_json
 from shared.rpc.channels import Channels
 
 _PAGE = 200
@@ -68,9 +68,7 @@ def _name_reviewers(channels: Channels, run_id: str, found: controller_pb2.GetLi
 
 
 def _as_json(found: controller_pb2.GetLineageResponse) -> dict[str, Any]:
-    said: dict[str, Any] = MessageToDict(
-        found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
-    )
+    said = to_json(found)
     return {"item": said["item"]} if "item" in said else {"samples": said["samples"]}
 
 

@@ -16,6 +16,7 @@ import typer
 
 from cli import label_studio, review_files
 from cli.access import Access, with_access
+from cli.commands.review_desk import assign, prioritize, reopen, stats
 from cli.connection import connect
 from cli.options import Json, Out, one_of
 from cli.output import PARTIAL, console, print_json, print_table, shown_errors
@@ -149,7 +150,10 @@ def close(
             console.print(f"{n_closed} tasks closed; their questions are left out.")
 
 
-for name, command in (("list", list_tasks), ("export", export), ("import", import_decisions), ("close", close)):
+for name, command in (
+    ("list", list_tasks), ("export", export), ("import", import_decisions), ("close", close),
+    ("stats", stats), ("assign", assign), ("prioritize", prioritize), ("reopen", reopen),
+):  # fmt: skip
     app.command(name)(with_access(command))
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from google.protobuf.json_format import MessageToDict
-
 from cli.access import Access
 from cli.connection import connect
 from cli.follow import held_up, operation_of, run_title
@@ -13,6 +11,7 @@ from cli.options import Json, Out
 from cli.output import print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from medq.operations.v1 import operations_pb2
+from shared.rpc.as_json import to_json
 from shared.rpc.channels import Channels
 
 
@@ -55,5 +54,4 @@ def _latest(run: controller_pb2.Run) -> str:
 
 
 def _as_json(run: controller_pb2.Run, operation: operations_pb2.Operation) -> dict[str, Any]:
-    options: dict[str, Any] = {"preserving_proto_field_name": True, "always_print_fields_with_no_presence": True}
-    return {**MessageToDict(run, **options), "operation": MessageToDict(operation, **options)}
+    return {**to_json(run), "operation": to_json(operation)}

@@ -24,8 +24,8 @@ from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
+from services.controller.report.run_messages import run_messages
 from services.controller.store.egress import EgressLog, Left
-from services.controller.store.runs import Result, RunRow
 from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
@@ -34,8 +34,6 @@ from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 
 _MAX_COSTS = 1000
-#: The figures of a score that a `RoundScore` has.
-_FIGURES = ("value", "low", "high", "n", "unscored", "scored", "coverage")
 
 
 class Controller(pb_grpc.ControllerServiceServicer):
@@ -106,17 +104,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=self._run(self._operations.get(request.run_id)))
+        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
         found, following = self._operations.list(
             limit=min(request.page_size or 100, 500), before=read_page_token(request.page_token)
         )
-        return pb.ListRunsResponse(
-            runs=[self._run(operation) for operation in found],
-            next_page_token="" if following is None else str(following),
-        )
+        return pb.ListRunsResponse(runs=self._runs(found), next_page_token="" if following is None else str(following))
 
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
         """See the proto."""
@@ -192,29 +187,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
         run = self._store.find(run_id)
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
 
-    def _run(self, operation: Operation) -> pb.Run:
-        run = self._store.find(operation.operation_id)
-        message = pb.Run(run_id=operation.operation_id, state=operation.state)
-        message.create_time.FromNanoseconds(int(operation.created_at * 1e9))
-        if run is not None:
-            _fill(message, run, self._store.results(run.run_id))
-        if operation.failure:
-            message.message = operation.failure["message"]
-        return message
-
-
-def _fill(message: pb.Run, run: RunRow, results: list[Result]) -> None:
-    message.arm, message.round, message.step = run.arm, run.round, run.step
-    message.operation_id, message.service, message.message = run.operation_id, run.service, run.message
-    for result in results:
-        if "overall" in result.detail:
-            score = result.detail["overall"]
-            message.scores.add(
-                arm=result.arm,
-                round=result.round,
-                split=result.step.removeprefix("evaluate_"),
-                **{name: score.get(name) for name in _FIGURES},
-            )
+    def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
+        return run_messages(operations, self._store, self._ledger)
 
 
 def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:

@@ -25,7 +25,8 @@ from services.oracle.settings import OracleSettings
 from services.oracle.store.annotations import OUTBOX, OracleStore
 from services.oracle.store.reviews import ReviewStore
 from services.oracle.work.annotators import Makers
-from services.oracle.work.reviews import ReviewWork, progress_of
+from services.oracle.work.review_progress import ReviewProgress
+from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
 from services.oracle.work.simulated_reviews import SimulatedReviews
 from shared.burned_in_text import QUARANTINE_FROM, text_doubt
@@ -60,10 +61,8 @@ def build(
     makers = _makers(settings, objects, endpoints)
     queue, ledger, bank = ReviewStore(engine), ControllerServiceStub(channels["controller"]), read_bank()
 
-    def tell(work_id: str, operation_id: str) -> None:
-        """Show an operation that waits for reviews how many there are, and have it go on once all are."""
-        done, total, message = progress_of(queue, work_id)
-        operations.tell(operation_id, done, total, message, is_due=done == total)
+    def show(operation_id: str, done: int, total: int, message: str, is_due: bool) -> None:
+        operations.tell(operation_id, done, total, message, is_due=is_due)
 
     def ring() -> None:
         simulated.ring()
@@ -84,11 +83,12 @@ def build(
         n_workers=settings.operation_workers,
         lease_seconds=settings.lease_seconds,
     )
-    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, tell)
+    progress = ReviewProgress(queue, show)
+    simulated = SimulatedReviews(queue, objects, makers.simulated_expert, progress.tell)
 
     def register(server: grpc.Server) -> None:
         pb_grpc.add_OracleServiceServicer_to_server(Oracle(operations, bank), server)
-        add_ReviewServiceServicer_to_server(Reviews(queue, objects, tell), server)
+        add_ReviewServiceServicer_to_server(Reviews(queue, objects, progress.tell), server)
 
     def close() -> None:
         simulated.close()

@@ -17,12 +17,14 @@ from medq.oracle.v1 import events_pb2
 from medq.oracle.v1 import oracle_pb2 as pb
 from services.oracle.domain import annotation, audit
 from services.oracle.domain.annotation import Task
+from services.oracle.domain.measures import Shares, calibration_entries, measured
 from services.oracle.domain.review import PEOPLE, SIMULATED, QueueEntry, Simulation
 from services.oracle.domain.signals import Signals
 from services.oracle.ports import AnnotationOracle, Outcome, Reviewer, Reviews
 from services.oracle.store.annotations import OracleStore
 from services.oracle.work import datasets, routing
 from services.oracle.work.annotators import Annotators, Makers, annotators_of
+from services.oracle.work.neighbours import Neighbours
 from services.oracle.work.pre_annotation import PreAnnotation, pre_annotate
 from services.oracle.work.reviews import ReviewWork
 from services.oracle.work.self_annotation import SelfAnnotation
@@ -34,6 +36,7 @@ from shared.operation_context import OperationContext
 from shared.outside.accounts import CallBook
 from shared.outside.calls import OutsideCalls
 from shared.rows.annotation import Decision, Unanswered
+from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
 
 _DECISIONS = Counter("medq_oracle_decisions_total", "Annotations that were decided, by route.", ["route"])
@@ -64,8 +67,9 @@ class _Work:
         run_id, n = self.request.run_id, self.request.policy.max_in_flight
         return CallBook(self.work_id, run_id, "expert", n, expert.is_simulated)
 
-    def entry(self, expert: Reviewer, task: Task, found: Signals) -> QueueEntry:
+    def entry(self, expert: Reviewer, neighbours: Neighbours, task: Task, found: Signals) -> QueueEntry:
         """What is queued for an expert."""
+        clean, failed = neighbours.of(task.sample)
         request, asked = self.request, annotation.review_task(task, found)
         simulation = Simulation(request.known_answers_uri, request.policy.simulated_expert_accuracy, request.seed)
         return QueueEntry(
@@ -78,6 +82,8 @@ class _Work:
             estimate_seconds=expert.estimate(asked).expert_seconds,
             expert=SIMULATED if expert.is_simulated else PEOPLE,
             simulation=simulation if expert.is_simulated else None,
+            clean_neighbours=clean,
+            similar_failures=failed,
         )
 
     def ledger_key(self, kind: str, sample: Sample, last: str) -> str:
@@ -165,10 +171,25 @@ class OracleOperations:
         if expert is None:
             return Reviews(why_not={task.decision_id: annotation.NO_EXPERT for task in needed})
         unseen = [task for task in tasks if signals[task.decision_id].is_unseen]
-        audited = [task for task in unseen if audit.is_audited(seed, task.decision_id, share)]
+        audited = [task for task in unseen if audit.is_drawn("audit", seed, task.decision_id, share)]
         # Where the budget ends, the audit goes first.
-        entries = [work.entry(expert, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        near = Neighbours(self._objects, work.request.selection_uri)
+        entries = [work.entry(expert, near, task, signals[task.decision_id]) for task in [*needed, *audited]]
+        if not expert.is_simulated:
+            self._calibrate(work)
+            review = work.request.policy.review
+            shares = Shares(review.overlap_share, review.blind_share, review.planted_share)
+            entries = measured(entries, shares, seed)
         return self._reviews.collect(work.context, work.review_book(expert), entries)
+
+    def _calibrate(self, work: _Work) -> None:
+        """Have reviewers answer questions of the dev set first, whose answers are known."""
+        request = work.request
+        count = request.policy.review.calibration_tasks
+        if count:
+            items = read_rows(self._objects, request.benchmark_uri, Item)
+            entries = calibration_entries(items, count, request.seed, request.run_id, request.arm)
+            self._reviews.calibrate(request.run_id, entries)
 
     def _decide(
         self, work: _Work, tasks: Sequence[Task], signals: Mapping[str, Signals], reviews: Reviews

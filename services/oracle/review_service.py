@@ -3,37 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import grpc
 
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1 import review_pb2_grpc as pb_grpc
-from services.oracle.domain import review
+from services.oracle.domain.measures import shown
 from services.oracle.domain.review import PEOPLE, verdict_of
-from services.oracle.store import reviews as store
-from services.oracle.store.reviews import QueuedTask, ReviewStore
-from shared.errors import FailedPrecondition, InvalidArgument, PermissionDenied
-from shared.objects.store import ObjectStore, digest_of
-from shared.rpc.checks import read_page_token, require_between, require_text
+from services.oracle.domain.review_log import Entry
+from services.oracle.domain.review_statistics import statistics_of
+from services.oracle.review_messages import ACTIONS, STATES, to_message, to_statistics
+from services.oracle.store.review_tables import QueuedTask
+from services.oracle.store.reviews import ReviewStore
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from shared.objects.store import ObjectStore
+from shared.rpc.checks import read_page_token, require_between, require_different, require_text
 from shared.rpc.input_names import caller_of
 from shared.rpc.operations import in_pieces
 from shared.rpc.rights import REVIEWERS_FOR_OTHERS
 
 MOST_LEASED = 100
 MOST_LEASE_SECONDS = 86_400
+MOST_REVISION = 2**31 - 1
+MOST_PRIORITY = 9
 _PAGE, _MOST_ON_A_PAGE = 50, 200
-_STATES: Final = {
-    store.OPEN: pb.TASK_STATE_OPEN,
-    store.DECIDED: pb.TASK_STATE_DECIDED,
-    store.CLOSED: pb.TASK_STATE_CLOSED,
-    store.WITHDRAWN: pb.TASK_STATE_WITHDRAWN,
-}
-_ACTIONS: Final = {
-    review.ACCEPT: pb.REVIEW_ACTION_ACCEPT,
-    review.EDIT: pb.REVIEW_ACTION_EDIT,
-    review.REJECT: pb.REVIEW_ACTION_REJECT,
-}
 
 
 class Reviews(pb_grpc.ReviewServiceServicer):
@@ -52,7 +45,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
 
     def ListTasks(self, request: pb.ListTasksRequest, context: grpc.ServicerContext) -> pb.ListTasksResponse:
         """See the proto."""
-        state = next((name for name, value in _STATES.items() if value == request.state), "")
+        state = next((name for name, value in STATES.items() if value == request.state), "")
         size = min(request.page_size or _PAGE, _MOST_ON_A_PAGE)
         after = read_page_token(request.page_token) or 0
         found, following = self._queue.page(request.run_id, state, size, after)
@@ -67,14 +60,22 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         self, request: pb.GetTaskImageRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetTaskImageResponse]:
         """See the proto."""
-        found = self._queue.find(request.task_id)
-        for piece in in_pieces(self._objects.chunks(found.entry.asked.question.image_uri)):
+        entry = self._queue.find(request.task_id).entry
+        own = entry.asked.question.image_uri
+        if request.image_uri not in ("", own, *entry.clean_neighbours, *entry.similar_failures):
+            raise NotFound(
+                "The task does not show this image.",
+                field="image_uri",
+                value=request.image_uri,
+                remedy="GetTask names them.",
+            )
+        for piece in in_pieces(self._objects.chunks(request.image_uri or own)):
             yield pb.GetTaskImageResponse(chunk=piece)
 
     def CountTasks(self, request: pb.CountTasksRequest, context: grpc.ServicerContext) -> pb.CountTasksResponse:
         """See the proto."""
         counts = self._queue.counts(request.run_id)
-        return pb.CountTasksResponse(**{name: counts.get(name, 0) for name in (*_STATES, "leased")})
+        return pb.CountTasksResponse(**{name: counts.get(name, 0) for name in (*STATES, "leased")})
 
     def LeaseTasks(self, request: pb.LeaseTasksRequest, context: grpc.ServicerContext) -> pb.LeaseTasksResponse:
         """See the proto."""
@@ -82,34 +83,109 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         require_between("seconds", request.seconds, 1, MOST_LEASE_SECONDS)
         reviewer = _reviewer(context, request.reviewer)
         leased = self._queue.lease(PEOPLE, reviewer, request.count, request.seconds)
-        return pb.LeaseTasksResponse(tasks=[to_message(queued) for queued in leased])
+        undoable = self._queue.undoable(reviewer)
+        return pb.LeaseTasksResponse(
+            tasks=[to_message(queued) for queued in leased], undoable=None if undoable is None else to_message(undoable)
+        )
 
     def DecideTask(self, request: pb.DecideTaskRequest, context: grpc.ServicerContext) -> pb.DecideTaskResponse:
         """See the proto."""
-        require_between("revision", request.revision, 1, 2**31 - 1)
+        require_between("revision", request.revision, 1, MOST_REVISION)
         reviewer = _reviewer(context, request.reviewer)
-        entry = self._queue.find(request.task_id).entry
-        if entry.expert != PEOPLE:
-            raise FailedPrecondition(
-                "The simulated expert decides about this task.",
-                field="task_id",
-                value=request.task_id,
-                remedy="Set annotate.expert: review in the run's file.",
-            )
-        action = next((name for name, value in _ACTIONS.items() if value == request.action), "")
-        verdict = verdict_of(entry.asked, action, request.answer, request.reason, request.active_seconds, reviewer)
+        entry = self._of_people(request.task_id).entry
+        action = next((name for name, value in ACTIONS.items() if value == request.action), "")
+        verdict = verdict_of(
+            shown(entry, is_open=True), action, request.answer, request.reason, request.active_seconds, reviewer
+        )
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
-        if is_new:
-            self._tell(entry.work_id, found.operation_id)
-        return pb.DecideTaskResponse(task=to_message(found), is_new=is_new)
+        return pb.DecideTaskResponse(task=self._changed(found, is_new), is_new=is_new)
+
+    def ReleaseTask(self, request: pb.ReleaseTaskRequest, context: grpc.ServicerContext) -> pb.ReleaseTaskResponse:
+        """See the proto."""
+        reviewer = _reviewer(context, request.reviewer)
+        found, is_released = self._queue.release(request.task_id, reviewer)
+        return pb.ReleaseTaskResponse(task=to_message(found), is_released=is_released)
+
+    def UndoDecision(self, request: pb.UndoDecisionRequest, context: grpc.ServicerContext) -> pb.UndoDecisionResponse:
+        """See the proto."""
+        require_between("revision", request.revision, 1, MOST_REVISION)
+        require_between("seconds", request.seconds, 1, MOST_LEASE_SECONDS)
+        reviewer = _reviewer(context, request.reviewer)
+        self._of_people(request.task_id)
+        found, is_new = self._queue.undo(request.task_id, request.revision, reviewer, request.seconds)
+        return pb.UndoDecisionResponse(task=self._changed(found, is_new), is_new=is_new)
+
+    def ReopenTask(self, request: pb.ReopenTaskRequest, context: grpc.ServicerContext) -> pb.ReopenTaskResponse:
+        """See the proto."""
+        require_between("revision", request.revision, 1, MOST_REVISION)
+        require_text("reason", request.reason)
+        self._of_people(request.task_id)
+        found, is_new = self._queue.reopen(request.task_id, request.revision, _actor(context), request.reason)
+        return pb.ReopenTaskResponse(task=self._changed(found, is_new), is_new=is_new)
 
     def CloseTasks(self, request: pb.CloseTasksRequest, context: grpc.ServicerContext) -> pb.CloseTasksResponse:
         """See the proto."""
         require_text("run_id", request.run_id)
-        n_closed, ended = self._queue.close(request.run_id)
+        n_closed, ended = self._queue.close(request.run_id, _actor(context))
         for work_id, operation_id in ended:
             self._tell(work_id, operation_id)
         return pb.CloseTasksResponse(closed=n_closed)
+
+    def AssignTasks(self, request: pb.AssignTasksRequest, context: grpc.ServicerContext) -> pb.AssignTasksResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        require_different("task_ids", request.task_ids)
+        _require_printable(request.reviewer)
+        n_assigned = self._queue.assign(request.run_id, request.task_ids, request.reviewer, _actor(context))
+        return pb.AssignTasksResponse(assigned=n_assigned)
+
+    def PrioritizeTasks(
+        self, request: pb.PrioritizeTasksRequest, context: grpc.ServicerContext
+    ) -> pb.PrioritizeTasksResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        require_different("task_ids", request.task_ids)
+        require_between("priority", request.priority, 0, MOST_PRIORITY)
+        n_moved = self._queue.prioritize(request.run_id, request.task_ids, request.priority, _actor(context))
+        return pb.PrioritizeTasksResponse(moved=n_moved)
+
+    def VerifyReviewLog(
+        self, request: pb.VerifyReviewLogRequest, context: grpc.ServicerContext
+    ) -> pb.VerifyReviewLogResponse:
+        """See the proto."""
+        noted = Entry(request.noted_sequence, "", request.noted_hash)
+        if bool(noted.sequence) != bool(noted.hash):
+            raise InvalidArgument(
+                "An entry is named by its number and its hash.",
+                field="noted_hash",
+                remedy="Give both as they were told, or neither.",
+            )
+        found = self._queue.verify(noted)
+        return pb.VerifyReviewLogResponse(sequence=found.last.sequence, hash=found.last.hash, fault=found.fault)
+
+    def GetReviewStatistics(
+        self, request: pb.GetReviewStatisticsRequest, context: grpc.ServicerContext
+    ) -> pb.GetReviewStatisticsResponse:
+        """See the proto."""
+        require_text("run_id", request.run_id)
+        return to_statistics(statistics_of(self._queue.decided(request.run_id)))
+
+    def _of_people(self, task_id: str) -> QueuedTask:
+        found = self._queue.find(task_id)
+        if found.entry.expert != PEOPLE:
+            raise FailedPrecondition(
+                "The simulated expert decides about this task.",
+                field="task_id",
+                value=task_id,
+                remedy="Set annotate.expert: review in the run's file.",
+            )
+        return found
+
+    def _changed(self, found: QueuedTask, is_new: bool) -> pb.ReviewTask:
+        """A task after a change, of which the operation is told that waits for it."""
+        if is_new:
+            self._tell(found.entry.work_id, found.operation_id)
+        return to_message(found)
 
 
 def _reviewer(context: grpc.ServicerContext, named: str) -> str:
@@ -123,56 +199,16 @@ def _reviewer(context: grpc.ServicerContext, named: str) -> str:
         raise PermissionDenied(
             "A reviewer decides under their own name.", field="reviewer", value=named, remedy="Leave the field empty."
         )
-    if not named.isprintable():
-        raise InvalidArgument("The name cannot be shown.", field="reviewer", remedy="Use letters, digits, spaces.")
+    _require_printable(named)
     return named
 
 
-def to_message(queued: QueuedTask) -> pb.ReviewTask:
-    """Encode a task."""
-    entry, task = queued.entry, queued.entry.asked
-    question = task.question
-    message = pb.ReviewTask(
-        task_id=entry.task_id,
-        revision=queued.revision,
-        state=_STATES[queued.state],
-        run_id=entry.run_id,
-        arm=entry.arm,
-        round=entry.round,
-        decision_id=task.decision_id,
-        image_id=digest_of(question.image_uri),
-        image_uri=question.image_uri,
-        modality=task.modality,
-        question_type=task.question_type,
-        attribute=task.attribute,
-        question=question.question,
-        options=question.options,
-        proposal=task.proposal,
-        self_annotation=pb.Annotation(answer=task.self_answer, entropy=task.entropy),
-        reference_annotation=pb.Annotation(answer=task.reference_answer),
-        agreement=task.agreement,
-        route=task.route,
-        route_reason=task.route_reason,
-        priority=entry.priority,
-        expert=entry.expert,
-        reviewer=queued.reviewer,
-    )
-    if queued.reviewer:
-        message.lease_end_time.FromNanoseconds(int(queued.lease_until * 1e9))
-    if queued.verdict is not None:
-        message.decision.CopyFrom(_decision(queued))
-    return message
+def _require_printable(name: str) -> None:
+    if not name.isprintable():
+        raise InvalidArgument("The name cannot be shown.", field="reviewer", remedy="Use letters, digits, spaces.")
 
 
-def _decision(queued: QueuedTask) -> pb.ReviewDecision:
-    verdict = queued.verdict
-    assert verdict is not None
-    decision = pb.ReviewDecision(
-        action=_ACTIONS.get(verdict.action, pb.REVIEW_ACTION_UNSPECIFIED),
-        answer=verdict.answer,
-        reason=verdict.reason,
-        active_seconds=verdict.active_seconds,
-        reviewer=verdict.reviewer,
-    )
-    decision.decide_time.FromNanoseconds(int(queued.decided_at * 1e9))
-    return decision
+def _actor(context: grpc.ServicerContext) -> str:
+    """Who acts; "" where callers are not known."""
+    caller = caller_of(context)
+    return "" if caller is None else caller.name

@@ -11,6 +11,7 @@ from msgspec import to_builtins
 from medq.oracle.v1 import oracle_pb2 as pb
 from medq.oracle.v1 import oracle_pb2_grpc as pb_grpc
 from services.oracle.domain.bank import Bank, Modality
+from services.oracle.domain.measures import MOST_CALIBRATION_TASKS
 from services.oracle.ports import SIMULATED
 from shared.errors import InvalidArgument
 from shared.limits import NAME
@@ -90,6 +91,9 @@ def _check_policy(policy: pb.AnnotationPolicy) -> None:
     shares = ("tau_agreement", "tau_text", "audit_share", "target_error_rate", "target_error_rate_description")
     for name in (*shares, "simulated_oracle_accuracy", "simulated_expert_accuracy"):
         require_between(f"policy.{name}", getattr(policy, name), 0, 1)
+    for name in ("overlap_share", "blind_share", "planted_share"):
+        require_between(f"policy.review.{name}", getattr(policy.review, name), 0, 1)
+    require_between("policy.review.calibration_tasks", policy.review.calibration_tasks, 0, MOST_CALIBRATION_TASKS)
     require_between("policy.questions_per_image", policy.questions_per_image, 1, MAX_QUESTIONS_PER_IMAGE)
     require_between("policy.description_tokens", policy.description_tokens, 1, MOST_DESCRIPTION_TOKENS)
     require_between("policy.max_in_flight", policy.max_in_flight, 1, MAX_IN_FLIGHT)

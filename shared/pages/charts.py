@@ -6,7 +6,7 @@ Beside each stands the same as a table (macro `chart`): a screen reader reads th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,7 +53,13 @@ def svg(title: str, width: float, height: float, parts: Sequence[Markup]) -> Mar
 
 
 def curve(
-    title: str, lines: Sequence[Line], *, x_name: str, level: float | None = None, level_name: str = ""
+    title: str,
+    lines: Sequence[Line],
+    *,
+    x_name: str,
+    x_text: Callable[[float], str] = count,
+    level: float | None = None,
+    level_name: str = "",
 ) -> Markup:
     """Shares against a number, with bands for intervals, and the name of each curve at its end.
 
@@ -61,12 +67,13 @@ def curve(
         title: What is seen, in a sentence.
         lines: At least one point in all.
         x_name: Of the horizontal axis.
+        x_text: How its numbers are written.
         level: A share that is always in sight, such as that of guessing; None: the axis begins at zero, so as not to flatter.
         level_name: Its name.
     """
     scale = _Scale.of(lines, level)
     drawn = [line for line in lines if line.points]
-    parts = [*_axes(scale, drawn, x_name)]
+    parts = [*_axes(scale, drawn, x_name, x_text)]
     named: list[tuple[str, str, float, float]] = [
         (line.role, line.name, line.points[-1].x, line.points[-1].value) for line in drawn
     ]
@@ -76,7 +83,7 @@ def curve(
     for line in reversed(drawn):  # the first lies on top
         parts += _band(scale, line)
     for line in reversed(drawn):
-        parts += _stroke(scale, line)
+        parts += _stroke(scale, line, x_text)
     return svg(title, _WIDTH, _HEIGHT, [*parts, *_names(scale, named)])
 
 
@@ -95,7 +102,9 @@ class _Scale:
         low, high = min(shares), max(shares)
         step = next((one for one in _STEPS if (high - low) / one <= _MOST_TICKS - 2), _STEPS[-1])
         first, last = math.floor(low / step + 1e-9), max(math.ceil(high / step - 1e-9), math.floor(low / step) + 2)
-        return _Scale(max([point.x for point in points] + [1.0]), [step * one for one in range(first, last + 1)])
+        return _Scale(
+            max((point.x for point in points), default=0.0) or 1.0, [step * one for one in range(first, last + 1)]
+        )
 
     def x(self, value: float) -> float:
         return _LEFT + 14 + value / self.x_most * (_WIDTH - _LEFT - _RIGHT - 14)
@@ -105,7 +114,7 @@ class _Scale:
         return _TOP + (high - share) / (high - low) * (_HEIGHT - _TOP - _BOTTOM)
 
 
-def _axes(scale: _Scale, lines: Sequence[Line], x_name: str) -> list[Markup]:
+def _axes(scale: _Scale, lines: Sequence[Line], x_name: str, x_text: Callable[[float], str]) -> list[Markup]:
     right = _WIDTH - _RIGHT
     row = Markup(
         '<line class="grid" x1="{0}" x2="{1}" y1="{2:.1f}" y2="{2:.1f}"/><text x="{3}" y="{4:.1f}" text-anchor="end">{5}</text>'
@@ -117,7 +126,7 @@ def _axes(scale: _Scale, lines: Sequence[Line], x_name: str) -> list[Markup]:
     for x in sorted({point.x for line in lines for point in line.points}):
         if scale.x(x) - last >= _TICK_GAP:
             last = scale.x(x)
-            parts.append(tick.format(last, _HEIGHT - _BOTTOM + 22, count(x)))
+            parts.append(tick.format(last, _HEIGHT - _BOTTOM + 22, x_text(x)))
     parts.append(tick.format((_LEFT + right) / 2, _HEIGHT - 10, x_name))
     return parts
 
@@ -145,11 +154,11 @@ def _band(scale: _Scale, line: Line) -> list[Markup]:
     return [Markup('<polygon class="band {}" points="{}"/>').format(line.role, _path(corners))] if known else []
 
 
-def _stroke(scale: _Scale, line: Line) -> list[Markup]:
+def _stroke(scale: _Scale, line: Line, x_text: Callable[[float], str]) -> list[Markup]:
     places = [(scale.x(one.x), scale.y(one.value)) for one in line.points]
     dots = [
         Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="5"><title>{}: {} at {}{}</title></circle>').format(
-            line.role, x, y, line.name, percent(one.value), count(one.x), _limits(one)
+            line.role, x, y, line.name, percent(one.value), x_text(one.x), _limits(one)
         )
         for (x, y), one in zip(places, line.points, strict=True)
     ]

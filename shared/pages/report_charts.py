@@ -29,7 +29,7 @@ _CORRECTED = frozenset({"expert", "review"})
 def accuracy_curve(report: Json, split: str) -> Markup:
     """Accuracy against answers bought, a line an arm; empty where nothing was scored."""
     lines = [
-        Line(_arm_name(name, arm), _role(report, name), list(_points(arm, split)))
+        Line(arm_name(name, arm), role_of(report, name), list(_points(arm, split)))
         for name, arm in report["arms"].items()
     ]
     if not any(line.points for line in lines):
@@ -46,7 +46,7 @@ def curve_rows(report: Json) -> list[Json]:
     return [
         {
             "split": split,
-            "arm": _arm_name(name, arm),
+            "arm": arm_name(name, arm),
             "round": facts["round"],
             "n_answers": facts["n_answers"],
             "score": facts[split]["perception"]["overall"],
@@ -97,11 +97,13 @@ def answered(annotation: Json) -> Json:
     return {"svg": shares("Who answered, by share of the questions", parts), "routes": routes}
 
 
-def _arm_name(name: str, arm: Json) -> str:
+def arm_name(name: str, arm: Json) -> str:
+    """What people call an arm."""
     return "random images" if arm["strategy"] == RANDOM else words.label(name)
 
 
-def _role(report: Json, name: str) -> Role:
+def role_of(report: Json, name: str) -> Role:
+    """Its colour: ours is the one that the result tells of."""
     if report["arms"][name]["strategy"] == RANDOM:
         return "random"
     return "ours" if name == report["result"]["arm"] else "other"

@@ -29,6 +29,7 @@ NAMES = dict.fromkeys(
         "encoder",
         "encoder_id",
         "task_id",
+        "task_ids",
         "reviewer",
         "judge",
     ),
@@ -43,6 +44,7 @@ LONG_TEXTS = {
     "StoredReply.answer": 2_000,
     "StoredReply.prediction": 100_000,
     "DecideTaskRequest.answer": 20_000,
+    "ReopenTaskRequest.reason": 2_000,
     "EmbedTextsRequest.texts": 100_000,  # a question, five options and an answer, each as long as a benchmark may have it
 }
 

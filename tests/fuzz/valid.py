@@ -160,7 +160,14 @@ def _reviews() -> Sequence[Message]:
             reviewer="ann",
             **task,
         ),
+        review.ReleaseTaskRequest(reviewer="ann", **task),
+        review.UndoDecisionRequest(revision=1, reviewer="ann", seconds=1, **task),
+        review.ReopenTaskRequest(revision=1, reason="r", **task),
         review.CloseTasksRequest(run_id="nobody"),
+        review.AssignTasksRequest(run_id="valid", task_ids=["0" * 32], reviewer="ann"),
+        review.PrioritizeTasksRequest(run_id="valid", task_ids=["0" * 32], priority=3),
+        review.GetReviewStatisticsRequest(run_id="valid"),
+        review.VerifyReviewLogRequest(noted_sequence=1, noted_hash="0" * 64),
     )
 
 

@@ -164,6 +164,27 @@ class SelectSection(Section):
     alpha: float = Field(1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha.")
 
 
+class ReviewSection(Section):
+    """How people are measured who review at the queue; shares are of the questions with options, drawn by key."""
+
+    overlap_share: Share = Field(
+        0.0,
+        description="Ours: share that two experts answer, each without the other; a third decides where they disagree.",
+    )
+
+    blind_share: Share = Field(0.0, description="Ours: share whose proposal is not shown until they are decided.")
+    planted_share: Share = Field(
+        0.0,
+        description="Ours: share that shows a wrong option as the proposal; one that is accepted becomes no training data.",
+    )
+    calibration_tasks: int = Field(
+        0,
+        ge=0,
+        le=100,
+        description="Ours: questions of dev, whose answers are known, that each reviewer answers first.",
+    )
+
+
 class AnnotateSection(Section):
     """Questions, routing (Eq. 3) and review."""
 
@@ -200,6 +221,17 @@ class AnnotateSection(Section):
     max_in_flight: int = Field(8, ge=1, le=256, description="Ours: outside calls in flight at a time.")
     simulated_oracle_accuracy: Share = Field(0.8, description="Ours: chance that the simulated oracle answers right.")
     simulated_expert_accuracy: Share = Field(0.97, description="Ours: chance that the simulated expert answers right.")
+    review: ReviewSection = ReviewSection()
+
+    @model_validator(mode="after")
+    def _people_alone_are_measured(self) -> AnnotateSection:
+        if self.expert != "review" and self.review != ReviewSection():
+            raise problem(
+                "Only people are measured",
+                "Set annotate.expert to review, or leave annotate.review out.",
+                "annotate.review",
+            )
+        return self
 
 
 class BuildSection(Section):

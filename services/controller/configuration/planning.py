@@ -39,6 +39,7 @@ def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoi
         oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints),
         expert=annotate.expert,
         audit_share=annotate.audit_share,
+        overlap_share=annotate.review.overlap_share,
         judge=_endpoint(judge, endpoints) if judge else None,
         n_descriptions=n_descriptions,
         reader=_endpoint(judge, endpoints) if evaluate.extractor == "judge" else None,

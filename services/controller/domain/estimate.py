@@ -87,6 +87,7 @@ class Plan:
         oracle: Who pre-annotates.
         expert: "review", "simulated" or "none".
         audit_share: Share of what no expert saw that goes to review.
+        overlap_share: Share of the reviews that two experts make, and a third one where they disagree.
         judge: Who judges descriptions; None: nobody.
         n_descriptions: Descriptions of dev (each `runs` times) and of test together that an evaluation asks for; None: unknown.
         reader: Who says what a reply means that no rule reads; None: nobody.
@@ -102,6 +103,7 @@ class Plan:
     oracle: Endpoint
     expert: str
     audit_share: float
+    overlap_share: float = 0.0
     judge: Endpoint | None = None
     n_descriptions: int | None = 0
     reader: Endpoint | None = None
@@ -223,7 +225,8 @@ def _expert(plan: Plan, number: int, images: int) -> Line:
     share = exactly(1.0) if number == 0 else Range(plan.audit_share, max(MOST_LATER_REVIEWS, plan.audit_share))
     # An endpoint describes each image beside what it is asked; what the simulated oracle is asked is all there is.
     n_answers = plan.questions_per_image + (0 if plan.oracle.is_simulated else 1)
-    answers = exactly(images * plan.n_arms * n_answers) * share
+    opinions = Range(1 + plan.overlap_share, 1 + 2 * plan.overlap_share)
+    answers = exactly(images * plan.n_arms * n_answers) * share * opinions
     hours = answers * Range(*REVIEW_SECONDS) * exactly(1 / _HOUR_SECONDS)
     is_simulated = plan.expert == "simulated"
     return Line(number, "expert", plan.expert, answers, Range(), Range(), hours, is_simulated)

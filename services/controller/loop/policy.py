@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medq.oracle.v1 import oracle_pb2
 from services.controller.configuration import choices
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.models import AnnotateSection, ArmSection, ReviewSection, RunConfiguration
 
 
 def annotation_policy(
@@ -30,4 +30,10 @@ def annotation_policy(
         max_in_flight=section.max_in_flight,
         simulated_oracle_accuracy=section.simulated_oracle_accuracy,
         simulated_expert_accuracy=section.simulated_expert_accuracy,
+        review=_review_policy(section),
     )
+
+
+def _review_policy(section: AnnotateSection) -> oracle_pb2.ReviewPolicy | None:
+    """How people are measured; None where they are not."""
+    return oracle_pb2.ReviewPolicy(**section.review.model_dump()) if section.review != ReviewSection() else None

@@ -27,7 +27,8 @@ from shared.rows.selection import Sample, Selection
 from shared.rows.training import Dropped, Training
 
 RowT = TypeVar("RowT", bound=Row)
-_EVALUATIONS = ("evaluate_dev", "evaluate_test")
+#: The steps that give a score.
+EVALUATIONS = ("evaluate_dev", "evaluate_test")
 
 
 def arms_of(
@@ -78,8 +79,8 @@ def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], fail
 def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
     """URIs of a run's evaluations: by arm in the order of the configuration, round, dev before test."""
     order = {arm["name"]: place for place, arm in enumerate(run.configuration["arms"])}
-    found = [result for result in results if result.step in _EVALUATIONS]
-    found.sort(key=lambda result: (order[result.arm], result.round, _EVALUATIONS.index(result.step)))
+    found = [result for result in results if result.step in EVALUATIONS]
+    found.sort(key=lambda result: (order[result.arm], result.round, EVALUATIONS.index(result.step)))
     return [result.uri for result in found]
 
 
@@ -141,7 +142,7 @@ def _round(
         round=number,
         dev=one("evaluate_dev", Scores),
         test=one("evaluate_test", Scores),
-        unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in _EVALUATIONS},
+        unscored={step.removeprefix("evaluate_"): rows(step, Unscored) for step in EVALUATIONS},
         capabilities=capabilities,
         prototypes=prototypes,
         failure_counts=counts("mine_failures"),

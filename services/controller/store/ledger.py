@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -155,6 +155,16 @@ class Ledger:
         query = sa.select(_TABLE).where(_TABLE.c.run_id == run_id).order_by(_TABLE.c.sequence)
         with reader(self._engine).connect() as connection:
             return [_to_entry(row) for row in connection.execute(query)]
+
+    def committed_by_run(self, run_ids: Collection[str]) -> dict[str, tuple[float, float, bool]]:
+        """What counts against the limits, by run, and whether a part is simulated; a run that cost nothing is missing."""
+        usd, seconds = (sa.func.sum(_TABLE.c[name]) for name in ("usd", "expert_seconds"))
+        costs = (_TABLE.c.usd > 0) | (_TABLE.c.expert_seconds > 0)
+        n_simulated = sa.func.sum(sa.case((_TABLE.c.is_simulated, 1), else_=0))
+        query = sa.select(_TABLE.c.run_id, usd, seconds, n_simulated).where(_TABLE.c.run_id.in_(run_ids) & costs)
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(query.group_by(_TABLE.c.run_id)).all()
+        return {run_id: (float(dollars), float(active), n > 0) for run_id, dollars, active, n in rows}
 
     def committed(self, run_id: str) -> tuple[float, float]:
         """US dollars and expert seconds that count against the limits: settled, reserved and unknown."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -128,10 +128,13 @@ class RunStore:
         """A run, or None."""
         with reader(self._engine).connect() as connection:
             row = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id == run_id)).one_or_none()
-        if row is None:
-            return None
-        fields = {name: getattr(row, name) for name in RunRow.__dataclass_fields__}
-        return RunRow(**fields | {"configuration": json.loads(row.configuration)})
+        return None if row is None else _to_run(row)
+
+    def find_all(self, run_ids: Collection[str]) -> dict[str, RunRow]:
+        """Those of some runs that are there, by id."""
+        with reader(self._engine).connect() as connection:
+            rows = connection.execute(sa.select(_RUNS).where(_RUNS.c.run_id.in_(run_ids))).all()
+        return {row.run_id: _to_run(row) for row in rows}
 
     def get(self, run_id: str) -> RunRow:
         """A run.
@@ -184,18 +187,30 @@ class RunStore:
         """What the steps of a run gave, in the order in which they were first recorded."""
         query = sa.select(_RESULTS).where(_RESULTS.c.run_id == run_id).order_by(_RESULTS.c.sequence)
         with reader(self._engine).connect() as connection:
-            rows = connection.execute(query).all()
-        return [
-            Result(
-                **{name: getattr(row, name) for name in Result.__dataclass_fields__}
-                | {"detail": json.loads(row.detail)}
-            )
-            for row in rows
-        ]
+            return [_to_result(row) for row in connection.execute(query)]
+
+    def results_of(self, run_ids: Collection[str], steps: Collection[str]) -> dict[str, list[Result]]:
+        """What certain steps of some runs gave, by run, in the order in which they were first recorded."""
+        mine = _RESULTS.c.run_id.in_(run_ids) & _RESULTS.c.step.in_(steps)
+        found: dict[str, list[Result]] = {run_id: [] for run_id in run_ids}
+        with reader(self._engine).connect() as connection:
+            for row in connection.execute(sa.select(_RESULTS).where(mine).order_by(_RESULTS.c.sequence)):
+                found[row.run_id].append(_to_result(row))
+        return found
 
     def _update(self, run_id: str, **values: str | int) -> None:
         with self._engine.begin() as connection:
             connection.execute(sa.update(_RUNS).where(_RUNS.c.run_id == run_id).values(**values))
+
+
+def _to_run(row: Any) -> RunRow:
+    fields = {name: getattr(row, name) for name in RunRow.__dataclass_fields__}
+    return RunRow(**fields | {"configuration": json.loads(row.configuration)})
+
+
+def _to_result(row: Any) -> Result:
+    fields = {name: getattr(row, name) for name in Result.__dataclass_fields__}
+    return Result(**fields | {"detail": json.loads(row.detail)})
 
 
 def model_of(results: Sequence[Result], arm: str, round_number: int) -> str:

@@ -66,7 +66,7 @@ class ReviewTask:
         question_type: "yes_no", "what", "how" or "description".
         attribute: The quality attribute that is asked for, or "".
         modality: Of the image, or "unknown".
-        reference_answer: The oracle's.
+        reference_answer: The oracle's; None where it is not shown.
         self_answer: The model's own; None where it has none.
         proposal: The one that is adopted where the expert accepts.
         entropy: H_traj of the model's own in nats per token; None where it cannot be had.
@@ -80,7 +80,7 @@ class ReviewTask:
     question_type: str
     attribute: str
     modality: str
-    reference_answer: str
+    reference_answer: str | None
     self_answer: str | None
     proposal: str | None
     entropy: float | None

@@ -16,20 +16,21 @@ from shared.errors import InvalidArgument
 from shared.statistics import Interval
 
 
-def is_audited(seed: int, decision_id: str, share: float) -> bool:
-    """Whether a decision that no expert saw goes to review.
+def is_drawn(what: str, seed: int, decision_id: str, share: float) -> bool:
+    """Whether a decision belongs to a random share of all.
 
     Args:
-        seed: Of the audit.
+        what: Names the draw: `audit`, `overlap`; draws of different names do not depend on each other.
+        seed: Of the work.
         decision_id: The decision.
         share: Chance of being drawn, 0..1; 0 draws none and 1 all.
 
-    Returns: u < share for u uniform in [0, 1), from the digest of seed and decision.
+    Returns: u < share for u uniform in [0, 1), from the digest of name, seed and decision.
     Raises: InvalidArgument: the share is out of range.
     """
     if not 0 <= share <= 1:
-        raise InvalidArgument("A share lies between 0 and 1.", field="audit_share", value=share)
-    digest = hashlib.sha256(f"audit/{seed}/{decision_id}".encode()).digest()
+        raise InvalidArgument("A share lies between 0 and 1.", field=f"{what}_share", value=share)
+    digest = hashlib.sha256(f"{what}/{seed}/{decision_id}".encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < share
 
 

@@ -15,9 +15,15 @@ REJECT: Final = "reject"
 #: Who decides: people, or the program that stands in for them.
 PEOPLE: Final = "review"
 SIMULATED: Final = "simulated"
-#: Places in the queue: what cannot go on without an expert comes before what is looked at to measure the rest.
-NEEDED_FIRST: Final = 0
-AUDITED_LAST: Final = 1
+#: Places in the queue: what shows whether a reviewer knows the matter, what cannot go on without an expert, and what is looked
+#: at to measure the rest.
+CALIBRATION_FIRST: Final = 0
+NEEDED_NEXT: Final = 1
+AUDITED_LAST: Final = 2
+#: How many have been asked about a question with this one.
+FIRST: Final = 1
+SECOND: Final = 2
+THIRD: Final = 3
 #: Longest description, longest reason, in characters, and the longest time that one decision may take, in seconds.
 MOST_ANSWER_CHARACTERS = 20_000
 MOST_REASON_CHARACTERS = 2_000
@@ -37,41 +43,6 @@ class Simulation:
 
 
 @dataclass(frozen=True)
-class QueueEntry:
-    """A task for an expert as it is queued; it never changes.
-
-    Attributes:
-        work_id: The work that asks.
-        run_id, arm, round: Whose it is.
-        ledger_key: Of its cost.
-        asked: What is to be decided.
-        estimate_seconds: Seconds of an expert that are reserved for it.
-        expert: `PEOPLE` or `SIMULATED`.
-        simulation: What a simulated expert stands on; None for people.
-    """
-
-    work_id: str
-    run_id: str
-    arm: str
-    round: int
-    ledger_key: str
-    asked: ReviewTask
-    estimate_seconds: float
-    expert: str = PEOPLE
-    simulation: Simulation | None = None
-
-    @property
-    def task_id(self) -> str:
-        """32 hex digits, from the work and the decision."""
-        return hashlib.sha256(f"{self.work_id}/{self.asked.decision_id}".encode()).hexdigest()[:32]
-
-    @property
-    def priority(self) -> int:
-        """Its place in the queue, the lower the sooner."""
-        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_FIRST
-
-
-@dataclass(frozen=True)
 class Verdict:
     """What somebody decided about a task.
 
@@ -88,6 +59,68 @@ class Verdict:
     reason: str
     active_seconds: float
     reviewer: str
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """A task for an expert as it is queued; it never changes.
+
+    Attributes:
+        work_id: The work that asks.
+        run_id, arm, round: Whose it is.
+        ledger_key: Of its cost.
+        asked: What is to be decided.
+        estimate_seconds: Seconds of an expert that are reserved for it.
+        expert: `PEOPLE` or `SIMULATED`.
+        simulation: What a simulated expert stands on; None for people.
+        clean_neighbours, similar_failures: URIs of images to compare with, the nearest first.
+        opinion: `FIRST`, `SECOND` or `THIRD`: how many are asked about it, each another one.
+        is_overlapped: Whether two are.
+        opinions: Of the third one: what the two have said.
+        is_blind: Whether nobody's answer is shown until it is decided.
+        planted: The letter of a wrong option that is shown as the proposal; "" for none.
+        known_answer: The letter of the answer that is known, of a question that calibrates a reviewer; "" for none.
+    """
+
+    work_id: str
+    run_id: str
+    arm: str
+    round: int
+    ledger_key: str
+    asked: ReviewTask
+    estimate_seconds: float
+    expert: str = PEOPLE
+    simulation: Simulation | None = None
+    clean_neighbours: tuple[str, ...] = ()
+    similar_failures: tuple[str, ...] = ()
+    opinion: int = FIRST
+    is_overlapped: bool = False
+    opinions: tuple[Verdict, ...] = ()
+    is_blind: bool = False
+    planted: str = ""
+    known_answer: str = ""
+
+    @property
+    def task_id(self) -> str:
+        """32 hex digits, from the work, the decision and the opinion."""
+        name = f"{self.work_id}/{self.asked.decision_id}"
+        return _digest(name if self.opinion == FIRST else f"{name}/{self.opinion}")
+
+    @property
+    def item(self) -> str:
+        """What several opinions are on, 32 hex digits; "" where one alone is asked for."""
+        return _digest(f"{self.work_id}/{self.asked.decision_id}") if self.is_overlapped else ""
+
+    def ledger_key_at(self, revision: int) -> str:
+        """The key of what one time of being open costs: who decides again spends time again."""
+        return self.ledger_key if revision == 1 else f"{self.ledger_key}/{revision}"
+
+    @property
+    def priority(self) -> int:
+        """Its place in the queue, the lower the sooner."""
+        if self.known_answer:
+            return CALIBRATION_FIRST
+        return AUDITED_LAST if self.asked.route == AUDIT else NEEDED_NEXT
 
 
 def review_seconds(task: ReviewTask) -> float:
@@ -140,6 +173,10 @@ def verdict_of(
             "Who rejects gives no answer.", field="answer", value=answer[:20], remedy="Use edit to change it."
         )
     return Verdict(action, None, reason, active_seconds, reviewer)
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def _require_bounds(answer: str, reason: str, active_seconds: float, reviewer: str) -> None:

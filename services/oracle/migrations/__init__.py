@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from services.oracle.store import annotations, reviews
+from services.oracle.store import annotations, review_tables
 from shared.migrations import Schema
 from shared.operation_table import METADATA as OPERATIONS
 
-SCHEMA = Schema("oracle", (OPERATIONS, annotations.METADATA, reviews.METADATA), Path(__file__).parent)
+SCHEMA = Schema("oracle", (OPERATIONS, annotations.METADATA, review_tables.METADATA), Path(__file__).parent)

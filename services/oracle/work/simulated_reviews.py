@@ -9,7 +9,8 @@ from functools import lru_cache
 from services.oracle.domain.known_answers import KnownAnswers
 from services.oracle.domain.review import SIMULATED, Simulation, Verdict
 from services.oracle.ports import Expert
-from services.oracle.store.reviews import QueuedTask, ReviewStore
+from services.oracle.store.review_tables import QueuedTask
+from services.oracle.store.reviews import ReviewStore
 from shared.background import BackgroundLoop, Bell
 from shared.objects.dataset import read_rows
 from shared.objects.store import ObjectStore

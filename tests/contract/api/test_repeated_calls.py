@@ -113,8 +113,17 @@ REQUESTS: list[tuple[str, Any]] = [
 SWITCH = "SwitchEncoder"
 #: The RPCs that change something and have a test of their own below.
 OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts", "RecordEgress"}
-#: Those of the experts' queue, which `oracle/test_reviews.py` sends twice.
-OF_THE_QUEUE = {"LeaseTasks", "DecideTask", "CloseTasks"}
+#: Those of the experts' queue, which `test_reviews.py`, `test_review_changes.py` and `test_review_desk.py` send twice.
+OF_THE_QUEUE = {
+    "LeaseTasks",
+    "DecideTask",
+    "CloseTasks",
+    "ReleaseTask",
+    "UndoDecision",
+    "ReopenTask",
+    "AssignTasks",
+    "PrioritizeTasks",
+}
 
 
 def rpc_of(request: Any) -> str:

@@ -4,30 +4,32 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from services.oracle.domain.audit import is_audited, residual_error
+from services.oracle.domain.audit import is_drawn, residual_error
 from shared.errors import InvalidArgument
 
 
 def test_no_share_audits_nothing_and_the_whole_everything():
-    assert not any(is_audited(0, str(i), 0.0) for i in range(100))
-    assert all(is_audited(0, str(i), 1.0) for i in range(100))
+    assert not any(is_drawn("audit", 0, str(i), 0.0) for i in range(100))
+    assert all(is_drawn("audit", 0, str(i), 1.0) for i in range(100))
 
 
 def test_the_share_is_met_and_a_larger_one_contains_a_smaller():
-    small = {i for i in range(4000) if is_audited(5, str(i), 0.1)}
-    large = {i for i in range(4000) if is_audited(5, str(i), 0.3)}
+    small = {i for i in range(4000) if is_drawn("audit", 5, str(i), 0.1)}
+    large = {i for i in range(4000) if is_drawn("audit", 5, str(i), 0.3)}
     assert stats.binomtest(len(small), 4000, 0.1).pvalue > 1e-4
     assert small <= large
 
 
 def test_another_seed_audits_others():
-    assert [is_audited(1, str(i), 0.5) for i in range(64)] != [is_audited(2, str(i), 0.5) for i in range(64)]
+    assert [is_drawn("audit", 1, str(i), 0.5) for i in range(64)] != [
+        is_drawn("audit", 2, str(i), 0.5) for i in range(64)
+    ]
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
 def test_a_share_out_of_range_is_invalid(share):
     with pytest.raises(InvalidArgument):
-        is_audited(0, "d", share)
+        is_drawn("audit", 0, "d", share)
 
 
 def test_without_an_audit_there_is_no_estimate():

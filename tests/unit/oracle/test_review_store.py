@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
+from services.oracle.domain.opinions import with_second_opinions
 from services.oracle.domain.review import PEOPLE, SIMULATED, Simulation, Verdict
-from services.oracle.store import reviews
-from services.oracle.store.reviews import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN, ReviewStore
+from services.oracle.migrations import SCHEMA
+from services.oracle.store import review_leases, review_reads, review_tables
+from services.oracle.store.review_tables import CLOSED, DECIDED, METADATA, OPEN, WITHDRAWN
+from services.oracle.store.reviews import ReviewStore
 from shared.errors import AlreadyExists, FailedPrecondition, NotFound
 from tests.support.databases import Database
 from tests.support.reviews import accepted, queue_entries, queue_entry
@@ -193,21 +197,79 @@ def test_counts_say_where_tasks_are(queue: ReviewStore, clock: Clock) -> None:
 @pytest.mark.parametrize(("run_id", "state"), [("", ""), ("run", ""), ("", OPEN), ("run", OPEN)])
 def test_no_page_scans_the_table_nor_sorts(tmp_path, run_id: str, state: str) -> None:
     engine = Database(f"sqlite:///{tmp_path}/q.sqlite").engine(METADATA)
-    query = reviews.page_of(reviews._joined(sa.literal(1.0)), run_id, state, 50, 1000)
+    query = review_reads.page_of(review_tables.JOINED, run_id, state, 50, 1000)
     plan = _plan(engine, query)
     assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
 
 
-def test_the_next_task_is_found_by_an_index_without_sorting(tmp_path) -> None:
+@pytest.mark.parametrize(
+    "name", ["FREE_NEXT", "ASSIGNED_NEXT", "GIVEN_BACK", "HELD", "CALIBRATION_NEXT", "HAS_DECIDED"]
+)
+def test_the_next_task_is_found_by_an_index(tmp_path, name: str) -> None:
     engine = Database(f"sqlite:///{tmp_path}/q.sqlite").engine(METADATA)
-    plan = _plan(engine, reviews.next_free(PEOPLE, 10, sa.literal(1.0)))
-    assert [step for step in plan if "ix_review_tasks_next" in step], plan
-    assert not [step for step in plan if step.startswith("SCAN") or "TEMP B-TREE" in step], plan
-    held = _plan(engine, reviews.held_by(PEOPLE, "ann", 10, sa.literal(1.0)))
-    assert [step for step in held if "ix_review_tasks_reviewer" in step], held
+    plan = _plan(engine, getattr(review_leases, name))
+    assert not [step for step in plan if step.startswith("SCAN")], plan
+    if name in ("FREE_NEXT", "ASSIGNED_NEXT"):
+        assert [step for step in plan if "ix_review_tasks_next" in step], plan
+        assert not [step for step in plan if "TEMP B-TREE" in step], plan
+    if name == "HELD":
+        assert [step for step in plan if "ix_review_tasks_reviewer" in step], plan
 
 
 def _plan(engine: sa.Engine, query: sa.Select) -> list[str]:
-    text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+    given = {"now": 1.0, "expert": PEOPLE, "me": "ann", "most": 10, "task": "t"}
+    named = {name: value for name, value in given.items() if name in query.compile().params}
+    text = str(query.params(**named).compile(engine, compile_kwargs={"literal_binds": True}))
     with engine.connect() as connection:
         return [row.detail for row in connection.execute(sa.text("EXPLAIN QUERY PLAN " + text.replace(":", "\\:")))]
+
+
+def test_decisions_of_before_the_log_are_entered_in_it(database: Database) -> None:
+    engine, task = database.engine(), queue_entry()
+    values = {"task": task.task_id, "body": msgspec.json.encode(task).decode()}
+    with engine.begin() as connection:
+        SCHEMA.upgrade(connection, to="0002")
+        connection.execute(
+            sa.text(
+                "INSERT INTO review_tasks (task_id, work_id, run_id, operation_id, request_id, expert, state, priority, "
+                "revision, reviewer, lease_until, body) VALUES (:task, 'work', 'run', 'op', 'r', 'review', 'decided', 0, 1, '', "
+                "0, :body)"
+            ),
+            values,
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO review_decisions (task_id, revision, action, answer, reason, active_seconds, reviewer, decided_at) "
+                "VALUES (:task, 1, 'accept', 'A', '', 12.5, 'ann', 1000.25)"
+            ),
+            values,
+        )
+        SCHEMA.upgrade(connection)
+    queue = ReviewStore(engine)
+    found = queue.find(task.task_id)
+    assert (found.entry, found.verdict, found.decided_at) == (task, accepted(), 1000.25)
+    assert (queue.verify().last.sequence, queue.verify().fault) == (1, "")
+
+
+def test_two_opinions_on_a_question_are_of_two_reviewers(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    assert len(queue.lease(PEOPLE, "ann", 5, 60)) == 1
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    assert [one.entry for one in queue.lease(PEOPLE, "bob", 5, 60)] == [second]
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.release(second.task_id, "bob")
+    assert queue.lease(PEOPLE, "ann", 5, 60) == []
+    with pytest.raises(FailedPrecondition, match="already"):
+        queue.decide(second.task_id, 1, accepted("ann"))
+    assert [one.entry for one in queue.lease(PEOPLE, "eve", 5, 60)] == [second]
+    queue.decide(second.task_id, 1, accepted("eve"))
+
+
+def test_who_takes_an_opinion_back_may_give_it_again(queue: ReviewStore) -> None:
+    first, second = with_second_opinions(queue_entries(1), 1.0, seed=0)
+    queue.put([first, second], "op", "request")
+    queue.decide(first.task_id, 1, accepted("ann"))
+    queue.undo(first.task_id, 1, "ann", 60)
+    assert queue.lease(PEOPLE, "ann", 5, 60)[0].entry == first
+    queue.decide(first.task_id, 2, accepted("ann"))

@@ -4,30 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
 import pytest
 
 from medq.operations.v1 import operations_pb2, operations_pb2_grpc
 from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
-from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, MedqError, NotFound
+from shared.errors import AlreadyExists, Cancelled, FailedPrecondition, InvalidArgument, NotFound
 from shared.objects.dataset import read_rows
 from shared.rows.annotation import Decision, Unanswered
 from shared.rpc.operations import await_operation, find
-from shared.status import from_rpc_error
 from tests.support.oracle_house import WAITING, House, begin, tasks, until_waiting
-
-
-def decide(channel: grpc.Channel, task: pb.ReviewTask, **changes: Any) -> pb.DecideTaskResponse:
-    given = {"action": pb.REVIEW_ACTION_ACCEPT, "active_seconds": 20.0, "reviewer": "ann", "revision": task.revision}
-    return ReviewServiceStub(channel).DecideTask(pb.DecideTaskRequest(task_id=task.task_id, **{**given, **changes}))
-
-
-def refused(call: Any, *arguments: Any, **changes: Any) -> MedqError:
-    with pytest.raises(grpc.RpcError) as caught:
-        call(*arguments, **changes)
-    return from_rpc_error(caught.value)
+from tests.support.review_calls import decide, refused
 
 
 def test_annotation_waits_for_people_and_adopts_what_they_decide(house: House) -> None:

@@ -381,6 +381,9 @@ class Run(_message.Message):
     SCORES_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    USD_FIELD_NUMBER: _builtins.int
+    EXPERT_SECONDS_FIELD_NUMBER: _builtins.int
+    IS_COST_SIMULATED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
@@ -399,6 +402,12 @@ class Run(_message.Message):
     """The service of that operation."""
     message: _builtins.str
     """One line on why it ended or stopped; empty while it runs."""
+    usd: _builtins.float
+    """US dollars that count against its limit: settled, reserved, and what may have been paid."""
+    expert_seconds: _builtins.float
+    """Likewise the active time of experts, seconds."""
+    is_cost_simulated: _builtins.bool
+    """True where a part of these two is simulated."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundScore]:
         """Perception accuracy on the test split by arm and round, as far as known."""
@@ -420,10 +429,13 @@ class Run(_message.Message):
         scores: _abc.Iterable[Global___RoundScore] | None = ...,
         message: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        usd: _builtins.float = ...,
+        expert_seconds: _builtins.float = ...,
+        is_cost_simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "expert_seconds", b"expert_seconds", "is_cost_simulated", b"is_cost_simulated", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step", "usd", b"usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,37 +25,39 @@ _sym_db = _symbol_database.Default()
 from medq.evaluation.v1 import evaluation_pb2 as medq_dot_evaluation_dot_v1_dot_evaluation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmedq/oracle/v1/oracle.proto\x12\x0emedq.oracle.v1\x1a#medq/evaluation/v1/evaluation.proto\"M\n\x1eStartImportKnownAnswersRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x02 \x01(\t\"7\n\x1fStartImportKnownAnswersResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xe6\x03\n\x10\x41nnotationPolicy\x12\x13\n\x0btau_entropy\x18\x01 \x01(\x01\x12\x15\n\rtau_agreement\x18\x02 \x01(\x01\x12\x15\n\ris_cold_start\x18\x03 \x01(\x08\x12\x13\n\x0b\x61udit_share\x18\x04 \x01(\x01\x12\x33\n\rquestion_mode\x18\x05 \x01(\x0e\x32\x1c.medq.oracle.v1.QuestionMode\x12\x1b\n\x13questions_per_image\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12!\n\x19simulated_oracle_accuracy\x18\x08 \x01(\x01\x12!\n\x19simulated_expert_accuracy\x18\t \x01(\x01\x12\x19\n\x11target_error_rate\x18\n \x01(\x01\x12\x0e\n\x06oracle\x18\x0b \x01(\t\x12*\n\x06\x65xpert\x18\x0c \x01(\x0e\x32\x1a.medq.oracle.v1.ExpertKind\x12\x10\n\x08tau_text\x18\r \x01(\x01\x12\x1f\n\x17tau_entropy_description\x18\x0e \x01(\x01\x12%\n\x1dtarget_error_rate_description\x18\x0f \x01(\x01\x12\x1a\n\x12\x64\x65scription_tokens\x18\x10 \x01(\r\"\x84\x03\n\x14StartAnnotateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x15\n\rselection_uri\x18\x05 \x01(\t\x12\x11\n\tmodel_uri\x18\x06 \x01(\t\x12\x19\n\x11known_answers_uri\x18\x07 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x08 \x01(\t\x12\x30\n\x06policy\x18\t \x01(\x0b\x32 .medq.oracle.v1.AnnotationPolicy\x12\x0c\n\x04seed\x18\n \x01(\x04\x12\x18\n\x10\x63\x61libration_uris\x18\x0b \x03(\t\x12\x30\n\textractor\x18\x0c \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x33\n\x0b\x61nswer_form\x18\r \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\x12\r\n\x05judge\x18\x0e \x01(\t\"-\n\x15StartAnnotateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x18\n\x16GetQuestionBankRequest\"\x8a\x01\n\x17GetQuestionBankResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12,\n\x05\x66orms\x18\x02 \x01(\x0b\x32\x1d.medq.oracle.v1.QuestionForms\x12\x30\n\nmodalities\x18\x03 \x03(\x0b\x32\x1c.medq.oracle.v1.BankModality\"k\n\rQuestionForms\x12\x0e\n\x06yes_no\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x14\n\x0chow_severity\x18\x03 \x01(\t\x12\x11\n\thow_level\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"S\n\x0c\x42\x61nkModality\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x31\n\nattributes\x18\x02 \x03(\x0b\x32\x1d.medq.oracle.v1.BankAttribute\";\n\rBankAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05words\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t*o\n\x0cQuestionMode\x12\x1d\n\x19QUESTION_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fQUESTION_MODE_CAPABILITY_DRIVEN\x10\x01\x12\x1b\n\x17QUESTION_MODE_SEED_RULE\x10\x02*r\n\nExpertKind\x12\x1b\n\x17\x45XPERT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPERT_KIND_SIMULATED\x10\x01\x12\x16\n\x12\x45XPERT_KIND_REVIEW\x10\x02\x12\x14\n\x10\x45XPERT_KIND_NONE\x10\x03\x32\xcd\x02\n\rOracleService\x12\\\n\rStartAnnotate\x12$.medq.oracle.v1.StartAnnotateRequest\x1a%.medq.oracle.v1.StartAnnotateResponse\x12z\n\x17StartImportKnownAnswers\x12..medq.oracle.v1.StartImportKnownAnswersRequest\x1a/.medq.oracle.v1.StartImportKnownAnswersResponse\x12\x62\n\x0fGetQuestionBank\x12&.medq.oracle.v1.GetQuestionBankRequest\x1a\'.medq.oracle.v1.GetQuestionBankResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmedq/oracle/v1/oracle.proto\x12\x0emedq.oracle.v1\x1a#medq/evaluation/v1/evaluation.proto\"M\n\x1eStartImportKnownAnswersRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x02 \x01(\t\"7\n\x1fStartImportKnownAnswersResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x94\x04\n\x10\x41nnotationPolicy\x12\x13\n\x0btau_entropy\x18\x01 \x01(\x01\x12\x15\n\rtau_agreement\x18\x02 \x01(\x01\x12\x15\n\ris_cold_start\x18\x03 \x01(\x08\x12\x13\n\x0b\x61udit_share\x18\x04 \x01(\x01\x12\x33\n\rquestion_mode\x18\x05 \x01(\x0e\x32\x1c.medq.oracle.v1.QuestionMode\x12\x1b\n\x13questions_per_image\x18\x06 \x01(\r\x12\x15\n\rmax_in_flight\x18\x07 \x01(\r\x12!\n\x19simulated_oracle_accuracy\x18\x08 \x01(\x01\x12!\n\x19simulated_expert_accuracy\x18\t \x01(\x01\x12\x19\n\x11target_error_rate\x18\n \x01(\x01\x12\x0e\n\x06oracle\x18\x0b \x01(\t\x12*\n\x06\x65xpert\x18\x0c \x01(\x0e\x32\x1a.medq.oracle.v1.ExpertKind\x12\x10\n\x08tau_text\x18\r \x01(\x01\x12\x1f\n\x17tau_entropy_description\x18\x0e \x01(\x01\x12%\n\x1dtarget_error_rate_description\x18\x0f \x01(\x01\x12\x1a\n\x12\x64\x65scription_tokens\x18\x10 \x01(\r\x12,\n\x06review\x18\x11 \x01(\x0b\x32\x1c.medq.oracle.v1.ReviewPolicy\"l\n\x0cReviewPolicy\x12\x15\n\roverlap_share\x18\x01 \x01(\x01\x12\x13\n\x0b\x62lind_share\x18\x02 \x01(\x01\x12\x15\n\rplanted_share\x18\x03 \x01(\x01\x12\x19\n\x11\x63\x61libration_tasks\x18\x04 \x01(\r\"\x84\x03\n\x14StartAnnotateRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x15\n\rselection_uri\x18\x05 \x01(\t\x12\x11\n\tmodel_uri\x18\x06 \x01(\t\x12\x19\n\x11known_answers_uri\x18\x07 \x01(\t\x12\x15\n\rbenchmark_uri\x18\x08 \x01(\t\x12\x30\n\x06policy\x18\t \x01(\x0b\x32 .medq.oracle.v1.AnnotationPolicy\x12\x0c\n\x04seed\x18\n \x01(\x04\x12\x18\n\x10\x63\x61libration_uris\x18\x0b \x03(\t\x12\x30\n\textractor\x18\x0c \x01(\x0e\x32\x1d.medq.evaluation.v1.Extractor\x12\x33\n\x0b\x61nswer_form\x18\r \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\x12\r\n\x05judge\x18\x0e \x01(\t\"-\n\x15StartAnnotateResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x18\n\x16GetQuestionBankRequest\"\x8a\x01\n\x17GetQuestionBankResponse\x12\x0f\n\x07version\x18\x01 \x01(\r\x12,\n\x05\x66orms\x18\x02 \x01(\x0b\x32\x1d.medq.oracle.v1.QuestionForms\x12\x30\n\nmodalities\x18\x03 \x03(\x0b\x32\x1c.medq.oracle.v1.BankModality\"k\n\rQuestionForms\x12\x0e\n\x06yes_no\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x14\n\x0chow_severity\x18\x03 \x01(\t\x12\x11\n\thow_level\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\"S\n\x0c\x42\x61nkModality\x12\x10\n\x08modality\x18\x01 \x01(\t\x12\x31\n\nattributes\x18\x02 \x03(\x0b\x32\x1d.medq.oracle.v1.BankAttribute\";\n\rBankAttribute\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05words\x18\x02 \x01(\t\x12\r\n\x05scope\x18\x03 \x01(\t*o\n\x0cQuestionMode\x12\x1d\n\x19QUESTION_MODE_UNSPECIFIED\x10\x00\x12#\n\x1fQUESTION_MODE_CAPABILITY_DRIVEN\x10\x01\x12\x1b\n\x17QUESTION_MODE_SEED_RULE\x10\x02*r\n\nExpertKind\x12\x1b\n\x17\x45XPERT_KIND_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45XPERT_KIND_SIMULATED\x10\x01\x12\x16\n\x12\x45XPERT_KIND_REVIEW\x10\x02\x12\x14\n\x10\x45XPERT_KIND_NONE\x10\x03\x32\xcd\x02\n\rOracleService\x12\\\n\rStartAnnotate\x12$.medq.oracle.v1.StartAnnotateRequest\x1a%.medq.oracle.v1.StartAnnotateResponse\x12z\n\x17StartImportKnownAnswers\x12..medq.oracle.v1.StartImportKnownAnswersRequest\x1a/.medq.oracle.v1.StartImportKnownAnswersResponse\x12\x62\n\x0fGetQuestionBank\x12&.medq.oracle.v1.GetQuestionBankRequest\x1a\'.medq.oracle.v1.GetQuestionBankResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medq.oracle.v1.oracle_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUESTIONMODE']._serialized_start=1569
-  _globals['_QUESTIONMODE']._serialized_end=1680
-  _globals['_EXPERTKIND']._serialized_start=1682
-  _globals['_EXPERTKIND']._serialized_end=1796
+  _globals['_QUESTIONMODE']._serialized_start=1725
+  _globals['_QUESTIONMODE']._serialized_end=1836
+  _globals['_EXPERTKIND']._serialized_start=1838
+  _globals['_EXPERTKIND']._serialized_end=1952
   _globals['_STARTIMPORTKNOWNANSWERSREQUEST']._serialized_start=84
   _globals['_STARTIMPORTKNOWNANSWERSREQUEST']._serialized_end=161
   _globals['_STARTIMPORTKNOWNANSWERSRESPONSE']._serialized_start=163
   _globals['_STARTIMPORTKNOWNANSWERSRESPONSE']._serialized_end=218
   _globals['_ANNOTATIONPOLICY']._serialized_start=221
-  _globals['_ANNOTATIONPOLICY']._serialized_end=707
-  _globals['_STARTANNOTATEREQUEST']._serialized_start=710
-  _globals['_STARTANNOTATEREQUEST']._serialized_end=1098
-  _globals['_STARTANNOTATERESPONSE']._serialized_start=1100
-  _globals['_STARTANNOTATERESPONSE']._serialized_end=1145
-  _globals['_GETQUESTIONBANKREQUEST']._serialized_start=1147
-  _globals['_GETQUESTIONBANKREQUEST']._serialized_end=1171
-  _globals['_GETQUESTIONBANKRESPONSE']._serialized_start=1174
-  _globals['_GETQUESTIONBANKRESPONSE']._serialized_end=1312
-  _globals['_QUESTIONFORMS']._serialized_start=1314
-  _globals['_QUESTIONFORMS']._serialized_end=1421
-  _globals['_BANKMODALITY']._serialized_start=1423
-  _globals['_BANKMODALITY']._serialized_end=1506
-  _globals['_BANKATTRIBUTE']._serialized_start=1508
-  _globals['_BANKATTRIBUTE']._serialized_end=1567
-  _globals['_ORACLESERVICE']._serialized_start=1799
-  _globals['_ORACLESERVICE']._serialized_end=2132
+  _globals['_ANNOTATIONPOLICY']._serialized_end=753
+  _globals['_REVIEWPOLICY']._serialized_start=755
+  _globals['_REVIEWPOLICY']._serialized_end=863
+  _globals['_STARTANNOTATEREQUEST']._serialized_start=866
+  _globals['_STARTANNOTATEREQUEST']._serialized_end=1254
+  _globals['_STARTANNOTATERESPONSE']._serialized_start=1256
+  _globals['_STARTANNOTATERESPONSE']._serialized_end=1301
+  _globals['_GETQUESTIONBANKREQUEST']._serialized_start=1303
+  _globals['_GETQUESTIONBANKREQUEST']._serialized_end=1327
+  _globals['_GETQUESTIONBANKRESPONSE']._serialized_start=1330
+  _globals['_GETQUESTIONBANKRESPONSE']._serialized_end=1468
+  _globals['_QUESTIONFORMS']._serialized_start=1470
+  _globals['_QUESTIONFORMS']._serialized_end=1577
+  _globals['_BANKMODALITY']._serialized_start=1579
+  _globals['_BANKMODALITY']._serialized_end=1662
+  _globals['_BANKATTRIBUTE']._serialized_start=1664
+  _globals['_BANKATTRIBUTE']._serialized_end=1723
+  _globals['_ORACLESERVICE']._serialized_start=1955
+  _globals['_ORACLESERVICE']._serialized_end=2288
 # @@protoc_insertion_point(module_scope)

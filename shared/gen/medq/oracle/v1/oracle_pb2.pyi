@@ -138,6 +138,7 @@ class AnnotationPolicy(_message.Message):
     TAU_ENTROPY_DESCRIPTION_FIELD_NUMBER: _builtins.int
     TARGET_ERROR_RATE_DESCRIPTION_FIELD_NUMBER: _builtins.int
     DESCRIPTION_TOKENS_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     tau_entropy: _builtins.float
     """Entropy at or above this: adopt the reference (tau_H), nats per token. Not read where it is fitted: target_error_rate. Of
     questions with options; descriptions have tau_entropy_description.
@@ -172,6 +173,10 @@ class AnnotationPolicy(_message.Message):
     """Above 0: tau_H of descriptions is fitted, on the reviews of descriptions alone."""
     description_tokens: _builtins.int
     """Longest description that the model writes of an image, in tokens, >= 1."""
+    @_builtins.property
+    def review(self) -> Global___ReviewPolicy:
+        """How people are measured at the queue; absent: they are not, and of the simulated expert."""
+
     def __init__(
         self,
         *,
@@ -191,14 +196,49 @@ class AnnotationPolicy(_message.Message):
         tau_entropy_description: _builtins.float = ...,
         target_error_rate_description: _builtins.float = ...,
         description_tokens: _builtins.int = ...,
+        review: Global___ReviewPolicy | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["review", b"review"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "description_tokens", b"description_tokens", "expert", b"expert", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "oracle", b"oracle", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "target_error_rate", b"target_error_rate", "target_error_rate_description", b"target_error_rate_description", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy", "tau_entropy_description", b"tau_entropy_description", "tau_text", b"tau_text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audit_share", b"audit_share", "description_tokens", b"description_tokens", "expert", b"expert", "is_cold_start", b"is_cold_start", "max_in_flight", b"max_in_flight", "oracle", b"oracle", "question_mode", b"question_mode", "questions_per_image", b"questions_per_image", "review", b"review", "simulated_expert_accuracy", b"simulated_expert_accuracy", "simulated_oracle_accuracy", b"simulated_oracle_accuracy", "target_error_rate", b"target_error_rate", "target_error_rate_description", b"target_error_rate_description", "tau_agreement", b"tau_agreement", "tau_entropy", b"tau_entropy", "tau_entropy_description", b"tau_entropy_description", "tau_text", b"tau_text"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnnotationPolicy: _TypeAlias = AnnotationPolicy  # noqa: Y015
+
+@_typing.final
+class ReviewPolicy(_message.Message):
+    """How people are measured who review at the queue. Descriptions are left out of each share."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OVERLAP_SHARE_FIELD_NUMBER: _builtins.int
+    BLIND_SHARE_FIELD_NUMBER: _builtins.int
+    PLANTED_SHARE_FIELD_NUMBER: _builtins.int
+    CALIBRATION_TASKS_FIELD_NUMBER: _builtins.int
+    overlap_share: _builtins.float
+    """Share of the questions that two experts answer, each without the other; where they disagree a third one decides. 0..1."""
+    blind_share: _builtins.float
+    """Share of the questions whose proposal is not shown until they are decided. 0..1."""
+    planted_share: _builtins.float
+    """Share of the questions that show a wrong option as the proposal; one that is accepted becomes no decision. 0..1."""
+    calibration_tasks: _builtins.int
+    """Questions of the dev benchmark, whose answers are known, that each reviewer of a run answers first. 0..100."""
+    def __init__(
+        self,
+        *,
+        overlap_share: _builtins.float = ...,
+        blind_share: _builtins.float = ...,
+        planted_share: _builtins.float = ...,
+        calibration_tasks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blind_share", b"blind_share", "calibration_tasks", b"calibration_tasks", "overlap_share", b"overlap_share", "planted_share", b"planted_share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewPolicy: _TypeAlias = ReviewPolicy  # noqa: Y015
 
 @_typing.final
 class StartAnnotateRequest(_message.Message):

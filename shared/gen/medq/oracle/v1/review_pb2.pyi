@@ -160,6 +160,13 @@ class ReviewTask(_message.Message):
     DECISION_FIELD_NUMBER: _builtins.int
     QUESTION_TYPE_FIELD_NUMBER: _builtins.int
     ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    CLEAN_NEIGHBOURS_FIELD_NUMBER: _builtins.int
+    SIMILAR_FAILURES_FIELD_NUMBER: _builtins.int
+    IS_LOCKED_FIELD_NUMBER: _builtins.int
+    OPINION_FIELD_NUMBER: _builtins.int
+    OPINIONS_FIELD_NUMBER: _builtins.int
+    IS_BLIND_FIELD_NUMBER: _builtins.int
+    ASSIGNEE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """32 hex digits, from the work that asks and the decision."""
     revision: _builtins.int
@@ -187,11 +194,11 @@ class ReviewTask(_message.Message):
     agreement: _builtins.float
     """delta_ann, 0..1; absent where the model has no answer."""
     route: _builtins.str
-    """Why it is here: `review` (round 0), `expert` (confident, yet disagrees), `audit`."""
+    """Why it is here: `review` (round 0), `expert` (confident, yet disagrees), `audit`, or `calibration`: the answer is known."""
     route_reason: _builtins.str
     """Why to the expert, where entropy and agreement could not decide."""
     priority: _builtins.int
-    """The lower, the sooner it is handed out: 0 needs an expert, 1 is an audit."""
+    """The lower, the sooner it is handed out: 0 calibrates a reviewer, 1 needs an expert, 2 is an audit, if no operator sets it."""
     expert: _builtins.str
     """Who decides: `review` (people) or `simulated`."""
     reviewer: _builtins.str
@@ -200,6 +207,14 @@ class ReviewTask(_message.Message):
     """"yes_no", "what", "how" or "description"."""
     attribute: _builtins.str
     """The quality attribute that is asked for; "" for none."""
+    is_locked: _builtins.bool
+    """True: the work has gone on with it, so that nobody takes its decision back."""
+    opinion: _builtins.int
+    """1, or 2 for the second opinion on a question, which another expert gives without the first; 3 where they disagree."""
+    is_blind: _builtins.bool
+    """True: nobody's answer is shown as long as the task is open, so that the expert edits or rejects."""
+    assignee: _builtins.str
+    """Who alone is handed the task; "" for whoever asks."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Letter to text; empty: a description is asked for."""
@@ -219,6 +234,20 @@ class ReviewTask(_message.Message):
     @_builtins.property
     def decision(self) -> Global___ReviewDecision:
         """What was decided; absent before."""
+
+    @_builtins.property
+    def clean_neighbours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dev images that the model answered right about and that are nearest to the failures which this image was drawn for, the
+        nearest first: `sha256:<hex>` of PNGs, at most 3. Empty where it was drawn at random.
+        """
+
+    @_builtins.property
+    def similar_failures(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Dev images of those failures themselves, the nearest to their middle first: at most 3."""
+
+    @_builtins.property
+    def opinions(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewDecision]:
+        """With opinion 3: what the two have said, the first one first. Who they are is not told."""
 
     def __init__(
         self,
@@ -248,10 +277,17 @@ class ReviewTask(_message.Message):
         decision: Global___ReviewDecision | None = ...,
         question_type: _builtins.str = ...,
         attribute: _builtins.str = ...,
+        clean_neighbours: _abc.Iterable[_builtins.str] | None = ...,
+        similar_failures: _abc.Iterable[_builtins.str] | None = ...,
+        is_locked: _builtins.bool = ...,
+        opinion: _builtins.int = ...,
+        opinions: _abc.Iterable[Global___ReviewDecision] | None = ...,
+        is_blind: _builtins.bool = ...,
+        assignee: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "decision", b"decision", "lease_end_time", b"lease_end_time", "proposal", b"proposal", "reference_annotation", b"reference_annotation", "self_annotation", b"self_annotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "attribute", b"attribute", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "lease_end_time", b"lease_end_time", "modality", b"modality", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "assignee", b"assignee", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_blind", b"is_blind", "is_locked", b"is_locked", "lease_end_time", b"lease_end_time", "modality", b"modality", "opinion", b"opinion", "opinions", b"opinions", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -425,16 +461,20 @@ class GetTaskImageRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASK_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_URI_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """The task."""
+    image_uri: _builtins.str
+    """The picture: its own, or one of its clean_neighbours or similar_failures; "" for its own."""
     def __init__(
         self,
         *,
         task_id: _builtins.str = ...,
+        image_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_uri", b"image_uri", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -559,18 +599,26 @@ class LeaseTasksResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     TASKS_FIELD_NUMBER: _builtins.int
+    UNDOABLE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def tasks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewTask]:
-        """By priority, then in the order in which they were queued; fewer than asked for where there are no more."""
+        """By priority, then in the order in which they were queued, those last that the reviewer has given back; fewer than asked
+        for where there are no more.
+        """
+
+    @_builtins.property
+    def undoable(self) -> Global___ReviewTask:
+        """The last decision of this reviewer that UndoDecision would still take back; absent for none."""
 
     def __init__(
         self,
         *,
         tasks: _abc.Iterable[Global___ReviewTask] | None = ...,
+        undoable: Global___ReviewTask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["undoable", b"undoable"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["tasks", b"tasks", "undoable", b"undoable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -651,6 +699,180 @@ class DecideTaskResponse(_message.Message):
 Global___DecideTaskResponse: _TypeAlias = DecideTaskResponse  # noqa: Y015
 
 @_typing.final
+class ReleaseTaskRequest(_message.Message):
+    """Gives a task back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    reviewer: _builtins.str
+    """Who has it in hand; where callers are known, their name, and empty says so."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseTaskRequest: _TypeAlias = ReleaseTaskRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseTaskResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_RELEASED_FIELD_NUMBER: _builtins.int
+    is_released: _builtins.bool
+    """False where this reviewer did not have it in hand: nothing was changed."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_released: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_released", b"is_released", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseTaskResponse: _TypeAlias = ReleaseTaskResponse  # noqa: Y015
+
+@_typing.final
+class UndoDecisionRequest(_message.Message):
+    """Takes a decision back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    revision: _builtins.int
+    """The revision that was decided about. The same request again is answered as before."""
+    reviewer: _builtins.str
+    """Who decided; where callers are known, their name, and empty says so."""
+    seconds: _builtins.int
+    """For how long they have the task in hand then, 1..86,400 s."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        reviewer: _builtins.str = ...,
+        seconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "revision", b"revision", "seconds", b"seconds", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoDecisionRequest: _TypeAlias = UndoDecisionRequest  # noqa: Y015
+
+@_typing.final
+class UndoDecisionResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    is_new: _builtins.bool
+    """False where it was taken back before."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_new: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_new", b"is_new", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndoDecisionResponse: _TypeAlias = UndoDecisionResponse  # noqa: Y015
+
+@_typing.final
+class ReopenTaskRequest(_message.Message):
+    """Opens a task again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    task_id: _builtins.str
+    """The task."""
+    revision: _builtins.int
+    """The revision that has ended. The same request again is answered as before."""
+    reason: _builtins.str
+    """Why; at most 2,000 characters."""
+    def __init__(
+        self,
+        *,
+        task_id: _builtins.str = ...,
+        revision: _builtins.int = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "revision", b"revision", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenTaskRequest: _TypeAlias = ReopenTaskRequest  # noqa: Y015
+
+@_typing.final
+class ReopenTaskResponse(_message.Message):
+    """The task after it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TASK_FIELD_NUMBER: _builtins.int
+    IS_NEW_FIELD_NUMBER: _builtins.int
+    is_new: _builtins.bool
+    """False where it was opened again before."""
+    @_builtins.property
+    def task(self) -> Global___ReviewTask:
+        """As it stands."""
+
+    def __init__(
+        self,
+        *,
+        task: Global___ReviewTask | None = ...,
+        is_new: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["task", b"task"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_new", b"is_new", "task", b"task"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReopenTaskResponse: _TypeAlias = ReopenTaskResponse  # noqa: Y015
+
+@_typing.final
 class CloseTasksRequest(_message.Message):
     """Closes what is open."""
 
@@ -693,3 +915,431 @@ class CloseTasksResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CloseTasksResponse: _TypeAlias = CloseTasksResponse  # noqa: Y015
+
+@_typing.final
+class AssignTasksRequest(_message.Message):
+    """Says whose tasks are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    reviewer: _builtins.str
+    """Who alone gets them; "" for whoever asks. Of a third opinion it may be one of the two who disagree."""
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These tasks of it, at most 1,000; empty for all that are open."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        reviewer: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "run_id", b"run_id", "task_ids", b"task_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTasksRequest: _TypeAlias = AssignTasksRequest  # noqa: Y015
+
+@_typing.final
+class AssignTasksResponse(_message.Message):
+    """What was assigned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ASSIGNED_FIELD_NUMBER: _builtins.int
+    assigned: _builtins.int
+    """How many tasks this call assigned; what is theirs already, has ended, or is in somebody else's hand is not counted."""
+    def __init__(
+        self,
+        *,
+        assigned: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assigned", b"assigned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AssignTasksResponse: _TypeAlias = AssignTasksResponse  # noqa: Y015
+
+@_typing.final
+class PrioritizeTasksRequest(_message.Message):
+    """Says which tasks come sooner."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    TASK_IDS_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    priority: _builtins.int
+    """0..9: the lower, the sooner they are handed out."""
+    @_builtins.property
+    def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """These tasks of it, at most 1,000; empty for all that are open."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        task_ids: _abc.Iterable[_builtins.str] | None = ...,
+        priority: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["priority", b"priority", "run_id", b"run_id", "task_ids", b"task_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritizeTasksRequest: _TypeAlias = PrioritizeTasksRequest  # noqa: Y015
+
+@_typing.final
+class PrioritizeTasksResponse(_message.Message):
+    """What was moved."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MOVED_FIELD_NUMBER: _builtins.int
+    moved: _builtins.int
+    """How many tasks this call moved."""
+    def __init__(
+        self,
+        *,
+        moved: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["moved", b"moved"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PrioritizeTasksResponse: _TypeAlias = PrioritizeTasksResponse  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogRequest(_message.Message):
+    """Asks whether the log is as it was written."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOTED_SEQUENCE_FIELD_NUMBER: _builtins.int
+    NOTED_HASH_FIELD_NUMBER: _builtins.int
+    noted_sequence: _builtins.int
+    """An entry that was noted elsewhere: its number, from 1; 0 for none."""
+    noted_hash: _builtins.str
+    """Its hash, 64 hex digits; "" for none."""
+    def __init__(
+        self,
+        *,
+        noted_sequence: _builtins.int = ...,
+        noted_hash: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["noted_hash", b"noted_hash", "noted_sequence", b"noted_sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogRequest: _TypeAlias = VerifyReviewLogRequest  # noqa: Y015
+
+@_typing.final
+class VerifyReviewLogResponse(_message.Message):
+    """What became of a look at the log."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEQUENCE_FIELD_NUMBER: _builtins.int
+    HASH_FIELD_NUMBER: _builtins.int
+    FAULT_FIELD_NUMBER: _builtins.int
+    sequence: _builtins.int
+    """The last entry that is in order; 0 for none."""
+    hash: _builtins.str
+    """Its hash, 64 hex digits: noted elsewhere, it stands for all entries up to this one."""
+    fault: _builtins.str
+    """What is wrong after it, a sentence; "" where all is in order."""
+    def __init__(
+        self,
+        *,
+        sequence: _builtins.int = ...,
+        hash: _builtins.str = ...,
+        fault: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault", "hash", b"hash", "sequence", b"sequence"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyReviewLogResponse: _TypeAlias = VerifyReviewLogResponse  # noqa: Y015
+
+@_typing.final
+class GetReviewStatisticsRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewStatisticsRequest: _TypeAlias = GetReviewStatisticsRequest  # noqa: Y015
+
+@_typing.final
+class GetReviewStatisticsResponse(_message.Message):
+    """How reviewers decide."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGREEMENT_FIELD_NUMBER: _builtins.int
+    REVIEWERS_FIELD_NUMBER: _builtins.int
+    CELLS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def agreement(self) -> Global___ReviewAgreement:
+        """Of the questions that two experts have answered, each without the other."""
+
+    @_builtins.property
+    def reviewers(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewerStatistics]:
+        """By reviewer, in the order of their names."""
+
+    @_builtins.property
+    def cells(self) -> _containers.RepeatedCompositeFieldContainer[Global___CellStatistics]:
+        """By cell, in the order of modality and attribute."""
+
+    def __init__(
+        self,
+        *,
+        agreement: Global___ReviewAgreement | None = ...,
+        reviewers: _abc.Iterable[Global___ReviewerStatistics] | None = ...,
+        cells: _abc.Iterable[Global___CellStatistics] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "cells", b"cells", "reviewers", b"reviewers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetReviewStatisticsResponse: _TypeAlias = GetReviewStatisticsResponse  # noqa: Y015
+
+@_typing.final
+class ReviewerStatistics(_message.Message):
+    """How a reviewer decides."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REVIEWER_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
+    reviewer: _builtins.str
+    """Who."""
+    @_builtins.property
+    def tally(self) -> Global___ReviewTally:
+        """What."""
+
+    def __init__(
+        self,
+        *,
+        reviewer: _builtins.str = ...,
+        tally: Global___ReviewTally | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tally", b"tally"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reviewer", b"reviewer", "tally", b"tally"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReviewerStatistics: _TypeAlias = ReviewerStatistics  # noqa: Y015
+
+@_typing.final
+class CellStatistics(_message.Message):
+    """How the questions of a cell are decided."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODALITY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    TALLY_FIELD_NUMBER: _builtins.int
+    modality: _builtins.str
+    """"" where it is not known."""
+    attribute: _builtins.str
+    """The quality attribute that is asked for; "" for none."""
+    @_builtins.property
+    def tally(self) -> Global___ReviewTally:
+        """What."""
+
+    def __init__(
+        self,
+        *,
+        modality: _builtins.str = ...,
+        attribute: _builtins.str = ...,
+        tally: Global___ReviewTally | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["tally", b"tally"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attribute", b"attribute", "modality", b"modality", "tally", b"tally"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CellStatistics: _TypeAlias = CellStatistics  # noqa: Y015
+
+@_typing.final
+class ReviewTally(_message.Message):
+    """Decisions in numbers; one that was taken back is in none of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    N_FIELD_NUMBER: _builtins.int
+    ACCEPTED_FIELD_NUMBER: _builtins.int
+    EDITED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    ACTIVE_SECONDS_FIELD_NUMBER: _builtins.int
+    MEDIAN_ACCEPT_SECONDS_FIELD_NUMBER: _builtins.int
+    PLANTED_FIELD_NUMBER: _builtins.int
+    PLANTED_ACCEPTED_FIELD_NUMBER: _builtins.int
+    BLIND_FIELD_NUMBER: _builtins.int
+    BLIND_SAME_FIELD_NUMBER: _builtins.int
+    CALIBRATION_FIELD_NUMBER: _builtins.int
+    CALIBRATION_RIGHT_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Decisions, but for planted errors and questions with a known answer."""
+    accepted: _builtins.int
+    """Of these, the accepted ones."""
+    edited: _builtins.int
+    """Of these, the edited ones."""
+    rejected: _builtins.int
+    """Of these, the rejected ones."""
+    active_seconds: _builtins.float
+    """Seconds of active time of all decisions, planted errors and known answers among them."""
+    median_accept_seconds: _builtins.float
+    """Median seconds of an acceptance; absent without one."""
+    planted: _builtins.int
+    """Decisions about planted errors."""
+    planted_accepted: _builtins.int
+    """Of these, where the error was taken for right."""
+    blind: _builtins.int
+    """Decisions about blind questions."""
+    blind_same: _builtins.int
+    """Of these, where the answer is the one that was proposed and not shown."""
+    calibration: _builtins.int
+    """Decisions about questions with a known answer."""
+    calibration_right: _builtins.int
+    """Of these, where the answer is the known one."""
+    def __init__(
+        self,
+        *,
+        n: _builtins.int = ...,
+        accepted: _builtins.int = ...,
+        edited: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        active_seconds: _builtins.float = ...,
+        median_accept_seconds: _builtins.float | None = ...,
+        planted: _builtins.int = ...,
+        planted_accepted: _builtins.int = ...,
+        blind: _builtins.int = ...,
+        blind_same: _builtins.int = ...,
+        calibration: _builtins.int = ...,
+        calibration_right: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_median_accept_seconds", b"_median_accept_seconds", "median_accept_seconds", b"median_accept_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_median_accept_seconds", b"_median_accept_seconds", "accepted", b"accepted", "active_seconds", b"active_seconds", "blind", b"blind", "blind_same", b"blind_same", "calibration", b"calibration", "calibration_right", b"calibration_right", "edited", b"edited", "median_accept_seconds", b"median_accept_seconds", "n", b"n", "planted", b"planted", "planted_accepted", b"planted_accepted", "rejected", b"rejected"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__median_accept_seconds: _TypeAlias = _typing.Literal["median_accept_seconds"]  # noqa: Y015
+    _WhichOneofArgType__median_accept_seconds: _TypeAlias = _typing.Literal["_median_accept_seconds", b"_median_accept_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__median_accept_seconds) -> _WhichOneofReturnType__median_accept_seconds | None: ...
+
+Global___ReviewTally: _TypeAlias = ReviewTally  # noqa: Y015
+
+@_typing.final
+class ReviewAgreement(_message.Message):
+    """How well two experts agree about the same questions. What is compared is the text of the adopted option, or the rejection."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    N_FIELD_NUMBER: _builtins.int
+    N_SAME_FIELD_NUMBER: _builtins.int
+    ALPHA_FIELD_NUMBER: _builtins.int
+    PAIRS_FIELD_NUMBER: _builtins.int
+    n: _builtins.int
+    """Questions that two have answered."""
+    n_same: _builtins.int
+    """Of these, where they agree."""
+    alpha: _builtins.float
+    """Krippendorff's alpha of nominal labels, at most 1; absent where it is undefined: no question, or one label alone."""
+    @_builtins.property
+    def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReviewerPair]:
+        """Each two reviewers who have questions in common, by their names."""
+
+    def __init__(
+        self,
+        *,
+        n: _builtins.int = ...,
+        n_same: _builtins.int = ...,
+        alpha: _builtins.float | None = ...,
+        pairs: _abc.Iterable[Global___ReviewerPair] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "alpha", b"alpha"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha", b"_alpha", "alpha", b"alpha", "n", b"n", "n_same", b"n_same", "pairs", b"pairs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alpha: _TypeAlias = _typing.Literal["alpha"]  # noqa: Y015
+    _WhichOneofArgType__alpha: _TypeAlias = _typing.Literal["_alpha", b"_alpha"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha) -> _WhichOneofReturnType__alpha | None: ...
+
+Global___ReviewAgreement: _TypeAlias = ReviewAgreement  # noqa: Y015
+
+@_typing.final
+class ReviewerPair(_message.Message):
+    """Two reviewers who have answered the same questions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIRST_FIELD_NUMBER: _builtins.int
+    SECOND_FIELD_NUMBER: _builtins.int
+    N_FIELD_NUMBER: _builtins.int
+    N_SAME_FIELD_NUMBER: _builtins.int
+    KAPPA_FIELD_NUMBER: _builtins.int
+    first: _builtins.str
+    """The name of one."""
+    second: _builtins.str
+    """The name of the other."""
+    n: _builtins.int
+    """Questions that both have answered."""
+    n_same: _builtins.int
+    """Of these, where they agree."""
+    kappa: _builtins.float
+    """Cohen's kappa, -1..1; absent where it is undefined."""
+    def __init__(
+        self,
+        *,
+        first: _builtins.str = ...,
+        second: _builtins.str = ...,
+        n: _builtins.int = ...,
+        n_same: _builtins.int = ...,
+        kappa: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "kappa", b"kappa"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_kappa", b"_kappa", "first", b"first", "kappa", b"kappa", "n", b"n", "n_same", b"n_same", "second", b"second"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__kappa: _TypeAlias = _typing.Literal["kappa"]  # noqa: Y015
+    _WhichOneofArgType__kappa: _TypeAlias = _typing.Literal["_kappa", b"_kappa"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__kappa) -> _WhichOneofReturnType__kappa | None: ...
+
+Global___ReviewerPair: _TypeAlias = ReviewerPair  # noqa: Y015

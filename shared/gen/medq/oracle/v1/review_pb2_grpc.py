@@ -66,10 +66,45 @@ class ReviewServiceStub:
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskResponse.FromString,
                 _registered_method=True)
+        self.ReleaseTask = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/ReleaseTask',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.FromString,
+                _registered_method=True)
+        self.UndoDecision = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/UndoDecision',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.FromString,
+                _registered_method=True)
+        self.ReopenTask = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/ReopenTask',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.FromString,
+                _registered_method=True)
         self.CloseTasks = channel.unary_unary(
                 '/medq.oracle.v1.ReviewService/CloseTasks',
                 request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
                 response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
+                _registered_method=True)
+        self.AssignTasks = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/AssignTasks',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.FromString,
+                _registered_method=True)
+        self.PrioritizeTasks = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/PrioritizeTasks',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.FromString,
+                _registered_method=True)
+        self.VerifyReviewLog = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+                _registered_method=True)
+        self.GetReviewStatistics = channel.unary_unary(
+                '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+                request_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+                response_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
                 _registered_method=True)
 
 
@@ -122,8 +157,59 @@ class ReviewServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ReleaseTask(self, request, context):
+        """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoDecision(self, request, context):
+        """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+        the log, and the task is open again at the next revision, in the hand of this reviewer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReopenTask(self, request, context):
+        """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+        with it. The reason is in the log.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def CloseTasks(self, request, context):
         """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AssignTasks(self, request, context):
+        """Has one reviewer alone get open tasks of a run.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrioritizeTasks(self, request, context):
+        """Gives open tasks of a run another place in the queue.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def VerifyReviewLog(self, request, context):
+        """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReviewStatistics(self, request, context):
+        """How reviewers decide about the tasks of a run, and how well they agree.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,10 +248,45 @@ def add_ReviewServiceServicer_to_server(servicer, server):
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.DecideTaskResponse.SerializeToString,
             ),
+            'ReleaseTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseTask,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.SerializeToString,
+            ),
+            'UndoDecision': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoDecision,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.SerializeToString,
+            ),
+            'ReopenTask': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReopenTask,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.SerializeToString,
+            ),
             'CloseTasks': grpc.unary_unary_rpc_method_handler(
                     servicer.CloseTasks,
                     request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.FromString,
                     response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.SerializeToString,
+            ),
+            'AssignTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.AssignTasks,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.SerializeToString,
+            ),
+            'PrioritizeTasks': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrioritizeTasks,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.SerializeToString,
+            ),
+            'VerifyReviewLog': grpc.unary_unary_rpc_method_handler(
+                    servicer.VerifyReviewLog,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.SerializeToString,
+            ),
+            'GetReviewStatistics': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReviewStatistics,
+                    request_deserializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.FromString,
+                    response_serializer=medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -343,6 +464,87 @@ class ReviewService:
             _registered_method=True)
 
     @staticmethod
+    def ReleaseTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/ReleaseTask',
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReleaseTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoDecision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/UndoDecision',
+            medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.UndoDecisionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReopenTask(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/ReopenTask',
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.ReopenTaskResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def CloseTasks(request,
             target,
             options=(),
@@ -359,6 +561,114 @@ class ReviewService:
             '/medq.oracle.v1.ReviewService/CloseTasks',
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksRequest.SerializeToString,
             medq_dot_oracle_dot_v1_dot_review__pb2.CloseTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AssignTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/AssignTasks',
+            medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.AssignTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrioritizeTasks(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/PrioritizeTasks',
+            medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.PrioritizeTasksResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def VerifyReviewLog(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/VerifyReviewLog',
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.VerifyReviewLogResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReviewStatistics(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.oracle.v1.ReviewService/GetReviewStatistics',
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsRequest.SerializeToString,
+            medq_dot_oracle_dot_v1_dot_review__pb2.GetReviewStatisticsResponse.FromString,
             options,
             channel_credentials,
             insecure,

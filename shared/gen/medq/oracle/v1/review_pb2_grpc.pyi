@@ -51,8 +51,26 @@ class ReviewServiceStub:
     """Decides about a task as it stands at a revision. The same decision again is answered as before; another one about the
     same revision is ALREADY_EXISTS. It needs no lease, but is refused while somebody else has one.
     """
+    ReleaseTask: _grpc.UnaryUnaryMultiCallable[_review_pb2.ReleaseTaskRequest, _review_pb2.ReleaseTaskResponse]
+    """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+    UndoDecision: _grpc.UnaryUnaryMultiCallable[_review_pb2.UndoDecisionRequest, _review_pb2.UndoDecisionResponse]
+    """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+    the log, and the task is open again at the next revision, in the hand of this reviewer.
+    """
+    ReopenTask: _grpc.UnaryUnaryMultiCallable[_review_pb2.ReopenTaskRequest, _review_pb2.ReopenTaskResponse]
+    """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+    with it. The reason is in the log.
+    """
     CloseTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    AssignTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]
+    """Has one reviewer alone get open tasks of a run."""
+    PrioritizeTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]
+    """Gives open tasks of a run another place in the queue."""
+    VerifyReviewLog: _grpc.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]
+    """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+    GetReviewStatistics: _grpc.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]
+    """How reviewers decide about the tasks of a run, and how well they agree."""
 
 @_typing.type_check_only
 class ReviewServiceAsyncStub(ReviewServiceStub):
@@ -77,8 +95,26 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     """Decides about a task as it stands at a revision. The same decision again is answered as before; another one about the
     same revision is ALREADY_EXISTS. It needs no lease, but is refused while somebody else has one.
     """
+    ReleaseTask: _aio.UnaryUnaryMultiCallable[_review_pb2.ReleaseTaskRequest, _review_pb2.ReleaseTaskResponse]  # type: ignore[assignment]
+    """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+    UndoDecision: _aio.UnaryUnaryMultiCallable[_review_pb2.UndoDecisionRequest, _review_pb2.UndoDecisionResponse]  # type: ignore[assignment]
+    """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+    the log, and the task is open again at the next revision, in the hand of this reviewer.
+    """
+    ReopenTask: _aio.UnaryUnaryMultiCallable[_review_pb2.ReopenTaskRequest, _review_pb2.ReopenTaskResponse]  # type: ignore[assignment]
+    """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+    with it. The reason is in the log.
+    """
     CloseTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]  # type: ignore[assignment]
     """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    AssignTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]  # type: ignore[assignment]
+    """Has one reviewer alone get open tasks of a run."""
+    PrioritizeTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]  # type: ignore[assignment]
+    """Gives open tasks of a run another place in the queue."""
+    VerifyReviewLog: _aio.UnaryUnaryMultiCallable[_review_pb2.VerifyReviewLogRequest, _review_pb2.VerifyReviewLogResponse]  # type: ignore[assignment]
+    """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+    GetReviewStatistics: _aio.UnaryUnaryMultiCallable[_review_pb2.GetReviewStatisticsRequest, _review_pb2.GetReviewStatisticsResponse]  # type: ignore[assignment]
+    """How reviewers decide about the tasks of a run, and how well they agree."""
 
 class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
     """The queue of the experts: what waits for a person, who has it in hand, and what was decided. Decisions are appended, never
@@ -138,11 +174,71 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ReleaseTask(
+        self,
+        request: _review_pb2.ReleaseTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ReleaseTaskResponse, _abc.Awaitable[_review_pb2.ReleaseTaskResponse]]:
+        """Gives a task back that the reviewer has in hand: others may have it at once, and it comes last for this reviewer."""
+
+    @_abc_1.abstractmethod
+    def UndoDecision(
+        self,
+        request: _review_pb2.UndoDecisionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.UndoDecisionResponse, _abc.Awaitable[_review_pb2.UndoDecisionResponse]]:
+        """Takes a decision back: by who made it, within 10 minutes, while the work has not gone on with it. The decision stays in
+        the log, and the task is open again at the next revision, in the hand of this reviewer.
+        """
+
+    @_abc_1.abstractmethod
+    def ReopenTask(
+        self,
+        request: _review_pb2.ReopenTaskRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ReopenTaskResponse, _abc.Awaitable[_review_pb2.ReopenTaskResponse]]:
+        """Opens a task again that was decided or closed, at the next revision and for everybody, while the work has not gone on
+        with it. The reason is in the log.
+        """
+
+    @_abc_1.abstractmethod
     def CloseTasks(
         self,
         request: _review_pb2.CloseTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.CloseTasksResponse, _abc.Awaitable[_review_pb2.CloseTasksResponse]]:
         """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+
+    @_abc_1.abstractmethod
+    def AssignTasks(
+        self,
+        request: _review_pb2.AssignTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.AssignTasksResponse, _abc.Awaitable[_review_pb2.AssignTasksResponse]]:
+        """Has one reviewer alone get open tasks of a run."""
+
+    @_abc_1.abstractmethod
+    def PrioritizeTasks(
+        self,
+        request: _review_pb2.PrioritizeTasksRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.PrioritizeTasksResponse, _abc.Awaitable[_review_pb2.PrioritizeTasksResponse]]:
+        """Gives open tasks of a run another place in the queue."""
+
+    @_abc_1.abstractmethod
+    def VerifyReviewLog(
+        self,
+        request: _review_pb2.VerifyReviewLogRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.VerifyReviewLogResponse, _abc.Awaitable[_review_pb2.VerifyReviewLogResponse]]:
+        """Computes the chain of hashes of the log again, and holds the tasks against it; stops at the first fault."""
+
+    @_abc_1.abstractmethod
+    def GetReviewStatistics(
+        self,
+        request: _review_pb2.GetReviewStatisticsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.GetReviewStatisticsResponse, _abc.Awaitable[_review_pb2.GetReviewStatisticsResponse]]:
+        """How reviewers decide about the tasks of a run, and how well they agree."""
 
 def add_ReviewServiceServicer_to_server(servicer: ReviewServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,53 @@
+"""Runs as messages: where each stands, its scores so far, and what it has cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medq.controller.v1 import controller_pb2 as pb
+from services.controller.report.facts import EVALUATIONS
+from services.controller.store.ledger import Ledger
+from services.controller.store.runs import Result, RunRow, RunStore
+from shared.operation_table import Operation
+
+#: The figures of a score that a `RoundScore` has.
+_FIGURES = ("value", "low", "high", "n", "unscored", "scored", "coverage")
+
+
+def run_messages(operations: Sequence[Operation], store: RunStore, ledger: Ledger) -> list[pb.Run]:
+    """Runs as they are told, by a few queries for all of them.
+
+    Args:
+        operations: The runs.
+        store: What their steps gave.
+        ledger: What they cost.
+    """
+    run_ids = [operation.operation_id for operation in operations]
+    rows, costs = store.find_all(run_ids), ledger.committed_by_run(run_ids)
+    results = store.results_of(run_ids, EVALUATIONS)
+    messages = []
+    for operation in operations:
+        run_id = operation.operation_id
+        message = pb.Run(run_id=run_id, state=operation.state)
+        message.create_time.FromNanoseconds(int(operation.created_at * 1e9))
+        message.usd, message.expert_seconds, message.is_cost_simulated = costs.get(run_id, (0.0, 0.0, False))
+        if run_id in rows:
+            _fill(message, rows[run_id], results[run_id])
+        if operation.failure:
+            message.message = operation.failure["message"]
+        messages.append(message)
+    return messages
+
+
+def _fill(message: pb.Run, run: RunRow, evaluations: Sequence[Result]) -> None:
+    message.arm, message.round, message.step = run.arm, run.round, run.step
+    message.operation_id, message.service, message.message = run.operation_id, run.service, run.message
+    for result in evaluations:
+        if "overall" in result.detail:
+            score = result.detail["overall"]
+            message.scores.add(
+                arm=result.arm,
+                round=result.round,
+                split=result.step.removeprefix("evaluate_"),
+                **{name: score.get(name) for name in _FIGURES},
+            )

@@ -1,0 +1,130 @@
+// Which picture is on the canvas: that of the task, or one that it is compared with; and what is written around it.
+
+import { element } from "./panel.js";
+import { Pictures } from "./pictures.js";
+import { Viewer } from "./viewer.js";
+import { modality } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+const STRIPS = { clean_neighbours: "a good one of the same kind", similar_failures: "a failure like this one" };
+const THUMB = 160; // pixels
+
+export class TaskImage {
+  isSeen = false; // the image of the task has been on the canvas
+  task = null;
+  #mayCome = false; // what could not be shown may be there later
+  #pictures = new Pictures();
+
+  constructor() {
+    this.viewer = new Viewer($("image"), (viewer) => sayView(viewer));
+  }
+
+  async show(task, next) {
+    Object.assign(this, { task, next });
+    this.isSeen = false;
+    this.viewer.clear();
+    $("image").dataset.of = "";
+    $("ahead").textContent = "";
+    $("compare").hidden = true;
+    $("no-image").hidden = true;
+    this.#mayCome = false;
+    if (!task) return;
+    this.#showStrips(task);
+    if (!(await this.showOwn())) return;
+    this.isSeen = true;
+    await this.preload(next());
+    this.#fillStrips(task);
+  }
+
+  // The service is back: look again for what it did not give.
+  again() {
+    if (this.#mayCome) this.show(this.task, this.next);
+  }
+
+  back() {
+    if (!$("comparing").hidden) this.showOwn();
+  }
+
+  async showOwn() {
+    const { task } = this;
+    const isShown = task && (await this.#put(task, task.image_uri, ""));
+    if (isShown) $("image").dataset.of = `${task.task_id}/${task.revision}`;
+    return isShown;
+  }
+
+  // Have the images of the next tasks here, and let go of those that are done with.
+  async preload(next) {
+    this.#pictures.keep([this.task, ...next].filter(Boolean));
+    $("ahead").textContent = "";
+    const loaded = await Promise.allSettled(next.map((task) => this.#pictures.ahead(task, task.image_uri)));
+    const n = loaded.filter(({ status }) => status === "fulfilled").length;
+    if (n) $("ahead").textContent = n === 1 ? "next loaded" : `next ${n} loaded`;
+  }
+
+  async #put(task, uri, comparing) {
+    try {
+      const bitmap = await this.#pictures.now(task, uri);
+      if (this.task !== task) return false;
+      this.viewer.show(bitmap);
+      const facts = `${modality(task)} · ${bitmap.width} × ${bitmap.height} · 8 bit`;
+      $("facts").textContent = facts;
+      $("comparing").hidden = !comparing;
+      $("comparing").textContent = comparing && `${comparing} — Escape brings yours back`;
+      $("image").setAttribute("aria-label", comparing || `Image to judge: ${facts}`);
+      return true;
+    } catch (error) {
+      if (this.task !== task) return false;
+      this.#mayCome = !this.isSeen && error.isPassing !== false;
+      $("no-image").hidden = false;
+      $("no-image").textContent = `The image cannot be shown. ${error.message} Skip or reject the task, or load the page again.`;
+      return false;
+    }
+  }
+
+  #showStrips(task) {
+    for (const strip of document.querySelectorAll("[data-strip]")) {
+      const uris = task[strip.dataset.strip];
+      strip.hidden = !uris.length;
+      if (uris.length) $("compare").hidden = false;
+      strip.querySelector(".thumbs").replaceChildren(...uris.map((uri, at) => this.#thumb(task, uri, STRIPS[strip.dataset.strip], at)));
+    }
+  }
+
+  #thumb(task, uri, words, at) {
+    const button = element("button");
+    Object.assign(button, { type: "button", title: `Show ${words} in place of the image` });
+    button.dataset.uri = uri;
+    const canvas = element("canvas");
+    Object.assign(canvas, { width: THUMB, height: THUMB, role: "img", ariaLabel: `${words}, ${at + 1}` });
+    button.append(canvas);
+    button.addEventListener("click", () => this.#put(task, uri, words));
+    return button;
+  }
+
+  async #fillStrips(task) {
+    for (const button of document.querySelectorAll(".thumbs button")) {
+      try {
+        const bitmap = await this.#pictures.ahead(task, button.dataset.uri);
+        if (this.task !== task) return;
+        const scale = THUMB / Math.max(bitmap.width, bitmap.height);
+        const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+        const context = button.firstChild.getContext("2d");
+        context.imageSmoothingQuality = "high";
+        context.drawImage(bitmap, (THUMB - width) / 2, (THUMB - height) / 2, width, height);
+      } catch {
+        button.replaceChildren(element("span", "not to be had", "missing"));
+      }
+    }
+  }
+}
+
+function sayView(viewer) {
+  if (!viewer.size) {
+    $("facts").textContent = $("view").textContent = "";
+    return;
+  }
+  const reduced = viewer.shrunk < 1 ? ` · too large: shown at ${Math.round(viewer.shrunk * 100)} % of its pixels` : "";
+  const [window, level, zoom] = [viewer.window, viewer.level, 100 * viewer.zoom].map(Math.round);
+  $("view").textContent = `window ${window} level ${level} of 256 · zoom ${zoom} %${reduced}`;
+  document.querySelector("[data-do=invert]").setAttribute("aria-pressed", viewer.isInverted);
+}
