@@ -184,7 +184,8 @@ def test_a_stream_ends_when_the_browser_goes(house):
         streams = client.app.state.streams
         with httpx2.Client(base_url=url, cookies=dict(client.cookies), trust_env=False) as browser:
             with browser.stream("GET", "/runs/r1/events") as answer:
-                assert next(answer.iter_lines()) == "event: standing"
+                lines = answer.iter_lines()  # held: when it is dropped, the connection is closed
+                assert next(lines) == "event: standing"
                 assert streams.n_open == 1
             until(lambda: streams.n_open == 0)
 
