@@ -18,3 +18,17 @@ def test_one_worker_and_two_take_a_folder_in(kafka: str, s3: str, postgres: str)
     figures = figures_of("ingest", "--images", "12", "--kafka", kafka, "--s3", s3, "--postgres", postgres)
     assert figures["n_images"] == 12
     assert set(figures["seconds"]) == {"1", "2"}
+
+
+def test_no_decision_is_lost_or_doubled_though_the_server_is_killed(postgres: str) -> None:
+    figures = figures_of(
+        "review_decisions", "--decisions", "40", "--clients", "2", "--kills", "1", "--postgres", postgres
+    )
+    assert figures["is_floor_met"]
+    assert {"sqlite", "postgresql"} <= figures.keys()
+
+
+def test_reviewers_get_their_next_tasks(postgres: str) -> None:
+    small = ("--tasks", "200", "--reviewers", "2", "--rounds", "2", "--pause", "0")
+    figures = figures_of("review_queue", *small, "--postgres", postgres)
+    assert {"sqlite", "postgresql"} <= figures.keys()

@@ -20,8 +20,10 @@ ROOT = Path(__file__).parents[2]
 #: Those that end by `benchmarks.outcome.end`, and what makes them small.
 MEASURED = {
     "benchmarks.clustering": "--points 220 --dimensions 16 --sklearn",
+    "benchmarks.console": "--runs 3 --images 50",
     "benchmarks.encoders": "--images 2 --tower vit_tiny_patch16_224",
     "benchmarks.generation": "--items 2 --runs 2 --tokens 2",
+    "benchmarks.manifest": "--rows 10000",
     "benchmarks.near_hashes": "--size 400",
     "benchmarks.near_texts": "--size 100",
     "benchmarks.reading": "--size 4",
@@ -44,6 +46,8 @@ ELSEWHERE = {
     "benchmarks.embedding_worker",  # a process of `benchmarks.ingest`
     "benchmarks.ingest",
     "benchmarks.left_out",
+    "benchmarks.review_decisions",
+    "benchmarks.review_queue",
     "benchmarks.routing",
     "benchmarks.training_gpu",  # below, as far as it goes without a GPU
     "studies.encoder_constants",  # below: its command writes into the source
