@@ -147,7 +147,7 @@ def main() -> None:
         fill(state, options.runs, options.images)
         pages = Pages(state, stack)
         first = pages.seconds("/runs")
-        n_bytes = {"/runs": len(pages.get("/runs").encode()), "/runs/new": len(pages.get("/runs/new").encode())}
+        n_bytes = {"/runs": len(pages.get("/runs").encode()), "/start": len(pages.get("/start").encode())}
     if options.out:
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
             copied = Path(shutil.copytree(options.out / "state", Path(name) / "state"))

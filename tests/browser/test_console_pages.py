@@ -52,7 +52,7 @@ def test_axe_finds_nothing_serious_on_any_page(browser: Browser, house: House, w
         page = open_pages(browser, url, viewport={"width": width, "height": 900}, color_scheme=scheme)
         errors: list[str] = []
         page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        for path in ("/runs", "/runs/new", "/runs/r1", "/runs/r1/lineage"):
+        for path in ("/runs", "/start", "/runs/r1", "/runs/r1/lineage"):
             page.goto(path)
             page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
             assert serious(page) == []

@@ -22,13 +22,13 @@ Yaml = Annotated[str, Form(max_length=_LONGEST_YAML)]
 Folder = Annotated[str, Form(max_length=_LONGEST_PATH)]
 
 
-@router.get("/runs/new")
+@router.get("/start")
 def empty(request: Request, services: As) -> Response:
     """The form."""
     return page(request, "console/new.html", run_id="", config_yaml="", base_folder="", checked=None, costs=None)
 
 
-@router.post("/runs/new")
+@router.post("/start")
 def check(request: Request, services: As, config_yaml: Yaml, run_id: RunId = "", base_folder: Folder = "") -> Response:
     """The form with what is wrong with it, or with what the run will cost and the button that starts it."""
     stub = services.stub("controller", ControllerServiceStub)

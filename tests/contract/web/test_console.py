@@ -71,6 +71,14 @@ def test_a_run_is_followed_to_its_end(house):
     assert "all rounds are done" in found[-2][1]
 
 
+def test_no_page_hides_a_run_of_its_name(house):
+    with console_of(house) as (client, channel):
+        request = start(channel, house, rounds=0)
+        request.run_id = "new"
+        controller_stub(channel).StartRun(request)
+        assert "<h1>new</h1>" in client.get("/runs/new").text
+
+
 def test_a_run_that_waits_for_people_leads_to_the_review(house):
     house.services.leave_to_people("annotate")
     with console_of(house, waiting_seconds=0) as (client, channel):
@@ -102,7 +110,7 @@ def test_a_run_is_called_off_from_these_pages_alone(house):
 def test_what_is_wrong_with_a_configuration_is_told_and_nothing_starts(house):
     with console_of(house) as (client, channel):
         form = {"run_id": HOSTILE, "config_yaml": f"name: '{HOSTILE}'\n{HOSTILE}: 1"}
-        answer = client.post("/runs/new", data=form, headers=OURS)
+        answer = client.post("/start", data=form, headers=OURS)
         assert "It cannot run." in answer.text
         assert "<script>alert" not in answer.text
         assert isinstance(error_of(controller_stub(channel).GetRun, pb.GetRunRequest(run_id="r1")), NotFound)
@@ -111,7 +119,7 @@ def test_what_is_wrong_with_a_configuration_is_told_and_nothing_starts(house):
 def test_a_run_starts_after_its_costs_were_shown(house):
     with console_of(house) as (client, channel):
         form = {"config_yaml": write_run_files(house.files, rounds=0), "base_folder": str(house.files), "run_id": "r1"}
-        told = client.post("/runs/new", data=form, headers=OURS).text
+        told = client.post("/start", data=form, headers=OURS).text
         assert "What it may cost" in told
         assert client.post("/runs", data=form, headers=OURS).status_code == 400
         answer = client.post("/runs", data={**form, "is_agreed": "yes"}, headers=OURS, follow_redirects=False)
