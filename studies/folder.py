@@ -25,10 +25,10 @@ import numpy as np
 from PIL import Image as PilImage
 
 from shared.errors import AlreadyExists
-from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
-from studies.drawing import Image
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.images.drawing import Image
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 from studies.plan import SPLITS, StudyPlan
 from studies.questions import LETTERS, Finding, Question, ask_all, ask_how, ask_what, ask_yes_no
 

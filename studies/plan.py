@@ -8,8 +8,8 @@ from types import MappingProxyType
 from typing import Any
 
 from shared.errors import InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
-from studies.phantoms import SMALLEST_SIZE
+from studies.images.degradations import DEGRADATIONS, NONE
+from studies.images.phantoms import SMALLEST_SIZE
 
 SPLITS = ("base", "pool", "dev", "test", "replay")
 

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.errors import InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
+from studies.images.degradations import DEGRADATIONS, NONE
 
 PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -24,6 +24,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "inhomogeneity": "signal inhomogeneity",
             "noise": "noise",
             "susceptibility": "a susceptibility void",
+            "spikes": "spike stripes",
         },
         "ct": {
             NONE: "no visible degradation",
@@ -31,6 +32,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "streaks": "sparse-view streaks",
             "metal": "metal artifacts",
             "rings": "ring artifacts",
+            "cupping": "cupping",
         },
         "endoscopy": {
             NONE: "no visible degradation",

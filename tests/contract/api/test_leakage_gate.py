@@ -26,9 +26,9 @@ from shared.objects.folder import FolderObjectStore
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
-from studies.degradations import degrade
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 from tests.support.servers import running, short_folder
 
 

@@ -12,9 +12,9 @@ from services.embedding.domain.images import Quarantined, StoredForm, apply_wind
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 from shared.rows.vocabulary import name_modality
-from studies.degradations import degrade
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 from tests.support.bombs import png_of_zeros, saved
 from tests.support.pictures import dicom, picture
 

@@ -7,10 +7,10 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.transform import iradon, radon
 
 from shared.errors import InvalidArgument
-from studies.ct_physics import back_project, detector_cells, project
-from studies.degradations import DEGRADATIONS, GREY_MODALITIES, NONE, SEVERITIES, degrade
-from studies.mri_physics import ACCELERATION, add_motion_ghosts, sampling_mask, undersample
-from studies.phantoms import make_phantom
+from studies.images.ct_physics import back_project, detector_cells, project
+from studies.images.degradations import DEGRADATIONS, GREY_MODALITIES, NONE, SEVERITIES, degrade
+from studies.images.mri_physics import ACCELERATION, add_motion_ghosts, sampling_mask, undersample
+from studies.images.phantoms import make_phantom
 
 CELLS = [(modality, name) for modality, names in DEGRADATIONS.items() for name in names if name != NONE]
 

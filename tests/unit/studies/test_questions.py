@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.errors import InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
+from studies.images.degradations import DEGRADATIONS, NONE
 from studies.questions import LETTERS, LEVELS, PHRASES, Finding, Question, ask_how, ask_what, ask_yes_no
 
 FINDINGS = [
