@@ -112,7 +112,9 @@ def add_spikes(image: Image, strength: float, rng: np.random.Generator) -> Image
     stripes = np.zeros(image.shape)
     for _ in range(3):
         radius, angle, phase = rng.uniform(0.1, 0.33), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
-        row, column = (round(radius * part * n) / n for part, n in zip((np.sin(angle), np.cos(angle)), image.shape, strict=True))
+        row, column = (
+            round(radius * part * n) / n for part, n in zip((np.sin(angle), np.cos(angle)), image.shape, strict=True)
+        )
         stripes += np.cos(2 * np.pi * (row * y + column * x) + phase)
     return clip_to_unit(np.abs(image + strength * stripes))
 
