@@ -21,11 +21,11 @@ from skimage.transform import resize
 
 from shared.errors import AlreadyExists, InvalidArgument, MedqError
 from studies import demo
+from studies.folder import Row, as_row, make_questions, save_png, write_split
 from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.images.drawing import Image, clip_to_unit
-from studies.folder import Row, as_row, make_questions, save_png, write_split
-from studies.questions import Finding
 from studies.images.real_images import Source, folder_sources, read_image, wheel_sources
+from studies.questions import Finding
 from studies.run_file import write_run_file
 
 DEMO_MODEL = Path("out/demo/study/base-model/model")

@@ -19,8 +19,8 @@ from shared.burned_in_text import QUARANTINE_FROM, text_doubt
 from studies.images.degradations import DEGRADATIONS
 from studies.images.optics import to_bytes
 from studies.images.phantoms import MODALITIES, make_phantom
-from studies.planted_text import FONTS, OTHER_FONTS, Pixels, Planted, plant
 from studies.images.real_images import read_image, wheel_sources
+from studies.planted_text import FONTS, OTHER_FONTS, Pixels, Planted, plant
 
 FIRST_TEST_SEED = 1_000_000
 """Images from this seed on are measured; weights are fitted to those below."""

@@ -19,7 +19,10 @@ from studies.images.drawing import Image, Plane, clip_to_unit, ellipse, line_pix
 
 
 def blur_defocus(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Out of focus: convolution with the disc that a point becomes in geometrical optics."""
+    """Out of focus: convolution with the disc that a point becomes in geometrical optics.
+
+    The strength is the radius of the disc, as a part of the shorter side.
+    """
     del rng
     radius = max(1.0, strength * min(image.shape[:2]))
     reach = int(np.ceil(radius))
@@ -28,7 +31,10 @@ def blur_defocus(image: Image, strength: float, rng: np.random.Generator) -> Ima
 
 
 def blur_motion(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """The camera moves during the exposure: convolution with a straight path of random direction."""
+    """The camera moves during the exposure: convolution with a straight path of random direction.
+
+    The strength is the length of the path, as a part of the shorter side.
+    """
     half = max(1.0, strength * min(image.shape[:2]) / 2)
     reach = int(np.ceil(half))
     angle = rng.uniform(0, np.pi)
@@ -38,7 +44,10 @@ def blur_motion(image: Image, strength: float, rng: np.random.Generator) -> Imag
 
 
 def darken_unevenly(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Light that falls off from one side to the other, as of a source beside the axis."""
+    """Light that falls off from one side to the other, as of a source beside the axis.
+
+    The strength is the part of the light that is missing in the darkest corner, 0..1.
+    """
     y, x = unit_grid(image.shape)
     angle = rng.uniform(0, 2 * np.pi)
     distance = np.hypot(y - 0.7 * np.sin(angle), x - 0.7 * np.cos(angle)) / 2.1
@@ -47,7 +56,10 @@ def darken_unevenly(image: Image, strength: float, rng: np.random.Generator) -> 
 
 
 def lower_contrast(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """A veil of stray light: every value moves towards one grey level."""
+    """A veil of stray light: every value moves towards one grey level.
+
+    The strength is the part of the distance that is lost, 0..1.
+    """
     veil = rng.uniform(0.4, 0.55)
     return clip_to_unit(veil + (1.0 - strength) * (image - veil))
 
@@ -56,6 +68,8 @@ def cast_colour(image: Image, strength: float, rng: np.random.Generator) -> Imag
     """A wrong white balance or staining: the channels are multiplied by different gains.
 
     A grey image has no colour to shift: it only darkens, by the strongest gain.
+
+    The strength is by how much the gains of the strongest and the weakest channel differ from 1.
     """
     gain = strength * np.array([-1.0, rng.uniform(-0.3, 0.9), 1.0])
     if image.ndim == 2:
@@ -66,7 +80,10 @@ def cast_colour(image: Image, strength: float, rng: np.random.Generator) -> Imag
 
 
 def compress_jpeg(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Stored by baseline JPEG at a low quality: blocks of 8 x 8 pixels, ringing, coarse colour."""
+    """Stored by baseline JPEG at a low quality: blocks of 8 x 8 pixels, ringing, coarse colour.
+
+    The strength is the factor over the tables of quality 50.
+    """
     del rng
     stream = io.BytesIO()
     PilImage.fromarray(to_bytes(image)).save(stream, "JPEG", quality=max(1, round(50.0 / strength)), subsampling=2)
@@ -74,7 +91,10 @@ def compress_jpeg(image: Image, strength: float, rng: np.random.Generator) -> Im
 
 
 def add_specular_reflections(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Wet mucosa mirrors the lamp: saturated elongated spots with a soft halo, more where it is bright."""
+    """Wet mucosa mirrors the lamp: saturated elongated spots with a soft halo, more where it is bright.
+
+    The strength is the mean number of spots.
+    """
     side = min(image.shape[:2])
     mask = np.zeros(image.shape[:2])
     for _ in range(_number(strength, rng)):
@@ -86,7 +106,10 @@ def add_specular_reflections(image: Image, strength: float, rng: np.random.Gener
 
 
 def add_bubbles(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Bubbles in the liquid or under the cover glass: pale discs, a dark outline, one bright reflex."""
+    """Bubbles in the liquid or under the cover glass: pale discs, a dark outline, one bright reflex.
+
+    The strength is the mean number of bubbles.
+    """
     side = min(image.shape[:2])
     for _ in range(_number(strength, rng)):
         cy, cx = rng.uniform(0, image.shape[0]), rng.uniform(0, image.shape[1])
@@ -102,7 +125,10 @@ def add_bubbles(image: Image, strength: float, rng: np.random.Generator) -> Imag
 
 
 def add_dark_spots(image: Image, strength: float, rng: np.random.Generator) -> Image:
-    """Dirt on the slide or the lens: opaque irregular specks."""
+    """Dirt on the slide or the lens: opaque irregular specks.
+
+    The strength is the mean number of specks.
+    """
     side = min(image.shape[:2])
     for _ in range(_number(strength, rng)):
         cy, cx = rng.uniform(0, image.shape[0]), rng.uniform(0, image.shape[1])
@@ -140,10 +166,7 @@ def _disc(image: Image, cy: float, cx: float, ry: float, rx: float, angle: float
 
 
 def _place(image: Image, rng: np.random.Generator) -> tuple[float, float]:
-    """A random pixel, the brightest of three tries.
-
-    The strength is the radius of the disc, as a part of the shorter side. The strength is the length of the path, as a part of the shorter side. The strength is the part of the light that is missing in the darkest corner, 0..1. The strength is the part of the distance that is lost, 0..1. The strength is the factor over the tables of quality 50. The strength is by how much the gains of the strongest and the weakest channel differ from 1. The strength is the mean number of spots. The strength is the mean number of bubbles. The strength is the mean number of specks.
-    """
+    """A random pixel, the brightest of three tries."""
     tries = rng.integers(0, image.shape[:2], size=(3, 2))
     brightest = max(tries.tolist(), key=lambda place: float(np.mean(image[place[0], place[1]])))
     return float(brightest[0]), float(brightest[1])

@@ -12,7 +12,6 @@ import argparse
 import sys
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import yaml
@@ -92,12 +91,12 @@ def main() -> None:
             losses = {severity: median_loss(modality, function, row[severity]) for severity in SEVERITIES}
             n_missed += sum(abs(losses[key] - TARGETS[key]) > TOLERANCE * TARGETS[key] for key in SEVERITIES)
             shown = "  ".join(f"{key} {row[key]:<8g} loss {losses[key]:.3f}" for key in SEVERITIES)
-            print(f"{modality:<15} {name:<15} {shown}", flush=True)
+            sys.stdout.write(f"{modality:<15} {name:<15} {shown}\n")
+            sys.stdout.flush()
     if not is_check:
         STRENGTHS_FILE.write_text(yaml.safe_dump(table, sort_keys=False), encoding="utf-8")
     if n_missed:
-        print(f"{n_missed} losses are more than {100 * TOLERANCE:g} % from their target", file=sys.stderr)
-        sys.exit(1)
+        sys.exit(f"{n_missed} losses are more than {100 * TOLERANCE:g} % from their target")
 
 
 @cache

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
-from studies.images.degradations import DEGRADATIONS, NONE
 from studies.folder import COLUMNS, plan_findings, write_study
+from studies.images.degradations import DEGRADATIONS, NONE
 from studies.plan import DEFAULT_LEFT_OUT, SPLITS, StudyPlan
 from studies.questions import LEVELS, N_WHATS, PHRASES
 

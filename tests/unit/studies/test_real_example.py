@@ -13,11 +13,11 @@ import yaml
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument, NotFound
-from studies.images.degradations import GREY_MODALITIES
 from studies.folder import COLUMNS
+from studies.images.degradations import GREY_MODALITIES
 from studies.images.phantoms import make_phantom
-from studies.real_example import SPLITS, Region, deal, main, write_example
 from studies.images.real_images import Source, folder_sources, read_image, wheel_sources
+from studies.real_example import SPLITS, Region, deal, main, write_example
 
 
 def read_rows(folder: Path, split: str) -> list[dict[str, str]]:
