@@ -22,6 +22,7 @@ from services.controller.loop.decisions import limits_of
 from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
+from services.controller.report.galleries import Galleries
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
@@ -62,6 +63,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._lineages = Lineages(collaborators.objects, self._store, self._ledger)
+        self._galleries = Galleries(collaborators.objects, self._store)
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
@@ -158,6 +160,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
             return pb.GetLineageResponse(item=lineage_messages.of_item(item, rounds))
         found = self._lineages.of_sample(request.run_id, request.sample_id)
         return pb.GetLineageResponse(samples=[lineage_messages.of_sample(one) for one in found])
+
+    def ListDrawn(self, request: pb.ListDrawnRequest, context: grpc.ServicerContext) -> pb.ListDrawnResponse:
+        """See the proto."""
+        return self._galleries.list_drawn(request)
+
+    def ListDevItems(self, request: pb.ListDevItemsRequest, context: grpc.ServicerContext) -> pb.ListDevItemsResponse:
+        """See the proto."""
+        return self._galleries.list_dev_items(request)
 
     def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
         """See the proto."""

@@ -22,12 +22,7 @@ from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
 _DIGEST = "[0-9a-f]{64}"
-_FORMS = {
-    "operation_id": ID,
-    "run_id": ID,
-    "uri": re.compile(SCHEME + _DIGEST),
-    "image_id": re.compile(_DIGEST),
-}
+_FORMS = {"operation_id": ID, "run_id": ID, "uri": re.compile(SCHEME + _DIGEST), "image_id": re.compile(_DIGEST)}
 
 
 def authorization(service: str, auth: AuthSection) -> Authorization | None:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec.structs import replace
 from PIL import Image
 
@@ -153,7 +154,8 @@ class LoopServices(*_BASES):
             return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
-            attempts=1, result_uri=self._make(step, self.requests[operation_id]),
+            attempts=1, create_time=Timestamp(seconds=1000),
+            update_time=Timestamp(seconds=1002), result_uri=self._make(step, self.requests[operation_id]),
         )  # fmt: skip
 
     def _make(self, step, request):

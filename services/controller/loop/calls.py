@@ -14,6 +14,7 @@ from itertools import count
 
 import grpc
 import tenacity
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from medq.operations.v1 import operations_pb2 as operations_pb
 from services.controller.domain.ledger import Cost, Limits
@@ -209,6 +210,7 @@ class Calls:
         detail = detail_of(self.collaborators.objects, step, done.result_uri)
         result = Result(
             self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+            began_at=_seconds(done.create_time), ended_at=_seconds(done.update_time),
         )  # fmt: skip
         self.collaborators.store.record(self.run_id, result)
         self._settle(done)
@@ -264,3 +266,8 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
+
+
+def _seconds(moment: Timestamp) -> float | None:
+    """Seconds since 1970; None for a moment that nobody stated."""
+    return moment.ToNanoseconds() / 1e9 if moment.ByteSize() else None

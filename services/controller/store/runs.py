@@ -48,6 +48,8 @@ _RESULTS = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("worked_seconds", sa.Float, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("began_at", sa.Float, nullable=True),
+    sa.Column("ended_at", sa.Float, nullable=True),
     sa.UniqueConstraint("run_id", "arm", "round", "step"),
 )
 
@@ -95,6 +97,8 @@ class Result:
         uri: The dataset it made; "" where it made none.
         detail: What the loop needs to know of it: counts, a score, a decision.
         worked_seconds, attempts: As its operation counted them.
+        began_at, ended_at: When that was first started and when it ended, seconds since 1970 by the clock of its service; None
+            where the controller did it, or an earlier release noted it.
     """
 
     arm: str
@@ -106,6 +110,8 @@ class Result:
     detail: dict[str, Any] = field(default_factory=dict)
     worked_seconds: float = 0.0
     attempts: int = 0
+    began_at: float | None = None
+    ended_at: float | None = None
 
 
 class RunStore:
@@ -195,6 +201,17 @@ class RunStore:
         found: dict[str, list[Result]] = {run_id: [] for run_id in run_ids}
         with reader(self._engine).connect() as connection:
             for row in connection.execute(sa.select(_RESULTS).where(mine).order_by(_RESULTS.c.sequence)):
+                found[row.run_id].append(_to_result(row))
+        return found
+
+    def times_of(self, run_ids: Collection[str]) -> dict[str, list[Result]]:
+        """The steps of the arm and round at work of some runs whose times are known, by run, in the order of their begin."""
+        at_work = (_RUNS.c.run_id == _RESULTS.c.run_id) & (_RUNS.c.arm == _RESULTS.c.arm)
+        at_work &= _RUNS.c.round == _RESULTS.c.round
+        query = sa.select(_RESULTS).join(_RUNS, at_work).where(_RESULTS.c.run_id.in_(run_ids))
+        found: dict[str, list[Result]] = {run_id: [] for run_id in run_ids}
+        with reader(self._engine).connect() as connection:
+            for row in connection.execute(query.where(_RESULTS.c.began_at.is_not(None)).order_by(_RESULTS.c.began_at)):
                 found[row.run_id].append(_to_result(row))
         return found
 
