@@ -56,7 +56,7 @@ def searches(
     failed: list[pb.DevItem] = []
     if chosen and shown:
         names = [one["name"] for one in shown]
-        place = {"run_id": run_id, "arm": chosen["arm"], "round": chosen["round"], "searches": names}
+        place: Json = {"run_id": run_id, "arm": chosen["arm"], "round": chosen["round"], "searches": names}
         stub = services.stub("controller", ControllerServiceStub)
         drawn += stub.ListDrawn(pb.ListDrawnRequest(**place, most_each=_DRAWN_EACH, page_size=500)).images
         asked = pb.ListDevItemsRequest(**place, most_each=_FAILED_EACH, page_size=100)
@@ -98,7 +98,7 @@ def search(
     card = next((one for one in chosen["searches"] if one["name"] == name), None) if chosen else None
     if chosen is None or card is None:
         raise _nothing("name", name)
-    place = {"run_id": run_id, "arm": arm, "round": round, "searches": [name]}
+    place: Json = {"run_id": run_id, "arm": arm, "round": round, "searches": [name]}
     stub = services.stub("controller", ControllerServiceStub)
     drawn = stub.ListDrawn(pb.ListDrawnRequest(**place, page_size=_DRAWN, page_token=drawn_from))
     failed = stub.ListDevItems(pb.ListDevItemsRequest(**place, page_size=_FAILED, page_token=failed_from))
@@ -130,15 +130,14 @@ def cell(
     own = next((one for one in cells if (one["modality"], one["value"]) == (modality, value)), None)
     if own is None:
         raise _nothing("value", f"{modality}, {value}")
-    asked = pb.ListDevItemsRequest(
-        run_id=run_id,
-        arm=arm,
-        round=weakness["round"],
-        modality=modality,
-        page_size=_ITEMS,
-        page_token=page_token,
-        **{weakness["axis"]: value},
-    )
+    place: Json = {
+        "run_id": run_id,
+        "arm": arm,
+        "round": weakness["round"],
+        "modality": modality,
+        weakness["axis"]: value,
+    }
+    asked = pb.ListDevItemsRequest(**place, page_size=_ITEMS, page_token=page_token)
     found = services.stub("controller", ControllerServiceStub).ListDevItems(asked)
     return page(
         request,
@@ -168,11 +167,11 @@ def told_item(item: pb.DevItem) -> Json:
 
 def told_image(image: pb.DrawnImage) -> Json:
     """A drawn image in words: how near it is, and what became of the questions about it."""
-    near = ("similarity", "contrast")
+    near = {name.name: value for name, value in image.ListFields() if name.name in ("similarity", "contrast")}
     return {
         "image_id": image.image_id,
         "sample_id": image.sample_id,
-        "near": [f"{name} {getattr(image, name):.2f}" for name in near if image.HasField(name)],
+        "near": [f"{name} {value:.2f}" for name, value in near.items()],
         "fates": [fate if n == 1 else f"{n} questions: {fate}" for fate, n in sorted(image.fates.items())],
         "is_simulated": image.is_simulated,
     }

@@ -88,6 +88,6 @@ def test_cells_lead_where_they_are_told_to_and_otherwise_nowhere():
     plain = weakness_maps(told, "ours")[0]["svg"]
     assert 'role="img"' in plain
     assert "<a " not in plain
-    linked = weakness_maps(told, "ours", lambda one: f"/cells?{one['modality']}&{one['value']}\"><b>")[0]["svg"]
+    linked = weakness_maps(told, "ours", lambda one: f'/cells?{one["modality"]}&{one["value"]}"><b>')[0]["svg"]
     assert 'role="group"' in linked
     assert '<a href="/cells?ct&amp;noise&#34;&gt;&lt;b&gt;" aria-label="CT, noise: 50.0 % of 10">' in linked
