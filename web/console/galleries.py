@@ -22,7 +22,7 @@ Json = dict[str, Any]
 router = APIRouter(include_in_schema=False)
 Name = Annotated[str, Query(max_length=200)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
-_SEARCHES, _FAILED_EACH, _DRAWN_EACH = 12, 4, 6  # of the page of a round
+_SEARCHES, _FAILED_EACH, _DRAWN_EACH = 12, 3, 8  # of the page of a round
 _DRAWN, _FAILED, _ITEMS = 60, 12, 24  # of the pages of a search and of a cell
 _SECONDS = 20
 
@@ -179,13 +179,15 @@ def told_image(image: pb.DrawnImage) -> Json:
 
 def _told_answers(item: pb.DevItem, by: pb.DevAnswers) -> Json:
     replies = sorted(by.replies.items(), key=lambda one: (-one[1], one[0]))
-    told = [_with_text(item, reply) + (f" ({n} of {by.n_runs})" if by.n_runs > 1 else "") for reply, n in replies]
+    told = [_with_text(item, reply) + (f" ({n} of {by.n_runs})" if n < by.n_runs else "") for reply, n in replies]
     return {"round": by.round, "n_runs": by.n_runs, "n_wrong": by.n_wrong, "text": ", ".join(told)}
 
 
 def _with_text(item: pb.DevItem, reply: str) -> str:
-    """An answer as it is shown: a letter with the text of its option."""
-    return f"{reply}: {item.options[reply]}" if reply in item.options else reply
+    """An answer as it is shown: a letter with the text of its option; what was no letter is quoted."""
+    if reply in item.options:
+        return f"{reply}: {item.options[reply]}"
+    return f"“{reply}”" if item.options else reply
 
 
 def _report(services: Services, run_id: str) -> Json:

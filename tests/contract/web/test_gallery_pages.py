@@ -52,12 +52,13 @@ def test_a_round_shows_each_search_with_what_failed_and_what_was_drawn(ended):
     assert "1,000 images drawn by 2 searches" in told
     assert "6 images failed, 997 drawn; prototype p000" in told
     assert "Is it sharp? 2" in told
-    assert "right C: Metal" in told
+    assert "base model wrong B: Motion" in told
+    assert "right is C: Metal" in told
     assert "similarity 0.91 contrast 0.25 trained on" in told
     assert '<a href="/runs/r1/lineage?sample_id=sample-0">' in html
     assert '<a href="/runs/r1/lineage?item_id=i2">' in html
     assert "simulated:" in told
-    assert len(pictures(html)) == (4 + 6) + (1 + 3)
+    assert len(pictures(html)) == (3 + 8) + (1 + 3)
 
 
 def test_pictures_are_loaded_late_have_their_size_and_a_text_instead(ended):
