@@ -19,8 +19,10 @@ from shared.rpc.channels import Channels
 from shared.rpc.operations import find, is_passing
 
 _LOOK_SECONDS = 0.25
-#: How soon a run that waits for people, or is paused, looks again whether it goes on, in seconds.
+#: How soon a run that waits for people asks again whether they have decided, in seconds.
 _LOOK_AGAIN_SECONDS = 5.0
+#: The same of a paused run, in seconds: `ResumeRun` wakes it at once, unless a kill came between.
+_PAUSED_SECONDS = 60.0
 #: How long a run that was called off may take to leave the step that it is in.
 _CANCEL_SECONDS = 30.0
 
@@ -104,7 +106,7 @@ class ControllerOperations:
         if self._store.is_pause_asked(run_id):
             n_steps = len(self._store.results(run_id))
             raise Parked(
-                n_steps, 0, "steps", "paused", seconds=_LOOK_AGAIN_SECONDS,
+                n_steps, 0, "steps", "paused", seconds=_PAUSED_SECONDS,
                 is_due=lambda: not self._store.is_pause_asked(run_id),
             )  # fmt: skip
 
