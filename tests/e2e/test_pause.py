@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.finished_run import RUN, OneTurn, lasting, remembered
+from tests.support.finished_run import RUN, OneTurn, Remembered, lasting, remembered
 from tests.support.medq_processes import Ended
 
 pytestmark = pytest.mark.timeout(900)
@@ -50,6 +50,10 @@ def ask(medq: Callable[..., Ended], out: Path, *arguments: object) -> Any:
     return json.loads(ended.out)
 
 
+def entries(remembered: Remembered) -> list[tuple[str, int, str]]:
+    return sorted((one.cost.key, one.attempt, one.state) for one in remembered.costs)
+
+
 def test_a_run_that_was_paused_and_killed_leaves_what_an_undisturbed_run_leaves(
     turn: OneTurn, study: Path, medq: Callable[..., Ended], pool: ProcessPoolExecutor, tmp_path: Path
 ) -> None:
@@ -73,6 +77,4 @@ def test_a_run_that_was_paused_and_killed_leaves_what_an_undisturbed_run_leaves(
     assert (out / "answers.jsonl").read_bytes() == (turn.out / "answers.jsonl").read_bytes()
     calm, after = remembered(turn.out, pool), remembered(out, pool)
     assert after.decisions == calm.decisions
-    assert [(one.cost.key, one.attempt, one.state) for one in after.costs] == [
-        (one.cost.key, one.attempt, one.state) for one in calm.costs
-    ]
+    assert entries(after) == entries(calm)

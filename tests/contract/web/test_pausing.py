@@ -44,7 +44,7 @@ def test_a_run_is_paused_from_its_page_and_goes_on(house):
         assert (answer.status_code, answer.headers["location"]) == (303, "/runs/r1")
         page = client.get("/runs/r1").text
         assert "annotating, pauses after this step" in words(page)
-        assert "It pauses after this step." in words(page)
+        assert "It pauses after this step:" in words(page)
         assert 'action="/runs/r1/resume"' in page
         assert "/runs/r1/pause" not in page
         house.services.release("annotate")
