@@ -8,6 +8,7 @@ import typer
 
 from cli.access import Access
 from cli.connection import connect
+from cli.follow import run_title
 from cli.options import Json, Out
 from cli.output import console, print_json, shown_errors
 from medq.controller.v1 import controller_pb2
@@ -30,10 +31,9 @@ def pause(out: Out, run_id: Run, *, access: Access, is_json: Json = False) -> No
         print_json(to_json(answer))
         return
     run = answer.run
+    is_paused = run.state == "paused"
     console.print(
-        f"{run_id} is paused."
-        if run.state == "paused"
-        else f"{run_id} pauses when the step at work has ended: {run.step}."
+        f"{run_id} is paused." if is_paused else f"{run_id} pauses when this step has ended: {run_title(run)}."
     )
     console.print("`medq resume` lets it go on.")
 
