@@ -27,7 +27,7 @@ from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
 from services.controller.store.egress import EgressLog, Left
 from shared.chat.endpoints import Endpoint
-from shared.errors import InvalidArgument
+from shared.errors import InvalidArgument, NotFound
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -104,7 +104,16 @@ class Controller(pb_grpc.ControllerServiceServicer):
 
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
+        try:
+            operation = self._operations.get(request.run_id)
+        except NotFound:
+            raise NotFound(
+                "There is no run of this name.",
+                field="run_id",
+                value=request.run_id,
+                remedy="The list of runs, and `medq status`, name those that there are.",
+            ) from None
+        return pb.GetRunResponse(run=self._runs([operation])[0])
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""

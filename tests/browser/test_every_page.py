@@ -4,6 +4,7 @@ serious; a picture of each lies in `build/browser` afterwards, for whoever looks
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,11 @@ _HEIGHTS = {390: 844, 1440: 900}
 _WATCH = """() => {
     document.addEventListener('securitypolicyviolation', event => console.error(`CSP: ${event.violatedDirective}`));
 }"""
+
+#: What makes a page wider than its window.
+_TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] : [...document.querySelectorAll('main *, header *')]
+    .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest('.scroll'))
+    .map(one => `too wide: ${one.outerHTML.slice(0, 90)}`).slice(0, 3)"""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +62,8 @@ def test_every_page_is_whole(browser: Browser, everything: dict[str, Scene], wid
             if not shown.is_open:
                 page.goto(f"/login?token={START}")
             found[shown.name] = look(page, shown, scene, PICTURES / f"{shown.name}-{width}-{scheme}.png")
-    assert {name: faults for name, faults in found.items() if faults} == {}
+    wrong = {name: faults for name, faults in found.items() if faults}
+    assert not wrong, json.dumps(wrong, indent=1)
 
 
 def look(page: Page, shown: Shown, scene: Scene, picture: Path) -> list[object]:
@@ -75,8 +82,7 @@ def look(page: Page, shown: Shown, scene: Scene, picture: Path) -> list[object]:
     shown.go(page, scene)
     page.screenshot(path=picture, full_page=True)
     page.evaluate("document.querySelectorAll('details:not(.confirm)').forEach(one => one.open = true)")
-    if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-        faults.append("wider than its window")
+    faults += page.evaluate(_TOO_WIDE)
     return [*faults, *serious(page)]
 
 

@@ -1,0 +1,215 @@
+"""Requests of who means no good, against every route that changes something: a new one without a case here fails."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.fernet import Fernet
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from httpx2 import Response
+
+from shared.rpc.channels import Channels
+from shared.rpc.rights import RIGHTS, Role
+from tests.support.console_pages import OURS, URL, console_of
+from tests.support.guarded import add_caller, guarded_server
+from tests.support.web_routes import routes
+from web.app import create_app
+from web.sessions import Session, Sessions
+from web.settings import WebSettings
+
+#: Who is not known may come in and go out.
+OPEN = {"/login", "/logout"}
+_CONTROLLER, _OPERATIONS, _QUEUE = (
+    "medq.controller.v1.ControllerService", "medq.operations.v1.OperationsService", "medq.oracle.v1.ReviewService"
+)  # fmt: skip
+_TASK = "0" * 32
+
+
+@dataclass(frozen=True)
+class Change:
+    """A request that changes something, or costs work: whom it calls, and how it is sent."""
+
+    service: str
+    method: str
+    sent: dict[str, Any]
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Who may."""
+        return RIGHTS[self.service][self.method]
+
+
+_RUN = {"run_id": "r1", "config_yaml": "name: n"}
+_CONFIGURATION = {"config_yaml": "name: n"}
+CHANGES = {
+    "/start": Change(_CONTROLLER, "ValidateRun", {"data": _RUN}),
+    "/runs": Change(_CONTROLLER, "StartRun", {"data": {**_RUN, "is_agreed": "yes"}}),
+    "/runs/{run_id}/cancel": Change(_OPERATIONS, "CancelOperation", {}),
+    "/api/v1/validate": Change(_CONTROLLER, "ValidateRun", {"json": _CONFIGURATION}),
+    "/api/v1/estimate": Change(_CONTROLLER, "EstimateRun", {"json": _CONFIGURATION}),
+    "/api/v1/runs": Change(_CONTROLLER, "StartRun", {"json": _RUN}),
+    "/api/v1/runs/{run_id}/cancel": Change(_OPERATIONS, "CancelOperation", {}),
+    "/api/review/lease": Change(_QUEUE, "LeaseTasks", {"json": {"count": 1}}),
+    "/api/review/tasks/{task_id}/decide": Change(
+        _QUEUE, "DecideTask", {"json": {"revision": 1, "action": "accept", "active_seconds": 1}}
+    ),
+    "/api/review/tasks/{task_id}/undo": Change(_QUEUE, "UndoDecision", {"json": {"revision": 1}}),
+    "/api/review/tasks/{task_id}/release": Change(_QUEUE, "ReleaseTask", {"json": {}}),
+}
+
+
+@pytest.fixture(scope="module")
+def callers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("callers") / "callers.yaml"
+
+
+@pytest.fixture(scope="module")
+def tokens(callers: Path) -> dict[Role, str]:
+    return {role: add_caller(callers, f"the {role}", role) for role in Role}
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The key that seals sessions."""
+    file = tmp_path_factory.mktemp("key") / "key"
+    file.write_bytes(Fernet.generate_key())
+    return file
+
+
+@pytest.fixture(scope="module")
+def app(
+    callers: Path, tokens: dict[Role, str], key: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FastAPI]:
+    """Pages on a server that has every call of the product and asks who calls; none of them does anything."""
+    auth = {"tokens_file": str(callers)}
+    with (
+        guarded_server(tmp_path_factory.mktemp("state"), auth=auth) as server,
+        Channels(dict.fromkeys(("controller", "oracle", "embedding"), server.target)) as channels,
+    ):
+        yield create_app(WebSettings(auth=auth, login={"key_file": str(key)}, calls_per_minute=100_000), channels)
+
+
+def browser(app: FastAPI) -> TestClient:
+    return TestClient(app, base_url=URL, follow_redirects=False, raise_server_exceptions=False)
+
+
+def post(app: FastAPI, route: str, headers: dict[str, str], **changes: Any) -> Response:
+    """Send a change as its form or its script does, but with these headers."""
+    path = route.replace("{task_id}", _TASK).replace("{run_id}", "r1")
+    return browser(app).post(path, headers=headers, **{**CHANGES[route].sent, **changes})
+
+
+def is_unknown(answer: Response) -> bool:
+    """Whether nobody was let in: a program is told, a person is led to the login."""
+    leads_to = answer.headers.get("location", "").split("?")[0]
+    return (answer.status_code, leads_to) in ((401, ""), (303, "/login")) and "set-cookie" not in answer.headers
+
+
+def cookie_of(key: Path, token: str, end: float = 2e9) -> dict[str, str]:
+    sealed = Sessions(key).seal(Session("the operator", ("operator",), token, end))
+    return {**OURS, "cookie": f"medq={sealed}"}
+
+
+def test_every_route_that_changes_something_has_a_case(app: FastAPI) -> None:
+    found = {path for method, path in routes(app) if method not in ("GET", "HEAD", "OPTIONS")}
+    assert found == CHANGES.keys() | OPEN, "give each new route its case in CHANGES"
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_only_the_roles_of_its_call_get_through(app: FastAPI, tokens: dict[Role, str], key: Path, route: str) -> None:
+    for role, token in tokens.items():
+        for headers in ({"authorization": f"Bearer {token}"}, cookie_of(key, token)):
+            is_refused = post(app, route, headers).status_code == 403
+            assert is_refused is (role not in CHANGES[route].roles), role
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_nobody_gets_through_without_a_token_that_holds(
+    app: FastAPI, callers: Path, tokens: dict[Role, str], key: Path, route: str
+) -> None:
+    expired = add_caller(callers, f"was here {route}", Role.ADMIN, expires=date(2020, 1, 1))
+    valid = tokens[Role.ADMIN]
+    forged = Fernet(Fernet.generate_key()).encrypt(b'{"name":"a","roles":["admin"],"token":"","end":2e9}').decode()
+    sealed = cookie_of(key, valid)["cookie"]
+    cookies = (
+        f"medq={forged}",
+        f"medq={valid}",
+        "medq=",
+        sealed[:-8] + "AAAAAA==",
+        sealed.replace("medq=", "session="),
+    )
+    refused = [
+        OURS,
+        {"authorization": f"Bearer {expired}"},
+        {"authorization": f"Bearer {valid[:-1]}"},
+        {"authorization": "Bearer "},
+        {**OURS, "authorization": f"Basic {valid}"},
+        cookie_of(key, expired),
+        cookie_of(key, valid, end=1.0),
+        *({**OURS, "cookie": cookie} for cookie in cookies),
+    ]
+    for headers in refused:
+        assert is_unknown(post(app, route, headers)), headers
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_no_other_site_changes_anything_with_a_cookie(
+    app: FastAPI, tokens: dict[Role, str], key: Path, route: str
+) -> None:
+    cookie = {"cookie": cookie_of(key, tokens[Role.ADMIN])["cookie"]}
+    foreign: list[dict[str, str]] = [
+        {},
+        {"origin": "null"},
+        {"origin": "https://elsewhere.test"},
+        {"origin": f"{URL}.elsewhere.test"},
+        {"origin": URL.replace("http:", "https:")},
+        {"referer": f"{URL}/runs"},
+        {**OURS, "sec-fetch-site": "cross-site"},
+        {**OURS, "sec-fetch-site": "same-site"},
+        {"authorization": "Basic YTpi"},  # browsers send it of themselves, for an address with a name in it
+    ]
+    for headers in foreign:
+        assert post(app, route, {**cookie, **headers}).status_code == 403, headers
+    for site in ("same-origin", "none"):
+        assert post(app, route, {**cookie, **OURS, "sec-fetch-site": site}).status_code != 403
+
+
+@pytest.mark.parametrize("route", CHANGES)
+def test_a_large_body_or_one_of_no_stated_size_is_not_read(app: FastAPI, tokens: dict[Role, str], route: str) -> None:
+    headers = {"authorization": f"Bearer {tokens[Role.ADMIN]}", "content-type": "application/json"}
+    for content in (b"[" * 300_000, iter([b"{}"])):
+        answer = post(app, route, headers, content=content, data=None, json=None)
+        assert (answer.status_code, "too large" in answer.text) == (400, True)
+
+
+NAMES = (
+    "..%2F..%2Fetc%2Fpasswd", "%2e%2e", "..%5C..%5Cx", "%00", "a%00b", "r1%0d%0aset-cookie:%20a=b", "%ff", "%F0%9F%92%A9",
+    "%3Cscript%3Ealert(1)%3C%2Fscript%3E", "a" * 5000, "%22%3E", "-", "r1;drop", "{{7*7}}", "%252e%252e%252f",
+)  # fmt: skip
+_OF_RUN = ("", "/figures", "/lineage", "/lineage?sample_id=%00", "/report.html")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_name_of_a_run_leads_anywhere_else(house: Any, name: str) -> None:
+    with console_of(house) as (client, _):
+        pages = [f"/runs/{name}{path}" for path in _OF_RUN]
+        programs = [f"/api/v1/runs/{name}{path}" for path in ("", "/operation", "/report", "/report.json")]
+        for path in pages + programs:
+            answer = client.get(path, follow_redirects=False)
+            is_without_its_slash = answer.status_code == 307 and answer.headers["location"].startswith(f"{URL}/")
+            assert is_without_its_slash or 400 <= answer.status_code < 500, path
+            assert "set-cookie" not in answer.headers
+            assert "<script>alert" not in answer.text
+        assert 400 <= client.post(f"/runs/{name}/cancel", headers=OURS, follow_redirects=False).status_code < 500
+        assert "event: standing" not in client.get(f"/runs/{name}/events").text
+
+
+def test_static_files_are_those_of_the_pages_alone(app: FastAPI) -> None:
+    for path in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "review/../../app.py", "style.css%00.js"):
+        assert browser(app).get(f"/static/{path}").status_code == 404
