@@ -41,7 +41,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, estimate, run, status, report, costs, lineage, compare, evaluate, score, ingest, reembed, serve, token):
+for command in (
+    demo,
+    estimate,
+    run,
+    status,
+    report,
+    costs,
+    lineage,
+    compare,
+    evaluate,
+    score,
+    ingest,
+    reembed,
+    serve,
+    token,
+):
     app.command()(with_access(command))
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
 egress.command("list")(with_access(list_egress))

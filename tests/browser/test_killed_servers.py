@@ -29,7 +29,7 @@ from tests.support.databases import postgres_installation
 from tests.support.review_processes import OPERATION, RUN, ReviewProcesses, review_processes
 from tests.support.servers import short_folder
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(900)  # the servers are started five times
 N_TASKS = 50
 #: A task, and the time of its being open that a decision is about.
 Key = tuple[str, int]
@@ -173,7 +173,7 @@ def lose_an_answer(hands: Hands, processes: ReviewProcesses) -> None:
     hands.page.route("**/decide", answer_to_nobody, times=1)
     hands.next_one()
     expect(hands.page.locator("#saved")).to_contain_text("1 waits in this browser")
-    with hands.page.expect_response("**/decide", timeout=60_000) as again:
+    with hands.page.expect_response("**/decide", timeout=120_000) as again:
         processes.start()
     answered.append(again.value.json()["is_new"])
     assert answered == [True, False]
@@ -199,7 +199,7 @@ def ready_for_more(page: Page) -> None:
 def start_again(hands: Hands, processes: ReviewProcesses) -> None:
     """Start the same processes on the same state; what waits is saved by itself."""
     processes.start()
-    expect(hands.page.locator("#saved")).to_have_text("saved", timeout=60_000)
+    expect(hands.page.locator("#saved")).to_have_text("saved", timeout=120_000)
 
 
 def compare_with_database(hands: Hands, processes: ReviewProcesses) -> None:
