@@ -204,10 +204,9 @@ def start_again(hands: Hands, processes: ReviewProcesses) -> None:
 
 def compare_with_database(hands: Hands, processes: ReviewProcesses) -> None:
     """Each decision is in the log once, as it was pressed and with the seconds that the page had counted."""
-    queue = processes.queue()
-    tasks = {task.entry.task_id: task for task in queue.page("", "", 200, 0)[0]}
+    tasks = {task.entry.task_id: task for task in processes.tasks()}
     assert len(tasks) == N_TASKS
-    with queue._engine.connect() as connection:
+    with processes.database() as engine, engine.connect() as connection:
         rows = connection.execute(sa.select(LOG.c.kind, LOG.c.task_id, LOG.c.revision, LOG.c.text)).all()
     logged = {
         kind: Counter((row.task_id, row.revision) for row in rows if row.kind == kind) for kind in ("decide", "undo")
@@ -235,12 +234,11 @@ def expected(proposal: str | None, letter: str, reason: str) -> tuple[str, str |
 
 def compare_with_ledger(hands: Hands, processes: ReviewProcesses) -> None:
     """Once the work has gone on, each decision has cost its seconds, one that was taken back too."""
-    queue = processes.queue()
     with processes.channels() as channels:
         uri = await_operation(channels["oracle"], OPERATION).result_uri
         entries = list_costs(ControllerServiceStub(channels["controller"]), RUN)  # type: ignore[no-untyped-call]
     spent = {entry.cost.key: entry.cost.expert_seconds for entry in entries if entry.cost.kind == "expert"}
-    of_task = {task.entry.task_id: task.entry for task in queue.page("", "", 200, 0)[0]}
+    of_task = {task.entry.task_id: task.entry for task in processes.tasks()}
     assert spent == {
         of_task[task_id].ledger_key_at(revision): hands.sent[task_id, revision][0]["active_seconds"]
         for task_id, revision in hands.meant

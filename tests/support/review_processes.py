@@ -14,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 import grpc
+import sqlalchemy as sa
 from cryptography.fernet import Fernet
 from pydantic_settings import BaseSettings
 
@@ -22,6 +23,7 @@ from medq.oracle.v1.oracle_pb2_grpc import OracleServiceStub
 from services.controller.settings import ControllerSettings
 from services.oracle.migrations import SCHEMA
 from services.oracle.settings import OracleSettings
+from services.oracle.store.review_tables import QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.objects.folder import FolderObjectStore
 from shared.resources import open_database
@@ -127,9 +129,19 @@ class ReviewProcesses:
         with Channels(self._targets, Credentials(TlsSection(), self.folder / "services.token")) as channels:
             yield channels
 
-    def queue(self) -> ReviewStore:
-        """The queue itself, as it lies in the database."""
-        return ReviewStore(open_database(OracleSettings(**self._state), SCHEMA))
+    @contextmanager
+    def database(self) -> Iterator[sa.Engine]:
+        """The oracle's database, beside the service."""
+        engine = open_database(OracleSettings(**self._state), SCHEMA)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+
+    def tasks(self) -> list[QueuedTask]:
+        """All tasks as they stand in the database."""
+        with self.database() as engine:
+            return ReviewStore(engine).page("", "", 200)[0]
 
     def token(self, name: str, *roles: Role) -> str:
         """The token of a new caller."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -17,12 +18,16 @@ from httpx2 import Response
 from shared.rpc.channels import Channels
 from shared.rpc.rights import RIGHTS, Role
 from tests.support.console_pages import OURS, URL, console_of
+from tests.support.controller_house import get_run, start, until
 from tests.support.guarded import add_caller, guarded_server
+from tests.support.review_pages import review_house
+from tests.support.servers import short_folder
 from tests.support.web_routes import routes
 from web.app import create_app
 from web.sessions import Session, Sessions
 from web.settings import WebSettings
 
+HOSTILE = '"><script>alert(1)</script>'
 #: Who is not known may come in and go out.
 OPEN = {"/login", "/logout"}
 _CONTROLLER, _OPERATIONS, _QUEUE = (
@@ -213,3 +218,33 @@ def test_no_name_of_a_run_leads_anywhere_else(house: Any) -> None:
 def test_static_files_are_those_of_the_pages_alone(app: FastAPI) -> None:
     for path in ("../app.py", "..%2fapp.py", "%2e%2e/app.py", "/etc/passwd", "review/../../app.py", "style.css%00.js"):
         assert browser(app).get(f"/static/{path}").status_code == 404
+
+
+def test_why_a_run_failed_is_a_text_on_its_page_in_its_stream_and_in_the_list(house: Any) -> None:
+    house.services.failing["annotate"] = "FAILED_PRECONDITION"
+    house.services.failing_message = f"{HOSTILE}\n\nevent: end\ndata: 1\n\n"
+    with console_of(house) as (client, channel):
+        start(channel, house, rounds=1)  # type: ignore[no-untyped-call]
+        until(lambda: get_run(channel).state == "failed")  # type: ignore[no-untyped-call]
+        page, stream = client.get("/runs/r1").text, client.get("/runs/r1/events").text
+        for text in (page, stream, client.get("/runs").text, client.get("/runs/r1/lineage").text):
+            assert HOSTILE not in text
+        assert "&lt;script&gt;" in page
+        assert "&lt;script&gt;" in stream
+    assert re.findall("^event: (.*)$", stream, re.MULTILINE) == ["standing", "end"]
+
+
+def test_nobody_takes_back_or_gives_back_what_is_somebody_elses() -> None:
+    with short_folder() as folder, review_house(folder) as queue:
+        queue.put_choices(2)
+        ann, bob = (TestClient(queue.app(), base_url=queue.url, follow_redirects=False) for _ in range(2))
+        for client, name in ((ann, "ann"), (bob, "bob")):
+            client.headers["authorization"] = f"Bearer {queue.token(name)}"
+        first, second = ann.post("/api/review/lease", json={"count": 2}).json()["tasks"]
+        body = {"revision": 1, "action": "accept", "active_seconds": 1}
+        assert ann.post(f"/api/review/tasks/{first['task_id']}/decide", json=body).status_code == 200
+        undone = bob.post(f"/api/review/tasks/{first['task_id']}/undo", json={"revision": 1})
+        assert undone.status_code in (400, 403)
+        released = bob.post(f"/api/review/tasks/{second['task_id']}/release", json={})
+        assert (released.status_code, released.json()["is_released"]) == (200, False)
+        assert [(task.verdict is not None, task.reviewer) for task in queue.tasks()] == [(True, ""), (False, "ann")]
