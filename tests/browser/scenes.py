@@ -36,7 +36,9 @@ NO_PAGES: frozenset[Route] = frozenset(
         ("GET", "/login/callback"),  # leads back
         ("POST", "/logout"),  # leads to the login
         ("POST", "/runs"),  # leads to the run
-        ("POST", "/runs/{run_id}/cancel"),  # leads to the run
+        ("POST", "/runs/{run_id}/cancel"),  # these lead to the run
+        ("POST", "/runs/{run_id}/pause"),
+        ("POST", "/runs/{run_id}/resume"),
         ("GET", "/runs/{run_id}/events"),  # a stream
         ("GET", "/runs/{run_id}/figures"),  # a part of the page of a run
     }

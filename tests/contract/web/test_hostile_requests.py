@@ -56,10 +56,14 @@ CHANGES = {
     "/start": Change(_CONTROLLER, "ValidateRun", {"data": _RUN}),
     "/runs": Change(_CONTROLLER, "StartRun", {"data": {**_RUN, "is_agreed": "yes"}}),
     "/runs/{run_id}/cancel": Change(_OPERATIONS, "CancelOperation", {}),
+    "/runs/{run_id}/pause": Change(_CONTROLLER, "PauseRun", {}),
+    "/runs/{run_id}/resume": Change(_CONTROLLER, "ResumeRun", {}),
     "/api/v1/validate": Change(_CONTROLLER, "ValidateRun", {"json": _CONFIGURATION}),
     "/api/v1/estimate": Change(_CONTROLLER, "EstimateRun", {"json": _CONFIGURATION}),
     "/api/v1/runs": Change(_CONTROLLER, "StartRun", {"json": _RUN}),
     "/api/v1/runs/{run_id}/cancel": Change(_OPERATIONS, "CancelOperation", {}),
+    "/api/v1/runs/{run_id}/pause": Change(_CONTROLLER, "PauseRun", {}),
+    "/api/v1/runs/{run_id}/resume": Change(_CONTROLLER, "ResumeRun", {}),
     "/api/review/lease": Change(_QUEUE, "LeaseTasks", {"json": {"count": 1}}),
     "/api/review/tasks/{task_id}/decide": Change(
         _QUEUE, "DecideTask", {"json": {"revision": 1, "action": "accept", "active_seconds": 1}}
@@ -211,7 +215,9 @@ def test_no_name_of_a_run_leads_anywhere_else(house: Any) -> None:
                 assert is_without_its_slash or 400 <= answer.status_code < 500, path
                 assert "set-cookie" not in answer.headers
                 assert "<script>alert" not in answer.text
-            assert 400 <= client.post(f"/runs/{name}/cancel", headers=OURS, follow_redirects=False).status_code < 500
+            for change in ("cancel", "pause", "resume"):
+                answer = client.post(f"/runs/{name}/{change}", headers=OURS, follow_redirects=False)
+                assert 400 <= answer.status_code < 500, f"{name} {change}"
             assert "event: standing" not in client.get(f"/runs/{name}/events").text
 
 

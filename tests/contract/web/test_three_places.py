@@ -29,7 +29,7 @@ def options_of(words: str) -> set[str]:
 
 
 def test_the_table_has_a_row_for_each_figure() -> None:
-    assert len(ROWS) == 11
+    assert len(ROWS) == 13
 
 
 @pytest.mark.parametrize(("what", "method", "path", "command"), ROWS)
