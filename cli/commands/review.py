@@ -70,8 +70,11 @@ def list_tasks(
 
 
 def listed(record: Mapping[str, Any]) -> list[str]:
-    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened."""
+    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened; what a simulated oracle proposes says so."""
     names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
+    proposal = record["proposal"]
+    if record["is_reference_simulated"] and proposal is not None and proposal == record["reference_answer"]:
+        record = {**record, "proposal": f"(simulated) {proposal}"}
     cells = ["" if record[name] is None else str(record[name]) for name in names]
     return [shorten(cell, _LONGEST_CELL, placeholder=" ...") for cell in cells]
 

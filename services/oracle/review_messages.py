@@ -62,6 +62,7 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
         is_locked=queued.is_locked,
         assignee=queued.assignee,
         is_blind=entry.is_blind,
+        is_reference_simulated=entry.is_reference_simulated,
         opinion=entry.opinion,
         opinions=[_said(verdict) for verdict in entry.opinions],
     )

@@ -142,3 +142,16 @@ def test_a_blind_task_shows_nobodys_answer_not_even_when_it_is_taken_back(browse
         press(page, "a")
         saved(page)
     assert [v and v.answer for v in verdicts(house).values()] == ["D", None]
+
+
+def test_what_a_simulated_oracle_said_is_marked(browser: Browser, house: ReviewHouse) -> None:
+    house.put_choices(1, is_reference_simulated=True)
+    told = {"options": {}, "proposal": "Some noise.", "reference_answer": "Some noise.", "self_answer": "Blur."}
+    house.put([queue_entry(70, image_uri=house.picture(70), is_reference_simulated=True, **told)])
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        assert page.locator(".option .badge.attention").all_inner_texts() == ["simulated"]
+        expect(page.locator(".option").nth(1)).to_contain_text("oracle")
+        expect(page.locator(".option").nth(1)).to_contain_text("simulated")
+        press(page, "a")
+        expect(page.locator("figcaption").first).to_have_text("proposed by the oracle simulated")

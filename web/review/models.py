@@ -65,6 +65,7 @@ class Task(BaseModel):
     opinion: int
     opinions: list[Decision]
     is_blind: bool
+    is_reference_simulated: bool
 
 
 class InHand(BaseModel):

@@ -12,6 +12,11 @@ export function element(name, text = "", className = "") {
   return made;
 }
 
+// Stands beside what the oracle said, where that is simulated.
+function simulated(task) {
+  return task.is_reference_simulated ? [" ", element("span", "simulated", "badge attention")] : [];
+}
+
 export class Panel {
   constructor(onInput) {
     this.task = null;
@@ -110,7 +115,7 @@ export class Panel {
     Object.assign(input, { type: "radio", name: "option", value: letter });
     label.append(input, element("kbd", String(at + 1)), element("span", this.task.options[letter], "answer"));
     const { reference_annotation, self_annotation } = this.task;
-    if (reference_annotation.answer === letter) label.append(element("span", "oracle", "badge ours"));
+    if (reference_annotation.answer === letter) label.append(element("span", "oracle", "badge ours"), ...simulated(this.task));
     if (self_annotation.answer === letter) label.append(this.#model());
     for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) label.append(element("span", `expert ${at + 1}`, "badge"));
     return label;
@@ -147,6 +152,7 @@ export class Panel {
       const said = text === proposal ? `proposed by the ${who}` : `${who.startsWith("expert") ? "" : "the "}${who} wrote${isSureOfIt ? ", and was sure" : ""}`;
       const caption = element("figcaption", said);
       if (who === "model") caption.title = numbers(this.task);
+      if (who === "oracle") caption.append(...simulated(this.task));
       const body = element("p");
       for (const piece of other === null ? [{ text, isShared: true }] : differences(text, other)) {
         body.append(piece.isShared ? piece.text : element("mark", piece.text));
