@@ -213,7 +213,9 @@ class ReviewTask(_message.Message):
     opinion: _builtins.int
     """1, or 2 for the second opinion on a question, which another expert gives without the first; 3 where they disagree."""
     is_blind: _builtins.bool
-    """True: nobody's answer is shown as long as the task is open, so that the expert edits or rejects."""
+    """True: nobody's answer is shown until every expert who is asked has decided, so that the expert edits or rejects. Who has
+    decided sees at once what was proposed.
+    """
     assignee: _builtins.str
     """Who alone is handed the task; "" for whoever asks."""
     is_reference_simulated: _builtins.bool
@@ -236,7 +238,9 @@ class ReviewTask(_message.Message):
 
     @_builtins.property
     def decision(self) -> Global___ReviewDecision:
-        """What was decided; absent before."""
+        """What was decided; absent before, and, as long as another expert is still to answer the same question, for everybody but
+        operators and whoever has decided.
+        """
 
     @_builtins.property
     def clean_neighbours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
