@@ -125,18 +125,23 @@ def test_where_nothing_is_proposed_nothing_is_accepted(browser: Browser, house: 
 
 
 def test_a_blind_task_shows_nobodys_answer_not_even_when_it_is_taken_back(browser: Browser, house: ReviewHouse) -> None:
-    house.put_choices(2, is_blind=True)
+    house.put_choices(2, is_blind=True, is_reference_simulated=True)
     with logged_in(browser, house, "ann") as context:
         page = opened(context)
         first = seen(page)
         expect(page.locator("#notes")).to_contain_text("You decide first")
+        expect(page.locator("#last")).to_be_hidden()
         assert page.locator(".option .badge").count() == 0
         press(page, "4", "a")
         saved(page)
+        told = "Your last answer: “Nothing, it is clean”. Proposed was “Ring artifact”, by the oracle simulated."
+        expect(page.locator("#last")).to_have_text(told)
         page.reload()
         seen(page)
+        expect(page.locator("#last")).to_have_text(told)
         press(page, "z")
         assert seen(page) == first.replace("/1", "/2")
+        expect(page.locator("#last")).to_be_hidden()
         assert page.locator(".option .badge").count() == 0
         expect(page.get_by_role("radio", checked=True)).to_have_value("D")
         press(page, "a")

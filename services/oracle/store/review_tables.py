@@ -110,10 +110,7 @@ _IS_AWAITED = (TASKS.c.item != "") & sa.exists().where(
 )  # fmt: skip
 #: Tasks with the decision about their revision, whether their lease holds, and whether another opinion is still to come.
 JOINED: Final = sa.select(
-    TASKS,
-    (TASKS.c.lease_until > NOW).label("is_leased"),
-    _IS_AWAITED.label("is_awaited"),
-    LOG.c.text.label("decision"),
+    TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), _IS_AWAITED.label("is_awaited"), LOG.c.text.label("decision")
 ).outerjoin_from(TASKS, LOG, (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION)
 #: The task that `task` names.
 ONE: Final = JOINED.where(TASKS.c.task_id == sa.bindparam("task", type_=sa.Text))

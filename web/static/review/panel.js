@@ -125,7 +125,7 @@ export class Panel {
   #notes() {
     const { self_annotation: model, reference_annotation: oracle, is_blind, opinions } = this.task;
     const notes = [];
-    if (is_blind) notes.push("You decide first: what others have answered is not shown here.");
+    if (is_blind) notes.push("You decide first: what others have answered is shown once you have decided.");
     else if (model.answer === null && oracle.answer !== null) notes.push("No answer of the model can be read from its reply.");
     for (const [at, { action, reason }] of opinions.entries()) {
       if (action === "REVIEW_ACTION_REJECT") notes.push(`Expert ${at + 1} rejected it: ${reason}`);

@@ -27,6 +27,14 @@ export function numbers(task) {
   return parts.join(", ") || "no numbers are known";
 }
 
+// Who gave the answer that is proposed.
+export function proposers({ proposal, reference_annotation, self_annotation }) {
+  const found = [];
+  if (self_annotation.answer === proposal) found.push("the model");
+  if (reference_annotation.answer === proposal) found.push("the oracle");
+  return found.join(" and ") || "nobody";
+}
+
 export function modality(task) {
   const name = task.modality.replaceAll("_", " ");
   return name.length <= 3 ? name.toUpperCase() || "modality not known" : name;
