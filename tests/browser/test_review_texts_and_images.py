@@ -160,3 +160,18 @@ def test_what_a_simulated_oracle_said_is_marked(browser: Browser, house: ReviewH
         expect(page.locator(".option").nth(1)).to_contain_text("simulated")
         press(page, "a")
         expect(page.locator("figcaption").first).to_have_text("proposed by the oracle simulated")
+
+
+def test_what_an_operator_has_done_with_a_task_is_told(browser: Browser, house: ReviewHouse) -> None:
+    ids = [entry.task_id for entry in house.put_choices(3)]
+    house.queue.assign("run", ids[:1], "ann", "olga")
+    house.queue.prioritize("run", ids[:1], 0, "olga")
+    house.queue.prioritize("run", ids[2:], 7, "olga")
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        told = "An operator gave this task to you.An operator moved it forward (priority 0, 0 comes first)."
+        expect(page.locator("#notes")).to_have_text(told)
+        press(page, "a")
+        expect(page.locator("#notes")).to_be_hidden()
+        press(page, "a")
+        expect(page.locator("#notes")).to_have_text("An operator moved it back (priority 7, 0 comes first).")

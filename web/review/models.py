@@ -66,6 +66,8 @@ class Task(BaseModel):
     opinions: list[Decision]
     is_blind: bool
     is_reference_simulated: bool
+    priority: int
+    assignee: str
 
 
 class InHand(BaseModel):

@@ -1,7 +1,7 @@
 // The panel beside the image: the question, who said what, and what the reviewer chooses. All that comes from outside is put in
 // as text.
 
-import { differences, isSure, numbers, why } from "./words.js";
+import { differences, isSure, numbers, placed, why } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -115,9 +115,11 @@ export class Panel {
     Object.assign(input, { type: "radio", name: "option", value: letter });
     label.append(input, element("kbd", String(at + 1)), element("span", this.task.options[letter], "answer"));
     const { reference_annotation, self_annotation } = this.task;
-    if (reference_annotation.answer === letter) label.append(element("span", "oracle", "badge ours"), ...simulated(this.task));
-    if (self_annotation.answer === letter) label.append(this.#model());
-    for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) label.append(element("span", `expert ${at + 1}`, "badge"));
+    const who = element("span", "", "who");
+    if (reference_annotation.answer === letter) who.append(element("span", "oracle", "badge ours"), ...simulated(this.task));
+    if (self_annotation.answer === letter) who.append(this.#model());
+    for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) who.append(element("span", `expert ${at + 1}`, "badge"));
+    label.append(who);
     return label;
   }
 
@@ -131,7 +133,7 @@ export class Panel {
       if (action === "REVIEW_ACTION_REJECT") notes.push(`Expert ${at + 1} rejected it: ${reason}`);
       else if (reason) notes.push(`Expert ${at + 1} remarked: ${reason}`);
     }
-    return notes;
+    return [...notes, ...placed(this.task)];
   }
 
   #model() {
