@@ -150,7 +150,7 @@ def close(
         if is_json:
             print_json({"closed": n_closed})
         else:
-            console.print(f"{n_closed} tasks closed; their questions are left out.")
+            console.print(f"{n_closed} tasks closed; their questions, and what these rounds still queue, are left out.")
 
 
 for name, command in (

@@ -50,6 +50,15 @@ TASKS = sa.Table(
     sa.Index("ix_review_tasks_work", "work_id", "state"),
     sa.Index("ix_review_tasks_item", "item"),
 )
+#: Works that queue tasks; what one that was closed queues from then on is closed as it comes.
+WORKS = sa.Table(
+    "review_works",
+    METADATA,
+    sa.Column("work_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("is_closed", sa.Boolean, nullable=False),
+    sa.Index("ix_review_works_run", "run_id"),
+)
 #: What a reviewer has given back, the last of it last.
 SKIPS = sa.Table(
     "review_skips",

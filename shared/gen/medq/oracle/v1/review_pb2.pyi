@@ -910,7 +910,7 @@ class CloseTasksResponse(_message.Message):
 
     CLOSED_FIELD_NUMBER: _builtins.int
     closed: _builtins.int
-    """How many tasks this call closed; 0 where none was open."""
+    """How many tasks were open and are closed now; those that come later are not among them."""
     def __init__(
         self,
         *,
