@@ -1,4 +1,7 @@
-"""Calls to the services in the name of whoever is logged in: the generated stubs, with the session's token and one deadline."""
+"""Calls to the services in the name of whoever is logged in: the generated stubs, with the session's token.
+
+Every call of the pages passes here: so here it gets its deadline and its audit line, and a silent service its name.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,24 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from shared.errors import DeadlineExceeded, Unavailable
+from shared.logs import get_audit_logger
+from shared.rpc.authorization import named
 from shared.rpc.bearer import ClientInterceptors
-from shared.rpc.channels import DEFAULT_DEADLINE_SECONDS, Channels
+from shared.rpc.channels import DEFAULT_DEADLINE_SECONDS, DOWNLOAD_DEADLINE_SECONDS, Channels
+from shared.rpc.rights import is_audited
 from shared.status import sent_error
 from web.sessions import Session
 
 S = TypeVar("S")
 
-#: What a browser may wait longer for: as long as any caller.
-LONG_CALLS: Final = frozenset(
-    f"/medq.controller.v1.ControllerService/{name}" for name in ("EstimateRun", "GetReport", "StartRun")
-)
+_AUDIT: Final = get_audit_logger("web")
+#: Seconds for what takes longer than other calls may: as long as any caller has.
+LONG_CALLS: Final = {
+    "/medq.controller.v1.ControllerService/EstimateRun": DEFAULT_DEADLINE_SECONDS,
+    "/medq.controller.v1.ControllerService/GetReport": DEFAULT_DEADLINE_SECONDS,
+    "/medq.controller.v1.ControllerService/StartRun": DEFAULT_DEADLINE_SECONDS,
+    "/medq.operations.v1.OperationsService/DownloadDataset": DOWNLOAD_DEADLINE_SECONDS,
+}
 _SILENT: Final = {
     grpc.StatusCode.DEADLINE_EXCEEDED: (DeadlineExceeded, "does not answer"),
     grpc.StatusCode.UNAVAILABLE: (Unavailable, "cannot be reached"),
@@ -36,11 +46,13 @@ class Services:
         channels: To all of them, without a token.
         session: Who calls.
         call_seconds: Longest that a call may take that is none of `LONG_CALLS` and sets no deadline itself.
+        peer: Address of the browser or program, for the audit log.
     """
 
-    def __init__(self, channels: Channels, session: Session, call_seconds: float) -> None:
+    def __init__(self, channels: Channels, session: Session, call_seconds: float, peer: str) -> None:
         self._channels = channels
         self._call_seconds = call_seconds
+        self._peer = peer
         self.session = session
 
     def stub(self, service: str, make: Callable[[grpc.Channel], S]) -> S:
@@ -54,21 +66,28 @@ class Services:
         """
         token = self.session.token
         channel = self._channels.with_token(service, lambda: token) if token else self._channels[service]
-        return make(grpc.intercept_channel(channel, _Deadline(service, self._call_seconds)))
+        return make(grpc.intercept_channel(channel, _Calls(service, self._call_seconds, self._note)))
+
+    def _note(self, method: str, request: Any) -> None:
+        """Note what changes something or gives data away: who asked from where, which the service cannot know."""
+        if is_audited(method):
+            who = {"caller": self.session.name, "peer": self._peer}
+            _AUDIT.info("call", method=method, **who, **named(request), decision="passed on")
 
 
-class _Deadline(ClientInterceptors):
-    """Gives calls their deadline, and says which service does not answer."""
+class _Calls(ClientInterceptors):
+    """Gives calls their deadline, has them noted, and says which service does not answer."""
 
-    def __init__(self, service: str, seconds: float) -> None:
+    def __init__(self, service: str, seconds: float, note: Callable[[str, Any], None]) -> None:
         self._service = service
         self._seconds = seconds
+        self._note = note
 
     def intercept(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         """See `ClientInterceptors`."""
+        self._note(details.method, request)
         if details.timeout is None:
-            seconds = DEFAULT_DEADLINE_SECONDS if details.method in LONG_CALLS else self._seconds
-            details = self.changed(details, timeout=seconds)
+            details = self.changed(details, timeout=LONG_CALLS.get(details.method, self._seconds))
         call = continuation(details, request)
         # A future or a stream has not ended yet: who asked for that takes what comes.
         found = _SILENT.get(call.code()) if isinstance(call, grpc.RpcError) and call.done() else None

@@ -228,7 +228,8 @@ def caller(request: Request) -> Services:
     if session is None:
         raise Unauthenticated("Nobody is logged in.", remedy="Log in; a program sends `Authorization: Bearer TOKEN`.")
     channels: Channels = request.app.state.channels
-    return Services(channels, session, request.app.state.settings.call_seconds)
+    peer = request.client.host if request.client else ""
+    return Services(channels, session, request.app.state.settings.call_seconds, peer)
 
 
 #: The first argument of a route that somebody must be logged in for.

@@ -97,7 +97,7 @@ def export(
         with connect(out, access, must_exist=True) as channels:
             stub = ReviewServiceStub(channels["oracle"])
             tasks = [task for task in _tasks(stub, run_id, state) if task.expert == "review"]
-            places = _write_images(stub, tasks, images, to) if images is not None else {}
+            places = write_pictures(stub, tasks, images, to) if images is not None else {}
         records = [review_files.record_of(task, places.get(task.image_id, "")) for task in tasks]
         partial = to.with_name(to.name + ".partial")
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -172,7 +172,7 @@ def _tasks(stub: ReviewServiceStub, run_id: str, state: str, most: int = sys.max
             return
 
 
-def _write_images(stub: ReviewServiceStub, tasks: Sequence[pb.ReviewTask], folder: Path, file: Path) -> dict[str, str]:
+def write_pictures(stub: ReviewServiceStub, tasks: Sequence[pb.ReviewTask], folder: Path, file: Path) -> dict[str, str]:
     """Write each picture once; where it lies, seen from the file, by image id."""
     folder.mkdir(parents=True, exist_ok=True)
     places: dict[str, str] = {}
