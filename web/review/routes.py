@@ -9,7 +9,7 @@ from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import PermissionDenied
 from web.calls import Services
-from web.login import As
+from web.identity import As
 from web.pages import page
 from web.review.images import send_image
 from web.review.models import (
