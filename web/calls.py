@@ -90,7 +90,7 @@ class _Calls(ClientInterceptors):
             details = self.changed(details, timeout=LONG_CALLS.get(details.method, self._seconds))
         call = continuation(details, request)
         # A future or a stream has not ended yet: who asked for that takes what comes.
-        found = _SILENT.get(call.code()) if isinstance(call, grpc.RpcError) and call.done() else None
+        found = _SILENT.get(call.code()) if call.done() else None
         if found is not None and sent_error(call) is None:
             error, what = found
             raise error(f"The {self._service} service {what}.", field="service", value=self._service, remedy=_REMEDY)
