@@ -63,11 +63,12 @@ class LoopServices(*_BASES):
     def __init__(self, objects):
         self.objects = objects
         self.requests = {}
+        self.starts = []
         self.held = set()
         self.left_to_people = set()
         self.cancelled = set()
         self.failing = {}
-        self.failing_field = ""
+        self.failing_field, self.failing_message = "", "It broke."
         self.stopped = ""
         self.failed = {}
         self.empty = set()
@@ -149,7 +150,7 @@ class LoopServices(*_BASES):
         if operation_id in self.failed or step in self.failing:
             self.failed.setdefault(operation_id, self.failing.get(step))
             told = {"remedy": "Mend it.", "field": self.failing_field}
-            failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
+            failure = pb.Failure(reason=self.failed[operation_id], message=self.failing_message, metadata=told)
             return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
@@ -255,6 +256,7 @@ def _starter(name):
     def start(self, request, context):
         with self._changed:
             self.requests[request.operation_id] = request
+            self.starts.append(request.operation_id)
             self._changed.notify_all()
         return response(operation_id=request.operation_id)
 

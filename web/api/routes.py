@@ -13,7 +13,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.operations.v1 import operations_pb2
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
-from shared.errors import InvalidArgument
+from shared.errors import InvalidArgument, NotFound
 from shared.rpc.as_json import to_json
 from web.api.schemas import answers, asks, describe
 from web.calls import Services
@@ -42,6 +42,8 @@ _MESSAGES = (
     pb.EstimateRunResponse,
     pb.StartRunRequest,
     pb.StartRunResponse,
+    pb.PauseRunResponse,
+    pb.ResumeRunResponse,
     operations_pb2.GetOperationResponse,
     operations_pb2.CancelOperationResponse,
 )
@@ -69,6 +71,16 @@ def get_run(run_id: RunId, services: As) -> Json:
 def get_operation(run_id: RunId, services: As) -> Json:
     """The run as an operation: its progress and, where it failed, why."""
     return to_json(_operations(services).GetOperation(operations_pb2.GetOperationRequest(operation_id=run_id)))
+
+
+@router.get("/runs/{run_id}/step", responses=answers(operations_pb2.GetOperationResponse))
+def get_step(run_id: RunId, services: As) -> Json:
+    """The step at which a run is, as the operation of its service: how far it is."""
+    run = _controller(services).GetRun(pb.GetRunRequest(run_id=run_id)).run
+    if not run.operation_id:
+        raise NotFound("The run is at no step of a service now.", field="run_id", value=run_id)
+    stub = services.stub(run.service, OperationsServiceStub)
+    return to_json(stub.GetOperation(operations_pb2.GetOperationRequest(operation_id=run.operation_id)))
 
 
 @router.get("/runs/{run_id}/report", responses=answers(pb.GetReportResponse))
@@ -124,6 +136,18 @@ def estimate(given: Given, services: As) -> Json:
 def start(given: Given, services: As) -> Json:
     """Start a run, or go on with one that failed or was called off; the same request again changes nothing."""
     return to_json(_controller(services).StartRun(_read(given, pb.StartRunRequest())))
+
+
+@router.post("/runs/{run_id}/pause", responses=answers(pb.PauseRunResponse))
+def pause(run_id: RunId, services: As) -> Json:
+    """Have a run begin no further step; what is at work goes on to its end, then the run is paused."""
+    return to_json(_controller(services).PauseRun(pb.PauseRunRequest(run_id=run_id)))
+
+
+@router.post("/runs/{run_id}/resume", responses=answers(pb.ResumeRunResponse))
+def resume(run_id: RunId, services: As) -> Json:
+    """Let a paused run go on with its next step."""
+    return to_json(_controller(services).ResumeRun(pb.ResumeRunRequest(run_id=run_id)))
 
 
 @router.post("/runs/{run_id}/cancel", responses=answers(operations_pb2.CancelOperationResponse))
