@@ -12,7 +12,7 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
-from medq.oracle.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
+from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub, add_ReviewServiceServicer_to_server
 from services.oracle.domain.review import QueueEntry
 from services.oracle.review_service import Reviews
 from services.oracle.store.review_tables import METADATA, QueuedTask
@@ -99,6 +99,11 @@ class ReviewHouse:
     def token(self, name: str, role: Role = Role.REVIEWER) -> str:
         """The token of a new caller."""
         return add_caller(self._callers, name, role)
+
+    def stub(self, name: str, role: Role = Role.REVIEWER) -> ReviewServiceStub:
+        """The queue itself, as a new caller has it."""
+        token = self.token(name, role)
+        return ReviewServiceStub(self._channels.with_token("oracle", lambda: token))
 
     def put(self, entries: list[QueueEntry]) -> None:
         """Queue tasks."""
