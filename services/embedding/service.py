@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import grpc
@@ -12,12 +12,15 @@ from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.ports import Encoders
 from services.embedding.store.images import Store
+from services.embedding.store.tables import ImageRow
+from services.embedding.work.depths import Depths
 from shared.errors import InvalidArgument, NotFound
 from shared.objects.store import SCHEME
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.rows.vocabulary import MODALITIES, SPLITS, UNKNOWN
 from shared.rpc.checks import require_caller, require_text, require_uri
+from shared.rpc.operations import CHUNK_BYTES
 
 MOST_TEXTS = 512
 #: Texts between two looks whether the caller still waits.
@@ -32,10 +35,14 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         encoders: The site's encoders.
         operations: Where ingests are noted.
         input_roots: Folders in which sources must lie.
+        depths: Gives grey levels out.
     """
 
-    def __init__(self, store: Store, encoders: Encoders, operations: Operations, input_roots: Sequence[Path]) -> None:
+    def __init__(
+        self, store: Store, encoders: Encoders, operations: Operations, input_roots: Sequence[Path], depths: Depths
+    ) -> None:
         self._store = store
+        self._depths = depths
         self._encoders = encoders
         self._operations = operations
         self._input_roots = input_roots
@@ -60,10 +67,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
 
     def GetImage(self, request: pb.GetImageRequest, context: grpc.ServicerContext) -> pb.GetImageResponse:
         """See the proto."""
-        image = self._store.images([request.image_id]).get(request.image_id)
-        if image is None:
-            remedy = "Ingest it first; ids are in images.jsonl of an image set."
-            raise NotFound("No such image.", field="image_id", value=request.image_id, remedy=remedy)
+        image = self._image(request.image_id)
         encoder_ids = self._store.encoders_of(image.image_id)
         return pb.GetImageResponse(
             image=pb.Image(
@@ -77,6 +81,29 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
                 encoder_ids=encoder_ids,
             )
         )
+
+    def GetGreyLevels(
+        self, request: pb.GetGreyLevelsRequest, context: grpc.ServicerContext
+    ) -> Iterator[pb.GetGreyLevelsResponse]:
+        """See the proto."""
+        depth, levels = self._depths.read(self._image(request.image_id))
+        window = depth.window
+        scale = pb.GreyScale(
+            width=levels.shape[1],
+            height=levels.shape[0],
+            low=depth.low,
+            step=depth.step,
+            is_inverted=depth.is_inverted,
+            unit=depth.unit,
+            window_function=window.function if window else "",
+            window_center=window.center if window else None,
+            window_width=window.width if window else None,
+        )
+        yield pb.GetGreyLevelsResponse(scale=scale)
+        data = memoryview(levels.astype("<u2", copy=False)).cast("B")
+        for start in range(0, len(data), CHUNK_BYTES):
+            require_caller(context)
+            yield pb.GetGreyLevelsResponse(chunk=bytes(data[start : start + CHUNK_BYTES]))
 
     def EmbedTexts(self, request: pb.EmbedTextsRequest, context: grpc.ServicerContext) -> pb.EmbedTextsResponse:
         """See the proto."""
@@ -99,6 +126,14 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         """See the proto."""
         encoder = self._encoders.get(request.encoder)
         return pb.GetEncoderResponse(encoder_id=encoder.encoder_id, dimension=encoder.dimension)
+
+
+    def _image(self, image_id: str) -> ImageRow:
+        image = self._store.images([image_id]).get(image_id)
+        if image is None:
+            remedy = "Ingest it first; ids are in images.jsonl of an image set."
+            raise NotFound("No such image.", field="image_id", value=image_id, remedy=remedy)
+        return image
 
 
 def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from services.embedding.adapters.cmyk import rgb_of_cmyk
 from services.embedding.domain import structure
+from services.embedding.domain.depth import Depth, DepthForm, to_depth
 from services.embedding.domain.images import (
     MOST_PIXELS,
     DecodedImage,
@@ -28,6 +29,7 @@ from services.embedding.domain.images import (
     too_large,
 )
 from shared.errors import InvalidArgument, MedqError
+from shared.rows.images import Window
 
 #: A BigTIFF whose numbers are big-endian; Pillow reads the little-endian ones alone.
 _BIG_ENDIAN_BIGTIFF = b"MM\0+"
@@ -62,11 +64,11 @@ def decode_raster(data: bytes) -> DecodedImage | Quarantined:
         raise InvalidArgument("The image file is damaged or cut short.", remedy="Copy or export it again.") from error
 
 
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
     """The stored form: PNG, grey or RGB, no metadata; the same pixels give the same bytes.
 
     Args:
-        pixels: (h, w) or (h, w, 3).
+        pixels: (h, w) or (h, w, 3) of 8 bits, or (h, w) of 16.
     """
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, format="PNG", compress_level=_PNG_LEVEL)
@@ -83,6 +85,24 @@ def read_png(data: bytes) -> NDArray[np.uint8]:
         require_few_pixels(image.width, image.height)
         pixels = np.asarray(image)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def encode_depth(depth: Depth, window: Window | None) -> DepthForm:
+    """The stored form of grey levels: a PNG of 16-bit grey, no metadata, and what the levels are worth."""
+    return DepthForm(encode_png(depth.levels), depth.low, depth.step, depth.is_inverted, depth.unit, window)
+
+
+def read_levels(data: bytes) -> NDArray[np.uint16]:
+    """The levels of their stored form, (h, w).
+
+    Raises:
+        InvalidArgument: Larger than anything that is stored, or no picture of 16-bit grey.
+    """
+    with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+        require_few_pixels(image.width, image.height)
+        if image.mode != "I;16":
+            raise InvalidArgument("The picture has no grey levels of 16 bits.", remedy="Ingest the image again.")
+        return np.asarray(image)
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> str:
@@ -112,7 +132,7 @@ def _decode(image: Image.Image) -> DecodedImage | Quarantined:
         if reason := reason_of_gaps(values):
             return Quarantined(reason, "Write numbers where the picture is, and export it again.")
         pixels, window = stretch_min_max(values)
-        return DecodedImage(pixels, window)
+        return DecodedImage(pixels, window, depth=to_depth(np.asarray(upright)))
     if upright.mode in ("1", "L"):
         return DecodedImage(np.asarray(upright.convert("L")))
     if upright.mode == "CMYK":
