@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from shared.rpc.operations import CHUNK_BYTES
 MOST_TEXTS = 512
 #: Texts between two looks whether the caller still waits.
 _PIECE = 16
+#: Images that are decoded at the same time: the largest take 0.3 GB each.
+_MOST_DECODED = 2
 
 
 class Embedding(pb_grpc.EmbeddingServiceServicer):
@@ -43,6 +46,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
     ) -> None:
         self._store = store
         self._depths = depths
+        self._decoding = threading.BoundedSemaphore(_MOST_DECODED)
         self._encoders = encoders
         self._operations = operations
         self._input_roots = input_roots
@@ -86,7 +90,10 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         self, request: pb.GetGreyLevelsRequest, context: grpc.ServicerContext
     ) -> Iterator[pb.GetGreyLevelsResponse]:
         """See the proto."""
-        depth, levels = self._depths.read(self._image(request.image_id))
+        image = self._image(request.image_id)
+        with self._decoding:
+            require_caller(context)  # who has gone meanwhile does not have it decoded
+            depth, levels = self._depths.read(image)
         window = depth.window
         scale = pb.GreyScale(
             width=levels.shape[1],
@@ -126,7 +133,6 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         """See the proto."""
         encoder = self._encoders.get(request.encoder)
         return pb.GetEncoderResponse(encoder_id=encoder.encoder_id, dimension=encoder.dimension)
-
 
     def _image(self, image_id: str) -> ImageRow:
         image = self._store.images([image_id]).get(image_id)

@@ -48,7 +48,8 @@ class EmbeddingSettings(InputSettings):
     )
 
     is_depth_kept: bool = Field(
-        True, description="Keep the grey levels of images of more than 8 bits, about three times the room of the picture."
+        True,
+        description="Keep the grey levels of images of more than 8 bits, about three times the room of the picture.",
     )
     encoders: dict[_Name, Path] = Field(
         default_factory=dict,

@@ -66,7 +66,15 @@ def decode_dicom(data: bytes, key: bytes, part: str = "") -> list[DecodedImage] 
         origin = origin_of(dataset.PixelData) if n_frames > 1 else ""
         return [
             DecodedImage(
-                drop_equal_channels(pixels), window, modality, patient, session, name, "" if part else note, origin, depth
+                drop_equal_channels(pixels),
+                window,
+                modality,
+                patient,
+                session,
+                name,
+                "" if part else note,
+                origin,
+                depth,
             )
             for name, pixels, window, depth in zip(names, several, windows, depths, strict=True)
             if part in ("", name)

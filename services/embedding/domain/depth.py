@@ -75,7 +75,11 @@ def to_depth(
     is_exact = bool(high == low) or (float(high) - float(low) <= WHITE and _are_whole(stored))
     unit_step = 1.0 if is_exact else float(high) / WHITE - float(low) / WHITE  # the range itself may be no float
     darkest, brightest = (low, high) if slope > 0 else (high, low)
-    least, most, step = (float(darkest) * slope + intercept, float(brightest) * slope + intercept, abs(slope) * unit_step)
+    least, most, step = (
+        float(darkest) * slope + intercept,
+        float(brightest) * slope + intercept,
+        abs(slope) * unit_step,
+    )
     if not (math.isfinite(least) and math.isfinite(most) and 0 < step < math.inf):
         return None
     top = round(abs(float(high) - float(low))) if is_exact else WHITE

@@ -71,12 +71,16 @@ class Store:
         """
         new = {"encoder_id": self._encoder_id, "vector": None, "owner": "", "claimed_until": 0.0}
         with self._engine.begin() as connection:
-            ordered = sorted(images, key=lambda image: (image.image_id, not image.depth))  # the row has depth if one has
+            ordered = sorted(
+                images, key=lambda image: (image.image_id, not image.depth)
+            )  # the row has depth if one has
             new_images = {
                 image_id for (image_id,) in insert_new(connection, IMAGES, [asdict(image) for image in ordered])
             }
             for image in ordered:
-                if image.image_id not in new_images:  # an older release may have taken it in, or a file of 8 bits held it
+                if (
+                    image.image_id not in new_images
+                ):  # an older release may have taken it in, or a file of 8 bits held it
                     _add_what_lacks(connection, image)
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}

@@ -122,7 +122,9 @@ class InputReader:
         window = msgspec.json.encode(form.window).decode()
         image_id = uri.removeprefix(SCHEME)
         depth = keep_depth(self._objects, form.depth)
-        image = ImageRow(image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure, depth)
+        image = ImageRow(
+            image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure, depth
+        )
         # Images of one file are of one source, also where nothing says which; an image's own id would name none.
         source_id = f"file-{form.origin}" if form.origin else image_id
         row = InputRow(part, STORED, image_id, form.modality, source_id, form.patient, form.session, reason=form.note)

@@ -1,4 +1,4 @@
-"""Levels of 16 bits give the values of a file back: exactly where they are whole numbers of a small range, else within half a step."""
+"""Levels of 16 bits give values back: exactly where they are whole numbers of a small range, else within half a step."""
 
 from __future__ import annotations
 
@@ -41,13 +41,9 @@ def test_whole_numbers_come_back_exactly_where_they_have_a_level_each(
 
 
 @given(
-    stored=arrays(np.float64, (5, 5), elements=st.floats(-1e300, 1e300)),
-    slope=SLOPES,
-    intercept=st.floats(-1e6, 1e6),
+    stored=arrays(np.float64, (5, 5), elements=st.floats(-1e300, 1e300)), slope=SLOPES, intercept=st.floats(-1e6, 1e6)
 )
-def test_any_numbers_come_back_within_half_a_step(
-    stored: NDArray[np.float64], slope: float, intercept: float
-) -> None:
+def test_any_numbers_come_back_within_half_a_step(stored: NDArray[np.float64], slope: float, intercept: float) -> None:
     found = to_depth(stored, slope, intercept)
     assert found is not None
     wanted = stored * slope + intercept

@@ -78,7 +78,9 @@ def test_values_are_those_of_pydicom_whatever_the_slope(slope: str) -> None:
     assert (depth.step, depth.is_inverted) == (abs(float(slope)), True)
 
 
-@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_bigendian.dcm"])
+@pytest.mark.parametrize(
+    "name", ["CT_small.dcm", "MR_small.dcm", "MR_small_jpeg_ls_lossless.dcm", "MR_small_bigendian.dcm"]
+)
 def test_real_files_keep_what_pydicom_reads(name: str) -> None:
     path = get_testdata_file(name, download=False)
     dataset = pydicom.dcmread(path)

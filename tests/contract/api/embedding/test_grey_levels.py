@@ -5,10 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
-import grpc
 import numpy as np
 import pydicom
-import pytest
 from numpy.typing import NDArray
 from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_modality_lut
@@ -43,7 +41,9 @@ def received(server: Server, image_id: str) -> tuple[pb.GreyScale, NDArray[np.ui
 
 
 def refusal(server: Server, image_id: str) -> NotFound:
-    error = refused_by(lambda request: list(server.stub.GetGreyLevels(request)), pb.GetGreyLevelsRequest(image_id=image_id))
+    error = refused_by(
+        lambda request: list(server.stub.GetGreyLevels(request)), pb.GetGreyLevelsRequest(image_id=image_id)
+    )
     assert isinstance(error, NotFound)
     assert error.field == "image_id"
     assert error.remedy
@@ -79,9 +79,11 @@ def test_where_only_8_bits_are_known_it_is_said_with_a_remedy(server: Server, tm
     assert refusal(server, "0" * 64).message == "No such image."
 
 
-def test_an_image_of_a_release_without_levels_gets_them_when_it_is_taken_in_again(server: Server, tmp_path: Path) -> None:
+def test_an_image_of_a_release_without_levels_gets_them_when_it_is_taken_in_again(
+    server: Server, tmp_path: Path
+) -> None:
     image = one_image(server, tmp_path / "in", dicom(LARGE), "first")
-    engine = create_engine(sqlite_url(server.folder / "embedding.sqlite"))
+    engine = create_engine(sqlite_url(server.folder / "embedding" / "embedding.sqlite"))
     with engine.begin() as connection:
         connection.execute(IMAGES.update().values(depth=""))
     engine.dispose()
