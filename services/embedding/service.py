@@ -107,7 +107,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
             window_width=window.width if window else None,
         )
         yield pb.GetGreyLevelsResponse(scale=scale)
-        data = memoryview(levels.astype("<u2", copy=False)).cast("B")
+        data = levels.astype("<u2", copy=False).reshape(-1).view(np.uint8).data
         for start in range(0, len(data), CHUNK_BYTES):
             require_caller(context)
             yield pb.GetGreyLevelsResponse(chunk=bytes(data[start : start + CHUNK_BYTES]))

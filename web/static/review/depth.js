@@ -16,7 +16,8 @@ export class Depth {
     const told = isTable && window_function === "lut" ? "as stored, by a table of the file" : "as stored";
     const isHounsfield = unit === "HU" || (low >= AIR[0] && low <= AIR[1] && this.high > 0);
     const ofCt = modality === "ct" && isHounsfield ? OF_CT.map(([name, window, level]) => ({ name, window, level })) : [];
-    this.presets = [{ ...stored, name: told, isStored: true }, range, ...ofCt];
+    const isWhole = told === "as stored" && stored.window === range.window && stored.level === range.level;
+    this.presets = [{ ...stored, name: told, isStored: true }, ...(isWhole ? [] : [range]), ...ofCt];
     this.table = new Uint32Array(this.top + 1);
   }
 
