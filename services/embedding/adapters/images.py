@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 
 import imagehash
 import numpy as np
@@ -64,11 +65,11 @@ def decode_raster(data: bytes) -> DecodedImage | Quarantined:
         raise InvalidArgument("The image file is damaged or cut short.", remedy="Copy or export it again.") from error
 
 
-def encode_png(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """The stored form: PNG, grey or RGB, no metadata; the same pixels give the same bytes.
 
     Args:
-        pixels: (h, w) or (h, w, 3) of 8 bits, or (h, w) of 16.
+        pixels: (h, w) or (h, w, 3).
     """
     target = io.BytesIO()
     Image.fromarray(pixels).save(target, format="PNG", compress_level=_PNG_LEVEL)
@@ -89,7 +90,10 @@ def read_png(data: bytes) -> NDArray[np.uint8]:
 
 def encode_depth(depth: Depth, window: Window | None) -> DepthForm:
     """The stored form of grey levels: a PNG of 16-bit grey, no metadata, and what the levels are worth."""
-    return DepthForm(encode_png(depth.levels), depth.low, depth.step, depth.is_inverted, depth.unit, window)
+    target = io.BytesIO()
+    # Of 16 bits little comes again but runs: to look for nothing else is a quarter faster, and no larger.
+    Image.fromarray(depth.levels).save(target, format="PNG", compress_level=_PNG_LEVEL, compress_type=zlib.Z_RLE)
+    return DepthForm(target.getvalue(), depth.low, depth.step, depth.is_inverted, depth.unit, window)
 
 
 def read_levels(data: bytes) -> NDArray[np.uint16]:
