@@ -40,6 +40,24 @@ _STOPPED = "No process works on it; the command that started it goes on where it
 class RestingController(Controller):
     """A controller whose database cannot be written; a run that has not ended is "stopped"."""
 
+    def PauseRun(self, request: pb.PauseRunRequest, context: grpc.ServicerContext) -> pb.PauseRunResponse:
+        """Refused: nothing is at work that could be paused."""
+        raise self._refused(request.run_id)
+
+    def ResumeRun(self, request: pb.ResumeRunRequest, context: grpc.ServicerContext) -> pb.ResumeRunResponse:
+        """Refused: nothing here would go on."""
+        raise self._refused(request.run_id)
+
+    def _refused(self, run_id: str) -> FailedPrecondition:
+        """Why a run is neither paused nor resumed; NotFound where it is none."""
+        self._run(run_id)
+        return FailedPrecondition(
+            "No process works on this folder, so its runs are neither paused nor resumed.",
+            field="run_id",
+            value=run_id,
+            remedy="Start `medq serve --out FOLDER`, or `medq run` again, and repeat the command beside it.",
+        )
+
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         runs = super()._runs(operations)
         for run, operation in zip(runs, operations, strict=True):

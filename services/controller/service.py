@@ -27,7 +27,7 @@ from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
 from services.controller.store.egress import EgressLog, Left
 from shared.chat.endpoints import Endpoint
-from shared.errors import InvalidArgument
+from shared.errors import FailedPrecondition, InvalidArgument
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -98,13 +98,33 @@ class Controller(pb_grpc.ControllerServiceServicer):
             require_encoder(self._channels, configuration.encoder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
+            self._store.resume(run_id)  # who starts it again wants it to go on
             self._store.ask_retry(run_id)
             self._operations.retry(run_id)
         return pb.StartRunResponse(run_id=run_id)
 
+    def PauseRun(self, request: pb.PauseRunRequest, context: grpc.ServicerContext) -> pb.PauseRunResponse:
+        """See the proto."""
+        if self._operations.get(request.run_id).is_terminal:
+            raise FailedPrecondition(
+                "The run has ended, so there is nothing to pause.",
+                field="run_id",
+                value=request.run_id,
+                remedy="One that failed or was called off goes on with `StartRun`, and can be paused then.",
+            )
+        self._store.pause(request.run_id)
+        return pb.PauseRunResponse(run=self._run(request.run_id))
+
+    def ResumeRun(self, request: pb.ResumeRunRequest, context: grpc.ServicerContext) -> pb.ResumeRunResponse:
+        """See the proto."""
+        found = self._operations.get(request.run_id)
+        self._store.resume(request.run_id)
+        self._operations.tell(request.run_id, found.done, found.total, found.message, is_due=True)
+        return pb.ResumeRunResponse(run=self._run(request.run_id))
+
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
+        return pb.GetRunResponse(run=self._run(request.run_id))
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
@@ -186,6 +206,9 @@ class Controller(pb_grpc.ControllerServiceServicer):
         """The limits of a run's configuration; none where the controller does not know the run."""
         run = self._store.find(run_id)
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
+
+    def _run(self, run_id: str) -> pb.Run:
+        return self._runs([self._operations.get(run_id)])[0]
 
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         return run_messages(operations, self._store, self._ledger)

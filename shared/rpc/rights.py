@@ -78,6 +78,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "ListEgress": _READ,
         "GetEndpoints": _READ,
         "StartRun": _RUN,
+        "PauseRun": _RUN,
+        "ResumeRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
         "ReleaseCosts": _LEDGER,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from medq.controller.v1.controller_pb2 import Cost, ReserveCostsRequest
+from medq.controller.v1.controller_pb2 import Cost, PauseRunRequest, ReserveCostsRequest
 from shared.rpc.operations import await_operation
 from tests.support.console_pages import START, served
 from tests.support.controller_house import House, controller_stub, get_run, start, until
@@ -76,3 +76,22 @@ def test_a_run_is_followed_without_loading_the_page_and_cancelled(browser: Brows
         page.locator("details.confirm summary").click()
         page.get_by_role("button", name="Yes, cancel the run").click()
         expect(page.locator("#standing")).to_contain_text("called off", timeout=20_000)
+
+
+def test_buttons_follow_a_run_that_somebody_else_pauses(browser: Browser, house: House) -> None:
+    house.services.hold("annotate")
+    with served(house) as (url, channel, _):
+        start(channel, house, rounds=1)
+        until(lambda: get_run(channel).operation_id.endswith("annotate"))
+        page = open_pages(browser, url)
+        page.goto("/runs/r1")
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        controller_stub(channel).PauseRun(PauseRunRequest(run_id="r1"))
+        expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=20_000)
+        expect(page.locator("#standing")).to_contain_text("pauses after this step")
+        house.services.release("annotate")
+        expect(page.locator("#standing")).to_contain_text("It is paused.", timeout=20_000)
+        assert serious(page) == []
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#standing")).to_contain_text("all rounds are done", timeout=30_000)
+        expect(page.get_by_role("button", name="Pause")).to_have_count(0)

@@ -63,6 +63,7 @@ class LoopServices(*_BASES):
     def __init__(self, objects):
         self.objects = objects
         self.requests = {}
+        self.starts = []
         self.held = set()
         self.left_to_people = set()
         self.cancelled = set()
@@ -255,6 +256,7 @@ def _starter(name):
     def start(self, request, context):
         with self._changed:
             self.requests[request.operation_id] = request
+            self.starts.append(request.operation_id)
             self._changed.notify_all()
         return response(operation_id=request.operation_id)
 

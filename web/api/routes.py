@@ -42,6 +42,8 @@ _MESSAGES = (
     pb.EstimateRunResponse,
     pb.StartRunRequest,
     pb.StartRunResponse,
+    pb.PauseRunResponse,
+    pb.ResumeRunResponse,
     operations_pb2.GetOperationResponse,
     operations_pb2.CancelOperationResponse,
 )
@@ -124,6 +126,18 @@ def estimate(given: Given, services: As) -> Json:
 def start(given: Given, services: As) -> Json:
     """Start a run, or go on with one that failed or was called off; the same request again changes nothing."""
     return to_json(_controller(services).StartRun(_read(given, pb.StartRunRequest())))
+
+
+@router.post("/runs/{run_id}/pause", responses=answers(pb.PauseRunResponse))
+def pause(run_id: RunId, services: As) -> Json:
+    """Have a run begin no further step; what is at work goes on to its end, then the run is paused."""
+    return to_json(_controller(services).PauseRun(pb.PauseRunRequest(run_id=run_id)))
+
+
+@router.post("/runs/{run_id}/resume", responses=answers(pb.ResumeRunResponse))
+def resume(run_id: RunId, services: As) -> Json:
+    """Let a paused run go on with its next step."""
+    return to_json(_controller(services).ResumeRun(pb.ResumeRunRequest(run_id=run_id)))
 
 
 @router.post("/runs/{run_id}/cancel", responses=answers(operations_pb2.CancelOperationResponse))

@@ -31,12 +31,13 @@ _STATES = {
     "pending": ("waits to begin", "plain"),
     "running": ("at work", "ours"),
     "waiting": ("waits for people", "attention"),
+    "paused": ("paused", "attention"),
     "succeeded": ("done", "good"),
     "failed": ("failed", "weak"),
     "cancelled": ("called off", "plain"),
     "stopped": ("no process works on it", "weak"),
 }
-_AT_WORK = frozenset({"pending", "running", "waiting"})
+_AT_WORK = frozenset({"pending", "running", "waiting", "paused"})
 #: How long the services may take to tell how far their steps are, in seconds; a page waits for no more.
 _PROGRESS_SECONDS = 1.0
 
@@ -109,6 +110,8 @@ def _standing(run: Run, operation: Operation) -> Standing:
     if run.state == "running":
         state = STEPS[present][1] if present >= 0 else "preparing its data" if run.step else "starting"
     is_at_work = run.state in _AT_WORK
+    if is_at_work and run.is_pause_asked and run.state != "paused":
+        state += ", pauses after this step"
     has_round = bool(run.arm) and run.arm != "-"
     return Standing(
         run,

@@ -50,6 +50,8 @@ _RESULTS = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.UniqueConstraint("run_id", "arm", "round", "step"),
 )
+# Beside the runs: one that waits to begin is no row there yet.
+_PAUSES = sa.Table("pauses", METADATA, sa.Column("run_id", sa.Text, primary_key=True))
 
 #: What the service publishes waits here.
 OUTBOX = Outbox(METADATA)
@@ -162,6 +164,25 @@ class RunStore:
     def retried(self, run_id: str) -> None:
         """Note that its workflow goes on."""
         self._update(run_id, is_retry_asked=False)
+
+    def pause(self, run_id: str) -> None:
+        """Note that a run shall begin no further step."""
+        with self._engine.begin() as connection:
+            insert_ignoring(connection, _PAUSES, {"run_id": run_id})
+
+    def resume(self, run_id: str) -> None:
+        """Note that a run may begin steps."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_PAUSES).where(_PAUSES.c.run_id == run_id))
+
+    def paused(self, run_ids: Collection[str]) -> set[str]:
+        """Those of some runs that shall begin no further step."""
+        with reader(self._engine).connect() as connection:
+            return {*connection.execute(sa.select(_PAUSES.c.run_id).where(_PAUSES.c.run_id.in_(run_ids))).scalars()}
+
+    def is_pause_asked(self, run_id: str) -> bool:
+        """Whether a run shall begin no further step."""
+        return bool(self.paused([run_id]))
 
     def record(self, run_id: str, result: Result, event: Event | None = None) -> None:
         """Keep what a step gave, and publish an event with it; the same step again replaces it."""

@@ -320,6 +320,98 @@ class StartRunResponse(_message.Message):
 Global___StartRunResponse: _TypeAlias = StartRunResponse  # noqa: Y015
 
 @_typing.final
+class PauseRunRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunRequest: _TypeAlias = PauseRunRequest  # noqa: Y015
+
+@_typing.final
+class PauseRunResponse(_message.Message):
+    """It begins no further step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it stands."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunResponse: _TypeAlias = PauseRunResponse  # noqa: Y015
+
+@_typing.final
+class ResumeRunRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunRequest: _TypeAlias = ResumeRunRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRunResponse(_message.Message):
+    """It begins its next step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it stands."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
+
+@_typing.final
 class GetRunRequest(_message.Message):
     """Names a run."""
 
@@ -384,18 +476,20 @@ class Run(_message.Message):
     USD_FIELD_NUMBER: _builtins.int
     EXPERT_SECONDS_FIELD_NUMBER: _builtins.int
     IS_COST_SIMULATED_FIELD_NUMBER: _builtins.int
+    IS_PAUSE_ASKED_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
-    """"pending", "running", "waiting" (for people), "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no
-    process works on it, which `medq status` finds in a folder that nobody owns.
+    """"pending", "running", "waiting" (for people), "paused" (by an operator; nothing is at work), "succeeded", "failed" or
+    "cancelled"; "stopped" where it has not ended and no process works on it, which `medq status` finds in a folder that nobody
+    owns.
     """
     arm: _builtins.str
     """The arm at work."""
     round: _builtins.int
     """The round at work, from 0."""
     step: _builtins.str
-    """The step at work: "evaluate", "select_samples", ..."""
+    """The step at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
     operation_id: _builtins.str
     """The operation it waits on, empty between steps, and the service that has it."""
     service: _builtins.str
@@ -408,6 +502,8 @@ class Run(_message.Message):
     """Likewise the active time of experts, seconds."""
     is_cost_simulated: _builtins.bool
     """True where a part of these two is simulated."""
+    is_pause_asked: _builtins.bool
+    """True from PauseRun to ResumeRun, while it has not ended: with another state than "paused", what is at work goes on to its end."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundScore]:
         """Perception accuracy on the test split by arm and round, as far as known."""
@@ -432,10 +528,11 @@ class Run(_message.Message):
         usd: _builtins.float = ...,
         expert_seconds: _builtins.float = ...,
         is_cost_simulated: _builtins.bool = ...,
+        is_pause_asked: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "expert_seconds", b"expert_seconds", "is_cost_simulated", b"is_cost_simulated", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step", "usd", b"usd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "expert_seconds", b"expert_seconds", "is_cost_simulated", b"is_cost_simulated", "is_pause_asked", b"is_pause_asked", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step", "usd", b"usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

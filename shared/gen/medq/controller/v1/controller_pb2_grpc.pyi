@@ -38,7 +38,18 @@ class ControllerServiceStub:
     EstimateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]
     """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]
-    """Starts a run as an operation whose id is the run id. Idempotent; long."""
+    """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+    was called off: then the same request has it go on.
+    """
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.PauseRunRequest, _controller_pb2.PauseRunResponse]
+    """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+    kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+    changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ResumeRunRequest, _controller_pb2.ResumeRunResponse]
+    """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+    has ended.
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]
     """Where a run stands: round, step, scores so far."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]
@@ -74,7 +85,18 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     EstimateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]  # type: ignore[assignment]
     """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]  # type: ignore[assignment]
-    """Starts a run as an operation whose id is the run id. Idempotent; long."""
+    """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+    was called off: then the same request has it go on.
+    """
+    PauseRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.PauseRunRequest, _controller_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+    kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+    changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.ResumeRunRequest, _controller_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+    has ended.
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]  # type: ignore[assignment]
     """Where a run stands: round, step, scores so far."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -125,7 +147,30 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _controller_pb2.StartRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.StartRunResponse, _abc.Awaitable[_controller_pb2.StartRunResponse]]:
-        """Starts a run as an operation whose id is the run id. Idempotent; long."""
+        """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+        was called off: then the same request has it go on.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseRun(
+        self,
+        request: _controller_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.PauseRunResponse, _abc.Awaitable[_controller_pb2.PauseRunResponse]]:
+        """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+        kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+        changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _controller_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ResumeRunResponse, _abc.Awaitable[_controller_pb2.ResumeRunResponse]]:
+        """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+        has ended.
+        """
 
     @_abc_1.abstractmethod
     def GetRun(
