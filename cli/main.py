@@ -12,7 +12,9 @@ import typer
 from cli.access import with_access
 from cli.commands import dataset, dev_set
 from cli.commands.audit import verify_audit
+from cli.commands.cancel import cancel
 from cli.commands.compare import compare
+from cli.commands.costs import costs
 from cli.commands.demo import demo
 from cli.commands.egress import list_egress
 from cli.commands.estimate import estimate
@@ -42,7 +44,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    demo, estimate, run, status, pause, resume, report, lineage, compare, evaluate, score, ingest, reembed, serve, token,
+    demo, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest, reembed,
+    serve, token,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(with_access(command))

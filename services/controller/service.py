@@ -27,7 +27,7 @@ from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
 from services.controller.store.egress import EgressLog, Left
 from shared.chat.endpoints import Endpoint
-from shared.errors import FailedPrecondition, InvalidArgument
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -208,7 +208,12 @@ class Controller(pb_grpc.ControllerServiceServicer):
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
 
     def _run(self, run_id: str) -> pb.Run:
-        return self._runs([self._operations.get(run_id)])[0]
+        try:
+            operation = self._operations.get(run_id)
+        except NotFound:
+            remedy = "`medq status` lists those that there are."
+            raise NotFound("There is no run of this name.", field="run_id", value=run_id, remedy=remedy) from None
+        return self._runs([operation])[0]
 
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         return run_messages(operations, self._store, self._ledger)

@@ -10,11 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from medq.controller.v1.controller_pb2 import Cost, PauseRunRequest, ReserveCostsRequest
 from shared.rpc.operations import await_operation
+from tests.browser.support import serious
 from tests.support.console_pages import START, served
 from tests.support.controller_house import House, controller_stub, get_run, start, until
 from tests.support.servers import short_folder
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: `make setup`.")
 
 
 @pytest.fixture
@@ -23,15 +22,6 @@ def house() -> Iterator[House]:
         house = House(folder)  # type: ignore[no-untyped-call]
         yield house
         house.server.stop(0).wait()
-
-
-def serious(page: Page) -> list[Any]:
-    """What axe finds serious or critical."""
-    found = axe.Axe().run(page).response
-    assert found["passes"]
-    return [
-        (one["id"], one["nodes"][0]["html"]) for one in found["violations"] if one["impact"] in ("serious", "critical")
-    ]
 
 
 def open_pages(browser: Browser, url: str, **window: Any) -> Page:

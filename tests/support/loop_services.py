@@ -68,7 +68,7 @@ class LoopServices(*_BASES):
         self.left_to_people = set()
         self.cancelled = set()
         self.failing = {}
-        self.failing_field = ""
+        self.failing_field, self.failing_message = "", "It broke."
         self.stopped = ""
         self.failed = {}
         self.empty = set()
@@ -150,7 +150,7 @@ class LoopServices(*_BASES):
         if operation_id in self.failed or step in self.failing:
             self.failed.setdefault(operation_id, self.failing.get(step))
             told = {"remedy": "Mend it.", "field": self.failing_field}
-            failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
+            failure = pb.Failure(reason=self.failed[operation_id], message=self.failing_message, metadata=told)
             return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,

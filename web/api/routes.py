@@ -13,7 +13,7 @@ from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.operations.v1 import operations_pb2
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
-from shared.errors import InvalidArgument
+from shared.errors import InvalidArgument, NotFound
 from shared.rpc.as_json import to_json
 from web.api.schemas import answers, asks, describe
 from web.calls import Services
@@ -71,6 +71,16 @@ def get_run(run_id: RunId, services: As) -> Json:
 def get_operation(run_id: RunId, services: As) -> Json:
     """The run as an operation: its progress and, where it failed, why."""
     return to_json(_operations(services).GetOperation(operations_pb2.GetOperationRequest(operation_id=run_id)))
+
+
+@router.get("/runs/{run_id}/step", responses=answers(operations_pb2.GetOperationResponse))
+def get_step(run_id: RunId, services: As) -> Json:
+    """The step at which a run is, as the operation of its service: how far it is."""
+    run = _controller(services).GetRun(pb.GetRunRequest(run_id=run_id)).run
+    if not run.operation_id:
+        raise NotFound("The run is at no step of a service now.", field="run_id", value=run_id)
+    stub = services.stub(run.service, OperationsServiceStub)
+    return to_json(stub.GetOperation(operations_pb2.GetOperationRequest(operation_id=run.operation_id)))
 
 
 @router.get("/runs/{run_id}/report", responses=answers(pb.GetReportResponse))

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from medq.controller.v1.controller_pb2 import GetReportRequest
+from medq.controller.v1.controller_pb2 import GetReportRequest, GetRunRequest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from shared.errors import NotFound
 from shared.pages.charts import Line, Point, curve
@@ -26,12 +26,14 @@ def report_of(services: Services, run_id: str) -> Json | None:
     """The report of a run, as far as it has come; None before its first step.
 
     Raises:
-        grpc.RpcError: The controller does not answer, or the caller may not see it.
+        grpc.RpcError: There is no such run, the controller does not answer, or the caller may not see it.
     """
+    stub = services.stub("controller", ControllerServiceStub)
     try:
-        found = services.stub("controller", ControllerServiceStub).GetReport(GetReportRequest(run_id=run_id))
+        found = stub.GetReport(GetReportRequest(run_id=run_id))
     except Exception as error:
         if isinstance(typed(error), NotFound):
+            stub.GetRun(GetRunRequest(run_id=run_id))  # fails where there is no such run
             return None
         raise
     report: Json = json.loads(found.report_json)
