@@ -101,7 +101,7 @@ def image(request: Request, task_id: TaskId, digest: Digest, services: As) -> Re
     _API + "/tasks/{task_id}/images/{digest}/levels",
     tags=["review"],
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={200: {"content": {"application/octet-stream": {}}}, 204: {"description": "Only 8 bits are known."}},
 )
 def levels(request: Request, task_id: TaskId, digest: Digest, services: As) -> Response:
     """The grey levels of such a picture whose file has more than 8 bits: uint16, little-endian, row by row.

@@ -30,9 +30,10 @@ export async function picture(taskId, uri) {
   return createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
 }
 
-// The grey levels of a picture whose file has more than 8 bits, and what they are worth.
+// The grey levels of a picture whose file has more than 8 bits, and what they are worth; null where only 8 are known.
 export async function greyLevels(taskId, uri, signal) {
   const response = await fetched(taskId, uri, "/levels", signal);
+  if (response.status === 204) return null;
   return { ...JSON.parse(response.headers.get("Medq-Grey-Scale")), levels: new Uint16Array(await response.arrayBuffer()) };
 }
 

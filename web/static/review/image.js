@@ -96,7 +96,7 @@ export class TaskImage {
     const asking = (this.#asking = new AbortController());
     try {
       const found = await patiently(() => greyLevels(task.task_id, uri, asking.signal));
-      if (!asking.signal.aborted && this.viewer.deepen(new Depth(found, task.modality))) say(16);
+      if (found && !asking.signal.aborted && this.viewer.deepen(new Depth(found, task.modality))) say(16);
     } catch (error) {
       if (error.isPassing === undefined && error.name !== "AbortError") console.error(error);
     }
