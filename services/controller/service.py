@@ -22,10 +22,11 @@ from services.controller.loop.decisions import limits_of
 from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
+from services.controller.report.galleries import Galleries
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
-from services.controller.store.egress import EgressLog, Left
+from services.controller.store.egress import EgressLog
 from shared.chat.endpoints import Endpoint
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
@@ -62,6 +63,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._lineages = Lineages(collaborators.objects, self._store, self._ledger)
+        self._galleries = Galleries(collaborators.objects, self._store)
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
@@ -179,6 +181,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
         found = self._lineages.of_sample(request.run_id, request.sample_id)
         return pb.GetLineageResponse(samples=[lineage_messages.of_sample(one) for one in found])
 
+    def ListDrawn(self, request: pb.ListDrawnRequest, context: grpc.ServicerContext) -> pb.ListDrawnResponse:
+        """See the proto."""
+        return self._galleries.list_drawn(request)
+
+    def ListDevItems(self, request: pb.ListDevItemsRequest, context: grpc.ServicerContext) -> pb.ListDevItemsResponse:
+        """See the proto."""
+        return self._galleries.list_dev_items(request)
+
     def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
         """See the proto."""
         _require_request_id(request.request_id)
@@ -195,7 +205,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
             request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
         )
         return pb.ListEgressResponse(
-            entries=[_egress_entry(row) for row in rows], next_page_token="" if following is None else str(following)
+            entries=[lineage_messages.of_egress(row) for row in rows],
+            next_page_token="" if following is None else str(following),
         )
 
     def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
@@ -240,9 +251,3 @@ def _require_request_id(request_id: str) -> None:
         raise InvalidArgument(
             "This is no id of a reservation.", field="request_id", value=request_id, remedy=OPERATION_ID_FORM
         )
-
-
-def _egress_entry(row: Left) -> pb.EgressEntry:
-    entry = pb.EgressEntry(egress=pb.Egress(**vars(row.leaving)), run_id=row.run_id)
-    entry.time.FromNanoseconds(int(row.noted_at * 1e9))
-    return entry

@@ -84,7 +84,8 @@ def build(
         formats.close()
         engine.dispose()
 
-    servicer = Embedding(servings.get("").store, encoders, operations, roots, Depths(objects, formats))
+    depths = Depths(objects, formats)
+    servicer = Embedding(servings.get("").store, encoders, operations, objects, roots, depths)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

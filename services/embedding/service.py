@@ -16,16 +16,19 @@ from services.embedding.store.images import Store
 from services.embedding.store.tables import ImageRow
 from services.embedding.work.depths import Depths
 from shared.errors import InvalidArgument, NotFound
-from shared.objects.store import SCHEME
+from shared.objects.images import thumbnail
+from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.rows.vocabulary import MODALITIES, SPLITS, UNKNOWN
-from shared.rpc.checks import require_caller, require_text, require_uri
+from shared.rpc.checks import require_between, require_caller, require_text, require_uri
 from shared.rpc.operations import CHUNK_BYTES
 
 MOST_TEXTS = 512
 #: Texts between two looks whether the caller still waits.
 _PIECE = 16
+#: Sides of a small picture, in pixels: what is asked for where nothing is said, and the least and the most.
+_SIDE, _LEAST_SIDE, _MOST_SIDE = 128, 16, 256
 #: Images that are decoded at the same time: the largest take 0.3 GB each.
 _MOST_DECODED = 2
 
@@ -37,14 +40,22 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         store: The service's tables.
         encoders: The site's encoders.
         operations: Where ingests are noted.
+        objects: Where the stored images lie.
         input_roots: Folders in which sources must lie.
         depths: Gives grey levels out.
     """
 
     def __init__(
-        self, store: Store, encoders: Encoders, operations: Operations, input_roots: Sequence[Path], depths: Depths
+        self,
+        store: Store,
+        encoders: Encoders,
+        operations: Operations,
+        objects: ObjectStore,
+        input_roots: Sequence[Path],
+        depths: Depths,
     ) -> None:
         self._store = store
+        self._objects = objects
         self._depths = depths
         self._decoding = threading.BoundedSemaphore(_MOST_DECODED)
         self._encoders = encoders
@@ -85,6 +96,15 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
                 encoder_ids=encoder_ids,
             )
         )
+
+    def GetThumbnail(self, request: pb.GetThumbnailRequest, context: grpc.ServicerContext) -> pb.GetThumbnailResponse:
+        """See the proto."""
+        side = request.side or _SIDE
+        require_between("side", side, _LEAST_SIDE, _MOST_SIDE)
+        image = self._image(request.image_id)
+        with self._decoding:
+            require_caller(context)  # a page that was left does not wait for its pictures
+            return pb.GetThumbnailResponse(png=thumbnail(self._objects, image.image_uri, side))
 
     def GetGreyLevels(
         self, request: pb.GetGreyLevelsRequest, context: grpc.ServicerContext

@@ -54,6 +54,7 @@ _AUDITED_READS = frozenset(
     {
         "/medq.operations.v1.OperationsService/DownloadDataset",
         "/medq.embedding.v1.EmbeddingService/GetGreyLevels",
+        "/medq.embedding.v1.EmbeddingService/GetThumbnail",
         "/medq.oracle.v1.ReviewService/GetTaskImage",
     }
 )
@@ -74,6 +75,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "ListRuns": _READ,
         "GetReport": _READ,
         "GetLineage": _READ,
+        "ListDrawn": _READ,
+        "ListDevItems": _READ,
         "ListCosts": _READ,
         "ListEgress": _READ,
         "GetEndpoints": _READ,
@@ -88,6 +91,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
         "GetGreyLevels": _READ,
+        "GetThumbnail": _READ,
         "GetEncoder": _READ,
         "EmbedTexts": _READ,
         "StartIngest": _WORK,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Body, FastAPI, Path, Query
@@ -11,6 +12,8 @@ from google.protobuf.message import Message
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
+from medq.embedding.v1.embedding_pb2 import GetThumbnailRequest
+from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from medq.operations.v1 import operations_pb2
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from shared.errors import InvalidArgument, NotFound
@@ -25,6 +28,11 @@ RunId = Annotated[str, Path(max_length=100, description="The run.")]
 Id = Annotated[str, Query(max_length=200)]
 PageSize = Annotated[int, Query(ge=0, le=1_000, description="0: as many as the service gives.")]
 PageToken = Annotated[str, Query(max_length=200, description="From the previous page; empty for the first.")]
+OptionalId = Annotated[str | None, Query(max_length=200)]
+Round = Annotated[int, Query(ge=0, le=2**31 - 1, description="From 0.")]
+Searches = Annotated[Sequence[str], Query(max_length=50, description="Names of searches, as the report has them.")]
+MostEach = Annotated[int, Query(ge=0, le=2**31 - 1, description="Of each search so many at most; 0: all.")]
+Side = Annotated[int, Query(ge=0, le=256, description="Pixels of its longer side at most; 0: 128.")]
 Given = Annotated[Json, Body()]
 
 router = APIRouter(prefix="/api/v1", tags=["runs"])
@@ -36,6 +44,8 @@ _MESSAGES = (
     pb.ListCostsResponse,
     pb.ListEgressResponse,
     pb.GetLineageResponse,
+    pb.ListDrawnResponse,
+    pb.ListDevItemsResponse,
     pb.ValidateRunRequest,
     pb.ValidateRunResponse,
     pb.EstimateRunRequest,
@@ -118,6 +128,67 @@ def get_lineage(run_id: RunId, services: As, sample_id: Id = "", item_id: Id = "
     return to_json(
         _controller(services).GetLineage(pb.GetLineageRequest(run_id=run_id, sample_id=sample_id, item_id=item_id))
     )
+
+
+@router.get("/runs/{run_id}/drawn", responses=answers(pb.ListDrawnResponse))
+def list_drawn(
+    run_id: RunId,
+    services: As,
+    arm: Id,
+    round: Round,
+    search: Searches,
+    most_each: MostEach = 0,
+    page_size: PageSize = 0,
+    page_token: PageToken = "",
+) -> Json:
+    """The images that searches of a round drew, and what became of each."""
+    request = pb.ListDrawnRequest(
+        run_id=run_id,
+        arm=arm,
+        round=round,
+        searches=search,
+        most_each=most_each,
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return to_json(_controller(services).ListDrawn(request))
+
+
+@router.get("/runs/{run_id}/dev-items", responses=answers(pb.ListDevItemsResponse))
+def list_dev_items(
+    run_id: RunId,
+    services: As,
+    arm: Id,
+    round: Round,
+    search: Searches = (),
+    most_each: MostEach = 0,
+    modality: OptionalId = None,
+    attribute: OptionalId = None,
+    question_type: OptionalId = None,
+    page_size: PageSize = 0,
+    page_token: PageToken = "",
+) -> Json:
+    """Items of dev with their answers, the most wrong ones first: behind searches of a round, or of a cell."""
+    request = pb.ListDevItemsRequest(
+        run_id=run_id,
+        arm=arm,
+        round=round,
+        searches=search,
+        most_each=most_each,
+        modality=modality,
+        attribute=attribute,
+        question_type=question_type,
+        page_size=page_size,
+        page_token=page_token,
+    )
+    return to_json(_controller(services).ListDevItems(request))
+
+
+@router.get("/images/{image_id}.png", response_class=Response, responses={200: {"content": {"image/png": {}}}})
+def get_thumbnail(image_id: Annotated[str, Path(max_length=64)], services: As, side: Side = 0) -> Response:
+    """A stored image as a small PNG."""
+    request = GetThumbnailRequest(image_id=image_id, side=side)
+    return Response(services.stub("embedding", EmbeddingServiceStub).GetThumbnail(request).png, media_type="image/png")
 
 
 @router.post("/validate", responses=answers(pb.ValidateRunResponse), openapi_extra=asks(pb.ValidateRunRequest))

@@ -18,7 +18,8 @@ from medq.oracle.v1.review_pb2 import GetTaskRequest
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import InvalidArgument, NotFound
 from web.calls import Services
-from web.review.images import KEPT, READ_AT_ONCE, SECONDS
+from web.kept import KEPT, has_it
+from web.review.images import READ_AT_ONCE, SECONDS
 
 #: What the levels are worth: `medq.embedding.v1.GreyScale` as JSON.
 SCALE = "Medq-Grey-Scale"
@@ -34,7 +35,7 @@ def send_levels(request: Request, services: Services, task_id: str, digest: str)
         NotFound: The task does not show this picture.
     """
     etag = f'"{digest}-levels"'
-    if request.headers.get("if-none-match") == etag:
+    if has_it(request, etag):
         return Response(status_code=304, headers={**KEPT, "ETag": etag})
     task = services.stub("oracle", ReviewServiceStub).GetTask(GetTaskRequest(task_id=task_id), timeout=SECONDS).task
     if f"sha256:{digest}" not in (task.image_uri, *task.clean_neighbours, *task.similar_failures):

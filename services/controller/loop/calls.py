@@ -14,6 +14,7 @@ from itertools import count
 
 import grpc
 import tenacity
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from medq.operations.v1 import operations_pb2 as operations_pb
 from services.controller.loop.compute_costs import note_work, settle_work
@@ -227,6 +228,7 @@ class Calls:
         detail = detail_of(self.collaborators.objects, step, done.result_uri)
         result = Result(
             self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+            began_at=_seconds(done.create_time), ended_at=_seconds(done.update_time),
         )  # fmt: skip
         self.collaborators.store.record(self.run_id, result)
         settle_work(ledger, self.run_id, done)
@@ -269,3 +271,8 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
+
+
+def _seconds(moment: Timestamp) -> float | None:
+    """Seconds since 1970; None for a moment that nobody stated."""
+    return moment.ToNanoseconds() / 1e9 if moment.ByteSize() else None

@@ -24,7 +24,7 @@ def run_messages(operations: Sequence[Operation], store: RunStore, ledger: Ledge
     """
     run_ids = [operation.operation_id for operation in operations]
     rows, costs, paused = store.find_all(run_ids), ledger.committed_by_run(run_ids), store.paused(run_ids)
-    results = store.results_of(run_ids, EVALUATIONS)
+    results, times = store.results_of(run_ids, EVALUATIONS), store.times_of(run_ids)
     messages = []
     for operation in operations:
         run_id = operation.operation_id
@@ -35,6 +35,7 @@ def run_messages(operations: Sequence[Operation], store: RunStore, ledger: Ledge
         message.usd, message.expert_seconds, message.is_cost_simulated = costs.get(run_id, (0.0, 0.0, False))
         if run_id in rows:
             _fill(message, rows[run_id], results[run_id])
+            message.step_times.extend(_time(result) for result in times[run_id])
         if operation.failure:
             message.message = operation.failure["message"]
         messages.append(message)
@@ -61,3 +62,10 @@ def _fill(message: pb.Run, run: RunRow, evaluations: Sequence[Result]) -> None:
                 split=result.step.removeprefix("evaluate_"),
                 **{name: score.get(name) for name in _FIGURES},
             )
+
+
+def _time(result: Result) -> pb.StepTime:
+    message = pb.StepTime(step=result.step)
+    message.begin_time.FromNanoseconds(int((result.began_at or 0) * 1e9))
+    message.end_time.FromNanoseconds(int((result.ended_at or 0) * 1e9))
+    return message

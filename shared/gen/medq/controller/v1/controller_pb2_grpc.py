@@ -100,6 +100,16 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
                 _registered_method=True)
+        self.ListDrawn = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ListDrawn',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.FromString,
+                _registered_method=True)
+        self.ListDevItems = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ListDevItems',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.FromString,
+                _registered_method=True)
         self.RecordEgress = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/RecordEgress',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.SerializeToString,
@@ -217,6 +227,20 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDrawn(self, request, context):
+        """The images that searches of a round drew from the pool, and what became of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDevItems(self, request, context):
+        """Items of dev, those that the model fails most first: behind searches of a round, or of a cell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEgress(self, request, context):
         """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing.
         """
@@ -305,6 +329,16 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.GetLineage,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.SerializeToString,
+            ),
+            'ListDrawn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrawn,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.SerializeToString,
+            ),
+            'ListDevItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDevItems,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.SerializeToString,
             ),
             'RecordEgress': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEgress,
@@ -674,6 +708,60 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/GetLineage',
             medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrawn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ListDrawn',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDevItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ListDevItems',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -68,6 +68,10 @@ class ControllerServiceStub:
     """What a run has cost, entry by entry."""
     GetLineage: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    ListDrawn: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListDrawnRequest, _controller_pb2.ListDrawnResponse]
+    """The images that searches of a round drew from the pool, and what became of each."""
+    ListDevItems: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListDevItemsRequest, _controller_pb2.ListDevItemsResponse]
+    """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
     RecordEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]
@@ -115,6 +119,10 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """What a run has cost, entry by entry."""
     GetLineage: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]  # type: ignore[assignment]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    ListDrawn: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListDrawnRequest, _controller_pb2.ListDrawnResponse]  # type: ignore[assignment]
+    """The images that searches of a round drew from the pool, and what became of each."""
+    ListDevItems: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListDevItemsRequest, _controller_pb2.ListDevItemsResponse]  # type: ignore[assignment]
+    """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
     RecordEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]  # type: ignore[assignment]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]  # type: ignore[assignment]
@@ -237,6 +245,22 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.GetLineageResponse, _abc.Awaitable[_controller_pb2.GetLineageResponse]]:
         """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+
+    @_abc_1.abstractmethod
+    def ListDrawn(
+        self,
+        request: _controller_pb2.ListDrawnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListDrawnResponse, _abc.Awaitable[_controller_pb2.ListDrawnResponse]]:
+        """The images that searches of a round drew from the pool, and what became of each."""
+
+    @_abc_1.abstractmethod
+    def ListDevItems(
+        self,
+        request: _controller_pb2.ListDevItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListDevItemsResponse, _abc.Awaitable[_controller_pb2.ListDevItemsResponse]]:
+        """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
 
     @_abc_1.abstractmethod
     def RecordEgress(

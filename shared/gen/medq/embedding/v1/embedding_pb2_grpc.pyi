@@ -41,6 +41,8 @@ class EmbeddingServiceStub:
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]
     """What is known of one stored image."""
+    GetThumbnail: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]
+    """A stored image, small, as pages show it."""
     GetGreyLevels: _grpc.UnaryStreamMultiCallable[_embedding_pb2.GetGreyLevelsRequest, _embedding_pb2.GetGreyLevelsResponse]
     """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
     NOT_FOUND where only 8 bits are known.
@@ -63,6 +65,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]  # type: ignore[assignment]
     """What is known of one stored image."""
+    GetThumbnail: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]  # type: ignore[assignment]
+    """A stored image, small, as pages show it."""
     GetGreyLevels: _aio.UnaryStreamMultiCallable[_embedding_pb2.GetGreyLevelsRequest, _embedding_pb2.GetGreyLevelsResponse]  # type: ignore[assignment]
     """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
     NOT_FOUND where only 8 bits are known.
@@ -100,6 +104,14 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.GetImageResponse, _abc.Awaitable[_embedding_pb2.GetImageResponse]]:
         """What is known of one stored image."""
+
+    @_abc_1.abstractmethod
+    def GetThumbnail(
+        self,
+        request: _embedding_pb2.GetThumbnailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.GetThumbnailResponse, _abc.Awaitable[_embedding_pb2.GetThumbnailResponse]]:
+        """A stored image, small, as pages show it."""
 
     @_abc_1.abstractmethod
     def GetGreyLevels(
