@@ -53,6 +53,7 @@ OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
 _AUDITED_READS = frozenset(
     {
         "/medq.operations.v1.OperationsService/DownloadDataset",
+        "/medq.embedding.v1.EmbeddingService/GetGreyLevels",
         "/medq.embedding.v1.EmbeddingService/GetThumbnail",
         "/medq.controller.v1.ControllerService/GetReport",
         "/medq.controller.v1.ControllerService/GetLineage",
@@ -95,6 +96,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
+        "GetGreyLevels": _READ,
         "GetThumbnail": _READ,
         "GetEncoder": _READ,
         "EmbedTexts": _READ,

@@ -12,6 +12,7 @@ from web.calls import Services
 from web.identity import As
 from web.pages import page
 from web.review.images import send_image
+from web.review.levels import send_levels
 from web.review.models import (
     Asked,
     ByReviewer,
@@ -92,6 +93,20 @@ def release(task_id: TaskId, given: ByReviewer, services: As) -> Released:
 def image(request: Request, task_id: TaskId, digest: Digest, services: As) -> Response:
     """The picture of a task, or one that it is compared with: a PNG of 8 bits a channel."""
     return send_image(request, _stub(services), task_id, digest)
+
+
+@router.get(
+    _API + "/tasks/{task_id}/images/{digest}/levels",
+    tags=["review"],
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, 204: {"description": "Only 8 bits are known."}},
+)
+def levels(request: Request, task_id: TaskId, digest: Digest, services: As) -> Response:
+    """The grey levels of such a picture whose file has more than 8 bits: uint16, little-endian, row by row.
+
+    The header `Medq-Grey-Scale` says in JSON what they are worth.
+    """
+    return send_levels(request, services, task_id, digest)
 
 
 def _stub(services: Services) -> ReviewServiceStub:

@@ -25,7 +25,7 @@ const doing = {
   larger: () => viewer.zoomBy(1), smaller: () => viewer.zoomBy(-1),
   left: () => viewer.pan(-1, 0), right: () => viewer.pan(1, 0), up: () => viewer.pan(0, -1), down: () => viewer.pan(0, 1),
   narrower: () => viewer.windowBy(-1, 0), wider: () => viewer.windowBy(1, 0),
-  lower: () => viewer.windowBy(0, -1), higher: () => viewer.windowBy(0, 1),
+  preset: () => viewer.nextPreset(), lower: () => viewer.windowBy(0, -1), higher: () => viewer.windowBy(0, 1),
 };
 const ABOUT_A_TASK = new Set(["accept", "edit", "reject", "skip"]);
 
