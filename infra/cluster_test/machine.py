@@ -12,14 +12,14 @@ from shared.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 DEV = ROOT / "infra" / "dev"
-#: This machine, as pods see it.
-HOST = "10.201.0.1"
+#: This machine, as pods see it; the node, as this machine sees it.
+HOST, NODE = "10.201.0.1", "10.201.0.2"
 #: Ports of its own, so that servers started for other purposes stay as they are.
 KAFKA_PORT, S3_PORT, POSTGRES_PORT = 31092, 31000, 31432
 #: Kafka's listener for pods lies two above the first.
 POD_KAFKA_PORT = KAFKA_PORT + 2
 S3_USER, S3_PASSWORD = "medq", "medq-local-only"
-IMAGES = (*SERVICES, "client")
+IMAGES = (*SERVICES, "web", "client")
 TAG = "dev"
 _NETWORK = Path("/run/netns/medq-kube")
 
@@ -97,6 +97,10 @@ class Machine:
         settings = dict(word.split("=", 1) for word in exports)
         self.environment["KUBECONFIG"] = settings["KUBECONFIG"]
         self.environment["PATH"] = settings["PATH"].replace("$PATH", self.environment["PATH"])
+
+    def start_ingress(self) -> None:
+        """The ingress controller of the node; it is compiled the first time, and stops with the node."""
+        self.call(DEV / "kube", "ingress", seconds=3000, is_shown=True)
 
     def stop_node(self) -> None:
         """Stop the node, unless it was up before."""
