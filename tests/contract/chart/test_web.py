@@ -151,7 +151,8 @@ def test_the_ingress_leads_browsers_to_the_pages_by_tls(values: tuple[str, ...],
     assert (path["path"], path["backend"]["service"]) == ("/", {"name": "medq-web", "port": {"name": "http"}})
     assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] == "HTTPS"
     assert ingress["metadata"]["annotations"]["kubernetes.io/ingress.allow-http"] == "false"
-    assert chart.find(documents, "Ingress", "medq-controller")["metadata"]["annotations"] != ingress["metadata"]
+    services = chart.find(documents, "Ingress", "medq-controller")["metadata"]["annotations"]
+    assert services["nginx.ingress.kubernetes.io/backend-protocol"] == "GRPCS"
     url = chart.environment(documents, "web")["MEDQ_WEB_PUBLIC_URL"]["value"]
     assert url == f"https://{host}" + (":8443" if "ingress.port=8443" in values else "")
 
