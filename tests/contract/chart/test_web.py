@@ -125,6 +125,10 @@ def test_a_pod_of_the_pages_is_restricted_and_probed_without_a_login() -> None:
         assert found[probe]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
 
 
+def test_a_pod_that_goes_answers_until_the_ingress_controller_knows_it() -> None:
+    assert container(rendered(*WAYS["tokens"]))["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+
+
 def test_where_a_mesh_encrypts_the_pages_are_probed_by_http() -> None:
     values = ("tls.existingSecret=", "auth.plaintextTokens=true")
     documents = rendered(*WAYS["tokens"], *values)
