@@ -14,6 +14,7 @@ from infra.cluster_test.machine import NODE, CommandFailed
 HOST = f"web.{DOMAIN}"
 URL = f"https://{HOST}"
 _SECONDS = 30.0
+_IMPATIENT_SECONDS = 3.0
 
 
 class Browser:
@@ -34,6 +35,13 @@ class Browser:
             CommandFailed: It is answered by another status, or not at all.
         """
         return self._sent("GET", path, status, headers=headers)
+
+    def status(self, path: str) -> int:
+        """The status of a page that is asked for without much patience; 0: it did not come."""
+        try:
+            return self.http.get(path, timeout=_IMPATIENT_SECONDS).status_code
+        except httpx2.TransportError:
+            return 0
 
     def post(self, path: str, status: int, origin: str = URL, **form: str) -> httpx2.Response:
         """Send a form, as from a page of this origin.

@@ -112,9 +112,12 @@ class Machine:
         self.call(ROOT / "infra" / "images" / "build", *IMAGES, seconds=2400, is_shown=True)
 
     def load_images(self) -> None:
-        """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all."""
-        names = [f"localhost/medq-{name}:{TAG}" for name in IMAGES]
-        self.call(DEV / "kube", "load-from-podman", *names, seconds=1800)
+        """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all.
+
+        One after the other: of each, the disk holds three copies while it is carried.
+        """
+        for name in IMAGES:
+            self.call(DEV / "kube", "load-from-podman", f"localhost/medq-{name}:{TAG}", seconds=1800)
 
     def run_node_tests(self) -> str:
         """The tests that need a node: every manifest before the API server, training Jobs that are killed and called off.

@@ -21,6 +21,10 @@ from shared.rpc.rights import Role
 
 #: For how long the ingress controller may not know yet where pods are.
 _KNOWN_SECONDS = 60.0
+#: How long a deleted pod may take to be replaced.
+_REPLACED_SECONDS = 180.0
+#: What an ingress controller answers for a pod that does not; 0 is nothing in time.
+_LOST = (0, 502, 503, 504)
 #: More than fits into a packet or a small buffer, less than the pages take.
 _LARGE_FORM = 190_000
 #: Says what becomes of a file that a pod writes beside its program, and as whom it runs.
@@ -89,7 +93,7 @@ class Pages:
             browser.call("/api/review/lease", status, {"count": 1})
         operator.post("/runs", 403, origin="https://elsewhere.test", **start)
         operator.post("/runs", 400, **start)  # it may, and this is no configuration
-        operator.post("/start", 200, config_yaml="#" * _LARGE_FORM)
+        operator.post("/start", 200, config_yaml="x" * _LARGE_FORM)
 
     def try_grpc(self) -> None:
         """The services are behind the same ingress, and ask who calls."""
@@ -147,18 +151,19 @@ class Pages:
         notes.append(self._replace_pods(reader, f"/runs/{run_id}"))
 
     def _replace_pods(self, reader: Browser, path: str) -> str:
-        """Delete one pod after the other, ask for a page all the time, with one cookie."""
+        """Delete one pod after the other, ask for a page all the time, with one cookie.
+
+        This ingress controller sends requests to a pod until it has gone for good, so some of them are lost.
+        """
         lost = asked = 0
         for pod in self._release.pods("web"):
             self._release.kubectl("delete", "pod", pod["metadata"]["name"], "--wait=false")
-            for is_replaced in _until(functools.partial(self._is_replaced, pod["metadata"]["uid"])):
+            for _ in _until(functools.partial(self._is_replaced, pod["metadata"]["uid"])):
                 asked += 1
-                answer = reader.http.get(path)
-                require(answer.status_code in (200, 502, 503), f"{path}: {answer.status_code} with a pod away")
-                lost += answer.status_code != 200
-                if is_replaced:
-                    break
-        reader.get(path)
+                status = reader.status(path)
+                require(status in (200, *_LOST), f"{path}: {status} with a pod away")
+                lost += status in _LOST
+        _soon(lambda: reader.get(path))
         return f"both pods replaced, the login kept; {lost} of {asked} requests met a pod that had gone"
 
     def _is_replaced(self, uid: str) -> bool:
@@ -201,10 +206,9 @@ def _soon(attempt: Callable[[], object]) -> None:
             time.sleep(0.5)
 
 
-def _until(is_so: Callable[[], bool]) -> Iterator[bool]:
-    """Ask until it is so; the last answer is True."""
-    end = time.monotonic() + 180
-    while not (answer := is_so()):
+def _until(is_so: Callable[[], bool]) -> Iterator[None]:
+    """Ask until it is so."""
+    end = time.monotonic() + _REPLACED_SECONDS
+    while not is_so():
         require(time.monotonic() < end, "a pod that was deleted is not replaced")
-        yield answer
-    yield True
+        yield
