@@ -22,7 +22,7 @@ from shared.rpc.rights import Caller, Role
 from web.calls import Services
 from web.oidc import issuer_client, no_issuer
 from web.pages import page
-from web.protection import cookie_name
+from web.protection import bearer_of, cookie_name
 from web.sessions import Session, Sessions
 from web.settings import WebSettings
 
@@ -221,10 +221,8 @@ def caller(request: Request) -> Services:
     Raises:
         Unauthenticated: Nobody is known.
     """
-    sent = request.headers.get(AUTHORIZATION, "")
-    session: Session | None = request.state.session
-    if sent[: len(SCHEME)].lower() == SCHEME.lower():
-        session = _logins(request).session_of(sent[len(SCHEME) :].strip())
+    token = bearer_of(request)
+    session: Session | None = request.state.session if token is None else _logins(request).session_of(token)
     if session is None:
         raise Unauthenticated("Nobody is logged in.", remedy="Log in; a program sends `Authorization: Bearer TOKEN`.")
     channels: Channels = request.app.state.channels

@@ -6,6 +6,8 @@ import socket
 import ssl
 import threading
 import time
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 
 import uvicorn
@@ -30,6 +32,30 @@ def bind(listen: str) -> socket.socket:
         raise FailedPrecondition(
             "The address cannot be bound.", field="listen", value=listen, remedy="Is it taken? Choose another."
         ) from None
+
+
+def bind_as_before(listen: str, note: Path) -> socket.socket:
+    """A socket as `bind` gives it; where any port will do, the one that a file notes, if that is free.
+
+    What a browser keeps belongs to one address: decisions that wait there are sent only where the pages come back to it.
+
+    Args:
+        listen: `host:port`.
+        note: Holds the port that was taken first; written where it is missing.
+
+    Raises:
+        FailedPrecondition: As `bind`.
+    """
+    host, _, port = listen.rpartition(":")
+    if port != "0":
+        return bind(listen)
+    if note.is_file():
+        with suppress(FailedPrecondition):
+            return bind(f"{host}:{note.read_text(encoding='ascii', errors='replace')[:5]}")
+        return bind(listen)
+    bound = bind(listen)
+    note.write_text(address_of(bound).rpartition(":")[2], encoding="ascii")
+    return bound
 
 
 def address_of(bound: socket.socket) -> str:

@@ -22,12 +22,13 @@ from services.controller.loop.decisions import limits_of
 from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
+from services.controller.report.galleries import Galleries
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
-from services.controller.store.egress import EgressLog, Left
+from services.controller.store.egress import EgressLog
 from shared.chat.endpoints import Endpoint
-from shared.errors import InvalidArgument
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
 from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
 from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
@@ -62,6 +63,7 @@ class Controller(pb_grpc.ControllerServiceServicer):
         self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._lineages = Lineages(collaborators.objects, self._store, self._ledger)
+        self._galleries = Galleries(collaborators.objects, self._store)
         self._endpoints = endpoints
         self._input_roots = input_roots
         self._egress = egress
@@ -98,13 +100,33 @@ class Controller(pb_grpc.ControllerServiceServicer):
             require_encoder(self._channels, configuration.encoder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
+            self._store.resume(run_id)  # who starts it again wants it to go on
             self._store.ask_retry(run_id)
             self._operations.retry(run_id)
         return pb.StartRunResponse(run_id=run_id)
 
+    def PauseRun(self, request: pb.PauseRunRequest, context: grpc.ServicerContext) -> pb.PauseRunResponse:
+        """See the proto."""
+        if self._operations.get(request.run_id).is_terminal:
+            raise FailedPrecondition(
+                "The run has ended, so there is nothing to pause.",
+                field="run_id",
+                value=request.run_id,
+                remedy="One that failed or was called off goes on with `StartRun`, and can be paused then.",
+            )
+        self._store.pause(request.run_id)
+        return pb.PauseRunResponse(run=self._run(request.run_id))
+
+    def ResumeRun(self, request: pb.ResumeRunRequest, context: grpc.ServicerContext) -> pb.ResumeRunResponse:
+        """See the proto."""
+        found = self._operations.get(request.run_id)
+        self._store.resume(request.run_id)
+        self._operations.tell(request.run_id, found.done, found.total, found.message, is_due=True)
+        return pb.ResumeRunResponse(run=self._run(request.run_id))
+
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
+        return pb.GetRunResponse(run=self._run(request.run_id))
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
@@ -159,6 +181,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
         found = self._lineages.of_sample(request.run_id, request.sample_id)
         return pb.GetLineageResponse(samples=[lineage_messages.of_sample(one) for one in found])
 
+    def ListDrawn(self, request: pb.ListDrawnRequest, context: grpc.ServicerContext) -> pb.ListDrawnResponse:
+        """See the proto."""
+        return self._galleries.list_drawn(request)
+
+    def ListDevItems(self, request: pb.ListDevItemsRequest, context: grpc.ServicerContext) -> pb.ListDevItemsResponse:
+        """See the proto."""
+        return self._galleries.list_dev_items(request)
+
     def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
         """See the proto."""
         _require_request_id(request.request_id)
@@ -175,7 +205,8 @@ class Controller(pb_grpc.ControllerServiceServicer):
             request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
         )
         return pb.ListEgressResponse(
-            entries=[_egress_entry(row) for row in rows], next_page_token="" if following is None else str(following)
+            entries=[lineage_messages.of_egress(row) for row in rows],
+            next_page_token="" if following is None else str(following),
         )
 
     def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
@@ -186,6 +217,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
         """The limits of a run's configuration; none where the controller does not know the run."""
         run = self._store.find(run_id)
         return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
+
+    def _run(self, run_id: str) -> pb.Run:
+        try:
+            operation = self._operations.get(run_id)
+        except NotFound:
+            remedy = "`medq status` lists those that there are."
+            raise NotFound("There is no run of this name.", field="run_id", value=run_id, remedy=remedy) from None
+        return self._runs([operation])[0]
 
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         return run_messages(operations, self._store, self._ledger)
@@ -212,9 +251,3 @@ def _require_request_id(request_id: str) -> None:
         raise InvalidArgument(
             "This is no id of a reservation.", field="request_id", value=request_id, remedy=OPERATION_ID_FORM
         )
-
-
-def _egress_entry(row: Left) -> pb.EgressEntry:
-    entry = pb.EgressEntry(egress=pb.Egress(**vars(row.leaving)), run_id=row.run_id)
-    entry.time.FromNanoseconds(int(row.noted_at * 1e9))
-    return entry

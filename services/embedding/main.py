@@ -80,7 +80,7 @@ def build(
         formats.close()
         engine.dispose()
 
-    servicer = Embedding(servings.get("").store, encoders, operations, roots)
+    servicer = Embedding(servings.get("").store, encoders, operations, objects, roots)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,16 +13,22 @@ from medq.embedding.v1 import embedding_pb2 as pb
 from medq.embedding.v1 import embedding_pb2_grpc as pb_grpc
 from services.embedding.ports import Encoders
 from services.embedding.store.images import Store
+from services.embedding.store.tables import ImageRow
 from shared.errors import InvalidArgument, NotFound
-from shared.objects.store import SCHEME
+from shared.objects.images import thumbnail
+from shared.objects.store import SCHEME, ObjectStore
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.rows.vocabulary import MODALITIES, SPLITS, UNKNOWN
-from shared.rpc.checks import require_caller, require_text, require_uri
+from shared.rpc.checks import require_between, require_caller, require_text, require_uri
 
 MOST_TEXTS = 512
 #: Texts between two looks whether the caller still waits.
 _PIECE = 16
+#: Sides of a small picture, in pixels: what is asked for where nothing is said, and the least and the most.
+_SIDE, _LEAST_SIDE, _MOST_SIDE = 128, 16, 256
+#: Images that are decoded for small pictures at the same time: the largest take 0.2 GB each.
+_MOST_DECODED = 2
 
 
 class Embedding(pb_grpc.EmbeddingServiceServicer):
@@ -31,11 +38,21 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         store: The service's tables.
         encoders: The site's encoders.
         operations: Where ingests are noted.
+        objects: Where the stored images lie.
         input_roots: Folders in which sources must lie.
     """
 
-    def __init__(self, store: Store, encoders: Encoders, operations: Operations, input_roots: Sequence[Path]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        encoders: Encoders,
+        operations: Operations,
+        objects: ObjectStore,
+        input_roots: Sequence[Path],
+    ) -> None:
         self._store = store
+        self._objects = objects
+        self._decoding = threading.BoundedSemaphore(_MOST_DECODED)
         self._encoders = encoders
         self._operations = operations
         self._input_roots = input_roots
@@ -60,10 +77,7 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
 
     def GetImage(self, request: pb.GetImageRequest, context: grpc.ServicerContext) -> pb.GetImageResponse:
         """See the proto."""
-        image = self._store.images([request.image_id]).get(request.image_id)
-        if image is None:
-            remedy = "Ingest it first; ids are in images.jsonl of an image set."
-            raise NotFound("No such image.", field="image_id", value=request.image_id, remedy=remedy)
+        image = self._image(request.image_id)
         encoder_ids = self._store.encoders_of(image.image_id)
         return pb.GetImageResponse(
             image=pb.Image(
@@ -77,6 +91,15 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
                 encoder_ids=encoder_ids,
             )
         )
+
+    def GetThumbnail(self, request: pb.GetThumbnailRequest, context: grpc.ServicerContext) -> pb.GetThumbnailResponse:
+        """See the proto."""
+        side = request.side or _SIDE
+        require_between("side", side, _LEAST_SIDE, _MOST_SIDE)
+        image = self._image(request.image_id)
+        with self._decoding:
+            require_caller(context)  # a page that was left does not wait for its pictures
+            return pb.GetThumbnailResponse(png=thumbnail(self._objects, image.image_uri, side))
 
     def EmbedTexts(self, request: pb.EmbedTextsRequest, context: grpc.ServicerContext) -> pb.EmbedTextsResponse:
         """See the proto."""
@@ -99,6 +122,13 @@ class Embedding(pb_grpc.EmbeddingServiceServicer):
         """See the proto."""
         encoder = self._encoders.get(request.encoder)
         return pb.GetEncoderResponse(encoder_id=encoder.encoder_id, dimension=encoder.dimension)
+
+    def _image(self, image_id: str) -> ImageRow:
+        image = self._store.images([image_id]).get(image_id)
+        if image is None:
+            remedy = "Ingest it first; ids are in images.jsonl of an image set."
+            raise NotFound("No such image.", field="image_id", value=image_id, remedy=remedy)
+        return image
 
 
 def _require_one_of(field: str, value: str, known: tuple[str, ...]) -> None:

@@ -21,7 +21,8 @@ from shared.rpc.input_names import remember_caller
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
-_FORMS = {"operation_id": ID, "run_id": ID, "uri": re.compile(SCHEME + "[0-9a-f]{64}")}
+_DIGEST = "[0-9a-f]{64}"
+_FORMS = {"operation_id": ID, "run_id": ID, "uri": re.compile(SCHEME + _DIGEST), "image_id": re.compile(_DIGEST)}
 
 
 def authorization(service: str, auth: AuthSection) -> Authorization | None:

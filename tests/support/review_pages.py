@@ -90,9 +90,11 @@ class ReviewHouse:
             return create_app(self._settings, self._channels)
         return create_app(self._settings, self._channels, start_token=START_TOKEN, owner="ann")
 
-    def serve(self) -> None:
+    def serve(self) -> FastAPI:
         """Have the pages answer to browsers."""
-        self._stack.enter_context(WebServer(self.app(), self._bound))
+        app = self.app()
+        self._stack.enter_context(WebServer(app, self._bound))
+        return app
 
     def token(self, name: str, role: Role = Role.REVIEWER) -> str:
         """The token of a new caller."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from shared import limits
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 
@@ -21,7 +22,7 @@ SHORTEST_SIDE = 16
 #: How many times as long as the other a side may be.
 MOST_ELONGATED = 1000
 #: Largest image, in pixels; checked before anything is decoded.
-MOST_PIXELS = 64_000_000
+MOST_PIXELS = limits.MOST_PIXELS
 #: So many images are taken of one file at most; together they have no more pixels than the largest image.
 MOST_IMAGES_A_FILE = 32
 #: So many slices are taken of a volume where no setting says otherwise.

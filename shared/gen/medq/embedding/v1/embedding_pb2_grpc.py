@@ -50,6 +50,11 @@ class EmbeddingServiceStub:
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.SerializeToString,
                 response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.FromString,
                 _registered_method=True)
+        self.GetThumbnail = channel.unary_unary(
+                '/medq.embedding.v1.EmbeddingService/GetThumbnail',
+                request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.SerializeToString,
+                response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.FromString,
+                _registered_method=True)
         self.EmbedTexts = channel.unary_unary(
                 '/medq.embedding.v1.EmbeddingService/EmbedTexts',
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.EmbedTextsRequest.SerializeToString,
@@ -88,6 +93,13 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetThumbnail(self, request, context):
+        """A stored image, small, as pages show it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EmbedTexts(self, request, context):
         """Embeds texts into the encoder's text space, one unit vector each.
         """
@@ -119,6 +131,11 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.GetImage,
                     request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.FromString,
                     response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.SerializeToString,
+            ),
+            'GetThumbnail': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetThumbnail,
+                    request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.FromString,
+                    response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.SerializeToString,
             ),
             'EmbedTexts': grpc.unary_unary_rpc_method_handler(
                     servicer.EmbedTexts,
@@ -213,6 +230,33 @@ class EmbeddingService:
             '/medq.embedding.v1.EmbeddingService/GetImage',
             medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.SerializeToString,
             medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetThumbnail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.embedding.v1.EmbeddingService/GetThumbnail',
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.SerializeToString,
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.FromString,
             options,
             channel_credentials,
             insecure,

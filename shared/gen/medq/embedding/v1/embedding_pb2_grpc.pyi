@@ -41,6 +41,8 @@ class EmbeddingServiceStub:
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]
     """What is known of one stored image."""
+    GetThumbnail: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]
+    """A stored image, small, as pages show it."""
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]
@@ -59,6 +61,8 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]  # type: ignore[assignment]
     """What is known of one stored image."""
+    GetThumbnail: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]  # type: ignore[assignment]
+    """A stored image, small, as pages show it."""
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]  # type: ignore[assignment]
@@ -92,6 +96,14 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.GetImageResponse, _abc.Awaitable[_embedding_pb2.GetImageResponse]]:
         """What is known of one stored image."""
+
+    @_abc_1.abstractmethod
+    def GetThumbnail(
+        self,
+        request: _embedding_pb2.GetThumbnailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.GetThumbnailResponse, _abc.Awaitable[_embedding_pb2.GetThumbnailResponse]]:
+        """A stored image, small, as pages show it."""
 
     @_abc_1.abstractmethod
     def EmbedTexts(
