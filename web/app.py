@@ -19,7 +19,7 @@ from web.console import galleries, lineage, starting
 from web.console import routes as console
 from web.console.live import Streams
 from web.errors import add_error_handlers
-from web.login import Logins
+from web.identity import Logins
 from web.protection import Protection
 from web.review import routes as review
 from web.sessions import Sessions

@@ -47,6 +47,12 @@ class WebSettings(BaseSettings):
     calls_per_minute: int = Field(
         1200, ge=60, description="Requests that one person, or one unknown address, may make."
     )
+    call_seconds: float = Field(
+        8.0,
+        gt=0,
+        le=30,
+        description="Longest that a call to a service takes; estimates, reports and starts have 30 s, downloads 10 minutes.",
+    )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics; 0 serves none.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")
 

@@ -49,11 +49,18 @@ _REVIEW = frozenset({Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
 
 #: Open to everybody: probes cannot show who they are.
 OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
-#: They change nothing, but what they give leaves the system: each call is in the audit log.
+#: They change nothing, but annotations or images leave the system by them: each call is in the audit log.
 _AUDITED_READS = frozenset(
     {
         "/medq.operations.v1.OperationsService/DownloadDataset",
+        "/medq.embedding.v1.EmbeddingService/GetGreyLevels",
         "/medq.embedding.v1.EmbeddingService/GetThumbnail",
+        "/medq.controller.v1.ControllerService/GetReport",
+        "/medq.controller.v1.ControllerService/GetLineage",
+        "/medq.controller.v1.ControllerService/ListDrawn",
+        "/medq.controller.v1.ControllerService/ListDevItems",
+        "/medq.oracle.v1.ReviewService/ListTasks",
+        "/medq.oracle.v1.ReviewService/GetTask",
         "/medq.oracle.v1.ReviewService/GetTaskImage",
     }
 )
@@ -89,6 +96,7 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
+        "GetGreyLevels": _READ,
         "GetThumbnail": _READ,
         "GetEncoder": _READ,
         "EmbedTexts": _READ,

@@ -19,6 +19,7 @@ from tests.browser.support import await_next, seen
 from tests.support.console_pages import START, served
 from tests.support.controller_house import House, controller_stub, get_run, start, until
 from tests.support.followed_run import followed_run
+from tests.support.gallery_world import fill_galleries
 from tests.support.review_pages import review_house
 from tests.support.reviews import queue_entry
 from tests.support.run_files import write_run_files
@@ -27,6 +28,8 @@ from web.server import WebServer, address_of, bind
 from web.settings import WebSettings
 
 Route = tuple[str, str]
+SEARCH = "/runs/r1/prototypes/search?arm=failure_driven&round=0&name=p000"
+CELL = "/runs/r1/cells?arm=failure_driven&modality=ct&value=metal_artifact"
 #: Routes outside the API that answer with no page of their own.
 NO_PAGES: frozenset[Route] = frozenset(
     {
@@ -40,6 +43,7 @@ NO_PAGES: frozenset[Route] = frozenset(
         ("POST", "/runs/{run_id}/pause"),
         ("POST", "/runs/{run_id}/resume"),
         ("GET", "/runs/{run_id}/events"),  # a stream
+        ("GET", "/runs/{run_id}/images/{digest}.png"),
         ("GET", "/runs/{run_id}/figures"),  # a part of the page of a run
     }
 )
@@ -146,6 +150,9 @@ PAGES = (
     Shown("lineage", "console", _LINEAGE, _at("/runs/r1/lineage")),
     Shown("lineage-of-sample", "followed", _LINEAGE, _at("/runs/run/lineage?sample_id=d0")),
     Shown("lineage-of-item", "followed", _LINEAGE, _at("/runs/run/lineage?item_id=17")),
+    Shown("prototypes", "console", ("GET", "/runs/{run_id}/prototypes"), _at("/runs/r1/prototypes")),
+    Shown("prototype", "console", ("GET", "/runs/{run_id}/prototypes/search"), _at(SEARCH)),
+    Shown("cell", "console", ("GET", "/runs/{run_id}/cells"), _at(CELL)),
     Shown("report", "console", ("GET", "/runs/{run_id}/report.html"), _report),
     Shown("review", "review", _REVIEW, _review()),
     Shown("review-keys", "review", _REVIEW, _review("?")),
@@ -177,6 +184,7 @@ def _made(folder: Path, name: str) -> Path:
 def _console(folder: Path) -> Iterator[Scene]:
     """A run that has ended, and one that is at work."""
     house = House(folder)  # type: ignore[no-untyped-call]
+    fill_galleries(house.services, n_drawn=80)
     with served(house) as (url, channel, app):
         request = start(channel, house, rounds=1, stop={"max_usd": 50.0})  # type: ignore[no-untyped-call]
         await_operation(channel, "r1")

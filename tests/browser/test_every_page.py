@@ -1,5 +1,5 @@
-"""Every page, narrow and wide, light and dark: nothing is cut off, nothing fails, nothing is asked of others, axe finds nothing
-serious; a picture of each lies in `build/browser` afterwards, for whoever looks.
+"""Every page, on a phone, a laptop and a large monitor, light and dark: nothing is cut off, nothing fails, nothing is asked of
+others, axe finds nothing serious; a picture of each lies in `build/browser` afterwards, for whoever looks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.support.servers import short_folder
 from tests.support.web_routes import routes
 
 PICTURES = Path(__file__).resolve().parents[2] / "build" / "browser"
-_HEIGHTS = {390: 844, 1440: 900}
+_HEIGHTS = {390: 844, 1440: 900, 2560: 1440}
 #: Said to the console by a page that the browser's rules stop from doing something.
 _WATCH = """() => {
     document.addEventListener('securitypolicyviolation', event => console.error(`CSP: ${event.violatedDirective}`));

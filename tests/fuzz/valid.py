@@ -52,6 +52,7 @@ def valid_requests(world: World) -> dict[str, Message]:
             operation_id="v/reembed", image_set_uri=uri["pool"], encoder="statistics", **_run_id
         ),
         embedding.GetImageRequest(image_id=uri["image"].removeprefix("sha256:")),
+        embedding.GetGreyLevelsRequest(image_id=uri["image"].removeprefix("sha256:")),
         embedding.GetThumbnailRequest(image_id=uri["image"].removeprefix("sha256:"), side=64),
         embedding.EmbedTextsRequest(texts=["noise", "blur"], encoder="statistics"),
         embedding.GetEncoderRequest(encoder="statistics"),

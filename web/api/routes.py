@@ -20,7 +20,7 @@ from shared.errors import InvalidArgument, NotFound
 from shared.rpc.as_json import to_json
 from web.api.schemas import answers, asks, describe
 from web.calls import Services
-from web.login import As
+from web.identity import As
 
 MessageT = TypeVar("MessageT", bound=Message)
 Json = dict[str, Any]

@@ -14,8 +14,8 @@ from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
 from shared.errors import NotFound
 from web.calls import Services
 from web.console.figures import report_of
+from web.identity import As
 from web.kept import KEPT, has_it
-from web.login import As
 from web.pages import page
 
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from web.console.figures import figures, report_of
 from web.console.live import follow
 from web.console.sparks import latest, spark
 from web.console.standing import Standing, standings
-from web.login import As
+from web.identity import As
 from web.pages import page, part
 
 router = APIRouter(include_in_schema=False)

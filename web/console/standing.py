@@ -109,7 +109,7 @@ def _answer(call: Any) -> Operation:
     """The operation; empty where its service does not answer, or does not know it yet."""
     try:
         return Operation() if call is None else call.result().operation
-    except grpc.RpcError:
+    except (grpc.RpcError, MedqError):
         return Operation()
 
 

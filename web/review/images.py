@@ -13,9 +13,10 @@ from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import DataLoss
 from web.kept import KEPT, has_it
 
-_SECONDS = 20
+#: How long a picture may be on its way.
+SECONDS = 20
 #: Pieces of 256 KiB that are read at once: the service sends few pictures at a time, so that none waits for a slow browser.
-_READ_AT_ONCE = 64
+READ_AT_ONCE = 64
 
 
 def send_image(request: Request, stub: ReviewServiceStub, task_id: str, digest: str) -> Response:
@@ -28,9 +29,9 @@ def send_image(request: Request, stub: ReviewServiceStub, task_id: str, digest: 
     etag = f'"{digest}"'
     if has_it(request, etag):
         return Response(status_code=304, headers={**KEPT, "ETag": etag})
-    call = stub.GetTaskImage(GetTaskImageRequest(task_id=task_id, image_uri=f"sha256:{digest}"), timeout=_SECONDS)
+    call = stub.GetTaskImage(GetTaskImageRequest(task_id=task_id, image_uri=f"sha256:{digest}"), timeout=SECONDS)
     received = iter(call)
-    first = list(islice(received, _READ_AT_ONCE))  # what is refused is refused here, before anything was answered
+    first = list(islice(received, READ_AT_ONCE))  # what is refused is refused here, before anything was answered
     if not first:
         raise DataLoss("The picture is empty.", field="image", value=digest)
 

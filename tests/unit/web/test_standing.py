@@ -18,7 +18,7 @@ HOSTILE = '"><script>alert(1)</script>'
 def standing(**said):
     """Of a run whose step no service can be asked about."""
     with Channels({}) as channels:
-        return standings(Services(channels, Session("ann", (), "", 2e9)), [Run(run_id="r", **said)])[0]
+        return standings(Services(channels, Session("ann", (), "", 2e9), 8.0, ""), [Run(run_id="r", **said)])[0]
 
 
 def operation(done, total, seconds, state=pb.OPERATION_STATE_RUNNING):

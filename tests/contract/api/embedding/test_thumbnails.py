@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import grpc
@@ -17,7 +16,7 @@ from shared.rows.images import Image as ImageRow
 from shared.rpc.channels import Channels
 from shared.rpc.rights import Role
 from tests.support.embedding_server import Server, refused_by
-from tests.support.guarded import add_caller, guarded_server
+from tests.support.guarded import add_caller, audit_lines, audited, guarded_server
 from tests.support.pictures import write_pool
 
 METHOD = "/medq.embedding.v1.EmbeddingService/GetThumbnail"
@@ -59,16 +58,14 @@ def test_an_image_that_is_lost_is_told_as_lost(server: Server, image: ImageRow) 
     assert error.field == "image_uri"
 
 
-def test_each_picture_that_is_given_is_in_the_audit_with_who_got_it(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_each_picture_that_is_given_is_in_the_audit_with_who_got_it(tmp_path: Path) -> None:
     token = add_caller(tmp_path / "callers.yaml", "ann", Role.READER)
     auth = {"tokens_file": str(tmp_path / "callers.yaml")}
-    with guarded_server(tmp_path, auth=auth) as server, Channels({"guarded": server.target}) as channels:
+    guarded = guarded_server(tmp_path, auth=auth)
+    with audited() as log, guarded as server, Channels({"guarded": server.target}) as channels:
         call = channels["guarded"].unary_unary(METHOD, request_serializer=pb.GetThumbnailRequest.SerializeToString)
         for metadata in ((("authorization", f"Bearer {token}"),), ()):
             with pytest.raises(grpc.RpcError):
                 call(pb.GetThumbnailRequest(image_id="a" * 64), metadata=metadata)
-    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines() if '"audit"' in line and METHOD in line]
-    told = [(one["decision"], one["caller"], one.get("image_id")) for one in lines]
+    told = [(one["decision"], one["caller"], one.get("image_id")) for one in audit_lines(log)]
     assert told == [("allowed", "ann", "a" * 64), ("denied", "", None)]
