@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -71,12 +72,15 @@ class WebServer:
         app: The pages.
         bound: Where they answer; closed with the server.
         tls: With a certificate in it they answer by https, and by nothing else.
+        trusted_proxies: Addresses or networks whose X-Forwarded-For is believed; nobody else's is.
 
     Raises:
         FailedPrecondition: Certificate or key cannot be used.
     """
 
-    def __init__(self, app: FastAPI, bound: socket.socket, tls: TlsSection | None = None) -> None:
+    def __init__(
+        self, app: FastAPI, bound: socket.socket, tls: TlsSection | None = None, trusted_proxies: Sequence[str] = ()
+    ) -> None:
         self._bound = bound
         tls = tls or TlsSection()
         config = uvicorn.Config(
@@ -84,7 +88,8 @@ class WebServer:
             log_config=None,  # what is logged, and how, is decided in one place: shared.logs
             access_log=False,  # addresses hold the token of a start
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             timeout_graceful_shutdown=5,
             limit_concurrency=512,
             ssl_certfile=tls.certificate_file,
