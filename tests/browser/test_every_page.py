@@ -38,6 +38,17 @@ def everything() -> Iterator[dict[str, Scene]]:
         yield found
 
 
+@pytest.fixture(scope="module")
+def cookies(browser: Browser, everything: dict[str, Scene]) -> dict[str, Any]:
+    """Those of who is logged in, by scene: to log in for each page would be more often than an address may."""
+    found = {}
+    for name, scene in everything.items():
+        with browser.new_context(base_url=scene.url) as context:
+            context.new_page().goto(f"/login?token={START}")
+            found[name] = context.cookies()
+    return found
+
+
 def test_every_route_that_makes_a_page_is_in_the_list(everything: dict[str, Scene]) -> None:
     app: FastAPI = everything["console"].app
     found = {
@@ -49,19 +60,18 @@ def test_every_route_that_makes_a_page_is_in_the_list(everything: dict[str, Scen
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", _HEIGHTS)
-def test_every_page_is_whole(browser: Browser, everything: dict[str, Scene], width: int, scheme: Any) -> None:
+def test_every_page_is_whole(
+    browser: Browser, everything: dict[str, Scene], cookies: dict[str, Any], width: int, scheme: Any
+) -> None:
     PICTURES.mkdir(parents=True, exist_ok=True)
-    found = {}
+    found, window = {}, {"viewport": {"width": width, "height": _HEIGHTS[width]}, "color_scheme": scheme}
     for shown in PAGES:
         scene = everything[shown.scene]
-        context = browser.new_context(
-            base_url=scene.url, viewport={"width": width, "height": _HEIGHTS[width]}, color_scheme=scheme
-        )
-        with context:
-            page = context.new_page()
+        with browser.new_context(base_url=scene.url, **window) as context:
             if not shown.is_open:
-                page.goto(f"/login?token={START}")
-            found[shown.name] = look(page, shown, scene, PICTURES / f"{shown.name}-{width}-{scheme}.png")
+                context.add_cookies(cookies[shown.scene])
+            picture = PICTURES / f"{shown.name}-{width}-{scheme}.png"
+            found[shown.name] = look(context.new_page(), shown, scene, picture)
     wrong = {name: faults for name, faults in found.items() if faults}
     assert not wrong, json.dumps(wrong, indent=1)
 

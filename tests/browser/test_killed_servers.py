@@ -171,7 +171,8 @@ def lose_an_answer(hands: Hands, processes: ReviewProcesses) -> None:
         route.abort()
 
     hands.page.route("**/decide", answer_to_nobody, times=1)
-    hands.next_one()
+    with hands.page.expect_event("requestfailed", lambda request: request.url.endswith("/decide")):  # they are dead
+        hands.next_one()
     expect(hands.page.locator("#saved")).to_contain_text("1 waits in this browser")
     with hands.page.expect_response("**/decide", timeout=120_000) as again:
         processes.start()
