@@ -8,7 +8,7 @@ import { Viewer } from "./viewer.js";
 import { modality } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const STRIPS = { clean_neighbours: "a good one of the same kind", similar_failures: "a failure like this one" };
+const STRIPS = { clean_neighbours: "alike, the model was right", similar_failures: "alike, the model was wrong" };
 const THUMB = 160; // pixels
 
 export class TaskImage {
