@@ -72,7 +72,9 @@ def to_depth(
     Returns: The levels; None where such a rescale gives no range of finite values.
     """
     low, high = _range_of(stored)
-    is_exact = bool(high == low) or (float(high) - float(low) <= WHITE and _are_whole(stored))
+    # Of large whole numbers float64 knows no difference.
+    span = float(high) - float(low) if stored.dtype.kind == "f" else int(high) - int(low)
+    is_exact = span == 0 or (span <= WHITE and _are_whole(stored))
     unit_step = 1.0 if is_exact else float(high) / WHITE - float(low) / WHITE  # the range itself may be no float
     darkest, brightest = (low, high) if slope > 0 else (high, low)
     least, most, step = (
@@ -82,7 +84,7 @@ def to_depth(
     )
     if not (math.isfinite(least) and math.isfinite(most) and 0 < step < math.inf):
         return None
-    top = round(abs(float(high) - float(low))) if is_exact else WHITE
+    top = round(span) if is_exact else WHITE
     flat, levels = np.ascontiguousarray(stored).reshape(-1), np.empty(stored.size, np.uint16)
     for start in range(0, len(flat), _AT_ONCE):
         part = slice(start, start + _AT_ONCE)

@@ -40,6 +40,13 @@ def test_whole_numbers_come_back_exactly_where_they_have_a_level_each(
         np.testing.assert_allclose(back(found).flat, wanted, rtol=1e-12, atol=1e-9)
 
 
+def test_whole_numbers_that_no_float_tells_apart_have_a_level_each() -> None:
+    stored = np.array([[-4295501428182610690, -4295501428182676224]])
+    found = to_depth(stored)
+    assert found is not None
+    assert (found.step, found.levels.tolist()) == (1.0, [[65534, 0]])
+
+
 @given(
     stored=arrays(np.float64, (5, 5), elements=st.floats(-1e300, 1e300)), slope=SLOPES, intercept=st.floats(-1e6, 1e6)
 )
