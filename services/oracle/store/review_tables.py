@@ -113,10 +113,12 @@ IS_DECISION: Final = LOG.c.kind == sa.literal_column(f"'{DECIDE}'")
 #: When it is, in seconds since the epoch: read once a transaction, by the clock of the database.
 NOW: Final = sa.bindparam("now", type_=sa.Float)
 _OTHER = TASKS.alias("other_opinion")
-_IS_AWAITED = (TASKS.c.item != "") & sa.exists().where(
+# Looked for only where a question has several tasks, and by the question: the open tasks are nearly all.
+_HAS_OTHER = sa.exists().where(
     (_OTHER.c.item == TASKS.c.item) & (_OTHER.c.item != "") & (_OTHER.c.sequence != TASKS.c.sequence)
-    & _OTHER.c.state.in_([OPEN, WITHDRAWN])
+    & sa.func.coalesce(_OTHER.c.state, "").in_([OPEN, WITHDRAWN])
 )  # fmt: skip
+_IS_AWAITED = sa.case((TASKS.c.item != "", _HAS_OTHER), else_=sa.false())
 #: Tasks with the decision about their revision, whether their lease holds, and whether another opinion is still to come.
 JOINED: Final = sa.select(
     TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), _IS_AWAITED.label("is_awaited"), LOG.c.text.label("decision")
