@@ -24,7 +24,6 @@ Name = Annotated[str, Query(max_length=200)]
 Digest = Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
 _SEARCHES, _FAILED_EACH, _DRAWN_EACH = 12, 3, 8  # of the page of a round
 _DRAWN, _FAILED, _ITEMS = 60, 12, 24  # of the pages of a search and of a cell
-_SECONDS = 20
 
 
 @router.get("/runs/{run_id}/images/{digest}.png")
@@ -34,7 +33,7 @@ def image(request: Request, run_id: str, digest: Digest, services: As) -> Respon
     if has_it(request, etag):
         return Response(status_code=304, headers={**KEPT, "ETag": etag})
     asked = GetThumbnailRequest(image_id=digest)
-    found = services.stub("embedding", EmbeddingServiceStub).GetThumbnail(asked, timeout=_SECONDS)
+    found = services.stub("embedding", EmbeddingServiceStub).GetThumbnail(asked)
     return Response(found.png, media_type="image/png", headers={**KEPT, "ETag": etag})
 
 
