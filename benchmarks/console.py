@@ -4,8 +4,8 @@
 
 The six services and the pages run as `medq serve` has them, over databases that were filled with rows: runs that have ended,
 each with scores of two arms and 1,000 entries of the ledger, and images of a pool. The first page is asked for 50 times, on
-one connection, by a client that is logged in. With `--out` the pages of the runs of that folder are measured as well; nothing
-in it changes, since it is copied first.
+one connection, by a client that is logged in. With `--out` the pages of the runs of that folder and the pictures of their
+galleries, one after the other, are measured as well; nothing in it changes, since it is copied first.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import re
 import shutil
 import tempfile
 import time
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -117,10 +118,10 @@ class Pages:
         answer.raise_for_status()
         return answer.text
 
-    def seconds(self, path: str) -> list[float]:
-        """How long a page took, each time."""
+    def seconds(self, paths: Iterable[str]) -> list[float]:
+        """How long each page or picture took."""
         found = []
-        for _ in range(_TIMES):
+        for path in paths:
             began = time.perf_counter()
             self.get(path)
             found.append(time.perf_counter() - began)
@@ -130,8 +131,14 @@ class Pages:
 def sizes(pages: Pages) -> dict[str, int]:
     """Bytes of the list and of the pages of its runs, by path."""
     listed = pages.get("/runs")
-    paths = sorted(set(re.findall('href="(/runs/[^"?]+)"', listed)))
+    runs = sorted(set(re.findall('href="(/runs/[^"?]+)"', listed)))
+    paths = [path for run in runs for path in (run, f"{run}/lineage", f"{run}/prototypes")]
     return {"/runs": len(listed.encode()), **{path: len(pages.get(path).encode()) for path in paths}}
+
+
+def pictures(pages: Pages, paths: Iterable[str]) -> list[str]:
+    """The addresses of the pictures on some pages, each once."""
+    return sorted({found for path in paths for found in re.findall('<img[^>]* src="([^"]+)"', pages.get(path))})
 
 
 def main() -> None:
@@ -142,19 +149,29 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="a folder of `medq run`, whose pages are measured too")
     options = parser.parse_args()
     configure_logs("ERROR")
+    seconds: list[float] = []
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         state = Path(name) / "state"
         fill(state, options.runs, options.images)
         pages = Pages(state, stack)
-        first = pages.seconds("/runs")
+        first = pages.seconds(["/runs"] * _TIMES)
         n_bytes = {"/runs": len(pages.get("/runs").encode()), "/start": len(pages.get("/start").encode())}
     if options.out:
         with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
             copied = Path(shutil.copytree(options.out / "state", Path(name) / "state"))
-            n_bytes |= {f"OUT{path}": n for path, n in sizes(Pages(copied, stack)).items()}
+            pages = Pages(copied, stack)
+            found = sizes(pages)
+            n_bytes |= {f"OUT{path}": n for path, n in found.items()}
+            seconds = pages.seconds(pictures(pages, [path for path in found if path.endswith("/prototypes")]))
     median, slowest, largest = float(np.median(first)), max(first), max(n_bytes.values())
     end(
-        {"first_page_median_s": median, "first_page_slowest_s": slowest, "bytes": n_bytes},
+        {
+            "first_page_median_s": median,
+            "first_page_slowest_s": slowest,
+            "bytes": n_bytes,
+            "pictures": len(seconds),
+            "pictures_s": sum(seconds),
+        },
         f"The first page took {median:.3f} s, {slowest:.3f} s at most; the largest page has {largest:,} bytes.",
         is_met=slowest <= MOST_SECONDS and largest <= MOST_BYTES,
     )

@@ -125,7 +125,7 @@ def finish_run(
 
 
 class WaitHint:
-    """Says whenever a run begins to wait for people what they do, and that nobody need sit and wait.
+    """Says whenever a run begins to wait for people, or is paused, what they do, and that nobody need sit and wait.
 
     Args:
         out: The output folder.
@@ -133,14 +133,21 @@ class WaitHint:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._is_waiting = False
+        self._state = ""
 
     def look(self, run: controller_pb2.Run) -> None:
         """Look at a run."""
-        was_waiting, self._is_waiting = self._is_waiting, run.state == "waiting"
-        if was_waiting or not self._is_waiting:
+        was, self._state = self._state, run.state
+        if run.state == was or run.state not in ("waiting", "paused"):
             return
         where = f"--out {self._out}"
+        if run.state == "paused":
+            console.print(
+                f"The run is paused. Let it go on from another terminal with\n  medq resume {run.run_id} {where}\n"
+                "This command may be interrupted; typed again, it finds the run paused still.",
+                soft_wrap=True,
+            )
+            return
         console.print(
             "The run waits for experts. Take their tasks out with\n"
             f"  medq review export {where} --to reviews.csv --images pictures\n"

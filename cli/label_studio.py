@@ -66,7 +66,8 @@ def read_json(path: Path) -> Decisions:
 def _task(record: Mapping[str, Any]) -> dict[str, Any]:
     options = record["options"]
     choices = [{"value": letter, "html": f"{letter}: {text}"} for letter, text in options.items()]
-    said = {"proposal": record["proposal"], "model": record["self_answer"], "oracle": record["reference_answer"]}
+    oracle = "oracle (simulated)" if record["is_reference_simulated"] else "oracle"
+    said = {"proposal": record["proposal"], "model": record["self_answer"], oracle: record["reference_answer"]}
     predictions = [
         {"model_version": who, "score": None, "result": _answer(answer, options)}
         for who, answer in said.items()

@@ -12,13 +12,16 @@ import typer
 from cli.access import with_access
 from cli.commands import dataset, dev_set
 from cli.commands.audit import verify_audit
+from cli.commands.cancel import cancel
 from cli.commands.compare import compare
+from cli.commands.costs import costs
 from cli.commands.demo import demo
 from cli.commands.egress import list_egress
 from cli.commands.estimate import estimate
 from cli.commands.evaluate import evaluate
 from cli.commands.ingest import ingest
 from cli.commands.lineage import lineage
+from cli.commands.pause import pause, resume
 from cli.commands.reembed import reembed
 from cli.commands.report import report
 from cli.commands.review import app as review
@@ -40,7 +43,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, estimate, run, status, report, lineage, compare, evaluate, score, ingest, reembed, serve, token):
+COMMANDS = (
+    demo, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest, reembed,
+    serve, token,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(with_access(command))
 egress = typer.Typer(help="What leaves the site for the endpoints that it names.", no_args_is_help=True)
 egress.command("list")(with_access(list_egress))

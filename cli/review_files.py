@@ -20,7 +20,7 @@ from shared import tables
 ASKED = (
     "task_id", "revision", "state", "run_id", "arm", "round", "decision_id", "image_id", "image_uri", "image", "modality",
     "question", "question_type", "attribute", "options", "proposal", "self_answer", "self_entropy", "reference_answer",
-    "agreement", "route", "route_reason",
+    "is_reference_simulated", "agreement", "route", "route_reason",
 )  # fmt: skip
 DECIDED = ("action", "answer", "reason", "active_seconds", "reviewer", "decided_at")
 ACTIONS = {"accept": pb.REVIEW_ACTION_ACCEPT, "edit": pb.REVIEW_ACTION_EDIT, "reject": pb.REVIEW_ACTION_REJECT}

@@ -22,7 +22,7 @@ _HEAD = """# The configuration of a run
 
 One YAML file. Relative paths start from its folder. An unknown key is an error, with a suggestion where one is near; every
 problem is listed at once, before anything is spent. "Paper" marks a value that the paper gives, "ours" one that it does not.
-This page is made by `python -m infra.configuration_page` from `services/controller/configuration/models.py`.
+This page is made by `python -m infra.configuration_page` from the models in `services/controller/configuration`.
 
 The shortest file:
 

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import add_ControllerServiceServicer_to_server
+from medq.operations.v1 import operations_pb2
 from medq.operations.v1.operations_pb2_grpc import add_OperationsServiceServicer_to_server
 from services.controller.adapters.operations_control import OperationsControl
 from services.controller.loop.calls import Collaborators
@@ -32,7 +33,7 @@ from shared.operations import Operations
 from shared.resources import database_file
 from shared.rpc.channels import Channels
 from shared.rpc.interceptors import ErrorInterceptor
-from shared.rpc.operations import OperationsServicer
+from shared.rpc.operations import TERMINAL_STATES, OperationsServicer
 
 _STOPPED = "No process works on it; the command that started it goes on where it was."
 
@@ -40,12 +41,47 @@ _STOPPED = "No process works on it; the command that started it goes on where it
 class RestingController(Controller):
     """A controller whose database cannot be written; a run that has not ended is "stopped"."""
 
+    def PauseRun(self, request: pb.PauseRunRequest, context: grpc.ServicerContext) -> pb.PauseRunResponse:
+        """Refused: nothing is at work that could be paused."""
+        raise self._refused(request.run_id)
+
+    def ResumeRun(self, request: pb.ResumeRunRequest, context: grpc.ServicerContext) -> pb.ResumeRunResponse:
+        """Refused: nothing here would go on."""
+        raise self._refused(request.run_id)
+
+    def _refused(self, run_id: str) -> FailedPrecondition:
+        """Why a run is neither paused nor resumed; NotFound where it is none."""
+        self._run(run_id)
+        return _refusal(run_id)
+
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         runs = super()._runs(operations)
         for run, operation in zip(runs, operations, strict=True):
             if not operation.is_terminal:
                 run.state, run.message = "stopped", _STOPPED
         return runs
+
+
+class RestingOperations(OperationsServicer):
+    """The runs as operations; none is called off."""
+
+    def CancelOperation(
+        self, request: operations_pb2.CancelOperationRequest, context: grpc.ServicerContext
+    ) -> operations_pb2.CancelOperationResponse:
+        """Refused, as nothing is at work; what has ended stays as it is."""
+        found = self.GetOperation(operations_pb2.GetOperationRequest(operation_id=request.operation_id), context)
+        if found.operation.state not in TERMINAL_STATES:
+            raise _refusal(request.operation_id)
+        return operations_pb2.CancelOperationResponse(operation=found.operation)
+
+
+def _refusal(run_id: str) -> FailedPrecondition:
+    return FailedPrecondition(
+        "No process works on this folder, so its runs are neither paused nor resumed, nor called off.",
+        field="run_id",
+        value=run_id,
+        remedy="Start `medq serve --out FOLDER`, or `medq run` again, and repeat the command beside it.",
+    )
 
 
 @contextmanager
@@ -66,7 +102,7 @@ def resting(state_folder: Path) -> Iterator[dict[str, str]]:
     add_ControllerServiceServicer_to_server(
         RestingController(operations, collaborators, {}, (), EgressLog(engine)), server
     )
-    add_OperationsServiceServicer_to_server(OperationsServicer(operations, 1, objects), server)
+    add_OperationsServiceServicer_to_server(RestingOperations(operations, 1, objects), server)
     with tempfile.TemporaryDirectory(prefix="medq-") as folder:
         target = f"unix:{folder}/controller.sock"
         server.add_insecure_port(target)

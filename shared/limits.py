@@ -19,5 +19,7 @@ STATISTICS = "statistics"
 OPERATION_ID = name_pattern(200, "/")
 #: The same in words, for errors.
 OPERATION_ID_FORM = "Up to 200 letters, digits, '.', '_', '-', '/'; begin with a letter or digit."
+#: Largest image, in pixels; checked before anything of it is decoded.
+MOST_PIXELS = 64_000_000
 #: Samples of one forward pass, and forward passes of one step.
 MOST_IN_A_BATCH = 65_536

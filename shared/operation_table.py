@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from shared.database import SERIAL, now
 
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = "pending", "running", "succeeded", "failed", "cancelled"
-#: It waits for people: no process works on it until it is woken or its time is over. It is no backlog.
+#: It waits for people, or is paused by one: no process works on it until it is woken or its time is over. It is no backlog.
 WAITING = "waiting"
 TERMINAL = (SUCCEEDED, FAILED, CANCELLED)
 

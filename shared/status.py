@@ -72,14 +72,21 @@ def to_status(error: errors.MedqError) -> status_pb2.Status:
     return status
 
 
-def from_rpc_error(error: grpc.RpcError) -> errors.MedqError:
-    """Decode what a call raised; a status without our details is mapped by its code."""
+def sent_error(error: grpc.RpcError) -> errors.MedqError | None:
+    """The error that a service sent; None where the status is not from a service of ours: nobody has answered."""
     status = rpc_status.from_call(error) if isinstance(error, grpc.Call) else None
     details: Iterable[any_pb2.Any] = status.details if status is not None else ()
     for detail in details:
         info = error_details_pb2.ErrorInfo()
         if detail.Is(info.DESCRIPTOR) and detail.Unpack(info) and info.domain == DOMAIN:
             return errors.decode_error({"reason": info.reason, "metadata": info.metadata})
+    return None
+
+
+def from_rpc_error(error: grpc.RpcError) -> errors.MedqError:
+    """Decode what a call raised; a status without our details is mapped by its code."""
+    if (sent := sent_error(error)) is not None:
+        return sent
     code = error.code() if isinstance(error, grpc.Call) else grpc.StatusCode.UNKNOWN
     cls = _BY_CODE.get(code, errors.Internal)
     text = error.details() if isinstance(error, grpc.Call) and code is not grpc.StatusCode.UNKNOWN else ""

@@ -15,11 +15,11 @@ from shared.rpc.channels import Channels, is_local
 from shared.version import VERSION
 from web import login
 from web.api.routes import add_api
-from web.console import lineage, starting
+from web.console import galleries, lineage, starting
 from web.console import routes as console
 from web.console.live import Streams
 from web.errors import add_error_handlers
-from web.login import Logins
+from web.identity import Logins
 from web.protection import Protection
 from web.review import routes as review
 from web.sessions import Sessions
@@ -67,7 +67,7 @@ def create_app(settings: WebSettings, channels: Channels, *, start_token: str = 
         https_only=settings.is_https,
     )
     app.add_middleware(BaseHTTPMiddleware, dispatch=Protection(settings, sessions))
-    for router in (login.router, review.router, starting.router, lineage.router, console.router):
+    for router in (login.router, review.router, starting.router, lineage.router, galleries.router, console.router):
         app.include_router(router)
     add_api(app)
     app.mount("/static", StaticFiles(packages=[("web", "static"), ("shared.pages", "static")]))

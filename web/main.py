@@ -33,7 +33,7 @@ def main() -> None:
         bound = bind(settings.listen)
         with (
             Channels(settings.targets, credentials) as channels,
-            WebServer(create_app(settings, channels), bound, settings.tls),
+            WebServer(create_app(settings, channels), bound, settings.tls, [*map(str, settings.trusted_proxies)]),
         ):
             serve_metrics(settings.metrics_port)
             log.info("serving", target=address_of(bound))

@@ -16,7 +16,7 @@ from limits.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 
 from shared.errors import BudgetExhausted, InvalidArgument, PermissionDenied
-from shared.rpc.bearer import AUTHORIZATION
+from shared.rpc.bearer import AUTHORIZATION, SCHEME
 from web.errors import answer, answer_error
 from web.sessions import Session, Sessions
 from web.settings import WebSettings
@@ -25,6 +25,8 @@ MOST_BODY_BYTES = 256 << 10
 #: How often an address may try to log in, in a minute.
 _LOGINS_PER_MINUTE = 20
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What browsers that say it send of a request that our own page, or the person themselves, has made.
+_OWN_SITE = frozenset({"same-origin", "none"})
 #: Scripts, styles and pictures of our own host alone, no script or style in a page, in no frame of anybody.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -89,12 +91,14 @@ class Protection:
     def _require_own_page(self, request: Request) -> None:
         """A change that a browser sends with the cookie comes from our own pages.
 
-        Every browser names the origin of a change, and no page can make it name another one. Who names none is no browser.
+        Every browser names the origin of a change, and no page can make it name another one. Who names none is no browser. A
+        bearer token comes from a program: no browser sends one by itself, and where one is sent the cookie does not count.
         """
-        if request.method in _SAFE or AUTHORIZATION in request.headers:
+        if request.method in _SAFE or bearer_of(request) is not None:
             return
         origin = request.headers.get("origin", "")
-        if origin not in self._settings.origins:
+        is_other_site = request.headers.get("sec-fetch-site", "none") not in _OWN_SITE
+        if is_other_site or origin not in self._settings.origins:
             raise PermissionDenied(
                 "The request does not come from these pages.",
                 field="origin",
@@ -114,6 +118,12 @@ async def _followed(request: Request, follow: Next) -> Response:
         return await follow(request)
     except Exception as error:
         return await answer_error(request, error)
+
+
+def bearer_of(request: Request) -> str | None:
+    """The bearer token that was sent; None where there is none, or what was sent is of another kind."""
+    sent = request.headers.get(AUTHORIZATION, "")
+    return sent[len(SCHEME) :].strip() if sent[: len(SCHEME)].lower() == SCHEME.lower() else None
 
 
 def _route(request: Request) -> str:

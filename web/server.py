@@ -6,6 +6,9 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import TracebackType
 
 import uvicorn
@@ -32,6 +35,30 @@ def bind(listen: str) -> socket.socket:
         ) from None
 
 
+def bind_as_before(listen: str, note: Path) -> socket.socket:
+    """A socket as `bind` gives it; where any port will do, the one that a file notes, if that is free.
+
+    What a browser keeps belongs to one address: decisions that wait there are sent only where the pages come back to it.
+
+    Args:
+        listen: `host:port`.
+        note: Holds the port that was taken first; written where it is missing.
+
+    Raises:
+        FailedPrecondition: As `bind`.
+    """
+    host, _, port = listen.rpartition(":")
+    if port != "0":
+        return bind(listen)
+    if note.is_file():
+        with suppress(FailedPrecondition):
+            return bind(f"{host}:{note.read_text(encoding='ascii', errors='replace')[:5]}")
+        return bind(listen)
+    bound = bind(listen)
+    note.write_text(address_of(bound).rpartition(":")[2], encoding="ascii")
+    return bound
+
+
 def address_of(bound: socket.socket) -> str:
     """`host:port` of a socket."""
     host, port = bound.getsockname()[:2]
@@ -45,12 +72,15 @@ class WebServer:
         app: The pages.
         bound: Where they answer; closed with the server.
         tls: With a certificate in it they answer by https, and by nothing else.
+        trusted_proxies: Addresses or networks whose X-Forwarded-For is believed; nobody else's is.
 
     Raises:
         FailedPrecondition: Certificate or key cannot be used.
     """
 
-    def __init__(self, app: FastAPI, bound: socket.socket, tls: TlsSection | None = None) -> None:
+    def __init__(
+        self, app: FastAPI, bound: socket.socket, tls: TlsSection | None = None, trusted_proxies: Sequence[str] = ()
+    ) -> None:
         self._bound = bound
         tls = tls or TlsSection()
         config = uvicorn.Config(
@@ -58,7 +88,8 @@ class WebServer:
             log_config=None,  # what is logged, and how, is decided in one place: shared.logs
             access_log=False,  # addresses hold the token of a start
             server_header=False,
-            proxy_headers=False,
+            proxy_headers=bool(trusted_proxies),
+            forwarded_allow_ips=list(trusted_proxies),
             timeout_graceful_shutdown=5,
             limit_concurrency=512,
             ssl_certfile=tls.certificate_file,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings import AuthSection, Section, TlsSection
@@ -46,6 +46,16 @@ class WebSettings(BaseSettings):
     login: LoginSection = Field(default_factory=LoginSection, description="Logins.")
     calls_per_minute: int = Field(
         1200, ge=60, description="Requests that one person, or one unknown address, may make."
+    )
+    call_seconds: float = Field(
+        8.0,
+        gt=0,
+        le=30,
+        description="Longest that a call to a service takes; estimates, reports and starts have 30 s, downloads 10 minutes.",
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (),
+        description="Addresses or networks (CIDR) of proxies, as JSON: what one of them says in X-Forwarded-For is who comes.",
     )
     metrics_port: int = Field(0, ge=0, le=65535, description="Port of /metrics; 0 serves none.")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least level logged.")

@@ -14,11 +14,12 @@ from cli.output import console, print_json, print_table, shown_errors
 from medq.controller.v1 import controller_pb2, controller_pb2_grpc
 from shared.rpc.as_json import to_json
 
-_COLUMNS = ("time", "endpoint", "host", "model", "purpose", "run", "image", "text", "bytes")
+#: What matters first, so that it fits 80 columns; the rest is in the JSON.
+_COLUMNS = ("when (UTC)", "sent to", "for", "run", "what", "bytes")
 #: Rows that a person is shown; all of them are in the JSON.
 _MOST_SHOWN = 200
 #: Digits of a digest that tell it from the others at a look.
-_SHOWN_DIGITS = 12
+_SHOWN_DIGITS = 8
 
 
 def list_egress(
@@ -37,7 +38,8 @@ def list_egress(
         return
     print_table("Egress", _COLUMNS, [_row(entry) for entry in entries[-_MOST_SHOWN:]])
     n_bytes = sum(entry.egress.n_bytes for entry in entries)
-    console.print(f"{len(entries)} rows, {n_bytes} bytes; the last {min(len(entries), _MOST_SHOWN)} are shown.")
+    console.print(f"{len(entries)} rows, {n_bytes:,} bytes; the last {min(len(entries), _MOST_SHOWN)} are shown.")
+    console.print("--json shows all, with endpoint, model, whole digests and the key of the cost.")
 
 
 def _entries(stub: controller_pb2_grpc.ControllerServiceStub, run_id: str) -> Iterator[controller_pb2.EgressEntry]:
@@ -52,9 +54,9 @@ def _entries(stub: controller_pb2_grpc.ControllerServiceStub, run_id: str) -> It
 
 def _row(entry: controller_pb2.EgressEntry) -> tuple[object, ...]:
     left = entry.egress
-    when = entry.time.ToDatetime().isoformat(" ", "seconds")
-    image, text = left.image_id[:_SHOWN_DIGITS] or "-", left.text_sha256[:_SHOWN_DIGITS]
-    return when, left.endpoint, left.host, left.model, left.purpose, entry.run_id or "-", image, text, left.n_bytes
+    when = entry.time.ToDatetime().isoformat(" ", "minutes")
+    what = f"image {left.image_id[:_SHOWN_DIGITS]}" if left.image_id else "text alone"
+    return when, left.host, left.purpose, entry.run_id or "-", what, f"{left.n_bytes:,}"
 
 
 def _as_json(entry: controller_pb2.EgressEntry) -> dict[str, Any]:

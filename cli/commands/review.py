@@ -70,8 +70,11 @@ def list_tasks(
 
 
 def listed(record: Mapping[str, Any]) -> list[str]:
-    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened."""
+    """The cells of a task in a list: those of `_COLUMNS`, long texts shortened; what a simulated oracle proposes says so."""
     names = ("task_id", "state", "run_id", "round", "question", "proposal", "reviewer")
+    proposal = record["proposal"]
+    if record["is_reference_simulated"] and proposal is not None and proposal == record["reference_answer"]:
+        record = {**record, "proposal": f"(simulated) {proposal}"}
     cells = ["" if record[name] is None else str(record[name]) for name in names]
     return [shorten(cell, _LONGEST_CELL, placeholder=" ...") for cell in cells]
 
@@ -94,7 +97,7 @@ def export(
         with connect(out, access, must_exist=True) as channels:
             stub = ReviewServiceStub(channels["oracle"])
             tasks = [task for task in _tasks(stub, run_id, state) if task.expert == "review"]
-            places = _write_images(stub, tasks, images, to) if images is not None else {}
+            places = write_pictures(stub, tasks, images, to) if images is not None else {}
         records = [review_files.record_of(task, places.get(task.image_id, "")) for task in tasks]
         partial = to.with_name(to.name + ".partial")
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -147,7 +150,7 @@ def close(
         if is_json:
             print_json({"closed": n_closed})
         else:
-            console.print(f"{n_closed} tasks closed; their questions are left out.")
+            console.print(f"{n_closed} tasks closed; their questions, and what these rounds still queue, are left out.")
 
 
 for name, command in (
@@ -169,7 +172,7 @@ def _tasks(stub: ReviewServiceStub, run_id: str, state: str, most: int = sys.max
             return
 
 
-def _write_images(stub: ReviewServiceStub, tasks: Sequence[pb.ReviewTask], folder: Path, file: Path) -> dict[str, str]:
+def write_pictures(stub: ReviewServiceStub, tasks: Sequence[pb.ReviewTask], folder: Path, file: Path) -> dict[str, str]:
     """Write each picture once; where it lies, seen from the file, by image id."""
     folder.mkdir(parents=True, exist_ok=True)
     places: dict[str, str] = {}

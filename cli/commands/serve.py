@@ -7,6 +7,7 @@ import secrets
 import signal
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,11 +19,13 @@ from shared.logs import configure_logs, log_uncaught_errors
 from shared.rpc.channels import Channels
 from shared.settings import SERVICES
 
+#: Name of the file in the state folder that notes the port of the pages.
+_PORT = "pages.port"
 Pages = Annotated[
     str,
     typer.Option(
         metavar="HOST:PORT",
-        help="Where browsers find the pages, on this machine alone; port 0: a free one; empty: nowhere.",
+        help="Where browsers find the pages, on this machine alone; port 0: a free one, kept for this folder; empty: nowhere.",
     ),
 ]
 
@@ -41,7 +44,7 @@ def serve(out: Out, pages: Pages = "127.0.0.1:0", is_json: Json = False) -> None
         configure_logs("INFO")
         log_uncaught_errors()
         embedded = stack.enter_context(Embedded(out.resolve() / STATE))
-        url = _serve_pages(stack, embedded.targets, pages) if pages else ""
+        url = _serve_pages(stack, embedded.targets, pages, embedded.state_folder) if pages else ""
         if is_json:
             print_json({"targets": embedded.targets, "pages": url})
         else:
@@ -53,16 +56,17 @@ def serve(out: Out, pages: Pages = "127.0.0.1:0", is_json: Json = False) -> None
         console.print("Draining.")
 
 
-def _serve_pages(stack: ExitStack, targets: dict[str, str], listen: str) -> str:
-    """Serve the pages until the stack is closed.
+def _serve_pages(stack: ExitStack, targets: dict[str, str], listen: str, state: Path) -> str:
+    """Serve the pages until the stack is closed; on a free port they keep to the one that the state folder notes.
 
     Returns: The address that lets in whoever opens it.
     """
     from web.app import create_app
-    from web.server import WebServer, address_of, bind
+    from web.server import WebServer, address_of, bind_as_before
     from web.settings import WebSettings
 
-    channels, token, bound = stack.enter_context(Channels(targets)), secrets.token_urlsafe(24), bind(listen)
+    channels, token = stack.enter_context(Channels(targets)), secrets.token_urlsafe(24)
+    bound = bind_as_before(listen, state / _PORT)
     settings = WebSettings(listen=address_of(bound), targets=targets)
     app = create_app(settings, channels, start_token=token, owner=getpass.getuser())
     stack.enter_context(WebServer(app, bound))

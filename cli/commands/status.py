@@ -25,10 +25,15 @@ def status(out: Out, *, access: Access, is_json: Json = False) -> None:
             print_json({"runs": [_as_json(run, work[run.run_id]) for run in runs]})
             return
         rows = [
-            (run.run_id, run.state, run_title(run), _progress(work[run.run_id]), _latest(run), run.message)
+            (run.run_id, _state(run), run_title(run), _progress(work[run.run_id]), _latest(run), run.message)
             for run in runs
         ]
         print_table("Runs", ("run", "state", "at", "progress", "latest test", "message"), rows)
+
+
+def _state(run: controller_pb2.Run) -> str:
+    is_pausing = run.is_pause_asked and run.state in ("pending", "running", "waiting")
+    return f"{run.state}, pauses after this step" if is_pausing else run.state
 
 
 def _operation(channels: Channels, run: controller_pb2.Run) -> operations_pb2.Operation:

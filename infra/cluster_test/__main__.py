@@ -20,8 +20,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from infra.cluster_test.identities import Identities
+from infra.cluster_test.in_pod import RUN
 from infra.cluster_test.machine import CommandFailed, Machine
-from infra.cluster_test.release import HASH_KEY, Release
+from infra.cluster_test.pages import Pages
+from infra.cluster_test.release import HASH_KEY, NAMESPACE, Release
+from shared.settings import SERVICES
 
 #: The whole of it is bounded.
 MINUTES = 60
@@ -80,11 +84,13 @@ def main() -> None:
     try:
         with ExitStack() as cleanup:
             _set_up(steps, machine, cleanup, is_kept=arguments.keep, is_built=arguments.no_build)
-            release = Release(machine)
+            identities = Identities(machine.home, NAMESPACE)
+            cleanup.enter_context(identities.issuing())
+            release = Release(machine, identities)
             if machine.was_node_up and not arguments.keep:
                 cleanup.callback(_end, steps, "remove the namespace", release.remove)
             try:
-                _try_release(steps, machine, release)
+                _try_release(steps, machine, release, Pages(release, identities))
             except CommandFailed:
                 _say(release.look())
                 raise
@@ -114,13 +120,15 @@ def _set_up(steps: Steps, machine: Machine, cleanup: ExitStack, *, is_kept: bool
     with steps.step("start the node"):
         later("stop the node", machine.stop_node)
         machine.start_node()
+    with steps.step("start the ingress controller"):
+        machine.start_ingress()
     if not is_built:
         with steps.step("load the images"):
             machine.load_images()
     machine.make_volumes()
 
 
-def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
+def _try_release(steps: Steps, machine: Machine, release: Release, pages: Pages) -> None:
     """Try the manifests, install, test, upgrade, delete pods, uninstall."""
     with steps.step("every manifest before the API server, training Jobs on the node") as notes:
         notes.append(machine.run_node_tests())
@@ -133,6 +141,13 @@ def _try_release(steps: Steps, machine: Machine, release: Release) -> None:
         notes += [f"{len(release.jobs())} training Jobs", _told(calm)]
     with steps.step("the same run embedded: same figures") as notes:
         notes.append(_compared(calm, _embedded(machine)))
+    with steps.step("pages behind the ingress: doors, roles, the run, two pods") as notes:
+        notes += [pages.try_doors(), pages.try_pods()]
+        pages.try_run(RUN)
+        pages.try_grpc()
+    with steps.step("a run is followed on its page, the pods of the pages deleted: same figures") as notes:
+        follow = {"round 0: ": lambda: pages.follow("followed", notes)}
+        notes.append(_compared(calm, release.run("followed", follow)))
     with steps.step("helm upgrade during a run: same figures") as notes:
         # At the first step that is told: what the runs before have answered is over in a moment, and the migration comes first.
         upgrade = {"round 0: ": lambda: release.upgrade(logLevel="DEBUG")}
@@ -153,11 +168,11 @@ def _disturb(
     Raises:
         CommandFailed: Its report differs, or a pod stayed.
     """
-    before = release.pods()
+    before = release.pods(*SERVICES)
     told = _compared(calm, release.run(run_id, disturbances))
     release.wait_ready()
-    after = release.pods()
-    if stayed := sorted(name for uid, name in before.items() if uid in after):
+    after = {pod["metadata"]["uid"] for pod in release.pods(*SERVICES)}
+    if stayed := sorted(pod["metadata"]["name"] for pod in before if pod["metadata"]["uid"] in after):
         raise CommandFailed(f"Not replaced: {', '.join(stayed)}")
     return [f"{len(after)} pods replaced", told]
 

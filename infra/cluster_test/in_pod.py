@@ -13,6 +13,8 @@ from pathlib import Path
 import yaml
 
 MARK = "MEDQ-REPORT "
+#: The run of `helm test`, which nobody disturbs.
+RUN = "undisturbed"
 
 
 def main() -> None:
@@ -26,7 +28,7 @@ def main() -> None:
             add_arms(partial / "run.yaml")
             partial.rename(study)
     command = [sys.executable, "-m", "cli.main", "run", "--config", str(study / "run.yaml"), "--out", str(out)]
-    command += ["--run-id", os.environ.get("RUN_ID", "undisturbed"), "--server", os.environ["MEDQ_SERVER"]]
+    command += ["--run-id", os.environ.get("RUN_ID", RUN), "--server", os.environ["MEDQ_SERVER"]]
     code = subprocess.run(command, check=False).returncode
     if (out / "report.json").exists():
         report = json.loads((out / "report.json").read_text(encoding="utf-8"))

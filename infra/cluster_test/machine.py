@@ -12,14 +12,14 @@ from shared.settings import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 DEV = ROOT / "infra" / "dev"
-#: This machine, as pods see it.
-HOST = "10.201.0.1"
+#: This machine, as pods see it; the node, as this machine sees it.
+HOST, NODE = "10.201.0.1", "10.201.0.2"
 #: Ports of its own, so that servers started for other purposes stay as they are.
 KAFKA_PORT, S3_PORT, POSTGRES_PORT = 31092, 31000, 31432
 #: Kafka's listener for pods lies two above the first.
 POD_KAFKA_PORT = KAFKA_PORT + 2
 S3_USER, S3_PASSWORD = "medq", "medq-local-only"
-IMAGES = (*SERVICES, "client")
+IMAGES = (*SERVICES, "web", "client")
 TAG = "dev"
 _NETWORK = Path("/run/netns/medq-kube")
 
@@ -98,6 +98,10 @@ class Machine:
         self.environment["KUBECONFIG"] = settings["KUBECONFIG"]
         self.environment["PATH"] = settings["PATH"].replace("$PATH", self.environment["PATH"])
 
+    def start_ingress(self) -> None:
+        """The ingress controller of the node; it is compiled the first time, and stops with the node."""
+        self.call(DEV / "kube", "ingress", seconds=3000, is_shown=True)
+
     def stop_node(self) -> None:
         """Stop the node, unless it was up before."""
         if not self.was_node_up:
@@ -108,9 +112,12 @@ class Machine:
         self.call(ROOT / "infra" / "images" / "build", *IMAGES, seconds=2400, is_shown=True)
 
     def load_images(self) -> None:
-        """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all."""
-        names = [f"localhost/medq-{name}:{TAG}" for name in IMAGES]
-        self.call(DEV / "kube", "load-from-podman", *names, seconds=1800)
+        """Carry the images into the node; a layer that several share, or that is there already, goes once or not at all.
+
+        One after the other: of each, the disk holds three copies while it is carried.
+        """
+        for name in IMAGES:
+            self.call(DEV / "kube", "load-from-podman", f"localhost/medq-{name}:{TAG}", seconds=1800)
 
     def run_node_tests(self) -> str:
         """The tests that need a node: every manifest before the API server, training Jobs that are killed and called off.

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from infra.cluster_test import in_pod
+from infra.cluster_test.identities import Identities
 from infra.cluster_test.machine import (
     HOST,
     POD_KAFKA_PORT,
@@ -25,7 +26,6 @@ from infra.cluster_test.machine import (
     CommandFailed,
     Machine,
 )
-from shared.settings import SERVICES
 
 CHART = ROOT / "charts" / "medq-engine"
 NAMESPACE = "medq-test"
@@ -46,10 +46,12 @@ class Release:
 
     Args:
         machine: Where kubectl and helm run.
+        identities: Who calls, and who answers.
     """
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, identities: Identities) -> None:
         self._machine = machine
+        self._identities = identities
         self._values = machine.home / "values.yaml"
 
     def kubectl(self, *arguments: str, text: str | None = None, seconds: float = 300) -> str:
@@ -69,6 +71,7 @@ class Release:
             "medq-postgresql": {"url": f"postgresql://medq@{HOST}:{POSTGRES_PORT}/medq"},
             "medq-s3": {"access-key": S3_USER, "secret-key": S3_PASSWORD},
             "medq-embedding": {"hash-key": HASH_KEY},
+            **self._identities.secrets(),
         }
         manifests = [namespace, *(_secret(name, values) for name, values in secrets.items())]
         self.kubectl("apply", "--filename", "-", text=yaml.safe_dump_all(manifests))
@@ -125,14 +128,17 @@ class Release:
 
     def delete_pods_of(self, service: str) -> None:
         """Tell the pods of a service to go, without waiting until they have gone."""
-        component = f"{_OURS},app.kubernetes.io/component={service}"
-        self.kubectl("delete", "pods", "--selector", component, "--wait=false")
+        self.kubectl("delete", "pods", "--selector", _of(service), "--wait=false")
 
-    def pods(self) -> dict[str, str]:
-        """The services' pods: unique id to name."""
-        workers = f"{_OURS},app.kubernetes.io/component in ({','.join(SERVICES)})"
-        found = json.loads(self.kubectl("get", "pods", "--selector", workers, "--output", "json"))["items"]
-        return {pod["metadata"]["uid"]: pod["metadata"]["name"] for pod in found}
+    def pods(self, *components: str) -> list[dict[str, Any]]:
+        """The pods of these components, as the API server tells them."""
+        found = self.kubectl("get", "pods", "--selector", _of(*components), "--output", "json")
+        pods: list[dict[str, Any]] = json.loads(found)["items"]
+        return pods
+
+    def metrics(self, pod: str) -> str:
+        """What a pod tells Prometheus."""
+        return self.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}:9464/proxy/metrics")
 
     def wait_ready(self) -> None:
         """Wait until all workloads are as the release says."""
@@ -182,6 +188,7 @@ class Release:
     def _own_values(self) -> dict[str, Any]:
         study = (ROOT / "tests" / "support" / "tiny_study.py").read_text(encoding="utf-8")
         program = study + Path(in_pod.__file__).read_text(encoding="utf-8")
+        values = self._identities.values()
         return {
             "image": {"tag": TAG, "pullPolicy": "Never"},
             "externalKafka": {"bootstrap": f"{HOST}:{POD_KAFKA_PORT}"},
@@ -189,7 +196,8 @@ class Release:
             "externalPostgresql": {"network": {"ports": [POSTGRES_PORT]}},
             "data": {"hostPath": str(self._machine.volumes / "data")},
             "storage": {"hostPath": str(self._machine.volumes), "node": "node1"},
-            "test": {"command": ["python", "-c", program]},
+            "test": {**values.pop("test"), "command": ["python", "-c", program]},
+            **values,
         }
 
     def _pod(self, name: str, run_id: str) -> dict[str, Any]:
@@ -227,6 +235,10 @@ class Release:
             raise CommandFailed(f"{pod} printed no report:\n{self._logs(pod)[-3000:]}")
         report: dict[str, Any] = json.loads(lines[-1].removeprefix(in_pod.MARK))
         return report
+
+
+def _of(*components: str) -> str:
+    return f"{_OURS},app.kubernetes.io/component in ({','.join(components)})"
 
 
 def _namespace(item: Mapping[str, Any]) -> str:

@@ -26,11 +26,11 @@ class Workflows(Protocol):
     """Runs the loop as durable workflows, each named by its run."""
 
     def ensure_started(self, run_id: str) -> None:
-        """Start the workflow of a run, unless it has been started before; then it is taken up, also where it `is_waiting`."""
+        """Start the workflow of a run, unless it has been started before; then it is taken up, also where it `is_suspended`."""
         ...
 
-    def is_waiting(self, run_id: str) -> bool:
-        """True of a workflow that has left its thread by `WaitsForPeople` and was not taken up since."""
+    def is_suspended(self, run_id: str) -> bool:
+        """True of a workflow that has left its thread by `Suspended` and was not taken up since."""
         ...
 
     def rewind(self, run_id: str) -> None:
@@ -50,8 +50,8 @@ class Stopping(BaseException):
     """The server drains: leave a step without an outcome, so that the next process begins it again."""
 
 
-class WaitsForPeople(BaseException):
-    """A step waits for people, for days perhaps: leave it without an outcome, and its thread free, until they have decided."""
+class Suspended(BaseException):
+    """A step waits for people, or the run is paused, for days perhaps: leave it without an outcome, and its thread free."""
 
 
 class RunControl(Protocol):

@@ -1,4 +1,4 @@
-"""The RPCs of the controller: runs, their reports, and the budget ledger."""
+"""The RPCs of the controller: runs, their reports, where things come from; `spending_service` has those of costs and egress."""
 
 from __future__ import annotations
 
@@ -10,33 +10,27 @@ from types import MappingProxyType
 import grpc
 
 from medq.controller.v1 import controller_pb2 as pb
-from medq.controller.v1 import controller_pb2_grpc as pb_grpc
 from services.controller.configuration.check import check, effective_yaml, require
-from services.controller.configuration.models import StopSection
 from services.controller.configuration.notes import notes_on
-from services.controller.domain.egress import Leaving
-from services.controller.domain.egress import require_valid as require_valid_egress
-from services.controller.domain.ledger import Cost, Limits
 from services.controller.loop.calls import Collaborators
-from services.controller.loop.decisions import limits_of
 from services.controller.loop.encoders import encoder_problems, require_encoder
 from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
+from services.controller.report.galleries import Galleries
 from services.controller.report.lineages import Lineages
 from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
-from services.controller.store.egress import EgressLog, Left
+from services.controller.spending_service import SpendingService
+from services.controller.store.egress import EgressLog
 from shared.chat.endpoints import Endpoint
-from shared.errors import InvalidArgument
-from shared.limits import OPERATION_ID, OPERATION_ID_FORM, RUN_ID
+from shared.errors import FailedPrecondition, InvalidArgument, NotFound
+from shared.limits import RUN_ID
 from shared.operation_table import CANCELLED, FAILED, Operation
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token
 
-_MAX_COSTS = 1000
 
-
-class Controller(pb_grpc.ControllerServiceServicer):
+class Controller(SpendingService):
     """Serves `medq.controller.v1.ControllerService`.
 
     Args:
@@ -57,14 +51,14 @@ class Controller(pb_grpc.ControllerServiceServicer):
         egress: EgressLog,
         site: Mapping[str, Endpoint] = MappingProxyType({}),
     ) -> None:
+        super().__init__(collaborators.store, collaborators.ledger, egress)
         self._operations = operations
         self._channels = collaborators.channels
-        self._store, self._ledger = collaborators.store, collaborators.ledger
         self._reports = collaborators.reports
         self._lineages = Lineages(collaborators.objects, self._store, self._ledger)
+        self._galleries = Galleries(collaborators.objects, self._store)
         self._endpoints = endpoints
         self._input_roots = input_roots
-        self._egress = egress
         self._site = site
 
     def ValidateRun(self, request: pb.ValidateRunRequest, context: grpc.ServicerContext) -> pb.ValidateRunResponse:
@@ -98,13 +92,33 @@ class Controller(pb_grpc.ControllerServiceServicer):
             require_encoder(self._channels, configuration.encoder)
         run_id = self._operations.start(request)
         if self._operations.get(run_id).state in (FAILED, CANCELLED):
+            self._store.resume(run_id)  # who starts it again wants it to go on
             self._store.ask_retry(run_id)
             self._operations.retry(run_id)
         return pb.StartRunResponse(run_id=run_id)
 
+    def PauseRun(self, request: pb.PauseRunRequest, context: grpc.ServicerContext) -> pb.PauseRunResponse:
+        """See the proto."""
+        if self._operations.get(request.run_id).is_terminal:
+            raise FailedPrecondition(
+                "The run has ended, so there is nothing to pause.",
+                field="run_id",
+                value=request.run_id,
+                remedy="One that failed or was called off goes on with `StartRun`, and can be paused then.",
+            )
+        self._store.pause(request.run_id)
+        return pb.PauseRunResponse(run=self._run(request.run_id))
+
+    def ResumeRun(self, request: pb.ResumeRunRequest, context: grpc.ServicerContext) -> pb.ResumeRunResponse:
+        """See the proto."""
+        found = self._operations.get(request.run_id)
+        self._store.resume(request.run_id)
+        self._operations.tell(request.run_id, found.done, found.total, found.message, is_due=True)
+        return pb.ResumeRunResponse(run=self._run(request.run_id))
+
     def GetRun(self, request: pb.GetRunRequest, context: grpc.ServicerContext) -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=self._runs([self._operations.get(request.run_id)])[0])
+        return pb.GetRunResponse(run=self._run(request.run_id))
 
     def ListRuns(self, request: pb.ListRunsRequest, context: grpc.ServicerContext) -> pb.ListRunsResponse:
         """See the proto."""
@@ -118,36 +132,6 @@ class Controller(pb_grpc.ControllerServiceServicer):
         report_uri = self._store.get(request.run_id).report_uri
         return pb.GetReportResponse(report_json=encode(self._reports.get(request.run_id)), report_uri=report_uri)
 
-    def ReserveCosts(self, request: pb.ReserveCostsRequest, context: grpc.ServicerContext) -> pb.ReserveCostsResponse:
-        """See the proto."""
-        if request.request_id:
-            _require_request_id(request.request_id)
-        costs = _costs(request)
-        unknown = self._ledger.reserve(request.run_id, costs, self._limits(request.run_id), request.request_id)
-        return pb.ReserveCostsResponse(unknown_keys=unknown)
-
-    def SettleCosts(self, request: pb.SettleCostsRequest, context: grpc.ServicerContext) -> pb.SettleCostsResponse:
-        """See the proto."""
-        self._ledger.settle(request.run_id, _costs(request), is_on_record=request.is_on_record)
-        return pb.SettleCostsResponse()
-
-    def ReleaseCosts(self, request: pb.ReleaseCostsRequest, context: grpc.ServicerContext) -> pb.ReleaseCostsResponse:
-        """See the proto."""
-        _require_request_id(request.request_id)
-        _require_run_of_costs(request.run_id, len(request.keys) + len(request.unknown_keys))
-        self._ledger.release(request.run_id, request.request_id, request.keys, request.unknown_keys)
-        return pb.ReleaseCostsResponse()
-
-    def ListCosts(self, request: pb.ListCostsRequest, context: grpc.ServicerContext) -> pb.ListCostsResponse:
-        """See the proto."""
-        entries, following = self._ledger.entries(
-            request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
-        )
-        return pb.ListCostsResponse(
-            entries=[lineage_messages.of_entry(entry) for entry in entries],
-            next_page_token="" if following is None else str(following),
-        )
-
     def GetLineage(self, request: pb.GetLineageRequest, context: grpc.ServicerContext) -> pb.GetLineageResponse:
         """See the proto."""
         if bool(request.sample_id) == bool(request.item_id):
@@ -159,62 +143,25 @@ class Controller(pb_grpc.ControllerServiceServicer):
         found = self._lineages.of_sample(request.run_id, request.sample_id)
         return pb.GetLineageResponse(samples=[lineage_messages.of_sample(one) for one in found])
 
-    def RecordEgress(self, request: pb.RecordEgressRequest, context: grpc.ServicerContext) -> pb.RecordEgressResponse:
+    def ListDrawn(self, request: pb.ListDrawnRequest, context: grpc.ServicerContext) -> pb.ListDrawnResponse:
         """See the proto."""
-        _require_request_id(request.request_id)
-        rows = [
-            Leaving(**{name: getattr(row, name) for name in Leaving.__dataclass_fields__}) for row in request.egress
-        ]
-        require_valid_egress(rows)
-        self._egress.record(request.run_id, request.request_id, rows)
-        return pb.RecordEgressResponse()
+        return self._galleries.list_drawn(request)
 
-    def ListEgress(self, request: pb.ListEgressRequest, context: grpc.ServicerContext) -> pb.ListEgressResponse:
+    def ListDevItems(self, request: pb.ListDevItemsRequest, context: grpc.ServicerContext) -> pb.ListDevItemsResponse:
         """See the proto."""
-        rows, following = self._egress.page(
-            request.run_id, min(request.page_size or 1000, 1000), read_page_token(request.page_token) or 0
-        )
-        return pb.ListEgressResponse(
-            entries=[_egress_entry(row) for row in rows], next_page_token="" if following is None else str(following)
-        )
+        return self._galleries.list_dev_items(request)
 
     def GetEndpoints(self, request: pb.GetEndpointsRequest, context: grpc.ServicerContext) -> pb.GetEndpointsResponse:
         """See the proto."""
         return pb.GetEndpointsResponse(targets=self._endpoints)
 
-    def _limits(self, run_id: str) -> Limits:
-        """The limits of a run's configuration; none where the controller does not know the run."""
-        run = self._store.find(run_id)
-        return Limits() if run is None else limits_of(StopSection(**run.configuration["stop"]))
+    def _run(self, run_id: str) -> pb.Run:
+        try:
+            operation = self._operations.get(run_id)
+        except NotFound:
+            remedy = "`medq status` lists those that there are."
+            raise NotFound("There is no run of this name.", field="run_id", value=run_id, remedy=remedy) from None
+        return self._runs([operation])[0]
 
     def _runs(self, operations: Sequence[Operation]) -> list[pb.Run]:
         return run_messages(operations, self._store, self._ledger)
-
-
-def _costs(request: pb.ReserveCostsRequest | pb.SettleCostsRequest) -> list[Cost]:
-    _require_run_of_costs(request.run_id, len(request.costs))
-    return [Cost(**{name: getattr(cost, name) for name in Cost.__dataclass_fields__}) for cost in request.costs]
-
-
-def _require_run_of_costs(run_id: str, n_costs: int) -> None:
-    if not run_id or len(run_id) > 200:
-        raise InvalidArgument(
-            "Costs belong to a run.", field="run_id", value=run_id, remedy="Name it: 1 to 200 characters."
-        )
-    if n_costs > _MAX_COSTS:
-        raise InvalidArgument(
-            f"At most {_MAX_COSTS} costs a request.", field="costs", value=n_costs, remedy="Send several requests."
-        )
-
-
-def _require_request_id(request_id: str) -> None:
-    if not re.fullmatch(OPERATION_ID, request_id):
-        raise InvalidArgument(
-            "This is no id of a reservation.", field="request_id", value=request_id, remedy=OPERATION_ID_FORM
-        )
-
-
-def _egress_entry(row: Left) -> pb.EgressEntry:
-    entry = pb.EgressEntry(egress=pb.Egress(**vars(row.leaving)), run_id=row.run_id)
-    entry.time.FromNanoseconds(int(row.noted_at * 1e9))
-    return entry

@@ -44,6 +44,7 @@ def build(
     from services.embedding.store.images import Store
     from services.embedding.store.marks import Marks
     from services.embedding.store.tables import OUTBOX
+    from services.embedding.work.depths import Depths
     from services.embedding.work.modalities import ModalityGuesser
     from services.embedding.work.reading import InputReader
     from services.embedding.work.serving import Serving, Servings
@@ -56,7 +57,10 @@ def build(
     encoders = encoders or SiteEncoders(settings.encoders, settings.is_int8_used, settings.device)
     key = settings.hash_key.get_secret_value().encode()
     formats = ImageReaders(
-        settings.readers, Limits(settings.reader_memory_mib, settings.reader_seconds), n_slices=settings.volume_slices
+        settings.readers,
+        Limits(settings.reader_memory_mib, settings.reader_seconds),
+        n_slices=settings.volume_slices,
+        is_depth_kept=settings.is_depth_kept,
     )
     source, marks, roots = FileSource(), Marks(engine), roots_of(settings)
 
@@ -80,7 +84,8 @@ def build(
         formats.close()
         engine.dispose()
 
-    servicer = Embedding(servings.get("").store, encoders, operations, roots)
+    depths = Depths(objects, formats)
+    servicer = Embedding(servings.get("").store, encoders, operations, objects, roots, depths)
     return Service(
         name="embedding",
         full_name="medq.embedding.v1.EmbeddingService",

@@ -15,6 +15,8 @@ from services.embedding.domain.images import Quarantined, StoredForm
 
 Pixels = NDArray[np.uint8]
 """(h, w, 1) grey or (h, w, 3) RGB."""
+Levels = NDArray[np.uint16]
+"""(h, w), as `domain.depth.Depth` has them."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,13 @@ class ImageFormats(Protocol):
 
     def load(self, data: bytes) -> Pixels:
         """The pixels of the stored form as (h, w, 1) or (h, w, 3) uint8."""
+
+    def load_levels(self, data: bytes) -> Levels:
+        """The grey levels of their stored form, (h, w) uint16.
+
+        Raises:
+            InvalidArgument: It is none.
+        """
 
 
 class Encoder(Protocol):

@@ -47,6 +47,10 @@ class EmbeddingSettings(InputSettings):
         SLICES, ge=1, le=MOST_IMAGES_A_FILE, description="Central slices that are taken of a volume (NIfTI)."
     )
 
+    is_depth_kept: bool = Field(
+        True,
+        description="Keep the grey levels of images of more than 8 bits, about three times the room of the picture.",
+    )
     encoders: dict[_Name, Path] = Field(
         default_factory=dict,
         description="Encoders with weights: name to local folder, as JSON; a run names one, or `statistics`.",

@@ -84,6 +84,7 @@ class _Work:
             simulation=simulation if expert.is_simulated else None,
             clean_neighbours=clean,
             similar_failures=failed,
+            is_reference_simulated=self.oracle.is_simulated,
         )
 
     def ledger_key(self, kind: str, sample: Sample, last: str) -> str:

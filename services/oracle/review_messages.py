@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 from medq.oracle.v1 import review_pb2 as pb
@@ -28,10 +29,25 @@ ACTIONS: Final = {
 }
 
 
-def to_message(queued: QueuedTask) -> pb.ReviewTask:
-    """Encode a task."""
+@dataclass(frozen=True)
+class Viewer:
+    """Who is told about a task.
+
+    Attributes:
+        name: Under which they decide; "" where it is not known.
+        is_operator: Whether they run the queue, so that decisions are told to them at once.
+    """
+
+    name: str
+    is_operator: bool
+
+
+def to_message(queued: QueuedTask, viewer: Viewer) -> pb.ReviewTask:
+    """Encode a task, without what whoever is still to answer its question must not know."""
     entry = queued.entry
-    task = shown(entry, is_open=queued.state == store.OPEN)
+    is_over = queued.state == store.DECIDED and not queued.is_awaited
+    is_own = queued.verdict is not None and queued.verdict.reviewer == viewer.name
+    task = shown(entry, is_told=is_over or is_own)
     question = task.question
     message = pb.ReviewTask(
         task_id=entry.task_id,
@@ -62,12 +78,13 @@ def to_message(queued: QueuedTask) -> pb.ReviewTask:
         is_locked=queued.is_locked,
         assignee=queued.assignee,
         is_blind=entry.is_blind,
+        is_reference_simulated=entry.is_reference_simulated,
         opinion=entry.opinion,
         opinions=[_said(verdict) for verdict in entry.opinions],
     )
     if queued.reviewer:
         message.lease_end_time.FromNanoseconds(int(queued.lease_until * 1e9))
-    if queued.verdict is not None:
+    if queued.verdict is not None and (is_over or is_own or viewer.is_operator):
         message.decision.CopyFrom(_decision(queued, queued.verdict))
     return message
 

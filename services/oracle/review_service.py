@@ -12,7 +12,7 @@ from services.oracle.domain.measures import shown
 from services.oracle.domain.review import PEOPLE, verdict_of
 from services.oracle.domain.review_log import Entry
 from services.oracle.domain.review_statistics import statistics_of
-from services.oracle.review_messages import ACTIONS, STATES, to_message, to_statistics
+from services.oracle.review_messages import ACTIONS, STATES, Viewer, to_message, to_statistics
 from services.oracle.store.review_tables import QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
@@ -49,12 +49,12 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         size = min(request.page_size or _PAGE, _MOST_ON_A_PAGE)
         after = read_page_token(request.page_token) or 0
         found, following = self._queue.page(request.run_id, state, size, after)
-        token = "" if following is None else str(following)
-        return pb.ListTasksResponse(tasks=[to_message(queued) for queued in found], next_page_token=token)
+        token, viewer = "" if following is None else str(following), _viewer(context)
+        return pb.ListTasksResponse(tasks=[to_message(queued, viewer) for queued in found], next_page_token=token)
 
     def GetTask(self, request: pb.GetTaskRequest, context: grpc.ServicerContext) -> pb.GetTaskResponse:
         """See the proto."""
-        return pb.GetTaskResponse(task=to_message(self._queue.find(request.task_id)))
+        return pb.GetTaskResponse(task=to_message(self._queue.find(request.task_id), _viewer(context)))
 
     def GetTaskImage(
         self, request: pb.GetTaskImageRequest, context: grpc.ServicerContext
@@ -83,9 +83,10 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         require_between("seconds", request.seconds, 1, MOST_LEASE_SECONDS)
         reviewer = _reviewer(context, request.reviewer)
         leased = self._queue.lease(PEOPLE, reviewer, request.count, request.seconds)
-        undoable = self._queue.undoable(reviewer)
+        undoable, viewer = self._queue.undoable(reviewer), _viewer(context, reviewer)
         return pb.LeaseTasksResponse(
-            tasks=[to_message(queued) for queued in leased], undoable=None if undoable is None else to_message(undoable)
+            tasks=[to_message(queued, viewer) for queued in leased],
+            undoable=None if undoable is None else to_message(undoable, viewer),
         )
 
     def DecideTask(self, request: pb.DecideTaskRequest, context: grpc.ServicerContext) -> pb.DecideTaskResponse:
@@ -95,16 +96,16 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         entry = self._of_people(request.task_id).entry
         action = next((name for name, value in ACTIONS.items() if value == request.action), "")
         verdict = verdict_of(
-            shown(entry, is_open=True), action, request.answer, request.reason, request.active_seconds, reviewer
+            shown(entry, is_told=False), action, request.answer, request.reason, request.active_seconds, reviewer
         )
         found, is_new = self._queue.decide(request.task_id, request.revision, verdict)
-        return pb.DecideTaskResponse(task=self._changed(found, is_new), is_new=is_new)
+        return pb.DecideTaskResponse(task=self._changed(found, is_new, _viewer(context, reviewer)), is_new=is_new)
 
     def ReleaseTask(self, request: pb.ReleaseTaskRequest, context: grpc.ServicerContext) -> pb.ReleaseTaskResponse:
         """See the proto."""
         reviewer = _reviewer(context, request.reviewer)
         found, is_released = self._queue.release(request.task_id, reviewer)
-        return pb.ReleaseTaskResponse(task=to_message(found), is_released=is_released)
+        return pb.ReleaseTaskResponse(task=to_message(found, _viewer(context, reviewer)), is_released=is_released)
 
     def UndoDecision(self, request: pb.UndoDecisionRequest, context: grpc.ServicerContext) -> pb.UndoDecisionResponse:
         """See the proto."""
@@ -113,7 +114,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         reviewer = _reviewer(context, request.reviewer)
         self._of_people(request.task_id)
         found, is_new = self._queue.undo(request.task_id, request.revision, reviewer, request.seconds)
-        return pb.UndoDecisionResponse(task=self._changed(found, is_new), is_new=is_new)
+        return pb.UndoDecisionResponse(task=self._changed(found, is_new, _viewer(context, reviewer)), is_new=is_new)
 
     def ReopenTask(self, request: pb.ReopenTaskRequest, context: grpc.ServicerContext) -> pb.ReopenTaskResponse:
         """See the proto."""
@@ -121,7 +122,7 @@ class Reviews(pb_grpc.ReviewServiceServicer):
         require_text("reason", request.reason)
         self._of_people(request.task_id)
         found, is_new = self._queue.reopen(request.task_id, request.revision, _actor(context), request.reason)
-        return pb.ReopenTaskResponse(task=self._changed(found, is_new), is_new=is_new)
+        return pb.ReopenTaskResponse(task=self._changed(found, is_new, _viewer(context)), is_new=is_new)
 
     def CloseTasks(self, request: pb.CloseTasksRequest, context: grpc.ServicerContext) -> pb.CloseTasksResponse:
         """See the proto."""
@@ -181,11 +182,11 @@ class Reviews(pb_grpc.ReviewServiceServicer):
             )
         return found
 
-    def _changed(self, found: QueuedTask, is_new: bool) -> pb.ReviewTask:
+    def _changed(self, found: QueuedTask, is_new: bool, viewer: Viewer) -> pb.ReviewTask:
         """A task after a change, of which the operation is told that waits for it."""
         if is_new:
             self._tell(found.entry.work_id, found.operation_id)
-        return to_message(found)
+        return to_message(found, viewer)
 
 
 def _reviewer(context: grpc.ServicerContext, named: str) -> str:
@@ -201,6 +202,14 @@ def _reviewer(context: grpc.ServicerContext, named: str) -> str:
         )
     _require_printable(named)
     return named
+
+
+def _viewer(context: grpc.ServicerContext, reviewer: str = "") -> Viewer:
+    """Who is told about tasks: the caller, under the name that decides; where callers are not known, they run the queue."""
+    caller = caller_of(context)
+    if caller is None:
+        return Viewer(reviewer, is_operator=True)
+    return Viewer(reviewer or caller.name, is_operator=bool(caller.roles & REVIEWERS_FOR_OTHERS))
 
 
 def _require_printable(name: str) -> None:

@@ -22,12 +22,13 @@ _BAR_WIDTH, _BAR_HEIGHT, _SHORTEST = 1040, 36, 46
 
 @dataclass(frozen=True)
 class Cell:
-    """A share (0..1) of `n` things in a row and a column; None where there is nothing."""
+    """A share (0..1) of `n` things in a row and a column; None where there is nothing. `href` is where it leads; "" nowhere."""
 
     row: str
     column: str
     share: float | None
     n: int
+    href: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ def heat_map(title: str, cells: Sequence[Cell], rows: Sequence[str], columns: Se
             for j, column in enumerate(columns)
         ]
     width = left + len(columns) * (_CELL + _SPACE) + right
-    return svg(title, width, top + len(rows) * (_ROW + _SPACE), parts)
+    role = "group" if any(cell.href for cell in place.values()) else "img"  # what is in an img cannot be reached
+    return svg(title, width, top + len(rows) * (_ROW + _SPACE), parts, role)
 
 
 def _cell(x: float, y: float, row: str, column: str, cell: Cell | None) -> Markup:
@@ -77,9 +79,13 @@ def _cell(x: float, y: float, row: str, column: str, cell: Cell | None) -> Marku
     number = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{:.0f}</text>')
     opacity = _PALEST + (1 - _PALEST) * cell.share
     step = "low" if opacity <= _MIDDLE else "middle" if opacity <= _HIGH else "high"
-    return box.format("cell", x, y, _CELL, _ROW, opacity, title) + number.format(
+    drawn = box.format("cell", x, y, _CELL, _ROW, opacity, title) + number.format(
         step, x + _CELL / 2, y + 19, 100 * cell.share
     )
+    if not cell.href:
+        return drawn
+    name = f"{row}, {column}: {percent(cell.share)} of {count(cell.n)}"
+    return Markup('<a href="{}" aria-label="{}">{}</a>').format(cell.href, name, drawn)
 
 
 def shares(title: str, parts: Sequence[Part]) -> Markup:

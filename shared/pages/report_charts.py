@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from markupsafe import Markup
@@ -58,8 +58,14 @@ def curve_rows(report: Json) -> list[Json]:
     ]
 
 
-def weakness_maps(report: Json, name: str) -> list[Json]:
-    """The heat maps of an arm, before and, where another model comes out, after; none before anything was measured."""
+def weakness_maps(report: Json, name: str, link: Callable[[Json], str] = lambda cell: "") -> list[Json]:
+    """The heat maps of an arm, before and, where another model comes out, after; none before anything was measured.
+
+    Args:
+        report: `report.json`.
+        name: Of the arm.
+        link: Where a cell of `weakness` leads; "" nowhere.
+    """
     found = report["arms"][name]["weakness"] if name else None
     if not found or not found["cells"]:
         return []
@@ -76,7 +82,7 @@ def weakness_maps(report: Json, name: str) -> list[Json]:
             "n_left_out": len({cell["value"] for cell in found["cells"]}) - len(columns),
             "svg": heat_map(
                 f"Share of the test questions answered wrongly {caption}, by modality and {words.label(found['axis'])}, in %",
-                [_cell(cell, key) for cell in found["cells"] if cell["value"] in columns],
+                [_cell(cell, key, link(cell)) for cell in found["cells"] if cell["value"] in columns],
                 [words.modality(row) for row in rows],
                 [words.attribute(column) for column in columns],
             ),
@@ -127,7 +133,7 @@ def _columns(cells: list[Json]) -> list[str]:
     return sorted(kept, key=lambda value: (-n_rows[value], value))
 
 
-def _cell(cell: Json, key: str) -> Cell:
+def _cell(cell: Json, key: str, href: str) -> Cell:
     estimate = cell[key]
     row, column = words.modality(cell["modality"]), words.attribute(cell["value"])
-    return Cell(row, column, estimate["value"] if estimate else None, estimate["n"] if estimate else 0)
+    return Cell(row, column, estimate["value"] if estimate else None, estimate["n"] if estimate else 0, href)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -102,6 +103,18 @@ def hours(seconds: float) -> str:
     return f"{seconds / _SECONDS_PER_HOUR:,.1f} h" if seconds >= _SECONDS_PER_HOUR else f"{seconds / 60:.0f} min"
 
 
+def duration(seconds: float) -> str:
+    """Seconds as people say them, in their two largest units: `2 min 04 s`, `3 h 12 min`, `2 d 05 h`."""
+    whole = round(seconds)
+    if whole < 1:
+        return "under 1 s"
+    if whole < 60:
+        return f"{whole} s"
+    units = ((3600, 60, 1, "min", "s"), (86_400, 3600, 60, "h", "min"), (math.inf, 86_400, 3600, "d", "h"))
+    large, small, name, of = next(unit[1:] for unit in units if whole < unit[0])
+    return f"{whole // large} {name} {whole % large // small:02d} {of}"
+
+
 #: By the name that templates call them.
 FILTERS: Mapping[str, Callable[..., str]] = {
     "percent": percent,
@@ -118,4 +131,5 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "count": count,
     "dollars": dollars,
     "hours": hours,
+    "duration": duration,
 }

@@ -29,6 +29,8 @@ HEAVY = frozenset(
         "/medq.controller.v1.ControllerService/EstimateRun",
         "/medq.controller.v1.ControllerService/GetLineage",
         "/medq.controller.v1.ControllerService/GetReport",
+        "/medq.controller.v1.ControllerService/ListDevItems",
+        "/medq.controller.v1.ControllerService/ListDrawn",
         "/medq.controller.v1.ControllerService/ValidateRun",
         "/medq.evaluation.v1.EvaluationService/ScoreReplies",
     }

@@ -21,7 +21,16 @@ from shared.rpc.input_names import remember_caller
 from shared.rpc.rights import OPEN_SERVICES, Caller, is_audited, roles_of
 from shared.settings import AuthSection
 
-_FORMS = {"operation_id": ID, "run_id": ID, "uri": re.compile(SCHEME + "[0-9a-f]{64}")}
+_DIGEST = "[0-9a-f]{64}"
+_URI = re.compile(SCHEME + _DIGEST)
+_FORMS = {
+    "operation_id": ID,
+    "run_id": ID,
+    "task_id": re.compile("[0-9a-f]{32}"),
+    "image_id": re.compile(_DIGEST),
+    "uri": _URI,
+    "image_uri": _URI,
+}
 
 
 def authorization(service: str, auth: AuthSection) -> Authorization | None:
@@ -76,7 +85,7 @@ class Authorization:
         self, caller: Caller | None, method: str, request: Any, context: grpc.ServicerContext, **decided: str
     ) -> None:
         who = {"caller": caller.name, "known_by": caller.known_by} if caller else {"caller": ""}
-        self._audit.info("call", method=method, peer=context.peer(), **who, **_named(request), **decided)
+        self._audit.info("call", method=method, peer=context.peer(), **who, **named(request), **decided)
 
 
 def _check(caller: Caller, method: str) -> None:
@@ -97,12 +106,12 @@ def _check(caller: Caller, method: str) -> None:
         )
 
 
-def _named(request: Any) -> dict[str, str | int]:
-    """The ids and the dataset that a request names, where they are of the form; no other field of it reaches the log."""
+def named(request: Any) -> dict[str, str | int]:
+    """What a request names, ids, a dataset, an image, where it is of the form; no other field of it reaches the log."""
     if not isinstance(request, Message):
         return {}
     texts = {name: str(getattr(request, name, "")) for name in _FORMS}
-    named: dict[str, str | int] = {name: text for name, text in texts.items() if _FORMS[name].fullmatch(text)}
+    found: dict[str, str | int] = {name: text for name, text in texts.items() if _FORMS[name].fullmatch(text)}
     if isinstance(request, DownloadDatasetRequest):
-        named["n_files"] = len(request.file_names)  # 0: all
-    return named
+        found["n_files"] = len(request.file_names)  # 0: all
+    return found

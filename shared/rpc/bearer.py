@@ -39,7 +39,28 @@ class _Details(NamedTuple):
     compression: grpc.Compression | None
 
 
-class BearerToken(_Interceptors):
+class ClientInterceptors(_Interceptors):
+    """An interceptor that does the same with calls of all four shapes."""
+
+    def intercept(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        """Make a call; see `grpc.UnaryUnaryClientInterceptor`."""
+        raise NotImplementedError
+
+    def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        """See `intercept`."""
+        return self.intercept(continuation, details, request)
+
+    intercept_unary_stream = intercept_unary_unary
+    intercept_stream_unary = intercept_unary_unary
+    intercept_stream_stream = intercept_unary_unary
+
+    @staticmethod
+    def changed(details: Any, **changes: Any) -> Any:
+        """What a call is made with, changed."""
+        return _Details(**{name: getattr(details, name) for name in _Details._fields} | changes)
+
+
+class BearerToken(ClientInterceptors):
     """Adds `authorization: Bearer TOKEN` to every call.
 
     Args:
@@ -49,17 +70,10 @@ class BearerToken(_Interceptors):
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token
 
-    def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        """See `grpc.UnaryUnaryClientInterceptor`; the other three shapes do the same."""
+    def intercept(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
+        """See `ClientInterceptors`."""
         metadata = [*(details.metadata or ()), (AUTHORIZATION, SCHEME + self._token())]
-        with_token = _Details(
-            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready, details.compression
-        )
-        return continuation(with_token, request)
-
-    intercept_unary_stream = intercept_unary_unary
-    intercept_stream_unary = intercept_unary_unary
-    intercept_stream_stream = intercept_unary_unary
+        return continuation(self.changed(details, metadata=metadata), request)
 
 
 def token_of(file: Path) -> Callable[[], str]:

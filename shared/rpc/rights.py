@@ -49,9 +49,20 @@ _REVIEW = frozenset({Role.REVIEWER, Role.OPERATOR, Role.ADMIN})
 
 #: Open to everybody: probes cannot show who they are.
 OPEN_SERVICES = frozenset({"grpc.health.v1.Health"})
-#: They change nothing, but what they give leaves the system: each call is in the audit log.
+#: They change nothing, but annotations or images leave the system by them: each call is in the audit log.
 _AUDITED_READS = frozenset(
-    {"/medq.operations.v1.OperationsService/DownloadDataset", "/medq.oracle.v1.ReviewService/GetTaskImage"}
+    {
+        "/medq.operations.v1.OperationsService/DownloadDataset",
+        "/medq.embedding.v1.EmbeddingService/GetGreyLevels",
+        "/medq.embedding.v1.EmbeddingService/GetThumbnail",
+        "/medq.controller.v1.ControllerService/GetReport",
+        "/medq.controller.v1.ControllerService/GetLineage",
+        "/medq.controller.v1.ControllerService/ListDrawn",
+        "/medq.controller.v1.ControllerService/ListDevItems",
+        "/medq.oracle.v1.ReviewService/ListTasks",
+        "/medq.oracle.v1.ReviewService/GetTask",
+        "/medq.oracle.v1.ReviewService/GetTaskImage",
+    }
 )
 
 #: Service to method to the roles that may call it.
@@ -70,10 +81,14 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
         "ListRuns": _READ,
         "GetReport": _READ,
         "GetLineage": _READ,
+        "ListDrawn": _READ,
+        "ListDevItems": _READ,
         "ListCosts": _READ,
         "ListEgress": _READ,
         "GetEndpoints": _READ,
         "StartRun": _RUN,
+        "PauseRun": _RUN,
+        "ResumeRun": _RUN,
         "ReserveCosts": _LEDGER,
         "SettleCosts": _LEDGER,
         "ReleaseCosts": _LEDGER,
@@ -81,6 +96,8 @@ RIGHTS: Mapping[str, Mapping[str, frozenset[Role]]] = {
     },
     "medq.embedding.v1.EmbeddingService": {
         "GetImage": _READ,
+        "GetGreyLevels": _READ,
+        "GetThumbnail": _READ,
         "GetEncoder": _READ,
         "EmbedTexts": _READ,
         "StartIngest": _WORK,

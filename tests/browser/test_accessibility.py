@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.support import logged_in, press, ready
+from tests.browser.support import logged_in, press, ready, serious
 from tests.support.review_pages import ReviewHouse
 from tests.support.reviews import queue_entry
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: `make setup`.")
-
-
-def serious(page: Page) -> list[Any]:
-    """What axe finds serious or critical."""
-    found = axe.Axe().run(page).response
-    assert found["passes"]
-    return [
-        (one["id"], one["nodes"][0]["html"]) for one in found["violations"] if one["impact"] in ("serious", "critical")
-    ]
 
 
 @pytest.mark.parametrize("width", [1280, 2560])

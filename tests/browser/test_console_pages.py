@@ -1,4 +1,4 @@
-"""The console in a real browser: a run is followed and cancelled; axe finds nothing serious; nothing is wider than its window."""
+"""The console in a real browser: a run is followed, paused and cancelled; cells and pictures lead on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from medq.controller.v1.controller_pb2 import Cost, ReserveCostsRequest
+from medq.controller.v1.controller_pb2 import PauseRunRequest
 from shared.rpc.operations import await_operation
+from tests.browser.support import serious
 from tests.support.console_pages import START, served
 from tests.support.controller_house import House, controller_stub, get_run, start, until
+from tests.support.gallery_world import fill_galleries
 from tests.support.servers import short_folder
-
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed: `make setup`.")
 
 
 @pytest.fixture
@@ -25,39 +25,11 @@ def house() -> Iterator[House]:
         house.server.stop(0).wait()
 
 
-def serious(page: Page) -> list[Any]:
-    """What axe finds serious or critical."""
-    found = axe.Axe().run(page).response
-    assert found["passes"]
-    return [
-        (one["id"], one["nodes"][0]["html"]) for one in found["violations"] if one["impact"] in ("serious", "critical")
-    ]
-
-
 def open_pages(browser: Browser, url: str, **window: Any) -> Page:
     """A window in which somebody with all rights is logged in."""
     page = browser.new_context(base_url=url, **window).new_page()
     page.goto(f"/login?token={START}")
     return page
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 2560])
-def test_axe_finds_nothing_serious_on_any_page(browser: Browser, house: House, width: int, scheme: Any) -> None:
-    with served(house) as (url, channel, _):
-        start(channel, house, rounds=1)
-        await_operation(channel, "r1")
-        cost = Cost(key="r1/failure_driven/0/oracle/a/1", kind="oracle", usd=12.5, is_simulated=True)
-        controller_stub(channel).ReserveCosts(ReserveCostsRequest(run_id="r1", costs=[cost]))
-        page = open_pages(browser, url, viewport={"width": width, "height": 900}, color_scheme=scheme)
-        errors: list[str] = []
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        for path in ("/runs", "/start", "/runs/r1", "/runs/r1/lineage"):
-            page.goto(path)
-            page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-            assert serious(page) == []
-            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert errors == []
 
 
 def test_a_run_is_followed_without_loading_the_page_and_cancelled(browser: Browser, house: House) -> None:
@@ -76,3 +48,58 @@ def test_a_run_is_followed_without_loading_the_page_and_cancelled(browser: Brows
         page.locator("details.confirm summary").click()
         page.get_by_role("button", name="Yes, cancel the run").click()
         expect(page.locator("#standing")).to_contain_text("called off", timeout=20_000)
+
+
+def test_a_cell_of_the_map_opens_its_images_and_these_lead_to_the_lineage_by_keyboard_alone(
+    browser: Browser, house: House
+) -> None:
+    fill_galleries(house.services, n_drawn=80)
+    with served(house) as (url, channel, _):
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+        page = open_pages(browser, url, viewport={"width": 390, "height": 800})
+        page.goto("/runs/r1")
+        page.locator("svg a").first.focus()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text("metal artifact in CT")
+        image = page.locator("main img").first
+        image.scroll_into_view_if_needed()
+        expect(image).to_have_js_property("complete", True)
+        assert image.evaluate("one => one.naturalWidth") > 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        page.locator("main .pictures a").first.press("Enter")
+        expect(page.locator("main")).to_contain_text("Item of dev i6")
+
+
+def test_pictures_come_as_they_come_into_sight_and_the_page_does_not_jump(browser: Browser, house: House) -> None:
+    fill_galleries(house.services, n_drawn=80)
+    with served(house) as (url, channel, _):
+        start(channel, house, rounds=1)
+        await_operation(channel, "r1")
+        page = open_pages(browser, url, viewport={"width": 390, "height": 800})
+        page.goto("/runs/r1/prototypes")
+        height = page.evaluate("document.documentElement.scrollHeight")
+        last = page.locator("main img").last
+        last.scroll_into_view_if_needed()
+        expect(last).to_have_js_property("complete", True)
+        assert last.evaluate("one => one.naturalWidth") > 0
+        assert page.evaluate("document.documentElement.scrollHeight") == height
+
+
+def test_buttons_follow_a_run_that_somebody_else_pauses(browser: Browser, house: House) -> None:
+    house.services.hold("annotate")
+    with served(house) as (url, channel, _):
+        start(channel, house, rounds=1)
+        until(lambda: get_run(channel).operation_id.endswith("annotate"))
+        page = open_pages(browser, url)
+        page.goto("/runs/r1")
+        expect(page.get_by_role("button", name="Pause")).to_be_visible()
+        controller_stub(channel).PauseRun(PauseRunRequest(run_id="r1"))
+        expect(page.get_by_role("button", name="Go on")).to_be_visible(timeout=20_000)
+        expect(page.locator("#standing")).to_contain_text("pauses after this step")
+        house.services.release("annotate")
+        expect(page.locator("#standing")).to_contain_text("It is paused.", timeout=20_000)
+        assert serious(page) == []
+        page.get_by_role("button", name="Go on").click()
+        expect(page.locator("#standing")).to_contain_text("all rounds are done", timeout=30_000)
+        expect(page.get_by_role("button", name="Pause")).to_have_count(0)

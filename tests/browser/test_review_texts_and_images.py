@@ -71,8 +71,8 @@ def test_an_image_is_looked_at_with_keys_and_comes_back_as_it_was(browser: Brows
         page.keyboard.press("0")
         page.wait_for_function(f"before => {_PIXELS} === before", arg=before)
         expect(page.locator("#view")).to_have_text(view)
-        page.get_by_role("button", name="a good one of the same kind, 1").click()
-        expect(page.locator("#comparing")).to_contain_text("a good one of the same kind")
+        page.get_by_role("button", name="alike, the model was right, 1").click()
+        expect(page.locator("#comparing")).to_contain_text("alike, the model was right")
         page.keyboard.press("Escape")
         expect(page.locator("#comparing")).to_be_hidden()
         page.wait_for_function(f"before => {_PIXELS} === before", arg=before)
@@ -125,20 +125,53 @@ def test_where_nothing_is_proposed_nothing_is_accepted(browser: Browser, house: 
 
 
 def test_a_blind_task_shows_nobodys_answer_not_even_when_it_is_taken_back(browser: Browser, house: ReviewHouse) -> None:
-    house.put_choices(2, is_blind=True)
+    house.put_choices(2, is_blind=True, is_reference_simulated=True)
     with logged_in(browser, house, "ann") as context:
         page = opened(context)
         first = seen(page)
         expect(page.locator("#notes")).to_contain_text("You decide first")
+        expect(page.locator("#last")).to_be_hidden()
         assert page.locator(".option .badge").count() == 0
         press(page, "4", "a")
         saved(page)
+        told = "Your last answer: “Nothing, it is clean”. Proposed was “Ring artifact”, by the oracle simulated."
+        expect(page.locator("#last")).to_have_text(told)
         page.reload()
         seen(page)
+        expect(page.locator("#last")).to_have_text(told)
         press(page, "z")
         assert seen(page) == first.replace("/1", "/2")
+        expect(page.locator("#last")).to_be_hidden()
         assert page.locator(".option .badge").count() == 0
         expect(page.get_by_role("radio", checked=True)).to_have_value("D")
         press(page, "a")
         saved(page)
     assert [v and v.answer for v in verdicts(house).values()] == ["D", None]
+
+
+def test_what_a_simulated_oracle_said_is_marked(browser: Browser, house: ReviewHouse) -> None:
+    house.put_choices(1, is_reference_simulated=True)
+    told = {"options": {}, "proposal": "Some noise.", "reference_answer": "Some noise.", "self_answer": "Blur."}
+    house.put([queue_entry(70, image_uri=house.picture(70), is_reference_simulated=True, **told)])
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        assert page.locator(".option .badge.attention").all_inner_texts() == ["simulated"]
+        expect(page.locator(".option").nth(1)).to_contain_text("oracle")
+        expect(page.locator(".option").nth(1)).to_contain_text("simulated")
+        press(page, "a")
+        expect(page.locator("figcaption").first).to_have_text("proposed by the oracle simulated")
+
+
+def test_what_an_operator_has_done_with_a_task_is_told(browser: Browser, house: ReviewHouse) -> None:
+    ids = [entry.task_id for entry in house.put_choices(3)]
+    house.queue.assign("run", ids[:1], "ann", "olga")
+    house.queue.prioritize("run", ids[:1], 0, "olga")
+    house.queue.prioritize("run", ids[2:], 7, "olga")
+    with logged_in(browser, house, "ann") as context:
+        page = opened(context)
+        told = "An operator gave this task to you.An operator moved it forward (priority 0, 0 comes first)."
+        expect(page.locator("#notes")).to_have_text(told)
+        press(page, "a")
+        expect(page.locator("#notes")).to_be_hidden()
+        press(page, "a")
+        expect(page.locator("#notes")).to_have_text("An operator moved it back (priority 7, 0 comes first).")

@@ -52,6 +52,8 @@ def valid_requests(world: World) -> dict[str, Message]:
             operation_id="v/reembed", image_set_uri=uri["pool"], encoder="statistics", **_run_id
         ),
         embedding.GetImageRequest(image_id=uri["image"].removeprefix("sha256:")),
+        embedding.GetGreyLevelsRequest(image_id=uri["image"].removeprefix("sha256:")),
+        embedding.GetThumbnailRequest(image_id=uri["image"].removeprefix("sha256:"), side=64),
         embedding.EmbedTextsRequest(texts=["noise", "blur"], encoder="statistics"),
         embedding.GetEncoderRequest(encoder="statistics"),
         *_retrieval(uri),
@@ -207,6 +209,8 @@ def _controller(world: World) -> Sequence[Message]:
         controller.EstimateRunRequest(config_yaml=world.run_yaml, base_folder=base),
         controller.GetLineageRequest(run_id="valid-run", sample_id="s"),
         controller.GetLineageRequest(run_id="valid-run", item_id="1"),
+        controller.ListDrawnRequest(run_id="valid-run", arm="a", searches=["p000"], page_size=5),
+        controller.ListDevItemsRequest(run_id="valid-run", arm="a", modality="ct", page_size=5),
         controller.ReserveCostsRequest(run_id="costs", costs=[cost], request_id="reserve"),
         controller.SettleCostsRequest(run_id="costs", costs=[cost]),
         controller.ReleaseCostsRequest(run_id="costs", request_id="reserve", keys=["k"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,10 +24,12 @@ class Authority:
         self.ca_file = folder / f"{name}.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, stem: str = "", expired: bool = False) -> tuple[Path, Path]:
-        """Certificate and key for a common name, good for 127.0.0.1 and localhost; files of the same stem are replaced."""
+    def issue(
+        self, name: str, *, stem: str = "", expired: bool = False, hosts: Sequence[str] = ("localhost", "127.0.0.1")
+    ) -> tuple[Path, Path]:
+        """Certificate and key for a common name, good for these hosts; files of the same stem are replaced."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = self._signed(name, key, is_authority=False, expired=expired)
+        certificate = self._signed(name, key, is_authority=False, expired=expired, hosts=hosts)
         stem = stem or name
         paths = self._folder / f"{stem}.crt", self._folder / f"{stem}.key"
         encoded = (
@@ -41,12 +44,19 @@ class Authority:
             partial.replace(path)
         return paths
 
-    def _signed(self, name, key, *, is_authority, expired=False):
+    def _signed(
+        self,
+        name: str,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        is_authority: bool,
+        expired: bool = False,
+        hosts: Sequence[str] = (),
+    ) -> x509.Certificate:
         now = datetime.now(UTC)
         issuer = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)])
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(issuer)
@@ -55,6 +65,15 @@ class Authority:
             .not_valid_before(now - timedelta(days=2))
             .not_valid_after(now + timedelta(days=-1 if expired else 1))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(names), critical=False)
-            .sign(self._key, hashes.SHA256())
         )
+        if hosts:
+            names = x509.SubjectAlternativeName([_name(host) for host in hosts])
+            builder = builder.add_extension(names, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
+
+
+def _name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)

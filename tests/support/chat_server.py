@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from shared.chat.endpoints import Endpoint
+
 Handler = BaseHTTPRequestHandler
 #: What a server does with one request: writes an answer, or something else.
 Behaviour = Callable[["ChatServer", Handler, dict[str, Any]], None]
@@ -234,3 +236,16 @@ def _send(
     handler.send_header("Content-Length", str(len(data)))
     handler.end_headers()
     handler.wfile.write(data)
+
+
+def endpoint_of(server: ChatServer, **changes: Any) -> Endpoint:
+    """The server as a site names it."""
+    values = {
+        "base_url": server.base_url,
+        "model": "gpt-4o",
+        "usd_per_million": {"in": 2.5, "out": 10.0},
+        "prices_of": "2026-11-01",
+        "timeout_seconds": 20,
+        **changes,
+    }
+    return Endpoint.model_validate(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.embedding.adapters.formats import read_images
-from services.embedding.adapters.images import read_png
+from services.embedding.adapters.images import read_levels, read_png
 
 
 class FormatsHere:
@@ -12,6 +12,7 @@ class FormatsHere:
     at_once = 1
     read = staticmethod(read_images)
     load = staticmethod(read_png)
+    load_levels = staticmethod(read_levels)
 
     def prepare(self) -> None:
         """It is ready."""

@@ -50,7 +50,9 @@ class Issuer:
         self.published: list[dict[str, object]] = []
         self._keys: dict[str, tuple[str, object]] = {}
 
-    def new_key(self, kid: str, algorithm: str = "ES256", *, is_published: bool = True, bits: int = 2048):
+    def new_key(
+        self, kid: str, algorithm: str = "ES256", *, is_published: bool = True, bits: int = 2048
+    ) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey:
         key = (
             ec.generate_private_key(ec.SECP256R1())
             if algorithm == "ES256"
@@ -100,7 +102,7 @@ class Issuer:
     def jwks(self) -> str:
         return json.dumps({"keys": self.published})
 
-    def token(self, kid: str, *, seconds: float = 300, headers: dict[str, str] | None = None, **claims) -> str:
+    def token(self, kid: str, *, seconds: float = 300, headers: dict[str, str] | None = None, **claims: object) -> str:
         """A JWT that expires in so many seconds; a claim that is None is left out."""
         algorithm, key = self._keys[kid]
         now = datetime.now(UTC)
@@ -118,7 +120,9 @@ class Issuer:
 
 
 @contextmanager
-def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterator[Issuer]:
+def publishing(
+    issuer: Issuer, pair: tuple[Path, Path] | None = None, at: tuple[str, int] = ("127.0.0.1", 0)
+) -> Iterator[Issuer]:
     """Serve the issuer's configuration and keys on this machine; by https with a certificate and its key."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -153,13 +157,13 @@ def publishing(issuer: Issuer, pair: tuple[Path, Path] | None = None) -> Iterato
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(at, Handler)
     server.daemon_threads = False
     if pair is not None:
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(*pair)
         server.socket = context.wrap_socket(server.socket, server_side=True)
-    issuer.url = f"http{'s' if pair else ''}://127.0.0.1:{server.server_port}/realm"
+    issuer.url = f"http{'s' if pair else ''}://{at[0]}:{server.server_port}/realm"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

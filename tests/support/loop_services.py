@@ -1,7 +1,8 @@
 """The five services that the controller calls, as one small server: each operation ends at once with a tiny dataset.
 
 A model is known by how often it was trained; each training makes it better on every second item. `hold` keeps an operation
-at work until `release`; `fail` makes a step end with a typed failure; `empty` makes its dataset hold no rows.
+at work until `release`; `fail` makes a step end with a typed failure; `empty` makes its dataset hold no rows; `files` says what
+the files of a step hold instead.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 from msgspec.structs import replace
 from PIL import Image
 
 from medq.embedding.v1 import embedding_pb2_grpc
-from medq.embedding.v1.embedding_pb2 import GetEncoderResponse
+from medq.embedding.v1.embedding_pb2 import GetEncoderResponse, GetThumbnailResponse
 from medq.evaluation.v1 import evaluation_pb2_grpc
 from medq.operations.v1 import operations_pb2 as pb
 from medq.operations.v1 import operations_pb2_grpc
@@ -25,6 +27,7 @@ from medq.retrieval.v1 import retrieval_pb2_grpc
 from medq.training.v1 import training_pb2_grpc
 from shared.errors import NotFound
 from shared.objects.dataset import publish, read_object
+from shared.objects.images import thumbnail
 from shared.rows.annotation import Decision, KnownAnswer, Summary
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Score, Scores
@@ -63,14 +66,16 @@ class LoopServices(*_BASES):
     def __init__(self, objects):
         self.objects = objects
         self.requests = {}
+        self.starts = []
         self.held = set()
         self.left_to_people = set()
         self.cancelled = set()
         self.failing = {}
-        self.failing_field = ""
+        self.failing_field, self.failing_message = "", "It broke."
         self.stopped = ""
         self.failed = {}
         self.empty = set()
+        self.files = {}
         self.is_learning = True
         self.n_items = N_ITEMS
         self.is_right = lambda item, trained: item < 2 + 3 * trained
@@ -88,6 +93,11 @@ class LoopServices(*_BASES):
                 remedy="Use one of biomedclip, statistics.",
             )
         return GetEncoderResponse(encoder_id=f"{request.encoder}-1", dimension=4)
+
+    def GetThumbnail(self, request, context):
+        """Of any object that is an image."""
+        png = thumbnail(self.objects, f"sha256:{request.image_id}", request.side or 128)
+        return GetThumbnailResponse(png=png)
 
     def hold(self, step):
         with self._changed:
@@ -149,11 +159,12 @@ class LoopServices(*_BASES):
         if operation_id in self.failed or step in self.failing:
             self.failed.setdefault(operation_id, self.failing.get(step))
             told = {"remedy": "Mend it.", "field": self.failing_field}
-            failure = pb.Failure(reason=self.failed[operation_id], message="It broke.", metadata=told)
+            failure = pb.Failure(reason=self.failed[operation_id], message=self.failing_message, metadata=told)
             return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
         return pb.Operation(
             operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_SUCCEEDED, worked_seconds=1.5,
-            attempts=1, result_uri=self._make(step, self.requests[operation_id]),
+            attempts=1, create_time=Timestamp(seconds=1000),
+            update_time=Timestamp(seconds=1002), result_uri=self._make(step, self.requests[operation_id]),
         )  # fmt: skip
 
     def _make(self, step, request):
@@ -163,6 +174,7 @@ class LoopServices(*_BASES):
         if step.startswith("import_") and step not in ("import_known_answers", "import_model"):
             name = "benchmark"
         kind, files = getattr(self, f"_{name}")(request)
+        files |= self.files.get(step, {})
         if step in self.empty:
             files = {file: [] if file.endswith(".jsonl") else content for file, content in files.items()}
         counts = {"items": N_ITEMS, "failures": 1, "unscored": 0}
@@ -238,7 +250,7 @@ class LoopServices(*_BASES):
 
     def _build_dataset(self, request):
         samples = [build(Conversation, id=name) for name in ("a", "b")]
-        return "dataset", {"train.jsonl": samples, "dropped.jsonl": [build(Dropped)]}
+        return "dataset", {"train.jsonl": samples, "dropped.jsonl": [build(Dropped)], "lineage.jsonl": []}
 
     def _train(self, request):
         settings = {"arm": request.arm, "seed": request.seed}
@@ -255,6 +267,7 @@ def _starter(name):
     def start(self, request, context):
         with self._changed:
             self.requests[request.operation_id] = request
+            self.starts.append(request.operation_id)
             self._changed.notify_all()
         return response(operation_id=request.operation_id)
 

@@ -12,16 +12,23 @@ import numpy as np
 from fastapi import FastAPI
 from PIL import Image
 
-from medq.oracle.v1.review_pb2_grpc import add_ReviewServiceServicer_to_server
+from medq.embedding.v1.embedding_pb2 import StartIngestRequest
+from medq.embedding.v1.embedding_pb2_grpc import EmbeddingServiceStub
+from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub, add_ReviewServiceServicer_to_server
+from services.embedding.main import build
+from services.embedding.settings import EmbeddingSettings
 from services.oracle.domain.review import QueueEntry
 from services.oracle.review_service import Reviews
 from services.oracle.store.review_tables import METADATA, QueuedTask
 from services.oracle.store.reviews import ReviewStore
 from shared.events.sqlite import SqliteEventBus
+from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.operation_table import METADATA as OPERATIONS
 from shared.operations import Operations
+from shared.rows.images import Input
 from shared.rpc.channels import Channels
+from shared.rpc.operations import await_operation
 from shared.rpc.rights import Role
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
@@ -84,19 +91,47 @@ class ReviewHouse:
             self.server.drain()
             self.server = None
 
+    def take_in(self, *files: bytes) -> list[str]:
+        """Have an embedding service answer too, and take files of one image each in; gives the URIs of their pictures."""
+        folder = self._folder / "files"
+        folder.mkdir()
+        for number, data in enumerate(files):
+            (folder / f"{number:03d}").write_bytes(data)
+        given: dict[str, Any] = {"listen": f"unix:{self._folder}/e.sock", "auth": self._auth, "drain_seconds": 0.2}
+        settings = EmbeddingSettings(state_folder=self._folder / "embedding", readers=1, **given)
+        service = build(settings, Channels({}), self._bus, self.objects)
+        server = RunningServer(service, self._bus, settings)
+        server.start()
+        self._stack.callback(server.drain)
+        self._channels.targets["embedding"] = server.target
+        token = self.token("who takes in", Role.OPERATOR) if self._auth else ""
+        channel = self._channels.with_token("embedding", lambda: token) if token else self._channels["embedding"]
+        EmbeddingServiceStub(channel).StartIngest(
+            StartIngestRequest(operation_id="in", source_uri=str(folder), split="pool")
+        )
+        rows = read_rows(self.objects, await_operation(channel, "in").result_uri, Input)
+        return [f"sha256:{row.image_id}" for row in rows]
+
     def app(self) -> FastAPI:
         """The pages as an app."""
         if self._auth:
             return create_app(self._settings, self._channels)
         return create_app(self._settings, self._channels, start_token=START_TOKEN, owner="ann")
 
-    def serve(self) -> None:
+    def serve(self) -> FastAPI:
         """Have the pages answer to browsers."""
-        self._stack.enter_context(WebServer(self.app(), self._bound))
+        app = self.app()
+        self._stack.enter_context(WebServer(app, self._bound))
+        return app
 
     def token(self, name: str, role: Role = Role.REVIEWER) -> str:
         """The token of a new caller."""
         return add_caller(self._callers, name, role)
+
+    def stub(self, name: str, role: Role = Role.REVIEWER) -> ReviewServiceStub:
+        """The queue itself, as a new caller has it."""
+        token = self.token(name, role)
+        return ReviewServiceStub(self._channels.with_token("oracle", lambda: token))
 
     def put(self, entries: list[QueueEntry]) -> None:
         """Queue tasks."""

@@ -89,7 +89,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Message], Any]]:
         operations.drain()
         nothing: Any = None
         services = [
-            Embedding(nothing, SiteEncoders({}), operations, [tmp_path]),
+            Embedding(nothing, SiteEncoders({}), operations, nothing, [tmp_path], nothing),
             Retrieval(nothing, nothing, operations),
             Evaluation(operations, [tmp_path]),
             Oracle(operations, nothing),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
-from medq.controller.v1.controller_pb2 import GetReportRequest
+from medq.controller.v1.controller_pb2 import GetReportRequest, GetRunRequest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from shared.errors import NotFound
 from shared.pages.charts import Line, Point, curve
@@ -26,12 +28,14 @@ def report_of(services: Services, run_id: str) -> Json | None:
     """The report of a run, as far as it has come; None before its first step.
 
     Raises:
-        grpc.RpcError: The controller does not answer, or the caller may not see it.
+        grpc.RpcError: There is no such run, the controller does not answer, or the caller may not see it.
     """
+    stub = services.stub("controller", ControllerServiceStub)
     try:
-        found = services.stub("controller", ControllerServiceStub).GetReport(GetReportRequest(run_id=run_id))
+        found = stub.GetReport(GetReportRequest(run_id=run_id))
     except Exception as error:
         if isinstance(typed(error), NotFound):
+            stub.GetRun(GetRunRequest(run_id=run_id))  # fails where there is no such run
             return None
         raise
     report: Json = json.loads(found.report_json)
@@ -43,6 +47,7 @@ def figures(services: Services, run_id: str, report: Json) -> Json:
     main = report["result"]["arm"] or next(iter(report["arms"]), "")
     rounds = report["arms"][main]["rounds"] if main else []
     paid = dollars_before(services, run_id, report["arms"])
+    href = partial(cell_href, run_id, main)
     return {
         "report": report,
         "main": report["arms"][main] if main else None,
@@ -51,13 +56,20 @@ def figures(services: Services, run_id: str, report: Json) -> Json:
         "cost_curve": Markup("") if paid is None else cost_curve(report, paid),
         "is_ledger_read": paid is not None,
         "curve_rows": _with_dollars(report, paid),
-        "maps": weakness_maps(report, main),
+        "maps": weakness_maps(report, main, href),
+        "cell_href": href,
         "costs": cost_rows(report),
         "price": price_of_a_point(report),
         "stops": [(heading(name, report), will_it_stop(report, name)) for name in report["arms"]],
         "answered": [(one["round"], answered(one["annotation"]), one["annotation"]) for one in rounds if one["annotation"]],
         "simulated_parts": [one["part"] for one in report["simulated"]],
     }  # fmt: skip
+
+
+def cell_href(run_id: str, arm: str, cell: Json) -> str:
+    """The page with the dev images of a cell of the map of weakness."""
+    query = urlencode({"arm": arm, "modality": cell["modality"], "value": cell["value"]})
+    return f"/runs/{quote(run_id, safe='')}/cells?{query}"
 
 
 def cost_curve(report: Json, paid: Mapping[str, Mapping[int, float]]) -> Markup:

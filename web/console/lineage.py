@@ -15,7 +15,7 @@ from shared.errors import InvalidArgument, NotFound
 from shared.status import typed
 from web.calls import Services
 from web.console.figures import report_of
-from web.login import As
+from web.identity import As
 from web.pages import page
 
 Json = dict[str, Any]

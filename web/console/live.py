@@ -51,14 +51,15 @@ def follow(request: Request, look: Callable[[], Standing]) -> Response:
     streams: Streams = request.app.state.streams
     if streams.n_open >= streams.most:
         raise BudgetExhausted("Too many pages follow runs.", remedy="Load the page again to see where the run stands.")
-    return _Counted(_events(request, look), media_type="text/event-stream", streams=streams)
+    return _Counted(_events(request, look), streams)
 
 
 class _Counted(StreamingResponse):
     """A stream that counts as open while it is answered, however that ends."""
 
-    def __init__(self, content: AsyncIterator[str], media_type: str, streams: Streams) -> None:
-        super().__init__(content, media_type=media_type)
+    def __init__(self, content: AsyncIterator[str], streams: Streams) -> None:
+        # nginx would otherwise hold events back until a buffer is full.
+        super().__init__(content, headers={"X-Accel-Buffering": "no"}, media_type="text/event-stream")
         self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

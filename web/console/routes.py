@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from medq.controller.v1.controller_pb2 import GetRunRequest, ListRunsRequest
+from medq.controller.v1.controller_pb2 import GetRunRequest, ListRunsRequest, PauseRunRequest, ResumeRunRequest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from medq.operations.v1.operations_pb2 import CancelOperationRequest
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
@@ -16,12 +16,12 @@ from web.console.figures import figures, report_of
 from web.console.live import follow
 from web.console.sparks import latest, spark
 from web.console.standing import Standing, standings
-from web.login import As
+from web.identity import As
 from web.pages import page, part
 
 router = APIRouter(include_in_schema=False)
 _RUNS_PER_PAGE = 25
-#: They may start and call off runs; the services decide, this shows buttons.
+#: They may start, pause and call off runs; the services decide, this shows buttons.
 _OPERATORS = frozenset({"operator", "admin"})
 
 
@@ -79,6 +79,20 @@ def cancel(run_id: str, services: As) -> Response:
     return RedirectResponse(f"/runs/{run_id}", 303)
 
 
+@router.post("/runs/{run_id}/pause")
+def pause(run_id: str, services: As) -> Response:
+    """Have a run begin no further step."""
+    services.stub("controller", ControllerServiceStub).PauseRun(PauseRunRequest(run_id=run_id))
+    return RedirectResponse(f"/runs/{run_id}", 303)
+
+
+@router.post("/runs/{run_id}/resume")
+def resume(run_id: str, services: As) -> Response:
+    """Let a paused run go on."""
+    services.stub("controller", ControllerServiceStub).ResumeRun(ResumeRunRequest(run_id=run_id))
+    return RedirectResponse(f"/runs/{run_id}", 303)
+
+
 def standing_of(services: Services, run_id: str) -> Standing:
     """Where a run stands.
 
@@ -90,5 +104,5 @@ def standing_of(services: Services, run_id: str) -> Standing:
 
 
 def is_operator(services: Services) -> bool:
-    """True if buttons that start and call off are shown."""
+    """True if buttons that start, pause and call off are shown."""
     return not _OPERATORS.isdisjoint(services.session.roles)

@@ -13,7 +13,7 @@ from medq.controller.v1.controller_pb2 import Run
 from medq.operations.v1.operations_pb2 import OPERATION_STATE_RUNNING, GetOperationRequest, Operation
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from shared.errors import MedqError
-from shared.pages.words import count, label
+from shared.pages.words import count, duration, label
 from shared.stop_reasons import told
 from web.calls import Services
 
@@ -31,22 +31,30 @@ _STATES = {
     "pending": ("waits to begin", "plain"),
     "running": ("at work", "ours"),
     "waiting": ("waits for people", "attention"),
+    "paused": ("paused", "attention"),
     "succeeded": ("done", "good"),
     "failed": ("failed", "weak"),
     "cancelled": ("called off", "plain"),
     "stopped": ("no process works on it", "weak"),
 }
-_AT_WORK = frozenset({"pending", "running", "waiting"})
+_AT_WORK = frozenset({"pending", "running", "waiting", "paused"})
 #: How long the services may take to tell how far their steps are, in seconds; a page waits for no more.
 _PROGRESS_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class Step:
-    """One of the six steps: `state` is "done", "present" or "coming"."""
+    """One of the six steps.
+
+    Attributes:
+        name: What people call it.
+        state: "done", "present", "coming", or "unneeded" where the run ended without it in its last round.
+        took: How long it was at work in this round; "" where that is not known.
+    """
 
     name: str
     state: str
+    took: str
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,7 @@ class Standing:
         is_at_work: It has not ended.
         place: Arm and round; "" before the first.
         steps: The six, in their order.
+        took: How long those that are done were at work together; "" where that is not known.
         progress: How far the present step is: `212 of 450 questions`; "" where that is not known.
         time_left: Of the present step: `about 18 min`; "" where that is not known.
         reason: Why it ended or stopped, in words; "" before.
@@ -71,6 +80,7 @@ class Standing:
     is_at_work: bool
     place: str
     steps: Sequence[Step]
+    took: str
     progress: str
     time_left: str
     reason: str
@@ -99,7 +109,7 @@ def _answer(call: Any) -> Operation:
     """The operation; empty where its service does not answer, or does not know it yet."""
     try:
         return Operation() if call is None else call.result().operation
-    except grpc.RpcError:
+    except (grpc.RpcError, MedqError):
         return Operation()
 
 
@@ -108,7 +118,11 @@ def _standing(run: Run, operation: Operation) -> Standing:
     present = next((place for place, (_, _, lines) in enumerate(STEPS) if run.step in lines), -1)
     if run.state == "running":
         state = STEPS[present][1] if present >= 0 else "preparing its data" if run.step else "starting"
+    seconds = [seconds_of(run, lines) for _, _, lines in STEPS]
+    known = [one for one in seconds if one is not None]
     is_at_work = run.state in _AT_WORK
+    if is_at_work and run.is_pause_asked and run.state != "paused":
+        state += ", pauses after this step"
     has_round = bool(run.arm) and run.arm != "-"
     return Standing(
         run,
@@ -116,7 +130,11 @@ def _standing(run: Run, operation: Operation) -> Standing:
         colour,
         is_at_work,
         f"{label(run.arm)}, round {run.round}" if has_round else "",
-        [Step(name, _state_of(place, present, run.state)) for place, (name, _, _) in enumerate(STEPS)],
+        [
+            Step(name, _state_of(place, present, run.state, one, bool(known)), "" if one is None else duration(one))
+            for place, ((name, _, _), one) in enumerate(zip(STEPS, seconds, strict=True))
+        ],
+        duration(sum(known)) if known else "",
         _progress(operation),
         time_left(operation),
         "" if is_at_work else _reason(run.message),
@@ -124,7 +142,26 @@ def _standing(run: Run, operation: Operation) -> Standing:
     )
 
 
-def _state_of(place: int, present: int, state: str) -> str:
+def seconds_of(run: Run, lines: Sequence[str]) -> float | None:
+    """How long some lines of the loop were at work in the round that is at work; None where that is not known.
+
+    What went on at the same time, as the shards of an evaluation do, counts once.
+    """
+    spans = sorted(
+        (one.begin_time.ToNanoseconds(), one.end_time.ToNanoseconds())
+        for one in run.step_times
+        if one.step.partition(".")[0] in lines
+    )
+    total, covered = 0, 0
+    for begin, end in spans:
+        total += max(0, end - max(begin, covered))
+        covered = max(covered, end)
+    return total / 1e9 if spans else None
+
+
+def _state_of(place: int, present: int, state: str, seconds: float | None, is_timed: bool) -> str:
+    if state == "succeeded" and is_timed and seconds is None:
+        return "unneeded"
     if state == "succeeded" or place < present:
         return "done"
     return "present" if place == present and state in ("running", "waiting") else "coming"

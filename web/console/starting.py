@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from medq.controller.v1.controller_pb2 import EstimateRunRequest, Range, StartRunRequest, ValidateRunRequest
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
 from shared.errors import InvalidArgument
-from web.login import As
+from web.identity import As
 from web.pages import page
 
 router = APIRouter(include_in_schema=False)

@@ -11,13 +11,12 @@ from fastapi.responses import Response, StreamingResponse
 from medq.oracle.v1.review_pb2 import GetTaskImageRequest
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import DataLoss
+from web.kept import KEPT, has_it
 
-#: A picture is named by its content, so that it never changes. It is kept for one login, which `Vary` says, and no longer than
-#: somebody works on a batch.
-_KEPT = {"Cache-Control": "private, max-age=3600, immutable", "Vary": "Cookie, Authorization"}
-_SECONDS = 20
+#: How long a picture may be on its way.
+SECONDS = 20
 #: Pieces of 256 KiB that are read at once: the service sends few pictures at a time, so that none waits for a slow browser.
-_READ_AT_ONCE = 64
+READ_AT_ONCE = 64
 
 
 def send_image(request: Request, stub: ReviewServiceStub, task_id: str, digest: str) -> Response:
@@ -28,11 +27,11 @@ def send_image(request: Request, stub: ReviewServiceStub, task_id: str, digest: 
         DataLoss: It gives nothing.
     """
     etag = f'"{digest}"'
-    if request.headers.get("if-none-match") == etag:
-        return Response(status_code=304, headers={**_KEPT, "ETag": etag})
-    call = stub.GetTaskImage(GetTaskImageRequest(task_id=task_id, image_uri=f"sha256:{digest}"), timeout=_SECONDS)
+    if has_it(request, etag):
+        return Response(status_code=304, headers={**KEPT, "ETag": etag})
+    call = stub.GetTaskImage(GetTaskImageRequest(task_id=task_id, image_uri=f"sha256:{digest}"), timeout=SECONDS)
     received = iter(call)
-    first = list(islice(received, _READ_AT_ONCE))  # what is refused is refused here, before anything was answered
+    first = list(islice(received, READ_AT_ONCE))  # what is refused is refused here, before anything was answered
     if not first:
         raise DataLoss("The picture is empty.", field="image", value=digest)
 
@@ -43,4 +42,4 @@ def send_image(request: Request, stub: ReviewServiceStub, task_id: str, digest: 
         finally:
             call.cancel()  # type: ignore[no-untyped-call]  # the browser may have gone
 
-    return StreamingResponse(pieces(), media_type="image/png", headers={**_KEPT, "ETag": etag})
+    return StreamingResponse(pieces(), media_type="image/png", headers={**KEPT, "ETag": etag})

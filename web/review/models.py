@@ -65,6 +65,9 @@ class Task(BaseModel):
     opinion: int
     opinions: list[Decision]
     is_blind: bool
+    is_reference_simulated: bool
+    priority: int
+    assignee: str
 
 
 class InHand(BaseModel):

@@ -9,9 +9,10 @@ from medq.oracle.v1 import review_pb2 as pb
 from medq.oracle.v1.review_pb2_grpc import ReviewServiceStub
 from shared.errors import PermissionDenied
 from web.calls import Services
-from web.login import As
+from web.identity import As
 from web.pages import page
 from web.review.images import send_image
+from web.review.levels import send_levels
 from web.review.models import (
     Asked,
     ByReviewer,
@@ -28,8 +29,6 @@ from web.review.models import (
 
 #: For how long a reviewer has a task to themselves; the page asks again while it is open.
 LEASE_SECONDS = 300
-#: How long a call may take before the page counts the service as away, in seconds.
-_PATIENCE = 8
 
 router = APIRouter()
 _API = "/api/review"
@@ -46,13 +45,13 @@ def lease(asked: Asked, services: As) -> InHand:
     """Take tasks in hand, first those that are there already; the same call again renews it."""
     reviewer = _reviewer(services, asked)
     request = pb.LeaseTasksRequest(reviewer=reviewer, count=asked.count, seconds=LEASE_SECONDS)
-    return transcoded(_stub(services).LeaseTasks(request, timeout=_PATIENCE), InHand, seconds=LEASE_SECONDS)
+    return transcoded(_stub(services).LeaseTasks(request), InHand, seconds=LEASE_SECONDS)
 
 
 @router.get(_API + "/counts", tags=["review"])
 def count(services: As, run_id: str = "") -> Counts:
     """How many tasks of a run, or of all, are in which state."""
-    return transcoded(_stub(services).CountTasks(pb.CountTasksRequest(run_id=run_id), timeout=_PATIENCE), Counts)
+    return transcoded(_stub(services).CountTasks(pb.CountTasksRequest(run_id=run_id)), Counts)
 
 
 @router.post(_API + "/tasks/{task_id}/decide", tags=["review"])
@@ -67,7 +66,7 @@ def decide(task_id: TaskId, made: Decided, services: As) -> Changed:
         active_seconds=made.active_seconds,
         reviewer=_reviewer(services, made),
     )
-    return transcoded(_stub(services).DecideTask(request, timeout=_PATIENCE), Changed)
+    return transcoded(_stub(services).DecideTask(request), Changed)
 
 
 @router.post(_API + "/tasks/{task_id}/undo", tags=["review"])
@@ -75,14 +74,14 @@ def undo(task_id: TaskId, taken: TakenBack, services: As) -> Changed:
     """Take a decision back; the task is in hand again at its next revision."""
     reviewer = _reviewer(services, taken)
     request = pb.UndoDecisionRequest(task_id=task_id, revision=taken.revision, reviewer=reviewer, seconds=LEASE_SECONDS)
-    return transcoded(_stub(services).UndoDecision(request, timeout=_PATIENCE), Changed)
+    return transcoded(_stub(services).UndoDecision(request), Changed)
 
 
 @router.post(_API + "/tasks/{task_id}/release", tags=["review"])
 def release(task_id: TaskId, given: ByReviewer, services: As) -> Released:
     """Give a task back: others may have it, and it comes last for this reviewer."""
     request = pb.ReleaseTaskRequest(task_id=task_id, reviewer=_reviewer(services, given))
-    return transcoded(_stub(services).ReleaseTask(request, timeout=_PATIENCE), Released)
+    return transcoded(_stub(services).ReleaseTask(request), Released)
 
 
 @router.get(
@@ -94,6 +93,20 @@ def release(task_id: TaskId, given: ByReviewer, services: As) -> Released:
 def image(request: Request, task_id: TaskId, digest: Digest, services: As) -> Response:
     """The picture of a task, or one that it is compared with: a PNG of 8 bits a channel."""
     return send_image(request, _stub(services), task_id, digest)
+
+
+@router.get(
+    _API + "/tasks/{task_id}/images/{digest}/levels",
+    tags=["review"],
+    response_class=Response,
+    responses={200: {"content": {"application/octet-stream": {}}}, 204: {"description": "Only 8 bits are known."}},
+)
+def levels(request: Request, task_id: TaskId, digest: Digest, services: As) -> Response:
+    """The grey levels of such a picture whose file has more than 8 bits: uint16, little-endian, row by row.
+
+    The header `Medq-Grey-Scale` says in JSON what they are worth.
+    """
+    return send_levels(request, services, task_id, digest)
 
 
 def _stub(services: Services) -> ReviewServiceStub:

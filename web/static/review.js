@@ -4,6 +4,7 @@ import { call } from "./review/api.js";
 import { ActiveClock } from "./review/clock.js";
 import { TaskImage } from "./review/image.js";
 import { listen } from "./review/keys.js";
+import { showLast } from "./review/last.js";
 import { Panel } from "./review/panel.js";
 import { ReviewSession } from "./review/session.js";
 import { Telling } from "./review/telling.js";
@@ -15,7 +16,7 @@ const clock = new ActiveClock();
 const panel = new Panel(keepDraft);
 const image = new TaskImage();
 const { viewer } = image;
-const session = new ReviewSession($("review").dataset.reviewer, { task: showTask, state: showState, lost, elsewhere, saved });
+const session = new ReviewSession($("review").dataset.reviewer, { task: showTask, state: showState, lost, elsewhere, saved, last });
 const telling = new Telling($("saved"), $("notices"), session);
 
 const doing = {
@@ -24,7 +25,7 @@ const doing = {
   larger: () => viewer.zoomBy(1), smaller: () => viewer.zoomBy(-1),
   left: () => viewer.pan(-1, 0), right: () => viewer.pan(1, 0), up: () => viewer.pan(0, -1), down: () => viewer.pan(0, 1),
   narrower: () => viewer.windowBy(-1, 0), wider: () => viewer.windowBy(1, 0),
-  lower: () => viewer.windowBy(0, -1), higher: () => viewer.windowBy(0, 1),
+  preset: () => viewer.nextPreset(), lower: () => viewer.windowBy(0, -1), higher: () => viewer.windowBy(0, 1),
 };
 const ABOUT_A_TASK = new Set(["accept", "edit", "reject", "skip"]);
 
@@ -63,7 +64,12 @@ function elsewhere() {
   telling.say("You have decided about the task before this one in another tab.");
 }
 
+function last(task) {
+  showLast($("last"), task);
+}
+
 function saved(entry, answer) {
+  if (entry.kind !== "release") last(answer.task);
   const change = { decide: 1, undo: -1 }[entry.kind] ?? 0;
   if (entry.run_id === counts.run_id && answer.is_new) count(counts.decided + change, counts.open - change);
 }

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from sqlalchemy import Engine
 
-from services.controller.ports import Durable, StepOutcome, WaitsForPeople
+from services.controller.ports import Durable, StepOutcome, Suspended
 from shared.database import create_engine
 from shared.errors import Internal
 
@@ -45,7 +45,7 @@ class DbosWorkflows:
         self._lock = threading.Lock()
         self._left = threading.Condition()
         self._n_running = 0
-        self._waiting: set[str] = set()
+        self._suspended: set[str] = set()
         self._start: Callable[[str], object] | None = None
 
     def ensure_started(self, run_id: str) -> None:
@@ -56,13 +56,13 @@ class DbosWorkflows:
         if DBOS.get_workflow_status(run_id) is None:
             with SetWorkflowID(run_id):
                 DBOS.start_workflow(start, run_id)
-        elif run_id in self._waiting:  # one that waited when another process ended was taken up at the launch
-            self._waiting.discard(run_id)
+        elif run_id in self._suspended:  # what another process left was taken up at the launch
+            self._suspended.discard(run_id)
             DBOS.resume_workflow(run_id)
 
-    def is_waiting(self, run_id: str) -> bool:
+    def is_suspended(self, run_id: str) -> bool:
         """See `Workflows`."""
-        return run_id in self._waiting
+        return run_id in self._suspended
 
     def rewind(self, run_id: str) -> None:
         """See `Workflows`."""
@@ -142,8 +142,8 @@ class DbosWorkflows:
             self._n_running += 1
         try:
             return self._workflow(run_id, step)
-        except WaitsForPeople:
-            self._waiting.add(run_id)
+        except Suspended:
+            self._suspended.add(run_id)
             raise
         finally:
             with self._left:

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
+from services.controller.domain.fates import TRAINED_ON, Fates
 from services.controller.domain.ledger import Entry
 from services.controller.domain.lineage_facts import Cause, ErrorChange, FailedItem, ItemRound, RoundRows, SampleLineage
-from shared.rows.annotation import REJECTED_BY_EXPERT, Decision
+from services.controller.domain.searches import failures_behind
+from shared.rows.annotation import Decision
 from shared.rows.evaluation import Answer
 from shared.rows.failures import CapabilityErrorRate
 from shared.rows.selection import Sample
 from shared.rows.vocabulary import OTHER
 
-TRAINED_ON = "trained on"
 _LONGEST_REPLY = 80
 
 
@@ -62,7 +63,7 @@ def item_round(rows: RoundRows, item_id: str) -> ItemRound | None:
     answers = sorted((row for row in rows.answers if row.item_id == item_id), key=lambda row: row.run)
     if not answers:
         return None
-    wrong, shown = sum(row.correct is not True for row in answers), tuple(_shown(row) for row in answers)
+    wrong, shown = sum(row.correct is not True for row in answers), tuple(shown_reply(row) for row in answers)
     own = next((row for row in rows.failures or () if row.item_id == item_id), None)
     if own is None:
         return ItemRound(rows.arm, rows.round, len(answers), wrong, shown, None if rows.failures is None else False)
@@ -94,42 +95,24 @@ def _of_decision(rows: RoundRows, row: Decision, drawn: Sample | None, costs: tu
     cause = _cause(rows, row.prototype_id, row.capability, drawn)
     return SampleLineage(
         rows.arm, rows.round, "new", row.sample_id, row.decision_id, row.image_id, row.image_uri, row.modality, row.source_id,
-        cause, row, _fate(rows, row), rows.dataset_uri, costs, _changes(rows, cause),
+        cause, row, Fates(rows).of_decision(row), rows.dataset_uri, costs, _changes(rows, cause),
     )  # fmt: skip
 
 
 def _of_sample(rows: RoundRows, row: Sample, costs: tuple[Entry, ...]) -> SampleLineage:
     cause = _cause(rows, row.prototype_id, row.capability, row)
-    mine = [one for one in rows.unanswered if one.sample_id == row.sample_id]
-    what = "not decided" if any(one.question for one in mine) else "left without a question"
-    fate = f"{what}: {'; '.join(sorted({one.reason for one in mine}))}" if mine else ""
     return SampleLineage(
         rows.arm, rows.round, "new", row.sample_id, "", row.image_id, row.image_uri, row.modality, row.source_id,
-        cause, None, fate, "", costs, _changes(rows, cause),
+        cause, None, Fates(rows).of_undecided(row.sample_id), "", costs, _changes(rows, cause),
     )  # fmt: skip
 
 
 def _cause(rows: RoundRows, prototype_id: str, capability: str, drawn: Sample | None) -> Cause:
     prototype = next((one for one in rows.prototypes if one.prototype_id == prototype_id), None)
-    members = set(prototype.members) if prototype else set()
-    failures = tuple(
-        FailedItem(one.item_id, one.error_rate)
-        for one in rows.failures or ()
-        if (one.item_id in members if prototype else bool(capability) and capability in one.capabilities[:1])
-    )
+    behind = failures_behind(rows.failures or (), prototype, capability)
+    failures = tuple(FailedItem(one.item_id, one.error_rate) for one in behind)
     similarity, contrast = (drawn.similarity, drawn.contrast) if drawn else (None, None)
     return Cause(rows.strategy, capability, prototype_id, similarity, contrast, failures)
-
-
-def _fate(rows: RoundRows, row: Decision) -> str:
-    if row.answer is None:
-        return REJECTED_BY_EXPERT
-    if any(one.id == row.decision_id for one in rows.trained):
-        return TRAINED_ON
-    left_out = next((one for one in rows.dropped if one.id == row.decision_id), None)
-    if left_out is None:
-        return ""
-    return f"left out: {left_out.reason}" + (f" ({left_out.detail})" if left_out.detail else "")
 
 
 def _about(costs: Iterable[Entry], sample_id: str) -> tuple[Entry, ...]:
@@ -199,8 +182,12 @@ def _rate(capabilities: Iterable[CapabilityErrorRate], cell: str) -> float | Non
     return next((row.error_rate for row in capabilities if row.capability == cell and row.is_drawn_for), None)
 
 
-def _shown(row: Answer) -> str:
-    if row.choice is not None:
-        return row.choice
-    text = " ".join(row.answer.split())
-    return text if len(text) <= _LONGEST_REPLY else f"{text[: _LONGEST_REPLY - 1]}…"
+def shown_reply(row: Answer) -> str:
+    """How a reply is shown: the letter that was read, else its beginning."""
+    return row.choice if row.choice is not None else shortened(row.answer, _LONGEST_REPLY)
+
+
+def shortened(text: str, most: int) -> str:
+    """A text in one line of at most so many characters; a longer one ends in "…"."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

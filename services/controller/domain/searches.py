@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from services.controller.domain.richness import AXES, Cell
-from shared.rows.failures import Anchor, PrototypeRow
+from shared.rows.failures import Anchor, Failure, PrototypeRow
 from shared.rows.selection import Sample
 from shared.rows.vocabulary import OTHER
 
@@ -37,12 +37,25 @@ def searches(
     by_prototype = {row.prototype_id: row for row in prototypes}
     drawn: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        if name := sample.prototype_id or sample.capability:
+        if name := search_of(sample):
             drawn[name].append(sample.image_id)
     return [
         _search(name, image_ids, by_prototype.get(name), anchors, pool)
         for name, image_ids in sorted(drawn.items(), key=lambda one: (-len(one[1]), one[0]))
     ]
+
+
+def search_of(sample: Sample) -> str:
+    """The name of the search that drew an image: a prototype, else a cell; "" of a random draw."""
+    return sample.prototype_id or sample.capability
+
+
+def failures_behind(failures: Iterable[Failure], prototype: PrototypeRow | None, cell: str) -> list[Failure]:
+    """The failures that asked for images: the members of a prototype, or, without one, the failures of a cell."""
+    if prototype is not None:
+        members = set(prototype.members)
+        return [one for one in failures if one.item_id in members]
+    return [one for one in failures if cell and cell in one.capabilities[:1]]
 
 
 def _search(

@@ -8,18 +8,19 @@ the steps and is raised again behind it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
 import grpc
 import tenacity
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from medq.operations.v1 import operations_pb2 as operations_pb
-from services.controller.domain.ledger import Cost, Limits
+from services.controller.loop.compute_costs import note_work, settle_work
 from services.controller.loop.details import detail_of
 from services.controller.loop.other_services import RequestT, Start
-from services.controller.ports import Durable, RunControl, StepOutcome, WaitsForPeople
+from services.controller.ports import Durable, RunControl, StepOutcome, Suspended
 from services.controller.report.reports import Reports
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import Result, RunStore
@@ -87,7 +88,7 @@ class Calls:
         Raises:
             MedqError: The typed failure, its message naming the step.
         """
-        begun = self.remember(f"start {step}", lambda: self._start(step, start, request))
+        begun = self._begin(step, [step], lambda: self._start(step, start, request))
 
         def wait() -> StepOutcome:
             try:
@@ -112,8 +113,8 @@ class Calls:
         Raises:
             MedqError: The typed failure of the first that failed.
         """
-        begun = self.remember(
-            f"start {step}", lambda: {name: self._start(name, start, request) for name, request in requests.items()}
+        begun = self._begin(
+            step, [*requests], lambda: {name: self._start(name, start, request) for name, request in requests.items()}
         )
 
         def is_kept() -> bool:
@@ -144,6 +145,24 @@ class Calls:
         """One step of the controller's own that records a result of this name."""
         return self.remember(name, function, is_kept=lambda: self._is_recorded(name))
 
+    def _begin(self, step: str, operations: Sequence[str], function: Callable[[], StepOutcome]) -> StepOutcome:
+        """The step that starts operations of these names; one that is remembered begins nothing, whether paused or not."""
+
+        def begin() -> StepOutcome:
+            self._check(None)
+            store = self.collaborators.store
+            if store.is_pause_asked(self.run_id) and not self._has_begun(operations):
+                store.move(self.run_id, self.arm, self.round, operations[0], "", "")
+                raise Suspended
+            return function()
+
+        return self.remember(f"start {step}", begin)
+
+    def _has_begun(self, operations: Sequence[str]) -> bool:
+        """Whether one of these had been started when a kill came before the memory of it."""
+        at = self.collaborators.store.get(self.run_id)
+        return bool(at.operation_id) and (at.arm, at.round) == (self.arm, self.round) and at.step in operations
+
     def _is_recorded(self, step: str) -> bool:
         return insist(self.collaborators.store.has_result)(self.run_id, self.arm, self.round, step)
 
@@ -166,7 +185,7 @@ class Calls:
                 request.operation_id = self._free_id(channel, f"{self.run_id}/{self.arm}/{self.round}/{step}")
         operation_id = request.operation_id
         self.collaborators.store.move(self.run_id, self.arm, self.round, step, operation_id, service)
-        self._reserve(operation_id)
+        note_work(self.collaborators.ledger, self.run_id, operation_id)
         for attempt in self._patiently():
             with attempt:
                 start.method(channel)(request)
@@ -195,23 +214,24 @@ class Calls:
             if self.collaborators.control.is_cancelled(self.run_id):
                 return True
             if waits_since and time.monotonic() - waits_since[0] >= self.collaborators.waiting_seconds:
-                raise WaitsForPeople
+                raise Suspended
             return False
 
-        channel = self.collaborators.channels[service]
+        channel, ledger = self.collaborators.channels[service], self.collaborators.ledger
         try:
             done = await_operation(
                 channel, operation_id, on_change=look, is_cancelled=is_cancelled, wait_seconds=_WAIT_SECONDS
             )
         except MedqError:
-            self._settle(find(channel, operation_id))
+            settle_work(ledger, self.run_id, find(channel, operation_id))
             raise
         detail = detail_of(self.collaborators.objects, step, done.result_uri)
         result = Result(
             self.arm, self.round, step, service, operation_id, done.result_uri, detail, done.worked_seconds, done.attempts,
+            began_at=_seconds(done.create_time), ended_at=_seconds(done.update_time),
         )  # fmt: skip
         self.collaborators.store.record(self.run_id, result)
-        self._settle(done)
+        settle_work(ledger, self.run_id, done)
         self.collaborators.store.move(self.run_id, self.arm, self.round, step, "", "")
         return {"uri": done.result_uri, "rows": detail["rows"]}
 
@@ -227,19 +247,6 @@ class Calls:
         if failures:
             raise failures[0]
         return {}
-
-    def _settle(self, ended: operations_pb.Operation | None) -> None:
-        """Put the working time of an operation that has ended into the ledger."""
-        if ended is not None:
-            # On record: ledger or service may have been restored, and what was done twice counts twice.
-            cost = Cost(self._reserve(ended.operation_id), "compute", compute_seconds=ended.worked_seconds)
-            self.collaborators.ledger.settle(self.run_id, [cost], is_on_record=True)
-
-    def _reserve(self, operation_id: str) -> str:
-        """Note that an operation works for this run, once an operation; the key of its cost."""
-        key = f"compute/{operation_id}"
-        self.collaborators.ledger.reserve(self.run_id, [Cost(key, "compute")], Limits(), key)
-        return key
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""
@@ -264,3 +271,8 @@ class Calls:
         self.collaborators.control.check_draining()
         if self.collaborators.control.is_cancelled(self.run_id):
             raise Cancelled("The run was called off.")
+
+
+def _seconds(moment: Timestamp) -> float | None:
+    """Seconds since 1970; None for a moment that nobody stated."""
+    return moment.ToNanoseconds() / 1e9 if moment.ByteSize() else None

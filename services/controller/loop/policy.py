@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from medq.oracle.v1 import oracle_pb2
 from services.controller.configuration import choices
-from services.controller.configuration.models import AnnotateSection, ArmSection, ReviewSection, RunConfiguration
+from services.controller.configuration.annotation import AnnotateSection, ReviewSection
+from services.controller.configuration.models import ArmSection, RunConfiguration
 
 
 def annotation_policy(

@@ -1,4 +1,4 @@
-"""Lineage and ledger rows as messages."""
+"""Lineage, rows of the ledger and of the audit of what leaves, as messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import asdict
 from medq.controller.v1 import controller_pb2 as pb
 from services.controller.domain.ledger import Entry
 from services.controller.domain.lineage_facts import ItemRound, SampleLineage
+from services.controller.store.egress import Left
 from shared.rows.annotation import Decision
 from shared.rows.benchmark import Item
 
@@ -15,6 +16,13 @@ from shared.rows.benchmark import Item
 def of_entry(entry: Entry) -> pb.LedgerEntry:
     """A row of the ledger."""
     return pb.LedgerEntry(cost=pb.Cost(**vars(entry.cost)), attempt=entry.attempt, state=entry.state)
+
+
+def of_egress(row: Left) -> pb.EgressEntry:
+    """A row of the audit of what leaves."""
+    entry = pb.EgressEntry(egress=pb.Egress(**vars(row.leaving)), run_id=row.run_id)
+    entry.time.FromNanoseconds(int(row.noted_at * 1e9))
+    return entry
 
 
 def of_sample(lineage: SampleLineage) -> pb.SampleLineage:

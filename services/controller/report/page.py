@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,8 +11,9 @@ from typing import Any
 
 from jinja2 import Environment
 
-from services.controller.report.thumbnails import thumbnail
-from shared.objects.store import ObjectStore
+from shared.errors import DataLoss, NotFound
+from shared.objects.images import thumbnail
+from shared.objects.store import ObjectStore, uri_of
 from shared.pages.environment import page_environment
 from shared.pages.report_charts import accuracy_curve, answered, curve_rows, weakness_maps
 from shared.pages.words import label, whole_percent
@@ -24,6 +26,7 @@ _IMAGES_PER_PROTOTYPE = 6
 _SEARCHES_SHOWN = 4
 _ROUNDS_SHOWN = 3
 _UNSCORED_SHOWN = 50
+_THUMBNAIL_PIXELS = 128
 #: Why an image was not drawn, by what the selection calls it; a leak has its own kinds.
 _REASONS = {
     "no_contrast": "not nearer to failures than to images that never failed",
@@ -60,7 +63,7 @@ def render(report: Json, objects: ObjectStore) -> str:
         annotated=[(one["round"], answered(one["annotation"]), one["annotation"]) for one in rounds if one["annotation"]],
         spent=_spent(report),
         settings=list(_flat(report["config"])),
-        thumbnail=cache(partial(thumbnail, objects)),
+        thumbnail=cache(partial(_data_uri, objects)),
         described=_described(report),
         unscored=_unscored(report),
         n_unscored=_UNSCORED_SHOWN,
@@ -72,6 +75,15 @@ def render(report: Json, objects: ObjectStore) -> str:
         version=VERSION,
         created=_day(report["measured"]["create_time"]) if report["measured"] else "",
     )  # fmt: skip
+
+
+def _data_uri(objects: ObjectStore, image_id: str) -> str:
+    """A small picture of an image, inside the page; "" where it cannot be shown."""
+    try:
+        png = thumbnail(objects, uri_of(image_id), _THUMBNAIL_PIXELS)
+    except (NotFound, DataLoss):
+        return ""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
 @cache

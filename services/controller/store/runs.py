@@ -48,8 +48,12 @@ _RESULTS = sa.Table(
     sa.Column("detail", sa.Text, nullable=False),
     sa.Column("worked_seconds", sa.Float, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("began_at", sa.Float, nullable=True),
+    sa.Column("ended_at", sa.Float, nullable=True),
     sa.UniqueConstraint("run_id", "arm", "round", "step"),
 )
+# Beside the runs: one that waits to begin is no row there yet.
+_PAUSES = sa.Table("pauses", METADATA, sa.Column("run_id", sa.Text, primary_key=True))
 
 #: What the service publishes waits here.
 OUTBOX = Outbox(METADATA)
@@ -95,6 +99,7 @@ class Result:
         uri: The dataset it made; "" where it made none.
         detail: What the loop needs to know of it: counts, a score, a decision.
         worked_seconds, attempts: As its operation counted them.
+        began_at, ended_at: Of that operation, seconds since 1970 by its service; None of the controller's own, and of before.
     """
 
     arm: str
@@ -106,6 +111,8 @@ class Result:
     detail: dict[str, Any] = field(default_factory=dict)
     worked_seconds: float = 0.0
     attempts: int = 0
+    began_at: float | None = None
+    ended_at: float | None = None
 
 
 class RunStore:
@@ -163,6 +170,25 @@ class RunStore:
         """Note that its workflow goes on."""
         self._update(run_id, is_retry_asked=False)
 
+    def pause(self, run_id: str) -> None:
+        """Note that a run shall begin no further step."""
+        with self._engine.begin() as connection:
+            insert_ignoring(connection, _PAUSES, {"run_id": run_id})
+
+    def resume(self, run_id: str) -> None:
+        """Note that a run may begin steps."""
+        with self._engine.begin() as connection:
+            connection.execute(sa.delete(_PAUSES).where(_PAUSES.c.run_id == run_id))
+
+    def paused(self, run_ids: Collection[str]) -> set[str]:
+        """Those of some runs that shall begin no further step."""
+        with reader(self._engine).connect() as connection:
+            return {*connection.execute(sa.select(_PAUSES.c.run_id).where(_PAUSES.c.run_id.in_(run_ids))).scalars()}
+
+    def is_pause_asked(self, run_id: str) -> bool:
+        """Whether a run shall begin no further step."""
+        return bool(self.paused([run_id]))
+
     def record(self, run_id: str, result: Result, event: Event | None = None) -> None:
         """Keep what a step gave, and publish an event with it; the same step again replaces it."""
         values = {name: getattr(result, name) for name in Result.__dataclass_fields__} | {
@@ -192,9 +218,19 @@ class RunStore:
     def results_of(self, run_ids: Collection[str], steps: Collection[str]) -> dict[str, list[Result]]:
         """What certain steps of some runs gave, by run, in the order in which they were first recorded."""
         mine = _RESULTS.c.run_id.in_(run_ids) & _RESULTS.c.step.in_(steps)
+        return self._by_run(run_ids, sa.select(_RESULTS).where(mine).order_by(_RESULTS.c.sequence))
+
+    def times_of(self, run_ids: Collection[str]) -> dict[str, list[Result]]:
+        """The steps of the arm and round at work of some runs whose times are known, by run, in the order of their begin."""
+        at_work = sa.and_(*(_RUNS.c[name] == _RESULTS.c[name] for name in ("run_id", "arm", "round")))
+        timed = _RESULTS.c.run_id.in_(run_ids) & _RESULTS.c.began_at.is_not(None)
+        query = sa.select(_RESULTS).join(_RUNS, at_work).where(timed).order_by(_RESULTS.c.began_at, _RESULTS.c.sequence)
+        return self._by_run(run_ids, query)
+
+    def _by_run(self, run_ids: Collection[str], query: sa.Select[Any]) -> dict[str, list[Result]]:
         found: dict[str, list[Result]] = {run_id: [] for run_id in run_ids}
         with reader(self._engine).connect() as connection:
-            for row in connection.execute(sa.select(_RESULTS).where(mine).order_by(_RESULTS.c.sequence)):
+            for row in connection.execute(query):
                 found[row.run_id].append(_to_result(row))
         return found
 

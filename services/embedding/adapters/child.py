@@ -23,7 +23,7 @@ from shared.parent_process import die_with_parent
 
 _MIB = 1 << 20
 _START_SECONDS = 120.0  # on a busy machine; the imports take one
-_MOST_ANSWER = 1 << 30  # bytes; a PNG of the largest image is far below
+_MOST_ANSWER = 1 << 30  # bytes; the PNGs of the largest image, of 8 and 16 bits, have 192 MB
 #: All that a child sees of the environment: it holds no secret.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV")
 

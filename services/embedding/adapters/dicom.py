@@ -22,6 +22,7 @@ from pydicom.pixels.utils import pixel_array
 
 from services.embedding.adapters.dicom_grey import grey_levels
 from services.embedding.adapters.dicom_header import check_header, inflated, white_of
+from services.embedding.domain.depth import Depth
 from services.embedding.domain.identity import keyed_hash
 from services.embedding.domain.images import DecodedImage, Quarantined, drop_equal_channels, map_levels, origin_of
 from shared.errors import InvalidArgument, MedqError
@@ -56,7 +57,7 @@ def decode_dicom(data: bytes, key: bytes, part: str = "") -> list[DecodedImage] 
             remedy = "Check its pixels for text, set BurnedInAnnotation to NO, and ingest it again."
             return Quarantined(reason, remedy)
         n_frames, taken = check_header(dataset, part)
-        several, windows = _display(dataset, taken)
+        several, windows, depths = _display(dataset, taken)
         modality = modality_of(dataset)
         patient = keyed_hash(key, "patient", str(dataset.get("PatientID", None) or ""))
         session = keyed_hash(key, "session", str(dataset.get("StudyInstanceUID", None) or ""))
@@ -65,9 +66,17 @@ def decode_dicom(data: bytes, key: bytes, part: str = "") -> list[DecodedImage] 
         origin = origin_of(dataset.PixelData) if n_frames > 1 else ""
         return [
             DecodedImage(
-                drop_equal_channels(pixels), window, modality, patient, session, name, "" if part else note, origin
+                drop_equal_channels(pixels),
+                window,
+                modality,
+                patient,
+                session,
+                name,
+                "" if part else note,
+                origin,
+                depth,
             )
-            for name, pixels, window in zip(names, several, windows, strict=True)
+            for name, pixels, window, depth in zip(names, several, windows, depths, strict=True)
             if part in ("", name)
         ]
     except (MedqError, MemoryError):  # memory is no fault of the file alone: whoever set the limit says so
@@ -108,19 +117,21 @@ def _values(dataset: pydicom.Dataset, name: str) -> set[str]:
     return {str(one or "").strip(" \0").upper() for one in several}
 
 
-def _display(dataset: pydicom.Dataset, taken: Sequence[int]) -> tuple[NDArray[np.uint8], list[Window | None]]:
-    """The frames that are taken, (n, rows, columns) or (n, rows, columns, 3), and the window of each."""
+def _display(
+    dataset: pydicom.Dataset, taken: Sequence[int]
+) -> tuple[NDArray[np.uint8], list[Window | None], list[Depth | None]]:
+    """The frames that are taken, (n, rows, columns) or (n, rows, columns, 3), and the window and the depth of each."""
     stored = _decoded(dataset, taken)
-    no_windows: list[Window | None] = [None] * len(taken)
+    nothing: tuple[list[Window | None], list[Depth | None]] = [None] * len(taken), [None] * len(taken)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         coloured = apply_color_lut(stored, dataset)
         white = white_of(dataset.RedPaletteColorLookupTableDescriptor)
-        return map_levels(coloured[..., :3], lambda part: part / white), no_windows
+        return map_levels(coloured[..., :3], lambda part: part / white), *nothing
     if stored.ndim == 4:
         white = 2.0 ** int(dataset.BitsStored) - 1
-        return map_levels(stored, lambda part: part / white), no_windows
-    levels, windows = grey_levels(dataset, stored, taken)
-    return (255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels), [*windows]
+        return map_levels(stored, lambda part: part / white), *nothing
+    levels, windows, depths = grey_levels(dataset, stored, taken)
+    return (255 - levels if dataset.PhotometricInterpretation == "MONOCHROME1" else levels), [*windows], depths
 
 
 def _decoded(dataset: pydicom.Dataset, taken: Sequence[int]) -> NDArray[Any]:

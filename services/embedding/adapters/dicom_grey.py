@@ -14,8 +14,10 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.pixels.processing import apply_modality_lut, apply_voi
+from pydicom.uid import CTImageStorage
 
 from services.embedding.adapters.dicom_header import white_of
+from services.embedding.domain.depth import Depth, to_depth
 from services.embedding.domain.images import apply_window, map_levels, range_of, stretch_between
 from shared.errors import InvalidArgument
 from shared.rows.images import Window, WindowFunction
@@ -23,7 +25,7 @@ from shared.rows.images import Window, WindowFunction
 _WINDOWS: dict[str, WindowFunction] = {"LINEAR": "linear", "LINEAR_EXACT": "linear_exact", "SIGMOID": "sigmoid"}
 #: Which elements a functional group states, by its macro (PS3.3 C.7.6.16.2.9 and C.7.6.16.2.10).
 _MACROS = {
-    "PixelValueTransformationSequence": ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
+    "PixelValueTransformationSequence": ("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept", "RescaleType"),
     "FrameVOILUTSequence": ("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction"),
 }
 _Values = NDArray[np.float64]
@@ -31,15 +33,15 @@ _Values = NDArray[np.float64]
 
 def grey_levels(
     dataset: pydicom.Dataset, stored: NDArray[Any], taken: Sequence[int]
-) -> tuple[NDArray[np.uint8], list[Window]]:
-    """Map the stored values of frames to 0..255.
+) -> tuple[NDArray[np.uint8], list[Window], list[Depth | None]]:
+    """Map the stored values of frames to 0..255, and keep those of more than 8 bits as they are.
 
     Args:
         dataset: The file, of one sample a pixel.
         stored: Values of the frames that are taken, (n, rows, columns).
         taken: Their indices in the file, from 0.
 
-    Returns: The levels, of the same shape, and the window of each frame.
+    Returns: The levels, of the same shape, the window of each frame, and its depth; None where it has 8 bits or less.
 
     Raises:
         InvalidArgument: A rescale that gives no numbers, or a table that cannot be used.
@@ -56,7 +58,27 @@ def grey_levels(
             levels[at] = stretch_between(values[at], low, high)
         else:
             levels[at] = _shown(described[at], values[at], window)
-    return levels, [window or own_range for window in windows]
+    is_deep = int(dataset.BitsStored) > 8
+    depths = [_depth(dataset, *frame) if is_deep else None for frame in zip(described, stored, values, strict=True)]
+    return levels, [window or own_range for window in windows], depths
+
+
+def _depth(dataset: pydicom.Dataset, described: pydicom.Dataset, frame: NDArray[Any], values: _Values) -> Depth | None:
+    """The depth of a frame; a table of rescale leaves nothing to tell it by but its values."""
+    is_inverted = dataset.PhotometricInterpretation == "MONOCHROME1"
+    if described.get("ModalityLUTSequence"):
+        return to_depth(values, is_inverted=is_inverted)
+    if "RescaleSlope" not in described or "RescaleIntercept" not in described:
+        return to_depth(frame, is_inverted=is_inverted)
+    slope, intercept = float(described.RescaleSlope), float(described.RescaleIntercept)
+    return to_depth(frame, slope, intercept, is_inverted=is_inverted, unit=_unit(dataset, described))
+
+
+def _unit(dataset: pydicom.Dataset, described: pydicom.Dataset) -> str:
+    """HU where the rescale is of that type: a CT image need not say so (PS3.3 C.8.2.1.1). Other types are texts of the file."""
+    kind = str(described.get("RescaleType", None) or "")
+    is_of_ct = dataset.get("SOPClassUID", None) == CTImageStorage
+    return "HU" if kind == "HU" or (is_of_ct and not kind) else ""
 
 
 def described_frame(dataset: pydicom.Dataset, index: int) -> pydicom.Dataset:

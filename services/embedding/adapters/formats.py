@@ -20,7 +20,9 @@ from services.embedding.domain.images import (
 from shared.errors import InvalidArgument
 
 
-def read_images(data: bytes, key: bytes, n_slices: int = SLICES, *, part: str = "") -> list[StoredForm | Quarantined]:
+def read_images(
+    data: bytes, key: bytes, n_slices: int = SLICES, *, part: str = "", is_depth_kept: bool = True
+) -> list[StoredForm | Quarantined]:
     """Read the images of a file of any known kind into their stored form.
 
     Args:
@@ -28,6 +30,7 @@ def read_images(data: bytes, key: bytes, n_slices: int = SLICES, *, part: str = 
         key: The site's key for hashes of identifiers.
         n_slices: How many slices are taken of a volume.
         part: The image that is meant of a file that holds several, as `#frame-0007`; "" for all that are taken.
+        is_depth_kept: Whether the grey levels of more than 8 bits are kept too.
 
     Returns: The stored forms, or why an image is not let in: its pixels may name a patient, or they show nothing; one or
         more, `MOST_IMAGES_A_FILE` at most.
@@ -36,10 +39,10 @@ def read_images(data: bytes, key: bytes, n_slices: int = SLICES, *, part: str = 
         InvalidArgument: Empty, of no known kind, damaged, of a size that is not taken in, or without the part.
         MemoryError: It needs more than this process may have.
     """
-    return [_stored(image) for image in decode_images(data, key, n_slices, part)]
+    return [_stored(image, is_depth_kept) for image in decode_images(data, key, n_slices, part)]
 
 
-def _stored(decoded: DecodedImage | Quarantined) -> StoredForm | Quarantined:
+def _stored(decoded: DecodedImage | Quarantined, is_depth_kept: bool) -> StoredForm | Quarantined:
     if isinstance(decoded, Quarantined):
         return decoded
     pixels = decoded.pixels
@@ -61,6 +64,7 @@ def _stored(decoded: DecodedImage | Quarantined) -> StoredForm | Quarantined:
         part=decoded.part,
         note=decoded.note,
         origin=decoded.origin,
+        depth=images.encode_depth(decoded.depth, decoded.window) if decoded.depth and is_depth_kept else None,
     )
 
 

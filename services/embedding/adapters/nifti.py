@@ -20,6 +20,7 @@ import numpy as np
 from nibabel import affines, orientations
 from numpy.typing import NDArray
 
+from services.embedding.domain.depth import to_depth
 from services.embedding.domain.images import (
     MOST_BYTES,
     MOST_PIXELS,
@@ -170,7 +171,8 @@ def _shown(
         if reason := reason_of_gaps(values):
             shown.append(Quarantined(reason, remedy, part))
         else:
-            shown.append(DecodedImage(stretch_between(values, low, high), window, part=part, note=note))
+            depth = to_depth(stored, slope, intercept) if stored.dtype.itemsize > 1 else None
+            shown.append(DecodedImage(stretch_between(values, low, high), window, part=part, note=note, depth=depth))
     return shown
 
 

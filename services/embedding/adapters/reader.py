@@ -32,11 +32,13 @@ class Heeded(msgspec.Struct):
         key: The site's, for hashes of identifiers.
         n_slices: How many slices are taken of a volume.
         part: Which image of the file is meant; "" for all that are taken.
+        is_depth_kept: Whether the grey levels of more than 8 bits are kept too.
     """
 
     key: bytes
     n_slices: int
     part: str = ""
+    is_depth_kept: bool = True
 
 
 class Read(msgspec.Struct):
@@ -60,7 +62,7 @@ def answer(data: bytes, heeded: bytes, memory_mib: int) -> bytes:
         told = Answer(
             [
                 Read(quarantined=image) if isinstance(image, Quarantined) else Read(stored=image)
-                for image in read_images(data, how.key, how.n_slices, part=how.part)
+                for image in read_images(data, how.key, how.n_slices, part=how.part, is_depth_kept=how.is_depth_kept)
             ]
         )
     except MemoryError:

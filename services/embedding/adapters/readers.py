@@ -14,7 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from services.embedding.adapters.child import Child, DeadError, LateError, Limits
-from services.embedding.adapters.images import read_png
+from services.embedding.adapters.images import read_levels, read_png
 from services.embedding.adapters.reader import Answer, Heeded
 from services.embedding.domain.images import SLICES, Quarantined, StoredForm
 from shared.errors import InvalidArgument, Unavailable
@@ -33,15 +33,22 @@ class ImageReaders:
         limits: Of each.
         program: What a child runs, as arguments of the interpreter.
         n_slices: How many slices are taken of a volume.
+        is_depth_kept: Whether the grey levels of more than 8 bits are kept too.
     """
 
     def __init__(
-        self, n_processes: int, limits: Limits, program: Sequence[str] = _PROGRAM, n_slices: int = SLICES
+        self,
+        n_processes: int,
+        limits: Limits,
+        program: Sequence[str] = _PROGRAM,
+        n_slices: int = SLICES,
+        is_depth_kept: bool = True,
     ) -> None:
         self.at_once = n_processes
         self._limits = limits
         self._program = program
         self._n_slices = n_slices
+        self._is_depth_kept = is_depth_kept
         # The kernel ends a child with the thread that started it, so each child has a thread that lasts as long as this.
         self._threads = ThreadPoolExecutor(n_processes, thread_name_prefix="embedding-reader")
         self._mine = threading.local()
@@ -58,10 +65,11 @@ class ImageReaders:
 
     def read(self, data: bytes, key: bytes, *, part: str = "") -> list[StoredForm | Quarantined]:
         """See the port."""
-        heeded = msgspec.msgpack.encode(Heeded(key, self._n_slices, part))
+        heeded = msgspec.msgpack.encode(Heeded(key, self._n_slices, part, self._is_depth_kept))
         return self._threads.submit(self._read, data, heeded).result()
 
     load = staticmethod(read_png)
+    load_levels = staticmethod(read_levels)
 
     def close(self) -> None:
         """End the children; what they have in hand is lost."""

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from services.embedding.domain.depth import Depth, DepthForm
+from shared import limits
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 
@@ -21,7 +23,7 @@ SHORTEST_SIDE = 16
 #: How many times as long as the other a side may be.
 MOST_ELONGATED = 1000
 #: Largest image, in pixels; checked before anything is decoded.
-MOST_PIXELS = 64_000_000
+MOST_PIXELS = limits.MOST_PIXELS
 #: So many images are taken of one file at most; together they have no more pixels than the largest image.
 MOST_IMAGES_A_FILE = 32
 #: So many slices are taken of a volume where no setting says otherwise.
@@ -46,6 +48,7 @@ class DecodedImage:
         part: Which image of its file, as `#frame-0007`, counted from 1; "" where the file holds one.
         note: A remark for the report: how many others of the file were left out, or what of it was not heeded; "" for none.
         origin: The same for all images of a file that holds several, a digest of its pixels; "" where it holds one.
+        depth: The grey levels, where the file has more than 8 bits of them.
     """
 
     pixels: NDArray[np.uint8]
@@ -56,6 +59,7 @@ class DecodedImage:
     part: str = ""
     note: str = ""
     origin: str = ""
+    depth: Depth | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class StoredForm:
         phash: 64-bit perceptual hash, 16 hex digits.
         structure: Hash of coarse structure, 104 hex digits (`domain.structure`).
         window, modality, patient, session, part, note, origin: As in `DecodedImage`.
+        depth: The grey levels, where the file has more than 8 bits of them and they are kept.
     """
 
     png: bytes
@@ -96,6 +101,7 @@ class StoredForm:
     part: str = ""
     note: str = ""
     origin: str = ""
+    depth: DepthForm | None = None
 
 
 def spread_out(n: int, width: int, height: int) -> list[int]:

@@ -71,14 +71,17 @@ class Store:
         """
         new = {"encoder_id": self._encoder_id, "vector": None, "owner": "", "claimed_until": 0.0}
         with self._engine.begin() as connection:
-            ordered = sorted(images, key=lambda image: image.image_id)
+            ordered = sorted(
+                images, key=lambda image: (image.image_id, not image.depth)
+            )  # the row has depth if one has
             new_images = {
                 image_id for (image_id,) in insert_new(connection, IMAGES, [asdict(image) for image in ordered])
             }
             for image in ordered:
-                if image.image_id not in new_images:  # an older release may have taken it in
-                    mine = (IMAGES.c.image_id == image.image_id) & (IMAGES.c.structure == "")
-                    connection.execute(sa.update(IMAGES).where(mine).values(structure=image.structure))
+                if (
+                    image.image_id not in new_images
+                ):  # an older release may have taken it in, or a file of 8 bits held it
+                    _add_what_lacks(connection, image)
             vectors = [{"image_id": image.image_id, **new} for image in ordered]
             without = {image_id for image_id, _ in insert_new(connection, VECTORS, vectors)}
             OUTBOX.add(connection, *(ingested(image) for image in ordered if image.image_id in without))
@@ -228,6 +231,14 @@ class Store:
             connection,
             *(embedded(ImageRow(**image), member, vector) for member, vector, image in told if vector is not None),
         )
+
+
+def _add_what_lacks(connection: sa.Connection, image: ImageRow) -> None:
+    """Give the row of an image what it has not; what it has stays."""
+    for name, value in (("structure", image.structure), ("depth", image.depth)):
+        if value:
+            lacking = (IMAGES.c.image_id == image.image_id) & (IMAGES.c[name] == "")
+            connection.execute(sa.update(IMAGES).where(lacking).values({name: value}))
 
 
 def _key(member: Member) -> tuple[object, ...]:

@@ -26,6 +26,7 @@ IMAGES = sa.Table(
     sa.Column("window", sa.Text, nullable=False),
     sa.Column("modality", sa.Text, nullable=False),
     sa.Column("structure", sa.Text, nullable=False, server_default=""),
+    sa.Column("depth", sa.Text, nullable=False, server_default=""),
 )
 MEMBERS = sa.Table(
     "members",
@@ -79,7 +80,8 @@ MOST_DEATHS = 3
 class ImageRow:
     """A stored image. `window` is a JSON object or "null"; `modality` is the first one it was known by.
 
-    `structure` is "" for an image that a release without structure hashes took in, until it is taken in again.
+    `structure` is "" for an image that a release without structure hashes took in, until it is taken in again. `depth` is a
+    JSON object (`work.depths.StoredDepth`), of the first file that had more than 8 bits and these pixels, or "".
     """
 
     image_id: str
@@ -90,6 +92,7 @@ class ImageRow:
     window: str
     modality: str
     structure: str = ""
+    depth: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from services.embedding.ports import Entry, ImageFormats, Listing
 from services.embedding.store.images import Store
 from services.embedding.store.marks import Marks
 from services.embedding.store.tables import FAILED, MOST_DEATHS, QUARANTINED, STORED, ImageRow, InputRow
+from services.embedding.work.depths import keep_depth
 from services.embedding.work.facts import Facts
 from services.embedding.work.recorded import recorded
 from services.embedding.work.worker import count_input
@@ -120,7 +121,10 @@ class InputReader:
         uri = self._objects.put_bytes(form.png)
         window = msgspec.json.encode(form.window).decode()
         image_id = uri.removeprefix(SCHEME)
-        image = ImageRow(image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure)
+        depth = keep_depth(self._objects, form.depth)
+        image = ImageRow(
+            image_id, uri, form.phash, form.width, form.height, window, form.modality, form.structure, depth
+        )
         # Images of one file are of one source, also where nothing says which; an image's own id would name none.
         source_id = f"file-{form.origin}" if form.origin else image_id
         row = InputRow(part, STORED, image_id, form.modality, source_id, form.patient, form.session, reason=form.note)

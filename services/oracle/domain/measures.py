@@ -39,10 +39,10 @@ def measured(entries: Sequence[QueueEntry], shares: Shares, seed: int) -> list[Q
     return with_second_opinions(marked, shares.overlap, seed)
 
 
-def shown(entry: QueueEntry, *, is_open: bool) -> ReviewTask:
-    """What a task shows: a planted error as the proposal, and, as long as a blind one is open, nobody's answer."""
+def shown(entry: QueueEntry, *, is_told: bool) -> ReviewTask:
+    """What a task shows: a planted error as the proposal, and of a blind one nobody's answer, unless it may be told by now."""
     asked = entry.asked
-    if entry.is_blind and is_open:
+    if entry.is_blind and not is_told:
         return replace(asked, proposal=None, reference_answer=None, self_answer=None, entropy=None, agreement=None)
     if not entry.planted:
         return asked

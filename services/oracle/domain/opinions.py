@@ -25,6 +25,8 @@ def with_second_opinions(entries: Sequence[QueueEntry], share: float, seed: int)
 def third_opinions(entries: Iterable[QueueEntry], verdicts: Mapping[str, Mapping[int, Verdict]]) -> list[QueueEntry]:
     """Tasks for a third expert, who sees what the two have said, about the questions on which they disagree.
 
+    Who sees this is not blind any more.
+
     Args:
         entries: First opinions, as they were queued.
         verdicts: By decision and opinion.
@@ -33,7 +35,7 @@ def third_opinions(entries: Iterable[QueueEntry], verdicts: Mapping[str, Mapping
     for entry in entries:
         said = verdicts.get(entry.asked.decision_id, {})
         if FIRST in said and SECOND in said and said[FIRST].answer != said[SECOND].answer:
-            found.append(replace(_opinion(entry, THIRD), opinions=(said[FIRST], said[SECOND])))
+            found.append(replace(_opinion(entry, THIRD), is_blind=False, opinions=(said[FIRST], said[SECOND])))
     return found
 
 

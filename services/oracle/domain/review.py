@@ -80,6 +80,7 @@ class QueueEntry:
         is_blind: Whether nobody's answer is shown until it is decided.
         planted: The letter of a wrong option that is shown as the proposal; "" for none.
         known_answer: The letter of the answer that is known, of a question that calibrates a reviewer; "" for none.
+        is_reference_simulated: Whether the oracle's answer is a simulated oracle's.
     """
 
     work_id: str
@@ -99,6 +100,7 @@ class QueueEntry:
     is_blind: bool = False
     planted: str = ""
     known_answer: str = ""
+    is_reference_simulated: bool = False
 
     @property
     def task_id(self) -> str:

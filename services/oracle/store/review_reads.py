@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -89,11 +90,16 @@ class ReviewReads:
             return [queued_of(row) for row in connection.execute(query, {"now": self._at(connection)})]
 
     def decided(self, run_id: str) -> Iterator[tuple[QueueEntry, Verdict]]:
-        """What was decided about the tasks of a run, in the order of queueing, a page at a time."""
+        """What was decided about the tasks of a run, in the order of queueing, a page at a time.
+
+        Only the first decision about a blind task is blind: it tells what was proposed.
+        """
         after: int | None = 0
         while after is not None:
             page, after = self.page(run_id, DECIDED, _AT_ONCE, after)
-            yield from ((one.entry, one.verdict) for one in page if one.verdict is not None)
+            for one in page:
+                if one.verdict is not None:
+                    yield replace(one.entry, is_blind=one.entry.is_blind and one.revision == 1), one.verdict
 
     def seconds(self, work_id: str) -> dict[str, dict[int, float]]:
         """The active seconds of each decision about a task of a work, those that were taken back too: task, then revision."""

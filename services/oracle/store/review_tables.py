@@ -50,6 +50,15 @@ TASKS = sa.Table(
     sa.Index("ix_review_tasks_work", "work_id", "state"),
     sa.Index("ix_review_tasks_item", "item"),
 )
+#: Works that queue tasks; what one that was closed queues from then on is closed as it comes.
+WORKS = sa.Table(
+    "review_works",
+    METADATA,
+    sa.Column("work_id", sa.Text, primary_key=True),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("is_closed", sa.Boolean, nullable=False),
+    sa.Index("ix_review_works_run", "run_id"),
+)
 #: What a reviewer has given back, the last of it last.
 SKIPS = sa.Table(
     "review_skips",
@@ -103,9 +112,16 @@ LOG_END = sa.Table(
 IS_DECISION: Final = LOG.c.kind == sa.literal_column(f"'{DECIDE}'")
 #: When it is, in seconds since the epoch: read once a transaction, by the clock of the database.
 NOW: Final = sa.bindparam("now", type_=sa.Float)
-#: Tasks with the decision about their revision, and whether their lease holds.
+_OTHER = TASKS.alias("other_opinion")
+# Looked for only where a question has several tasks, and by the question: the open tasks are nearly all.
+_HAS_OTHER = sa.exists().where(
+    (_OTHER.c.item == TASKS.c.item) & (_OTHER.c.item != "") & (_OTHER.c.sequence != TASKS.c.sequence)
+    & sa.func.coalesce(_OTHER.c.state, "").in_([OPEN, WITHDRAWN])
+)  # fmt: skip
+_IS_AWAITED = sa.case((TASKS.c.item != "", _HAS_OTHER), else_=sa.false())
+#: Tasks with the decision about their revision, whether their lease holds, and whether another opinion is still to come.
 JOINED: Final = sa.select(
-    TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), LOG.c.text.label("decision")
+    TASKS, (TASKS.c.lease_until > NOW).label("is_leased"), _IS_AWAITED.label("is_awaited"), LOG.c.text.label("decision")
 ).outerjoin_from(TASKS, LOG, (LOG.c.task_id == TASKS.c.task_id) & (LOG.c.revision == TASKS.c.revision) & IS_DECISION)
 #: The task that `task` names.
 ONE: Final = JOINED.where(TASKS.c.task_id == sa.bindparam("task", type_=sa.Text))
@@ -128,6 +144,7 @@ class QueuedTask:
         assignee: Who alone gets it; "" for whoever asks.
         reviewer, lease_until: Who has it in hand until when, in seconds since the epoch; "" and 0 for nobody.
         verdict, decided_at: What was decided and when; None and 0 before.
+        is_awaited: Whether another expert is still to answer the same question.
     """
 
     entry: QueueEntry
@@ -143,6 +160,7 @@ class QueuedTask:
     lease_until: float
     verdict: Verdict | None
     decided_at: float
+    is_awaited: bool
 
 
 def queued_of(row: Any) -> QueuedTask:
@@ -159,7 +177,7 @@ def queued_of(row: Any) -> QueuedTask:
         row.is_locked,
         row.assignee,
     )
-    return QueuedTask(entry_of(row.body), *place, reviewer, until, verdict, decided_at)
+    return QueuedTask(entry_of(row.body), *place, reviewer, until, verdict, decided_at, bool(row.is_awaited))
 
 
 def entry_of(body: str) -> QueueEntry:

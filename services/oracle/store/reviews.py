@@ -28,6 +28,7 @@ from services.oracle.store.review_tables import (
     SKIPS,
     TASKS,
     WITHDRAWN,
+    WORKS,
     QueuedTask,
     entry_of,
     queued_of,
@@ -48,13 +49,17 @@ class ReviewStore(ReviewDecisions):
 
     @insist
     def put(self, entries: Sequence[QueueEntry], operation_id: str, request_id: str) -> None:
-        """Queue tasks whose costs one request reserved; one that is there stays, and is opened again where it was withdrawn."""
-        with self._changing() as (connection, _):
+        """Queue tasks of a work whose costs one request reserved; those of a work that was closed are closed as they come.
+
+        One that is there stays, and is opened again where it was withdrawn.
+        """
+        with self._changing() as (connection, at):
             insert_new(connection, TASKS, [row_of(entry, operation_id, request_id) for entry in entries])
             again = {"state": OPEN, "revision": TASKS.c.revision + 1, "request_id": request_id, "is_locked": False}
             for ids in _batches([entry.task_id for entry in entries]):
                 withdrawn = TASKS.c.task_id.in_(ids) & (TASKS.c.state == WITHDRAWN)
                 connection.execute(sa.update(TASKS).where(withdrawn).values(**again))
+            self._close_late(connection, at, entries)
 
     @insist
     def calibrate(self, run_id: str, entries: Sequence[QueueEntry]) -> None:
@@ -67,10 +72,11 @@ class ReviewStore(ReviewDecisions):
                 insert_new(connection, CALIBRATION, rows)
 
     @insist
-    def adopt(self, work_id: str, operation_id: str) -> None:
-        """Have an operation wait for the tasks of a work; the one that queued them may have failed."""
+    def adopt(self, work_id: str, run_id: str, operation_id: str) -> None:
+        """Have an operation queue a work, and wait for what is there of it; the one that queued that may have failed."""
         others = (TASKS.c.work_id == work_id) & (TASKS.c.operation_id != operation_id)
         with self._changing() as (connection, _):
+            insert_new(connection, WORKS, [{"work_id": work_id, "run_id": run_id, "is_closed": False}])
             connection.execute(sa.update(TASKS).where(others).values(operation_id=operation_id))
 
     @insist
@@ -142,15 +148,36 @@ class ReviewStore(ReviewDecisions):
 
     @insist
     def close(self, run_id: str, actor: str = "") -> tuple[int, list[tuple[str, str]]]:
-        """Close what is open of a run; how many tasks, and the works and operations that waited for one."""
+        """Close what is open of a run, and what its works are still to queue.
+
+        Returns: How many tasks were open, and the works and operations that waited for one.
+        """
         act = Act(review_log.CLOSE, actor, details={"run_id": run_id})
-        return self._end((TASKS.c.run_id == run_id) & (TASKS.c.state == OPEN), CLOSED, act)
+        of_run = sa.update(WORKS).where((WORKS.c.run_id == run_id) & ~WORKS.c.is_closed).values(is_closed=True)
+        with self._changing() as (connection, at):
+            works = sorted(connection.execute(of_run.returning(WORKS.c.work_id)).scalars())
+            if works:
+                act = replace(act, details={**act.details, "works": works})
+            is_open = (TASKS.c.run_id == run_id) & (TASKS.c.state == OPEN)
+            return self._end(connection, at, is_open, CLOSED, act)
 
     @insist
     def withdraw(self, work_id: str) -> int:
-        """Take back what is open of a work that was called off; how many tasks."""
+        """Take back what is open of a work that was called off; how many tasks. Started anew, it is closed no more."""
         act = Act(review_log.WITHDRAW, "", details={"work_id": work_id})
-        return self._end((TASKS.c.work_id == work_id) & (TASKS.c.state == OPEN), WITHDRAWN, act)[0]
+        with self._changing() as (connection, at):
+            connection.execute(sa.delete(WORKS).where(WORKS.c.work_id == work_id))
+            return self._end(connection, at, (TASKS.c.work_id == work_id) & (TASKS.c.state == OPEN), WITHDRAWN, act)[0]
+
+    def _close_late(self, connection: sa.Connection, at: float, entries: Sequence[QueueEntry]) -> None:
+        """Close tasks that were queued just now, where their work was closed before."""
+        closed = sa.select(WORKS.c.work_id).where(WORKS.c.is_closed & (WORKS.c.work_id == sa.bindparam("work")))
+        for work_id in sorted({entry.work_id for entry in entries}):
+            if connection.execute(closed, {"work": work_id}).first() is not None:
+                ids = [entry.task_id for entry in entries if entry.work_id == work_id]
+                act = Act(review_log.CLOSE, "", details={"work_id": work_id})
+                for part in _batches(ids):
+                    self._end(connection, at, TASKS.c.task_id.in_(part) & (TASKS.c.state == OPEN), CLOSED, act)
 
     def _add_calibration(self, connection: sa.Connection, asked: Mapping[str, Any]) -> None:
         """Queue the questions with known answers of the run whose task comes next, unless this reviewer has had them."""
@@ -178,12 +205,13 @@ class ReviewStore(ReviewDecisions):
                 append(connection, at, replace(act, details=details))
         return len(found)
 
-    def _end(self, which: sa.ColumnElement[bool], state: str, act: Act) -> tuple[int, list[tuple[str, str]]]:
+    def _end(
+        self, connection: sa.Connection, at: float, which: sa.ColumnElement[bool], state: str, act: Act
+    ) -> tuple[int, list[tuple[str, str]]]:
         ended = sa.update(TASKS).where(which).values(state=state, **FREE)
-        with self._changing() as (connection, at):
-            rows = connection.execute(ended.returning(TASKS.c.work_id, TASKS.c.operation_id)).all()
-            if rows:
-                append(connection, at, replace(act, details={**act.details, "tasks": len(rows)}))
+        rows = connection.execute(ended.returning(TASKS.c.work_id, TASKS.c.operation_id)).all()
+        if rows or "works" in act.details:
+            append(connection, at, replace(act, details={**act.details, "tasks": len(rows)}))
         return len(rows), sorted({(row.work_id, row.operation_id) for row in rows})
 
 

@@ -64,7 +64,7 @@ class ReviewWork:
         Raises:
             Parked: Not all are decided yet.
         """
-        self._queue.adopt(book.work_id, context.operation_id)
+        self._queue.adopt(book.work_id, book.run_id, context.operation_id)
         queued = self._queue.of_work(book.work_id)
         self._close_accounts(book, book.work_id, queued)
         stopped = self._put_missing(context.operation_id, book, entries, queued)

@@ -113,6 +113,8 @@ REQUESTS: list[tuple[str, Any]] = [
 SWITCH = "SwitchEncoder"
 #: The RPCs that change something and have a test of their own below.
 OF_THE_CONTROLLER = {"StartRun", "ReserveCosts", "SettleCosts", "ReleaseCosts", "RecordEgress"}
+#: Those that `controller/test_paused_runs.py` sends twice.
+OF_PAUSES = {"PauseRun", "ResumeRun"}
 #: Those of the experts' queue, which `test_reviews.py`, `test_review_changes.py` and `test_review_desk.py` send twice.
 OF_THE_QUEUE = {
     "LeaseTasks",
@@ -160,7 +162,7 @@ def test_each_rpc_that_changes_something_is_tried_here() -> None:
         if roles != frozenset(Role) and service != "medq.operations.v1.OperationsService"
     }
     tried = {rpc_of(request) for _, request in REQUESTS}
-    assert changing == tried | OF_THE_CONTROLLER | OF_THE_QUEUE | {SWITCH}
+    assert changing == tried | OF_THE_CONTROLLER | OF_PAUSES | OF_THE_QUEUE | {SWITCH}
 
 
 @pytest.mark.parametrize(("service", "request_"), REQUESTS, ids=[rpc_of(request) for _, request in REQUESTS])

@@ -9,18 +9,19 @@ import pytest
 
 from medq.controller.v1 import controller_pb2 as pb
 from medq.controller.v1.controller_pb2_grpc import ControllerServiceStub
-from medq.operations.v1.operations_pb2 import CancelOperationRequest
+from medq.operations.v1.operations_pb2 import OPERATION_STATE_SUCCEEDED, CancelOperationRequest
 from medq.operations.v1.operations_pb2_grpc import OperationsServiceStub
 from services.controller.migrations import SCHEMA
 from services.controller.store.runs import RunStore
 from services.resting import resting
 from shared.database import create_engine, sqlite_url
-from shared.errors import FailedPrecondition
+from shared.errors import FailedPrecondition, NotFound
 from shared.operation_rows import OperationRows
 from shared.operation_table import SUCCEEDED
 from shared.resources import database_file
 from shared.rpc.channels import Channels
 from shared.rpc.ownership import own
+from tests.support.controller_house import error_of
 
 KIND = pb.StartRunRequest.DESCRIPTOR.full_name
 
@@ -97,9 +98,39 @@ def test_who_looks_changes_nothing(state: Path):
     before = content_of(state)
     with resting(state) as targets, grpc.insecure_channel(targets["controller"]) as channel:
         ControllerServiceStub(channel).ListRuns(pb.ListRunsRequest())
-        with pytest.raises(grpc.RpcError):
-            OperationsServiceStub(channel).CancelOperation(CancelOperationRequest(operation_id="run"))
+        cancel = OperationsServiceStub(channel).CancelOperation
+        refused = error_of(cancel, CancelOperationRequest(operation_id="run"))
+    assert isinstance(refused, FailedPrecondition)
+    assert "medq serve" in refused.remedy
     assert content_of(state) == before
+
+
+def test_to_call_off_a_run_that_has_ended_is_answered_with_its_end(state: Path):
+    worker = Worker(state)
+    worker.begin("run")
+    worker.end("run")
+    worker.leave()
+    with resting(state) as targets, grpc.insecure_channel(targets["controller"]) as channel:
+        cancel = OperationsServiceStub(channel).CancelOperation
+        assert cancel(CancelOperationRequest(operation_id="run")).operation.state == OPERATION_STATE_SUCCEEDED
+
+
+def test_a_run_is_neither_paused_nor_resumed_here(state: Path):
+    worker = Worker(state)
+    worker.begin("run")
+    worker.store.pause("run")
+    worker.leave()
+    with resting(state) as targets, grpc.insecure_channel(targets["controller"]) as channel:
+        stub = ControllerServiceStub(channel)
+        for refused in (
+            error_of(stub.PauseRun, pb.PauseRunRequest(run_id="run")),
+            error_of(stub.ResumeRun, pb.ResumeRunRequest(run_id="run")),
+        ):
+            assert isinstance(refused, FailedPrecondition)
+            assert "medq serve" in refused.remedy
+        assert isinstance(error_of(stub.PauseRun, pb.PauseRunRequest(run_id="other")), NotFound)
+        run = runs_of(targets)["run"]
+    assert (run.state, run.is_pause_asked) == ("stopped", True)
 
 
 def test_a_process_that_begins_meanwhile_is_not_kept_out(state: Path):

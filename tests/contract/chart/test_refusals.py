@@ -72,6 +72,7 @@ def test_every_ingress_speaks_tls_on_both_sides(overlay: str) -> None:
         annotations, spec = document["metadata"]["annotations"], document["spec"]
         assert [rule["host"] for rule in spec["rules"]] == spec["tls"][0]["hosts"]
         assert annotations["nginx.ingress.kubernetes.io/backend-protocol"] == "GRPCS"
+        assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "5m"
         assert annotations["kubernetes.io/ingress.allow-http"] == "false"
 
 

@@ -125,6 +125,10 @@ def test_a_pod_of_the_pages_is_restricted_and_probed_without_a_login() -> None:
         assert found[probe]["httpGet"] == {"path": "/healthz", "port": "http", "scheme": "HTTPS"}
 
 
+def test_a_pod_that_goes_answers_until_the_ingress_controller_knows_it() -> None:
+    assert container(rendered(*WAYS["tokens"]))["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+
+
 def test_where_a_mesh_encrypts_the_pages_are_probed_by_http() -> None:
     values = ("tls.existingSecret=", "auth.plaintextTokens=true")
     documents = rendered(*WAYS["tokens"], *values)
@@ -151,7 +155,8 @@ def test_the_ingress_leads_browsers_to_the_pages_by_tls(values: tuple[str, ...],
     assert (path["path"], path["backend"]["service"]) == ("/", {"name": "medq-web", "port": {"name": "http"}})
     assert ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"] == "HTTPS"
     assert ingress["metadata"]["annotations"]["kubernetes.io/ingress.allow-http"] == "false"
-    assert chart.find(documents, "Ingress", "medq-controller")["metadata"]["annotations"] != ingress["metadata"]
+    services = chart.find(documents, "Ingress", "medq-controller")["metadata"]["annotations"]
+    assert services["nginx.ingress.kubernetes.io/backend-protocol"] == "GRPCS"
     url = chart.environment(documents, "web")["MEDQ_WEB_PUBLIC_URL"]["value"]
     assert url == f"https://{host}" + (":8443" if "ingress.port=8443" in values else "")
 

@@ -12,6 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shared.errors import PermissionDenied, Unauthenticated
 from shared.rpc.channels import Channels
 from shared.rpc.rights import RIGHTS, Role, is_audited
+from shared.rpc.server import RunningServer
 from tests.support.guarded import add_caller, call, guarded_server, product_methods
 
 METHODS = product_methods()
@@ -26,12 +27,16 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def channel(tokens: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[grpc.Channel]:
-    folder = tmp_path_factory.mktemp("guarded")
-    with (
-        guarded_server(folder, auth={"tokens_file": tokens[""]}) as server,
-        Channels({"guarded": server.target}) as channels,
-    ):
+def server(tokens: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with guarded_server(tmp_path_factory.mktemp("guarded"), auth={"tokens_file": tokens[""]}) as server:
+        yield server
+
+
+@pytest.fixture
+def channel(server: RunningServer) -> Iterator[grpc.Channel]:
+    """A connection of the test's own: grpc ties each denied call to itself, and where more than 128 of one connection wait for
+    the garbage collector, its server refuses the next."""
+    with Channels({"guarded": server.target}) as channels:
         yield channels["guarded"]
 
 

@@ -68,6 +68,20 @@ def test_pages_go_on_where_the_last_one_ended(ended):
     assert first["entries"] + rest["entries"] == whole
 
 
+def test_the_step_at_work_is_told_as_its_service_tells_it(house):
+    house.services.leave_to_people("annotate")
+    with console_of(house, waiting_seconds=0) as (client, channel):
+        start(channel, house, rounds=1)
+        until(lambda: get_run(channel).state == "waiting")
+        answer = client.get("/api/v1/runs/r1/step").json()
+        check(client.get("/api/openapi.json").json(), "/api/v1/runs/{run_id}/step", "get", answer)
+        assert answer["operation"]["operation_id"] == "r1/failure_driven/0/annotate"
+        assert answer["operation"]["progress"]["message"] == "waiting for reviews: 12 of 40"
+        house.services.release("annotate")
+        await_operation(channel, "r1")
+        assert client.get("/api/v1/runs/r1/step").status_code == 404
+
+
 def test_a_run_is_checked_estimated_started_and_called_off(house):
     house.services.hold("annotate")
     with console_of(house) as (client, channel):

@@ -95,6 +95,13 @@ def test_a_stream_of_a_run_that_is_none_says_so_and_ends(house):
         assert client.get("/runs/nothing").status_code == 404
 
 
+def test_no_proxy_holds_the_events_of_a_stream_back(house):
+    with console_of(house) as (client, _):
+        headers = client.get("/runs/nothing/events").headers
+    assert headers["content-type"].startswith("text/event-stream")
+    assert headers["x-accel-buffering"] == "no"
+
+
 def test_a_run_is_called_off_from_these_pages_alone(house):
     house.services.hold("annotate")
     with console_of(house) as (client, channel):

@@ -14,6 +14,7 @@ from shared.rpc.channels import Channels
 from shared.rpc.rights import Role
 from shared.settings import AuthSection
 from tests.support.guarded import add_caller
+from tests.support.web_routes import routes
 from web.app import create_app
 from web.settings import WebSettings
 
@@ -39,13 +40,6 @@ def app(callers: Path) -> Iterator[FastAPI]:
 @pytest.fixture
 def browser(app: FastAPI) -> TestClient:
     return TestClient(app, base_url=URL, follow_redirects=False, raise_server_exceptions=False)
-
-
-def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
-    """(method, path) of each route, those of included routers too."""
-    for route in app.routes:
-        for found in route.effective_route_contexts() if hasattr(route, "effective_route_contexts") else [route]:
-            yield from ((method, found.path) for method in getattr(found, "methods", None) or ())
 
 
 def test_every_page_and_every_call_asks_who_comes(app: FastAPI, browser: TestClient) -> None:

@@ -218,5 +218,8 @@ def test_embedded_the_one_person_who_has_the_token_decides_under_their_name() ->
 def test_the_calls_of_the_page_are_in_the_openapi_document(house: ReviewHouse) -> None:
     paths = client(house).get("/api/openapi.json").json()["paths"]
     found = {path for path in paths if path.startswith("/api/review/")}
-    of_task = {f"/api/review/tasks/{{task_id}}/{one}" for one in ("decide", "undo", "release", "images/{digest}")}
+    of_task = {
+        f"/api/review/tasks/{{task_id}}/{one}"
+        for one in ("decide", "undo", "release", "images/{digest}", "images/{digest}/levels")
+    }
     assert found == {"/api/review/lease", "/api/review/counts", *of_task}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 from shared.errors import FailedPrecondition
@@ -14,7 +15,7 @@ from shared.rpc.channels import Channels
 from shared.settings import TlsSection
 from tests.support.certificates import Authority
 from web.app import create_app
-from web.server import WebServer, address_of, bind
+from web.server import WebServer, address_of, bind, bind_as_before
 from web.settings import WebSettings
 
 
@@ -46,3 +47,33 @@ def test_a_certificate_that_is_none_is_told_at_the_start(tmp_path: Path) -> None
         app = create_app(WebSettings(), channels, start_token="t")
         with pytest.raises(FailedPrecondition, match="certificate"):
             WebServer(app, bound, tls)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "seen"), [((), "127.0.0.1"), (("127.0.0.0/8",), "198.51.100.7"), (("::1",), "127.0.0.1")]
+)
+def test_the_address_that_a_proxy_names_counts_where_the_proxy_is_trusted(trusted: tuple[str, ...], seen: str) -> None:
+    settings, app, bound = WebSettings(trusted_proxies=trusted), FastAPI(), bind("127.0.0.1:0")
+
+    @app.get("/who")
+    def who(request: Request) -> str:
+        assert request.client is not None
+        return request.client.host
+
+    with WebServer(app, bound, trusted_proxies=[*map(str, settings.trusted_proxies)]), httpx2.Client() as client:
+        told = client.get(f"http://{address_of(bound)}/who", headers={"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+    assert told.json() == seen
+
+
+def test_pages_on_any_port_come_back_to_the_one_that_they_had(tmp_path: Path) -> None:
+    note = tmp_path / "pages.port"
+    with bind_as_before("127.0.0.1:0", note) as first:
+        address = address_of(first)
+        with bind_as_before("127.0.0.1:0", note) as beside:  # it is taken meanwhile
+            assert address_of(beside) != address
+    with bind_as_before("127.0.0.1:0", note) as again:
+        assert address_of(again) == address
+    for text in ("no port", "99999", "", "é"):
+        note.write_text(text)
+        with bind_as_before("127.0.0.1:0", note) as free:
+            assert address_of(free).startswith("127.0.0.1:")

@@ -59,5 +59,14 @@ def test_a_person_sees_the_last_rows_of_all_runs_and_how_many_there_are(out: Pat
     assert "other" in done.stderr
 
 
+def test_each_row_has_a_line_of_80_columns(out: Path) -> None:
+    done = CliRunner(env={"COLUMNS": "80"}).invoke(app, ["egress", "list", "--out", str(out)])
+    rows = [line for line in done.stderr.splitlines() if "2026-09-21 14:13" in line]
+    assert len(rows) == 200
+    assert rows[-1].split() == [
+        "2026-09-21", "14:13", "api.example.org", "oracle", "other", "image", "abababab", "1,009",
+    ]  # fmt: skip
+
+
 def test_a_folder_without_runs_has_no_audit(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, ["egress", "list", "--out", str(tmp_path)]).exit_code == 1

@@ -21,6 +21,13 @@ def test_each_wait_for_experts_is_told_once_and_its_commands_stand_on_whole_line
     assert lines.count(f"  medq review import --out {out} reviews.csv") == 2
 
 
+def test_each_pause_is_told_once(capsys: pytest.CaptureFixture[str]):
+    hint = WaitHint(Path("out"))
+    for state in ("running", "paused", "paused", "running", "paused", "succeeded"):
+        hint.look(pb.Run(run_id="r1", state=state))
+    assert capsys.readouterr().err.splitlines().count("  medq resume r1 --out out") == 2
+
+
 def test_work_that_is_held_up_says_why_once(capsys: pytest.CaptureFixture[str]):
     why = "tries again in 60 s, since what it needs does not answer: The endpoint cannot be reached."
     progress = operations_pb2.Progress(done=3, total=30, unit="images", message=why)

@@ -159,11 +159,14 @@ def test_what_the_values_begin_with_is_found_in_no_coding_either(taken: Taken) -
 def test_a_stored_picture_has_its_pixels_and_no_text(taken: Taken) -> None:
     pictures = [path.read_bytes() for path in taken.folder.rglob("*") if path.is_file()]
     pngs = [data for data in pictures if data.startswith(b"\x89PNG")]
-    assert len(pngs) == len(taken.images) == 10
+    n_deep = 0
     for data in pngs:
         with Picture.open(io.BytesIO(data)) as image:
             assert image.info == {}
+            n_deep += image.mode == "I;16"
         assert _chunks(data) == {b"IHDR", b"IDAT", b"IEND"}
+    assert len(pngs) - n_deep == len(taken.images) == 10
+    assert n_deep == 10  # their grey levels of more than 8 bits, of each image
 
 
 def test_patient_and_study_are_kept_as_keyed_hashes_alone(taken: Taken) -> None:

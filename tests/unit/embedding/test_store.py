@@ -157,3 +157,14 @@ def test_an_image_of_a_release_without_structure_hashes_gets_its_hash_when_it_co
     rows = [InputRow(n, STORED, n, "ct", n, "", "", "pool") for n in ("a", "b")]
     bench.store.record("again", rows, images, FACTS.ingested, FACTS.embedded)
     assert {i: row.structure for i, row in bench.store.images(["a", "b"]).items()} == {"a": "f0", "b": "f0"}
+
+
+def test_the_first_grey_levels_of_an_image_stay_whichever_file_brought_it_first(bench: Bench) -> None:
+    def record(operation: str, *depths: str) -> None:
+        images = [ImageRow("a", "sha256:a", "0" * 16, 32, 32, "null", "ct", "", depth) for depth in depths]
+        rows = [InputRow(f"{n}", STORED, "a", "ct", "a", "", "", "pool") for n in range(len(depths))]
+        bench.store.record(operation, rows, images, FACTS.ingested, FACTS.embedded)
+
+    for operation, depths, kept in (("one", [""], ""), ("two", ["", "x", "y"], "x"), ("three", ["z"], "x")):
+        record(operation, *depths)
+        assert bench.store.images(["a"])["a"].depth == kept

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from infra.cluster_test.__main__ import STEP_OF, Steps, _compared
-from infra.cluster_test.machine import IMAGES, CommandFailed, Machine
+from infra.cluster_test.machine import IMAGES, ROOT, CommandFailed, Machine
 from shared.settings import SERVICES
 
 
@@ -25,8 +27,9 @@ def test_every_service_is_deleted_at_some_step():
     assert sorted(STEP_OF.values()) == sorted(SERVICES)
 
 
-def test_every_service_has_an_image():
-    assert set(SERVICES) < set(IMAGES)
+def test_every_image_of_the_product_is_in_the_node():
+    dockerfile = (ROOT / "infra" / "images" / "Dockerfile").read_text(encoding="utf-8")
+    assert sorted(IMAGES) == sorted(re.findall(r"^FROM \S+ AS on-(\S+)$", dockerfile, re.MULTILINE))
 
 
 def test_a_step_that_fails_is_in_the_table(capsys: pytest.CaptureFixture[str]):

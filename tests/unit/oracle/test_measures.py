@@ -34,18 +34,18 @@ def test_nothing_is_planted_where_every_option_was_said_or_nothing_is_proposed()
 
 def test_a_planted_error_stands_in_the_place_of_the_proposal() -> None:
     entry = queue_entry(options=FOUR, reference_answer="A", self_answer="B", proposal="A", agreement=0.0)
-    of_oracle = shown(measured([entry], Shares(planted=1.0), seed=1)[0], is_open=True)
+    of_oracle = shown(measured([entry], Shares(planted=1.0), seed=1)[0], is_told=False)
     assert of_oracle.proposal == of_oracle.reference_answer in ("C", "D")
     assert (of_oracle.self_answer, of_oracle.agreement) == ("B", 0.0)
     same = queue_entry(options=FOUR, reference_answer="A", self_answer="A", proposal="A", agreement=1.0)
-    of_both = shown(measured([same], Shares(planted=1.0), seed=1)[0], is_open=False)
+    of_both = shown(measured([same], Shares(planted=1.0), seed=1)[0], is_told=True)
     assert of_both.proposal == of_both.reference_answer != of_both.self_answer == "A"
     assert of_both.agreement == 0.0
 
 
 def test_a_blind_question_shows_nobodys_answer_until_it_is_decided() -> None:
     entry = queue_entry(is_blind=True)
-    hidden, after = shown(entry, is_open=True), shown(entry, is_open=False)
+    hidden, after = shown(entry, is_told=False), shown(entry, is_told=True)
     assert after == entry.asked
     assert {hidden.proposal, hidden.reference_answer, hidden.self_answer, hidden.entropy, hidden.agreement} == {None}
     assert hidden.question == entry.asked.question

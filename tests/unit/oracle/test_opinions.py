@@ -50,11 +50,12 @@ def test_a_third_expert_decides_where_two_disagree(
 ) -> None:
     found = adopted(opinions)
     assert answer == ("undecided" if found is None else found.answer)
-    first = queue_entry(is_overlapped=True)
+    first = queue_entry(is_overlapped=True, is_blind=True)
     thirds = third_opinions([first], {first.asked.decision_id: opinions})
     assert [one.opinion for one in thirds] == ([THIRD] if is_third_asked else [])
     if thirds:
         assert thirds[0].opinions == (opinions[FIRST], opinions[SECOND])
+        assert not thirds[0].is_blind
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -154,7 +154,7 @@ def test_what_was_withdrawn_is_opened_again_at_another_revision(queue: ReviewSto
     assert queue.withdraw("work") == 1
     assert queue.find(tasks[1].task_id).state == WITHDRAWN
     queue.put([tasks[1]], "op/2", "second")
-    queue.adopt("work", "op/2")
+    queue.adopt("work", "run", "op/2")
     again = queue.find(tasks[1].task_id)
     assert (again.state, again.revision, again.operation_id, again.request_id) == (OPEN, 2, "op/2", "second")
     with pytest.raises(FailedPrecondition):

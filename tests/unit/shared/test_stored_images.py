@@ -6,7 +6,7 @@ from PIL import Image
 
 from shared.errors import DataLoss
 from shared.objects.folder import FolderObjectStore
-from shared.objects.images import read_image
+from shared.objects.images import read_image, thumbnail
 
 
 def png(pixels):
@@ -34,3 +34,25 @@ def test_what_is_no_whole_image_is_data_loss(tmp_path, content):
     objects = FolderObjectStore(tmp_path, synced=False)
     with pytest.raises(DataLoss):
         read_image(objects, objects.put_bytes(content))
+
+
+@pytest.mark.parametrize("content", [b"text", WHOLE[:45], HUGE])
+def test_no_small_picture_is_made_of_what_is_no_image_or_too_large(tmp_path, content):
+    objects = FolderObjectStore(tmp_path, synced=False)
+    with pytest.raises(DataLoss):
+        thumbnail(objects, objects.put_bytes(content), 128)
+
+
+def test_a_small_picture_keeps_proportions_and_grey(tmp_path):
+    objects = FolderObjectStore(tmp_path, synced=False)
+    grey, colour = np.full((400, 200), 7, dtype=np.uint8), np.full((20, 40, 3), 7, dtype=np.uint8)
+    deep = np.full((30, 30), 0x8000, dtype=np.uint16)
+    made = [
+        Image.open(io.BytesIO(thumbnail(objects, objects.put_bytes(png(one)), 100))) for one in (grey, colour, deep)
+    ]
+    assert [(one.format, one.mode, one.size) for one in made] == [
+        ("PNG", "L", (50, 100)),
+        ("PNG", "RGB", (40, 20)),
+        ("PNG", "L", (30, 30)),
+    ]
+    assert [one.getextrema() for one in made] == [(7, 7), ((7, 7),) * 3, (128, 128)]

@@ -18,7 +18,7 @@ HOSTILE = '"><script>alert(1)</script>'
 def standing(**said):
     """Of a run whose step no service can be asked about."""
     with Channels({}) as channels:
-        return standings(Services(channels, Session("ann", (), "", 2e9)), [Run(run_id="r", **said)])[0]
+        return standings(Services(channels, Session("ann", (), "", 2e9), 8.0, ""), [Run(run_id="r", **said)])[0]
 
 
 def operation(done, total, seconds, state=pb.OPERATION_STATE_RUNNING):
@@ -96,3 +96,33 @@ def test_a_run_that_was_not_measured_has_no_curve():
 def test_the_arm_that_is_no_random_one_is_told():
     scores = [{"arm": arm, "split": "test", "value": value, "n": 4} for arm, value in (("ours", 0.7), ("random", 0.5))]
     assert latest(Run(scores=scores)).value == pytest.approx(0.7)
+
+
+def timed(*steps):
+    """Times of steps, each a name, a begin and an end in seconds."""
+    return [
+        {"step": name, "begin_time": Timestamp(seconds=begin), "end_time": Timestamp(seconds=end)}
+        for name, begin, end in steps
+    ]
+
+
+def test_done_steps_say_how_long_they_took_and_what_went_on_at_once_counts_once():
+    shards = [("evaluate_dev.0", 100, 130), ("evaluate_dev.1", 100, 150), ("evaluate_dev", 160, 170)]
+    times = timed(*shards, ("evaluate_test", 200, 204), ("mine_failures", 204, 210))
+    found = standing(state="running", step="select_samples", arm="a", step_times=times)
+    assert [one.took for one in found.steps] == ["1 min 04 s", "6 s", "", "", "", ""]
+    assert found.took == "1 min 10 s"
+    told = " ".join(part("console/standing.html", standing=found).split())
+    assert "its steps took 1 min 10 s so far" in told
+    assert '</span>mine failures</strong> <span class="note">6 s</span>' in told
+
+
+def test_a_run_that_ended_after_an_evaluation_says_that_the_other_steps_were_not_needed():
+    found = standing(state="succeeded", step="evaluate_test", step_times=timed(("evaluate_dev", 0, 5)))
+    assert [one.state for one in found.steps] == ["done"] + ["unneeded"] * 5
+    assert "not needed" in part("console/standing.html", standing=found)
+
+
+def test_steps_whose_times_nobody_noted_are_done_all_the_same():
+    found = standing(state="succeeded", step="evaluate_test")
+    assert ([one.state for one in found.steps], found.took) == (["done"] * 6, "")

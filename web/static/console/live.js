@@ -5,10 +5,11 @@ const note = document.getElementById("following");
 function follow(address) {
   const source = new EventSource(address);
   source.addEventListener("standing", (event) => {
-    const before = stepOf(place);
+    const before = stepOf(place), wasPaused = isPauseAsked(place);
     place.innerHTML = JSON.parse(event.data); // made and escaped by our own server
     note.textContent = "This page follows the run.";
-    if (before !== stepOf(place)) redraw();
+    if (wasPaused !== isPauseAsked(place)) location.reload(); // its buttons are others
+    else if (before !== stepOf(place)) redraw();
   });
   source.addEventListener("gone", (event) => {
     note.textContent = `The run cannot be followed: ${JSON.parse(event.data)} Trying again.`;
@@ -29,6 +30,10 @@ async function redraw() {
 
 function stepOf(element) {
   return element.querySelector("[aria-current] strong")?.textContent ?? "";
+}
+
+function isPauseAsked(element) {
+  return element.querySelector("[data-pause]") !== null;
 }
 
 if (place?.dataset.follow) follow(place.dataset.follow);

@@ -26,11 +26,20 @@ export async function call(method, path, body) {
 
 // A picture by its digest, as it is stored: without colour management, so that a pixel's value is the one in the file.
 export async function picture(taskId, uri) {
-  const digest = uri.replace("sha256:", "");
-  const response = await fetch(`/api/review/tasks/${taskId}/images/${digest}`, { signal: AbortSignal.timeout(3 * PATIENCE_MS) });
-  if (!response.ok) {
-    const { detail = "" } = await response.json();
-    throw Object.assign(new Error(detail), { isPassing: response.status >= 500 || LATER.has(response.status) });
-  }
+  const response = await fetched(taskId, uri, "", AbortSignal.timeout(3 * PATIENCE_MS));
   return createImageBitmap(await response.blob(), { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+}
+
+// The grey levels of a picture whose file has more than 8 bits, and what they are worth; null where only 8 are known.
+export async function greyLevels(taskId, uri, signal) {
+  const response = await fetched(taskId, uri, "/levels", signal);
+  if (response.status === 204) return null;
+  return { ...JSON.parse(response.headers.get("Medq-Grey-Scale")), levels: new Uint16Array(await response.arrayBuffer()) };
+}
+
+async function fetched(taskId, uri, what, signal) {
+  const response = await fetch(`/api/review/tasks/${taskId}/images/${uri.replace("sha256:", "")}${what}`, { signal });
+  if (response.ok) return response;
+  const { detail = "" } = await response.json();
+  throw Object.assign(new Error(detail), { isPassing: response.status >= 500 || LATER.has(response.status) });
 }

@@ -1,12 +1,14 @@
 // Which picture is on the canvas: that of the task, or one that it is compared with; and what is written around it.
 
+import { greyLevels } from "./api.js";
+import { Depth } from "./depth.js";
 import { element } from "./panel.js";
-import { Pictures } from "./pictures.js";
+import { patiently, Pictures } from "./pictures.js";
 import { Viewer } from "./viewer.js";
 import { modality } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
-const STRIPS = { clean_neighbours: "a good one of the same kind", similar_failures: "a failure like this one" };
+const STRIPS = { clean_neighbours: "alike, the model was right", similar_failures: "alike, the model was wrong" };
 const THUMB = 160; // pixels
 
 export class TaskImage {
@@ -14,6 +16,7 @@ export class TaskImage {
   task = null;
   #mayCome = false; // what could not be shown may be there later
   #pictures = new Pictures();
+  #asking = new AbortController(); // for the grey levels of what is on the canvas
 
   constructor() {
     this.viewer = new Viewer($("image"), (viewer) => sayView(viewer));
@@ -22,6 +25,7 @@ export class TaskImage {
   async show(task, next) {
     Object.assign(this, { task, next });
     this.isSeen = false;
+    this.#asking.abort();
     this.viewer.clear();
     $("image").dataset.of = "";
     $("ahead").textContent = "";
@@ -65,12 +69,17 @@ export class TaskImage {
     try {
       const bitmap = await this.#pictures.now(task, uri);
       if (this.task !== task) return false;
+      this.#asking.abort();
       this.viewer.show(bitmap);
-      const facts = `${modality(task)} · ${bitmap.width} × ${bitmap.height} · 8 bit`;
-      $("facts").textContent = facts;
+      const say = (bits) => {
+        const facts = `${modality(task)} · ${bitmap.width} × ${bitmap.height} · ${bits} bit`;
+        $("facts").textContent = facts;
+        $("image").setAttribute("aria-label", comparing || `Image to judge: ${facts}`);
+      };
+      say(8);
       $("comparing").hidden = !comparing;
       $("comparing").textContent = comparing && `${comparing} — Escape brings yours back`;
-      $("image").setAttribute("aria-label", comparing || `Image to judge: ${facts}`);
+      this.#deepen(task, uri, say);
       return true;
     } catch (error) {
       if (this.task !== task) return false;
@@ -78,6 +87,18 @@ export class TaskImage {
       $("no-image").hidden = false;
       $("no-image").textContent = `The image cannot be shown. ${error.message} Skip or reject the task, or load the page again.`;
       return false;
+    }
+  }
+
+  // Have the grey levels too, where the file has more than 8 bits: nothing waits for them, and without them all goes on.
+  async #deepen(task, uri, say) {
+    if (this.viewer.shrunk < 1) return;
+    const asking = (this.#asking = new AbortController());
+    try {
+      const found = await patiently(() => greyLevels(task.task_id, uri, asking.signal));
+      if (found && !asking.signal.aborted && this.viewer.deepen(new Depth(found, task.modality))) say(16);
+    } catch (error) {
+      if (error.isPassing === undefined && error.name !== "AbortError") console.error(error);
     }
   }
 
@@ -124,7 +145,14 @@ function sayView(viewer) {
     return;
   }
   const reduced = viewer.shrunk < 1 ? ` · too large: shown at ${Math.round(viewer.shrunk * 100)} % of its pixels` : "";
-  const [window, level, zoom] = [viewer.window, viewer.level, 100 * viewer.zoom].map(Math.round);
-  $("view").textContent = `window ${window} level ${level} of 256 · zoom ${zoom} %${reduced}`;
+  $("view").textContent = `${windowText(viewer)} · zoom ${Math.round(100 * viewer.zoom)} %${reduced}`;
+  document.querySelector("[data-do=preset]").hidden = !viewer.depth;
   document.querySelector("[data-do=invert]").setAttribute("aria-pressed", viewer.isInverted);
+}
+
+// The window in the image's own units, where its values are known.
+function windowText({ depth, window, level, preset }) {
+  if (!depth) return `window ${Math.round(window)} level ${Math.round(level)} of 256`;
+  const name = preset ? `${preset.name}: ` : "";
+  return `${name}window ${depth.number(window)} level ${depth.number(level)} ${depth.unit}`.trim();
 }

@@ -16,6 +16,7 @@ const KEYS = [
   ["W", "wider", "Shift W", "wider window"],
   ["l", "lower", "L", "lower level: brighter"],
   ["L", "higher", "Shift L", "higher level: darker"],
+  ["p", "preset", "P", "next window, where the image has 16 bits"],
   ["ArrowLeft", "left", "← →", "look to the left, to the right"],
   ["ArrowRight", "right"],
   ["ArrowUp", "up", "↑ ↓", "look up, down"],

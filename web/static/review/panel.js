@@ -1,7 +1,7 @@
 // The panel beside the image: the question, who said what, and what the reviewer chooses. All that comes from outside is put in
 // as text.
 
-import { differences, isSure, numbers, why } from "./words.js";
+import { differences, isSure, numbers, placed, why } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -10,6 +10,11 @@ export function element(name, text = "", className = "") {
   made.textContent = text;
   if (className) made.className = className;
   return made;
+}
+
+// Stands beside what the oracle said, where that is simulated.
+function simulated(task) {
+  return task.is_reference_simulated ? [" ", element("span", "simulated", "badge attention")] : [];
 }
 
 export class Panel {
@@ -110,9 +115,11 @@ export class Panel {
     Object.assign(input, { type: "radio", name: "option", value: letter });
     label.append(input, element("kbd", String(at + 1)), element("span", this.task.options[letter], "answer"));
     const { reference_annotation, self_annotation } = this.task;
-    if (reference_annotation.answer === letter) label.append(element("span", "oracle", "badge ours"));
-    if (self_annotation.answer === letter) label.append(this.#model());
-    for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) label.append(element("span", `expert ${at + 1}`, "badge"));
+    const who = element("span", "", "who");
+    if (reference_annotation.answer === letter) who.append(element("span", "oracle", "badge ours"), ...simulated(this.task));
+    if (self_annotation.answer === letter) who.append(this.#model());
+    for (const [at, one] of this.task.opinions.entries()) if (one.answer === letter) who.append(element("span", `expert ${at + 1}`, "badge"));
+    label.append(who);
     return label;
   }
 
@@ -120,13 +127,13 @@ export class Panel {
   #notes() {
     const { self_annotation: model, reference_annotation: oracle, is_blind, opinions } = this.task;
     const notes = [];
-    if (is_blind) notes.push("You decide first: what others have answered is not shown here.");
+    if (is_blind) notes.push("You decide first: what others have answered is shown once you have decided.");
     else if (model.answer === null && oracle.answer !== null) notes.push("No answer of the model can be read from its reply.");
     for (const [at, { action, reason }] of opinions.entries()) {
       if (action === "REVIEW_ACTION_REJECT") notes.push(`Expert ${at + 1} rejected it: ${reason}`);
       else if (reason) notes.push(`Expert ${at + 1} remarked: ${reason}`);
     }
-    return notes;
+    return [...notes, ...placed(this.task)];
   }
 
   #model() {
@@ -147,6 +154,7 @@ export class Panel {
       const said = text === proposal ? `proposed by the ${who}` : `${who.startsWith("expert") ? "" : "the "}${who} wrote${isSureOfIt ? ", and was sure" : ""}`;
       const caption = element("figcaption", said);
       if (who === "model") caption.title = numbers(this.task);
+      if (who === "oracle") caption.append(...simulated(this.task));
       const body = element("p");
       for (const piece of other === null ? [{ text, isShared: true }] : differences(text, other)) {
         body.append(piece.isShared ? piece.text : element("mark", piece.text));

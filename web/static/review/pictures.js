@@ -45,7 +45,7 @@ export class Pictures {
 }
 
 // The service sends few pictures at a time: who comes too early is asked to come again.
-async function patiently(fetched) {
+export async function patiently(fetched) {
   for (let tries = 1, wait = FIRST_WAIT_MS; ; tries++, wait *= 2) {
     try {
       return await fetched();

@@ -24,7 +24,7 @@ export class ReviewSession {
   #renew = 60_000;
 
   constructor(reviewer, shows) {
-    this.shows = shows; // task(task), state(), lost(), elsewhere(), saved(entry, answer)
+    this.shows = shows; // task(task), state(), lost(), elsewhere(), saved(entry, answer), last(task)
     this.outbox = new Outbox(reviewer, { onAnswer: (entry, answer) => this.#answered(entry, answer), onChange: () => shows.state() });
     addEventListener("online", () => this.sync());
     addEventListener("storage", (event) => this.#inOtherTab(event));
@@ -104,7 +104,10 @@ export class ReviewSession {
     if (answer.kind !== "done") return;
     const { tasks, undoable, seconds } = answer.body;
     this.#renew = (seconds * 1000) / 3;
-    if (!this.#decided.length && undoable && !this.outbox.waiting.length) this.#decided.push({ ...undoable, isOfServer: true });
+    if (!this.#decided.length && undoable && !this.outbox.waiting.length) {
+      this.#decided.push({ ...undoable, isOfServer: true });
+      this.shows.last(undoable);
+    }
     const isAll = tasks.length < count;
     this.#take(tasks.filter((task) => !this.#done.has(keyOf(task))), isAll);
   }

@@ -1,4 +1,5 @@
-// One image on a canvas: zoom, pan, window and level on its 8 bits, invert. It knows nothing of tasks.
+// One image on a canvas: zoom, pan, window and level on its 8 bits or on the values of its file, invert. It knows nothing of
+// tasks.
 
 const ZOOM_STEP = 1.25;
 const MOST_ZOOM = 32; // screen pixels for one of the image
@@ -7,6 +8,7 @@ const MOST_PIXELS = 17e6; // of the copy that is worked on; a larger image is ma
 const WINDOW = 255;
 const LEVEL = 127.5;
 const STEP = 8;
+const OCTAVE = 4; // steps that make a window twice as wide
 const PAN_STEP = 60;
 
 export class Viewer {
@@ -29,7 +31,20 @@ export class Viewer {
     this.copyContext.drawImage(bitmap, 0, 0, this.copy.width, this.copy.height);
     this.stored = this.copyContext.getImageData(0, 0, this.copy.width, this.copy.height);
     this.changed = new ImageData(this.copy.width, this.copy.height);
+    this.depth = null;
     this.reset();
+  }
+
+  // From now on window and level are values of the file. What is seen stays as it is, also what was changed meanwhile.
+  deepen(depth) {
+    if (!this.size || depth.width !== this.size.width || depth.height !== this.size.height) return false;
+    const [stored] = depth.presets;
+    const isStored = this.window === WINDOW && this.level === LEVEL;
+    const above = ((depth.isInverted ? -1 : 1) * (this.level - LEVEL)) / WINDOW;
+    const same = depth.within((this.window / WINDOW) * stored.window, stored.level + above * stored.window);
+    this.depth = depth;
+    this.#setWindow(isStored ? stored : same);
+    return true;
   }
 
   clear() {
@@ -38,9 +53,9 @@ export class Viewer {
   }
 
   reset() {
-    Object.assign(this, { window: WINDOW, level: LEVEL, isInverted: false });
+    this.isInverted = false;
     this.fit();
-    this.#changeValues();
+    this.#setWindow(this.depth ? this.depth.presets[0] : { window: WINDOW, level: LEVEL });
   }
 
   fit() {
@@ -67,10 +82,25 @@ export class Viewer {
     this.#move(-right * PAN_STEP, -down * PAN_STEP);
   }
 
-  // In steps of 8 of 256 values: a wider window, a higher level.
+  // In steps of 8 of 256 values: a wider window, a higher level. Of values of the file a step is a share of the window.
   windowBy(wider, higher) {
-    this.window = Math.min(Math.max(this.window + wider * STEP, 1), 2 * WINDOW);
-    this.level = Math.min(Math.max(this.level + higher * STEP, -WINDOW / 2), 1.5 * WINDOW);
+    const { window, level, depth } = this;
+    if (depth) return this.#setWindow(depth.within(window * 2 ** (wider / OCTAVE), level + (higher * window * STEP) / WINDOW));
+    this.#setWindow({
+      window: Math.min(Math.max(window + wider * STEP, 1), 2 * WINDOW),
+      level: Math.min(Math.max(level + higher * STEP, -WINDOW / 2), 1.5 * WINDOW),
+    });
+  }
+
+  // The next of the windows that make sense for the values of the file.
+  nextPreset() {
+    if (!this.depth) return;
+    const { presets } = this.depth;
+    this.#setWindow(presets[(presets.indexOf(this.preset) + 1) % presets.length]);
+  }
+
+  #setWindow(preset) {
+    Object.assign(this, { window: preset.window, level: preset.level, preset: preset.name ? preset : null });
     this.#changeValues();
   }
 
@@ -93,21 +123,29 @@ export class Viewer {
     requestAnimationFrame(() => {
       this.isWaiting = false;
       if (!this.size) return;
-      const low = this.level - this.window / 2;
-      const shown = Uint8ClampedArray.from({ length: 256 }, (_, value) => {
-        const share = ((value - low) / this.window) * 255;
-        return this.isInverted ? 255 - Math.min(Math.max(share, 0), 255) : share;
-      });
-      const { stored: { data }, changed: { data: changed } } = this;
-      for (let at = 0; at < data.length; at += 4) {
-        changed[at] = shown[data[at]];
-        changed[at + 1] = shown[data[at + 1]];
-        changed[at + 2] = shown[data[at + 2]];
-        changed[at + 3] = data[at + 3];
-      }
+      const { depth, preset, window, level, isInverted } = this;
+      if (!depth) this.#paint(window, level);
+      else if (preset?.isStored) this.#paint(WINDOW, LEVEL);
+      else depth.paint(new Uint32Array(this.changed.data.buffer), window, level, isInverted);
       this.copyContext.putImageData(this.changed, 0, 0);
       this.#draw();
     });
+  }
+
+  // The picture of 8 bits through a window.
+  #paint(window, level) {
+    const low = level - window / 2;
+    const shown = Uint8ClampedArray.from({ length: 256 }, (_, value) => {
+      const share = ((value - low) / window) * 255;
+      return this.isInverted ? 255 - Math.min(Math.max(share, 0), 255) : share;
+    });
+    const { stored: { data }, changed: { data: changed } } = this;
+    for (let at = 0; at < data.length; at += 4) {
+      changed[at] = shown[data[at]];
+      changed[at + 1] = shown[data[at + 1]];
+      changed[at + 2] = shown[data[at + 2]];
+      changed[at + 3] = data[at + 3];
+    }
   }
 
   #draw() {

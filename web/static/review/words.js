@@ -6,11 +6,22 @@ const WHY = {
   audit: "a random check of answers that no expert has seen",
   calibration: "the answer is known: so reviewers can be compared",
 };
+const USUAL_PRIORITY = { calibration: 0, audit: 2 }; // as the queue sets it; any other route has 1
 const MOST_WORDS = 1500; // of one text; the comparison takes their product
 
 export function why(task) {
   if (task.opinion === 3) return "two experts disagree: you decide";
   return task.route_reason || WHY[task.route] || task.route;
+}
+
+// What an operator has done with it, in sentences.
+export function placed({ assignee, priority, route }) {
+  const found = [];
+  const usual = USUAL_PRIORITY[route] ?? 1;
+  if (assignee && route !== "calibration") found.push("An operator gave this task to you.");
+  if (priority < usual) found.push(`An operator moved it forward (priority ${priority}, 0 comes first).`);
+  if (priority > usual) found.push(`An operator moved it back (priority ${priority}, 0 comes first).`);
+  return found;
 }
 
 // The model is known to be sure where that is what led here.
@@ -25,6 +36,14 @@ export function numbers(task) {
   if (entropy !== null) parts.push(`entropy of the model ${entropy.toFixed(2)} nats per token`);
   if (task.agreement !== null) parts.push(`agreement ${task.agreement.toFixed(2)} of 1`);
   return parts.join(", ") || "no numbers are known";
+}
+
+// Who gave the answer that is proposed.
+export function proposers({ proposal, reference_annotation, self_annotation }) {
+  const found = [];
+  if (self_annotation.answer === proposal) found.push("the model");
+  if (reference_annotation.answer === proposal) found.push("the oracle");
+  return found.join(" and ") || "nobody";
 }
 
 export function modality(task) {

@@ -44,7 +44,7 @@ def test_texts_are_embedded_no_further_than_somebody_waits() -> None:
         def is_active(self) -> bool:
             return next(left)
 
-    servicer = Embedding(None, EncodersHere(counting=Counting()), None, ())  # type: ignore[arg-type]
+    servicer = Embedding(None, EncodersHere(counting=Counting()), None, None, (), None)  # type: ignore[arg-type]
     with pytest.raises(Cancelled):
         servicer.EmbedTexts(pb.EmbedTextsRequest(texts=["?"] * 512), Caller())  # type: ignore[arg-type]
     assert sum(asked) < 512

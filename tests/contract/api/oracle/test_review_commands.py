@@ -118,3 +118,20 @@ def _write(file: Path, columns: list[str], rows: list[dict[str, str]]) -> None:
         writer = csv.DictWriter(target, columns)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def test_what_a_simulated_oracle_said_is_marked_in_lists_and_files(
+    house: House, channel: grpc.Channel, medq: Any, tmp_path: Path
+) -> None:
+    assert {task.is_reference_simulated for task in tasks(channel)} == {True}
+    assert {task["is_reference_simulated"] for task in medq("list")["tasks"]} == {True}
+    given = ["review", "list", "--out", str(house.folder / "out"), "--server", house.targets["controller"]]
+    assert "(simulated)" in CliRunner(env={"COLUMNS": "200"}).invoke(app, given).output
+    medq("export", "--to", str(tmp_path / "r.csv"))
+    assert {row["is_reference_simulated"] for row in _read(tmp_path / "r.csv")[0]} == {"True"}
+    medq("export", "--to", str(tmp_path / "r.json"))
+    said = [
+        one["model_version"] for task in json.loads((tmp_path / "r.json").read_text()) for one in task["predictions"]
+    ]
+    assert "oracle (simulated)" in said
+    assert "oracle" not in said

@@ -6,7 +6,7 @@ import pytest
 from jinja2 import DictLoader, UndefinedError
 
 from shared.pages.environment import STYLE_SHEET, page_environment
-from shared.pages.words import dollars, hours, interval, limits, percent, points
+from shared.pages.words import dollars, duration, hours, interval, limits, percent, points
 
 HOSTILE = '"><script>alert(1)</script>'
 #: Text, and what it stands on.
@@ -116,3 +116,5 @@ def test_numbers_carry_their_interval_and_say_when_few_sources_stand_behind_them
 def test_small_costs_are_not_rounded_away():
     assert [dollars(usd) for usd in (0, 0.0123, 0.21, 1234.5)] == ["$0.00", "$0.0123", "$0.21", "$1,234.50"]
     assert [hours(seconds) for seconds in (90, 5400)] == ["2 min", "1.5 h"]
+    told = [duration(seconds) for seconds in (0.2, 59.4, 124, 3599, 11_520, 190_800)]
+    assert told == ["under 1 s", "59 s", "2 min 04 s", "59 min 59 s", "3 h 12 min", "2 d 05 h"]

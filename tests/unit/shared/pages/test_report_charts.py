@@ -81,3 +81,13 @@ def test_who_answered_goes_from_the_model_to_the_expert_and_says_which_errors_we
 @pytest.mark.parametrize("by_route", [{}, {"self": {"n": 0, "share": 0.0}}])
 def test_a_round_in_which_nobody_answered_has_an_empty_bar(by_route):
     assert answered({"by_route": by_route})["routes"] == []
+
+
+def test_cells_lead_where_they_are_told_to_and_otherwise_nowhere():
+    told = report(ours=arm("failure_driven", [0.5, 0.6], [cell("ct", "noise", 0.5, 0.25)]))
+    plain = weakness_maps(told, "ours")[0]["svg"]
+    assert 'role="img"' in plain
+    assert "<a " not in plain
+    linked = weakness_maps(told, "ours", lambda one: f'/cells?{one["modality"]}&{one["value"]}"><b>')[0]["svg"]
+    assert 'role="group"' in linked
+    assert '<a href="/cells?ct&amp;noise&#34;&gt;&lt;b&gt;" aria-label="CT, noise: 50.0 % of 10">' in linked

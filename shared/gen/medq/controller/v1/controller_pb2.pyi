@@ -320,6 +320,98 @@ class StartRunResponse(_message.Message):
 Global___StartRunResponse: _TypeAlias = StartRunResponse  # noqa: Y015
 
 @_typing.final
+class PauseRunRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunRequest: _TypeAlias = PauseRunRequest  # noqa: Y015
+
+@_typing.final
+class PauseRunResponse(_message.Message):
+    """It begins no further step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it stands."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PauseRunResponse: _TypeAlias = PauseRunResponse  # noqa: Y015
+
+@_typing.final
+class ResumeRunRequest(_message.Message):
+    """Names a run."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run_id", b"run_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunRequest: _TypeAlias = ResumeRunRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRunResponse(_message.Message):
+    """It begins its next step."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def run(self) -> Global___Run:
+        """The run as it stands."""
+
+    def __init__(
+        self,
+        *,
+        run: Global___Run | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["run", b"run"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRunResponse: _TypeAlias = ResumeRunResponse  # noqa: Y015
+
+@_typing.final
 class GetRunRequest(_message.Message):
     """Names a run."""
 
@@ -384,18 +476,21 @@ class Run(_message.Message):
     USD_FIELD_NUMBER: _builtins.int
     EXPERT_SECONDS_FIELD_NUMBER: _builtins.int
     IS_COST_SIMULATED_FIELD_NUMBER: _builtins.int
+    IS_PAUSE_ASKED_FIELD_NUMBER: _builtins.int
+    STEP_TIMES_FIELD_NUMBER: _builtins.int
     run_id: _builtins.str
     """Its id."""
     state: _builtins.str
-    """"pending", "running", "waiting" (for people), "succeeded", "failed" or "cancelled"; "stopped" where it has not ended and no
-    process works on it, which `medq status` finds in a folder that nobody owns.
+    """"pending", "running", "waiting" (for people), "paused" (by an operator; nothing is at work), "succeeded", "failed" or
+    "cancelled"; "stopped" where it has not ended and no process works on it, which `medq status` finds in a folder that nobody
+    owns.
     """
     arm: _builtins.str
     """The arm at work."""
     round: _builtins.int
     """The round at work, from 0."""
     step: _builtins.str
-    """The step at work: "evaluate", "select_samples", ..."""
+    """The step at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
     operation_id: _builtins.str
     """The operation it waits on, empty between steps, and the service that has it."""
     service: _builtins.str
@@ -408,6 +503,8 @@ class Run(_message.Message):
     """Likewise the active time of experts, seconds."""
     is_cost_simulated: _builtins.bool
     """True where a part of these two is simulated."""
+    is_pause_asked: _builtins.bool
+    """True from PauseRun to ResumeRun, while it has not ended: with another state than "paused", what is at work goes on to its end."""
     @_builtins.property
     def scores(self) -> _containers.RepeatedCompositeFieldContainer[Global___RoundScore]:
         """Perception accuracy on the test split by arm and round, as far as known."""
@@ -415,6 +512,12 @@ class Run(_message.Message):
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """When it was first started."""
+
+    @_builtins.property
+    def step_times(self) -> _containers.RepeatedCompositeFieldContainer[Global___StepTime]:
+        """The steps of `arm` and `round` that are done, in the order in which they were. A step that an earlier release did is not
+        among them.
+        """
 
     def __init__(
         self,
@@ -432,14 +535,50 @@ class Run(_message.Message):
         usd: _builtins.float = ...,
         expert_seconds: _builtins.float = ...,
         is_cost_simulated: _builtins.bool = ...,
+        is_pause_asked: _builtins.bool = ...,
+        step_times: _abc.Iterable[Global___StepTime] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "expert_seconds", b"expert_seconds", "is_cost_simulated", b"is_cost_simulated", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step", "usd", b"usd"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "create_time", b"create_time", "expert_seconds", b"expert_seconds", "is_cost_simulated", b"is_cost_simulated", "is_pause_asked", b"is_pause_asked", "message", b"message", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "scores", b"scores", "service", b"service", "state", b"state", "step", b"step", "step_times", b"step_times", "usd", b"usd"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Run: _TypeAlias = Run  # noqa: Y015
+
+@_typing.final
+class StepTime(_message.Message):
+    """When a step was done."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STEP_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    END_TIME_FIELD_NUMBER: _builtins.int
+    step: _builtins.str
+    """"evaluate_dev", "annotate", ...; a shard of an evaluation is "evaluate_dev.0"."""
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When its operation was first started."""
+
+    @_builtins.property
+    def end_time(self) -> _timestamp_pb2.Timestamp:
+        """When that ended."""
+
+    def __init__(
+        self,
+        *,
+        step: _builtins.str = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        end_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "end_time", b"end_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["begin_time", b"begin_time", "end_time", b"end_time", "step", b"step"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StepTime: _TypeAlias = StepTime  # noqa: Y015
 
 @_typing.final
 class RoundScore(_message.Message):
@@ -1692,3 +1831,389 @@ class ItemRound(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__is_failure) -> _WhichOneofReturnType__is_failure | None: ...
 
 Global___ItemRound: _TypeAlias = ItemRound  # noqa: Y015
+
+@_typing.final
+class ListDrawnRequest(_message.Message):
+    """Asks for what was drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    SEARCHES_FIELD_NUMBER: _builtins.int
+    MOST_EACH_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    arm: _builtins.str
+    """The arm."""
+    round: _builtins.int
+    """The round, from 0."""
+    most_each: _builtins.int
+    """Of each search so many images at most, the first ones; 0: all."""
+    page_size: _builtins.int
+    """1..500; 0 means 100."""
+    page_token: _builtins.str
+    """From the previous page."""
+    @_builtins.property
+    def searches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Searches by their names in the report: prototypes, or cells where images were drawn by cells. 1..50, different."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        round: _builtins.int = ...,
+        searches: _abc.Iterable[_builtins.str] | None = ...,
+        most_each: _builtins.int = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "most_each", b"most_each", "page_size", b"page_size", "page_token", b"page_token", "round", b"round", "run_id", b"run_id", "searches", b"searches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrawnRequest: _TypeAlias = ListDrawnRequest  # noqa: Y015
+
+@_typing.final
+class ListDrawnResponse(_message.Message):
+    """A page of what was drawn."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___DrawnImage]:
+        """Search by search as they were asked for, each in the order of the selection."""
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___DrawnImage] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDrawnResponse: _TypeAlias = ListDrawnResponse  # noqa: Y015
+
+@_typing.final
+class DrawnImage(_message.Message):
+    """An image that a search drew."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class FatesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    SEARCH_FIELD_NUMBER: _builtins.int
+    SAMPLE_ID_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    SIMILARITY_FIELD_NUMBER: _builtins.int
+    CONTRAST_FIELD_NUMBER: _builtins.int
+    FATES_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    search: _builtins.str
+    """The search."""
+    sample_id: _builtins.str
+    """Id of the sample, as `GetLineage` takes it."""
+    image_id: _builtins.str
+    """sha256 of the stored pixels."""
+    modality: _builtins.str
+    """Of the image; "" where it is not known."""
+    similarity: _builtins.float
+    """Cosine to the prototype."""
+    contrast: _builtins.float
+    """How much nearer it is to failed dev images than to others, as a mean cosine."""
+    is_simulated: _builtins.bool
+    """A decision about it is simulated."""
+    @_builtins.property
+    def fates(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """What became of the questions about it, as `SampleLineage.fate` says it, to their number; empty: its round has not come so far."""
+
+    def __init__(
+        self,
+        *,
+        search: _builtins.str = ...,
+        sample_id: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        modality: _builtins.str = ...,
+        similarity: _builtins.float | None = ...,
+        contrast: _builtins.float | None = ...,
+        fates: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        is_simulated: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "similarity", b"similarity"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "fates", b"fates", "image_id", b"image_id", "is_simulated", b"is_simulated", "modality", b"modality", "sample_id", b"sample_id", "search", b"search", "similarity", b"similarity"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__contrast: _TypeAlias = _typing.Literal["contrast"]  # noqa: Y015
+    _WhichOneofArgType__contrast: _TypeAlias = _typing.Literal["_contrast", b"_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
+    _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__contrast) -> _WhichOneofReturnType__contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
+
+Global___DrawnImage: _TypeAlias = DrawnImage  # noqa: Y015
+
+@_typing.final
+class ListDevItemsRequest(_message.Message):
+    """Asks for items of dev."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RUN_ID_FIELD_NUMBER: _builtins.int
+    ARM_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    SEARCHES_FIELD_NUMBER: _builtins.int
+    MOST_EACH_FIELD_NUMBER: _builtins.int
+    MODALITY_FIELD_NUMBER: _builtins.int
+    ATTRIBUTE_FIELD_NUMBER: _builtins.int
+    QUESTION_TYPE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    run_id: _builtins.str
+    """The run."""
+    arm: _builtins.str
+    """The arm."""
+    round: _builtins.int
+    """The round whose searches and answers are asked for, from 0."""
+    most_each: _builtins.int
+    """Of each search so many items at most, the first ones; 0: all. Without searches it says nothing."""
+    modality: _builtins.str
+    """Only items of this modality."""
+    attribute: _builtins.str
+    """Only items of this attribute."""
+    question_type: _builtins.str
+    """Only items of this type of question."""
+    page_size: _builtins.int
+    """1..100; 0 means 50."""
+    page_token: _builtins.str
+    """From the previous page."""
+    @_builtins.property
+    def searches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Failed items behind these searches, at most 50; empty: items of dev whatever was searched for."""
+
+    def __init__(
+        self,
+        *,
+        run_id: _builtins.str = ...,
+        arm: _builtins.str = ...,
+        round: _builtins.int = ...,
+        searches: _abc.Iterable[_builtins.str] | None = ...,
+        most_each: _builtins.int = ...,
+        modality: _builtins.str | None = ...,
+        attribute: _builtins.str | None = ...,
+        question_type: _builtins.str | None = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_attribute", b"_attribute", "_modality", b"_modality", "_question_type", b"_question_type", "attribute", b"attribute", "modality", b"modality", "question_type", b"question_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_attribute", b"_attribute", "_modality", b"_modality", "_question_type", b"_question_type", "arm", b"arm", "attribute", b"attribute", "modality", b"modality", "most_each", b"most_each", "page_size", b"page_size", "page_token", b"page_token", "question_type", b"question_type", "round", b"round", "run_id", b"run_id", "searches", b"searches"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__attribute: _TypeAlias = _typing.Literal["attribute"]  # noqa: Y015
+    _WhichOneofArgType__attribute: _TypeAlias = _typing.Literal["_attribute", b"_attribute"]  # noqa: Y015
+    _WhichOneofReturnType__modality: _TypeAlias = _typing.Literal["modality"]  # noqa: Y015
+    _WhichOneofArgType__modality: _TypeAlias = _typing.Literal["_modality", b"_modality"]  # noqa: Y015
+    _WhichOneofReturnType__question_type: _TypeAlias = _typing.Literal["question_type"]  # noqa: Y015
+    _WhichOneofArgType__question_type: _TypeAlias = _typing.Literal["_question_type", b"_question_type"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__attribute) -> _WhichOneofReturnType__attribute | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__modality) -> _WhichOneofReturnType__modality | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__question_type) -> _WhichOneofReturnType__question_type | None: ...
+
+Global___ListDevItemsRequest: _TypeAlias = ListDevItemsRequest  # noqa: Y015
+
+@_typing.final
+class ListDevItemsResponse(_message.Message):
+    """A page of items of dev."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TOTAL_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty on the last."""
+    total: _builtins.int
+    """Items on all pages."""
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___DevItem]:
+        """Search by search as they were asked for; the items of each, or all, by their share of wrong runs in the round, the largest
+        first, those that were not evaluated last.
+        """
+
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___DevItem] | None = ...,
+        next_page_token: _builtins.str = ...,
+        total: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token", "total", b"total"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDevItemsResponse: _TypeAlias = ListDevItemsResponse  # noqa: Y015
+
+@_typing.final
+class DevItem(_message.Message):
+    """An item of dev, as a gallery shows it. Long texts end in "…"; `GetLineage` has them whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class OptionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ITEM_ID_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    GOLD_FIELD_NUMBER: _builtins.int
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    item_id: _builtins.str
+    """Its id."""
+    search: _builtins.str
+    """The search that it stands behind; empty where none was asked for."""
+    image_id: _builtins.str
+    """sha256 of the stored pixels."""
+    question: _builtins.str
+    """The question."""
+    gold: _builtins.str
+    """The right letter, or the reference description."""
+    @_builtins.property
+    def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Letter to text; empty where a description was asked for."""
+
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___DevAnswers]:
+        """By the base model and by the model of the round; what was not evaluated is left out."""
+
+    def __init__(
+        self,
+        *,
+        item_id: _builtins.str = ...,
+        search: _builtins.str = ...,
+        image_id: _builtins.str = ...,
+        question: _builtins.str = ...,
+        options: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        gold: _builtins.str = ...,
+        answers: _abc.Iterable[Global___DevAnswers] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers", "gold", b"gold", "image_id", b"image_id", "item_id", b"item_id", "options", b"options", "question", b"question", "search", b"search"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DevItem: _TypeAlias = DevItem  # noqa: Y015
+
+@_typing.final
+class DevAnswers(_message.Message):
+    """How an item was answered in a round."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class RepliesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    ROUND_FIELD_NUMBER: _builtins.int
+    N_RUNS_FIELD_NUMBER: _builtins.int
+    N_WRONG_FIELD_NUMBER: _builtins.int
+    REPLIES_FIELD_NUMBER: _builtins.int
+    round: _builtins.int
+    """The round; 0 is the base model."""
+    n_runs: _builtins.int
+    """Evaluated runs."""
+    n_wrong: _builtins.int
+    """Wrong or unreadable ones."""
+    @_builtins.property
+    def replies(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """The letter that was read, or the beginning of a reply of which none was, to its number of runs."""
+
+    def __init__(
+        self,
+        *,
+        round: _builtins.int = ...,
+        n_runs: _builtins.int = ...,
+        n_wrong: _builtins.int = ...,
+        replies: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["n_runs", b"n_runs", "n_wrong", b"n_wrong", "replies", b"replies", "round", b"round"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DevAnswers: _TypeAlias = DevAnswers  # noqa: Y015

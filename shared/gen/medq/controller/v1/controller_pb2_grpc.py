@@ -50,6 +50,16 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunResponse.FromString,
                 _registered_method=True)
+        self.PauseRun = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/PauseRun',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunResponse.FromString,
+                _registered_method=True)
+        self.ResumeRun = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ResumeRun',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunResponse.FromString,
+                _registered_method=True)
         self.GetRun = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/GetRun',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetRunRequest.SerializeToString,
@@ -90,6 +100,16 @@ class ControllerServiceStub:
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
                 response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
                 _registered_method=True)
+        self.ListDrawn = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ListDrawn',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.FromString,
+                _registered_method=True)
+        self.ListDevItems = channel.unary_unary(
+                '/medq.controller.v1.ControllerService/ListDevItems',
+                request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.SerializeToString,
+                response_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.FromString,
+                _registered_method=True)
         self.RecordEgress = channel.unary_unary(
                 '/medq.controller.v1.ControllerService/RecordEgress',
                 request_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.RecordEgressRequest.SerializeToString,
@@ -126,7 +146,25 @@ class ControllerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartRun(self, request, context):
-        """Starts a run as an operation whose id is the run id. Idempotent; long.
+        """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+        was called off: then the same request has it go on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseRun(self, request, context):
+        """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+        kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+        changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeRun(self, request, context):
+        """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+        has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,6 +227,20 @@ class ControllerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDrawn(self, request, context):
+        """The images that searches of a round drew from the pool, and what became of each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDevItems(self, request, context):
+        """Items of dev, those that the model fails most first: behind searches of a round, or of a cell.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def RecordEgress(self, request, context):
         """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing.
         """
@@ -227,6 +279,16 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.StartRun,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.StartRunResponse.SerializeToString,
+            ),
+            'PauseRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseRun,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunResponse.SerializeToString,
+            ),
+            'ResumeRun': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeRun,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunResponse.SerializeToString,
             ),
             'GetRun': grpc.unary_unary_rpc_method_handler(
                     servicer.GetRun,
@@ -267,6 +329,16 @@ def add_ControllerServiceServicer_to_server(servicer, server):
                     servicer.GetLineage,
                     request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.FromString,
                     response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.SerializeToString,
+            ),
+            'ListDrawn': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDrawn,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.SerializeToString,
+            ),
+            'ListDevItems': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDevItems,
+                    request_deserializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.FromString,
+                    response_serializer=medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.SerializeToString,
             ),
             'RecordEgress': grpc.unary_unary_rpc_method_handler(
                     servicer.RecordEgress,
@@ -366,6 +438,60 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/StartRun',
             medq_dot_controller_dot_v1_dot_controller__pb2.StartRunRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.StartRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/PauseRun',
+            medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.PauseRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeRun(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ResumeRun',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ResumeRunResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -582,6 +708,60 @@ class ControllerService:
             '/medq.controller.v1.ControllerService/GetLineage',
             medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageRequest.SerializeToString,
             medq_dot_controller_dot_v1_dot_controller__pb2.GetLineageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDrawn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ListDrawn',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDrawnResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDevItems(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.controller.v1.ControllerService/ListDevItems',
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsRequest.SerializeToString,
+            medq_dot_controller_dot_v1_dot_controller__pb2.ListDevItemsResponse.FromString,
             options,
             channel_credentials,
             insecure,

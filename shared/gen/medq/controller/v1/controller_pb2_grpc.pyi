@@ -38,7 +38,18 @@ class ControllerServiceStub:
     EstimateRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]
     """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]
-    """Starts a run as an operation whose id is the run id. Idempotent; long."""
+    """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+    was called off: then the same request has it go on.
+    """
+    PauseRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.PauseRunRequest, _controller_pb2.PauseRunResponse]
+    """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+    kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+    changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+    """
+    ResumeRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ResumeRunRequest, _controller_pb2.ResumeRunResponse]
+    """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+    has ended.
+    """
     GetRun: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]
     """Where a run stands: round, step, scores so far."""
     ListRuns: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]
@@ -57,6 +68,10 @@ class ControllerServiceStub:
     """What a run has cost, entry by entry."""
     GetLineage: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    ListDrawn: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListDrawnRequest, _controller_pb2.ListDrawnResponse]
+    """The images that searches of a round drew from the pool, and what became of each."""
+    ListDevItems: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListDevItemsRequest, _controller_pb2.ListDevItemsResponse]
+    """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
     RecordEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]
@@ -74,7 +89,18 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     EstimateRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.EstimateRunRequest, _controller_pb2.EstimateRunResponse]  # type: ignore[assignment]
     """What a run will cost, from its configuration, the sizes of its sets and the prices of the site; asks nobody and spends nothing."""
     StartRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.StartRunRequest, _controller_pb2.StartRunResponse]  # type: ignore[assignment]
-    """Starts a run as an operation whose id is the run id. Idempotent; long."""
+    """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+    was called off: then the same request has it go on.
+    """
+    PauseRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.PauseRunRequest, _controller_pb2.PauseRunResponse]  # type: ignore[assignment]
+    """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+    kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+    changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+    """
+    ResumeRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.ResumeRunRequest, _controller_pb2.ResumeRunResponse]  # type: ignore[assignment]
+    """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+    has ended.
+    """
     GetRun: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetRunRequest, _controller_pb2.GetRunResponse]  # type: ignore[assignment]
     """Where a run stands: round, step, scores so far."""
     ListRuns: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -93,6 +119,10 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     """What a run has cost, entry by entry."""
     GetLineage: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetLineageRequest, _controller_pb2.GetLineageResponse]  # type: ignore[assignment]
     """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+    ListDrawn: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListDrawnRequest, _controller_pb2.ListDrawnResponse]  # type: ignore[assignment]
+    """The images that searches of a round drew from the pool, and what became of each."""
+    ListDevItems: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListDevItemsRequest, _controller_pb2.ListDevItemsResponse]  # type: ignore[assignment]
+    """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
     RecordEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.RecordEgressRequest, _controller_pb2.RecordEgressResponse]  # type: ignore[assignment]
     """Notes what is about to be sent to an endpoint outside, before it is sent. The same request id again changes nothing."""
     ListEgress: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListEgressRequest, _controller_pb2.ListEgressResponse]  # type: ignore[assignment]
@@ -125,7 +155,30 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _controller_pb2.StartRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.StartRunResponse, _abc.Awaitable[_controller_pb2.StartRunResponse]]:
-        """Starts a run as an operation whose id is the run id. Idempotent; long."""
+        """Starts a run as an operation whose id is the run id. Idempotent; long. A paused run stays paused, unless it has failed or
+        was called off: then the same request has it go on.
+        """
+
+    @_abc_1.abstractmethod
+    def PauseRun(
+        self,
+        request: _controller_pb2.PauseRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.PauseRunResponse, _abc.Awaitable[_controller_pb2.PauseRunResponse]]:
+        """Has a run begin no further step. What is at work goes on to its end, since it may be paid for already, and its outcome is
+        kept; then the run is "paused", over restarts too, until ResumeRun. A run that has no further step ends as ever. Again it
+        changes nothing. A paused run is called off by CancelOperation as any other. One that has ended: FAILED_PRECONDITION.
+        """
+
+    @_abc_1.abstractmethod
+    def ResumeRun(
+        self,
+        request: _controller_pb2.ResumeRunRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ResumeRunResponse, _abc.Awaitable[_controller_pb2.ResumeRunResponse]]:
+        """Has a paused run go on with its next step, within seconds. Where nothing is paused it changes nothing, also of a run that
+        has ended.
+        """
 
     @_abc_1.abstractmethod
     def GetRun(
@@ -192,6 +245,22 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.GetLineageResponse, _abc.Awaitable[_controller_pb2.GetLineageResponse]]:
         """Where a training sample comes from and what became of the error behind it; or what was done about an error of an item of dev."""
+
+    @_abc_1.abstractmethod
+    def ListDrawn(
+        self,
+        request: _controller_pb2.ListDrawnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListDrawnResponse, _abc.Awaitable[_controller_pb2.ListDrawnResponse]]:
+        """The images that searches of a round drew from the pool, and what became of each."""
+
+    @_abc_1.abstractmethod
+    def ListDevItems(
+        self,
+        request: _controller_pb2.ListDevItemsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_controller_pb2.ListDevItemsResponse, _abc.Awaitable[_controller_pb2.ListDevItemsResponse]]:
+        """Items of dev, those that the model fails most first: behind searches of a round, or of a cell."""
 
     @_abc_1.abstractmethod
     def RecordEgress(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!medq/embedding/v1/embedding.proto\x12\x11medq.embedding.v1\"\x88\x01\n\x12StartIngestRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x12\n\nsource_uri\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65\x66\x61ult_modality\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x06 \x01(\t\"+\n\x13StartIngestResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"c\n\x13StartReembedRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rimage_set_uri\x18\x02 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\",\n\x14StartReembedResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"#\n\x0fGetImageRequest\x12\x10\n\x08image_id\x18\x01 \x01(\t\";\n\x10GetImageResponse\x12\'\n\x05image\x18\x01 \x01(\x0b\x32\x18.medq.embedding.v1.Image\"\x96\x01\n\x05Image\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x11\n\timage_uri\x18\x02 \x01(\t\x12\r\n\x05phash\x18\x03 \x01(\t\x12\x10\n\x08modality\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12\x13\n\x0bis_embedded\x18\x07 \x01(\x08\x12\x13\n\x0b\x65ncoder_ids\x18\x08 \x03(\t\"3\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\"L\n\x12\x45mbedTextsResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x12\n\nencoder_id\x18\x03 \x01(\t\"$\n\x11GetEncoderRequest\x12\x0f\n\x07\x65ncoder\x18\x01 \x01(\t\";\n\x12GetEncoderResponse\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r2\xdc\x03\n\x10\x45mbeddingService\x12\\\n\x0bStartIngest\x12%.medq.embedding.v1.StartIngestRequest\x1a&.medq.embedding.v1.StartIngestResponse\x12_\n\x0cStartReembed\x12&.medq.embedding.v1.StartReembedRequest\x1a\'.medq.embedding.v1.StartReembedResponse\x12S\n\x08GetImage\x12\".medq.embedding.v1.GetImageRequest\x1a#.medq.embedding.v1.GetImageResponse\x12Y\n\nEmbedTexts\x12$.medq.embedding.v1.EmbedTextsRequest\x1a%.medq.embedding.v1.EmbedTextsResponse\x12Y\n\nGetEncoder\x12$.medq.embedding.v1.GetEncoderRequest\x1a%.medq.embedding.v1.GetEncoderResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!medq/embedding/v1/embedding.proto\x12\x11medq.embedding.v1\"\x88\x01\n\x12StartIngestRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x12\n\nsource_uri\x18\x02 \x01(\t\x12\r\n\x05split\x18\x03 \x01(\t\x12\x18\n\x10\x64\x65\x66\x61ult_modality\x18\x04 \x01(\t\x12\x0e\n\x06run_id\x18\x05 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x06 \x01(\t\"+\n\x13StartIngestResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"c\n\x13StartReembedRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rimage_set_uri\x18\x02 \x01(\t\x12\x0f\n\x07\x65ncoder\x18\x03 \x01(\t\x12\x0e\n\x06run_id\x18\x04 \x01(\t\",\n\x14StartReembedResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"#\n\x0fGetImageRequest\x12\x10\n\x08image_id\x18\x01 \x01(\t\";\n\x10GetImageResponse\x12\'\n\x05image\x18\x01 \x01(\x0b\x32\x18.medq.embedding.v1.Image\"\x96\x01\n\x05Image\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x11\n\timage_uri\x18\x02 \x01(\t\x12\r\n\x05phash\x18\x03 \x01(\t\x12\x10\n\x08modality\x18\x04 \x01(\t\x12\r\n\x05width\x18\x05 \x01(\r\x12\x0e\n\x06height\x18\x06 \x01(\r\x12\x13\n\x0bis_embedded\x18\x07 \x01(\x08\x12\x13\n\x0b\x65ncoder_ids\x18\x08 \x03(\t\"5\n\x13GetThumbnailRequest\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0c\n\x04side\x18\x02 \x01(\r\"#\n\x14GetThumbnailResponse\x12\x0b\n\x03png\x18\x01 \x01(\x0c\"(\n\x14GetGreyLevelsRequest\x12\x10\n\x08image_id\x18\x01 \x01(\t\"S\n\x15GetGreyLevelsResponse\x12+\n\x05scale\x18\x01 \x01(\x0b\x32\x1c.medq.embedding.v1.GreyScale\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"\xdb\x01\n\tGreyScale\x12\r\n\x05width\x18\x01 \x01(\r\x12\x0e\n\x06height\x18\x02 \x01(\r\x12\x0b\n\x03low\x18\x03 \x01(\x01\x12\x0c\n\x04step\x18\x04 \x01(\x01\x12\x13\n\x0bis_inverted\x18\x05 \x01(\x08\x12\x0c\n\x04unit\x18\x06 \x01(\t\x12\x17\n\x0fwindow_function\x18\x07 \x01(\t\x12\x1a\n\rwindow_center\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x19\n\x0cwindow_width\x18\t \x01(\x01H\x01\x88\x01\x01\x42\x10\n\x0e_window_centerB\x0f\n\r_window_width\"3\n\x11\x45mbedTextsRequest\x12\r\n\x05texts\x18\x01 \x03(\t\x12\x0f\n\x07\x65ncoder\x18\x02 \x01(\t\"L\n\x12\x45mbedTextsResponse\x12\x0f\n\x07vectors\x18\x01 \x01(\x0c\x12\x11\n\tdimension\x18\x02 \x01(\r\x12\x12\n\nencoder_id\x18\x03 \x01(\t\"$\n\x11GetEncoderRequest\x12\x0f\n\x07\x65ncoder\x18\x01 \x01(\t\";\n\x12GetEncoderResponse\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\r2\xa3\x05\n\x10\x45mbeddingService\x12\\\n\x0bStartIngest\x12%.medq.embedding.v1.StartIngestRequest\x1a&.medq.embedding.v1.StartIngestResponse\x12_\n\x0cStartReembed\x12&.medq.embedding.v1.StartReembedRequest\x1a\'.medq.embedding.v1.StartReembedResponse\x12S\n\x08GetImage\x12\".medq.embedding.v1.GetImageRequest\x1a#.medq.embedding.v1.GetImageResponse\x12_\n\x0cGetThumbnail\x12&.medq.embedding.v1.GetThumbnailRequest\x1a\'.medq.embedding.v1.GetThumbnailResponse\x12\x64\n\rGetGreyLevels\x12\'.medq.embedding.v1.GetGreyLevelsRequest\x1a(.medq.embedding.v1.GetGreyLevelsResponse0\x01\x12Y\n\nEmbedTexts\x12$.medq.embedding.v1.EmbedTextsRequest\x1a%.medq.embedding.v1.EmbedTextsResponse\x12Y\n\nGetEncoder\x12$.medq.embedding.v1.GetEncoderRequest\x1a%.medq.embedding.v1.GetEncoderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,14 +45,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETIMAGERESPONSE']._serialized_end=483
   _globals['_IMAGE']._serialized_start=486
   _globals['_IMAGE']._serialized_end=636
-  _globals['_EMBEDTEXTSREQUEST']._serialized_start=638
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=689
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=691
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=767
-  _globals['_GETENCODERREQUEST']._serialized_start=769
-  _globals['_GETENCODERREQUEST']._serialized_end=805
-  _globals['_GETENCODERRESPONSE']._serialized_start=807
-  _globals['_GETENCODERRESPONSE']._serialized_end=866
-  _globals['_EMBEDDINGSERVICE']._serialized_start=869
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1345
+  _globals['_GETTHUMBNAILREQUEST']._serialized_start=638
+  _globals['_GETTHUMBNAILREQUEST']._serialized_end=691
+  _globals['_GETTHUMBNAILRESPONSE']._serialized_start=693
+  _globals['_GETTHUMBNAILRESPONSE']._serialized_end=728
+  _globals['_GETGREYLEVELSREQUEST']._serialized_start=730
+  _globals['_GETGREYLEVELSREQUEST']._serialized_end=770
+  _globals['_GETGREYLEVELSRESPONSE']._serialized_start=772
+  _globals['_GETGREYLEVELSRESPONSE']._serialized_end=855
+  _globals['_GREYSCALE']._serialized_start=858
+  _globals['_GREYSCALE']._serialized_end=1077
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=1079
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=1130
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=1132
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=1208
+  _globals['_GETENCODERREQUEST']._serialized_start=1210
+  _globals['_GETENCODERREQUEST']._serialized_end=1246
+  _globals['_GETENCODERRESPONSE']._serialized_start=1248
+  _globals['_GETENCODERRESPONSE']._serialized_end=1307
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1310
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1985
 # @@protoc_insertion_point(module_scope)

@@ -239,6 +239,169 @@ class Image(_message.Message):
 Global___Image: _TypeAlias = Image  # noqa: Y015
 
 @_typing.final
+class GetThumbnailRequest(_message.Message):
+    """Asks for a small picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    """sha256 (hex) of the stored pixels."""
+    side: _builtins.int
+    """Its longer side at most, 16..256 pixels; 0 means 128. A smaller image keeps its size."""
+    def __init__(
+        self,
+        *,
+        image_id: _builtins.str = ...,
+        side: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id", "side", b"side"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetThumbnailRequest: _TypeAlias = GetThumbnailRequest  # noqa: Y015
+
+@_typing.final
+class GetThumbnailResponse(_message.Message):
+    """A small picture."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PNG_FIELD_NUMBER: _builtins.int
+    png: _builtins.bytes
+    """A PNG of 8 bits, grey or RGB, of the same proportions."""
+    def __init__(
+        self,
+        *,
+        png: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["png", b"png"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetThumbnailResponse: _TypeAlias = GetThumbnailResponse  # noqa: Y015
+
+@_typing.final
+class GetGreyLevelsRequest(_message.Message):
+    """Names an image."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGE_ID_FIELD_NUMBER: _builtins.int
+    image_id: _builtins.str
+    """sha256 (hex) of the stored pixels."""
+    def __init__(
+        self,
+        *,
+        image_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_id", b"image_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGreyLevelsRequest: _TypeAlias = GetGreyLevelsRequest  # noqa: Y015
+
+@_typing.final
+class GetGreyLevelsResponse(_message.Message):
+    """A part of the grey levels."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCALE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """Levels row by row, 16 bits each without a sign, little-endian; at most 256 KiB, and 2 * width * height bytes in all."""
+    @_builtins.property
+    def scale(self) -> Global___GreyScale:
+        """In the first message, which has no levels."""
+
+    def __init__(
+        self,
+        *,
+        scale: Global___GreyScale | None = ...,
+        chunk: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["scale", b"scale"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "scale", b"scale"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetGreyLevelsResponse: _TypeAlias = GetGreyLevelsResponse  # noqa: Y015
+
+@_typing.final
+class GreyScale(_message.Message):
+    """What grey levels are worth: value = low + step * level."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WIDTH_FIELD_NUMBER: _builtins.int
+    HEIGHT_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    STEP_FIELD_NUMBER: _builtins.int
+    IS_INVERTED_FIELD_NUMBER: _builtins.int
+    UNIT_FIELD_NUMBER: _builtins.int
+    WINDOW_FUNCTION_FIELD_NUMBER: _builtins.int
+    WINDOW_CENTER_FIELD_NUMBER: _builtins.int
+    WINDOW_WIDTH_FIELD_NUMBER: _builtins.int
+    width: _builtins.int
+    """Pixels."""
+    height: _builtins.int
+    """Pixels."""
+    low: _builtins.float
+    """The value of level 0, in the values of the file after rescale."""
+    step: _builtins.float
+    """What each level adds, above 0. Whole numbers of which the range has 65,536 at most have a level each; of others it is
+    range / 65535, and a level is at most half a step from its value.
+    """
+    is_inverted: _builtins.bool
+    """True: the file shows its lowest value white, and so does the stored picture."""
+    unit: _builtins.str
+    """"HU" where the file says so; "" where none is known."""
+    window_function: _builtins.str
+    """How the values became the stored picture of 8 bits: "linear", "linear_exact", "sigmoid" (DICOM PS3.3 C.11.2.1), "minmax", "lut"
+    (a table of the file), or "".
+    """
+    window_center: _builtins.float
+    """In values; absent for a table."""
+    window_width: _builtins.float
+    """In values; absent for a table."""
+    def __init__(
+        self,
+        *,
+        width: _builtins.int = ...,
+        height: _builtins.int = ...,
+        low: _builtins.float = ...,
+        step: _builtins.float = ...,
+        is_inverted: _builtins.bool = ...,
+        unit: _builtins.str = ...,
+        window_function: _builtins.str = ...,
+        window_center: _builtins.float | None = ...,
+        window_width: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_window_center", b"_window_center", "_window_width", b"_window_width", "window_center", b"window_center", "window_width", b"window_width"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_window_center", b"_window_center", "_window_width", b"_window_width", "height", b"height", "is_inverted", b"is_inverted", "low", b"low", "step", b"step", "unit", b"unit", "width", b"width", "window_center", b"window_center", "window_function", b"window_function", "window_width", b"window_width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__window_center: _TypeAlias = _typing.Literal["window_center"]  # noqa: Y015
+    _WhichOneofArgType__window_center: _TypeAlias = _typing.Literal["_window_center", b"_window_center"]  # noqa: Y015
+    _WhichOneofReturnType__window_width: _TypeAlias = _typing.Literal["window_width"]  # noqa: Y015
+    _WhichOneofArgType__window_width: _TypeAlias = _typing.Literal["_window_width", b"_window_width"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__window_center) -> _WhichOneofReturnType__window_center | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__window_width) -> _WhichOneofReturnType__window_width | None: ...
+
+Global___GreyScale: _TypeAlias = GreyScale  # noqa: Y015
+
+@_typing.final
 class EmbedTextsRequest(_message.Message):
     """Texts to embed."""
 

@@ -50,6 +50,16 @@ class EmbeddingServiceStub:
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.SerializeToString,
                 response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.FromString,
                 _registered_method=True)
+        self.GetThumbnail = channel.unary_unary(
+                '/medq.embedding.v1.EmbeddingService/GetThumbnail',
+                request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.SerializeToString,
+                response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.FromString,
+                _registered_method=True)
+        self.GetGreyLevels = channel.unary_stream(
+                '/medq.embedding.v1.EmbeddingService/GetGreyLevels',
+                request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsRequest.SerializeToString,
+                response_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsResponse.FromString,
+                _registered_method=True)
         self.EmbedTexts = channel.unary_unary(
                 '/medq.embedding.v1.EmbeddingService/EmbedTexts',
                 request_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.EmbedTextsRequest.SerializeToString,
@@ -88,6 +98,21 @@ class EmbeddingServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetThumbnail(self, request, context):
+        """A stored image, small, as pages show it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetGreyLevels(self, request, context):
+        """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
+        NOT_FOUND where only 8 bits are known.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def EmbedTexts(self, request, context):
         """Embeds texts into the encoder's text space, one unit vector each.
         """
@@ -119,6 +144,16 @@ def add_EmbeddingServiceServicer_to_server(servicer, server):
                     servicer.GetImage,
                     request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.FromString,
                     response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.SerializeToString,
+            ),
+            'GetThumbnail': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetThumbnail,
+                    request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.FromString,
+                    response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.SerializeToString,
+            ),
+            'GetGreyLevels': grpc.unary_stream_rpc_method_handler(
+                    servicer.GetGreyLevels,
+                    request_deserializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsRequest.FromString,
+                    response_serializer=medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsResponse.SerializeToString,
             ),
             'EmbedTexts': grpc.unary_unary_rpc_method_handler(
                     servicer.EmbedTexts,
@@ -213,6 +248,60 @@ class EmbeddingService:
             '/medq.embedding.v1.EmbeddingService/GetImage',
             medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageRequest.SerializeToString,
             medq_dot_embedding_dot_v1_dot_embedding__pb2.GetImageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetThumbnail(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/medq.embedding.v1.EmbeddingService/GetThumbnail',
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailRequest.SerializeToString,
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetThumbnailResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetGreyLevels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/medq.embedding.v1.EmbeddingService/GetGreyLevels',
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsRequest.SerializeToString,
+            medq_dot_embedding_dot_v1_dot_embedding__pb2.GetGreyLevelsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class EmbeddingServiceStub:
     """
     GetImage: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]
     """What is known of one stored image."""
+    GetThumbnail: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]
+    """A stored image, small, as pages show it."""
+    GetGreyLevels: _grpc.UnaryStreamMultiCallable[_embedding_pb2.GetGreyLevelsRequest, _embedding_pb2.GetGreyLevelsResponse]
+    """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
+    NOT_FOUND where only 8 bits are known.
+    """
     EmbedTexts: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _grpc.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]
@@ -59,6 +65,12 @@ class EmbeddingServiceAsyncStub(EmbeddingServiceStub):
     """
     GetImage: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetImageRequest, _embedding_pb2.GetImageResponse]  # type: ignore[assignment]
     """What is known of one stored image."""
+    GetThumbnail: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetThumbnailRequest, _embedding_pb2.GetThumbnailResponse]  # type: ignore[assignment]
+    """A stored image, small, as pages show it."""
+    GetGreyLevels: _aio.UnaryStreamMultiCallable[_embedding_pb2.GetGreyLevelsRequest, _embedding_pb2.GetGreyLevelsResponse]  # type: ignore[assignment]
+    """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
+    NOT_FOUND where only 8 bits are known.
+    """
     EmbedTexts: _aio.UnaryUnaryMultiCallable[_embedding_pb2.EmbedTextsRequest, _embedding_pb2.EmbedTextsResponse]  # type: ignore[assignment]
     """Embeds texts into the encoder's text space, one unit vector each."""
     GetEncoder: _aio.UnaryUnaryMultiCallable[_embedding_pb2.GetEncoderRequest, _embedding_pb2.GetEncoderResponse]  # type: ignore[assignment]
@@ -92,6 +104,24 @@ class EmbeddingServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_embedding_pb2.GetImageResponse, _abc.Awaitable[_embedding_pb2.GetImageResponse]]:
         """What is known of one stored image."""
+
+    @_abc_1.abstractmethod
+    def GetThumbnail(
+        self,
+        request: _embedding_pb2.GetThumbnailRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_embedding_pb2.GetThumbnailResponse, _abc.Awaitable[_embedding_pb2.GetThumbnailResponse]]:
+        """A stored image, small, as pages show it."""
+
+    @_abc_1.abstractmethod
+    def GetGreyLevels(
+        self,
+        request: _embedding_pb2.GetGreyLevelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_embedding_pb2.GetGreyLevelsResponse], _abc.AsyncIterator[_embedding_pb2.GetGreyLevelsResponse]]:
+        """The grey levels of an image whose file has more than 8 bits of them: first what they are worth, then the levels in pieces.
+        NOT_FOUND where only 8 bits are known.
+        """
 
     @_abc_1.abstractmethod
     def EmbedTexts(

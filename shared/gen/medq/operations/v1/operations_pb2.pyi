@@ -34,7 +34,7 @@ class _OperationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Operat
     OPERATION_STATE_FAILED: _OperationState.ValueType  # 4
     OPERATION_STATE_CANCELLED: _OperationState.ValueType  # 5
     OPERATION_STATE_WAITING: _OperationState.ValueType  # 6
-    """Not ended: it waits for people, and nothing works on it until they have done their part."""
+    """Not ended: it waits for people, and nothing works on it until they have done their part. A paused run is such an operation."""
 
 class OperationState(_OperationState, metaclass=_OperationStateEnumTypeWrapper):
     """Where an operation stands."""
@@ -46,7 +46,7 @@ OPERATION_STATE_SUCCEEDED: OperationState.ValueType  # 3
 OPERATION_STATE_FAILED: OperationState.ValueType  # 4
 OPERATION_STATE_CANCELLED: OperationState.ValueType  # 5
 OPERATION_STATE_WAITING: OperationState.ValueType  # 6
-"""Not ended: it waits for people, and nothing works on it until they have done their part."""
+"""Not ended: it waits for people, and nothing works on it until they have done their part. A paused run is such an operation."""
 Global___OperationState: _TypeAlias = OperationState  # noqa: Y015
 
 @_typing.final

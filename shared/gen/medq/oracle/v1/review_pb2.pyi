@@ -167,6 +167,7 @@ class ReviewTask(_message.Message):
     OPINIONS_FIELD_NUMBER: _builtins.int
     IS_BLIND_FIELD_NUMBER: _builtins.int
     ASSIGNEE_FIELD_NUMBER: _builtins.int
+    IS_REFERENCE_SIMULATED_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """32 hex digits, from the work that asks and the decision."""
     revision: _builtins.int
@@ -212,9 +213,13 @@ class ReviewTask(_message.Message):
     opinion: _builtins.int
     """1, or 2 for the second opinion on a question, which another expert gives without the first; 3 where they disagree."""
     is_blind: _builtins.bool
-    """True: nobody's answer is shown as long as the task is open, so that the expert edits or rejects."""
+    """True: nobody's answer is shown until every expert who is asked has decided, so that the expert edits or rejects. Who has
+    decided sees at once what was proposed.
+    """
     assignee: _builtins.str
     """Who alone is handed the task; "" for whoever asks."""
+    is_reference_simulated: _builtins.bool
+    """True: `reference_annotation` is the simulated oracle's."""
     @_builtins.property
     def options(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Letter to text; empty: a description is asked for."""
@@ -233,7 +238,9 @@ class ReviewTask(_message.Message):
 
     @_builtins.property
     def decision(self) -> Global___ReviewDecision:
-        """What was decided; absent before."""
+        """What was decided; absent before, and, as long as another expert is still to answer the same question, for everybody but
+        operators and whoever has decided.
+        """
 
     @_builtins.property
     def clean_neighbours(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -284,10 +291,11 @@ class ReviewTask(_message.Message):
         opinions: _abc.Iterable[Global___ReviewDecision] | None = ...,
         is_blind: _builtins.bool = ...,
         assignee: _builtins.str = ...,
+        is_reference_simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "decision", b"decision", "lease_end_time", b"lease_end_time", "proposal", b"proposal", "reference_annotation", b"reference_annotation", "self_annotation", b"self_annotation"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "assignee", b"assignee", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_blind", b"is_blind", "is_locked", b"is_locked", "lease_end_time", b"lease_end_time", "modality", b"modality", "opinion", b"opinion", "opinions", b"opinions", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_agreement", b"_agreement", "_proposal", b"_proposal", "agreement", b"agreement", "arm", b"arm", "assignee", b"assignee", "attribute", b"attribute", "clean_neighbours", b"clean_neighbours", "decision", b"decision", "decision_id", b"decision_id", "expert", b"expert", "image_id", b"image_id", "image_uri", b"image_uri", "is_blind", b"is_blind", "is_locked", b"is_locked", "is_reference_simulated", b"is_reference_simulated", "lease_end_time", b"lease_end_time", "modality", b"modality", "opinion", b"opinion", "opinions", b"opinions", "options", b"options", "priority", b"priority", "proposal", b"proposal", "question", b"question", "question_type", b"question_type", "reference_annotation", b"reference_annotation", "reviewer", b"reviewer", "revision", b"revision", "round", b"round", "route", b"route", "route_reason", b"route_reason", "run_id", b"run_id", "self_annotation", b"self_annotation", "similar_failures", b"similar_failures", "state", b"state", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__agreement: _TypeAlias = _typing.Literal["agreement"]  # noqa: Y015
     _WhichOneofArgType__agreement: _TypeAlias = _typing.Literal["_agreement", b"_agreement"]  # noqa: Y015
@@ -902,7 +910,7 @@ class CloseTasksResponse(_message.Message):
 
     CLOSED_FIELD_NUMBER: _builtins.int
     closed: _builtins.int
-    """How many tasks this call closed; 0 where none was open."""
+    """How many tasks were open and are closed now; those that come later are not among them."""
     def __init__(
         self,
         *,

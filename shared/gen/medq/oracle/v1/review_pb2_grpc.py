@@ -181,7 +181,8 @@ class ReviewServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CloseTasks(self, request, context):
-        """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted.
+        """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted. What the work that has
+        queued them is still to queue, third opinions too, is closed as it comes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

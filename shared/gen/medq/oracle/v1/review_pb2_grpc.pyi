@@ -62,7 +62,9 @@ class ReviewServiceStub:
     with it. The reason is in the log.
     """
     CloseTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]
-    """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted. What the work that has
+    queued them is still to queue, third opinions too, is closed as it comes.
+    """
     AssignTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]
     """Has one reviewer alone get open tasks of a run."""
     PrioritizeTasks: _grpc.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]
@@ -106,7 +108,9 @@ class ReviewServiceAsyncStub(ReviewServiceStub):
     with it. The reason is in the log.
     """
     CloseTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.CloseTasksRequest, _review_pb2.CloseTasksResponse]  # type: ignore[assignment]
-    """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+    """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted. What the work that has
+    queued them is still to queue, third opinions too, is closed as it comes.
+    """
     AssignTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.AssignTasksRequest, _review_pb2.AssignTasksResponse]  # type: ignore[assignment]
     """Has one reviewer alone get open tasks of a run."""
     PrioritizeTasks: _aio.UnaryUnaryMultiCallable[_review_pb2.PrioritizeTasksRequest, _review_pb2.PrioritizeTasksResponse]  # type: ignore[assignment]
@@ -207,7 +211,9 @@ class ReviewServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.CloseTasksRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.CloseTasksResponse, _abc.Awaitable[_review_pb2.CloseTasksResponse]]:
-        """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted."""
+        """Closes the open tasks of a run without a decision: what needed an expert is left out, and counted. What the work that has
+        queued them is still to queue, third opinions too, is closed as it comes.
+        """
 
     @_abc_1.abstractmethod
     def AssignTasks(
