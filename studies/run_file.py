@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +21,7 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
         settings: What differs from the defaults of a run.
         simulated_images: What the report says of the images.
 
-    Returns: The file, for `medq run --config`.
+    Returns: The file, for `medq run --config`. Where the folder's `study.json` has an enrichment, the report says it too.
     """
     data: dict[str, Any] = {
         "pool": "pool.tsv",
@@ -30,6 +31,9 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
         "replay": "replay.tsv",
         "simulated_images": simulated_images,
     }
+    study = folder / "study.json"
+    if study.exists() and (enrichment := json.loads(study.read_bytes()).get("enrichment_of_test_over_pool")):
+        data["enrichment"] = enrichment
     data.update(settings.get("data", {}))
     annotate = {"oracle": "simulated", "expert": "simulated", **settings.get("annotate", {})}
     content = {"name": name, **settings, "data": data, "annotate": annotate, "model": os.path.relpath(model, folder)}

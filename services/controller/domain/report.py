@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from services.controller.domain.annotators import annotators_of, simulated_of
+from services.controller.domain.annotators import annotators_of, conditions_of, simulated_of
 from services.controller.domain.changes import changes
 from services.controller.domain.comparisons import ArmGain, TestAnswers
 from services.controller.domain.evaluation_sets import dev_set_of, test_set_of
@@ -66,7 +66,7 @@ def assemble(
         "schema_version": SCHEMA_VERSION,
         "name": configuration["name"],
         "config": settings,
-        "result": result_of(told, compared),
+        "result": result_of(told, compared, conditions_of(configuration)),
         "simulated": simulated_of(configuration),
         "annotators": annotators_of(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),

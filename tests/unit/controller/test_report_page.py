@@ -152,7 +152,7 @@ def test_tiles_say_gain_and_distance_from_random_with_their_intervals(shown):
 
 def test_a_gain_that_holds_zero_is_called_none_everywhere(shown):
     text = " ".join(shown(gain=gained(0.02, -0.01, 0.05))[1].text.replace("\u00a0", " ").split())
-    assert "from 50.0 % before: not told apart from no gain" in text
+    assert "from 50.0 % before, +2.0 points [−1.0, 5.0]: not told apart from no gain" in text
     assert "points [−1.0, 5.0], not told apart from no gain" in text
 
 
