@@ -1,10 +1,13 @@
 """The page of a report: its order of thought, what it says of what is simulated, and that nothing can break out of it."""
 
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
+import jsonschema
 import pytest
 from msgspec.structs import replace
 
@@ -20,6 +23,7 @@ from tests.support.loop_services import put_image
 from tests.support.reports import MEASURED, configuration, decided
 from tests.support.rows import build
 
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
 
@@ -95,11 +99,14 @@ def shown(tmp_path):
 def test_the_result_is_the_one_heading_of_the_page_and_the_rest_is_in_order(shown):
     report, page = shown()
     assert [text.replace("\u00a0", " ") for text in page.named(1)] == [report["result"]["text"]]
-    assert page.named(2)[:6] == [
+    assert page.named(2)[:9] == [
+        "Which questions it answers",
+        "Where the gain lies",
         "Where it was weak, and where it is now",
         "What it went looking for",
         "Who answered",
         "The same image, before and after",
+        "From failures to training data",
         "What was not used",
         "What is simulated, and who did the rest",
     ]
@@ -123,7 +130,9 @@ def test_every_chart_has_a_title_and_a_table_behind_it(shown):
         re.findall(r"<svg [^>]*role=\"img\"[^>]*><title>[^<]+</title>", page.text)
     )
     figures = re.findall("<figure.*?</figure>", page.text, re.DOTALL)
-    assert len(figures) == 4  # accuracy on test and on dev, weakness before and after
+    assert (
+        len(figures) == 8
+    )  # accuracy on test and dev, by modality, severity and scope, weakness before and after of two arms
     assert all("<svg" in figure and "<table" in figure for figure in figures)
 
 
@@ -167,6 +176,37 @@ def test_the_find_is_said_beside_what_the_pool_has(shown):
     text = " ".join(shown()[1].text.split())
     assert "rings in CT" in text
     assert "1 of 2 found show it; 3.0 % of the pool does" in text
+
+
+def test_the_rows_of_table_one_are_the_base_model_and_each_arm_with_what_it_gained(shown):
+    table = re.search("Which questions it answers.*?</table>", shown()[1].text, re.DOTALL)[0]
+    text = " ".join(re.sub("<[^>]+>", " ", table).split())
+    assert "What 20 questions Overall 40 questions" in text
+    assert re.search(r"base model before any training 50\.0 % \[[\d., ]+\] 50\.0 %", text)
+    assert re.search(r"failure driven after 1 training 80\.0 % \[[\d., ]+\] \+30\.0", text)
+    assert "random images after 1 training 80.0 %" in text
+
+
+def test_what_random_gave_by_modality_stands_beside_it(shown):
+    table = re.search("<figcaption>Modality.*?</figure>", shown()[1].text, re.DOTALL)[0]
+    assert "over random images" in table
+    assert re.search(r"CT</th><td class=\"n\">20</td>", table)
+
+
+def test_rounds_of_all_arms_stand_beside_each_other(shown):
+    table = re.search("From failures to training data.*?</table>", shown()[1].text, re.DOTALL)[0]
+    text = " ".join(re.sub("<[^>]+>", " ", table).split())
+    assert "failure driven round 0 random images round 0" in text
+    assert "failures on dev 1 of 4 1 of 4" in text
+
+
+def test_a_report_with_arms_beside_each_other_fits_its_schema(shown):
+    jsonschema.validate(shown()[0], SCHEMA)
+
+
+def test_examples_show_what_each_model_answered(shown):
+    text = " ".join(re.sub("<[^>]+>", " ", shown()[1].text).split())
+    assert "base model wrong Noise failure driven right Metal artifact random images right Metal artifact" in text
 
 
 def test_before_and_after_count_what_was_lost_too(shown):

@@ -135,7 +135,9 @@ def test_the_first_arm_that_is_not_random_is_told_of_and_compared_at_the_same_ro
     assert result["baseline"]["accuracy"]["value"] == 0.55
     turned = result["baseline"]["over"]
     assert (turned["value"], turned["low"], turned["high"]) == (0.1, 0.05, 0.15)
-    assert result["text"].endswith("As many answers about random images gave 55.0 %: the difference is +10.0 points [5.0, 15.0].")
+    assert result["text"].endswith(
+        "As many answers about random images gave 55.0 %: the difference is +10.0 points [5.0, 15.0]."
+    )
 
 
 def test_one_round_is_enough_for_a_result():

@@ -6,7 +6,9 @@ from studies.run_file import write_run_file
 
 
 def written_data(folder):
-    return yaml.safe_load(write_run_file(folder, "n", folder / "model", {}, simulated_images="Drawn.").read_text())["data"]
+    return yaml.safe_load(write_run_file(folder, "n", folder / "model", {}, simulated_images="Drawn.").read_text())[
+        "data"
+    ]
 
 
 def test_the_run_file_says_the_enrichment_of_the_study_beside_it(tmp_path):
