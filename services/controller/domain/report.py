@@ -180,12 +180,14 @@ def _annotation(facts: RoundFacts) -> Json | None:
     rows, summary = facts.decisions, facts.summary
     if summary is None:
         return None
+    agreed = [row.agreement for row in rows if row.agreement is not None]
     return {
         "n_decisions": len(rows),
         "n_simulated": sum(row.simulated for row in rows),
         "routes": _count(row.route for row in rows),
         "actions": _count(row.expert_action for row in rows),
         "review_share": summary.review_share,
+        "agreement": sum(agreed) / len(agreed) if agreed else None,
         "residual_error": to_builtins(summary.residual_error),
         "by_route": to_builtins(summary.by_route),
         "route_reasons": summary.route_reasons,

@@ -15,9 +15,11 @@ BASE = "base model"
 _PANELS = {
     "modality": "Modality",
     "severity": "Severity of the degradation",
-    "scope": "Questions of every modality, and of one",
-    "slice": "What the base model was taught, and what it never saw",
+    "scope": "General or modality-specific",
+    "slice": "Slices of the test set",
 }
+#: The slices of a study, and what they are together.
+_STUDIED, _STUDY = {"known", "left_out", "clean"}, "What the base model was taught, and what it never saw"
 _TYPES = ("yes_no", "what", "how")
 #: Values that have an order of their own; others come after these, by name.
 _ORDER = (*_TYPES, "none", "mild", "severe", "general", "modality_specific", "known", "left_out", "clean")
@@ -86,6 +88,7 @@ def _panel(axis: str, title: str, values: Json, arms: list[Json]) -> Json:
     ]
     groups = [Group(f"{name}, {words.count(of['base']['n'])} questions", list(_dots(of, arms))) for name, of in rows]
     said = f"Share of the test questions answered rightly, by {words.label(axis)}, with 95 % intervals, in %"
+    title = _STUDY if axis == "slice" and values.keys() <= _STUDIED else title
     return {"title": title, "svg": dots(said, groups), "rows": rows}
 
 

@@ -51,6 +51,7 @@ def _annotation(annotation: Json | None) -> Json:
         "is_annotated": True,
         "n_decisions": count(annotation["n_decisions"]),
         "review_share": percent(annotation["review_share"]),
+        "agreement": percent(annotation["agreement"]),
         **{action: of_reviewed(action) for action in ("accept", "edit", "reject")},
         **{route: percent(routes[route]["share"]) if route in routes else NOTHING for route in ("self", "reference", "expert")},
         "residual": interval(annotation["residual_error"]),

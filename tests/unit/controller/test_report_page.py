@@ -17,7 +17,7 @@ from services.controller.domain.round_facts import ArmFacts
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.benchmark import Item
-from shared.rows.evaluation import Answer
+from shared.rows.evaluation import Answer, Scores
 from shared.statistics import Interval
 from tests.support.loop_services import put_image
 from tests.support.reports import MEASURED, configuration, decided
@@ -76,13 +76,16 @@ def shown(tmp_path):
     objects = FolderObjectStore(tmp_path)
     image_id = put_image(objects).removeprefix("sha256:")
 
-    def show(gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, **said):
+    def show(gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, description=None, **said):
         searched = {
             "name": name, "cell": "modality:ct+attribute:rings", "n_failed": 1, "failed_image_ids": [image_id], "n_drawn": 2,
             "drawn_image_ids": [image_id, "1" * 64], "enrichment": {"n_known": 2, "n_with_it": 1, "pool_share": 0.03},
         }  # fmt: skip
         first = dataclasses.replace(decided(0, 0.5), searches=[searched])
         second = dataclasses.replace(decided(1, 0.7), test_gain=gain, selection=None, summary=None)
+        first, second = (
+            dataclasses.replace(of, test=replace(of.test, description=description)) for of in (first, second)
+        )
         arms = [
             ArmFacts(name, "failure_driven", "capability_driven", "rounds", [first, second]),
             ArmFacts("random", "random", "capability_driven", "rounds", [first, second]),
@@ -185,6 +188,24 @@ def test_the_rows_of_table_one_are_the_base_model_and_each_arm_with_what_it_gain
     assert re.search(r"base model before any training 50\.0 % \[[\d., ]+\] 50\.0 %", text)
     assert re.search(r"failure driven after 1 training 80\.0 % \[[\d., ]+\] \+30\.0", text)
     assert "random images after 1 training 80.0 %" in text
+
+
+def test_descriptions_have_their_columns_in_table_one(shown):
+    table = re.search(
+        "Which questions it answers.*?</table>", shown(description=build(Scores).description)[1].text, re.DOTALL
+    )[0]
+    assert table.count("1.25 [0.88, 1.62]") == 3 * 4  # base model and two arms on each axis
+    assert table.count("5.00 [3.50, 6.50]") == 3
+
+
+def test_slices_of_a_study_and_of_any_table_have_their_panel(shown):
+    for part, title in (
+        ("left_out", "What the base model was taught, and what it never saw"),
+        ("night", "Slices of the test set"),
+    ):
+        asked = [build(Item, item_id=str(n), slice=part) for n in range(20)]
+        assert f"<figcaption>{title}" in shown(items=asked)[1].text
+    assert "Slices of the test set" not in shown()[1].text
 
 
 def test_what_random_gave_by_modality_stands_beside_it(shown):
