@@ -31,11 +31,15 @@ def _texts(facts: Json, arm: Json) -> Json:
         "prototypes": count(failures["n_prototypes"]) if failures else NOTHING,
         "drawn": count(selection["selected"]) if selection else NOTHING,
         "weak": f"{percent(rich['drawn_share'])} (pool {percent(rich['pool_share'])})" if rich else NOTHING,
-        "new": count(dataset["n_new"]) if dataset else NOTHING,
-        "replay": count(dataset["n_replay"]) if dataset else NOTHING,
+        "new": _counted(dataset, "n_new"),
+        "replay": _counted(dataset, "n_replay"),
         "after": interval(later[0]["perception"]["overall"]) if later else NOTHING,
         **_annotation(facts["annotation"]),
     }
+
+
+def _counted(dataset: Json | None, name: str) -> str:
+    return count(dataset[name]) if dataset and name in dataset else NOTHING
 
 
 def _annotation(annotation: Json | None) -> Json:

@@ -1,22 +1,22 @@
 import json
 
+import pytest
 import yaml
 
 from studies.run_file import write_run_file
 
 
-def written_data(folder):
-    return yaml.safe_load(write_run_file(folder, "n", folder / "model", {}, simulated_images="Drawn.").read_text())[
-        "data"
-    ]
+def written_data(folder, **settings):
+    path = write_run_file(folder, "n", folder / "model", settings, simulated_images="Drawn.")
+    return yaml.safe_load(path.read_text(encoding="utf-8"))["data"]
 
 
-def test_the_run_file_says_the_enrichment_of_the_study_beside_it(tmp_path):
-    (tmp_path / "study.json").write_text(json.dumps({"enrichment_of_test_over_pool": 10.0}), encoding="utf-8")
-    assert written_data(tmp_path)["enrichment"] == 10.0
+@pytest.mark.parametrize(("pool", "enrichment"), [("pool.tsv", 10.0), ("pool-3.tsv", 3.333), ("other.tsv", None)])
+def test_the_run_file_says_the_enrichment_of_its_pool(tmp_path, pool, enrichment):
+    pools = {"pool": {"enrichment_of_test": 10.0}, "pool-3": {"enrichment_of_test": 3.333}}
+    (tmp_path / "study.json").write_text(json.dumps({"pools": pools}), encoding="utf-8")
+    assert written_data(tmp_path, data={"pool": pool})["enrichment"] == enrichment
 
 
-def test_without_a_study_or_its_enrichment_the_run_file_says_none(tmp_path):
-    assert "enrichment" not in written_data(tmp_path)
-    (tmp_path / "study.json").write_text(json.dumps({"enrichment_of_test_over_pool": None}), encoding="utf-8")
-    assert "enrichment" not in written_data(tmp_path)
+def test_without_a_study_the_run_file_says_no_enrichment(tmp_path):
+    assert written_data(tmp_path)["enrichment"] is None
