@@ -9,6 +9,7 @@ from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
 
 Json = dict[str, Any]
+_MOST = 12
 _LONGEST_REPLY = 200  # characters of a reply in which no option can be read
 
 
@@ -22,8 +23,8 @@ def examples(arms: Mapping[str, Sequence[Answer]], base: Sequence[Answer], asked
         base: Likewise of the base model.
         asked: The questions of all these, by id.
 
-    Returns: By modality, what came right before what came wrong, each an item with `right`, the right option, `base` and `arms`,
-        each with the `text` that was chosen and `is_right`; an arm that could not be evaluated there is left out.
+    Returns: At most 12, by modality, what came right before what came wrong: each an item with `right`, the right option, `base`
+        and `arms`, each with the `text` that was chosen and `is_right`; an arm that could not be evaluated there is left out.
     """
     before = _evaluated(base)
     after = {arm: _evaluated(rows) for arm, rows in arms.items()}
@@ -33,7 +34,8 @@ def examples(arms: Mapping[str, Sequence[Answer]], base: Sequence[Answer], asked
         is_right = first[item_id].correct is True
         if is_right != (before[item_id].correct is True):
             found.setdefault((asked[item_id].modality, is_right), item_id)
-    return [_example(asked[found[key]], before, after) for key in sorted(found, key=lambda key: (key[0], not key[1]))]
+    keys = sorted(found, key=lambda key: (key[0], not key[1]))[:_MOST]
+    return [_example(asked[found[key]], before, after) for key in keys]
 
 
 def _evaluated(rows: Sequence[Answer]) -> dict[str, Answer]:

@@ -3,6 +3,7 @@
 import pytest
 
 from services.controller.domain.comparisons import gain_on_test
+from services.controller.domain.examples import examples
 from services.controller.domain.side_by_side import side_by_side
 from services.evaluation.domain.scores import accuracy
 from shared.rows.benchmark import Item
@@ -113,3 +114,12 @@ def test_a_reply_without_a_choice_is_shown_as_it_is_and_short():
     base = [answer("1", None, answer="x" * 1000), *answers()[1:]]
     told = {"ours": {0: base, 2: answers("1")}}
     assert shown(told, baseline=None)["examples"][0]["base"]["text"] == "x" * 200
+
+
+def test_a_table_of_many_modalities_has_a_dozen_examples():
+    asked = {f"{n}": build(Item, item_id=f"{n}", image_id=image_id(n), modality=f"m{n:02}") for n in range(20)}
+    before, after = (
+        [build(Answer, item_id=name, choice="A", correct=right) for name in asked] for right in (False, True)
+    )
+    found = examples({"ours": after}, before, asked)
+    assert [one["modality"] for one in found] == [f"m{n:02}" for n in range(12)]
