@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.detection import detection_note
 from shared.errors import InvalidArgument
@@ -32,14 +31,15 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
 
 
 def _notes_on_annotators(configuration: RunConfiguration) -> Iterator[str]:
-    annotate = configuration.annotate
-    if configuration.data.pool_answers and SIMULATED not in (annotate.oracle, annotate.expert):
+    if configuration.data.pool_answers and not configuration.is_simulated:
         yield "data.pool_answers is not read: neither oracle nor expert is simulated."
-    if annotate.expert == "none":
+    unreviewed = [arm.name for arm, own in configuration.each_arm() if own.annotate.expert == "none"]
+    if unreviewed:
+        of = "" if len(unreviewed) == len(configuration.arms) else f" in arm {', '.join(unreviewed)}"
         yield (
-            "annotate.expert is none: in round 0 the oracle's answers are adopted unreviewed, and later what needs an expert "
-            "is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the model's "
-            "own is adopted."
+            f"annotate.expert is none{of}: in round 0 the oracle's answers are adopted unreviewed, and later what needs an "
+            "expert is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the "
+            "model's own is adopted."
         )
 
 
