@@ -6,7 +6,7 @@ from pydantic import Field
 
 from services.controller.configuration.choices import Loss
 from services.controller.configuration.section import Section, Share
-from shared.limits import MOST_IN_A_BATCH
+from shared.limits import MOST_IN_A_BATCH, MOST_SAMPLES, MOST_STEPS
 from shared.perceptual_hash import MAX_DISTANCE
 
 
@@ -27,6 +27,12 @@ class BuildSection(Section):
         0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
     )
     replay_ratio: float = Field(1.0, ge=0, le=100, description="Ours: replayed samples per new sample.")
+    total_samples: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_SAMPLES,
+        description="Ours: samples of a round's training set: replay fills up what new ones leave; null: replay_ratio decides.",
+    )
     quality_assurance: bool = Field(
         True, description="Paper: filter duplicates; the leakage gate stays on when this is false."
     )
@@ -37,6 +43,12 @@ class TrainSection(Section):
 
     learning_rate: float = Field(2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule.")
     epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
+    steps: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_STEPS,
+        description="Ours: optimiser steps of a round, in place of epochs; null: epochs decides.",
+    )
     batch_size: int = Field(
         16, ge=1, le=MOST_IN_A_BATCH, description="Ours: most samples of one forward pass on a device."
     )

@@ -108,6 +108,13 @@ class RunConfiguration(Section):
         return self
 
     @model_validator(mode="after")
+    def _there_is_something_to_fill_up_with(self) -> RunConfiguration:
+        if self.build.total_samples and self.data.replay is None:
+            remedy = "Name a MedQ-Bench TSV in data.replay, or leave total_samples null."
+            raise problem("A training set is filled up by replay", remedy, "build.total_samples")
+        return self
+
+    @model_validator(mode="after")
     def _arm_names_differ(self) -> RunConfiguration:
         names = [arm.name for arm in self.arms]
         twice = sorted({name for name in names if names.count(name) > 1})
