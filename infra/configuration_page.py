@@ -56,6 +56,25 @@ arms:
 ```
 
 Data, model, encoder, evaluation, rounds and the stop rule are the same for all arms: else their scores would not compare.
+
+### Arms of different budgets, trained alike
+
+An arm that draws more images has more to learn from. With `train.epochs` it also makes more steps; with a fixed `train.steps`
+and a fixed `replay_ratio` it sees each new question less often. To hold both equal, fix the steps and the size of the training
+set, and let a larger budget displace replay:
+
+```yaml
+build: {total_samples: 1280}
+train: {steps: 200, batch_size: 32}
+arms:
+  - {name: failure_contrast, select: {budget: 60}}
+  - {name: random_4x, strategy: random, select: {budget: 240}}
+```
+
+A round of each arm then makes 200 steps of 32 samples, which are 6,400 samples: 5 passes over 1,280. Each new question is seen
+5 times, be they 180 or 720; replay has the other places. In general `passes = steps * batch_size * gradient_accumulation /
+total_samples`. Let `total_samples` be a multiple of the samples of a step, and at least as large as what the largest budget
+gives. The replay set needs as many rows as are left: none is taken twice, and the report counts how many are lacking.
 """
 
 

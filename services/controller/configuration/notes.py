@@ -24,10 +24,10 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
     Args:
         configuration: With absolute paths, checked before.
 
-    Returns: What is not read, what nobody will review, and the smallest gain that the dev set can tell, which is left out where
-        its table cannot be read quickly.
+    Returns: What is not read, what nobody will review, what leaves no place for replay, and the smallest gain that the dev set
+        can tell, which is left out where its table cannot be read quickly.
     """
-    return [*_notes_on_annotators(configuration), *_notes_on_dev(configuration)]
+    return [*_notes_on_annotators(configuration), *_notes_on_totals(configuration), *_notes_on_dev(configuration)]
 
 
 def _notes_on_annotators(configuration: RunConfiguration) -> Iterator[str]:
@@ -41,6 +41,17 @@ def _notes_on_annotators(configuration: RunConfiguration) -> Iterator[str]:
             "expert is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the "
             "model's own is adopted."
         )
+
+
+def _notes_on_totals(configuration: RunConfiguration) -> Iterator[str]:
+    for arm, own in configuration.each_arm():
+        total, n_new = own.build.total_samples, own.select.budget * own.annotate.questions_per_image
+        if total and n_new > total:
+            yield (
+                f"In arm {arm.name}, build.total_samples is {total}, and select.budget * annotate.questions_per_image is "
+                f"{n_new}: where so many are kept, nothing is replayed, and a new sample is seen less often than where they "
+                "are fewer."
+            )
 
 
 def _notes_on_dev(configuration: RunConfiguration) -> list[str]:

@@ -160,3 +160,11 @@ def test_the_report_says_in_which_arms_something_is_simulated():
         ("expert", "simulated", "Arms random, clean"),
         ("expert", "none", "Arm no_people"),
     ]
+
+
+def test_a_training_set_is_filled_up_where_there_is_something_to_replay():
+    data = {"pool": "p", "dev": "d", "test": "t", "pool_answers": "a"}
+    filled = {"build": {"total_samples": 64}}
+    assert problems_of("random", data=data, **filled).keys() == {"build.total_samples"}
+    assert problems_of("random", {"name": "a", **filled}, data=data).keys() == {"arms.1.build.total_samples"}
+    assert not problems_of("random", {"name": "a", "build": {"total_samples": 65}}, **filled)
