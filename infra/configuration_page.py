@@ -133,7 +133,8 @@ def _values(schema: dict[str, Any]) -> str:
         return ", ".join(f"`{value}`" if value else '`""`' for value in schema["enum"])
     if schema.get("type") == "array":
         values = f" of {_values(schema['items'])}" if "enum" in schema["items"] else ""
-        return f"a list{values}, not empty"
+        most = f", at most {schema['maxItems']}" if "maxItems" in schema else ""
+        return f"a list{values}, not empty{most}"
     if schema.get("type") == "object":
         return "keys and values"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}

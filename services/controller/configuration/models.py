@@ -90,6 +90,7 @@ class RunConfiguration(Section):
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_contrast"),),
         min_length=1,
+        max_length=64,
         description="Ours: the arms; each is a strategy, or an object with a name and what it changes.",
     )
     evaluate: EvaluateSection = EvaluateSection()

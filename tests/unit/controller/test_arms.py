@@ -105,6 +105,12 @@ def test_what_is_the_runs_own_is_no_key_of_an_arm(section):
     assert all(name in remedy for name in CHANGEABLE)
 
 
+def test_a_run_has_64_arms_at_most():
+    arms = [{"name": f"a{n}", "select": {"budget": n + 1}} for n in range(65)]
+    assert len(read(*arms[:64]).arms) == 64
+    assert problems_of(*arms).keys() == {"arms"}
+
+
 def test_wrong_values_of_arms_are_all_listed_beside_those_of_the_run():
     arms = [
         {"name": "a", "select": {"budget": 0}, "train": {"loss": "token_men"}},
