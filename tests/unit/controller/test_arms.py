@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from services.controller.configuration.check import check, effective_yaml, parse
 from services.controller.configuration.models import RunConfiguration
 from services.controller.configuration.notes import notes_on
+from services.controller.configuration.planning import plans_of
 from services.controller.domain.annotators import annotators_of, simulated_of
 from services.controller.domain.arms import CHANGEABLE
 from shared.chat.endpoints import Endpoint
@@ -142,6 +143,15 @@ def test_each_oracle_of_an_arm_must_be_allowed_to_see_images(tmp_path):
     (problem,) = check(write_run_files(tmp_path / "a", arms=arms), str(tmp_path / "a"), endpoints=SITE)[1]
     assert problem.field == "arms.1.annotate.oracle"
     assert "may_receive: images" in problem.remedy
+
+
+def test_the_estimate_takes_each_arm_as_it_is_and_those_that_plan_alike_as_one(tmp_path):
+    paid = {"name": "paid", "select": {"budget": 9}, "annotate": {"oracle": "sees", "expert": "none"}}
+    arms = ["random", paid, {"name": "again", "train": {"steps": 5}}]
+    text = write_run_files(tmp_path, arms=arms, select={"budget": 4})
+    configuration, _ = check(text, str(tmp_path), endpoints=SITE)
+    plans = [(plan.n_arms, plan.budget, plan.oracle.name, plan.expert) for plan in plans_of(configuration, SITE)]
+    assert plans == [(2, 4, "simulated", "simulated"), (1, 9, "sees", "none")]
 
 
 def test_the_notes_name_the_arms_that_nobody_reviews(tmp_path):
