@@ -71,10 +71,11 @@ arms:
   - {name: random_4x, strategy: random, select: {budget: 240}}
 ```
 
-A round of each arm then makes 200 steps of 32 samples, which are 6,400 samples: 5 passes over 1,280. Each new question is seen
-5 times, be they 180 or 720; replay has the other places. In general `passes = steps * batch_size * gradient_accumulation /
-total_samples`. Let `total_samples` be a multiple of the samples of a step, and at least as large as what the largest budget
-gives. The replay set needs as many rows as are left: none is taken twice, and the report counts how many are lacking.
+A round of each arm then makes 200 steps of 32 samples, which are 6,400 samples: 5 passes over 1,280. Each new sample is seen
+5 times, be they 180 or 720 (three questions about each image; descriptions count too); replay has the other places. In general
+`passes = steps * batch_size * gradient_accumulation / total_samples`. Let `total_samples` be a multiple of the samples of a
+step, and at least as large as what the largest budget gives. The replay set needs as many rows as are left: none is taken
+twice, and the report counts how many are lacking.
 """
 
 

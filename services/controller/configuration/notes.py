@@ -49,8 +49,8 @@ def _notes_on_totals(configuration: RunConfiguration) -> Iterator[str]:
         if total and n_new > total:
             yield (
                 f"In arm {arm.name}, build.total_samples is {total}, and select.budget * annotate.questions_per_image is "
-                f"{n_new}: where so many are kept, nothing is replayed, and a new sample is seen less often than where they "
-                "are fewer."
+                f"{n_new} (descriptions come on top): where so many are kept, nothing is replayed, and a new sample is seen less "
+                "often than where they are fewer."
             )
 
 

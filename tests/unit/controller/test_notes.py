@@ -47,4 +47,4 @@ def test_an_arm_whose_new_samples_leave_no_place_for_replay_is_named(tmp_path):
     assert not problems
     (note,) = [note for note in notes_on(configuration) if "total_samples" in note]
     assert "In arm random_2x, build.total_samples is 60" in note
-    assert "is 120: where so many are kept, nothing is replayed" in note
+    assert "is 120 (descriptions come on top): where so many are kept, nothing is replayed" in note
