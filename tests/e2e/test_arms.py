@@ -12,7 +12,7 @@ import pytest
 from tests.support.medq_processes import Ended
 from tests.support.tiny_study import write_config
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SCHEMA = Path(__file__).parents[2] / "docs" / "report.schema.json"
 TOTAL, STEPS, BATCH = 24, 6, 8
 
@@ -21,6 +21,7 @@ def test_a_larger_budget_displaces_replay_at_equal_steps(medq: Callable[..., End
     config = write_config(
         study / "arms.yaml",
         rounds=1,
+        evaluate={"runs": 1, "max_new_tokens": 2},
         build={"total_samples": TOTAL, "quality_assurance": False},
         train={"learning_rate": 2e-4, "batch_size": BATCH, "steps": STEPS},
         annotate={"oracle": "simulated", "expert": "simulated"},
