@@ -107,6 +107,11 @@ def test_what_is_simulated_and_how_common_the_weakness_is_stand_beside_the_gain(
     assert said(conditions=text["conditions"]).endswith(f"Measured {text['conditions']}.")
 
 
+def test_a_part_that_arms_simulate_differently_is_named_once():
+    arms = ["failure_contrast", {"name": "clean", "annotate": {"simulated_oracle_accuracy": 1.0}}]
+    assert conditions_of(configuration(arms=arms)) == "simulated oracle and expert"
+
+
 def test_a_run_without_simulated_parts_has_no_conditions():
     assert conditions_of(configuration(oracle="gpt-4o", expert="review")) == ""
     assert conditions_of(configuration(oracle="gpt-4o")) == "simulated expert"
