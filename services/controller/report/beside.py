@@ -19,10 +19,10 @@ _PANELS = {
     "slice": "Slices of the test set",
 }
 #: The slices of a study, and what they are together.
-_STUDIED, _STUDY = {"known", "left_out", "clean"}, "What the base model was taught, and what it never saw"
+_STUDIED, _STUDY = {"known", "weak", "left_out", "clean"}, "What the base model was taught, and what it never saw"
 _TYPES = ("yes_no", "what", "how")
 #: Values that have an order of their own; others come after these, by name.
-_ORDER = (*_TYPES, "none", "mild", "severe", "general", "modality_specific", "known", "left_out", "clean")
+_ORDER = (*_TYPES, "none", "mild", "severe", "general", "modality_specific", "known", "weak", "left_out", "clean")
 _TYPE_NAMES = {"yes_no": "Yes/No", "what": "What", "how": "How"}
 
 
