@@ -187,7 +187,7 @@ class RetrievalOperations:
                 *filter(None, [request.failures_uri]),
                 *request.pool_uris,
                 *request.guard_uris,
-                *request.reference_uris,
+                *(request.reference_uris if STRATEGIES[request.strategy] in BY_REFERENCE else ()),
             ],
             configuration={
                 "alpha": request.alpha,

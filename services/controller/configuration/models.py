@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from services.controller.configuration.annotation import AnnotateSection
-from services.controller.configuration.choices import SIMULATED, Loss, Modality, Questions, Strategy
+from services.controller.configuration.choices import NEED_REPLAY, SIMULATED, Loss, Modality, Questions, Strategy
 from services.controller.configuration.failures import EvaluateSection, MineSection, SelectSection
 from services.controller.configuration.section import PathText, Section, Share, problem
 from shared.limits import ENCODER_NAME, MOST_IN_A_BATCH, NAME, STATISTICS
@@ -30,7 +30,9 @@ class DataSection(Section):
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
     replay: str | None = Field(
-        None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
+        None,
+        description="Ours: a MedQ-Bench TSV that is replayed against forgetting, about images that the model was trained on; "
+        "null for none, and then no arm draws by novelty or k_centre.",
     )
     simulated_images: str = Field(
         "",
@@ -56,7 +58,8 @@ class ArmSection(Section):
 
     name: str = Field(pattern=f"^{NAME}$", description="Ours: names the arm in the report.")
     strategy: Strategy = Field(
-        "failure_contrast", description="Ours: how images are drawn from the pool; failure_driven is the paper's way."
+        "failure_contrast",
+        description="Ours: how images are drawn from the pool; failure_driven is the paper's way. docs/paper.md compares them.",
     )
     questions: Questions | None = Field(
         None, description="Ours: which questions are asked in this arm; null as in `annotate`."
@@ -164,6 +167,14 @@ class RunConfiguration(Section):
         if SIMULATED in (self.annotate.oracle, self.annotate.expert) and self.data.pool_answers is None:
             remedy = "Name a MedQ-Bench TSV about pool images, or an endpoint as oracle and another expert."
             raise problem("A simulated oracle or expert needs the answers", remedy, "data.pool_answers")
+        return self
+
+    @model_validator(mode="after")
+    def _what_the_model_knows_is_named(self) -> RunConfiguration:
+        lacking = [arm.strategy for arm in self.arms if arm.strategy in NEED_REPLAY]
+        if lacking and self.data.replay is None:
+            message = f"The strategy {lacking[0]} compares the pool with images that the model was trained on"
+            raise problem(message, "Name a MedQ-Bench TSV about such images, or another strategy.", "data.replay")
         return self
 
     @model_validator(mode="after")

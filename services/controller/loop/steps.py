@@ -85,7 +85,7 @@ class Steps:
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> str:
-        """Pool images by contrast, or around the prototypes, Eq. (2), drawn by capability weight."""
+        """Pool images by contrast, or around the prototypes, Eq. (2), drawn by capability weight; or by a peer of them."""
         section = self.configuration.select
         request = retrieval_pb2.StartSelectSamplesRequest(
             run_id=self.calls.run_id,
@@ -102,6 +102,7 @@ class Steps:
             guard_uris=_each_once(self.inputs.dev_images, self.inputs.test_images),
             phash_distance=self.configuration.build.phash_distance,
             pool_uris=[self.inputs.pool],
+            reference_uris=_each_once(self.inputs.replay_images),
             twin_similarity=self.configuration.build.twin_similarity,
         )
         made = self._operate("select_samples", ask.SELECT_SAMPLES, request)

@@ -98,6 +98,17 @@ def test_an_arm_without_a_strategy_draws_by_contrast(house):
     assert [row["cell"] for row in richness["cells"]] == ["modality:ct+attribute:metal_artifact"]
 
 
+def test_what_is_replayed_is_what_the_model_knows(house):
+    with house.controller() as channel:
+        files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+        start(channel, house, rounds=1, arms=["novelty"], data={**files, "replay": "dev.tsv"})
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    select = asked["r1/novelty/0/select_samples"]
+    assert select.strategy == retrieval_pb2.STRATEGY_NOVELTY
+    assert list(select.reference_uris) == [asked["r1/-/0/import_replay"].image_set_uri]
+
+
 def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):
     with house.controller() as channel:
         start(channel, house, encoder="biomedclip", rounds=0)
