@@ -42,7 +42,7 @@ def k_centre(
         _cover(largest, images, np.array(images[row]))
         largest[taken] = np.inf
         on_taken(len(taken))
-    return np.array(taken, dtype=np.int64), np.round(np.array(distances, dtype=np.float64), _DIGITS) + 0.0
+    return np.array(taken, dtype=np.int64), np.array([round(one, _DIGITS) + 0.0 for one in distances], dtype=np.float64)
 
 
 def _cover(largest: Vectors, images: Vectors, centre: Vectors) -> None:

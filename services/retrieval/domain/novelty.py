@@ -26,4 +26,5 @@ def novelty(images: Vectors, references: Vectors, neighbours: int) -> NDArray[np
     Cost: O(n r d) time; beside the result, memory for one block of cosines, whatever n is.
     """
     cosines, _ = nearest(images, references, neighbours)
-    return np.round(1 - cosines.mean(axis=1, dtype=np.float64), _DIGITS) + 0.0
+    values: NDArray[np.float64] = np.round(1 - cosines.mean(axis=1, dtype=np.float64), _DIGITS) + 0.0
+    return values
