@@ -13,6 +13,7 @@ from prometheus_client import Histogram
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.sampling import BY_CONTRAST, BY_REFERENCE, Candidates, Draw, Strategy, draw_samples
 from services.retrieval.store import SelectionStore
+from services.retrieval.work.answers import find_unsure
 from services.retrieval.work.eligible import POOL, Eligible, read_eligible
 from services.retrieval.work.failures import NO_FAILURES, Failures, read_anchors, read_failures
 from services.retrieval.work.finding import (
@@ -90,7 +91,7 @@ class RetrievalOperations:
             requested=request.budget,
             selected=len(samples),
             reason=draw.reason,
-            excluded=pool.left_out | ({why: len(pool.ids) - len(finds.ids)} if why else {}),
+            excluded={**pool.left_out, **finds.missed, **({why: len(pool.ids) - len(finds.ids)} if why else {})},
             tau_sim=finds.tau_sim,
             fallback=fallback,
             drawn_by=drawn_by.value if fallback else "",
@@ -101,7 +102,7 @@ class RetrievalOperations:
     def _require_one_encoder(self, request: pb.StartSelectSamplesRequest) -> None:
         """Refuse vectors of several encoders that would be compared."""
         strategy = STRATEGIES[request.strategy]
-        if strategy is not Strategy.RANDOM:
+        if strategy not in (Strategy.RANDOM, Strategy.UNCERTAINTY):
             others = request.reference_uris if strategy in BY_REFERENCE else [request.failures_uri]
             encoder_of(self._objects, [*request.pool_uris, *others])
 
@@ -117,6 +118,8 @@ class RetrievalOperations:
             strategy = BY_CONTRAST[strategy]
         if strategy is Strategy.RANDOM:
             return find_all(pool.ids), strategy, fallback
+        if strategy is Strategy.UNCERTAINTY:
+            return find_unsure(self._objects, request, pool.ids), strategy, fallback
         if strategy in BY_REFERENCE:
 
             def covering(n_taken: int) -> None:
@@ -187,7 +190,7 @@ class RetrievalOperations:
                 *filter(None, [request.failures_uri]),
                 *request.pool_uris,
                 *request.guard_uris,
-                *(request.reference_uris if STRATEGIES[request.strategy] in BY_REFERENCE else ()),
+                *_read_beside(request),
             ],
             configuration={
                 "alpha": request.alpha,
@@ -203,6 +206,14 @@ class RetrievalOperations:
             },
             seed=request.seed,
         )
+
+
+def _read_beside(request: pb.StartSelectSamplesRequest) -> Sequence[str]:
+    """The datasets that the strategy reads beside pool, guards and failures."""
+    strategy = STRATEGIES[request.strategy]
+    if strategy in BY_REFERENCE:
+        return request.reference_uris
+    return [request.questions_uri, request.generations_uri] if strategy is Strategy.UNCERTAINTY else []
 
 
 def _draw(request: pb.StartSelectSamplesRequest, finds: Finds, failures: Failures, strategy: Strategy) -> Draw:

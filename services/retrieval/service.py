@@ -79,6 +79,9 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_round(request.round)
         require_uris("guard_uris", request.guard_uris)
         require_uris("pool_uris", request.pool_uris, least=1)
+        for field in ("questions_uri", "generations_uri"):
+            if getattr(request, field) or strategy is Strategy.UNCERTAINTY:
+                require_uri(field, getattr(request, field))
         require_uris("reference_uris", request.reference_uris, least=int(strategy in BY_REFERENCE))
         return pb.StartSelectSamplesResponse(operation_id=self._operations.start(request))
 

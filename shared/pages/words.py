@@ -19,6 +19,7 @@ _DRAWN_HOW = {
     "random": "Its images were drawn at random: nothing was looked for.",
     "novelty": "Its images lie farthest from what the model was trained on: no failure asked for them.",
     "k_centre": "Its images cover best what the model was not trained on: no failure asked for them.",
+    "uncertainty": "Its images are those about which the model was least sure: no failure asked for them.",
     "shuffled_failures": "A control: chance said which dev images count as failed; the failures shown did not ask for these.",
 }
 

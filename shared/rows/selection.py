@@ -24,12 +24,12 @@ class Sample(Row):
         float | None,
         Meta(description="mean cosine to the nearest failed dev images minus that to those that never failed"),
     ] = None
-    measure: Annotated[str, Meta(description='what `score` is: `novelty` or `distance`; "" for none')] = ""
+    measure: Annotated[str, Meta(description='what `score` is: `novelty`, `distance` or `entropy`; "" for none')] = ""
     score: Annotated[
         float | None,
         Meta(
             description="`novelty`: 1 - mean cosine to the nearest reference images; `distance`: 1 - largest cosine to them and "
-            "to the images that were taken before; null for none"
+            "to the images that were taken before; `entropy`: mean H_traj of the model's answers about its quality; null for none"
         ),
     ] = None
 

@@ -28,12 +28,13 @@ class Strategy(StrEnum):
     SHUFFLED_FAILURES = "shuffled_failures"  # as failure_contrast, with the failures of other dev images
     NOVELTY = "novelty"  # farthest from what the model was trained on; capabilities play no part
     K_CENTRE = "k_centre"  # covering best what is left; capabilities play no part
+    UNCERTAINTY = "uncertainty"  # the model is least sure of its answers; capabilities play no part
 
 
 #: Compare the images of the pool with what the model was trained on.
 BY_REFERENCE = frozenset({Strategy.NOVELTY, Strategy.K_CENTRE})
 #: Draw by a score alone, whatever fails.
-BY_SCORE = BY_REFERENCE
+BY_SCORE = BY_REFERENCE | {Strategy.UNCERTAINTY}
 #: Look at no failure.
 WITHOUT_FAILURES = BY_SCORE | {Strategy.RANDOM}
 #: Compare failures, or what is taken for them, with the rest; and what they do where there are too few of either.
@@ -136,7 +137,8 @@ def draw_samples(
         raise InvalidArgument("Candidates are sorted by image id, each once.", field="image_ids", value=len(ids))
     if strategy is Strategy.RANDOM or strategy in BY_SCORE:
         rows = np.sort(_ranked(candidates, strategy, rng)[:budget])
-        return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, "the pool has no more eligible images"))
+        why = "the model was asked about" if strategy is Strategy.UNCERTAINTY else "the pool has"
+        return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, f"{why} no more eligible images"))
     names = sorted(error_rates)
     weights = capability_weights(error_rates, 0.0 if strategy is Strategy.UNIFORM_CAPABILITY else alpha)
     table = np.array([[profile.get(name, 0.0) for name in names] for profile in profiles], dtype=np.float64)

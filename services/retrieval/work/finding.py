@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import compress
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,13 @@ class Measure(StrEnum):
     CONTRAST = "contrast"
     NOVELTY = "novelty"
     DISTANCE = "distance"
+    ENTROPY = "entropy"
 
 
 #: Why an image was not found, by the measure that decides about it.
 WHY_NOT_FOUND = {Measure.SIMILARITY: "not_similar", Measure.CONTRAST: "no_contrast"}
 #: Measures by which images are drawn whatever fails.
-SCORES = frozenset({Measure.NOVELTY, Measure.DISTANCE})
+SCORES = frozenset({Measure.NOVELTY, Measure.DISTANCE, Measure.ENTROPY})
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +47,7 @@ class Finds:
         names, profiles: Of the prototypes or the cells: what each is called, and capability to share.
         measure: What the values are.
         tau_sim: The threshold in effect; None where none is.
+        missed: How many eligible images have no value, by reason.
     """
 
     ids: list[str]
@@ -54,6 +57,7 @@ class Finds:
     profiles: list[dict[str, float]]
     measure: Measure
     tau_sim: float | None = None
+    missed: Mapping[str, int] = field(default_factory=dict)
 
     def counted(self, drawn: NDArray[np.int64]) -> tuple[Found, ...]:
         """What each of the names found, and how many of the `drawn` rows; most first, then by name."""
@@ -77,9 +81,12 @@ def find_all(eligible: Collection[str]) -> Finds:
     )
 
 
-def found_by_score(ids: list[str], values: NDArray[np.float64], measure: Measure) -> Finds:
-    """Images with a score, sorted by id."""
-    return Finds(ids, np.zeros(len(ids), dtype=np.int64), values, [measure.value], [{}], measure)
+def found_by_score(
+    ids: list[str], values: NDArray[np.float64], measure: Measure, missed: Mapping[str, int] = MappingProxyType({})
+) -> Finds:
+    """Images with a score, sorted by id; `missed` have none."""
+    finder = np.zeros(len(ids), dtype=np.int64)
+    return Finds(ids, finder, values, [measure.value], [{}], measure, missed=missed)
 
 
 def found_by_prototypes(matches: Sequence[Match], failures: Failures, tau_sim: float) -> Finds:

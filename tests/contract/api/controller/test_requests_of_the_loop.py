@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from medq.evaluation.v1 import evaluation_pb2
 from medq.retrieval.v1 import retrieval_pb2
+from shared.objects.dataset import read_manifest
 from shared.rpc.operations import await_operation
 from tests.support.controller_house import report, start
 
@@ -107,6 +109,26 @@ def test_what_is_replayed_is_what_the_model_knows(house):
     select = asked["r1/novelty/0/select_samples"]
     assert select.strategy == retrieval_pb2.STRATEGY_NOVELTY
     assert list(select.reference_uris) == [asked["r1/-/0/import_replay"].image_set_uri]
+
+
+def test_the_model_is_asked_about_the_pool_before_an_arm_draws_by_uncertainty(house):
+    evaluate = {"extractor": "likelihood", "runs": 2, "answer_form": "text"}
+    with house.controller() as channel:
+        start(channel, house, rounds=1, arms=["uncertainty", "random"], evaluate=evaluate)
+        await_operation(channel, "r1")
+        assert report(channel)["arms"].keys() == {"uncertainty", "random"}
+    asked = house.services.requests
+    generate, select = (asked[f"r1/uncertainty/0/{step}"] for step in ("ask_about_pool", "select_samples"))
+    assert generate.model_uri == asked["r1/uncertainty/0/evaluate_dev"].model_uri
+    assert (generate.extractor, generate.answer_form, generate.sampling.temperature) == (
+        evaluation_pb2.EXTRACTOR_LIKELIHOOD,
+        evaluation_pb2.ANSWER_FORM_TEXT,
+        0,
+    )
+    assert select.questions_uri == generate.questions_uri
+    assert read_manifest(house.services.objects, select.generations_uri).kind == "generations"
+    assert "r1/random/0/ask_about_pool" not in asked
+    assert asked["r1/random/0/select_samples"].generations_uri == ""
 
 
 def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):

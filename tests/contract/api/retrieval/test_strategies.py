@@ -10,8 +10,10 @@ import pytest
 from services.retrieval.domain.sampling import BY_CONTRAST, BY_REFERENCE, BY_SCORE, Strategy
 from services.retrieval.operations import STRATEGIES
 from shared.errors import FailedPrecondition, InvalidArgument
+from shared.rows.annotation import Generation, Question
 from shared.rpc.operations import await_operation
 from tests.support.retrieval_server import Server, ids, refused, vector_of
+from tests.support.rows import build as row
 
 every_strategy = pytest.mark.parametrize("strategy", sorted(Strategy))
 NUMBERS = {name: number for number, name in STRATEGIES.items()}
@@ -26,7 +28,22 @@ def asked(server: Server, strategy: Strategy, **changed: Any) -> dict[str, Any]:
     }
     if strategy in BY_REFERENCE:
         fields["reference_uris"] = [server.image_set(range(500, 520), "replay")]
+    if strategy is Strategy.UNCERTAINTY:
+        fields |= answers(server, {i: [-0.01 * i] for i in range(60)})
     return fields | changed
+
+
+def answers(server: Server, logprobs: dict[int, list[float]]) -> dict[str, Any]:
+    """What the model answered to one question about each of these images: the log-probabilities of its tokens."""
+    questions = [row(Question, question_id=f"q{i}", image_uri=f"sha256:{i:064x}") for i in logprobs]
+    generations = [
+        row(Generation, question_id=f"q{i}", token_logprobs=tuple(values), answer_logprobs=None)
+        for i, values in logprobs.items()
+    ]
+    return {
+        "questions_uri": server.dataset("questions", {"questions.jsonl": questions}, {}),
+        "generations_uri": server.dataset("generations", {"generations.jsonl": generations}, {}),
+    }
 
 
 @every_strategy
@@ -61,7 +78,7 @@ def test_a_run_repeated_under_another_name_draws_the_same_bytes(server: Server, 
 @every_strategy
 def test_images_of_another_encoder_are_refused_where_they_are_compared(server: Server, strategy: Strategy) -> None:
     request = asked(server, strategy, pool_uris=[server.image_set(range(9), encoder="other")])
-    if strategy is Strategy.RANDOM:
+    if strategy in (Strategy.RANDOM, Strategy.UNCERTAINTY):
         assert server.select(**request)[0]
     else:
         with pytest.raises(FailedPrecondition, match="several encoders"):
@@ -112,6 +129,22 @@ def test_k_centre_takes_one_of_each_kind_before_a_second_of_any(server: Server) 
     request["pool_uris"] = [server.image_set_of(vectors)]
     samples, _ = server.select(**request)
     assert {axes[i] for i in ids(samples)} == {0, 5}
+
+
+def test_uncertainty_draws_the_least_sure_and_counts_what_has_no_entropy(server: Server) -> None:
+    """Images 3 and 9 are the least sure, 4 has no usable log-probabilities, 99 is not of the pool, 50 were not asked about."""
+    known = {i: [-0.1 * i, 0.0] for i in range(10)} | {4: [], 3: [-4.0], 99: [-9.0]}
+    samples, selection = server.select(**asked(server, Strategy.UNCERTAINTY, budget=2, **answers(server, known)))
+    assert {int(s.image_id, 16): (s.measure, s.score) for s in samples} == {3: ("entropy", 4.0), 9: ("entropy", 0.45)}
+    assert (selection.excluded["not_asked"], selection.excluded["no_entropy"]) == (50, 1)
+    request = asked(server, Strategy.UNCERTAINTY, budget=20, arm="other", **answers(server, known))
+    assert server.select("all", **request)[1].reason == "9 of 20: the model was asked about no more eligible images"
+
+
+def test_uncertainty_without_questions_or_answers_is_refused(server: Server) -> None:
+    for field in ("questions_uri", "generations_uri"):
+        request = server.request(**asked(server, Strategy.UNCERTAINTY, **{field: ""}))
+        assert refused(server.stub.StartSelectSamples, request).field == field
 
 
 def test_too_few_references_are_refused_with_a_remedy(server: Server) -> None:

@@ -1489,7 +1489,7 @@ class Cause(_message.Message):
     contrast: _builtins.float
     """How much nearer it is to failed dev images than to others, as a mean cosine."""
     score: _builtins.float
-    """By what a strategy that looks at no failure drew it: novelty, or distance from what the model knows."""
+    """By what a strategy that looks at no failure drew it: novelty, distance from what the model knows, or entropy of its answers."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedItem]:
         """The failed items of dev behind it: the members of the prototype, else the failures of the cell; none of a control."""

@@ -46,6 +46,10 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     """Greedy k-centre beyond what the model knows: again and again the image whose largest cosine to the reference images and those
     already taken is smallest. Looks at no failure.
     """
+    STRATEGY_UNCERTAINTY: _Strategy.ValueType  # 8
+    """The images about which the model is least sure: the highest mean entropy (Eq. 3) of its answers to questions that can be asked
+    of any image. Looks at no failure.
+    """
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """How the draw is made."""
@@ -70,6 +74,10 @@ STRATEGY_NOVELTY: Strategy.ValueType  # 6
 STRATEGY_K_CENTRE: Strategy.ValueType  # 7
 """Greedy k-centre beyond what the model knows: again and again the image whose largest cosine to the reference images and those
 already taken is smallest. Looks at no failure.
+"""
+STRATEGY_UNCERTAINTY: Strategy.ValueType  # 8
+"""The images about which the model is least sure: the highest mean entropy (Eq. 3) of its answers to questions that can be asked
+of any image. Looks at no failure.
 """
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
@@ -144,6 +152,8 @@ class StartSelectSamplesRequest(_message.Message):
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     REFERENCE_URIS_FIELD_NUMBER: _builtins.int
+    QUESTIONS_URI_FIELD_NUMBER: _builtins.int
+    GENERATIONS_URI_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -174,6 +184,11 @@ class StartSelectSamplesRequest(_message.Message):
     """
     twin_similarity: _builtins.float
     """Structure hashes at this similarity or nearer count as degraded twins, in (0, 1]; 0: twins are not looked for."""
+    questions_uri: _builtins.str
+    """`sha256:<hex>` of the questions that the model was asked about images of the pool, kind `questions`, and of what it answered,
+    kind `generations`; STRATEGY_UNCERTAINTY needs both, and draws none that was not asked about. Others do not read them.
+    """
+    generations_uri: _builtins.str
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets that the training data must not touch (dev, test)."""
@@ -208,10 +223,12 @@ class StartSelectSamplesRequest(_message.Message):
         neighbours: _builtins.int = ...,
         twin_similarity: _builtins.float = ...,
         reference_uris: _abc.Iterable[_builtins.str] | None = ...,
+        questions_uri: _builtins.str = ...,
+        generations_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "reference_uris", b"reference_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "generations_uri", b"generations_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "questions_uri", b"questions_uri", "reference_uris", b"reference_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
