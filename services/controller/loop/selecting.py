@@ -7,8 +7,9 @@ import numpy as np
 from medq.evaluation.v1 import evaluation_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from services.controller.configuration import choices
+from services.controller.configuration.arms import ArmSection
 from services.controller.configuration.failures import SelectSection
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 from services.controller.loop.calls import Calls
 from services.controller.loop.inputs import Inputs
 from shared.objects.dataset import iterate_rows, publish
