@@ -1,0 +1,96 @@
+"""What a seed of an experiment is run on: a study folder with its pools and base model, and what is known about them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from studies.base_model import BaseTraining, one_per_image, pretrain_base, read_rows
+from studies.experiment.settings import Settings
+from studies.folder import write_rows, write_study
+from studies.plan import Pool, StudyPlan, draw_cells
+
+Row = Mapping[str, str]
+Cell = tuple[str, str]
+"""A modality and a degradation."""
+Stratum = tuple[str, str, str]
+"""A modality, a degradation and its severity; images without degradation have `none` for both."""
+OnProgress = Callable[[str, int, int, str], None]
+"""Called with what is being done, how much of it is done, how much there is, and the unit."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """A study folder that is complete.
+
+    Attributes:
+        folder: Holds the tables, one manifest a pool, and the images.
+        model: The base model.
+        left_out: Cells that it never saw.
+        n_dev_images: Images of dev.
+    """
+
+    folder: Path
+    model: Path
+    left_out: frozenset[Cell]
+    n_dev_images: int
+
+
+def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress) -> Material:
+    """Make a seed's images and base model; what is there already stays.
+
+    Args:
+        folder: Where to.
+        seed: Draws the left-out cells, the phantoms and the base model.
+        settings: Sizes.
+        on_progress: Told how far it is.
+    """
+    drawing, training = "drawing phantoms", "training the base model"
+    write_study(folder, plan_of(seed, settings), lambda done, total: on_progress(drawing, done, total, "images"))
+    model = pretrain_base(
+        folder,
+        folder / "base-model",
+        BaseTraining(epochs=settings.base_epochs, batch_size=settings.batch_size, seed=seed, answer_form="open"),
+        lambda done, total: on_progress(training, done, total, "steps"),
+    )
+    described = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    left_out = frozenset((modality, attribute) for modality, attribute in described["left_out"])
+    return Material(folder, model, left_out, len(one_per_image(read_rows(folder / "dev.tsv"))))
+
+
+def plan_of(seed: int, settings: Settings) -> StudyPlan:
+    """The plan of a seed: its own left-out and weak cells, and every pool."""
+    left_out, weak = draw_cells(seed)
+    rare = ("3", 0.03), ("10", 0.1), ("30", 0.3), ("uniform", 0.3), ("ideal", 1.0)
+    return StudyPlan(
+        n_base=settings.n_base,
+        n_pool=settings.n_pool,
+        n_dev=settings.n_dev,
+        n_test=settings.n_test,
+        n_replay=settings.n_replay,
+        size=settings.size,
+        seed=seed,
+        left_out=left_out,
+        weak=weak,
+        other_pools=tuple((name, Pool(settings.n_pool, share)) for name, share in rare),
+    )
+
+
+def write_answers(folder: Path, pool: str) -> str:
+    """Write what is known about the images of one pool beside its manifest; that of all images lies there already.
+
+    Returns: The name of the file.
+    """
+    members = {row["image_path"] for row in read_rows(folder / f"{pool}.tsv")}
+    name = f"{pool}_answers.tsv"
+    known = (row for row in read_rows(folder / "pool_answers.tsv") if row["image_path"] in members)
+    write_rows(folder / name, ({key: value for key, value in row.items() if key != "index"} for row in known))
+    return name
+
+
+def strata_of(rows: Sequence[Row]) -> Counter[Stratum]:
+    """How many images of a table there are in each stratum."""
+    return Counter((row["modality"], row["attribute"], row["severity"]) for row in one_per_image(rows))
