@@ -2,7 +2,8 @@
 
 It goes through the same fine-tuning as every later round, with a larger learning rate because it starts from
 nothing. Beside the questions it learns a caption of each image, which teaches the vision tower faster than letters
-do. It never sees the left-out cells, which is the weakness that the loop has to find.
+do, and to name some degradation of a modality, whatever the image shows: so it knows the words for the cells that it never
+sees. These cells are the weakness that the loop has to find.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from transformers import TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 
@@ -22,11 +24,13 @@ from services.training.job.spec import TrainingSpec
 from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
 from shared.rows.encoding import to_json
 from shared.rows.training import Conversation, Turn
+from studies.images.degradations import NONE
 from studies.questions import LETTERS, LEVELS, PHRASES
 from studies.tiny_model import build_tiny_checkpoint
 
 Row = dict[str, str]
 CAPTION_REQUEST = "Describe the quality of this image."
+WORD_REQUEST = "Name something that can be wrong with such an image."
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ def pretrain_base(
     if not spec.result_folder.is_dir():
         rows = read_rows(study_folder / "base.tsv")
         output_folder.mkdir(parents=True, exist_ok=True)
-        exchanges = [*(_question(row, settings.answer_form) for row in rows), *map(_caption, one_per_image(rows))]
+        images, form = one_per_image(rows), settings.answer_form
+        exchanges = [*(_question(row, form) for row in rows), *map(_caption, images), *map(word_sample, images)]
         spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
         texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
         disable_progress_bar()
@@ -140,6 +145,13 @@ def _caption(row: Row) -> Sample:
     """What a row's image shows, in words."""
     shown = f"{PHRASES[row['modality']][row['attribute']]}, {LEVELS[row['severity']]}"
     return Sample(f"caption-{row['index']}", row["image_path"], CAPTION_REQUEST, shown)
+
+
+def word_sample(row: Row) -> Sample:
+    """One of the names of degradations of a row's modality, the left-out ones too; it says nothing of the image."""
+    phrases = [phrase for name, phrase in PHRASES[row["modality"]].items() if name != NONE]
+    name = phrases[int(np.random.default_rng([int(row["index"]), 3]).integers(len(phrases)))]
+    return Sample(f"word-{row['index']}", row["image_path"], WORD_REQUEST, name)
 
 
 def _conversation(sample: Sample) -> str:
