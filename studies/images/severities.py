@@ -100,7 +100,7 @@ def main() -> None:
 
 
 @cache
-def _phantoms(modality: str) -> list[np.ndarray]:  # type: ignore[type-arg]
+def _phantoms(modality: str) -> list[np.ndarray]:
     return [make_phantom(modality, FIRST_SEED + number) for number in range(N_SOURCES)]
 
 

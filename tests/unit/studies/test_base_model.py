@@ -25,10 +25,10 @@ def trained(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return pretrain_base(study, tmp_path_factory.mktemp("base"), TRAINING)
 
 
-def test_every_question_one_caption_and_one_word_an_image_are_trained_on(study: Path, trained: Path) -> None:
+def test_every_question_one_description_and_one_word_an_image_are_trained_on(study: Path, trained: Path) -> None:
     rows = [json.loads(line) for line in base_spec(study, trained.parent, TRAINING).train_file.read_text().splitlines()]
-    captions = [row for row in rows if row["id"].startswith("caption-")]
-    assert len({row["images"][0] for row in captions}) == len(captions) == 10
+    descriptions = [row for row in rows if row["id"].startswith("description-")]
+    assert len({row["images"][0] for row in descriptions}) == len(descriptions) == 10
     assert len(rows) == 50
     assert json.loads((trained / "training.json").read_text())["n_samples"] == 50
 

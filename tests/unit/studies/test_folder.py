@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
+from shared.quality_level import closing_level
 from studies.folder import COLUMNS, plan_findings, write_study
 from studies.images.degradations import DEGRADATIONS, NONE
 from studies.plan import CELLS, DEFAULT_LEFT_OUT, SPLITS, WEAK_RARITY, Pool, StudyPlan, draw_cells
@@ -90,9 +91,12 @@ def test_every_split_has_its_images_and_questions(study: Path) -> None:
 
 def test_every_answer_in_the_folder_is_right(study: Path) -> None:
     for row in (row for split in SPLITS for row in read_rows(study, split)):
-        answer = row[row["answer"]]
+        answer = row.get(row["answer"], "")
         shown = PHRASES[row["modality"]][row["attribute"]]
-        if row["question_type"] == "how":
+        if row["question_type"] == "description":
+            assert row["answer"].lower().startswith(f"{shown}. ")
+            assert closing_level(row["answer"]) == LEVELS[row["severity"]].lower()
+        elif row["question_type"] == "how":
             assert answer == LEVELS[row["severity"]]
         elif row["question_type"] == "what":
             assert answer.lower() == shown
