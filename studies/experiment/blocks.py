@@ -84,6 +84,10 @@ class Run:
     arms: tuple[Arm, ...]
     mix: str = PRIMARY_POOL
 
+    def work(self, settings: Settings) -> int:
+        """Optimiser steps of all its arms: by these its share of the time is told."""
+        return settings.steps * settings.rounds * sum(arm.steps_factor for arm in self.arms)
+
 
 def budgets(strategy: str, multiples: tuple[float, ...], **same: Any) -> tuple[Arm, ...]:
     """A strategy at several budgets; each is compared with random drawing at budget 1."""
@@ -96,7 +100,8 @@ def budget_name(strategy: str, multiple: float) -> str:
     return strategy + named.get(multiple, f"_{multiple:g}x")
 
 
-_STEPS = f"_steps{MORE_STEPS}"
+#: Ends the name of an arm with more steps.
+STEPS_SUFFIX = f"_steps{MORE_STEPS}"
 _RANDOM_BUDGETS = budgets(RANDOM, MULTIPLES)
 _OWN_BUDGETS = (0.5, 1.0, 2.0, 4.0)
 
@@ -123,9 +128,15 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
             Run(
                 PRIMARY_POOL,
                 (
-                    Arm(OURS + _STEPS, OURS, steps_factor=MORE_STEPS, against=RANDOM + _STEPS),
-                    Arm(RANDOM + _STEPS, RANDOM, steps_factor=MORE_STEPS, against=RANDOM + _STEPS),
-                    Arm(f"random_16x{_STEPS}", RANDOM, 16.0, steps_factor=MORE_STEPS, against=RANDOM + _STEPS),
+                    Arm(OURS + STEPS_SUFFIX, OURS, steps_factor=MORE_STEPS, against=RANDOM + STEPS_SUFFIX),
+                    Arm(RANDOM + STEPS_SUFFIX, RANDOM, steps_factor=MORE_STEPS, against=RANDOM + STEPS_SUFFIX),
+                    Arm(
+                        f"random_16x{STEPS_SUFFIX}",
+                        RANDOM,
+                        16.0,
+                        steps_factor=MORE_STEPS,
+                        against=RANDOM + STEPS_SUFFIX,
+                    ),
                 ),
             ),
         ),
@@ -159,9 +170,3 @@ EXPERIMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "scaling": ("scaling",),
     }
 )
-
-
-def work_of(block: str, settings: Settings) -> int:
-    """Optimiser steps of a block of one seed: by this its share of the time is told."""
-    steps = sum(arm.steps_factor for run in BLOCKS[block] for arm in run.arms)
-    return steps * settings.steps * settings.rounds

@@ -75,7 +75,11 @@ def post_stratified(
 
 
 def budget_ratio(
-    multiples: Sequence[float], random: ArrayLike, ours: ArrayLike, rng: np.random.Generator, n_resamples: int = _N_RESAMPLES
+    multiples: Sequence[float],
+    random: ArrayLike,
+    ours: ArrayLike,
+    rng: np.random.Generator,
+    n_resamples: int = _N_RESAMPLES,
 ) -> Ratio:
     """The smallest budget at which random drawing reaches the score of another strategy.
 
@@ -102,7 +106,9 @@ def budget_ratio(
     if len(reached) > 1:
         drawn = rng.integers(0, len(reached), size=(n_resamples, len(reached)))
         values = [_crossing(x, scores[seeds].mean(axis=0), float(reached[seeds].mean())) for seeds in drawn]
-        low, high = (float(one) for one in np.quantile(values, [0.025, 0.975], method="inverted_cdf"))  # inf has no mean
+        low, high = (
+            float(one) for one in np.quantile(values, [0.025, 0.975], method="inverted_cdf")
+        )  # inf has no mean
     return Ratio(value, low, high, float(multiples[-1]), len(reached))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from studies.base_model import BaseTraining, one_per_image, pretrain_base, read_rows
@@ -64,10 +64,10 @@ def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress
 def plan_of(seed: int, settings: Settings) -> StudyPlan:
     """The plan of a seed: its own left-out and weak cells, and every pool."""
     left_out, weak = draw_cells(seed)
-    rare = ("3", 0.03), ("10", 0.1), ("30", 0.3), ("uniform", 0.3), ("ideal", 1.0)
-    return StudyPlan(
+    rare, size = 0.03, settings.n_pool
+    plan = StudyPlan(
         n_base=settings.n_base,
-        n_pool=settings.n_pool,
+        n_pool=size,
         n_dev=settings.n_dev,
         n_test=settings.n_test,
         n_replay=settings.n_replay,
@@ -75,8 +75,13 @@ def plan_of(seed: int, settings: Settings) -> StudyPlan:
         seed=seed,
         left_out=left_out,
         weak=weak,
-        other_pools=tuple((name, Pool(settings.n_pool, share)) for name, share in rare),
+        rare_ratio=rare,
     )
+    most = 0.3
+    uniform = plan.n_left_out("test") / plan.n_test
+    pools = {"3": rare, "10": 0.1, "30": most, "uniform": uniform}
+    others = {name: Pool(size, share) for name, share in pools.items()} | {"ideal": Pool(round(most * size), 1.0)}
+    return replace(plan, other_pools=tuple(others.items()))
 
 
 def write_answers(folder: Path, pool: str) -> str:
@@ -86,8 +91,8 @@ def write_answers(folder: Path, pool: str) -> str:
     """
     members = {row["image_path"] for row in read_rows(folder / f"{pool}.tsv")}
     name = f"{pool}_answers.tsv"
-    known = (row for row in read_rows(folder / "pool_answers.tsv") if row["image_path"] in members)
-    write_rows(folder / name, ({key: value for key, value in row.items() if key != "index"} for row in known))
+    known = [row for row in read_rows(folder / "pool_answers.tsv") if row["image_path"] in members]
+    write_rows(folder / name, ({key: row[key] for key in row if key != "index"} for row in known))
     return name
 
 

@@ -46,7 +46,9 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse a budget that has no half."""
         if self.budget < 2 or self.budget % 2:
-            raise InvalidArgument("A budget has a half.", field="budget", value=self.budget, remedy="Name an even number.")
+            raise InvalidArgument(
+                "A budget has a half.", field="budget", value=self.budget, remedy="Name an even number."
+            )
 
     @property
     def digest(self) -> str:

@@ -1,0 +1,84 @@
+"""How far an experiment is, and how long it will take: bars on a terminal, a line for each ended seed elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from cli.experiment_seeds import Seed
+from cli.output import console
+from shared.pages.words import duration, percent
+
+
+class ExperimentProgress:
+    """Shows the work of all seeds and blocks; its time left is that which the work so far took, for what is left.
+
+    Args:
+        total: Optimiser steps of all that is to be run.
+        is_quiet: Show nothing.
+    """
+
+    def __init__(self, total: int, is_quiet: bool) -> None:
+        self._total = total
+        self._is_quiet = is_quiet
+        self._behind = 0  # of the blocks that have ended
+        self._begun = time.monotonic()
+        self._tasks: dict[int, TaskID] = {}
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+        )
+        self._bars = Progress(*columns, console=console, transient=True, disable=is_quiet or not console.is_terminal)
+
+    @contextmanager
+    def shown(self) -> Iterator[ExperimentProgress]:
+        """Show while the context lasts."""
+        with self._bars:
+            self._all = self._bars.add_task("all seeds", total=self._total or None, note="")
+            yield self
+
+    def watch(self, block: str, n_seeds: int, work: int) -> Callable[[Sequence[Seed], Sequence[Seed]], None]:
+        """What is to be called with the seeds at work on a block, and with those that have just ended.
+
+        Args:
+            block: Its name.
+            n_seeds: Seeds that run it.
+            work: Optimiser steps of one of them.
+        """
+        n_ended, before = 0, self._behind
+        self._behind += n_seeds * work
+
+        def look(at_work: Sequence[Seed], ended: Sequence[Seed]) -> None:
+            nonlocal n_ended
+            n_ended += len(ended)
+            done = before + n_ended * work + sum(seed.done for seed in at_work)
+            for seed in at_work:
+                self._show(seed, block, work)
+            for seed in ended:
+                self._bars.remove_task(self._tasks.pop(seed.number)) if seed.number in self._tasks else None
+                how = f"failed ({seed.reason})" if seed.reason else "done"
+                self._say(f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self._left(done)}")
+            self._bars.update(self._all, completed=done, note=self._left(done))
+
+        return look
+
+    def _show(self, seed: Seed, block: str, work: int) -> None:
+        if seed.number not in self._tasks:
+            self._tasks[seed.number] = self._bars.add_task("", total=work, note="")
+        name = f"seed {seed.number}, {block}"
+        self._bars.update(self._tasks[seed.number], description=name, completed=seed.done, note=seed.title)
+
+    def _say(self, line: str) -> None:
+        if not self._is_quiet:
+            console.print(line, soft_wrap=True)
+
+    def _left(self, done: int) -> str:
+        """How much is done, and for how long the rest will take."""
+        if not done:
+            return "making images and base models"
+        seconds = (time.monotonic() - self._begun) / done * (self._total - done)
+        return f"{percent(done / self._total)} of the training steps are done, about {duration(seconds)} left."
