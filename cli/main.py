@@ -45,8 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    demo, experiment, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest, reembed,
-    serve, token,
+    demo, experiment, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest,
+    reembed, serve, token,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(with_access(command))

@@ -22,7 +22,6 @@ POOLS = (PRIMARY_POOL, "pool-10", "pool-30", "pool-uniform", IDEAL_POOL)
 #: Factor of the steps in the block `steps4`.
 MORE_STEPS = 4
 
-_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _CLEAN = MappingProxyType({"simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0})
 
 
@@ -46,9 +45,9 @@ class Arm:
     has_dev_labels: bool = False
     steps_factor: int = 1
     against: str = RANDOM
-    select: Mapping[str, Any] = field(default=_NOTHING)
-    annotate: Mapping[str, Any] = field(default=_NOTHING)
-    build: Mapping[str, Any] = field(default=_NOTHING)
+    select: Mapping[str, Any] = field(default_factory=dict)
+    annotate: Mapping[str, Any] = field(default_factory=dict)
+    build: Mapping[str, Any] = field(default_factory=dict)
 
     def images(self, settings: Settings, n_dev_images: int) -> int:
         """Images that it draws in a round; as many as dev has are spread over the rounds, the last part rounded up."""
