@@ -14,7 +14,7 @@ from cli.commands.run import fetch_report, read_report, start_run
 from cli.connection import connect
 from cli.follow import download, run_of, run_title
 from cli.left_out import loss_lines, losses_of
-from shared.rows.annotation import Decision
+from shared.rows.annotation import Decision, KnownAnswer
 from shared.rows.encoding import RowT, from_lines
 from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
@@ -60,8 +60,8 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
             _follow(channels["controller"], run_id, run, settings, done, tell)
             fetch_report(channels["controller"], run_id, folder)
             report = read_report(folder / "report.json")
-            made = _made(channels["controller"], report)
-            rows += rows_of(seed, block, run, settings, material, report, _answers(folder), made)
+            facts = _answers(folder), *_made(channels["controller"], report)
+            rows += rows_of(seed, block, run, settings, material, report, *facts)
             losses += _losses(report)
             done += run.work(settings)
     return Results(SCHEMA, seed, block, settings.digest, commit(), protocol(), tuple(rows), tuple(losses))
@@ -84,10 +84,10 @@ def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings,
     await_operation(controller, run_id, is_cancelled=look, wait_seconds=1.0)
 
 
-def _made(controller: grpc.Channel, report: Json) -> dict[tuple[str, int], Made]:
-    """What each round of each arm drew and labelled."""
+def _made(controller: grpc.Channel, report: Json) -> tuple[dict[tuple[str, int], Made], list[KnownAnswer]]:
+    """What each round of each arm drew and labelled, and what the simulated oracle and expert know."""
     uris = {(step["arm"], step["round"], step["step"]): step["uri"] for step in report["measured"]["steps"]}
-    return {
+    made = {
         (arm, number): Made(
             _rows(controller, uris[arm, number, "select_samples"], "samples.jsonl", Sample),
             _rows(controller, uri, "decisions.jsonl", Decision),
@@ -95,6 +95,8 @@ def _made(controller: grpc.Channel, report: Json) -> dict[tuple[str, int], Made]
         for (arm, number, step), uri in uris.items()
         if step == "annotate"
     }
+    known = next(uri for (_, _, step), uri in uris.items() if step == "import_known_answers")
+    return made, _rows(controller, known, "answers.jsonl", KnownAnswer)
 
 
 def _rows(controller: grpc.Channel, uri: str, name: str, kind: type[RowT]) -> list[RowT]:

@@ -59,9 +59,12 @@ class ExperimentProgress:
             for seed in at_work:
                 self._show(seed, block, work)
             for seed in ended:
-                self._bars.remove_task(self._tasks.pop(seed.number)) if seed.number in self._tasks else None
+                if seed.number in self._tasks:
+                    self._bars.remove_task(self._tasks.pop(seed.number))
                 how = f"failed ({seed.reason})" if seed.reason else "done"
-                self._say(f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self._left(done)}")
+                self._say(
+                    f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self._left(done)}".rstrip()
+                )
             self._bars.update(self._all, completed=done, note=self._left(done))
 
         return look
@@ -79,6 +82,8 @@ class ExperimentProgress:
     def _left(self, done: int) -> str:
         """How much is done, and for how long the rest will take."""
         if not done:
-            return "making images and base models"
+            return "Making images and base models."
+        if done >= self._total:
+            return ""
         seconds = (time.monotonic() - self._begun) / done * (self._total - done)
         return f"{percent(done / self._total)} of the training steps are done, about {duration(seconds)} left."

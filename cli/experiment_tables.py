@@ -7,22 +7,14 @@ from typing import Any
 
 from cli.output import console, interval_text, print_table
 from shared.pages.words import percent
+from studies.experiment.blocks import RANDOM
 from studies.experiment.sentence import headline
 
 Json = dict[str, Any]
-_COLUMNS = (
-    *(
-        "arm",
-        "images a round",
-        "seeds",
-        "overall [95 % t interval]",
-        "against",
-        "overall minus that",
-        "known",
-        "left out",
-    ),
-    *("pool mix", "left-out drawn", "labels wrong", "expert"),
-)
+_COLUMNS = ("arm", "images", "seeds", "overall [95 %]", "minus its reference [95 %]")
+#: Where the terminal is wide; the page has them in any case.
+_MORE_COLUMNS = ("known", "left out", "pool mix", "left-out drawn", "labels wrong", "expert")
+_WIDE = 140
 
 
 def show_summary(summary: Json, out: Path) -> None:
@@ -34,11 +26,11 @@ def show_summary(summary: Json, out: Path) -> None:
     """
     for pool in summary["pools"]:
         told = "" if pool["enrichment"] is None else f", enrichment {pool['enrichment']:.1f}"
-        print_table(
-            f"{summary['experiment']}, {pool['mix']}{told}: accuracy on test after the last round",
-            _COLUMNS,
-            _rows(pool),
-        )
+        is_wide = console.width >= _WIDE
+        columns = (*_COLUMNS, *(_MORE_COLUMNS if is_wide else ()))
+        title = f"{summary['experiment']}, {pool['mix']}{told}: accuracy on test after the last round"
+        print_table(title, columns, [row[: len(columns)] for row in _rows(pool)])
+        console.print(f"The reference is {RANDOM} where an arm's name says no other; images are those of a round.")
         for ratio in pool["ratios"]:
             console.print(f"Random drawing needs {ratio['text']} times the budget of {ratio['ours']}.", soft_wrap=True)
         early = [f"{arm['name']} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
@@ -52,20 +44,16 @@ def show_summary(summary: Json, out: Path) -> None:
 
 def _rows(pool: Json) -> list[tuple[object, ...]]:
     base = pool["base"]
-    first = ("base model", "-", base["overall"]["n"], interval_text(base["overall"]), "-", "-")
-    shares = tuple(percent(base[name]["value"]) for name in ("known", "left_out", "pool_mix"))
-    return [(*first, *shares, "-", "-", "-"), *map(_row, pool["arms"])]
+    first = ("base model", "-", base["overall"]["n"], interval_text(base["overall"]), "-")
+    return [(*first, *_shares(base), "-", "-", "-"), *map(_row, pool["arms"])]
 
 
 def _row(arm: Json) -> tuple[object, ...]:
     over = arm["over_against"]["overall"] if arm["over_against"] else None
-    return (
-        arm["name"],
-        arm["budget"],
-        arm["n_seeds"],
-        interval_text(arm["accuracy"]["overall"]),
-        arm["against"] if over else "-",
-        interval_text(over, "+"),
-        *(percent(arm["accuracy"][name]["value"]) for name in ("known", "left_out", "pool_mix")),
-        *(percent(arm["draw"][name]) for name in ("left_out", "wrong", "expert")),
-    )
+    drawn = (percent(arm["draw"][name]) for name in ("left_out", "wrong", "expert"))
+    first = (arm["name"], arm["budget"], arm["n_seeds"], interval_text(arm["accuracy"]["overall"]))
+    return (*first, interval_text(over, "+"), *_shares(arm["accuracy"]), *drawn)
+
+
+def _shares(accuracy: Json) -> tuple[str, ...]:
+    return tuple(percent(accuracy[name]["value"]) for name in ("known", "left_out", "pool_mix"))

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.rows.annotation import Decision
+from shared.rows.annotation import Decision, KnownAnswer
 from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
 from studies.base_model import read_rows
@@ -17,7 +17,6 @@ from studies.experiment.estimates import post_stratified
 from studies.experiment.material import Cell, Material, Stratum, strata_of
 from studies.experiment.results import Accuracy, ArmRound, Draw
 from studies.experiment.settings import Settings
-from studies.questions import LETTERS
 
 #: Axes of answers whose values get an accuracy of their own.
 AXES = ("question_type", "modality", "severity", "scope")
@@ -39,13 +38,14 @@ class Truth:
     Args:
         material: Of the seed.
         run: Its pool, and the pool whose mix counts.
+        known: What the simulated oracle and expert know of the images of the run's pool.
     """
 
-    def __init__(self, material: Material, run: Run) -> None:
+    def __init__(self, material: Material, run: Run, known: Sequence[KnownAnswer]) -> None:
         self.left_out = material.left_out
+        self._cells = {row.image_id: (row.modality, row.attribute) for row in known}
+        self._letters = {_asked(row): row.answer for row in known}
         rows = read_rows(material.folder / "pool_answers.tsv")
-        self._cells = {row["source_id"]: (row["modality"], row["attribute"]) for row in rows}
-        self._letters = {_asked(row): row["answer"] for row in rows}
         members = {
             pool: {row["image_path"] for row in read_rows(material.folder / f"{pool}.tsv")}
             for pool in (run.pool, run.mix)
@@ -58,11 +58,11 @@ class Truth:
     def draw_of(self, made: Made) -> Draw:
         """What was drawn, and how good its labels are."""
         labels = [row for row in made.decisions if row.answer is not None and row.options]
-        right = [self._letters[row.source_id, row.question, _texts(row.options)] for row in labels]
+        right = [self._letters[_asked(row)] for row in labels]
         ids = "\n".join(sorted(row.image_id for row in made.samples))
         return Draw(
             n_images=len(made.samples),
-            n_left_out=sum(self._cells[row.source_id] in self.left_out for row in made.samples),
+            n_left_out=sum(self._cells[row.image_id] in self.left_out for row in made.samples),
             n_labels=len(labels),
             n_wrong=sum(row.answer != letter for row, letter in zip(labels, right, strict=True)),
             n_expert=sum(bool(row.expert_action) for row in labels),
@@ -100,6 +100,7 @@ def rows_of(
     report: Mapping[str, Any],
     answers: Sequence[Answer],
     made: Mapping[tuple[str, int], Made],
+    known: Sequence[KnownAnswer],
 ) -> Iterator[ArmRound]:
     """A row for each arm and round of a run.
 
@@ -108,8 +109,9 @@ def rows_of(
         report: Its `report.json`.
         answers: Its `answers.jsonl`.
         made: Arm and round to what was drawn and labelled in it.
+        known: What its simulated oracle and expert know.
     """
-    truth = Truth(material, run)
+    truth = Truth(material, run, known)
     on_test: dict[tuple[str, int], list[Answer]] = defaultdict(list)
     for answer in answers:
         if answer.split == "test":
@@ -160,9 +162,5 @@ def _left_out_share(strata: Counter[Stratum], left_out: Collection[Cell]) -> flo
     return sum(n for stratum, n in strata.items() if stratum[:2] in left_out) / strata.total()
 
 
-def _asked(row: Mapping[str, str]) -> _Asked:
-    return row["source_id"], row["question"], tuple(row[letter] for letter in LETTERS if row[letter])
-
-
-def _texts(options: Mapping[str, str]) -> tuple[str, ...]:
-    return tuple(text for _, text in sorted(options.items()))
+def _asked(row: KnownAnswer | Decision) -> _Asked:
+    return row.image_id, row.question, tuple(text for _, text in sorted(row.options.items()))
