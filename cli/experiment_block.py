@@ -51,7 +51,7 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
     )
     rows: list[ArmRound] = []
     losses: list[str] = []
-    done = 0
+    done, guessing = 0, 0.0
     with connect(out, Access(server="")) as channels:
         for run in BLOCKS[block]:
             run_id, folder = run_id_of(block, run), out / "runs" / run_id_of(block, run)
@@ -63,8 +63,9 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
             facts = _answers(folder), *_made(channels["controller"], report)
             rows += rows_of(seed, block, run, settings, material, report, *facts)
             losses += _losses(report)
+            guessing = report["test_set"]["guessing"]
             done += run.work(settings)
-    return Results(SCHEMA, seed, block, settings.digest, commit(), protocol(), tuple(rows), tuple(losses))
+    return Results(SCHEMA, seed, block, settings.digest, commit(), protocol(), guessing, tuple(rows), tuple(losses))
 
 
 def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings, done_before: int, tell: Tell) -> None:

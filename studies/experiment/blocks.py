@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from studies.experiment.exposure import exposure
 from studies.experiment.settings import Settings
 
 #: The strategy that is tested, what it is tested against, and the paper's rule as printed.
@@ -34,7 +33,7 @@ class Arm:
         strategy: How images are drawn.
         multiple: Its budget, in budgets of the tested strategy.
         has_dev_labels: It draws, over all rounds, as many images more as dev has.
-        steps_factor: Its steps, in steps of the others.
+        steps_factor: Its steps, in steps of the others; each pass is repeated as often.
         against: The arm of the same mix that it is compared with, in its block or an earlier one.
         select, annotate, build: What it changes of these sections of the run.
     """
@@ -55,18 +54,14 @@ class Arm:
         return round(self.multiple * settings.budget) + more
 
     def section(self, settings: Settings, n_dev_images: int) -> dict[str, Any]:
-        """The arm as it stands in a run's file."""
-        budget, steps = self.images(settings, n_dev_images), settings.steps * self.steps_factor
-        passes = settings.passes * self.steps_factor
-        seen = exposure(budget, settings.questions_per_image, steps, settings.batch_size, passes)
-        return {
-            "name": self.name,
-            "strategy": self.strategy,
-            "select": {"budget": budget, **self.select},
-            "annotate": dict(self.annotate),
-            "build": {"replay_samples": seen.n_replay, **self.build},
-            "train": {"steps": steps},
+        """The arm as it stands in a run's file: its budget and steps, and what it changes beside them."""
+        changes = {
+            "select": {"budget": self.images(settings, n_dev_images), **self.select},
+            "annotate": self.annotate,
+            "build": self.build,
+            "train": {"steps": settings.steps * self.steps_factor},
         }
+        return {"name": self.name, "strategy": self.strategy, **{key: dict(of) for key, of in changes.items() if of}}
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ class Ratio:
 
     def __str__(self) -> str:
         """`3.4 [2.1, > 16]`."""
-        return self.text(self.value) + ("" if self.low is None else f" [{self.text(self.low)}, {self.text(self.high)}]")
+        value, low, high = map(self.text, (self.value, self.low, self.high))
+        return value if self.low is None or value == low == high else f"{value} [{low}, {high}]"
 
 
 def paired_difference(ours: Mapping[int, float], other: Mapping[int, float]) -> Interval:

@@ -95,6 +95,7 @@ class Results(Row):
         settings: Digest of the settings.
         commit: Of the repository that ran it; "" outside one, with `+` where files differed from it.
         protocol: SHA-256 of docs/protocol.md, the first 16 digits; "" where it is not there.
+        guessing: Accuracy on test of whoever guesses.
         losses: What was lost on the way, a line each.
     """
 
@@ -104,6 +105,7 @@ class Results(Row):
     settings: str
     commit: str
     protocol: str
+    guessing: float
     rows: tuple[ArmRound, ...]
     losses: tuple[str, ...] = ()
 

@@ -50,6 +50,7 @@ def summarise(name: str, results: Sequence[Results], settings: Settings) -> Json
         "seeds": {block: [one.seed for one in results if one.block == block] for block in EXPERIMENTS[name]},
         "commits": sorted({one.commit for one in results}),
         "protocols": sorted({one.protocol for one in results}),
+        "guessing": _mean(one.guessing for one in results),
         "simulated": ["images", "oracle", "expert"],
         "pools": [_pool(mix, arms) for mix, arms in mixes.items()],
         "losses": dict(Counter(line for one in results for line in one.losses)),

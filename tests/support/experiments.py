@@ -32,5 +32,5 @@ def results_of(seed: int, scores: Mapping[str, Sequence[float]], **changes: Any)
         for arm, of_arm in scores.items()
         for number, score in enumerate(of_arm)
     ]
-    values = {"block": "primary", "settings": TINY.digest, "commit": "abc", "protocol": "", **changes}
+    values = {"block": "primary", "settings": TINY.digest, "commit": "abc", "protocol": "", "guessing": 0.36, **changes}
     return Results(schema=SCHEMA, seed=seed, rows=tuple(rows), **values)
