@@ -40,10 +40,14 @@ class Ratio:
             return f"> {self.most:g}"
         return "< 1" if value < 1 else f"{value:.1f}"
 
+    @property
+    def limits(self) -> str:
+        """`[2.1, > 16]`; "" where there are none."""
+        return "" if self.low is None else f"[{self.text(self.low)}, {self.text(self.high)}]"
+
     def __str__(self) -> str:
         """`3.4 [2.1, > 16]`."""
-        value, low, high = map(self.text, (self.value, self.low, self.high))
-        return value if self.low is None or value == low == high else f"{value} [{low}, {high}]"
+        return f"{self.text(self.value)} {self.limits}".rstrip()
 
 
 def paired_difference(ours: Mapping[int, float], other: Mapping[int, float]) -> Interval:

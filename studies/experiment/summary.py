@@ -164,7 +164,13 @@ def _ratio(last: Mapping[str, BySeed], suffix: str) -> Json | None:
     found = budget_ratio(list(random), scores, reached, np.random.default_rng(0))
     told = asdict(found)
     finite = {key: None if value is not None and np.isinf(value) else value for key, value in told.items()}
-    return {**finite, "ours": OURS + suffix, "text": str(found), "is_reached": bool(np.isfinite(found.value))}
+    return {
+        **finite,
+        "ours": OURS + suffix,
+        "text": str(found),
+        "value_text": found.text(found.value),
+        "limits_text": found.limits,
+    }
 
 
 def _last(rows: Sequence[ArmRound]) -> dict[int, ArmRound]:
