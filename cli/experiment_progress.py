@@ -19,13 +19,14 @@ class ExperimentProgress:
     Args:
         total: Optimiser steps of all that is to be run.
         is_quiet: Show nothing.
+        clock: Seconds, from any moment on.
     """
 
-    def __init__(self, total: int, is_quiet: bool) -> None:
+    def __init__(self, total: int, is_quiet: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._total = total
         self._is_quiet = is_quiet
         self._behind = 0  # of the blocks that have ended
-        self._begun = time.monotonic()
+        self._clock, self._begun = clock, clock()
         self._tasks: dict[int, TaskID] = {}
         columns = (
             TextColumn("{task.description}", markup=False),
@@ -33,12 +34,12 @@ class ExperimentProgress:
             TextColumn("{task.fields[note]}", markup=False),
         )
         self._bars = Progress(*columns, console=console, transient=True, disable=is_quiet or not console.is_terminal)
+        self._all = self._bars.add_task("all seeds", total=total or None, note="")
 
     @contextmanager
     def shown(self) -> Iterator[ExperimentProgress]:
         """Show while the context lasts."""
         with self._bars:
-            self._all = self._bars.add_task("all seeds", total=self._total or None, note="")
             yield self
 
     def watch(self, block: str, n_seeds: int, work: int) -> Callable[[Sequence[Seed], Sequence[Seed]], None]:
@@ -63,9 +64,9 @@ class ExperimentProgress:
                     self._bars.remove_task(self._tasks.pop(seed.number))
                 how = f"failed ({seed.reason})" if seed.reason else "done"
                 self._say(
-                    f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self._left(done)}".rstrip()
+                    f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self.left(done)}".rstrip()
                 )
-            self._bars.update(self._all, completed=done, note=self._left(done))
+            self._bars.update(self._all, completed=done, note=self.left(done))
 
         return look
 
@@ -79,11 +80,11 @@ class ExperimentProgress:
         if not self._is_quiet:
             console.print(line, soft_wrap=True)
 
-    def _left(self, done: int) -> str:
-        """How much is done, and for how long the rest will take."""
+    def left(self, done: int) -> str:
+        """How much is done of the training steps, and how long the rest will take; "" at the end."""
         if not done:
             return "Making images and base models."
         if done >= self._total:
             return ""
-        seconds = (time.monotonic() - self._begun) / done * (self._total - done)
+        seconds = (self._clock() - self._begun) / done * (self._total - done)
         return f"{percent(done / self._total)} of the training steps are done, about {duration(seconds)} left."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +62,7 @@ def experiment(
     The exit code is 1 where a seed failed; the reasons are counted.
     """
     with shown_errors(is_json):
-        wanted, numbers = _blocks_of(name, blocks), _seeds_of(seeds)
+        wanted, numbers = _blocks_of(name, blocks), seeds_of(seeds)
         settings = TINY if is_tiny else FULL
         failed = [] if is_table else _run(out, wanted, numbers, settings, jobs or os.cpu_count() or 1, is_json)
         from studies.experiment.page import write_page
@@ -82,7 +83,7 @@ def _run(
     out: Path, blocks: Sequence[str], seeds: Sequence[int], settings: Settings, n_jobs: int, is_quiet: bool
 ) -> list[Seed]:
     """Run what has no results yet, and give the seeds that failed; each block waits for all seeds of the one before."""
-    missing = {block: [seed for seed in seeds if not path_of(out, seed, block).exists()] for block in blocks}
+    missing = missing_of(out, blocks, seeds)
     work = {block: sum(run.work(settings) for run in BLOCKS[block]) for block in blocks}
     failed: list[Seed] = []
     total = sum(work[block] * len(missing[block]) for block in blocks)
@@ -92,6 +93,11 @@ def _run(
             watch = progress.watch(block, len(without), work[block])
             failed += [seed for seed in run_seeds(out, block, without, settings, n_jobs, watch) if seed.reason]
     return failed
+
+
+def missing_of(out: Path, blocks: Sequence[str], seeds: Sequence[int]) -> dict[str, list[int]]:
+    """Blocks to the seeds that have no results of them."""
+    return {block: [seed for seed in seeds if not path_of(out, seed, block).exists()] for block in blocks}
 
 
 def _blocks_of(name: str, text: str) -> list[str]:
@@ -104,12 +110,12 @@ def _blocks_of(name: str, text: str) -> list[str]:
     return [block for block in EXPERIMENTS[name] if block in asked]
 
 
-def _seeds_of(text: str) -> list[int]:
+def seeds_of(text: str) -> list[int]:
     """The numbers of `3,10-17`, each once and in order."""
     found: set[int] = set()
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isascii() or not first.isdigit() or not (last or first).isdigit():
+        if not re.fullmatch("[0-9]{1,6}(-[0-9]{1,6})?", part.strip()):
             remedy = "Name numbers and ranges, such as 3,10-17."
             raise InvalidArgument("These are no seeds.", field="seeds", value=part.strip(), remedy=remedy)
         numbers = range(int(first), int(last or first) + 1)
@@ -127,5 +133,6 @@ def _tell_failed(failed: Sequence[Seed]) -> None:
     for seed in failed:
         console.print(f"Seed {seed.number} failed: {seed.reason}. {seed.message}".rstrip(), soft_wrap=True)
     reasons = ", ".join(f"{reason}: {n}" for reason, n in Counter(seed.reason for seed in failed).most_common())
-    console.print(f"{len(failed)} seeds failed ({reasons}). The same command tries them again.", soft_wrap=True)
+    n, seeds = len(failed), "seed" if len(failed) == 1 else "seeds"
+    console.print(f"{n} {seeds} failed ({reasons}). The same command tries them again.", soft_wrap=True)
     raise typer.Exit(FAILED)
