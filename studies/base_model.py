@@ -30,6 +30,8 @@ from studies.tiny_model import build_tiny_checkpoint
 
 Row = dict[str, str]
 WORD_REQUEST = "Name something that can be wrong with such an image."
+WORD_EVERY = 4
+"""One image in so many is shown with that request."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,8 @@ def pretrain_base(
         rows = read_rows(study_folder / "base.tsv")
         output_folder.mkdir(parents=True, exist_ok=True)
         images, form = one_per_image(rows), settings.answer_form
-        exchanges = [*(_question(row, form) for row in rows), *map(_description, images), *map(word_sample, images)]
+        exchanges = [*(_question(row, form) for row in rows), *map(_description, images)]
+        exchanges += map(word_sample, images[::WORD_EVERY])
         spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
         texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
         disable_progress_bar()

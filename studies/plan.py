@@ -27,6 +27,9 @@ FEWEST_KNOWN = 3
 WEAK_RARITY = 10
 """In what the base model is taught, a weak cell is so many times rarer than another, and mild only."""
 
+TAUGHT_CLEAN_RATIO = 0.2
+"""The part of it that shows no degradation: more than in what is measured, since clean and mild are the hardest to tell."""
+
 Cell = tuple[str, str]
 """A modality and a degradation."""
 
@@ -104,7 +107,7 @@ class StudyPlan:
         left_out: Cells that the base model never sees.
         weak: Other cells of which it sees little.
         rare_ratio: The part of the pool that shows a left-out cell, 0..1.
-        clean_ratio: The part of every split that shows no degradation, 0..1.
+        clean_ratio: The part of pool, dev and test that shows no degradation, 0..1.
         other_pools: Further pools by name, over the same folder of images.
     """
 
@@ -175,6 +178,8 @@ class StudyPlan:
 
     def n_clean(self, split: str) -> int:
         """Images of a split that show no degradation; in the pools a part of those that show no left-out cell."""
+        if split in TAUGHT:
+            return round(TAUGHT_CLEAN_RATIO * self.sizes[split])
         return round(self.clean_ratio * (self._n_others_of_pools if split == "pool" else self.sizes[split]))
 
     def first_source(self, split: str) -> int:
@@ -201,7 +206,6 @@ class StudyPlan:
             "simulated": "images are drawn phantoms; the oracle's and the expert's answers come from the plan",
             "seed": self.seed,
             "size_pixels": self.size,
-            "clean_ratio": self.clean_ratio,
             "left_out": [list(cell) for cell in sorted(self.left_out)],
             "weak": [list(cell) for cell in sorted(self.weak)],
             "n_cells": len(CELLS),

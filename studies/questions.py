@@ -73,10 +73,10 @@ N_CHOICES = 4
 N_WHATS = 3
 """Sets of options that are drawn for the What questions about an image of the pool."""
 
-FREEDOM_CHANCE = 1 / 9
+FREEDOM_CHANCE = 1 / 4
 """How often a No about a degraded image asks whether it is *free* of degradation.
 
-Where one image in ten is clean, that form is then answered Yes as often as No, and so is the form that names one.
+Where one image in five is clean, that form is then answered Yes as often as No, and so is the form that names one.
 """
 
 LETTERS = "ABCD"

@@ -16,7 +16,17 @@ from shared.errors import AlreadyExists, InvalidArgument
 from shared.quality_level import closing_level
 from studies.folder import COLUMNS, plan_findings, write_study
 from studies.images.degradations import DEGRADATIONS, NONE
-from studies.plan import CELLS, DEFAULT_LEFT_OUT, SPLITS, WEAK_RARITY, Pool, StudyPlan, draw_cells
+from studies.plan import (
+    CELLS,
+    DEFAULT_LEFT_OUT,
+    SPLITS,
+    TAUGHT,
+    TAUGHT_CLEAN_RATIO,
+    WEAK_RARITY,
+    Pool,
+    StudyPlan,
+    draw_cells,
+)
 from studies.questions import LEVELS, N_WHATS, PHRASES
 
 SMALL = StudyPlan(n_base=30, n_pool=40, n_dev=20, n_test=20, n_replay=12, size=32)
@@ -138,7 +148,8 @@ def test_left_out_cells_are_absent_from_base_rare_in_the_pool_and_as_common_as_o
     for split in SPLITS:
         findings = plan_findings(plan, split)
         share[split] = np.mean([(f.modality, f.attribute) in DEFAULT_LEFT_OUT for f in findings])
-        assert np.mean([f.is_clean for f in findings]) == pytest.approx(0.1, abs=0.011)
+        clean_ratio = TAUGHT_CLEAN_RATIO if split in TAUGHT else plan.clean_ratio
+        assert np.mean([f.is_clean for f in findings]) == pytest.approx(clean_ratio, abs=0.011)
         assert set(Counter(f.modality for f in findings if not f.is_clean)) == set(DEGRADATIONS)
     assert share == {"base": 0.0, "pool": 0.1, "dev": 162 / 520, "test": 162 / 520, "replay": 0.0}
     shown = Counter((f.modality, f.attribute, f.severity) for f in plan_findings(plan, "test") if not f.is_clean)
