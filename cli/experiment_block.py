@@ -46,6 +46,7 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
         MedqError: The material could not be made, or a run failed.
         grpc.RpcError: A service refused.
     """
+    version = commit(), protocol()
     material = prepare(
         out / "study", seed, settings, lambda title, done, total, unit: tell(f"{title}, {done} of {total} {unit}", 0)
     )
@@ -65,7 +66,7 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
             losses += _losses(report)
             guessing = report["test_set"]["guessing"]
             done += run.work(settings)
-    return Results(SCHEMA, seed, block, settings.digest, commit(), protocol(), guessing, tuple(rows), tuple(losses))
+    return Results(SCHEMA, seed, block, settings.digest, *version, guessing, tuple(rows), tuple(losses))
 
 
 def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings, done_before: int, tell: Tell) -> None:
@@ -86,26 +87,27 @@ def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings,
 
 
 def _made(controller: grpc.Channel, report: Json) -> tuple[dict[tuple[str, int], Made], list[KnownAnswer]]:
-    """What each round of each arm drew and labelled, and what the simulated oracle and expert know."""
+    """What each round of each arm drew and labelled, and what the simulated oracle and expert know of it."""
     uris = {(step["arm"], step["round"], step["step"]): step["uri"] for step in report["measured"]["steps"]}
     made = {
         (arm, number): Made(
-            _rows(controller, uris[arm, number, "select_samples"], "samples.jsonl", Sample),
-            _rows(controller, uri, "decisions.jsonl", Decision),
+            list(_rows(controller, uris[arm, number, "select_samples"], "samples.jsonl", Sample)),
+            list(_rows(controller, uri, "decisions.jsonl", Decision)),
         )
         for (arm, number, step), uri in uris.items()
         if step == "annotate"
     }
     known = next(uri for (_, _, step), uri in uris.items() if step == "import_known_answers")
-    return made, _rows(controller, known, "answers.jsonl", KnownAnswer)
+    drawn = {row.image_id for one in made.values() for row in one.samples}
+    return made, [row for row in _rows(controller, known, "answers.jsonl", KnownAnswer) if row.image_id in drawn]
 
 
-def _rows(controller: grpc.Channel, uri: str, name: str, kind: type[RowT]) -> list[RowT]:
+def _rows(controller: grpc.Channel, uri: str, name: str, kind: type[RowT]) -> Iterator[RowT]:
     """The rows of one file of a dataset."""
     with tempfile.TemporaryDirectory(prefix="medq-") as folder:
         (path,) = download(controller, uri, Path(folder), [name])
         with path.open("rb") as lines:
-            return list(from_lines(lines, kind, name))
+            yield from from_lines(lines, kind, name)
 
 
 def _answers(folder: Path) -> list[Answer]:

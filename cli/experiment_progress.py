@@ -52,6 +52,8 @@ class ExperimentProgress:
         """
         n_ended, before = 0, self._behind
         self._behind += n_seeds * work
+        if n_seeds:
+            self._say(f"{block}: {n_seeds} seed{'s' if n_seeds > 1 else ''} to run.")
 
         def look(at_work: Sequence[Seed], ended: Sequence[Seed]) -> None:
             nonlocal n_ended

@@ -21,6 +21,8 @@ from studies.experiment.settings import Settings
 
 #: How long a seed may take to end when it is interrupted, before it is killed; it goes on from what is durable all the same.
 _SECONDS_TO_END = 60.0
+#: In the folder of a seed: what its processes would write to a terminal.
+_LOG = "seed.log"
 
 
 @dataclass
@@ -46,6 +48,7 @@ class _Worker:
     seed: Seed
     process: SpawnProcess
     pipe: Connection
+    log: Path
 
     def hear(self) -> bool:
         """Take in what it tells; False when it has ended."""
@@ -57,6 +60,7 @@ class _Worker:
             self.process.join()
             if self.process.exitcode and not self.seed.reason:
                 self.seed.reason = f"process ended with code {self.process.exitcode}"
+                self.seed.message = f"What it wrote stands in {self.log}."
             return False
         return True
 
@@ -98,12 +102,14 @@ def run_seeds(
 
 
 def _start(out: Path, block: str, number: int, settings: Settings) -> _Worker:
+    folder = out / "seeds" / f"{number:05d}"
+    folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # threads of services and of torch do not survive a fork
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(out, block, number, settings, theirs, os.getpid()))
+    process = context.Process(target=_work, args=(out, folder, block, number, settings, theirs, os.getpid()))
     process.start()
     theirs.close()
-    return _Worker(Seed(number), process, ours)
+    return _Worker(Seed(number), process, ours, folder / _LOG)
 
 
 def _end(processes: Iterable[SpawnProcess]) -> None:
@@ -116,20 +122,22 @@ def _end(processes: Iterable[SpawnProcess]) -> None:
         process.kill()
 
 
-def _work(out: Path, block: str, number: int, settings: Settings, pipe: Connection, parent: int) -> None:
+def _work(out: Path, folder: Path, block: str, number: int, settings: Settings, pipe: Connection, parent: int) -> None:
     """What the process of a seed does. The parent is who hears Ctrl-C, and says when to end."""
     die_with_parent(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
+    with (folder / _LOG).open("a", encoding="utf-8") as log:
+        for stream in (1, 2):  # the terminal is the parent's
+            os.dup2(log.fileno(), stream)
     from cli.experiment_block import run_block
     from studies.experiment.results import write_results
 
+    def tell(title: str, done: int) -> None:
+        pipe.send({"title": title, "done": done})
+
     try:
-        folder = out / "seeds" / f"{number:05d}"
-        results = run_block(
-            folder, block, number, settings, lambda title, done: pipe.send({"title": title, "done": done})
-        )
-        write_results(out, results)
+        write_results(out, run_block(folder, block, number, settings, tell))
     except KeyboardInterrupt:
         pipe.send({"reason": "interrupted"})
     except (MedqError, grpc.RpcError) as error:

@@ -18,7 +18,7 @@ from cli.options import Json, one_of
 from cli.output import FAILED, console, print_json, shown_errors
 from shared.errors import InvalidArgument
 from studies.experiment.blocks import BLOCKS, EXPERIMENTS
-from studies.experiment.results import path_of
+from studies.experiment.results import path_of, read_results
 from studies.experiment.settings import FULL, TINY, Settings
 
 _MOST_SEEDS = 1000
@@ -49,12 +49,14 @@ def experiment(
     Each seed makes phantoms and a base model of its own. Then the product runs, as `medq run` does, with many arms. Phantoms,
     oracle and expert are simulated; models, trainings and scores are real.
 
-    HOW LONG: an arm takes minutes on one core, and sample-efficiency has 41 arms a seed in four blocks. The primary comparison
-    of 8 seeds takes a night on 2 cores; all seeds end it before any begins the next block. The command tells the time left.
-    Try it first with --tiny: minutes, and figures that mean nothing.
+    HOW LONG: hours. On one core a seed makes its images and base model first, then a block of arms: sample-efficiency has
+    41 arms of three trainings in four blocks, 8 of them in the first, the primary comparison. All seeds end a block before
+    any begins the next. From the first training on the command tells the time left. Try it with --tiny first: minutes,
+    and figures that mean nothing.
 
     WHAT IS WRITTEN: in OUT/results a JSON a seed and block; OUT/experiment.json and OUT/experiment.html with the table and
-    the figures; in OUT/seeds the study, the services' state and each run's own report.html.
+    the figures; in OUT/seeds the study, the services' state, each run's
+    own report.html and seed.log.
 
     TO GO ON after Ctrl-C, a kill or a failure: type the same command. Blocks with results are not run again, and a run goes on
     where it was. --table makes the table anew from the results and runs nothing.
@@ -64,9 +66,9 @@ def experiment(
     with shown_errors(is_json):
         wanted, numbers = _blocks_of(name, blocks), seeds_of(seeds)
         settings = TINY if is_tiny else FULL
+        read_results(out, EXPERIMENTS[name], settings.digest)  # refuses those of other settings before hours of work
         failed = [] if is_table else _run(out, wanted, numbers, settings, jobs or os.cpu_count() or 1, is_json)
         from studies.experiment.page import write_page
-        from studies.experiment.results import read_results
         from studies.experiment.summary import summarise, write_summary
 
         summary = summarise(name, read_results(out, EXPERIMENTS[name], settings.digest), settings)

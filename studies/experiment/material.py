@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,6 @@ from studies.experiment.settings import Settings
 from studies.folder import write_rows, write_study
 from studies.plan import Pool, StudyPlan, draw_cells
 
-Row = Mapping[str, str]
 Cell = tuple[str, str]
 """A modality and a degradation."""
 Stratum = tuple[str, str, str]
@@ -89,13 +89,30 @@ def write_answers(folder: Path, pool: str) -> str:
 
     Returns: The name of the file.
     """
-    members = {row["image_path"] for row in read_rows(folder / f"{pool}.tsv")}
+    members = {row["image_path"] for row in iterate_rows(folder / f"{pool}.tsv")}
     name = f"{pool}_answers.tsv"
-    known = [row for row in read_rows(folder / "pool_answers.tsv") if row["image_path"] in members]
+    known = (row for row in iterate_rows(folder / "pool_answers.tsv") if row["image_path"] in members)
     write_rows(folder / name, ({key: row[key] for key in row if key != "index"} for row in known))
     return name
 
 
-def strata_of(rows: Sequence[Row]) -> Counter[Stratum]:
-    """How many images of a table there are in each stratum."""
-    return Counter((row["modality"], row["attribute"], row["severity"]) for row in one_per_image(rows))
+def strata_of(table: Path, members: Path | None = None) -> Counter[Stratum]:
+    """How many images there are in each stratum.
+
+    Args:
+        table: Says what images show.
+        members: The table of those that count; None: all.
+    """
+    counted = None if members is None else {row["image_path"] for row in iterate_rows(members)}
+    strata = {
+        row["image_path"]: (row["modality"], row["attribute"], row["severity"])
+        for row in iterate_rows(table)
+        if counted is None or row["image_path"] in counted
+    }
+    return Counter(strata.values())
+
+
+def iterate_rows(path: Path) -> Iterator[dict[str, str]]:
+    """The rows of a study's TSV, one at a time: that of a pool's answers may have hundreds of thousands."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        yield from csv.DictReader(stream, delimiter="\t")

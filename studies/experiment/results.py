@@ -19,7 +19,7 @@ class Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whatever stands in a results file."""
 
 
-class Accuracy(Row):
+class Accuracy(Row, frozen=True):
     """Right of all evaluated answers to the questions with options of test.
 
     Attributes:
@@ -41,7 +41,7 @@ class Accuracy(Row):
     by: dict[str, dict[str, float]]
 
 
-class Draw(Row):
+class Draw(Row, frozen=True):
     """What was drawn and labelled for a training.
 
     Attributes:
@@ -59,7 +59,7 @@ class Draw(Row):
     images: str
 
 
-class ArmRound(Row):
+class ArmRound(Row, frozen=True):
     """An arm after some trainings.
 
     Attributes:
@@ -88,7 +88,7 @@ class ArmRound(Row):
     draw: Draw | None
 
 
-class Results(Row):
+class Results(Row, frozen=True):
     """One file.
 
     Attributes:

@@ -11,7 +11,6 @@ from typing import Any
 from shared.rows.annotation import Decision, KnownAnswer
 from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
-from studies.base_model import read_rows
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.estimates import post_stratified
 from studies.experiment.material import Cell, Material, Stratum, strata_of
@@ -38,21 +37,17 @@ class Truth:
     Args:
         material: Of the seed.
         run: Its pool, and the pool whose mix counts.
-        known: What the simulated oracle and expert know of the images of the run's pool.
+        known: What the simulated oracle and expert know of the images that were drawn.
     """
 
     def __init__(self, material: Material, run: Run, known: Sequence[KnownAnswer]) -> None:
         self.left_out = material.left_out
         self._cells = {row.image_id: (row.modality, row.attribute) for row in known}
         self._letters = {_asked(row): row.answer for row in known}
-        rows = read_rows(material.folder / "pool_answers.tsv")
-        members = {
-            pool: {row["image_path"] for row in read_rows(material.folder / f"{pool}.tsv")}
-            for pool in (run.pool, run.mix)
-        }
-        self.mix = strata_of([row for row in rows if row["image_path"] in members[run.mix]])
-        test = strata_of(read_rows(material.folder / "test.tsv"))
-        pool = strata_of([row for row in rows if row["image_path"] in members[run.pool]])
+        answers, folder = material.folder / "pool_answers.tsv", material.folder
+        self.mix = strata_of(answers, folder / f"{run.mix}.tsv")
+        pool = strata_of(answers, folder / f"{run.pool}.tsv")
+        test = strata_of(folder / "test.tsv")
         self.enrichment = _left_out_share(test, self.left_out) / _left_out_share(pool, self.left_out)
 
     def draw_of(self, made: Made) -> Draw:
@@ -109,7 +104,7 @@ def rows_of(
         report: Its `report.json`.
         answers: Its `answers.jsonl`.
         made: Arm and round to what was drawn and labelled in it.
-        known: What its simulated oracle and expert know.
+        known: What its simulated oracle and expert know of the images that were drawn.
     """
     truth = Truth(material, run, known)
     on_test: dict[tuple[str, int], list[Answer]] = defaultdict(list)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,3 +79,14 @@ def test_the_same_command_runs_nothing_that_has_results(ended: Ended, folder: Pa
     assert again.code == 0, again.err
     changed = {path.name for path in folder.rglob("*.json") if before.get(path) != path.stat().st_mtime_ns}
     assert changed == {"experiment.json"}
+
+
+def test_interrupted_it_ends_with_its_seeds_and_says_that_it_goes_on(tmp_path: Path):
+    command = [sys.executable, "-m", "cli.main", "experiment", "ablation", "--out", tmp_path, "--seeds", "7", "--tiny"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == "ablation: 1 seed to run.\n"
+        process.send_signal(signal.SIGINT)
+        assert "The same command goes on where it was." in process.stderr.read()
+        assert process.wait() == 130
+    assert not (tmp_path / "results").exists()
