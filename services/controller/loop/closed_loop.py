@@ -26,13 +26,13 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
         MedqError: A step failed; the message names it.
     """
     inputs = prepare(calls, configuration)
-    for arm in configuration.arms:
+    for arm, own in configuration.each_arm():
         model = inputs.model
         earlier: tuple[str, ...] = ()
         annotated: tuple[str, ...] = ()
         with until_stopped():
             for round_number in count():
-                at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model, earlier)
+                at = Steps(calls.at(arm.name, round_number), own, arm, inputs, model, earlier)
                 evaluation = at.evaluate_dev()
                 at.evaluate_test()
                 at.stop_if_done()
