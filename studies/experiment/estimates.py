@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ from sklearn.isotonic import isotonic_regression
 from shared.errors import InvalidArgument
 from shared.statistics import Interval, t_interval
 
+StratumT = TypeVar("StratumT", bound=Hashable)
 _N_RESAMPLES = 2000
 
 
@@ -56,7 +58,7 @@ def paired_difference(ours: Mapping[int, float], other: Mapping[int, float]) -> 
 
 
 def post_stratified(
-    right: Mapping[Hashable, tuple[int, int]], images: Mapping[Hashable, int]
+    right: Mapping[StratumT, tuple[int, int]], images: Mapping[StratumT, int]
 ) -> tuple[float | None, float]:
     """Accuracy on the mix of a pool: that of each stratum of test, weighted by the stratum's share of the pool's images.
 
