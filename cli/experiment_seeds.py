@@ -33,7 +33,7 @@ class Seed:
         number: Which.
         title: What it is doing.
         done: Optimiser steps of the block behind it.
-        reason, message: Why it failed; "" where it has not.
+        reason, message, remedy: Why it failed and what can be done; "" where it has not.
     """
 
     number: int
@@ -41,6 +41,7 @@ class Seed:
     done: int = 0
     reason: str = ""
     message: str = ""
+    remedy: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def _work(out: Path, folder: Path, block: str, number: int, settings: Settings, 
         pipe.send({"reason": "interrupted"})
     except (MedqError, grpc.RpcError) as error:
         known = typed(error)
-        pipe.send({"reason": known.reason, "message": known.message})
+        pipe.send({"reason": known.reason, "message": known.message, "remedy": known.remedy})
     finally:
         pipe.close()
 

@@ -134,6 +134,8 @@ def _tell_failed(failed: Sequence[Seed]) -> None:
         return
     for seed in failed:
         console.print(f"Seed {seed.number} failed: {seed.reason}. {seed.message}".rstrip(), soft_wrap=True)
+        if seed.remedy:
+            console.print(f"  {seed.remedy}", soft_wrap=True)
     reasons = ", ".join(f"{reason}: {n}" for reason, n in Counter(seed.reason for seed in failed).most_common())
     n, seeds = len(failed), "seed" if len(failed) == 1 else "seeds"
     console.print(f"{n} {seeds} failed ({reasons}). The same command tries them again.", soft_wrap=True)
