@@ -39,6 +39,12 @@ class DataSection(Section):
         max_length=300,
         description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
     )
+    enrichment: float | None = Field(
+        None,
+        gt=0,
+        description="Ours: where weaknesses were planted, how many times more common they are in test than in the pool; the "
+        "report says it beside what was gained.",
+    )
     max_lost_share: Share = Field(
         0.1,
         description="Ours: a set that lost a larger share of its images or rows ends the run before anything is spent.",
