@@ -29,6 +29,8 @@ _UNSCORED_SHOWN = 50
 #: Why an image was not drawn, by what the selection calls it; a leak has its own kinds.
 _REASONS = {
     "no_contrast": "not nearer to failures than to images that never failed",
+    "no_entropy": "the model's answers about them have no usable log-probabilities",
+    "not_asked": "the model was not asked about them",
     "not_similar": "not near enough to a prototype",
     "used_before": "drawn in an earlier round",
 }

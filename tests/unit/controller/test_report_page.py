@@ -76,9 +76,13 @@ def shown(tmp_path):
     objects = FolderObjectStore(tmp_path)
     image_id = put_image(objects).removeprefix("sha256:")
 
-    def show(gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, description=None, **said):
+    def show(
+        gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, description=None, strategy="failure_driven",
+        n_failed=1, **said,
+    ):  # fmt: skip
         searched = {
-            "name": name, "cell": "modality:ct+attribute:rings", "n_failed": 1, "failed_image_ids": [image_id], "n_drawn": 2,
+            "name": name, "cell": "modality:ct+attribute:rings", "n_failed": n_failed, "n_drawn": 2,
+            "failed_image_ids": [image_id] * n_failed,
             "drawn_image_ids": [image_id, "1" * 64], "enrichment": {"n_known": 2, "n_with_it": 1, "pool_share": 0.03},
         }  # fmt: skip
         first = dataclasses.replace(decided(0, 0.5), searches=[searched])
@@ -87,7 +91,7 @@ def shown(tmp_path):
             dataclasses.replace(of, test=replace(of.test, description=description)) for of in (first, second)
         )
         arms = [
-            ArmFacts(name, "failure_driven", "capability_driven", "rounds", [first, second]),
+            ArmFacts(name, strategy, "capability_driven", "rounds", [first, second]),
             ArmFacts("random", "random", "capability_driven", "rounds", [first, second]),
         ]
         asked = items or [build(Item, item_id=str(n), image_id=image_id) for n in range(20)]
@@ -113,6 +117,17 @@ def test_the_result_is_the_one_heading_of_the_page_and_the_rest_is_in_order(show
         "What was not used",
         "What is simulated, and who did the rest",
     ]
+
+
+def test_a_draw_for_which_no_failure_asked_says_so_and_shows_none(shown):
+    text = " ".join(shown(strategy="novelty", n_failed=0)[1].text.split())
+    assert "no failure asked for them." in text
+    assert "the model failed here" not in text
+    assert "these were drawn from the pool" in text
+    asked = " ".join(shown()[1].text.split())
+    assert "no failure asked for them." not in asked
+    assert "so these were drawn from the pool" in asked
+    assert "chance said which dev images count as failed" in shown(strategy="shuffled_failures")[1].text
 
 
 def test_no_level_of_heading_is_left_out(shown):
