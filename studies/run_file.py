@@ -11,8 +11,16 @@ from typing import Any
 import yaml
 
 
-def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, Any], *, simulated_images: str) -> Path:
-    """Write `run.yaml` beside the TSVs of a study folder; its oracle and its expert are simulated.
+def write_run_file(
+    folder: Path,
+    name: str,
+    model: Path,
+    settings: Mapping[str, Any],
+    *,
+    simulated_images: str,
+    file_name: str = "run.yaml",
+) -> Path:
+    """Write the file of a run beside the TSVs of a study folder; its oracle and its expert are simulated.
 
     Args:
         folder: Holds pool.tsv, pool_answers.tsv, dev.tsv, test.tsv and replay.tsv.
@@ -20,6 +28,7 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
         model: The checkpoint to start from; written relative to the folder.
         settings: What differs from the defaults of a run.
         simulated_images: What the report says of the images.
+        file_name: Of the file.
 
     Returns: The file, for `medq run --config`. The enrichment of its pool is said by the report.
     """
@@ -35,7 +44,7 @@ def write_run_file(folder: Path, name: str, model: Path, settings: Mapping[str, 
     data.setdefault("enrichment", enrichment_of(folder, data["pool"]))
     annotate = {"oracle": "simulated", "expert": "simulated", **settings.get("annotate", {})}
     content = {"name": name, **settings, "data": data, "annotate": annotate, "model": os.path.relpath(model, folder)}
-    path = folder / "run.yaml"
+    path = folder / file_name
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path
 
