@@ -67,7 +67,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows: dict[str, list[str]] = {}
     for seed in asked.seeds:
-        plan = StudyPlan(n_pool=asked.pool, n_dev=asked.dev, seed=seed, rare_ratio=0.03, weak_ratio=0.3)
+        plan = StudyPlan(n_pool=asked.pool, n_dev=asked.dev, seed=seed, rare_ratio=0.03)
         pool, dev = drawn(plan, "pool"), drawn(plan, "dev")
         mined = mine(plan, dev)
         for name, select in STRATEGIES.items():

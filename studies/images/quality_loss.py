@@ -33,8 +33,8 @@ def quality_loss(clean: Image, degraded: Image) -> float:
 
 def _loss_at(clean: Image, degraded: Image, scale: int) -> float:
     factors = (scale, scale, *[1] * (clean.ndim - 2))
-    first, second = downscale_local_mean(clean, factors), downscale_local_mean(degraded, factors)
-    _, similarity = structural_similarity(
+    first, second = downscale_local_mean(clean, factors), downscale_local_mean(degraded, factors)  # type: ignore[no-untyped-call]
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
         first,
         second,
         data_range=1.0,
