@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import count
 
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.arms import ArmSection
+from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.ledger import Limits
 from services.controller.loop.calls import Calls, Collaborators
 from services.controller.loop.decisions import limits_of
@@ -32,19 +33,17 @@ def closed_loop(calls: Calls, configuration: RunConfiguration) -> None:
         MedqError: A step failed; the message names it.
     """
     inputs, places = prepare(calls, configuration), count(1)
-    arms = [_lines(calls, configuration, arm, inputs, places) for arm in configuration.arms]
+    arms = [_lines(calls, arm, own, inputs, places) for arm, own in configuration.each_arm()]
     in_lock_step(arms, is_limited=limits_of(configuration.stop) != Limits())
 
 
-def _lines(
-    calls: Calls, configuration: RunConfiguration, arm: ArmSection, inputs: Inputs, places: Iterator[int]
-) -> Lines[None]:
-    """The lines of one arm; they end by `ArmEnded`."""
+def _lines(calls: Calls, arm: ArmSection, own: RunConfiguration, inputs: Inputs, places: Iterator[int]) -> Lines[None]:
+    """The lines of one arm, of which `own` is the configuration; they end by `ArmEnded`."""
     model = inputs.model
     earlier: tuple[str, ...] = ()
     annotated: tuple[str, ...] = ()
     for round_number in count():
-        at = Steps(calls.at(arm.name, round_number), configuration, arm, inputs, model, places, earlier)
+        at = Steps(calls.at(arm.name, round_number), own, arm, inputs, model, places, earlier)
         evaluation = yield from at.evaluate_dev()
         yield from at.evaluate_test()
         at.stop_if_done()

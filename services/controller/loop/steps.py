@@ -10,7 +10,8 @@ from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
 from services.controller.configuration import choices
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.arms import ArmSection
+from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.seeds import derive_seed
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls, Made
@@ -38,8 +39,8 @@ class ArmEnded(Exception):
 class Steps:
     """The lines of the loop for one arm in one round, of which `model` is the model. Datasets go in and out by URI.
 
-    A line yields what it wants other services to do, and is sent what they made. `places` counts the events of the run, and
-    `earlier` are the datasets that the arm was trained on before, the first one first.
+    A line yields what it wants other services to do, and is sent what they made. `configuration` is that of the arm, `places`
+    counts the events of the run, and `earlier` are the datasets that the arm was trained on before, the first one first.
     """
 
     calls: Calls
@@ -112,7 +113,7 @@ class Steps:
             model_uri=self.model,
             known_answers_uri=self.inputs.known_answers,
             benchmark_uri=self.inputs.dev,
-            policy=annotation_policy(self.configuration, self.arm, is_cold_start=self.calls.round == 0),
+            policy=annotation_policy(self.configuration, is_cold_start=self.calls.round == 0),
             seed=self._seed("annotate"),
             calibration_uris=_each_once(*annotated),
             extractor=self._extractor,
@@ -129,7 +130,6 @@ class Steps:
     def build_dataset(self, decisions: str) -> Lines[str]:
         """Quality assurance, leakage gate, replay: an immutable dataset version."""
         section, inputs = self.configuration.build, self.inputs
-        has_assurance = section.quality_assurance if self.arm.quality_assurance is None else self.arm.quality_assurance
         request = training_pb2.StartBuildDatasetRequest(
             run_id=self.calls.run_id,
             arm=self.arm.name,
@@ -137,12 +137,13 @@ class Steps:
             decisions_uri=decisions,
             replay_uri=inputs.replay,
             replay_ratio=section.replay_ratio,
+            total_samples=section.total_samples or 0,
             image_set_uris=_each_once(inputs.pool, inputs.replay_images),
             guard_uris=_each_once(inputs.dev_images, inputs.test_images),
             phash_distance=section.phash_distance,
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
-            is_quality_assurance_off=not has_assurance,
+            is_quality_assurance_off=not section.quality_assurance,
             twin_similarity=section.twin_similarity,
             earlier_uris=_each_once(*self.earlier),
             answer_form=self._answer_form,
@@ -163,6 +164,7 @@ class Steps:
             dataset_uri=dataset,
             learning_rate=section.learning_rate,
             epochs=section.epochs,
+            steps=section.steps or 0,
             batch_size=section.batch_size,
             gradient_accumulation=section.gradient_accumulation,
             loss=training_pb2.LossReduction.ValueType(choices.LOSSES[section.loss]),

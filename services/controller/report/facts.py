@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import convert
 
+from services.controller.domain.arms import settings_of
 from services.controller.domain.comparisons import RoundGain
 from services.controller.domain.ledger import Entry, totals
 from services.controller.domain.richness import Cell, richness
@@ -35,7 +36,6 @@ def arms_of(
     objects: ObjectStore, run: RunRow, results: list[Result], gains: Mapping[str, Mapping[int, RoundGain]]
 ) -> list[ArmFacts]:
     """The arms of a run with all that is known of their rounds; `gains` are those on test, by arm and round."""
-    asked = run.configuration["annotate"]["questions"]
     truth = _truth(objects, results)
     arms = []
     for arm in run.configuration["arms"]:
@@ -44,9 +44,8 @@ def arms_of(
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
         gained = gains.get(arm["name"], {})
         facts = [_round(objects, number, own, gained.get(number), truth) for number in rounds]
-        arms.append(
-            ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
-        )
+        asked = settings_of(run.configuration, arm)["annotate"]["questions"]
+        arms.append(ArmFacts(arm["name"], arm["strategy"], asked, stops[0] if stops else None, facts))
     return arms
 
 

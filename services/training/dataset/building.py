@@ -13,7 +13,14 @@ from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.files import lay_out
-from services.training.domain.samples import TrainingSample, draw_replay, from_decision, from_replay, in_training_order
+from services.training.domain.samples import (
+    TrainingSample,
+    draw_replay,
+    from_decision,
+    from_replay,
+    in_training_order,
+    n_to_replay,
+)
 from services.training.domain.sieve import EarlierSample, Sieve
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import iterate_rows, read_manifest, read_rows, write_dataset
@@ -58,10 +65,11 @@ class DatasetBuilder:
             new.drop_repeats(earlier, phashes, request.phash_distance, request.tfidf_threshold)
         if not new.kept:
             raise _nothing_left(new.dropped)
-        replayed = draw_replay(replay.kept, len(new.kept), request.replay_ratio, request.seed)
+        n_wanted = n_to_replay(len(new.kept), request.replay_ratio, request.total_samples) if request.replay_uri else 0
+        replayed = draw_replay(replay.kept, n_wanted, request.seed)
         samples = in_training_order([*new.kept, *replayed], request.seed)
         dropped = sorted([*new.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
-        return self._write(request, samples, dropped, progress), len(samples)
+        return self._write(request, samples, dropped, n_wanted - len(replayed), progress), len(samples)
 
     def _new_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
         rows = read_rows(self._objects, request.decisions_uri, Decision)
@@ -82,7 +90,7 @@ class DatasetBuilder:
         return found
 
     def _replay_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
-        if not request.replay_uri or request.replay_ratio == 0:
+        if not request.replay_uri or not (request.replay_ratio or request.total_samples):
             return Sieve([])
         items = iterate_rows(self._objects, request.replay_uri, Item)
         return Sieve(from_replay(item, _form(request)) for item in items)
@@ -120,6 +128,7 @@ class DatasetBuilder:
         request: pb.StartBuildDatasetRequest,
         samples: Sequence[TrainingSample],
         dropped: Sequence[Dropped],
+        n_lacking: int,
         progress: Progress,
     ) -> str:
         # The first parent is the decisions: later rounds read there what was learned in this one.
@@ -130,6 +139,7 @@ class DatasetBuilder:
             "round": request.round,
             "answer_form": _form(request),
             "replay_ratio": request.replay_ratio,
+            "total_samples": request.total_samples,
             "phash_distance": request.phash_distance,
             "tfidf_threshold": request.tfidf_threshold,
             "twin_similarity": request.twin_similarity,
@@ -137,6 +147,8 @@ class DatasetBuilder:
         }
         kinds = Counter[str](sample.lineage.kind for sample in samples)
         counts = {**kinds, "samples": len(samples), "dropped": len(dropped)}
+        if n_lacking:
+            counts["replay_lacking"] = n_lacking
         images = {sample.image_name: sample.lineage.image_uri for sample in samples}
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

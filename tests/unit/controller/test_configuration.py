@@ -34,13 +34,10 @@ def test_defaults_are_the_papers(tmp_path):
 
 
 def test_an_arm_may_be_a_bare_strategy(tmp_path):
-    arms = ["random", {"name": "again", "strategy": "random", "questions": "seed_rule"}]
+    arms = ["random", {"name": "again", "strategy": "random"}]
     configuration, problems = check(write_run_files(tmp_path / "a", arms=arms), str(tmp_path / "a"))
     assert not problems
-    assert [(arm.name, arm.strategy, arm.questions) for arm in configuration.arms] == [
-        ("random", "random", None),
-        ("again", "random", "seed_rule"),
-    ]
+    assert [(arm.name, arm.strategy) for arm in configuration.arms] == [("random", "random"), ("again", "random")]
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(problems):
@@ -105,11 +102,6 @@ def test_a_value_of_another_shape_is_refused_in_words_of_the_file(problems):
 
 def test_a_wrong_arm_is_the_only_problem_of_the_arms(problems):
     assert problems(arms=["randon"]).keys() == {"arms.0.strategy"}
-
-
-def test_a_misspelt_choice_that_may_be_null_is_refused_with_the_nearest_one(problems):
-    arms = [{"name": "a", "questions": "seed_rul"}]
-    assert problems(arms=arms)["arms.0.questions"][1] == "Did you mean `seed_rule`?"
 
 
 def test_a_required_key_that_is_missing_is_named(tmp_path):

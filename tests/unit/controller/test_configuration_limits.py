@@ -17,7 +17,7 @@ from services.training.service import Training
 from shared.paths import ANYWHERE
 
 URI = "sha256:" + "0" * 64
-DATA = {"pool": "p", "pool_answers": "p.tsv", "dev": "d.tsv", "test": "t.tsv"}
+DATA = {"pool": "p", "pool_answers": "p.tsv", "dev": "d.tsv", "test": "t.tsv", "replay": "r.tsv"}
 
 
 class Noting:

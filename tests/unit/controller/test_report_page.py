@@ -144,6 +144,18 @@ def test_tables_figures_and_cards_name_what_is_simulated(shown):
     assert "simulated oracle" not in real.text
 
 
+def test_what_arms_have_simulated_is_named_once_in_badges_and_by_arm_in_the_list(shown):
+    _, page = shown(arms=["random", {"name": "clean", "annotate": {"simulated_oracle_accuracy": 1.0}}])
+    assert "simulated: oracle, expert" in page.text
+    assert page.text.count("The annotation oracle is simulated") == 2
+    assert "Arm clean: The annotation oracle is simulated" in page.text
+
+
+def test_a_training_says_its_steps_and_samples(shown):
+    text = " ".join(shown()[1].text.split())
+    assert re.search(r"7 optimiser steps over these \d+ samples. Loss at the first logged step", text)
+
+
 def test_tiles_say_gain_and_distance_from_random_with_their_intervals(shown):
     text = " ".join(shown()[1].text.split())
     assert '+30.0</span> <span class="note">points [10.0, 50.0]</span>' in text

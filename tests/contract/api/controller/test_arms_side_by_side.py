@@ -89,6 +89,16 @@ def test_what_all_arms_share_in_round_0_is_made_once_and_told_of_each(house):
     assert first
 
 
+def test_failures_are_mined_once_only_by_arms_that_mine_alike(house):
+    arms = [*ARMS, {"name": "coarse", "strategy": "random", "mine": {"max_clusters": 3}}]
+    with house.controller() as channel:
+        begin(channel, house, arms=arms)
+        await_operation(channel, "r1")
+    mined = [name for name in house.services.starts if name.endswith("0/mine_failures")]
+    assert mined == ["r1/failure_driven/0/mine_failures", "r1/coarse/0/mine_failures"]
+    assert "r1/coarse/0/evaluate_dev" not in house.services.starts
+
+
 @pytest.mark.parametrize("step", ["evaluate_dev", "annotate", "train"])
 @pytest.mark.parametrize("still_held", [*ARMS, "both"])
 def test_a_run_that_was_interrupted_in_a_turn_gives_the_report_of_one_that_was_not(step, still_held, house):

@@ -175,7 +175,29 @@ def test_replay_is_drawn_by_the_seed_checked_for_leaks_and_traced(house):
     assert len(replayed) == 2
     assert all(row.id == f"replay/{row.item_id}" for row in replayed)
     assert uri == again
-    assert read_manifest(house.objects, without).counts == {"new": 3, "samples": 3, "dropped": 3}
+    counts = {"new": 3, "samples": 3, "dropped": 3, "replay_lacking": 2}
+    assert read_manifest(house.objects, without).counts == counts
+
+
+def test_replay_fills_the_dataset_up_to_its_total_and_counts_what_is_lacking(house):
+    replay_uri = house.replay()
+    with house.server() as channel:
+        found = {
+            total: read_manifest(
+                house.objects,
+                house.build(
+                    channel, operation_id=f"b{total}", replay_uri=replay_uri, replay_ratio=9, total_samples=total
+                ),
+            ).counts
+            for total in (2, 3, 5, 8)
+        }
+    three = {"new": 3, "samples": 3, "dropped": 0}
+    assert found == {
+        2: three,  # a new sample is never left out for the total
+        3: three,
+        5: {"new": 3, "replay": 2, "samples": 5, "dropped": 0},
+        8: {"new": 3, "replay": 3, "samples": 6, "dropped": 0, "replay_lacking": 2},
+    }
 
 
 def test_no_new_sample_is_an_error_that_counts_the_reasons(house):

@@ -150,11 +150,11 @@ class EstimateRunResponse(_message.Message):
     """True where money is paid or people are asked; what is simulated is neither."""
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
-        """By round and kind, over all arms; what nobody does has no line."""
+        """By round, kind and endpoint, over all arms; what nobody does has no line."""
 
     @_builtins.property
     def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
-        """All rounds together, by kind."""
+        """All rounds together, by kind and endpoint."""
 
     @_builtins.property
     def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
