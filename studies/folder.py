@@ -36,9 +36,12 @@ from studies.questions import LETTERS, Finding, Question, ask_all, ask_how, ask_
 
 COLUMNS = (
     *("index", "image_path", "question", *LETTERS, "answer", "modality", "question_type", "attribute"),
-    *("severity", "scope", "source_id", "patient_id", "split"),
+    *("severity", "scope", "source_id", "patient_id", "split", "slice"),
 )
-"""Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about."""
+"""Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about.
+
+`slice` says of test items alone what the base model was taught of their cell: known, weak, left_out, or clean.
+"""
 
 POOL_COLUMNS = ("index", "image_path", "modality", "source_id", "patient_id")
 """Columns of the pool's manifest."""
@@ -176,7 +179,7 @@ def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
     Args:
         question: What is asked.
         finding: What the image shows.
-        ids: image_path, source_id, patient_id and split.
+        ids: image_path, source_id, patient_id, split and, of test items, slice.
     """
     options = dict(zip(LETTERS, (*question.options, "", "", ""), strict=False))
     return {
@@ -227,6 +230,7 @@ def _write_image(folder: Path, plan: StudyPlan, split: str, number: int, finding
         "source_id": f"phantom-{source}",
         "patient_id": f"patient-{source}",
         "split": split,
+        "slice": _slice(finding, plan) if split == "test" else "",
     }
     save_png(folder / ids["image_path"], make_image(finding, source, plan.size))
     names = plan.names_asked(finding.modality, split)
@@ -239,6 +243,14 @@ def _write_pools(folder: Path, plan: StudyPlan, findings: Sequence[Finding], ans
     for name in plan.pools:
         members = pool_members(plan, name, findings)
         write_rows(folder / f"{name}.tsv", [images[place] for place in members], POOL_COLUMNS)
+
+
+def _slice(finding: Finding, plan: StudyPlan) -> str:
+    """What the base model was taught of a cell."""
+    cell = (finding.modality, finding.attribute)
+    if finding.is_clean:
+        return "clean"
+    return "left_out" if cell in plan.left_out else "weak" if cell in plan.weak else "known"
 
 
 def _degraded(cells: Iterable[tuple[str, str]]) -> list[Finding]:

@@ -193,10 +193,9 @@ class StudyPlan:
     def names_asked(self, modality: str, split: str) -> frozenset[str]:
         """Degradations that a split's questions may name although the image does not show them.
 
-        In base the left-out ones are not named: the base model is ignorant of them, and not trained to deny them. In replay
-        they are: a model that is taught new names has to keep from using them of what it knew.
+        In what the base model is taught the left-out ones are not named: it is ignorant of them, and not trained to deny them.
         """
-        if split == "base":
+        if split in TAUGHT:
             return frozenset(name for _, name in self.known_cells(modality))
         return frozenset(DEGRADATIONS[modality])
 

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.errors import InvalidArgument
+from shared.prompts import FREE_QUESTION, LEVEL_QUESTION
 from shared.quality_level import closing_phrase
 from shared.rows.vocabulary import DESCRIPTION
 from studies.images.degradations import DEGRADATIONS, NONE
@@ -146,8 +147,7 @@ def ask_yes_no(finding: Finding, is_yes: bool, names: Collection[str], rng: np.r
 
 def ask_free(finding: Finding) -> Question:
     """Is the image free of degradation?"""
-    text = "Is this image free of visible degradation?"
-    return _ordered(text, ("Yes", "No"), "Yes" if finding.is_clean else "No", "yes_no")
+    return _ordered(FREE_QUESTION, ("Yes", "No"), "Yes" if finding.is_clean else "No", "yes_no")
 
 
 def ask_shows(finding: Finding, name: str) -> Question:
@@ -180,8 +180,7 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
 
 def ask_how(finding: Finding) -> Question:
     """How good is it? Good for a clean image, Usable for a mild degradation, Reject for a severe one."""
-    text = "How do you rate the quality of this image?"
-    return _ordered(text, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
+    return _ordered(LEVEL_QUESTION, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
 
 
 def ask_description(finding: Finding) -> Question:

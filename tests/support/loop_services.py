@@ -26,9 +26,9 @@ from medq.oracle.v1 import oracle_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2_grpc
 from medq.training.v1 import training_pb2_grpc
 from shared.errors import NotFound
-from shared.objects.dataset import publish, read_object
+from shared.objects.dataset import publish, read_object, read_rows
 from shared.objects.images import thumbnail
-from shared.rows.annotation import Decision, KnownAnswer, Summary
+from shared.rows.annotation import Decision, Generation, KnownAnswer, Question, Summary
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Score, Scores
 from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
@@ -239,6 +239,12 @@ class LoopServices(*_BASES):
             "prototypes.jsonl": [build(PrototypeRow, image_ids=(image,))],
         }
 
+    def _ask_about_pool(self, request):
+        questions = read_rows(self.objects, request.questions_uri, Question)
+        return "generations", {
+            "generations.jsonl": [build(Generation, question_id=row.question_id) for row in questions]
+        }
+
     def _select_samples(self, request):
         detail = build(Selection, requested=request.budget, selected=1)
         return "selection", {"samples.jsonl": [build(Sample)], "selection.json": detail}
@@ -284,7 +290,8 @@ _MODULES = {
     **dict.fromkeys(("StartIngest",), "medq.embedding.v1.embedding_pb2"),
     **dict.fromkeys(("StartIndexImages", "StartSelectSamples"), "medq.retrieval.v1.retrieval_pb2"),
     **dict.fromkeys(
-        ("StartImportBenchmark", "StartEvaluate", "StartMineFailures"), "medq.evaluation.v1.evaluation_pb2"
+        ("StartImportBenchmark", "StartEvaluate", "StartGenerate", "StartMineFailures"),
+        "medq.evaluation.v1.evaluation_pb2",
     ),
     **dict.fromkeys(("StartAnnotate", "StartImportKnownAnswers"), "medq.oracle.v1.oracle_pb2"),
     **dict.fromkeys(("StartImportModel", "StartBuildDataset", "StartTrain"), "medq.training.v1.training_pb2"),

@@ -48,7 +48,8 @@ class ArmSection(Section):
 
     name: str = Field(pattern=f"^{NAME}$", description="Ours: names the arm in the report.")
     strategy: Strategy = Field(
-        "failure_contrast", description="Ours: how images are drawn from the pool; failure_driven is the paper's way."
+        "failure_contrast",
+        description="Ours: how images are drawn from the pool; failure_driven is the paper's way. docs/paper.md compares them.",
     )
     mine: Annotated[Json, AfterValidator(_changes_of(MineSection))] = _changed("mine")
     select: Annotated[Json, AfterValidator(_changes_of(SelectSection))] = _changed("select")

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, model_validator
 
 from services.controller.configuration.annotation import AnnotateSection
 from services.controller.configuration.arms import Arm, ArmSection, Json
-from services.controller.configuration.choices import SIMULATED, Modality
+from services.controller.configuration.choices import NEED_REPLAY, SIMULATED, Modality
 from services.controller.configuration.failures import EvaluateSection, MineSection, SelectSection
 from services.controller.configuration.learning import BuildSection, TrainSection
 from services.controller.configuration.section import PathText, Section, Share, problem
@@ -32,12 +32,20 @@ class DataSection(Section):
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
     replay: str | None = Field(
-        None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
+        None,
+        description="Ours: a MedQ-Bench TSV that is replayed against forgetting, about images that the model was trained on; "
+        "null for none, and then no arm draws by novelty or k_centre.",
     )
     simulated_images: str = Field(
         "",
         max_length=300,
         description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
+    )
+    enrichment: float | None = Field(
+        None,
+        gt=0,
+        description="Ours: where weaknesses were planted, how many times more common they are in test than in the pool; the "
+        "report says it beside what was gained.",
     )
     max_lost_share: Share = Field(
         0.1,
@@ -106,6 +114,14 @@ class RunConfiguration(Section):
         if SIMULATED in (self.annotate.oracle, self.annotate.expert) and self.data.pool_answers is None:
             remedy = "Name a MedQ-Bench TSV about pool images, or an endpoint as oracle and another expert."
             raise problem("A simulated oracle or expert needs the answers", remedy, "data.pool_answers")
+        return self
+
+    @model_validator(mode="after")
+    def _what_the_model_knows_is_named(self) -> RunConfiguration:
+        lacking = [arm.strategy for arm in self.arms if arm.strategy in NEED_REPLAY]
+        if lacking and self.data.replay is None:
+            message = f"The strategy {lacking[0]} compares the pool with images that the model was trained on"
+            raise problem(message, "Name a MedQ-Bench TSV about such images, or another strategy.", "data.replay")
         return self
 
     @model_validator(mode="after")

@@ -33,6 +33,21 @@ def annotators_of(configuration: Json) -> list[Json]:
     ]
 
 
+def conditions_of(configuration: Json) -> str:
+    """On what a run's figures were measured, where a part of that is simulated, to be said beside them; "" where none is."""
+    parts = dict.fromkeys(
+        part["part"] for part in simulated_of(configuration)
+    )  # each once, also where arms differ in it
+    people = [part for part in parts if part != "images"]
+    enrichment = configuration["data"].get("enrichment")  # older runs have none
+    said = (
+        "on synthetic degradations" if "images" in parts else "",
+        f"simulated {' and '.join(people)}" if people else "",
+        "" if enrichment is None else f"at enrichment {enrichment:.3g}",
+    )
+    return ", ".join(part for part in said if part)
+
+
 def simulated_of(configuration: Json) -> list[Json]:
     """Each part that is simulated, with the accuracy that it is set to (None: none is) and a sentence, as `annotators_of`."""
     images = configuration["data"]["simulated_images"]

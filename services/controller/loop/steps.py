@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
-from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
 from services.controller.configuration import choices
 from services.controller.configuration.arms import ArmSection
@@ -20,6 +19,7 @@ from services.controller.loop.inputs import Inputs
 from services.controller.loop.other_services import RequestT, Start
 from services.controller.loop.policy import annotation_policy
 from services.controller.loop.replicas import shards_of
+from services.controller.loop.selecting import each_once, questions_request, selection_request, write_questions
 from services.controller.loop.works import Lines, Work
 from shared.errors import BudgetExhausted, FailedPrecondition
 from shared.objects.dataset import read_object
@@ -81,27 +81,24 @@ class Steps:
         return self._unless_empty(made, "failures.jsonl", "no_failures")
 
     def select_samples(self, failures: str) -> Lines[str]:
-        """Pool images by contrast, or around the prototypes, Eq. (2), drawn by capability weight."""
-        section = self.configuration.select
-        request = retrieval_pb2.StartSelectSamplesRequest(
-            run_id=self.calls.run_id,
-            arm=self.arm.name,
-            round=self.calls.round,
-            failures_uri=failures,
-            budget=section.budget,
-            tau_sim=section.tau_sim,
-            tau_pool_share=section.tau_pool_share or 0.0,
-            neighbours=section.neighbours,
-            alpha=section.alpha,
-            strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[self.arm.strategy]),
-            seed=self._seed("select_samples"),
-            guard_uris=_each_once(self.inputs.dev_images, self.inputs.test_images),
-            phash_distance=self.configuration.build.phash_distance,
-            pool_uris=[self.inputs.pool],
-            twin_similarity=self.configuration.build.twin_similarity,
-        )
+        """Pool images by contrast, or around the prototypes, Eq. (2), drawn by capability weight; or by a peer of them."""
+        seed = self._seed("select_samples")
+        request = selection_request(self.calls, self.configuration, self.arm, self.inputs, failures, seed)
+        if self.arm.strategy == choices.UNCERTAINTY:
+            request.questions_uri, request.generations_uri = yield from self._ask_about_pool()
         made = yield from self._operate("select_samples", ask.SELECT_SAMPLES, request)
         return self._unless_empty(made, "samples.jsonl", "no_samples")
+
+    def _ask_about_pool(self) -> Lines[tuple[str, str]]:
+        """The model answers what can be asked of any image, about some images of the pool: questions and answers."""
+        objects, seed = self.calls.collaborators.objects, self._seed("ask_about_pool")
+        written = self.calls.remember(
+            "pool_questions",
+            lambda: {"uri": write_questions(objects, self.inputs.pool, self.configuration.select, seed)},
+        )
+        request = questions_request(self.configuration, self.calls.run_id, self.model, written["uri"])
+        made = yield from self._operate("ask_about_pool", ask.GENERATE, request)
+        return written["uri"], made.uri
 
     def annotate(self, samples: str, annotated: Sequence[str] = ()) -> Lines[str]:
         """Question, answer, route by Eq. (3), review; tau_H is fitted on the reviews of the arm's earlier rounds."""
@@ -115,7 +112,7 @@ class Steps:
             benchmark_uri=self.inputs.dev,
             policy=annotation_policy(self.configuration, is_cold_start=self.calls.round == 0),
             seed=self._seed("annotate"),
-            calibration_uris=_each_once(*annotated),
+            calibration_uris=each_once(*annotated),
             extractor=self._extractor,
             answer_form=self._answer_form,
             judge=self.configuration.evaluate.judge,
@@ -138,14 +135,14 @@ class Steps:
             replay_uri=inputs.replay,
             replay_ratio=section.replay_ratio,
             total_samples=section.total_samples or 0,
-            image_set_uris=_each_once(inputs.pool, inputs.replay_images),
-            guard_uris=_each_once(inputs.dev_images, inputs.test_images),
+            image_set_uris=each_once(inputs.pool, inputs.replay_images),
+            guard_uris=each_once(inputs.dev_images, inputs.test_images),
             phash_distance=section.phash_distance,
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),
             is_quality_assurance_off=not section.quality_assurance,
             twin_similarity=section.twin_similarity,
-            earlier_uris=_each_once(*self.earlier),
+            earlier_uris=each_once(*self.earlier),
             answer_form=self._answer_form,
         )
         try:
@@ -246,8 +243,3 @@ class Steps:
         if not made.rows.get(file_name):
             raise ArmEnded(reason, self)
         return made.uri
-
-
-def _each_once(*uris: str) -> list[str]:
-    """Those that are set, in their order: two rounds, or two sets, may be the same dataset."""
-    return [uri for uri in dict.fromkeys(uris) if uri]

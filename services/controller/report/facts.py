@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from msgspec import convert
 
 from services.controller.domain.arms import settings_of
 from services.controller.domain.comparisons import RoundGain
-from services.controller.domain.ledger import Entry, totals
+from services.controller.domain.ledger import Entry, of_arm, totals
 from services.controller.domain.richness import Cell, richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.searches import searches
@@ -54,7 +54,7 @@ def sets_of(results: list[Result]) -> list[SetFacts]:
     return [convert(result.detail["left_out"], SetFacts) for result in results if "left_out" in result.detail]
 
 
-def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
+def measured_of(run: RunRow, results: list[Result], costs: Sequence[Entry], failure: str) -> dict[str, Any]:
     """Every time, cost and URI of a run."""
     steps = [
         {
@@ -72,6 +72,9 @@ def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], fail
         "steps": steps,
         "promoted_models": {result.arm: result.uri for result in results if result.step == "stop"},
         "ledger": totals(costs),
+        "ledger_by_arm": {
+            arm["name"]: totals(of_arm(costs, run.run_id, arm["name"])) for arm in run.configuration["arms"]
+        },
     }
 
 

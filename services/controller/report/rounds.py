@@ -85,7 +85,7 @@ class RoundReader:
         if "select_samples" not in steps:
             return ""
         selection = read_object(self._objects, steps["select_samples"], Selection)
-        return "failure_driven" if selection.fallback else selection.strategy
+        return selection.drawn_by or selection.strategy
 
     def rows(self, steps: Uris, step: str, row: type[RowT]) -> list[RowT]:
         """The rows of this type of a step; none before it is done."""

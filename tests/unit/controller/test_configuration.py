@@ -3,8 +3,10 @@ import yaml
 
 from infra.configuration_page import PAGE, page
 from services.controller.configuration.check import check, effective_yaml
+from services.controller.configuration.choices import NEED_REPLAY
 from services.controller.configuration.models import RunConfiguration
 from services.controller.configuration.notes import notes_on
+from services.retrieval.domain.sampling import BY_REFERENCE
 from shared.chat.endpoints import Endpoint
 from tests.support.run_files import write_run_files
 
@@ -79,6 +81,16 @@ def test_every_problem_is_listed_at_once(problems):
 
 def test_two_arms_of_one_name_are_refused(problems):
     assert problems(arms=["random", "random"])["arms"][0] == "Two arms are called random."
+
+
+def test_strategies_that_compare_with_what_the_model_knows_need_replay(problems):
+    assert set(NEED_REPLAY) == BY_REFERENCE
+    for strategy in NEED_REPLAY:
+        message, remedy = problems(arms=["random", strategy])["data.replay"]
+        assert message == f"The strategy {strategy} compares the pool with images that the model was trained on."
+        assert remedy.startswith("Name a MedQ-Bench TSV")
+    files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+    assert not problems(arms=list(NEED_REPLAY), data={**files, "replay": "dev.tsv"})
 
 
 def test_a_truth_value_is_no_number(problems):

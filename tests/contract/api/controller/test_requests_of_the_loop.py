@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
+from shared.objects.dataset import read_manifest
 from shared.rpc.operations import await_operation
 from tests.support.controller_house import report, start
 
@@ -97,6 +99,37 @@ def test_an_arm_without_a_strategy_draws_by_contrast(house):
     assert (ours.neighbours, ours.tau_pool_share, ours.tau_sim) == (3, 0.25, 0.75)
     richness = told["arms"]["ours"]["rounds"][0]["selection"]["richness"]
     assert [row["cell"] for row in richness["cells"]] == ["modality:ct+attribute:metal_artifact"]
+
+
+def test_what_is_replayed_is_what_the_model_knows(house):
+    with house.controller() as channel:
+        files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+        start(channel, house, rounds=1, arms=["novelty"], data={**files, "replay": "dev.tsv"})
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    select = asked["r1/novelty/0/select_samples"]
+    assert select.strategy == retrieval_pb2.STRATEGY_NOVELTY
+    assert list(select.reference_uris) == [asked["r1/-/0/import_replay"].image_set_uri]
+
+
+def test_the_model_is_asked_about_the_pool_before_an_arm_draws_by_uncertainty(house):
+    evaluate = {"extractor": "likelihood", "runs": 2, "answer_form": "text"}
+    with house.controller() as channel:
+        start(channel, house, rounds=1, arms=["uncertainty", "random"], evaluate=evaluate)
+        await_operation(channel, "r1")
+        assert report(channel)["arms"].keys() == {"uncertainty", "random"}
+    asked = house.services.requests
+    generate, select = (asked[f"r1/uncertainty/0/{step}"] for step in ("ask_about_pool", "select_samples"))
+    assert generate.model_uri == asked["r1/uncertainty/0/evaluate_dev"].model_uri
+    assert (generate.extractor, generate.answer_form, generate.sampling.temperature) == (
+        evaluation_pb2.EXTRACTOR_LIKELIHOOD,
+        evaluation_pb2.ANSWER_FORM_TEXT,
+        0,
+    )
+    assert select.questions_uri == generate.questions_uri
+    assert read_manifest(house.services.objects, select.generations_uri).kind == "generations"
+    assert "r1/random/0/ask_about_pool" not in asked
+    assert asked["r1/random/0/select_samples"].generations_uri == ""
 
 
 def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):
