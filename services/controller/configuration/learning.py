@@ -33,6 +33,9 @@ class BuildSection(Section):
         le=MOST_SAMPLES,
         description="Ours: samples of a round's training set: replay fills up what new ones leave; null: replay_ratio decides.",
     )
+    replay_earlier: bool = Field(
+        False, description="Ours: what the arm learned in earlier rounds is trained on again, all of it."
+    )
     quality_assurance: bool = Field(
         True, description="Paper: filter duplicates; the leakage gate stays on when this is false."
     )

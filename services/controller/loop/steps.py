@@ -135,6 +135,7 @@ class Steps:
             replay_uri=inputs.replay,
             replay_ratio=section.replay_ratio,
             total_samples=section.total_samples or 0,
+            is_earlier_replayed=section.replay_earlier,
             image_set_uris=each_once(inputs.pool, inputs.replay_images),
             guard_uris=each_once(inputs.dev_images, inputs.test_images),
             phash_distance=section.phash_distance,

@@ -57,18 +57,23 @@ class DatasetBuilder:
             FailedPrecondition: No new sample is left, or an image is not described in the image sets.
         """
         new, replay, earlier = self._new_samples(request), self._replay_samples(request), self._earlier_samples(request)
+        again = Sieve(of.sample.learned_in(of.round) for of in earlier if request.is_earlier_replayed)
         learned = {of.sample.image_id for of in earlier}
         phashes = self._phashes(request, {*new.image_ids, *replay.image_ids, *learned})
         self._keep_out_leaks(request, new)
         self._keep_out_leaks(request, replay)
+        self._keep_out_leaks(request, again)
         if not request.is_quality_assurance_off:
             new.drop_repeats(earlier, phashes, request.phash_distance, request.tfidf_threshold)
         if not new.kept:
             raise _nothing_left(new.dropped)
-        n_wanted = n_to_replay(len(new.kept), request.replay_ratio, request.total_samples) if request.replay_uri else 0
+        learned_here = [*new.kept, *again.kept]
+        n_wanted = (
+            n_to_replay(len(learned_here), request.replay_ratio, request.total_samples) if request.replay_uri else 0
+        )
         replayed = draw_replay(replay.kept, n_wanted, request.seed)
-        samples = in_training_order([*new.kept, *replayed], request.seed)
-        dropped = sorted([*new.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
+        samples = in_training_order([*learned_here, *replayed], request.seed)
+        dropped = sorted([*new.dropped, *again.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
         return self._write(request, samples, dropped, n_wanted - len(replayed), progress), len(samples)
 
     def _new_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
@@ -78,9 +83,10 @@ class DatasetBuilder:
         return Sieve(from_decision(row, _form(request)) for row in rows)
 
     def _earlier_samples(self, request: pb.StartBuildDatasetRequest) -> list[EarlierSample]:
-        """What this arm was trained on in earlier rounds, without what was replayed; none where it is not looked at."""
+        """What this arm learned in each earlier round, without what was replayed; none where it is not looked at."""
         found = []
-        for uri in () if request.is_quality_assurance_off else request.earlier_uris:
+        is_needed = request.is_earlier_replayed or not request.is_quality_assurance_off
+        for uri in request.earlier_uris if is_needed else ():
             manifest = read_manifest(self._objects, uri, "dataset")
             learned = {row.decision_id for row in iterate_rows(self._objects, uri, Lineage)}
             decisions = iterate_rows(self._objects, manifest.parents[0], Decision)
@@ -144,8 +150,9 @@ class DatasetBuilder:
             "tfidf_threshold": request.tfidf_threshold,
             "twin_similarity": request.twin_similarity,
             "is_quality_assurance_off": request.is_quality_assurance_off,
+            "is_earlier_replayed": request.is_earlier_replayed,
         }
-        kinds = Counter[str](sample.lineage.kind for sample in samples)
+        kinds = Counter("earlier" if s.lineage.learned_in is not None else str(s.lineage.kind) for s in samples)
         counts = {**kinds, "samples": len(samples), "dropped": len(dropped)}
         if n_lacking:
             counts["replay_lacking"] = n_lacking

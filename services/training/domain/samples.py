@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
@@ -42,6 +43,10 @@ class TrainingSample:
     def sample_id(self) -> str:
         """Unique in the dataset."""
         return self.lineage.id
+
+    def learned_in(self, round_number: int) -> TrainingSample:
+        """The same as it stands in the dataset of a later round."""
+        return replace(self, lineage=msgspec.structs.replace(self.lineage, learned_in=round_number))
 
     @property
     def image_id(self) -> str:

@@ -147,6 +147,32 @@ def test_what_an_earlier_round_taught_about_nearly_the_same_picture_is_not_taugh
     assert read_rows(house.objects, third, Dropped) == []
 
 
+@pytest.mark.parametrize("is_off", [False, True])
+def test_what_earlier_rounds_taught_is_put_in_again_where_asked_and_counts_against_the_total(house, is_off):
+    def build(channel, round_number, earlier):
+        return house.build(
+            channel,
+            operation_id=f"round-{round_number}",
+            round=round_number,
+            earlier_uris=earlier,
+            is_earlier_replayed=True,
+            replay_uri=house.replay(),
+            total_samples=4,
+            is_quality_assurance_off=is_off,
+        )
+
+    house.hashes[:3] = ["0" * 16, "f" * 16, "0f" * 8]
+    uris = []
+    with house.server() as channel:
+        for number in range(3):
+            house.decisions = [decision(number, house.image_uris[number], answer="A")]
+            uris.append(build(channel, number + 1, uris))
+    third = {row.id: row.learned_in for row in read_rows(house.objects, uris[2], Lineage) if row.kind == "new"}
+    assert third == {"d0": 1, "d1": 2, "d2": None}
+    counts = read_manifest(house.objects, uris[2]).counts
+    assert (counts["new"], counts["earlier"], counts["replay"], counts["samples"]) == (1, 2, 1, 4)
+
+
 def test_without_quality_assurance_duplicates_stay_and_leaks_do_not(house):
     house.hashes[:2] = [house.hashes[2]] * 2
     house.gate.leaks = {house.image_uris[0].removeprefix("sha256:"): "same_pixels"}

@@ -113,6 +113,7 @@ class StartBuildDatasetRequest(_message.Message):
     EARLIER_URIS_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
     TOTAL_SAMPLES_FIELD_NUMBER: _builtins.int
+    IS_EARLIER_REPLAYED_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -144,6 +145,10 @@ class StartBuildDatasetRequest(_message.Message):
     total_samples: _builtins.int
     """Samples of the dataset: replay fills up what new samples leave of them, none where these are as many; 0: `replay_ratio`
     decides. Needs `replay_uri`.
+    """
+    is_earlier_replayed: _builtins.bool
+    """Whether what was learned in `earlier_uris` is put into the dataset again; it counts as new ones do against `total_samples`
+    and `replay_ratio`.
     """
     @_builtins.property
     def image_set_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -177,10 +182,11 @@ class StartBuildDatasetRequest(_message.Message):
         earlier_uris: _abc.Iterable[_builtins.str] | None = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
         total_samples: _builtins.int = ...,
+        is_earlier_replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "earlier_uris", b"earlier_uris", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold", "total_samples", b"total_samples", "twin_similarity", b"twin_similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "earlier_uris", b"earlier_uris", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_earlier_replayed", b"is_earlier_replayed", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold", "total_samples", b"total_samples", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
