@@ -78,12 +78,12 @@ def measured_of(run: RunRow, results: list[Result], costs: Sequence[Entry], fail
     }
 
 
-def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
-    """URIs of a run's evaluations: by arm in the order of the configuration, round, dev before test."""
+def evaluations_of(run: RunRow, results: list[Result]) -> list[Result]:
+    """A run's evaluations: by arm in the order of the configuration, round, dev before test."""
     order = {arm["name"]: place for place, arm in enumerate(run.configuration["arms"])}
     found = [result for result in results if result.step in EVALUATIONS]
     found.sort(key=lambda result: (order[result.arm], result.round, EVALUATIONS.index(result.step)))
-    return [result.uri for result in found]
+    return found
 
 
 def promoted_scores(objects: ObjectStore, results: Iterable[Result], arm: str) -> dict[int, Scores]:

@@ -486,11 +486,11 @@ class Run(_message.Message):
     owns.
     """
     arm: _builtins.str
-    """The arm at work."""
+    """The arm at work; of several that are, the first in the order of the configuration whose step has not ended."""
     round: _builtins.int
     """The round at work, from 0."""
     step: _builtins.str
-    """The step at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
+    """The step of that arm at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
     operation_id: _builtins.str
     """The operation it waits on, empty between steps, and the service that has it."""
     service: _builtins.str
