@@ -71,15 +71,11 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
 
 def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings, done_before: int, tell: Tell) -> None:
     """Wait until a run has ended, and tell about every second how far it is."""
-    places = {arm.name: place for place, arm in enumerate(run.arms)}
+    of_a_round = run.work(settings) // settings.rounds
 
     def look() -> bool:
         at = run_of(controller, run_id)
-        done = done_before
-        if at.arm in places:
-            ended, arm = run.arms[: places[at.arm]], run.arms[places[at.arm]]
-            n_rounds = settings.rounds * sum(one.steps_factor for one in ended) + at.round * arm.steps_factor
-            done += settings.steps * n_rounds
+        done = done_before + at.round * of_a_round  # arms go side by side, so all have ended the rounds before
         tell(f"{run.pool}: {run_title(at)}", done)
         return False
 
