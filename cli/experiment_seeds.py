@@ -50,6 +50,7 @@ class _Worker:
     process: SpawnProcess
     pipe: Connection
     log: Path
+    core: int
 
     def hear(self) -> bool:
         """Take in what it tells; False when it has ended."""
@@ -91,7 +92,7 @@ def run_seeds(
     try:
         while waiting or at_work:
             while waiting and len(at_work) < n_jobs:
-                at_work.append(_start(out, block, waiting.pop(0), settings))
+                at_work.append(_start(out, block, waiting.pop(0), settings, _free_core(at_work)))
             wait([worker.pipe for worker in at_work], timeout=1.0)
             still = [worker for worker in at_work if worker.hear()]
             just_ended = [worker.seed for worker in at_work if worker not in still]
@@ -102,15 +103,21 @@ def run_seeds(
     return ended
 
 
-def _start(out: Path, block: str, number: int, settings: Settings) -> _Worker:
+def _free_core(at_work: Sequence[_Worker]) -> int:
+    """The core with the fewest seeds: services take as many operations at once as their process may use cores."""
+    taken = [worker.core for worker in at_work]
+    return min(sorted(os.sched_getaffinity(0)), key=taken.count)
+
+
+def _start(out: Path, block: str, number: int, settings: Settings, core: int) -> _Worker:
     folder = out / "seeds" / f"{number:05d}"
     folder.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")  # threads of services and of torch do not survive a fork
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(out, folder, block, number, settings, theirs, os.getpid()))
+    process = context.Process(target=_work, args=(out, folder, block, number, settings, theirs, os.getpid(), core))
     process.start()
     theirs.close()
-    return _Worker(Seed(number), process, ours, folder / _LOG)
+    return _Worker(Seed(number), process, ours, folder / _LOG, core)
 
 
 def _end(processes: Iterable[SpawnProcess]) -> None:
@@ -123,9 +130,12 @@ def _end(processes: Iterable[SpawnProcess]) -> None:
         process.kill()
 
 
-def _work(out: Path, folder: Path, block: str, number: int, settings: Settings, pipe: Connection, parent: int) -> None:
-    """What the process of a seed does. The parent is who hears Ctrl-C, and says when to end."""
+def _work(
+    out: Path, folder: Path, block: str, number: int, settings: Settings, pipe: Connection, parent: int, core: int
+) -> None:
+    """What the process of a seed does, on its core. The parent is who hears Ctrl-C, and says when to end."""
     die_with_parent(parent)
+    os.sched_setaffinity(0, {core})
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
     with (folder / _LOG).open("a", encoding="utf-8") as log:

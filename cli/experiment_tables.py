@@ -13,7 +13,7 @@ from studies.experiment.sentence import headline
 Json = dict[str, Any]
 _COLUMNS = ("arm", "images", "seeds", "overall [95 %]", "minus its reference [95 %]")
 #: Where the terminal is wide; the page has them in any case.
-_MORE_COLUMNS = ("known", "left out", "pool mix", "left-out drawn", "labels wrong", "expert")
+_MORE_COLUMNS = ("known", "weak", "left out", "pool mix", "left-out drawn", "labels wrong", "expert")
 _WIDE = 140
 
 
@@ -56,4 +56,4 @@ def _row(arm: Json) -> tuple[object, ...]:
 
 
 def _shares(accuracy: Json) -> tuple[str, ...]:
-    return tuple(percent(accuracy[name]["value"]) for name in ("known", "left_out", "pool_mix"))
+    return tuple(percent(accuracy[name]["value"]) for name in ("known", "weak", "left_out", "pool_mix"))

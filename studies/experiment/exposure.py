@@ -28,9 +28,8 @@ def exposure(n_new: int, steps: int, batch_size: int, passes: float) -> Exposure
     exposures. From N = D on there is no replay, and new samples are seen S * b / N times, fewer than p.
 
     D does not depend on N: what quality assurance and the expert leave out of the new samples is filled up by replay, and
-    steps and passes stay equal. A dataset holds the new samples of its own round alone: those of earlier rounds are looked
-    at for repeats and are not trained on again, as the model that they made is trained further. So N, and with it steps and
-    passes, are equal in every round too.
+    steps and passes stay equal. The samples of earlier rounds are trained on again and count in N, which grows by the round while
+    steps and passes stay.
 
     Args:
         n_new: Samples that the drawn images of a round give at most, N: images times questions an image.

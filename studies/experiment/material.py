@@ -12,10 +12,10 @@ from pathlib import Path
 from studies.base_model import BaseTraining, one_per_image, pretrain_base, read_rows
 from studies.experiment.settings import Settings
 from studies.folder import write_rows, write_study
-from studies.plan import Pool, StudyPlan, draw_cells
+from studies.plan import Cell, Pool, StudyPlan, draw_cells
 
-Cell = tuple[str, str]
-"""A modality and a degradation."""
+ENRICHMENT = 10.0
+"""How many times rarer the left-out cells are in the pool of the primary comparison than in test."""
 Stratum = tuple[str, str, str]
 """A modality, a degradation and its severity; images without degradation have `none` for both."""
 OnProgress = Callable[[str, int, int, str], None]
@@ -30,12 +30,14 @@ class Material:
         folder: Holds the tables, one manifest a pool, and the images.
         model: The base model.
         left_out: Cells that it never saw.
+        weak: Cells of which it saw little.
         n_dev_images: Images of dev.
     """
 
     folder: Path
     model: Path
     left_out: frozenset[Cell]
+    weak: frozenset[Cell]
     n_dev_images: int
 
 
@@ -57,17 +59,16 @@ def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress
         lambda done, total: on_progress(training, done, total, "steps"),
     )
     described = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    left_out = frozenset((modality, attribute) for modality, attribute in described["left_out"])
-    return Material(folder, model, left_out, len(one_per_image(read_rows(folder / "dev.tsv"))))
+    left_out, weak = (frozenset((cell[0], cell[1]) for cell in described[name]) for name in ("left_out", "weak"))
+    return Material(folder, model, left_out, weak, len(one_per_image(read_rows(folder / "dev.tsv"))))
 
 
 def plan_of(seed: int, settings: Settings) -> StudyPlan:
     """The plan of a seed: its own left-out and weak cells, and every pool."""
     left_out, weak = draw_cells(seed)
-    rare, size = 0.03, settings.n_pool
     plan = StudyPlan(
         n_base=settings.n_base,
-        n_pool=size,
+        n_pool=settings.n_pool,
         n_dev=settings.n_dev,
         n_test=settings.n_test,
         n_replay=settings.n_replay,
@@ -75,13 +76,13 @@ def plan_of(seed: int, settings: Settings) -> StudyPlan:
         seed=seed,
         left_out=left_out,
         weak=weak,
-        rare_ratio=rare,
     )
-    most = 0.3
     uniform = plan.n_left_out("test") / plan.n_test
-    pools = {"3": rare, "10": 0.1, "30": most, "uniform": uniform}
-    others = {name: Pool(size, share) for name, share in pools.items()} | {"ideal": Pool(round(most * size), 1.0)}
-    return replace(plan, other_pools=tuple(others.items()))
+    rare, size = uniform / ENRICHMENT, settings.n_other_pool
+    shares = {"10": 0.1, "30": 0.3, "uniform": uniform}
+    others = {name: Pool(size, share) for name, share in shares.items()} | {"ideal": Pool(round(0.3 * size), 1.0)}
+    pools = {"3": Pool(settings.n_pool, rare), **others}
+    return replace(plan, rare_ratio=rare, other_pools=tuple(pools.items()))
 
 
 def write_answers(folder: Path, pool: str) -> str:

@@ -25,7 +25,10 @@ class Accuracy(Row, frozen=True):
     Attributes:
         n: Answers.
         unscored: Answers that could not be evaluated, in no figure.
-        overall, known, left_out: Over all, over cells that the base model saw (clean images among them), over the others.
+        overall: Over all.
+        known: Over cells that the base model was taught, and clean images.
+        weak: Over cells of which it saw little.
+        left_out: Over cells that it never saw.
         pool_mix: Post-stratified to the mix of the pool: see `studies.experiment.estimates.post_stratified`.
         pool_mix_covered: Share of the pool's images in strata that test has.
         by: Axis and value to accuracy.
@@ -35,6 +38,7 @@ class Accuracy(Row, frozen=True):
     unscored: int
     overall: float | None
     known: float | None
+    weak: float | None
     left_out: float | None
     pool_mix: float | None
     pool_mix_covered: float

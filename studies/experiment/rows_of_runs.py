@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.estimates import post_stratified
-from studies.experiment.material import Cell, Material, Stratum, strata_of
+from studies.experiment.material import Material, Stratum, strata_of
 from studies.experiment.results import Accuracy, ArmRound, Draw
 from studies.experiment.settings import Settings
+from studies.plan import Cell
 
 #: Axes of answers whose values get an accuracy of their own.
 AXES = ("question_type", "modality", "severity", "scope")
@@ -41,7 +42,7 @@ class Truth:
     """
 
     def __init__(self, material: Material, run: Run, known: Sequence[KnownAnswer]) -> None:
-        self.left_out = material.left_out
+        self.left_out, self._weak = material.left_out, material.weak
         self._cells = {row.image_id: (row.modality, row.attribute) for row in known}
         self._letters = {_asked(row): row.answer for row in known}
         answers, folder = material.folder / "pool_answers.tsv", material.folder
@@ -73,17 +74,22 @@ class Truth:
             strata[row.modality, row.attribute, row.severity].append(row.correct is True)
         right = {stratum: (sum(found), len(found)) for stratum, found in strata.items()}
         pool_mix, covered = post_stratified(right, self.mix)
-        is_left_out = [(row.modality, row.attribute) in self.left_out for row in rows]
+        slices = _grouped(rows, self._slice)
         return Accuracy(
             n=len(rows),
             unscored=len(asked) - len(rows),
             overall=_share(rows),
-            known=_share([row for row, out in zip(rows, is_left_out, strict=True) if not out]),
-            left_out=_share([row for row, out in zip(rows, is_left_out, strict=True) if out]),
+            known=_share(slices["known"]),
+            weak=_share(slices["weak"]),
+            left_out=_share(slices["left_out"]),
             pool_mix=pool_mix,
             pool_mix_covered=covered,
             by={axis: _by(rows, axis) for axis in AXES},
         )
+
+    def _slice(self, row: Answer) -> str:
+        cell = (row.modality, row.attribute)
+        return "left_out" if cell in self.left_out else "weak" if cell in self._weak else "known"
 
 
 def rows_of(
@@ -142,10 +148,15 @@ def _settings_of(arm: Arm, settings: Settings, material: Material) -> dict[str, 
 
 def _by(rows: Sequence[Answer], axis: str) -> dict[str, float]:
     """Accuracy by each value of an axis that occurs."""
+    groups = _grouped(rows, lambda row: getattr(row, axis))
+    return {value: _share(group) or 0.0 for value, group in sorted(groups.items()) if value}
+
+
+def _grouped(rows: Sequence[Answer], name: Callable[[Answer], str]) -> Mapping[str, list[Answer]]:
     groups: dict[str, list[Answer]] = defaultdict(list)
     for row in rows:
-        groups[getattr(row, axis)].append(row)
-    return {value: _share(group) or 0.0 for value, group in sorted(groups.items()) if value}
+        groups[name(row)].append(row)
+    return groups
 
 
 def _share(rows: Collection[Answer]) -> float | None:

@@ -42,13 +42,14 @@ def write_experiment_run(material: Material, block: str, run: Run, seed: int, se
 
 def _shared(settings: Settings) -> dict[str, Any]:
     """What all arms share; each goes through all of its rounds, whatever dev says."""
-    n_new = settings.budget * settings.questions_per_image
+    n_new = settings.rounds * settings.budget * (settings.questions_per_image + 1)  # each image is described once
     seen = exposure(n_new, settings.steps, settings.batch_size, settings.passes)
     return {
         "rounds": settings.rounds,
         "evaluate": {"runs": settings.dev_runs, "extractor": "likelihood", "answer_form": "open"},
         "annotate": {"questions_per_image": settings.questions_per_image},
-        "build": {"total_samples": seen.total_samples},
+        "select": {"alpha": settings.alpha},
+        "build": {"total_samples": seen.total_samples, "replay_earlier": True},
         "train": {"learning_rate": settings.learning_rate, "batch_size": settings.batch_size, "warmup_ratio": 0.1},
         "stop": {"patience": settings.rounds + 1, "overall_allowance": 1.0, "modality_allowance": 1.0},
     }

@@ -14,7 +14,8 @@ class Settings:
     """What every seed of an experiment shares.
 
     Attributes:
-        n_base, n_pool, n_dev, n_test, n_replay: Images of each split.
+        n_base, n_pool, n_dev, n_test, n_replay: Images of each split; the pool is that of the primary comparison.
+        n_other_pool: Images of a pool in which left-out cells are more common.
         size: Height and width of an image in pixels.
         base_epochs: Passes of the base model's training over its split.
         rounds: Trainings of each arm.
@@ -24,23 +25,26 @@ class Settings:
         batch_size: Samples of a step.
         passes: Passes over the samples of a dataset, as far as the steps allow: see `studies.experiment.exposure`.
         learning_rate: Peak of the cosine schedule of every round.
+        alpha: Exponent of the weights of cells.
         dev_runs: Answers to each dev item, R of the paper.
     """
 
-    n_base: int = 12_000
-    n_pool: int = 20_000
+    n_base: int = 24_000
+    n_pool: int = 12_000
+    n_other_pool: int = 6000
     n_dev: int = 600
     n_test: int = 1200
     n_replay: int = 2000
     size: int = 96
-    base_epochs: int = 2
+    base_epochs: int = 1
     rounds: int = 3
     budget: int = 100
     questions_per_image: int = 3
     steps: int = 250
     batch_size: int = 32
-    passes: int = 7
-    learning_rate: float = 1e-3
+    passes: int = 4
+    learning_rate: float = 7e-4
+    alpha: float = 2.0
     dev_runs: int = 5
 
     def __post_init__(self) -> None:
@@ -61,6 +65,7 @@ FULL = Settings()
 TINY = Settings(
     n_base=40,
     n_pool=60,
+    n_other_pool=60,
     n_dev=20,
     n_test=20,
     n_replay=20,

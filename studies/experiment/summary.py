@@ -26,6 +26,7 @@ BySeed = Mapping[int, ArmRound]
 FIGURES: Mapping[str, Callable[[ArmRound], float | None]] = {
     "overall": lambda row: row.accuracy.overall,
     "known": lambda row: row.accuracy.known,
+    "weak": lambda row: row.accuracy.weak,
     "left_out": lambda row: row.accuracy.left_out,
     "pool_mix": lambda row: row.accuracy.pool_mix,
 }

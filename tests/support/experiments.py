@@ -13,7 +13,15 @@ def arm_round(arm: str, seed: int, score: float, number: int = 1, **changes: Any
     """A round of an arm; its test has known and left-out cells in equal parts."""
     axes = {"question_type": {"what": score}, "severity": {"mild": score, "severe": score}, "scope": {"general": score}}
     accuracy = Accuracy(
-        n=100, unscored=0, overall=score, known=score, left_out=score, pool_mix=score, pool_mix_covered=1.0, by=axes
+        n=100,
+        unscored=0,
+        overall=score,
+        known=score,
+        weak=None,
+        left_out=score,
+        pool_mix=score,
+        pool_mix_covered=1.0,
+        by=axes,
     )
     draw = Draw(n_images=10, n_left_out=5, n_labels=20, n_wrong=1, n_expert=4, images="0" * 16) if number else None
     values = {

@@ -27,12 +27,16 @@ def test_replay_gives_way_to_new_samples(n_new: int, n_replay: int, passes: floa
 
 
 def test_all_arms_share_one_size_of_dataset_and_one_number_of_steps(tmp_path: Path):
-    material = Material(tmp_path, tmp_path / "base-model", frozenset(), 600)
+    material = Material(tmp_path, tmp_path / "base-model", frozenset(), frozenset(), 600)
     write_rows(tmp_path / "pool_answers.tsv", [])
     write_rows(tmp_path / "pool-3.tsv", [], POOL_COLUMNS)
     (run,) = BLOCKS["primary"]
     file = yaml.safe_load(write_experiment_run(material, "primary", run, 5, SETTINGS).read_text(encoding="utf-8"))
-    assert (file["seed"], file["build"], file["data"]["pool"]) == (5, {"total_samples": 1000}, "pool-3.tsv")
+    assert (file["seed"], file["build"], file["data"]["pool"]) == (
+        5,
+        {"total_samples": 1000, "replay_earlier": True},
+        "pool-3.tsv",
+    )
     assert {arm["train"]["steps"] for arm in file["arms"]} == {STEPS}
     assert {arm["select"]["budget"] for arm in file["arms"]} == {50, 100, 200, 400, 800, 1600}
     assert all(arm.keys() == {"name", "strategy", "select", "train"} for arm in file["arms"])

@@ -35,7 +35,7 @@ def material(tmp_path: Path) -> Material:
     write_rows(tmp_path / "pool_answers.tsv", pool)
     write_rows(tmp_path / "pool-3.tsv", [{"image_path": row["image_path"]} for row in pool], POOL_COLUMNS)
     write_rows(tmp_path / "test.tsv", rows("test", [RINGS, NOISE]))
-    return Material(tmp_path, tmp_path, frozenset({RINGS[:2]}), 4)
+    return Material(tmp_path, tmp_path, frozenset({RINGS[:2]}), frozenset(), 4)
 
 
 def known(name: str, stratum: tuple[str, str, str]) -> KnownAnswer:
