@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from studies.demo_base import ANSWER_FORM, FOLDER, LEFT_OUT, WEAK
+from studies.demo_base import EVALUATE, FOLDER, LEFT_OUT, WEAK
 from studies.folder import write_study
 from studies.plan import StudyPlan
 from studies.real_slice import write_real_slice
@@ -25,7 +25,7 @@ PHANTOMS: Final = "The images are phantoms: drawings with degradations computed 
 SETTINGS: dict[str, Any] = {
     "rounds": 3,
     "arms": ["failure_contrast", "random"],
-    "evaluate": {"runs": 5, "extractor": "likelihood", "answer_form": ANSWER_FORM},
+    "evaluate": EVALUATE,
     "select": {"budget": 60, "alpha": 2.0},
     # 250 steps of 32 pass four times over 2,000 samples: those that were annotated, and replayed ones.
     "build": {"total_samples": 2000, "replay_earlier": True},

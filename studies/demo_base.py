@@ -24,6 +24,8 @@ SEED: Final = 0
 N_IMAGES: Final = 24_000
 #: The question alone, answered by an option's text: a model this small learns that far better than letters.
 ANSWER_FORM: Final = "open"
+#: How a model that was trained so is asked, as a run's file has it.
+EVALUATE: Final = {"runs": 5, "extractor": "likelihood", "answer_form": ANSWER_FORM}
 LEFT_OUT, WEAK = draw_cells(SEED)
 FOLDER = Path(__file__).with_name("demo_base")
 _DIGEST = "digest.txt"

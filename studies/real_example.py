@@ -20,7 +20,7 @@ import typer
 from skimage.transform import resize
 
 from shared.errors import AlreadyExists, InvalidArgument, MedqError
-from studies import demo
+from studies.demo_base import EVALUATE
 from studies.folder import Row, as_row, make_questions, save_png, write_split
 from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
 from studies.images.drawing import Image, clip_to_unit
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 def evaluation_of(model: Path) -> dict[str, Any]:
     """How the model is asked: a demo's as it was trained, any other by letters, which it writes itself."""
     is_demo = model.parts[-3:] == DEMO_MODEL.parts[-3:]
-    return {"runs": 5, **(demo.SETTINGS["evaluate"] if is_demo else {"max_new_tokens": 4})}
+    return {"runs": 5, **(EVALUATE if is_demo else {"max_new_tokens": 4})}
 
 
 VIEWS_CLEAN = 3
