@@ -41,7 +41,7 @@ endif
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $@ -r requirements/llamafactory.txt \
 	  || { rm -rf $@; exit 1; }
 
-demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
+demo: setup ## Run three rounds of the loop on phantoms beside random drawing and write out/demo/report.html
 	$(BIN)/medq demo --out out/demo
 
 picture: setup ## Photograph the demo's report for the README (after `make demo`; needs chromium)

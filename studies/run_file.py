@@ -57,6 +57,6 @@ def enrichment_of(folder: Path, pool: str) -> float | None:
         pool: The pool's manifest, such as `pool.tsv`.
     """
     study = folder / "study.json"
-    pools = json.loads(study.read_bytes())["pools"] if study.exists() else {}
+    pools = json.loads(study.read_bytes()).get("pools", {}) if study.exists() else {}
     enrichment: float | None = pools.get(Path(pool).stem, {}).get("enrichment_of_test")
     return enrichment
