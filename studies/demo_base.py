@@ -1,7 +1,7 @@
 """The base model that the demo starts from, and how it was made: `python -m studies.demo_base WORK_FOLDER`.
 
 It draws the base images of seed `SEED` into the work folder, trains the tiny checkpoint on them, and puts it into
-`studies/demo_base/`. That takes some 15 minutes of one core. `digest.txt` there names the bytes: another processor rounds in
+`studies/demo_checkpoint/`. That takes some 15 minutes of one core. `digest.txt` there names the bytes: another processor rounds in
 another way, and may train other ones.
 """
 
@@ -27,7 +27,7 @@ ANSWER_FORM: Final = "open"
 #: How a model that was trained so is asked, as a run's file has it.
 EVALUATE: Final = {"runs": 5, "extractor": "likelihood", "answer_form": ANSWER_FORM}
 LEFT_OUT, WEAK = draw_cells(SEED)
-FOLDER = Path(__file__).with_name("demo_base")
+FOLDER = Path(__file__).with_name("demo_checkpoint")
 _DIGEST = "digest.txt"
 #: Beside the weights; how it was trained, without paths, is in training.json.
 _IGNORED = (_DIGEST,)
