@@ -1,8 +1,8 @@
 """The base model that the demo starts from, and how it was made: `python -m studies.demo_base WORK_FOLDER`.
 
 It draws the base images of seed `SEED` into the work folder, trains the tiny checkpoint on them, and puts it into
-`studies/demo_checkpoint/`. That takes some 15 minutes of one core. `digest.txt` there names the bytes: another processor rounds in
-another way, and may train other ones.
+`studies/demo_checkpoint/`. That takes some 15 minutes of one core. `digest.txt` there names the bytes. Another processor
+rounds in another way, and may train other ones.
 """
 
 from __future__ import annotations
