@@ -41,8 +41,8 @@ endif
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes --target $@ -r requirements/llamafactory.txt \
 	  || { rm -rf $@; exit 1; }
 
-demo: setup ## Run two rounds of the loop on phantoms and write out/demo/report.html
-	$(BIN)/medq demo --out out/demo
+demo: setup ## Run three rounds of the loop on phantoms beside random drawing and write out/demo/report.html
+	$(BIN)/medq demo --out out/demo || test $$? -eq 3  # 3: a few images too near to test images were left out, as it says
 
 picture: setup ## Photograph the demo's report for the README (after `make demo`; needs chromium)
 	$(BIN)/python -m infra.report_picture

@@ -46,7 +46,12 @@ RUNS: dict[str, dict[str, Any]] = {
         "train": {"learning_rate": 2e-4, "epochs": 1, "batch_size": 8},
         **_SHARED,
     },
-    "demo-sized": {**SETTINGS, "select": {**SETTINGS["select"], "tau_sim": 0.3}, **_SHARED},
+    "demo-sized": {
+        **SETTINGS,
+        "arms": ["failure_contrast"],
+        "select": {**SETTINGS["select"], "tau_sim": 0.3},
+        **_SHARED,
+    },
 }
 
 

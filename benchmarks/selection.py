@@ -53,7 +53,7 @@ def medq(of: Given) -> tuple[int, float]:
         budget=_BUDGET,
         rng=np.random.default_rng(0),
     )
-    return len(draw.rows), float(finds.measure.sum())
+    return len(draw.rows), float(finds.values.sum())
 
 
 def faiss(of: Given) -> tuple[int, float]:

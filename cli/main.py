@@ -19,6 +19,7 @@ from cli.commands.demo import demo
 from cli.commands.egress import list_egress
 from cli.commands.estimate import estimate
 from cli.commands.evaluate import evaluate
+from cli.commands.experiment import experiment
 from cli.commands.ingest import ingest
 from cli.commands.lineage import lineage
 from cli.commands.pause import pause, resume
@@ -44,8 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    demo, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest, reembed,
-    serve, token,
+    demo, experiment, estimate, run, status, pause, resume, cancel, report, costs, lineage, compare, evaluate, score, ingest,
+    reembed, serve, token,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(with_access(command))

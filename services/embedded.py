@@ -6,6 +6,7 @@ gives; they talk to each other over gRPC as they do on a cluster.
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -14,17 +15,21 @@ from typing import Any
 
 from filelock import FileLock
 
+from services.evaluation.settings import EvaluationSettings
 from services.registry import REGISTRY
+from services.training.settings import TrainingSettings
 from shared.events.sqlite import SqliteEventBus
+from shared.gpus import visible_gpus
 from shared.objects.folder import FolderObjectStore
 from shared.private_folder import make_private
 from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer
-from shared.settings import runtime_folder, socket_targets
+from shared.settings import ServiceSettings, runtime_folder, socket_targets
 
 #: Imported with this module, so that a start waits for no import.
 _BUILD = {name: entry.build for name, entry in REGISTRY.items()}
+_MOST_WORKERS = 64
 
 
 class Embedded:
@@ -45,7 +50,7 @@ class Embedded:
         self.targets: dict[str, str] = given.pop("targets", None) or socket_targets(self.state_folder)
         common = {"state_folder": self.state_folder, "targets": self.targets}
         settings = {
-            name: entry.settings(**{**common, "listen": self.targets[name], **given})
+            name: fitted(entry.settings(**{**common, "listen": self.targets[name], **given}))
             for name, entry in REGISTRY.items()
         }
         self._drain_seconds = max(one.drain_seconds for one in settings.values())
@@ -83,3 +88,16 @@ class Embedded:
     def __exit__(self, *_: object) -> None:
         """Stop."""
         self.stop()
+
+
+def fitted(settings: ServiceSettings) -> ServiceSettings:
+    """The same settings, with as many operations at once as there are cores or GPUs for, unless they say how many."""
+    if not isinstance(settings, EvaluationSettings | TrainingSettings):
+        return settings
+    if "operation_workers" in settings.model_fields_set:
+        return settings
+    n_cores = len(os.sched_getaffinity(0)) // settings.n_torch_threads
+    n_gpus = len(visible_gpus()) if settings.device != "cpu" else 0
+    if n_gpus and isinstance(settings, EvaluationSettings):
+        n_gpus = 1  # it uses the first, where two models may not fit
+    return settings.model_copy(update={"operation_workers": n_gpus or max(1, min(n_cores, _MOST_WORKERS))})

@@ -1,4 +1,4 @@
-"""Limits that stand in several places: the form of names and ids that callers choose, and the largest batch."""
+"""Limits that stand in several places: the form of names and ids that callers choose, the largest batch and training."""
 
 from __future__ import annotations
 
@@ -23,3 +23,7 @@ OPERATION_ID_FORM = "Up to 200 letters, digits, '.', '_', '-', '/'; begin with a
 MOST_PIXELS = 64_000_000
 #: Samples of one forward pass, and forward passes of one step.
 MOST_IN_A_BATCH = 65_536
+#: Optimiser steps of one training.
+MOST_STEPS = 10_000_000
+#: Samples of a dataset version that replay fills up.
+MOST_SAMPLES = 10_000_000

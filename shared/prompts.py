@@ -6,6 +6,7 @@ Evaluation, self-annotation and training take the same form, or what is learned 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, Literal
 
 from shared.quality_level import closing_phrase
@@ -16,6 +17,12 @@ from shared.rows.vocabulary import QUALITY_LADDER
 AnswerForm = Literal["letter", "text", "open"]
 LETTER: Final = "letter"
 TEXT: Final = "text"
+#: What can be asked of any image by one who knows nothing of it, with the options: how good it is, and whether it shows a fault.
+LEVEL_QUESTION: Final = "How do you rate the quality of this image?"
+FREE_QUESTION: Final = "Is this image free of visible degradation?"
+QUALITY_QUESTIONS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {LEVEL_QUESTION: tuple(level.capitalize() for level in reversed(QUALITY_LADDER)), FREE_QUESTION: ("Yes", "No")}
+)
 #: How a description is asked for where a table has no question of its own; what it must end with is MedQ-Bench's, the rest ours.
 DESCRIPTION_QUESTION: Final = (
     "You are an expert in the quality of medical images. Describe in 3 to 5 sentences how this image looks: noise, sharpness, "

@@ -143,8 +143,8 @@ def _answer(sample: Conversation, origin: Lineage) -> str:
 
 
 def _simulated(lineage: Sequence[Lineage]) -> str:
-    n_new = sum(origin.kind == "new" for origin in lineage)
-    n_simulated = sum(origin.simulated is True for origin in lineage)
+    n_new = sum(origin.kind == "new" and origin.learned_in is None for origin in lineage)
+    n_simulated = sum(origin.simulated is True and origin.learned_in is None for origin in lineage)
     if not n_simulated:
         return f"None of the {n_new} new samples was annotated by a simulated oracle or expert."
     return (

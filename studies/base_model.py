@@ -1,8 +1,9 @@
 """The base model of a study: the tiny checkpoint, trained from random weights on the study's own base split.
 
 It goes through the same fine-tuning as every later round, with a larger learning rate because it starts from
-nothing. Beside the questions it learns a caption of each image, which teaches the vision tower faster than letters
-do. It never sees the left-out cells, which is the weakness that the loop has to find.
+nothing. Beside the questions it learns a description of each image, which teaches the vision tower faster than letters
+do, and to name some degradation of a modality, whatever the image shows: so it knows the words for the cells that it never
+sees. These cells are the weakness that the loop has to find.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from transformers import TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 
@@ -22,11 +24,14 @@ from services.training.job.spec import TrainingSpec
 from shared.prompts import LETTER, AnswerForm, multiple_choice_prompt, multiple_choice_reply
 from shared.rows.encoding import to_json
 from shared.rows.training import Conversation, Turn
-from studies.questions import LETTERS, LEVELS, PHRASES
+from studies.images.degradations import NONE
+from studies.questions import LETTERS, PHRASES, Finding, ask_description
 from studies.tiny_model import build_tiny_checkpoint
 
 Row = dict[str, str]
-CAPTION_REQUEST = "Describe the quality of this image."
+WORD_REQUEST = "Name something that can be wrong with such an image."
+WORD_EVERY = 4
+"""One image in so many is shown with that request."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +40,15 @@ class BaseTraining:
 
     Attributes:
         learning_rate: Peak of the cosine schedule.
-        epochs: Passes over the questions and captions of the base split.
+        epochs: Passes over the questions, descriptions and words of the base split; fresh images teach more than a second pass.
         batch_size: Questions of one step.
         seed: Of the weights and of the order of the questions.
         n_threads: Threads of torch.
         answer_form: How the questions are put, and in which words they are answered.
     """
 
-    learning_rate: float = 1e-3
-    epochs: int = 3
+    learning_rate: float = 2e-3
+    epochs: int = 1
     batch_size: int = 32
     seed: int = 0
     n_threads: int = 1
@@ -89,7 +94,9 @@ def pretrain_base(
     if not spec.result_folder.is_dir():
         rows = read_rows(study_folder / "base.tsv")
         output_folder.mkdir(parents=True, exist_ok=True)
-        exchanges = [*(_question(row, settings.answer_form) for row in rows), *map(_caption, one_per_image(rows))]
+        images, form = one_per_image(rows), settings.answer_form
+        exchanges = [*(_question(row, form) for row in rows), *map(_description, images)]
+        exchanges += map(word_sample, images[::WORD_EVERY])
         spec.train_file.write_text("\n".join(map(_conversation, exchanges)), encoding="utf-8")
         texts = sorted({text for exchange in exchanges for text in (exchange.question, exchange.answer)})
         disable_progress_bar()
@@ -136,10 +143,17 @@ def _question(row: Row, form: AnswerForm) -> Sample:
     return Sample(row["index"], row["image_path"], prompt, multiple_choice_reply(options, row["answer"], form))
 
 
-def _caption(row: Row) -> Sample:
+def _description(row: Row) -> Sample:
     """What a row's image shows, in words."""
-    shown = f"{PHRASES[row['modality']][row['attribute']]}, {LEVELS[row['severity']]}"
-    return Sample(f"caption-{row['index']}", row["image_path"], CAPTION_REQUEST, shown)
+    asked = ask_description(Finding(row["modality"], row["attribute"], row["severity"]))
+    return Sample(f"description-{row['index']}", row["image_path"], asked.text, asked.answer)
+
+
+def word_sample(row: Row) -> Sample:
+    """One of the names of degradations of a row's modality, the left-out ones too; it says nothing of the image."""
+    phrases = [phrase for name, phrase in PHRASES[row["modality"]].items() if name != NONE]
+    name = phrases[int(np.random.default_rng([int(row["index"]), 3]).integers(len(phrases)))]
+    return Sample(f"word-{row['index']}", row["image_path"], WORD_REQUEST, name)
 
 
 def _conversation(sample: Sample) -> str:

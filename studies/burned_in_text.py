@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 from scipy.stats import binomtest
 
-from studies.phantoms import MODALITIES
+from studies.images.phantoms import MODALITIES
 from studies.planted_text import FONTS, Planted
 from studies.text_fit import fit
 from studies.text_trials import HEIGHTS, Trial, phantom_trials, real_trials

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from services.embedding.adapters.statistics_encoder import CLIP, CONSTANTS
 from services.embedding.domain.statistics import image_statistics
-from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
-from studies.phantoms import MODALITIES, make_phantom
+from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.images.phantoms import MODALITIES, make_phantom
 
 FIRST_SEED = 900_000_000
 SHRINKAGE = 0.25

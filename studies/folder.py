@@ -2,14 +2,16 @@
 
     base.tsv    base/      what the base model is trained on: no image of the left-out cells
     pool.tsv    pool/      the unlabelled pool: image, modality, source, patient
+    pool-NAME.tsv          other pools over the same images, where the plan has some
     pool_answers.tsv       what the simulated oracle and expert know about it, and nobody else
-    dev.tsv     dev/       failures are looked for here; the left-out cells are common
-    test.tsv    test/      figures are reported on this; the left-out cells are as common as in dev
+    dev.tsv     dev/       failures are looked for here; every cell is as common as any other
+    test.tsv    test/      figures are reported on this; likewise
     replay.tsv  replay/    drawn like base, against forgetting
     study.json             the plan and what came of it; written last
 
 A *cell* is a modality and a degradation. The left-out cells are the weakness that the loop has to find: absent from
-base and replay, rare in the pool, common in dev and test. Every source (seed) is in one split only, with one image.
+base and replay, rare in the pool, as common as others in dev and test. Of *weak* cells the base model sees little.
+Every source (seed) is in one split only, with one image.
 """
 
 from __future__ import annotations
@@ -25,22 +27,26 @@ import numpy as np
 from PIL import Image as PilImage
 
 from shared.errors import AlreadyExists
-from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
-from studies.drawing import Image
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
-from studies.plan import SPLITS, StudyPlan
+from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.images.drawing import Image
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
+from studies.plan import SPLITS, TAUGHT, WEAK_RARITY, StudyPlan
 from studies.questions import LETTERS, Finding, Question, ask_all, ask_how, ask_what, ask_yes_no
 
 COLUMNS = (
     *("index", "image_path", "question", *LETTERS, "answer", "modality", "question_type", "attribute"),
-    *("severity", "scope", "source_id", "patient_id", "split"),
+    *("severity", "scope", "source_id", "patient_id", "split", "slice"),
 )
-"""Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about."""
+"""Columns of every TSV: MedQ-Bench's, then ours. `attribute` is what the image shows, not what is asked about.
+
+`slice` says of test items alone what the base model was taught of their cell: known, weak, left_out, or clean.
+"""
 
 POOL_COLUMNS = ("index", "image_path", "modality", "source_id", "patient_id")
 """Columns of the pool's manifest."""
 
+POOL = "pool"
 Row = dict[str, str]
 T = TypeVar("T")
 
@@ -57,7 +63,8 @@ base.tsv          questions on which the base model is trained
 study.json        the plan: seed, sizes, left-out cells and how much rarer they are in the pool than in dev and test
 
 The left-out cells (a modality and a degradation) are the weakness that was put in on purpose: the base model never
-saw them. A gain measured here depends on how rare they are in the pool: state the enrichment beside it.
+saw them. Of the weak cells it saw few images, mild ones. A gain measured here depends on how rare the left-out cells
+are in the pool: state the enrichment beside it.
 """
 
 
@@ -91,11 +98,14 @@ def write_study(folder: Path, plan: StudyPlan, on_image: Callable[[int, int], No
     for split in SPLITS:
         (folder / split).mkdir(parents=True, exist_ok=True)
         rows: list[Row] = []
-        for number, finding in enumerate(plan_findings(plan, split)):
+        findings = plan_findings(plan, split)
+        for number, finding in enumerate(findings):
             rows += _write_image(folder, plan, split, number, finding)
             if on_image is not None:
                 on_image(next(n_done), n_images)
         write_split(folder, split, rows)
+        if split == POOL:
+            _write_pools(folder, plan, findings, rows)
     (folder / "README.txt").write_text(README, encoding="utf-8")
     begun.rename(complete)
     return description
@@ -106,24 +116,45 @@ def plan_findings(plan: StudyPlan, split: str) -> list[Finding]:
 
     Returns:
         `plan.sizes[split]` findings: `plan.n_left_out(split)` of left-out cells and `plan.n_clean(split)` clean, the
-        others of known cells; cells, severities and modalities as even as the numbers allow; shuffled by the seed.
+        others of known cells; cells and severities as even as the numbers allow; shuffled by the seed.
     """
     rng = np.random.default_rng([plan.seed, SPLITS.index(split)])
-    n_weak, n_clean = plan.n_left_out(split), plan.n_clean(split)
-    turns = itertools.islice(itertools.cycle(_shuffled(DEGRADATIONS, rng)), plan.sizes[split] - n_weak - n_clean)
-    known = {
-        modality: itertools.cycle(_shuffled(_degraded(plan.known_cells(modality)), rng)) for modality in DEGRADATIONS
-    }
-    weak = itertools.cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
+    n_left_out, n_clean = plan.n_left_out(split), plan.n_clean(split)
+    left_out = itertools.cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
+    known = itertools.cycle(_shuffled(_known(plan, split), rng))
     clean = itertools.cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))
     return _shuffled(
         [
-            *itertools.islice(weak, n_weak),
+            *itertools.islice(left_out, n_left_out),
             *itertools.islice(clean, n_clean),
-            *(next(known[modality]) for modality in turns),
+            *itertools.islice(known, plan.sizes[split] - n_left_out - n_clean),
         ],
         rng,
     )
+
+
+def _known(plan: StudyPlan, split: str) -> list[Finding]:
+    """One lap over the known cells; in what is taught, a weak one comes in one lap of several, and mild."""
+    known = [cell for modality in DEGRADATIONS for cell in plan.known_cells(modality)]
+    if split not in TAUGHT:
+        return _degraded(known)
+    weak = [Finding(*cell, SEVERITIES[0]) for cell in known if cell in plan.weak]
+    return _degraded([cell for cell in known if cell not in plan.weak]) * WEAK_RARITY + weak * len(SEVERITIES)
+
+
+def pool_members(plan: StudyPlan, name: str, findings: Sequence[Finding]) -> list[int]:
+    """The places of a pool's images among all images of the pools, ascending.
+
+    Args:
+        plan: The plan.
+        name: One of `plan.pools`.
+        findings: `plan_findings(plan, "pool")`.
+    """
+    pool, rng = plan.pools[name], np.random.default_rng([plan.seed, *name.encode()])
+    is_left_out = np.array([(finding.modality, finding.attribute) in plan.left_out for finding in findings], dtype=bool)
+    rare, others = (rng.permutation(np.flatnonzero(mask)) for mask in (is_left_out, ~is_left_out))
+    chosen = [*rare[: pool.n_left_out], *others[: pool.n_images - pool.n_left_out]]
+    return sorted(map(int, chosen))
 
 
 def make_image(finding: Finding, source: int, size: int) -> Image:
@@ -137,7 +168,7 @@ def make_questions(finding: Finding, names: Iterable[str], split: str, source: i
     """The questions about one image: Yes/No, What and How; in the pool all that oracle and expert may be asked."""
     rng = np.random.default_rng([source, 2])
     asked = frozenset(names)
-    if split == "pool":
+    if split == POOL:
         return ask_all(finding, asked, rng)
     return [ask_yes_no(finding, bool(rng.random() < 0.5), asked, rng), ask_what(finding, asked, rng), ask_how(finding)]
 
@@ -148,7 +179,7 @@ def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
     Args:
         question: What is asked.
         finding: What the image shows.
-        ids: image_path, source_id, patient_id and split.
+        ids: image_path, source_id, patient_id, split and, of test items, slice.
     """
     options = dict(zip(LETTERS, (*question.options, "", "", ""), strict=False))
     return {
@@ -166,12 +197,16 @@ def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
 
 def write_split(folder: Path, split: str, rows: Sequence[Row]) -> None:
     """Write a split's TSV; of the pool the images alone, and the answers apart."""
-    if split != "pool":
+    if split != POOL:
         write_rows(folder / f"{split}.tsv", rows)
         return
     write_rows(folder / "pool_answers.tsv", rows)
-    images = {row["image_path"]: {name: row[name] for name in POOL_COLUMNS[1:]} for row in rows}
-    write_rows(folder / "pool.tsv", images.values(), POOL_COLUMNS)
+    write_rows(folder / "pool.tsv", pool_images(rows), POOL_COLUMNS)
+
+
+def pool_images(answers: Iterable[Row]) -> list[Row]:
+    """Rows of the pool's manifest, one an image: nothing of what is known about it."""
+    return [*{row["image_path"]: {name: row[name] for name in POOL_COLUMNS[1:]} for row in answers}.values()]
 
 
 def write_rows(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> None:
@@ -195,10 +230,27 @@ def _write_image(folder: Path, plan: StudyPlan, split: str, number: int, finding
         "source_id": f"phantom-{source}",
         "patient_id": f"patient-{source}",
         "split": split,
+        "slice": _slice(finding, plan) if split == "test" else "",
     }
     save_png(folder / ids["image_path"], make_image(finding, source, plan.size))
     names = plan.names_asked(finding.modality, split)
     return [as_row(question, finding, ids) for question in make_questions(finding, names, split, source)]
+
+
+def _write_pools(folder: Path, plan: StudyPlan, findings: Sequence[Finding], answers: Sequence[Row]) -> None:
+    """The manifest of each pool."""
+    images = pool_images(answers)
+    for name in plan.pools:
+        members = pool_members(plan, name, findings)
+        write_rows(folder / f"{name}.tsv", [images[place] for place in members], POOL_COLUMNS)
+
+
+def _slice(finding: Finding, plan: StudyPlan) -> str:
+    """What the base model was taught of a cell."""
+    cell = (finding.modality, finding.attribute)
+    if finding.is_clean:
+        return "clean"
+    return "left_out" if cell in plan.left_out else "weak" if cell in plan.weak else "known"
 
 
 def _degraded(cells: Iterable[tuple[str, str]]) -> list[Finding]:

@@ -13,7 +13,10 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.errors import InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
+from shared.prompts import FREE_QUESTION, LEVEL_QUESTION
+from shared.quality_level import closing_phrase
+from shared.rows.vocabulary import DESCRIPTION
+from studies.images.degradations import DEGRADATIONS, NONE
 
 PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -24,6 +27,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "inhomogeneity": "signal inhomogeneity",
             "noise": "noise",
             "susceptibility": "a susceptibility void",
+            "spikes": "spike stripes",
         },
         "ct": {
             NONE: "no visible degradation",
@@ -31,6 +35,7 @@ PHRASES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "streaks": "sparse-view streaks",
             "metal": "metal artifacts",
             "rings": "ring artifacts",
+            "cupping": "cupping",
         },
         "endoscopy": {
             NONE: "no visible degradation",
@@ -69,13 +74,15 @@ N_CHOICES = 4
 N_WHATS = 3
 """Sets of options that are drawn for the What questions about an image of the pool."""
 
-FREEDOM_CHANCE = 1 / 3
+FREEDOM_CHANCE = 1 / 4
 """How often a No about a degraded image asks whether it is *free* of degradation.
 
-Where one image in four is clean, that form is then answered Yes as often as No, and so is the form that names one.
+Where one image in five is clean, that form is then answered Yes as often as No, and so is the form that names one.
 """
 
 LETTERS = "ABCD"
+
+DESCRIPTION_REQUEST = "Describe the quality of this image."
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Question:
-    """One multiple-choice question: options in order of their letters, and the letter of the right one."""
+    """Options in order of their letters and the letter of the right one; of a description no option, and its text."""
 
     text: str
     options: tuple[str, ...]
@@ -140,8 +147,7 @@ def ask_yes_no(finding: Finding, is_yes: bool, names: Collection[str], rng: np.r
 
 def ask_free(finding: Finding) -> Question:
     """Is the image free of degradation?"""
-    text = "Is this image free of visible degradation?"
-    return _ordered(text, ("Yes", "No"), "Yes" if finding.is_clean else "No", "yes_no")
+    return _ordered(FREE_QUESTION, ("Yes", "No"), "Yes" if finding.is_clean else "No", "yes_no")
 
 
 def ask_shows(finding: Finding, name: str) -> Question:
@@ -174,12 +180,18 @@ def ask_what(finding: Finding, names: Collection[str], rng: np.random.Generator)
 
 def ask_how(finding: Finding) -> Question:
     """How good is it? Good for a clean image, Usable for a mild degradation, Reject for a severe one."""
-    text = "How do you rate the quality of this image?"
-    return _ordered(text, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
+    return _ordered(LEVEL_QUESTION, tuple(LEVELS.values()), LEVELS[finding.severity], "how")
+
+
+def ask_description(finding: Finding) -> Question:
+    """What does the image show, in words? It ends with the quality level, as descriptions do."""
+    shown = PHRASES[finding.modality][finding.attribute]
+    text = f"{shown[0].upper()}{shown[1:]}. {closing_phrase(LEVELS[finding.severity])}"
+    return Question(DESCRIPTION_REQUEST, (), text, DESCRIPTION)
 
 
 def ask_all(finding: Finding, names: Collection[str], rng: np.random.Generator) -> list[Question]:
-    """What can be asked of somebody who knows the image: every Yes/No, What with several sets of options, and How.
+    """What can be asked of somebody who knows the image: every Yes/No, What with several sets of options, How, a description.
 
     Args:
         finding: What is known of the image.
@@ -188,7 +200,13 @@ def ask_all(finding: Finding, names: Collection[str], rng: np.random.Generator) 
     """
     shown = [name for name in DEGRADATIONS[finding.modality] if name in {*names, finding.attribute} and name != NONE]
     whats = {question.options: question for question in (ask_what(finding, names, rng) for _ in range(N_WHATS))}
-    return [ask_free(finding), *(ask_shows(finding, name) for name in shown), *whats.values(), ask_how(finding)]
+    return [
+        ask_free(finding),
+        *(ask_shows(finding, name) for name in shown),
+        *whats.values(),
+        ask_how(finding),
+        ask_description(finding),
+    ]
 
 
 def _absent(finding: Finding, names: Collection[str]) -> list[str]:

@@ -20,12 +20,12 @@ import typer
 from skimage.transform import resize
 
 from shared.errors import AlreadyExists, InvalidArgument, MedqError
-from studies import demo
-from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
-from studies.drawing import Image, clip_to_unit
+from studies.demo_base import EVALUATE
 from studies.folder import Row, as_row, make_questions, save_png, write_split
+from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.images.drawing import Image, clip_to_unit
+from studies.images.real_images import Source, folder_sources, read_image, wheel_sources
 from studies.questions import Finding
-from studies.real_images import Source, folder_sources, read_image, wheel_sources
 from studies.run_file import write_run_file
 
 DEMO_MODEL = Path("out/demo/study/base-model/model")
@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 def evaluation_of(model: Path) -> dict[str, Any]:
     """How the model is asked: a demo's as it was trained, any other by letters, which it writes itself."""
     is_demo = model.parts[-3:] == DEMO_MODEL.parts[-3:]
-    return {"runs": 5, **(demo.SETTINGS["evaluate"] if is_demo else {"max_new_tokens": 4})}
+    return {"runs": 5, **(EVALUATE if is_demo else {"max_new_tokens": 4})}
 
 
 VIEWS_CLEAN = 3
@@ -118,12 +118,12 @@ def write_example(out: Path, sources: list[Source], size: int = 96, seed: int = 
     """
     if out.is_dir() and any(out.iterdir()):
         raise AlreadyExists("The folder is not empty.", field="out", value=out.name, remedy="Choose a new folder")
-    images, unusable = _decode(sources)
+    images, unusable = decode(sources)
     usable = [source for source in sources if source.name in images]
     regions = deal(usable, seed)
     for split in SPLITS:
         (out / split).mkdir(parents=True, exist_ok=True)
-        rows = _write_split(out, split, regions[split], images, size, seed)
+        rows = write_views(out, split, regions[split], images, size, seed)
         if split == "pool":
             rows += _copy_dicom(out, regions[split], seed)
         write_split(out, split, rows)
@@ -134,7 +134,7 @@ def write_example(out: Path, sources: list[Source], size: int = 96, seed: int = 
     return description
 
 
-def _decode(sources: list[Source]) -> tuple[dict[str, Image], dict[str, str]]:
+def decode(sources: list[Source]) -> tuple[dict[str, Image], dict[str, str]]:
     """The pixels by source name, and the reason for each source that has none."""
     images, unusable = {}, {}
     for source in sources:
@@ -148,16 +148,27 @@ def _decode(sources: list[Source]) -> tuple[dict[str, Image], dict[str, str]]:
     return images, unusable
 
 
-def _write_split(
+def write_views(
     out: Path, split: str, regions: list[Region], images: dict[str, Image], size: int, seed: int
 ) -> list[Row]:
-    """Every region clean and with every degradation at every severity, in an order that tells nothing."""
+    """Every region clean and with every degradation at every severity, in an order that tells nothing.
+
+    Args:
+        out: Holds the folder of the split.
+        split: Names it.
+        regions: What is shown.
+        images: Pixels by the name of their source.
+        size: Height and width of a view in pixels.
+        seed: Cuts views and degrades them.
+
+    Returns: The questions about the views, as TSV rows.
+    """
     jobs = [(region, finding) for region in regions for finding in _findings(region.source.modality)]
-    order = np.random.default_rng([seed, SPLITS.index(split)]).permutation(len(jobs))
+    order = np.random.default_rng([seed, *split.encode()]).permutation(len(jobs))
     rows: list[Row] = []
     for number, place in enumerate(order):
         region, finding = jobs[int(place)]
-        rng = np.random.default_rng([seed, SPLITS.index(split), int(place)])
+        rng = np.random.default_rng([seed, *split.encode(), int(place)])
         view = _view(region.cut(images[region.source.name]), size, rng)
         image = degrade(view, finding.modality, finding.attribute, finding.severity, rng)
         save_png(out / split / f"{number:06d}.png", image)

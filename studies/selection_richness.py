@@ -23,7 +23,7 @@ from services.retrieval.domain.nearest import nearest
 from services.retrieval.domain.sampling import Candidates, Strategy, draw_samples
 from services.retrieval.domain.similarity import tau_of_share
 from studies.folder import make_image, make_questions, plan_findings
-from studies.optics import to_bytes
+from studies.images.optics import to_bytes
 from studies.plan import StudyPlan
 from studies.questions import LETTERS, Finding, Question
 
@@ -67,7 +67,7 @@ def main() -> None:
     asked = parser.parse_args()
     rows: dict[str, list[str]] = {}
     for seed in asked.seeds:
-        plan = StudyPlan(n_pool=asked.pool, n_dev=asked.dev, seed=seed, rare_ratio=0.03, weak_ratio=0.3)
+        plan = StudyPlan(n_pool=asked.pool, n_dev=asked.dev, seed=seed, rare_ratio=0.03)
         pool, dev = drawn(plan, "pool"), drawn(plan, "dev")
         mined = mine(plan, dev)
         for name, select in STRATEGIES.items():

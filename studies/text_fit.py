@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from shared.burned_in_text import Line, find_lines
-from studies.phantoms import MODALITIES
+from studies.images.phantoms import MODALITIES
 from studies.planted_text import Pixels, Planted
 from studies.text_trials import clean_image, planted_image
 

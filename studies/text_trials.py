@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 
 from shared.burned_in_text import QUARANTINE_FROM, text_doubt
-from studies.degradations import DEGRADATIONS
-from studies.optics import to_bytes
-from studies.phantoms import MODALITIES, make_phantom
+from studies.images.degradations import DEGRADATIONS, NONE, degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import MODALITIES, make_phantom
+from studies.images.real_images import read_image, wheel_sources
 from studies.planted_text import FONTS, OTHER_FONTS, Pixels, Planted, plant
-from studies.real_images import read_image, wheel_sources
 
 FIRST_TEST_SEED = 1_000_000
 """Images from this seed on are measured; weights are fitted to those below."""
@@ -59,7 +59,8 @@ def clean_image(modality: str, seed: int, size: int = 0) -> Pixels:
     chosen = int(rng.choice(_SIZES))
     image = make_phantom(modality, seed, size or chosen)
     severity = ("mild", "severe")[int(rng.integers(2))]
-    return _colours(DEGRADATIONS[modality][names[rng.integers(len(names))]](image, severity, rng))
+    name = names[rng.integers(len(names))]
+    return _colours(degrade(image, modality, name, NONE if name == NONE else severity, rng))
 
 
 def planted_image(modality: str, seed: int) -> Planted:

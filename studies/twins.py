@@ -22,9 +22,9 @@ from services.embedding.adapters.images import perceptual_hash, structure_hash
 from services.embedding.adapters.statistics_encoder import StatisticsEncoder
 from services.retrieval.domain.leakage import Guards, ImageRecord
 from services.retrieval.domain.twins import Twins
-from studies.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 
 _FIRST_SOURCE, _FIRST_OTHER = 27_000_000, 28_000_000  # of no study, and not those by which the hash was chosen
 _CLEAN_RATIO = 0.25  # of the others, as in a study's pool

@@ -113,6 +113,8 @@ def _settings(report: Report) -> dict[str, Any]:
     flat: dict[str, Any] = {}
 
     def add(prefix: str, value: Any) -> None:
+        if isinstance(value, list) and any(isinstance(own, dict) for own in value):  # the arms
+            value = {str(place): own for place, own in enumerate(value)}
         if isinstance(value, dict):
             for key, own in value.items():
                 add(f"{prefix}.{key}" if prefix else key, own)

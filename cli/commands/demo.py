@@ -1,4 +1,4 @@
-"""`medq demo`: two rounds of the loop on phantoms, with nothing to bring along."""
+"""`medq demo`: three rounds of the loop on phantoms beside random drawing, with nothing to bring along."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from cli.output import shown_errors
 
 def demo(
     out: Out,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the phantoms, the model and the run.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the phantoms and the run.")] = 0,
     run_id: RunId = "run",
     server: Server = "",
     is_json: Json = False,
 ) -> None:
-    """Make phantoms by seed, train a tiny base model on some of them, then run two rounds and write report.html.
+    """Draw phantoms by seed, improve a tiny model by its failures in three rounds, beside random drawing; write report.html.
 
-    Phantoms, oracle and expert are simulated; the model, its training and every score are real.
+    Phantoms, oracle and expert are simulated; the model, its training and every score are real. The base model comes with the
+    program. On two cores it takes some ten minutes.
     """
     from studies.demo import prepare
 

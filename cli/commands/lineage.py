@@ -96,7 +96,7 @@ def _cause(one: controller_pb2.SampleLineage) -> str:
     cause = one.cause
     if one.kind == "replay":
         return "not at all: an item of the replay set, against forgetting"
-    if not cause.capability and not cause.prototype_id:
+    if not cause.capability and not cause.prototype_id and not cause.HasField("score"):
         return "at random: no error caused it"
     parts = [
         f"by {cause.strategy}",
@@ -104,6 +104,7 @@ def _cause(one: controller_pb2.SampleLineage) -> str:
         f"by prototype {cause.prototype_id}" if cause.prototype_id else "",
         f"cosine {cause.similarity:.3f}" if cause.HasField("similarity") else "",
         f"contrast {cause.contrast:.3f}" if cause.HasField("contrast") else "",
+        f"score {cause.score:.3f}" if cause.HasField("score") else "",
         f"failures {', '.join(failure.item_id for failure in cause.failures)}" if cause.failures else "",
     ]
     return ", ".join(filter(None, parts))

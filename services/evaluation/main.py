@@ -71,7 +71,7 @@ def build(
         _long_work(settings, channels, objects, answers),
         owner=settings.owner,
         lease_seconds=settings.lease_seconds,
-        n_workers=1,  # one model in memory, one generation at a time
+        n_workers=_n_at_once(settings),
     )
     servicer = Evaluation(operations, roots_of(settings))
 
@@ -116,7 +116,12 @@ def _model_server(settings: EvaluationSettings, objects: ObjectStore, load_model
 
         return vllm_model_server(objects, settings.vllm)
     load = load_model or partial(_load_transformers, settings)
-    return InProcessModelServer(objects, settings.state_folder / "cache", load)
+    return InProcessModelServer(objects, settings.state_folder / "cache", load, _n_at_once(settings))
+
+
+def _n_at_once(settings: EvaluationSettings) -> int:
+    """Operations at the same time; a server apart has one model, which two would swap at each batch."""
+    return 1 if settings.vllm.base_url else settings.operation_workers
 
 
 def _load_transformers(settings: EvaluationSettings, folder: Path) -> VisionLanguageModel:

@@ -37,6 +37,13 @@ class EvaluationSettings(InputSettings, EndpointSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_EVALUATION_", frozen=True, extra="forbid")
 
+    operation_workers: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Operations that run at the same time, each with a model in memory; with vllm one. "
+        "`medq run` without a GPU: one a core.",
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where models run; auto: a GPU if any.")
     batch_size: int = Field(64, ge=1, le=4096, description="Prompts that a model answers at a time.")
     batch_answers: int = Field(

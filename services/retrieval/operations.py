@@ -5,45 +5,37 @@ Restartable: an entry of the index is keyed by image and split, a selection by o
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
 from prometheus_client import Histogram
 
 from medq.retrieval.v1 import retrieval_pb2 as pb
-from services.retrieval.domain.leakage import Guards
-from services.retrieval.domain.sampling import Candidates, Strategy, draw_samples
+from services.retrieval.domain.sampling import BY_CONTRAST, BY_REFERENCE, Candidates, Draw, Strategy, draw_samples
 from services.retrieval.store import SelectionStore
+from services.retrieval.work.answers import find_unsure
+from services.retrieval.work.eligible import POOL, Eligible, read_eligible
 from services.retrieval.work.failures import NO_FAILURES, Failures, read_anchors, read_failures
 from services.retrieval.work.finding import (
+    WHY_NOT_FOUND,
     Finds,
+    Measure,
     find_all,
     find_by_contrast,
     find_share,
     found_by_prototypes,
     why_no_contrast,
 )
-from services.retrieval.work.image_sets import (
-    count_images,
-    encoder_of,
-    find_images,
-    iterate_batches,
-    iterate_records,
-    map_vectors,
-)
+from services.retrieval.work.image_sets import count_images, encoder_of, find_images, iterate_batches, map_vectors
 from services.retrieval.work.indexes import Indexes
+from services.retrieval.work.references import find_beyond
 from services.retrieval.work.samples import samples_of
-from shared.batches import in_batches
-from shared.errors import FailedPrecondition
 from shared.objects.dataset import publish
 from shared.objects.store import ObjectStore
 from shared.operation_context import OperationContext
 from shared.rows.selection import Sample, Selection
 from shared.rpc.choices import choices
 
-POOL = "pool"
-_GUARDED_AT_ONCE = 20_000  # images of the pool that are held against the guarded ones together
 SEARCH_SECONDS = Histogram(
     "medq_retrieval_search_seconds",
     "Time of a search, interactive or exact.",
@@ -81,46 +73,60 @@ class RetrievalOperations:
             FailedPrecondition: The pool holds no image, or its vectors, or those of the failures, are not of one encoder.
             NotFound, InvalidArgument: A dataset is not there, or of another kind; vectors of another dimension.
         """
-        if request.strategy != pb.STRATEGY_RANDOM:
-            encoder_of(self._objects, [*request.pool_uris, request.failures_uri])
-        eligible, excluded = self._exclude(request)
+        self._require_one_encoder(request)
+        pool = read_eligible(self._objects, self._store, request)
         context.progress(0, 3, "steps", "searching the pool")
-        strategy, fallback = STRATEGIES[request.strategy], ""
         failures = read_failures(self._objects, request.failures_uri) if request.failures_uri else NO_FAILURES
-        if strategy is Strategy.RANDOM:
-            finds = find_all(eligible)
-        elif strategy is Strategy.FAILURE_CONTRAST:
-            finds, fallback = self._search_by_contrast(context, request, failures, eligible)
-        else:
-            finds = self._search(context, request, failures, eligible)
-        if strategy is not Strategy.RANDOM:
-            excluded["no_contrast" if finds.is_contrast else "not_similar"] = len(eligible) - len(finds.ids)
+        finds, drawn_by, fallback = self._find(context, request, failures, pool)
         context.progress(1, 3, "steps", "drawing")
-        draw = draw_samples(
-            Candidates(finds.ids, finds.finder, finds.measure if finds.is_contrast else None),
-            finds.profiles,
-            failures.error_rates,
-            strategy=Strategy.FAILURE_DRIVEN if fallback else strategy,
-            alpha=request.alpha,
-            budget=request.budget,
-            rng=np.random.default_rng(request.seed),
-        )
+        draw = _draw(request, finds, failures, drawn_by)
         drawn = [finds.ids[row] for row in draw.rows.tolist()]
         images = find_images(self._objects, request.pool_uris, POOL, set(drawn))
         samples = samples_of(request, draw, finds, images)
         context.progress(2, 3, "steps", "writing")
         self._store.record(request.operation_id, request.run_id, request.arm, request.round, drawn)
+        why = WHY_NOT_FOUND.get(finds.measure)
         selection = Selection(
-            strategy=strategy.value,
+            strategy=STRATEGIES[request.strategy].value,
             requested=request.budget,
             selected=len(samples),
             reason=draw.reason,
-            excluded=excluded,
+            excluded={**pool.left_out, **finds.missed, **({why: len(pool.ids) - len(finds.ids)} if why else {})},
             tau_sim=finds.tau_sim,
             fallback=fallback,
+            drawn_by=drawn_by.value if fallback else "",
             found=finds.counted(draw.rows),
         )
         return self._publish(request, samples, selection)
+
+    def _require_one_encoder(self, request: pb.StartSelectSamplesRequest) -> None:
+        """Refuse vectors of several encoders that would be compared."""
+        strategy = STRATEGIES[request.strategy]
+        if strategy not in (Strategy.RANDOM, Strategy.UNCERTAINTY):
+            others = request.reference_uris if strategy in BY_REFERENCE else [request.failures_uri]
+            encoder_of(self._objects, [*request.pool_uris, *others])
+
+    def _find(
+        self, context: OperationContext, request: pb.StartSelectSamplesRequest, failures: Failures, pool: Eligible
+    ) -> tuple[Finds, Strategy, str]:
+        """What is found by the strategy, or by the one in its place, which strategy that is, and why another one."""
+        strategy, fallback = STRATEGIES[request.strategy], ""
+        if strategy in BY_CONTRAST:
+            finds, fallback = self._search_by_contrast(request, failures, pool.ids)
+            if not fallback:
+                return finds, strategy, ""
+            strategy = BY_CONTRAST[strategy]
+        if strategy is Strategy.RANDOM:
+            return find_all(pool.ids), strategy, fallback
+        if strategy is Strategy.UNCERTAINTY:
+            return find_unsure(self._objects, request, pool.ids), strategy, fallback
+        if strategy in BY_REFERENCE:
+
+            def covering(n_taken: int) -> None:
+                context.progress(n_taken, request.budget, "images", "covering the pool")
+
+            return find_beyond(self._objects, request, strategy, pool.ids, pool.used, covering), strategy, ""
+        return self._search(context, request, failures, pool.ids), strategy, fallback
 
     def _put(self, context: OperationContext, uri: str) -> None:
         """Put the images of a set into the index; those that are there are skipped."""
@@ -161,48 +167,18 @@ class RetrievalOperations:
         return found_by_prototypes(matches, failures, request.tau_sim)
 
     def _search_by_contrast(
-        self,
-        context: OperationContext,
-        request: pb.StartSelectSamplesRequest,
-        failures: Failures,
-        eligible: Collection[str],
+        self, request: pb.StartSelectSamplesRequest, failures: Failures, eligible: Collection[str]
     ) -> tuple[Finds, str]:
-        """The eligible images with contrast; where there is none, those of `_search`, and why."""
+        """The eligible images with contrast; where there is none, nothing, and why."""
+        strategy = STRATEGIES[request.strategy]
         anchors = read_anchors(self._objects, request.failures_uri)
-        fallback = why_no_contrast(anchors, request.neighbours)
-        if fallback:
-            return self._search(context, request, failures, eligible), fallback
-        cells = sorted(failures.error_rates)
+        why = why_no_contrast(anchors, request.neighbours, strategy.value, BY_CONTRAST[strategy].value)
+        if why:
+            return find_all([]), why
+        if strategy is Strategy.SHUFFLED_FAILURES:  # by another stream than the draw
+            anchors = anchors.shuffled(np.random.default_rng(request.seed).spawn(1)[0])
         sets = map_vectors(self._objects, request.pool_uris)
-        return find_by_contrast(sets, eligible, anchors, cells, request.neighbours), ""
-
-    def _exclude(self, request: pb.StartSelectSamplesRequest) -> tuple[set[str], dict[str, int]]:
-        """The images of the pool that may be drawn, and how many may not, by reason.
-
-        One that two sets describe stands there twice, and leaks if either description does.
-        """
-        guards = Guards(
-            list(iterate_records(self._objects, request.guard_uris)),
-            phash_distance=request.phash_distance,
-            twin_similarity=request.twin_similarity,
-        )
-        pool: set[str] = set()
-        leaking: dict[str, str] = {}
-        for records in in_batches(iterate_records(self._objects, request.pool_uris, POOL), _GUARDED_AT_ONCE):
-            pool.update(record.image_id for record in records)
-            for leak in guards.leaks(records):
-                leaking.setdefault(leak.image_id, leak.reason.value)
-        if not pool:
-            raise FailedPrecondition(
-                "The pool holds no image.",
-                field="pool_uris",
-                value=len(request.pool_uris),
-                remedy='Ingest images with the split "pool" and name their image set.',
-            )
-        used = self._store.used_by_others(request.run_id, request.arm, request.operation_id)
-        excluded = Counter(f"leak_{reason}" for reason in leaking.values())
-        excluded["used_before"] = len(used.intersection(pool) - leaking.keys())
-        return pool - leaking.keys() - used, dict(excluded)
+        return find_by_contrast(sets, eligible, anchors, sorted(failures.error_rates), request.neighbours), ""
 
     def _publish(self, request: pb.StartSelectSamplesRequest, samples: Sequence[Sample], selection: Selection) -> str:
         return publish(
@@ -210,7 +186,12 @@ class RetrievalOperations:
             "selection",
             {"samples.jsonl": samples, "selection.json": selection},
             counts={"samples": len(samples)},
-            parents=[*filter(None, [request.failures_uri]), *request.pool_uris, *request.guard_uris],
+            parents=[
+                *filter(None, [request.failures_uri]),
+                *request.pool_uris,
+                *request.guard_uris,
+                *_read_beside(request),
+            ],
             configuration={
                 "alpha": request.alpha,
                 "arm": request.arm,
@@ -225,3 +206,23 @@ class RetrievalOperations:
             },
             seed=request.seed,
         )
+
+
+def _read_beside(request: pb.StartSelectSamplesRequest) -> Sequence[str]:
+    """The datasets that the strategy reads beside pool, guards and failures."""
+    strategy = STRATEGIES[request.strategy]
+    if strategy in BY_REFERENCE:
+        return request.reference_uris
+    return [request.questions_uri, request.generations_uri] if strategy is Strategy.UNCERTAINTY else []
+
+
+def _draw(request: pb.StartSelectSamplesRequest, finds: Finds, failures: Failures, strategy: Strategy) -> Draw:
+    return draw_samples(
+        Candidates(finds.ids, finds.finder, finds.values if finds.measure is not Measure.SIMILARITY else None),
+        finds.profiles,
+        failures.error_rates,
+        strategy=strategy,
+        alpha=request.alpha,
+        budget=request.budget,
+        rng=np.random.default_rng(request.seed),
+    )

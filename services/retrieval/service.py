@@ -10,6 +10,7 @@ import numpy as np
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from medq.retrieval.v1 import retrieval_pb2_grpc as pb_grpc
 from services.retrieval.domain.leakage import Guards, ImageRecord, Leak
+from services.retrieval.domain.sampling import BY_CONTRAST, BY_REFERENCE, WITHOUT_FAILURES, Strategy
 from services.retrieval.operations import SEARCH_SECONDS, STRATEGIES
 from services.retrieval.work.image_sets import iterate_records
 from services.retrieval.work.indexes import Indexes
@@ -60,7 +61,8 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
             raise InvalidArgument(
                 "The strategy must be set.", field="strategy", value=request.strategy, remedy=f"Use one of {names}."
             )
-        if request.failures_uri or request.strategy != pb.STRATEGY_RANDOM:
+        strategy = STRATEGIES[request.strategy]
+        if request.failures_uri or strategy not in WITHOUT_FAILURES:
             require_uri("failures_uri", request.failures_uri)
         require_between("budget", request.budget, 1, 10_000_000)
         if not -1 < request.tau_sim < 1:
@@ -69,7 +71,7 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
                 "The threshold is out of range.", field="tau_sim", value=request.tau_sim, remedy=remedy
             )
         require_between("tau_pool_share", request.tau_pool_share, 0, 1)
-        if request.strategy == pb.STRATEGY_FAILURE_CONTRAST:
+        if strategy in BY_CONTRAST or strategy is Strategy.NOVELTY:
             require_between("neighbours", request.neighbours, 1, 100)
         require_between("alpha", request.alpha, 0, 100)
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
@@ -77,6 +79,10 @@ class Retrieval(pb_grpc.RetrievalServiceServicer):
         require_round(request.round)
         require_uris("guard_uris", request.guard_uris)
         require_uris("pool_uris", request.pool_uris, least=1)
+        for field in ("questions_uri", "generations_uri"):
+            if getattr(request, field) or strategy is Strategy.UNCERTAINTY:
+                require_uri(field, getattr(request, field))
+        require_uris("reference_uris", request.reference_uris, least=int(strategy in BY_REFERENCE))
         return pb.StartSelectSamplesResponse(operation_id=self._operations.start(request))
 
     def SearchSimilar(

@@ -19,6 +19,7 @@ from services.training.service import Training
 from services.training.settings import TrainingSettings
 from services.training.store import OUTBOX, TrainingStore
 from shared.events.bus import EventBus
+from shared.gpus import visible_gpus
 from shared.objects.store import ObjectStore
 from shared.operation_context import OperationFunction
 from shared.operations import Operations
@@ -80,7 +81,8 @@ def _launcher(settings: TrainingSettings, objects: ObjectStore) -> TrainingLaunc
         from services.training.adapters.kubernetes_launcher import kubernetes_launcher
 
         return kubernetes_launcher(settings)
-    return SubprocessLauncher(objects, settings.state_folder, JobProcess(), settings.device, settings.n_torch_threads)
+    process = JobProcess(gpus=visible_gpus() if settings.device == "auto" else ())
+    return SubprocessLauncher(objects, settings.state_folder, process, settings.device, settings.n_torch_threads)
 
 
 def main() -> None:

@@ -99,6 +99,7 @@ class TrainingOperations:
             dataset_uri=request.dataset_uri,
             learning_rate=request.learning_rate,
             epochs=int(request.epochs),
+            steps=request.steps,
             batch_size=request.batch_size,
             gradient_accumulation=request.gradient_accumulation,
             warmup_ratio=request.warmup_ratio,

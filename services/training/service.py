@@ -12,7 +12,7 @@ from medq.training.v1 import training_pb2 as pb
 from medq.training.v1 import training_pb2_grpc as pb_grpc
 from services.training.operations import REDUCTIONS
 from shared.errors import InvalidArgument
-from shared.limits import MOST_IN_A_BATCH
+from shared.limits import MOST_IN_A_BATCH, MOST_SAMPLES, MOST_STEPS
 from shared.operations import Operations
 from shared.paths import local_path
 from shared.perceptual_hash import MAX_DISTANCE
@@ -55,6 +55,12 @@ class Training(pb_grpc.TrainingServiceServicer):
         require_round(request.round)
         require_between("twin_similarity", request.twin_similarity, 0, 1)
         require_between("replay_ratio", request.replay_ratio, 0, 1000)
+        require_between("total_samples", request.total_samples, 0, MOST_SAMPLES)
+        if request.total_samples and not request.replay_uri:
+            remedy = "Name the benchmark whose items fill up the dataset in replay_uri, or leave total_samples 0."
+            raise InvalidArgument(
+                "Nothing can be replayed.", field="total_samples", value=request.total_samples, remedy=remedy
+            )
         require_between("phash_distance", request.phash_distance, 0, MAX_DISTANCE)
         if not request.is_quality_assurance_off:
             require_between("tfidf_threshold", request.tfidf_threshold, math.nextafter(0, 1), 1)
@@ -70,6 +76,7 @@ class Training(pb_grpc.TrainingServiceServicer):
             raise InvalidArgument(
                 "Only whole passes over the data.", field="epochs", value=request.epochs, remedy="Choose 1, 2, 3, ..."
             )
+        require_between("steps", request.steps, 0, MOST_STEPS)
         require_between("batch_size", request.batch_size, 1, MOST_IN_A_BATCH)
         require_between("gradient_accumulation", request.gradient_accumulation, 1, MOST_IN_A_BATCH)
         require_between("warmup_ratio", request.warmup_ratio, 0, 0.99)

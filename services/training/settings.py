@@ -61,7 +61,9 @@ class TrainingSettings(InputSettings):
 
     model_config = SettingsConfigDict(env_prefix="MEDQ_TRAINING_", frozen=True, extra="forbid")
 
-    operation_workers: int = Field(2, ge=1, le=16, description="Operations that run at the same time.")
+    operation_workers: int = Field(
+        2, ge=1, le=64, description="Operations that run at the same time. `medq run`: one a core, or a GPU."
+    )
     device: Literal["auto", "cpu"] = Field("auto", description='"auto" takes a GPU where there is one.')
     n_torch_threads: int = Field(1, ge=1, description="Threads of a job on a CPU.")
     checkpoint_every: int = Field(200, ge=1, description="Optimiser steps between checkpoints of a job.")

@@ -44,12 +44,12 @@ class Line:
     points: Sequence[Point]
 
 
-def svg(title: str, width: float, height: float, parts: Sequence[Markup], role: str = "img") -> Markup:
-    """A drawing that says what it shows; its role is `group` where there is something in it to follow."""
+def svg(title: str, width: float, height: float, parts: Sequence[Markup], role: str = "img", kind: str = "") -> Markup:
+    """A drawing that says what it shows; its role is `group` where there is something in it to follow, `kind` a class."""
     return Markup(
-        '<svg class="chart" role="{5}" aria-label="{0}" width="{4:.1f}rem" viewBox="0 0 {1:.0f} {2:.0f}">'
+        '<svg class="{6}" role="{5}" aria-label="{0}" width="{4:.1f}rem" viewBox="0 0 {1:.0f} {2:.0f}">'
         "<title>{0}</title>{3}</svg>"
-    ).format(title, width, height, Markup("").join(parts), width / _UNITS_PER_REM, role)
+    ).format(title, width, height, Markup("").join(parts), width / _UNITS_PER_REM, role, f"chart {kind}".strip())
 
 
 def curve(

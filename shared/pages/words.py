@@ -14,6 +14,14 @@ NOTHING = "–"
 NO_GAIN = "not told apart from no gain"
 _SECONDS_PER_HOUR = 3600
 _ABBREVIATIONS = frozenset({"ct", "mri"})
+#: What is to be said of a draw in which failures did not ask for the images, by the strategy.
+_DRAWN_HOW = {
+    "random": "Its images were drawn at random: nothing was looked for.",
+    "novelty": "Its images lie farthest from what the model was trained on: no failure asked for them.",
+    "k_centre": "Its images cover best what the model was not trained on: no failure asked for them.",
+    "uncertainty": "Its images are those about which the model was least sure: no failure asked for them.",
+    "shuffled_failures": "A control: chance said which dev images count as failed; the failures shown did not ask for these.",
+}
 
 
 def percent(share: float | None) -> str:
@@ -80,6 +88,11 @@ def attribute(name: str) -> str:
     return {"none": "no degradation", "": "unnamed"}.get(name, label(name))
 
 
+def drawn_how(strategy: str) -> str:
+    """How images were drawn where failures did not ask for them, as a sentence; "" where they did."""
+    return _DRAWN_HOW.get(strategy, "")
+
+
 def cell(name: str) -> str:
     """A cell, `modality:ct+attribute:rings`, as `rings in CT`; anything else as it is."""
     labels = dict(part.split(":", 1) for part in name.split("+") if ":" in part)
@@ -118,6 +131,7 @@ def duration(seconds: float) -> str:
 #: By the name that templates call them.
 FILTERS: Mapping[str, Callable[..., str]] = {
     "percent": percent,
+    "drawn_how": drawn_how,
     "whole_percent": whole_percent,
     "points": points,
     "limits": limits,

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from shared.rows.fields import ImageId, Label, ObjectUri, Options, Reply, Row, SourceId, Split
+from shared.rows.fields import ImageId, Label, ObjectUri, Options, Reply, Row, SourceId, Split, written
 
 
 class Item(Row):
@@ -25,6 +25,9 @@ class Item(Row):
     modality: Label
     source_id: SourceId
     split: Split
+    slice: Annotated[
+        Label, Meta(description="a part of the table that reports break figures down by; it decides nothing")
+    ] = written("")
 
 
 class Rejection(Row):

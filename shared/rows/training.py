@@ -48,6 +48,9 @@ class Lineage(Row):
     question_type: Annotated[
         Label | None, Meta(description="`description`, or of a question with options; unknown in datasets of before")
     ] = None
+    learned_in: Annotated[
+        int | None, Meta(description="the earlier round that learned it first, where it is trained on again")
+    ] = None
 
 
 class Dropped(Row):

@@ -146,6 +146,39 @@ def test_short_last_batch_weighs_as_its_samples_do(data: Path, tmp_path: Path, r
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
+@pytest.mark.parametrize("steps", [4, 6, 15])  # less than a pass, one, two and a half
+def test_a_number_of_steps_decides_in_place_of_epochs(data: Path, tmp_path: Path, steps: int) -> None:
+    spec = _spec(data, tmp_path, steps=steps, warmup_ratio=0.5, epochs=9)
+    finetune(spec)
+    report = json.loads((spec.result_folder / "training.json").read_text())
+    rates = [point["learning_rate"] for point in report["loss_curve"]]
+    assert (report["n_steps"], len(rates)) == (steps, steps)
+    assert rates.index(max(rates)) == (steps + 1) // 2  # the rate rises over half of the steps, and falls to the end
+    assert {json.loads(line)["n_steps"] for line in spec.progress_file.read_text().splitlines()} == {steps}
+
+
+def test_as_many_steps_as_two_epochs_have_give_the_same_weights(
+    data: Path, tmp_path: Path, undisturbed: TrainingSpec
+) -> None:
+    spec = _spec(data, tmp_path, steps=N_SAMPLES, epochs=1)
+    finetune(spec)
+    weights = "model.safetensors"
+    assert (spec.result_folder / weights).read_bytes() == (undisturbed.result_folder / weights).read_bytes()
+
+
+@pytest.mark.parametrize("stop", [3, 7, 8])  # in the first pass, and in the second, which is not passed to its end
+def test_training_of_a_number_of_steps_that_is_stopped_and_resumed_gives_the_same_bytes(
+    data: Path, tmp_path: Path, stop: int
+) -> None:
+    specs = [_spec(data, tmp_path / name, steps=9) for name in ("undisturbed", "stopped")]
+    with pytest.raises(StoppedError):
+        finetune(specs[1], [StopAt(stop)])
+    for spec in specs:
+        finetune(spec)
+    undisturbed, resumed = (_files(spec.result_folder) for spec in specs)
+    assert resumed == undisturbed
+
+
 def test_finished_training_is_not_repeated(undisturbed: TrainingSpec) -> None:
     finetune(undisturbed, [StopAt(1)])
 

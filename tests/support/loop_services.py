@@ -1,8 +1,8 @@
 """The five services that the controller calls, as one small server: each operation ends at once with a tiny dataset.
 
 A model is known by how often it was trained; each training makes it better on every second item. `hold` keeps an operation
-at work until `release`; `fail` makes a step end with a typed failure; `empty` makes its dataset hold no rows; `files` says what
-the files of a step hold instead.
+at work until `release`; `failing` makes a step end with a typed failure; `empty` makes its dataset hold no rows; `files` says
+what the files of a step hold instead. What is held, left to people or failing is a step of all arms, or one operation by its id.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from medq.oracle.v1 import oracle_pb2_grpc
 from medq.retrieval.v1 import retrieval_pb2_grpc
 from medq.training.v1 import training_pb2_grpc
 from shared.errors import NotFound
-from shared.objects.dataset import publish, read_object
+from shared.objects.dataset import publish, read_object, read_rows
 from shared.objects.images import thumbnail
-from shared.rows.annotation import Decision, KnownAnswer, Summary
+from shared.rows.annotation import Decision, Generation, KnownAnswer, Question, Summary
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer, Score, Scores
 from shared.rows.failures import CapabilityErrorRate, Failure, PrototypeRow
@@ -142,22 +142,28 @@ class LoopServices(*_BASES):
         return pb.CancelOperationResponse()
 
     def _is_held(self, operation_id):
-        return operation_id.split("/")[3] in self.held and operation_id not in self.cancelled
+        return bool(self._names(operation_id) & self.held) and operation_id not in self.cancelled
+
+    @staticmethod
+    def _names(operation_id):
+        return {operation_id, operation_id.split("/")[3]}
 
     def _operation(self, operation_id):
         if operation_id not in self.requests:
             raise NotFound("No such operation here.")
-        step = operation_id.split("/")[3]
+        step, names = operation_id.split("/")[3], self._names(operation_id)
         if operation_id in self.cancelled:
             return pb.Operation(operation_id=operation_id, revision=9, state=pb.OPERATION_STATE_CANCELLED)
-        if step in self.left_to_people:
+        if names & self.left_to_people:
             told = pb.Progress(done=12, total=40, unit="reviews", message="waiting for reviews: 12 of 40")
             state = pb.OPERATION_STATE_WAITING
             return pb.Operation(operation_id=operation_id, revision=1, state=state, progress=told)
-        if step in self.held:
+        if names & self.held:
             return pb.Operation(operation_id=operation_id, revision=1, state=pb.OPERATION_STATE_RUNNING)
-        if operation_id in self.failed or step in self.failing:
-            self.failed.setdefault(operation_id, self.failing.get(step))
+        if operation_id in self.failed or names & self.failing.keys():
+            self.failed.setdefault(
+                operation_id, next((self.failing[name] for name in names & self.failing.keys()), None)
+            )
             told = {"remedy": "Mend it.", "field": self.failing_field}
             failure = pb.Failure(reason=self.failed[operation_id], message=self.failing_message, metadata=told)
             return pb.Operation(operation_id=operation_id, revision=2, state=pb.OPERATION_STATE_FAILED, failure=failure)
@@ -233,6 +239,12 @@ class LoopServices(*_BASES):
             "prototypes.jsonl": [build(PrototypeRow, image_ids=(image,))],
         }
 
+    def _ask_about_pool(self, request):
+        questions = read_rows(self.objects, request.questions_uri, Question)
+        return "generations", {
+            "generations.jsonl": [build(Generation, question_id=row.question_id) for row in questions]
+        }
+
     def _select_samples(self, request):
         detail = build(Selection, requested=request.budget, selected=1)
         return "selection", {"samples.jsonl": [build(Sample)], "selection.json": detail}
@@ -278,7 +290,8 @@ _MODULES = {
     **dict.fromkeys(("StartIngest",), "medq.embedding.v1.embedding_pb2"),
     **dict.fromkeys(("StartIndexImages", "StartSelectSamples"), "medq.retrieval.v1.retrieval_pb2"),
     **dict.fromkeys(
-        ("StartImportBenchmark", "StartEvaluate", "StartMineFailures"), "medq.evaluation.v1.evaluation_pb2"
+        ("StartImportBenchmark", "StartEvaluate", "StartGenerate", "StartMineFailures"),
+        "medq.evaluation.v1.evaluation_pb2",
     ),
     **dict.fromkeys(("StartAnnotate", "StartImportKnownAnswers"), "medq.oracle.v1.oracle_pb2"),
     **dict.fromkeys(("StartImportModel", "StartBuildDataset", "StartTrain"), "medq.training.v1.training_pb2"),

@@ -15,12 +15,10 @@ from shared.rows.training import Dropped, LossPoint, Training
 from tests.support.rows import build
 
 
-def configuration(oracle="simulated", expert="simulated"):
+def configuration(oracle="simulated", expert="simulated", arms=("failure_driven", "random")):
     data = {"pool": "/p", "pool_answers": "/a", "dev": "/d", "test": "/t"}
     annotate = {"oracle": oracle, "expert": expert}
-    return RunConfiguration(
-        name="n", data=data, model="/m", arms=["failure_driven", "random"], annotate=annotate
-    ).model_dump(mode="json")
+    return RunConfiguration(name="n", data=data, model="/m", arms=arms, annotate=annotate).model_dump(mode="json")
 
 
 def scores(value):

@@ -40,13 +40,20 @@ class Server:
         self, ids: Sequence[int], split: str = "pool", near: Sequence[int] = (), encoder: str = "e", **fields: str
     ) -> str:
         """Images with the given numbers; those of `near` look along axis 0, the others along axis 1."""
-        said = {"patient": "", "session": "", "split": split}
+        vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
+        return self._image_set(sorted(ids), vectors, encoder, split=split, **fields)
+
+    def image_set_of(self, vectors: NDArray[np.float32]) -> str:
+        """Pool images 0, 1, ... with these vectors."""
+        return self._image_set(range(len(vectors)), vectors, "e", split="pool")
+
+    def _image_set(self, ids: Sequence[int], vectors: NDArray[np.float32], encoder: str, **fields: str) -> str:
+        said = {"patient": "", "session": ""}
         rows = []
-        for i in sorted(ids):
+        for i in ids:
             own = {"image_id": f"{i:064x}", "image_uri": f"sha256:{i:064x}", "source_id": f"s{i}"}
             phash = f"{(i * 0x9E3779B97F4A7C15) % 2**64:016x}"
             rows.append(row(Image, **{**own, **said, "phash": phash, **fields}))
-        vectors = np.stack([vector_of(i, 0 if i in near else 1) for i in sorted(ids)])
         return self.dataset("image-set", {"images.jsonl": rows, "vectors.npy": vectors}, {"encoder_id": encoder})
 
     def index(self, uri: str) -> None:

@@ -167,6 +167,8 @@ def told_item(item: pb.DevItem) -> Json:
 def told_image(image: pb.DrawnImage) -> Json:
     """A drawn image in words: how near it is, and what became of the questions about it."""
     near = {name.name: value for name, value in image.ListFields() if name.name in ("similarity", "contrast")}
+    if image.HasField("score"):
+        near[image.search] = image.score
     return {
         "image_id": image.image_id,
         "sample_id": image.sample_id,
@@ -197,12 +199,17 @@ def _report(services: Services, run_id: str) -> Json:
 
 
 def _draws(report: Json) -> list[Json]:
-    """Each round of each arm that drew images, with its searches."""
+    """Each round of each arm that drew images, with how it drew them in fact, and with its searches."""
     return [
-        {"arm": name, "round": facts["round"], **{key: facts["selection"][key] for key in ("searches", "selected")}}
+        {
+            "arm": name,
+            "round": facts["round"],
+            "strategy": drawn.get("drawn_by") or drawn["strategy"],
+            **{key: drawn[key] for key in ("searches", "selected")},
+        }
         for name, arm in report["arms"].items()
         for facts in arm["rounds"]
-        if facts["selection"]
+        if (drawn := facts["selection"])
     ]
 
 

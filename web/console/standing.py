@@ -21,7 +21,7 @@ from web.calls import Services
 STEPS = (
     ("evaluate", "evaluating", ("evaluate_dev", "evaluate_test", "decide")),
     ("mine failures", "mining failures", ("mine_failures",)),
-    ("select", "selecting images", ("select_samples",)),
+    ("select", "selecting images", ("ask_about_pool", "select_samples")),
     ("annotate", "annotating", ("annotate",)),
     ("build", "building the training set", ("build_dataset",)),
     ("train", "training", ("train", "complete")),

@@ -174,13 +174,16 @@ def _use_write_ahead_log(engine: Engine) -> None:
 def _step_to_repeat(steps: Sequence[Mapping[str, Any]]) -> int:
     """The number of the step from which a failed run goes on.
 
-    The report is the last step of every run; the one before it is the one that failed, and where it waited for an operation,
-    the step before that had started it.
+    The report is the last step of every run. Right before it stands what failed: a step of the controller's own, or a turn, the
+    steps that started operations beside each other and those that waited for them. A turn begins again as a whole, which
+    repeats what failed alone: an operation that has succeeded is found by its id.
     """
     numbers = {step["function_id"]: step for step in steps}
     last = max(numbers, default=1)
-    failed = numbers.get(last - 1)
-    if failed is None or not (failed["output"] or {}).get("failure"):
-        return last
-    is_wait = "/wait " in failed["function_name"]
-    return last - 2 if is_wait else last - 1
+    first = last - 1
+    for verb in ("/wait ", "/start "):
+        while first in numbers and verb in numbers[first]["function_name"]:
+            first -= 1
+    turn = range(min(first + 1, last - 1), last)
+    has_failed = any((numbers[number]["output"] or {}).get("failure") for number in turn if number in numbers)
+    return turn[0] if has_failed else last

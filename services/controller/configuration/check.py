@@ -13,8 +13,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from services.controller.configuration.arms import ArmSection
 from services.controller.configuration.endpoints import endpoint_problems
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 from services.controller.configuration.paths import (
     Problem,
     can_exist,
@@ -23,6 +24,7 @@ from services.controller.configuration.paths import (
     paths_outside,
     relative_paths,
 )
+from services.controller.domain.arms import CHANGEABLE
 from services.controller.domain.report import DATA_PATHS
 from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
@@ -34,7 +36,8 @@ _PAGE = f"{_FILE} lists every key with its range."
 #: Problems that are listed one by one, and those that one error tells.
 MOST_PROBLEMS, _MOST_TOLD = 50, 8
 _LONGEST_WORD, _LONGEST_FIELD = 40, 200
-_SHAPES = {"model_type": "Input should be keys and values.", "tuple_type": "Input should be a list."}
+_KEYS_AND_VALUES = "Input should be keys and values."
+_SHAPES = {"model_type": _KEYS_AND_VALUES, "dict_type": _KEYS_AND_VALUES, "tuple_type": "Input should be a list."}
 
 
 def check(
@@ -130,9 +133,9 @@ def _problems(details: list[ErrorDetails]) -> list[Problem]:
     """The first of them, and how many there are beside. An echo is none: no arm is left where each is wrong."""
     within = {detail["loc"][:end] for detail in details for end in range(len(detail["loc"]))}
     own = [detail for detail in details if detail["loc"] not in within]
-    problems = [_problem(detail) for detail in own[:MOST_PROBLEMS]]
-    n_more = len(own) - len(problems)
-    if n_more:
+    problems = list(dict.fromkeys(_problem(detail) for detail in own[:MOST_PROBLEMS]))
+    n_more = len(own) - MOST_PROBLEMS
+    if n_more > 0:
         problems.append(Problem("", f"There are {n_more} problems more.", "Mend the first ones, then check again."))
     return problems
 
@@ -149,10 +152,18 @@ def _problem(detail: ErrorDetails) -> Problem:
         known = re.findall("'([^']*)'", detail["ctx"]["expected"])
         return Problem(field, f"{detail['msg']}.", _suggestion(str(detail["input"]), known) or _PAGE)
     if detail["type"] == "problem":
-        return Problem(detail["ctx"]["field"] or field, f"{detail['msg']}.", detail["ctx"]["remedy"])
+        return Problem(
+            _field_at(detail["ctx"]["field"], location) or field, f"{detail['msg']}.", detail["ctx"]["remedy"]
+        )
     if detail["type"] in _SHAPES:
         return Problem(field, _SHAPES[detail["type"]], _PAGE)
     return Problem(field, f"{detail['msg']}.", _description(location) or _PAGE)
+
+
+def _field_at(field: str, location: list[str]) -> str:
+    """A key of the whole file, or where an arm changes it, if the problem is one of an arm."""
+    is_of_arm = location[:1] == ["arms"] and field.split(".")[0] in CHANGEABLE
+    return ".".join([*location[:2], field]) if is_of_arm else field
 
 
 def _suggestion(word: str, known: list[str]) -> str:
@@ -165,7 +176,9 @@ def _suggestion(word: str, known: list[str]) -> str:
 def _model_at(location: list[str]) -> type[BaseModel]:
     """The model at a dotted place of the file."""
     if location and location[0] == "arms":
-        return ArmSection
+        location = location[2:]  # what an arm changes is a section of the run
+        if not location:
+            return ArmSection
     model: type[BaseModel] = RunConfiguration
     for part in location:
         annotation = model.model_fields[part].annotation

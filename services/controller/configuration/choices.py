@@ -16,6 +16,10 @@ from shared.rows.vocabulary import AXES, MODALITIES, UNKNOWN
 from shared.rpc.choices import choices
 
 STRATEGIES = choices(retrieval_pb2.Strategy.DESCRIPTOR)
+#: Compare the pool with what the model was trained on, which is what is replayed.
+NEED_REPLAY = ("novelty", "k_centre")
+#: Asks the model about the pool before it draws.
+UNCERTAINTY = "uncertainty"
 QUESTION_MODES = choices(oracle_pb2.QuestionMode.DESCRIPTOR)
 EXPERTS = choices(oracle_pb2.ExpertKind.DESCRIPTOR)
 #: Stands where an oracle or an expert is a program that knows the answers, in place of the name of an endpoint.

@@ -14,8 +14,12 @@ from shared.errors import MedqError
 def endpoint_problems(configuration: RunConfiguration, endpoints: Mapping[str, Endpoint]) -> Iterator[Problem]:
     """What is wrong with the names of endpoints in a configuration, given those of the site."""
     needed: dict[str, tuple[str, MayReceive]] = {}
-    if configuration.annotate.oracle != SIMULATED:
-        needed["annotate.oracle"] = (configuration.annotate.oracle, "images")
+    oracles = {
+        f"arms.{place}.annotate.oracle": arm.annotate.get("oracle") for place, arm in enumerate(configuration.arms)
+    }
+    for field, oracle in {"annotate.oracle": configuration.annotate.oracle, **oracles}.items():
+        if oracle and oracle != SIMULATED:
+            needed[field] = (oracle, "images")
     if configuration.evaluate.judge:
         needed["evaluate.judge"] = (configuration.evaluate.judge, "text")
     for field, (name, may_receive) in needed.items():

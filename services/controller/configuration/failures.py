@@ -96,6 +96,17 @@ class SelectSection(Section):
         None, gt=0, le=1, description="Ours: tau_sim is set so that this share of the pool is near; null: as it is."
     )
     neighbours: int = Field(
-        5, ge=1, le=100, description="Ours: nearest dev images of either sort that failure_contrast looks at."
+        5,
+        ge=1,
+        le=100,
+        description="Ours: nearest dev images of either sort that failure_contrast and shuffled_failures look at, and nearest "
+        "images of replay that novelty does.",
+    )
+    uncertainty_candidates: int | None = Field(
+        None,
+        ge=1,
+        le=10_000_000,
+        description="Ours: pool images, taken by chance, that the model is asked about where an arm draws by uncertainty; all "
+        "where the pool has no more; null: ten times the budget.",
     )
     alpha: float = Field(1.0, ge=0, le=100, description="Ours: exponent of the capability weights e_k ** alpha.")

@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, TypeAdapter, model_validator
 
 from services.controller.configuration.annotation import AnnotateSection
-from services.controller.configuration.choices import SIMULATED, Loss, Modality, Questions, Strategy
+from services.controller.configuration.arms import Arm, ArmSection, Json
+from services.controller.configuration.choices import NEED_REPLAY, SIMULATED, Modality
 from services.controller.configuration.failures import EvaluateSection, MineSection, SelectSection
+from services.controller.configuration.learning import BuildSection, TrainSection
 from services.controller.configuration.section import PathText, Section, Share, problem
-from shared.limits import ENCODER_NAME, MOST_IN_A_BATCH, NAME, STATISTICS
-from shared.perceptual_hash import MAX_DISTANCE
+from services.controller.domain.arms import settings_of
+from shared.limits import ENCODER_NAME, NAME, STATISTICS
 
 
 class DataSection(Section):
@@ -30,12 +32,20 @@ class DataSection(Section):
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
     replay: str | None = Field(
-        None, description="Ours: a MedQ-Bench TSV that is replayed against forgetting; null for none."
+        None,
+        description="Ours: a MedQ-Bench TSV that is replayed against forgetting, about images that the model was trained on; "
+        "null for none, and then no arm draws by novelty or k_centre.",
     )
     simulated_images: str = Field(
         "",
         max_length=300,
         description="Ours: where images were drawn or degraded by a program, a sentence that says so; the report shows it.",
+    )
+    enrichment: float | None = Field(
+        None,
+        gt=0,
+        description="Ours: where weaknesses were planted, how many times more common they are in test than in the pool; the "
+        "report says it beside what was gained.",
     )
     max_lost_share: Share = Field(
         0.1,
@@ -48,60 +58,6 @@ class DataSection(Section):
     )
     modality: Modality = Field(
         "", description='Ours: modality of an image for which nothing else tells one; "" means unknown.'
-    )
-
-
-class ArmSection(Section):
-    """One way to choose training data; each arm starts from the same model. A bare strategy names an arm after itself."""
-
-    name: str = Field(pattern=f"^{NAME}$", description="Ours: names the arm in the report.")
-    strategy: Strategy = Field(
-        "failure_contrast", description="Ours: how images are drawn from the pool; failure_driven is the paper's way."
-    )
-    questions: Questions | None = Field(
-        None, description="Ours: which questions are asked in this arm; null as in `annotate`."
-    )
-    quality_assurance: bool | None = Field(None, description="Ours: quality assurance in this arm; null as in `build`.")
-
-
-class BuildSection(Section):
-    """Quality assurance and the dataset version."""
-
-    phash_distance: int = Field(
-        2,
-        ge=0,
-        le=MAX_DISTANCE,
-        description="Ours: perceptual hashes at this Hamming distance or nearer are one image.",
-    )
-    twin_similarity: Share = Field(
-        0.6,
-        description="Ours: similarity of structure hashes from which on images are degraded twins; 0: not looked for.",
-    )
-    tfidf_threshold: float = Field(
-        0.95, gt=0, le=1, description="Ours: TF-IDF cosine at or above which two texts are one."
-    )
-    replay_ratio: float = Field(1.0, ge=0, le=100, description="Ours: replayed samples per new sample.")
-    quality_assurance: bool = Field(
-        True, description="Paper: filter duplicates; the leakage gate stays on when this is false."
-    )
-
-
-class TrainSection(Section):
-    """Full-parameter fine-tuning, Eq. (4): `batch_size * gradient_accumulation` samples a step on any number of devices."""
-
-    learning_rate: float = Field(2e-5, gt=0, le=1, description="Paper: peak learning rate of AdamW, cosine schedule.")
-    epochs: int = Field(3, ge=1, le=1000, description="Paper: passes over the data.")
-    batch_size: int = Field(
-        16, ge=1, le=MOST_IN_A_BATCH, description="Ours: most samples of one forward pass on a device."
-    )
-    gradient_accumulation: int = Field(
-        1, ge=1, le=MOST_IN_A_BATCH, description="Ours: forward passes of a step, shared by the devices."
-    )
-    loss: Loss = Field("token_mean", description="Ours: reduction of the loss; sample_sum is Eq. (4) as printed.")
-    warmup_ratio: float = Field(0.03, ge=0, le=0.99, description="Ours: share of the steps with rising learning rate.")
-    weight_decay: float = Field(0.0, ge=0, le=1, description="Ours: decoupled weight decay.")
-    max_length: int = Field(
-        0, ge=0, le=10_000_000, description="Ours: longest sample in tokens; 0 is the model's own limit."
     )
 
 
@@ -125,13 +81,6 @@ class StopSection(Section):
     )
 
 
-def _named_after_strategy(value: object) -> object:
-    return {"name": value, "strategy": value} if isinstance(value, str) else value
-
-
-Arm = Annotated[ArmSection, BeforeValidator(_named_after_strategy)]
-
-
 class RunConfiguration(Section):
     """The whole file."""
 
@@ -149,7 +98,8 @@ class RunConfiguration(Section):
     arms: tuple[Arm, ...] = Field(
         (ArmSection(name="failure_contrast"),),
         min_length=1,
-        description="Ours: the arms; each is a strategy, or an object with a name.",
+        max_length=64,
+        description="Ours: the arms; each is a strategy, or an object with a name and what it changes.",
     )
     evaluate: EvaluateSection = EvaluateSection()
     mine: MineSection = MineSection()
@@ -167,9 +117,51 @@ class RunConfiguration(Section):
         return self
 
     @model_validator(mode="after")
+    def _what_the_model_knows_is_named(self) -> RunConfiguration:
+        lacking = [arm.strategy for arm in self.arms if arm.strategy in NEED_REPLAY]
+        if lacking and self.data.replay is None:
+            message = f"The strategy {lacking[0]} compares the pool with images that the model was trained on"
+            raise problem(message, "Name a MedQ-Bench TSV about such images, or another strategy.", "data.replay")
+        return self
+
+    @model_validator(mode="after")
+    def _there_is_something_to_fill_up_with(self) -> RunConfiguration:
+        if self.build.total_samples and self.data.replay is None:
+            remedy = "Name a MedQ-Bench TSV in data.replay, or leave total_samples null."
+            raise problem("A training set is filled up by replay", remedy, "build.total_samples")
+        return self
+
+    @model_validator(mode="after")
     def _arm_names_differ(self) -> RunConfiguration:
         names = [arm.name for arm in self.arms]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise problem(f"Two arms are called {twice[0]}", "Give each arm a name of its own.", "arms")
         return self
+
+    @model_validator(mode="after")
+    def _each_arm_can_run(self) -> RunConfiguration:
+        _BY_ARM.validate_python(
+            {"arms": {place: self._settings_of(arm) for place, arm in enumerate(self.arms) if arm.changes}}
+        )
+        return self
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether the oracle or the expert of an arm is a program that knows answers."""
+        return any(SIMULATED in (own.annotate.oracle, own.annotate.expert) for _, own in self.each_arm())
+
+    def for_arm(self, arm: ArmSection) -> RunConfiguration:
+        """The configuration of an arm: the run's, arms included, with what this arm changes in it."""
+        return RunConfiguration.model_validate(self._settings_of(arm)).model_copy(update={"arms": self.arms})
+
+    def each_arm(self) -> Iterator[tuple[ArmSection, RunConfiguration]]:
+        """The arms in their order, each with its configuration."""
+        return ((arm, self.for_arm(arm)) for arm in self.arms)
+
+    def _settings_of(self, arm: ArmSection) -> Json:
+        return settings_of(self.model_dump(exclude={"arms"}), arm.model_dump())
+
+
+#: Checks the settings of arms by their places, so that what is wrong with them is found at `arms.N`.
+_BY_ARM = TypeAdapter(dict[str, dict[int, RunConfiguration]])

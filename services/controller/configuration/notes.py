@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.detection import detection_note
 from shared.errors import InvalidArgument
@@ -25,22 +24,34 @@ def notes_on(configuration: RunConfiguration) -> list[str]:
     Args:
         configuration: With absolute paths, checked before.
 
-    Returns: What is not read, what nobody will review, and the smallest gain that the dev set can tell, which is left out where
-        its table cannot be read quickly.
+    Returns: What is not read, what nobody will review, what leaves no place for replay, and the smallest gain that the dev set
+        can tell, which is left out where its table cannot be read quickly.
     """
-    return [*_notes_on_annotators(configuration), *_notes_on_dev(configuration)]
+    return [*_notes_on_annotators(configuration), *_notes_on_totals(configuration), *_notes_on_dev(configuration)]
 
 
 def _notes_on_annotators(configuration: RunConfiguration) -> Iterator[str]:
-    annotate = configuration.annotate
-    if configuration.data.pool_answers and SIMULATED not in (annotate.oracle, annotate.expert):
+    if configuration.data.pool_answers and not configuration.is_simulated:
         yield "data.pool_answers is not read: neither oracle nor expert is simulated."
-    if annotate.expert == "none":
+    unreviewed = [arm.name for arm, own in configuration.each_arm() if own.annotate.expert == "none"]
+    if unreviewed:
+        of = "" if len(unreviewed) == len(configuration.arms) else f" in arm {', '.join(unreviewed)}"
         yield (
-            "annotate.expert is none: in round 0 the oracle's answers are adopted unreviewed, and later what needs an expert "
-            "is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the model's "
-            "own is adopted."
+            f"annotate.expert is none{of}: in round 0 the oracle's answers are adopted unreviewed, and later what needs an "
+            "expert is left out. There are no reviews to fit tau_H on: where annotate.tau_entropy is not set, nothing of the "
+            "model's own is adopted."
         )
+
+
+def _notes_on_totals(configuration: RunConfiguration) -> Iterator[str]:
+    for arm, own in configuration.each_arm():
+        total, n_new = own.build.total_samples, own.select.budget * own.annotate.questions_per_image
+        if total and n_new > total:
+            yield (
+                f"In arm {arm.name}, build.total_samples is {total}, and select.budget * annotate.questions_per_image is "
+                f"{n_new} (descriptions come on top): where so many are kept, nothing is replayed, and a new sample is seen less "
+                "often than where they are fewer."
+            )
 
 
 def _notes_on_dev(configuration: RunConfiguration) -> list[str]:

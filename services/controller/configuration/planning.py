@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,22 +21,35 @@ from shared.tables import read_rows
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-def plan_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoint]) -> Plan:
-    """The plan of a configuration.
+def plans_of(configuration: RunConfiguration, endpoints: Mapping[str, site.Endpoint]) -> list[Plan]:
+    """What the arms of a configuration plan, those that plan alike as one.
 
     Args:
         configuration: With absolute paths, checked before, its endpoints too.
         endpoints: Those of the site, by name.
     """
+    arms = [own for _, own in configuration.each_arm()]
+    needed = max(own.select.budget for own in arms) * configuration.rounds
+    n_pool, n_asked = _n_images(Path(configuration.data.pool), needed), _n_asked(configuration)
+    alike = Counter(_plan_of_one(own, endpoints, n_pool, *n_asked) for own in arms)
+    return [replace(plan, n_arms=n_arms) for plan, n_arms in alike.items()]
+
+
+def _plan_of_one(
+    configuration: RunConfiguration,
+    endpoints: Mapping[str, site.Endpoint],
+    n_pool: int | None,
+    n_descriptions: int | None,
+    n_replies: int | None,
+) -> Plan:
+    """What an arm plans, by its own configuration."""
     annotate, evaluate = configuration.annotate, configuration.evaluate
     oracle, judge = annotate.oracle, evaluate.judge
-    n_descriptions, n_replies = _n_asked(configuration)
-    needed = configuration.select.budget * configuration.rounds
     return Plan(
-        n_arms=len(configuration.arms),
+        n_arms=1,
         rounds=configuration.rounds,
         budget=configuration.select.budget,
-        n_pool=_n_images(Path(configuration.data.pool), needed),
+        n_pool=n_pool,
         questions_per_image=annotate.questions_per_image,
         oracle=SIMULATED_ORACLE if oracle == SIMULATED else _endpoint(oracle, endpoints),
         expert=annotate.expert,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
 from typing import Any
+
+from services.controller.domain.arms import settings_of
 
 Json = dict[str, Any]
 #: Names an oracle or an expert that is a program.
@@ -22,21 +25,51 @@ _SAID_OF_EXPERT = {
 
 
 def annotators_of(configuration: Json) -> list[Json]:
-    """Who pre-annotates and who reviews, by name, and what that means."""
-    section = configuration["annotate"]
-    oracle, expert = section["oracle"], section["expert"]
+    """Who pre-annotates and who reviews, by name, and what that means; where arms differ in it, the text says whose it is."""
     return [
-        {"part": "oracle", "name": oracle, "text": _SAID_OF_ORACLE.get(oracle, _SAID_OF_ENDPOINT.format(name=oracle))},
-        {"part": "expert", "name": expert, "text": _SAID_OF_EXPERT[expert]},
+        {"part": part, "name": name, "text": whose + _said(part, name)}
+        for part in ("oracle", "expert")
+        for (name,), whose in _by_arms(configuration, part)
     ]
 
 
+def conditions_of(configuration: Json) -> str:
+    """On what a run's figures were measured, where a part of that is simulated, to be said beside them; "" where none is."""
+    parts = dict.fromkeys(
+        part["part"] for part in simulated_of(configuration)
+    )  # each once, also where arms differ in it
+    people = [part for part in parts if part != "images"]
+    enrichment = configuration["data"].get("enrichment")  # older runs have none
+    said = (
+        "on synthetic degradations" if "images" in parts else "",
+        f"simulated {' and '.join(people)}" if people else "",
+        "" if enrichment is None else f"at enrichment {enrichment:.3g}",
+    )
+    return ", ".join(part for part in said if part)
+
+
 def simulated_of(configuration: Json) -> list[Json]:
-    """Each part that is simulated, with the accuracy that it is set to (None: none is) and a sentence."""
+    """Each part that is simulated, with the accuracy that it is set to (None: none is) and a sentence, as `annotators_of`."""
     images = configuration["data"]["simulated_images"]
     parts = [{"part": "images", "accuracy": None, "text": images}] if images else []
-    for one in annotators_of(configuration):
-        if one["name"] == _SIMULATED:
-            accuracy = configuration["annotate"][f"simulated_{one['part']}_accuracy"]
-            parts.append({"part": one["part"], "accuracy": accuracy, "text": one["text"]})
+    for part in ("oracle", "expert"):
+        for (name, accuracy), whose in _by_arms(configuration, part, f"simulated_{part}_accuracy"):
+            if name == _SIMULATED:
+                parts.append({"part": part, "accuracy": accuracy, "text": whose + _said(part, name)})
     return parts
+
+
+def _said(part: str, name: str) -> str:
+    if part == "oracle":
+        return _SAID_OF_ORACLE.get(name, _SAID_OF_ENDPOINT.format(name=name))
+    return _SAID_OF_EXPERT[name]
+
+
+def _by_arms(configuration: Json, *keys: str) -> Iterator[tuple[tuple[Any, ...], str]]:
+    """Each combination of values that arms have for these keys of `annotate`, and whose it is, "" where it is that of all."""
+    found: dict[tuple[Hashable, ...], list[str]] = {}
+    for arm in configuration["arms"]:
+        section = settings_of(configuration, arm)["annotate"]
+        found.setdefault(tuple(section[key] for key in keys), []).append(arm["name"])
+    for values, arms in found.items():
+        yield values, f"{'Arm' if len(arms) == 1 else 'Arms'} {', '.join(arms)}: " if len(found) > 1 else ""

@@ -50,7 +50,8 @@ def round_gains(answers: TestAnswers, *, seed: int) -> dict[str, dict[int, Round
     return {
         arm: {
             number: RoundGain(
-                _gain(rounds[0], own, seed, arm, number), _gain(rounds[number - 1], own, seed, arm, number)
+                gain_on_test(rounds[0], own, seed, arm, number),
+                gain_on_test(rounds[number - 1], own, seed, arm, number),
             )
             for number, own in sorted(rounds.items())
             if number > 0 and 0 in rounds and number - 1 in rounds
@@ -69,12 +70,13 @@ def arm_gains(answers: TestAnswers, *, seed: int) -> list[ArmGain]:
     Returns: Each pair of arms at each round from 1 on that both have; the base model is the same for all.
     """
     return [
-        ArmGain(arm, other, number, _gain(answers[other][number], answers[arm][number], seed, arm, number))
+        ArmGain(arm, other, number, gain_on_test(answers[other][number], answers[arm][number], seed, arm, number))
         for arm, other in combinations(answers, 2)
         for number in sorted(answers[arm].keys() & answers[other].keys())
         if number > 0
     ]
 
 
-def _gain(before: Sequence[Answer], after: Sequence[Answer], seed: int, arm: str, number: int) -> Interval:
+def gain_on_test(before: Sequence[Answer], after: Sequence[Answer], seed: int, arm: str, number: int) -> Interval:
+    """The paired gain of `after`, answers of round `number` of `arm`, over `before`; `seed` is the run's."""
     return paired_gains(before, after, seed=derive_seed(seed, arm, number, "test_gain")).overall

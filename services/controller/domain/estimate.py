@@ -6,8 +6,8 @@ A range ends where an assumption ends; each assumption is a sentence that goes w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from services.controller.domain.ledger import Limits
 
@@ -77,11 +77,11 @@ SIMULATED_ORACLE = Endpoint("simulated", 2.50, 10.00, 255, is_simulated=True)
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is going to do.
+    """What arms of a run that are alike are going to do.
 
     Attributes:
-        n_arms, rounds: Arms, and the trainings of each at most.
-        budget: Images drawn a round.
+        n_arms, rounds: These arms, and the trainings of each at most.
+        budget: Images that each draws a round.
         n_pool: Images of the pool; None where nobody has counted them.
         questions_per_image: Questions about a drawn image.
         oracle: Who pre-annotates.
@@ -113,7 +113,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Line:
-    """What one kind of call costs in one round, over all arms.
+    """What one kind of call to one endpoint costs in one round, over all arms.
 
     Attributes:
         round: From 0; None: all rounds together.
@@ -132,37 +132,40 @@ class Line:
     is_simulated: bool
 
 
-def estimate(plan: Plan) -> list[Line]:
-    """The lines of each round in order; what nobody does has none."""
+def estimate(plans: Sequence[Plan]) -> list[Line]:
+    """The lines of each round in order; what nobody does has none.
+
+    Args:
+        plans: At least one; together all arms of a run, which differ neither in rounds nor in what is evaluated.
+    """
+    evaluated = replace(plans[0], n_arms=sum(plan.n_arms for plan in plans))
     lines = []
-    for number in range(plan.rounds + 1):
-        if plan.judge is not None and plan.n_descriptions:
-            lines.append(_judge(plan, plan.judge, plan.n_descriptions, number))
-        if plan.reader is not None and (reading := _reading(plan, plan.reader, number)).calls.high:
-            lines.append(reading)
-        if number < plan.rounds and (images := _drawn(plan, number)):
-            lines.append(_oracle(plan, number, images))
-            if plan.expert != "none":
-                lines.append(_expert(plan, number, images))
-    return lines
+    for number in range(evaluated.rounds + 1):
+        if evaluated.judge is not None and evaluated.n_descriptions:
+            lines.append(_judge(evaluated, evaluated.judge, evaluated.n_descriptions, number))
+        for plan in plans:
+            if plan.reader is not None and (reading := _reading(plan, plan.reader, number)).calls.high:
+                lines.append(reading)
+            if number < plan.rounds and (images := _drawn(plan, number)):
+                lines.append(_oracle(plan, number, images))
+                if plan.expert != "none":
+                    lines.append(_expert(plan, number, images))
+    return _summed(lines)
 
 
 def totals(lines: Iterable[Line]) -> list[Line]:
-    """All rounds together, a line for each kind."""
-    sums: dict[str, Line] = {}
+    """All rounds together, a line for each kind and endpoint."""
+    return _summed(replace(line, round=None) for line in lines)
+
+
+def _summed(lines: Iterable[Line]) -> list[Line]:
+    """Lines of the same round, kind and endpoint made one."""
+    sums: dict[tuple[int | None, str, str], Line] = {}
     for line in lines:
-        before = sums.get(line.kind)
-        parts = [line, before] if before else [line]
-        sums[line.kind] = Line(
-            None,
-            line.kind,
-            line.endpoint,
-            _sum(part.calls for part in parts),
-            _sum(part.tokens for part in parts),
-            _sum(part.usd for part in parts),
-            _sum(part.expert_hours for part in parts),
-            line.is_simulated,
-        )
+        key = (line.round, line.kind, line.endpoint)
+        before = sums.get(key)
+        added = ("calls", "tokens", "usd", "expert_hours") if before else ()
+        sums[key] = replace(line, **{name: getattr(before, name) + getattr(line, name) for name in added})
     return list(sums.values())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from services.controller.domain.estimate import (
     CALLS_PER_IMAGE,
@@ -21,18 +21,24 @@ from services.controller.domain.estimate import (
     Plan,
 )
 
+_LAST = "Time of computers is not in the figures."
 
-def assumptions(plan: Plan) -> Iterator[str]:
+
+def assumptions(plans: Iterable[Plan]) -> list[str]:
     """What the figures rest on, a sentence each."""
+    return [*dict.fromkeys(told for plan in plans for told in _assumptions(plan)), _LAST]
+
+
+def _assumptions(plan: Plan) -> Iterator[str]:
     yield f"Each arm runs all its {plan.rounds} rounds; one that stops earlier costs less."
     if plan.n_pool is None:
         yield "The pool was not counted: where it has fewer images than are drawn, less is asked."
     if not plan.oracle.is_simulated:
         low, high = ORACLE_TEXT_TOKENS
         yield (
-            f"A call to the oracle: {plan.oracle.image_tokens} tokens for the image as the endpoints file says, {low} to {high} "
-            f"for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for its answer and "
-            f"{ORACLE_QUESTION_TOKENS[0]} to {ORACLE_QUESTION_TOKENS[1]} more for each question. "
+            f"A call to the oracle {plan.oracle.name}: {plan.oracle.image_tokens} tokens for the image as the endpoints file "
+            f"says, {low} to {high} for the instructions, {ORACLE_ANSWER_TOKENS[0]} to {ORACLE_ANSWER_TOKENS[1]} for its answer "
+            f"and {ORACLE_QUESTION_TOKENS[0]} to {ORACLE_QUESTION_TOKENS[1]} more for each question. "
             f"{CALLS_PER_IMAGE[0]} to {CALLS_PER_IMAGE[1]} calls an image. Tries that fail are not counted."
         )
     else:
@@ -62,4 +68,3 @@ def assumptions(plan: Plan) -> Iterator[str]:
         )
         if plan.n_replies is None:
             yield "The questions of dev and test could not be counted: only replies about drawn images are in the bound."
-    yield "Time of computers is not in the figures."

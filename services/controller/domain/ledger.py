@@ -133,6 +133,12 @@ def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
     return any(limit is not None and spent >= limit * (1 - _ROUNDING) for limit, spent in pairs)
 
 
+def of_arm(entries: Iterable[Entry], run_id: str, arm: str) -> list[Entry]:
+    """The entries of an arm; what all arms share, such as the import of the pool, is of none."""
+    own = (f"{run_id}/{arm}/", f"compute/{run_id}/{arm}/")
+    return [entry for entry in entries if entry.cost.key.startswith(own)]
+
+
 def totals(entries: Iterable[Entry]) -> dict[str, Any]:
     """Sums for the report.
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from services.controller.domain.fates import TRAINED_ON, Fates
 from services.controller.domain.ledger import Entry
 from services.controller.domain.lineage_facts import Cause, ErrorChange, FailedItem, ItemRound, RoundRows, SampleLineage
-from services.controller.domain.searches import failures_behind
+from services.controller.domain.searches import SHUFFLED, failures_behind
 from shared.rows.annotation import Decision
 from shared.rows.evaluation import Answer
 from shared.rows.failures import CapabilityErrorRate
@@ -109,10 +109,10 @@ def _of_sample(rows: RoundRows, row: Sample, costs: tuple[Entry, ...]) -> Sample
 
 def _cause(rows: RoundRows, prototype_id: str, capability: str, drawn: Sample | None) -> Cause:
     prototype = next((one for one in rows.prototypes if one.prototype_id == prototype_id), None)
-    behind = failures_behind(rows.failures or (), prototype, capability)
+    behind = failures_behind(rows.failures or (), prototype, "" if rows.strategy == SHUFFLED else capability)
     failures = tuple(FailedItem(one.item_id, one.error_rate) for one in behind)
-    similarity, contrast = (drawn.similarity, drawn.contrast) if drawn else (None, None)
-    return Cause(rows.strategy, capability, prototype_id, similarity, contrast, failures)
+    measured = (drawn.similarity, drawn.contrast, failures, drawn.score) if drawn else (None, None, failures)
+    return Cause(rows.strategy, capability, prototype_id, *measured)
 
 
 def _about(costs: Iterable[Entry], sample_id: str) -> tuple[Entry, ...]:

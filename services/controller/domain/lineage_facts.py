@@ -61,6 +61,7 @@ class Cause:
     similarity: float | None
     contrast: float | None
     failures: tuple[FailedItem, ...]
+    score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import to_builtins
 
-from services.controller.domain.annotators import annotators_of, simulated_of
+from services.controller.domain.annotators import annotators_of, conditions_of, simulated_of
 from services.controller.domain.changes import changes
 from services.controller.domain.comparisons import ArmGain, TestAnswers
 from services.controller.domain.evaluation_sets import dev_set_of, test_set_of
@@ -22,6 +22,7 @@ from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
 from services.controller.domain.result import result_of
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
+from services.controller.domain.side_by_side import side_by_side
 from services.controller.domain.unscored import unscored_items
 from services.controller.domain.weakness import weakness
 from shared.left_out import SetFacts
@@ -62,11 +63,12 @@ def assemble(
     settings, paths = _split_paths(configuration)
     told = {arm.name: _arm(arm, (answers or {}).get(arm.name, {}), items, configuration["seed"]) for arm in arms}
     compared = [asdict(one) for one in comparisons]
+    result = result_of(told, compared, conditions_of(configuration))
     return {
         "schema_version": SCHEMA_VERSION,
         "name": configuration["name"],
         "config": settings,
-        "result": result_of(told, compared),
+        "result": result,
         "simulated": simulated_of(configuration),
         "annotators": annotators_of(configuration),
         "is_complete": all(arm.stop_reason is not None for arm in arms),
@@ -75,6 +77,7 @@ def assemble(
         "losses": losses(sets, arms),
         "arms": told,
         "comparisons": compared,
+        "side_by_side": side_by_side(answers or {}, result, items, seed=configuration["seed"]),
         "judge_drift": [asdict(one) for one in judge_drift(arms)],
         "measured": {**measured, "paths": paths},
     }
@@ -177,12 +180,14 @@ def _annotation(facts: RoundFacts) -> Json | None:
     rows, summary = facts.decisions, facts.summary
     if summary is None:
         return None
+    agreed = [row.agreement for row in rows if row.agreement is not None]
     return {
         "n_decisions": len(rows),
         "n_simulated": sum(row.simulated for row in rows),
         "routes": _count(row.route for row in rows),
         "actions": _count(row.expert_action for row in rows),
         "review_share": summary.review_share,
+        "agreement": sum(agreed) / len(agreed) if agreed else None,
         "residual_error": to_builtins(summary.residual_error),
         "by_route": to_builtins(summary.by_route),
         "route_reasons": summary.route_reasons,

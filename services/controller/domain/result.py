@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from shared.pages.report_charts import RANDOM
-from shared.pages.words import NO_GAIN, count, holds_zero, percent
+from shared.pages.words import NO_GAIN, count, holds_zero, limits, percent, points
 from shared.stop_reasons import told
 
 Json = dict[str, Any]
@@ -45,6 +45,7 @@ class Result:
         has_random: There is a random arm beside it.
         baseline: Its result after as many trainings; None where it has none.
         stop_reason: Why the arm stopped; None while it is at work, or where it failed.
+        conditions: On what it was measured, where a part of that is simulated; "" where nothing is.
     """
 
     arm: str = ""
@@ -58,18 +59,20 @@ class Result:
     has_random: bool = False
     baseline: Baseline | None = None
     stop_reason: str | None = None
+    conditions: str = ""
 
 
-def result_of(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Json:
+def result_of(arms: Mapping[str, Json], comparisons: Sequence[Json], conditions: str = "") -> Json:
     """The block `result` of the report.
 
     Args:
         arms: The block `arms`.
         comparisons: The block `comparisons`.
+        conditions: On what was measured (`services.controller.domain.annotators.conditions_of`).
 
     Returns: The fields of `Result`, and `text`, the sentence.
     """
-    result = _result(arms, comparisons)
+    result = replace(_result(arms, comparisons), conditions=conditions)
     return {**asdict(result), "text": sentence(result)}
 
 
@@ -78,7 +81,8 @@ def sentence(result: Result) -> str:
     if result.accuracy is None or result.accuracy["value"] is None:
         said = ["Nothing has been measured on the test questions."]
     else:
-        said = [_told_of_model(result), _told_of_random(result)]
+        measured = f"Measured {result.conditions}." if result.conditions else ""
+        said = [_told_of_model(result), _told_of_random(result), measured]
     if result.stop_reason is None:
         said.append("The run has not come to its end.")
     return " ".join(part for part in said if part)
@@ -97,9 +101,9 @@ def _told_of_model(result: Result) -> str:
     if not result.gain or result.gain["low"] is None:
         change = f"from {base} before; no interval says whether that is a gain"
     elif holds_zero(result.gain):
-        change = f"from {base} before: {NO_GAIN}"
+        change = f"from {base} before, {_with_limits(result.gain)}: {NO_GAIN}"
     else:
-        change = f"{'up' if result.gain['low'] > 0 else 'down'} from {base}"
+        change = f"{'up' if result.gain['low'] > 0 else 'down'} from {base}, {_with_limits(result.gain)}"
     return f"After {answers} the model is {now}, {change}."
 
 
@@ -117,9 +121,14 @@ def _told_of_random(result: Result) -> str:
     gave = f"{answers} about random images gave {percent(result.baseline.accuracy['value'])}"
     if over is None or over["low"] is None:
         return f"{gave}; no interval says whether the two differ."
+    apart = f"the difference is {_with_limits(over)}"
     if holds_zero(over):
-        return f"{gave}: the two are not told apart."
-    return f"{gave}, which is more." if over["low"] < 0 else f"{gave}."
+        return f"{gave}: {apart}, not told apart from none."
+    return f"{gave}{', which is more' if over['low'] < 0 else ''}: {apart}."
+
+
+def _with_limits(gain: Json) -> str:
+    return f"{points(gain['value'])} points {limits(gain)}"
 
 
 def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:

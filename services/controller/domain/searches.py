@@ -12,6 +12,8 @@ from shared.rows.selection import Sample
 from shared.rows.vocabulary import OTHER
 
 Json = dict[str, Any]
+#: The strategy whose images no failure asked for, though they were drawn for cells.
+SHUFFLED = "shuffled_failures"
 #: Images of each search that the report names.
 N_FAILED, N_DRAWN = 4, 5
 
@@ -22,7 +24,7 @@ def searches(
     prototypes: Iterable[PrototypeRow],
     pool: Mapping[str, Collection[Cell]],
 ) -> list[Json]:
-    """A search for each prototype, or each cell, that images were drawn for.
+    """A search for each prototype, or each cell, that images were drawn for; one by a score is a search of its measure.
 
     Args:
         samples: The draw; what was drawn at random searched for nothing.
@@ -46,8 +48,8 @@ def searches(
 
 
 def search_of(sample: Sample) -> str:
-    """The name of the search that drew an image: a prototype, else a cell; "" of a random draw."""
-    return sample.prototype_id or sample.capability
+    """The name of the search that drew an image: a prototype, else a cell, else the measure; "" of a random draw."""
+    return sample.prototype_id or sample.capability or sample.measure
 
 
 def failures_behind(failures: Iterable[Failure], prototype: PrototypeRow | None, cell: str) -> list[Failure]:

@@ -8,7 +8,7 @@ the steps and is raised again behind it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
 
@@ -76,7 +76,7 @@ class Calls:
         return replace(self, arm=arm, round=round_number)
 
     def operate(self, step: str, start: Start[RequestT], request: RequestT) -> Made:
-        """Two steps: start the operation, and wait until it has ended.
+        """Two steps: start an operation, and wait until it has ended.
 
         Args:
             step: Names the step.
@@ -88,39 +88,53 @@ class Calls:
         Raises:
             MedqError: The typed failure, its message naming the step.
         """
-        begun = self._begin(step, [step], lambda: self._start(step, start, request))
+        return self.finish(step, start, request, self.begin(step, start, request))
+
+    def begin(self, step: str, start: Start[RequestT], request: RequestT, *, may_pause: bool = True) -> str:
+        """The step that starts an operation; one that is remembered begins nothing, whether the run is paused or not.
+
+        Args:
+            step, start, request: See `operate`.
+            may_pause: A run that is to pause is left here. False where others of the same turn have been started.
+
+        Returns: The id of the operation.
+        """
+
+        def begin() -> StepOutcome:
+            self._check(None)
+            store = self.collaborators.store
+            if may_pause and store.is_pause_asked(self.run_id) and not self._has_begun(step):
+                store.move(self.run_id, self.arm, self.round, step, "", "")
+                raise Suspended
+            return self._start(step, start, request)
+
+        return str(self.remember(f"start {step}", begin)["operation_id"])
+
+    def finish(
+        self, step: str, start: Start[RequestT], request: RequestT, operation_id: str, *, is_last: bool = True
+    ) -> Made:
+        """The step that waits until an operation has ended, and records what it made.
+
+        Args:
+            step, start, request: See `operate`.
+            operation_id: Of the operation.
+            is_last: No other operation is at work for the run behind this one.
+        """
+        store = self.collaborators.store
 
         def wait() -> StepOutcome:
+            if store.get(self.run_id).operation_id != operation_id:  # of several at work another one is shown
+                store.move(self.run_id, self.arm, self.round, step, operation_id, start.service)
             try:
-                return self._wait(step, start.service, begun["operation_id"])
+                return self._wait(step, start.service, operation_id, is_last)
             except grpc.RpcError as error:
                 if not isinstance(typed(error), NotFound):
                     raise
                 # The service was restored from a copy that is older than the operation.
                 again = self._start(step, start, request)
-                return self._wait(step, start.service, again["operation_id"])
+                return self._wait(step, start.service, again["operation_id"], is_last)
 
         return Made(**self.remember(f"wait {step}", wait, is_kept=lambda: self._is_recorded(step)))
-
-    def operate_all(self, step: str, start: Start[RequestT], requests: Mapping[str, RequestT]) -> None:
-        """Two steps: start operations beside each other, and wait until all have ended, also where one has failed.
-
-        Args:
-            step: Names the two steps.
-            start: The RPC that starts them.
-            requests: Name to a request without its operation id.
-
-        Raises:
-            MedqError: The typed failure of the first that failed.
-        """
-        begun = self._begin(
-            step, [*requests], lambda: {name: self._start(name, start, request) for name, request in requests.items()}
-        )
-
-        def is_kept() -> bool:
-            return all(self._is_recorded(name) for name in requests)
-
-        self.remember(f"wait {step}", lambda: self._wait_all(start.service, begun), is_kept=is_kept)
 
     def remember(
         self, name: str, function: Callable[[], StepOutcome], *, is_kept: Callable[[], bool] = lambda: True
@@ -145,23 +159,10 @@ class Calls:
         """One step of the controller's own that records a result of this name."""
         return self.remember(name, function, is_kept=lambda: self._is_recorded(name))
 
-    def _begin(self, step: str, operations: Sequence[str], function: Callable[[], StepOutcome]) -> StepOutcome:
-        """The step that starts operations of these names; one that is remembered begins nothing, whether paused or not."""
-
-        def begin() -> StepOutcome:
-            self._check(None)
-            store = self.collaborators.store
-            if store.is_pause_asked(self.run_id) and not self._has_begun(operations):
-                store.move(self.run_id, self.arm, self.round, operations[0], "", "")
-                raise Suspended
-            return function()
-
-        return self.remember(f"start {step}", begin)
-
-    def _has_begun(self, operations: Sequence[str]) -> bool:
-        """Whether one of these had been started when a kill came before the memory of it."""
+    def _has_begun(self, step: str) -> bool:
+        """Whether this step's operation had been started when a kill came before the memory of it."""
         at = self.collaborators.store.get(self.run_id)
-        return bool(at.operation_id) and (at.arm, at.round) == (self.arm, self.round) and at.step in operations
+        return bool(at.operation_id) and (at.arm, at.round, at.step) == (self.arm, self.round, step)
 
     def _is_recorded(self, step: str) -> bool:
         return insist(self.collaborators.store.has_result)(self.run_id, self.arm, self.round, step)
@@ -200,7 +201,7 @@ class Calls:
                 break
         return operation_id
 
-    def _wait(self, step: str, service: str, operation_id: str) -> StepOutcome:
+    def _wait(self, step: str, service: str, operation_id: str, is_last: bool) -> StepOutcome:
         waits_since: list[float] = []
 
         def look(operation: operations_pb.Operation) -> None:
@@ -232,21 +233,9 @@ class Calls:
         )  # fmt: skip
         self.collaborators.store.record(self.run_id, result)
         settle_work(ledger, self.run_id, done)
-        self.collaborators.store.move(self.run_id, self.arm, self.round, step, "", "")
+        if is_last:
+            self.collaborators.store.move(self.run_id, self.arm, self.round, step, "", "")
         return {"uri": done.result_uri, "rows": detail["rows"]}
-
-    def _wait_all(self, service: str, begun: Mapping[str, StepOutcome]) -> StepOutcome:
-        failures = []
-        for name, operation in begun.items():
-            operation_id = operation["operation_id"]
-            self.collaborators.store.move(self.run_id, self.arm, self.round, name, operation_id, service)
-            try:
-                self._wait(name, service, operation_id)
-            except MedqError as error:
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return {}
 
     def _outlasting(self) -> tenacity.Retrying:
         """A step is keyed, so it begins again after an outage of the controller's own database."""

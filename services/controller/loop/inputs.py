@@ -10,7 +10,6 @@ from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
 from medq.training.v1 import training_pb2
-from services.controller.configuration.choices import SIMULATED
 from services.controller.configuration.models import RunConfiguration
 from services.controller.domain.losses import require_kept
 from services.controller.loop import other_services as ask
@@ -65,8 +64,7 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     replay = ingest("replay", data.replay) if data.replay else ""
-    is_simulated = SIMULATED in (configuration.annotate.oracle, configuration.annotate.expert)
-    answers = benchmark("pool", data.pool_answers, pool) if is_simulated and data.pool_answers else ""
+    answers = benchmark("pool", data.pool_answers, pool) if configuration.is_simulated and data.pool_answers else ""
     guards = [test] if data.dev_guarded else []
     dev_items, test_items = benchmark("dev", data.dev, dev, guards), benchmark("test", data.test, test)
     replay_items = benchmark("replay", data.replay, replay) if data.replay else ""

@@ -37,6 +37,7 @@ INDEX_IMAGES = Start("retrieval", lambda channel: RetrievalServiceStub(channel).
 SELECT_SAMPLES = Start("retrieval", lambda channel: RetrievalServiceStub(channel).StartSelectSamples)
 IMPORT_BENCHMARK = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartImportBenchmark)
 EVALUATE = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartEvaluate)
+GENERATE = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartGenerate)
 MINE_FAILURES = Start("evaluation", lambda channel: EvaluationServiceStub(channel).StartMineFailures)
 IMPORT_KNOWN_ANSWERS = Start("oracle", lambda channel: OracleServiceStub(channel).StartImportKnownAnswers)
 ANNOTATE = Start("oracle", lambda channel: OracleServiceStub(channel).StartAnnotate)

@@ -5,13 +5,11 @@ from __future__ import annotations
 from medq.oracle.v1 import oracle_pb2
 from services.controller.configuration import choices
 from services.controller.configuration.annotation import AnnotateSection, ReviewSection
-from services.controller.configuration.models import ArmSection, RunConfiguration
+from services.controller.configuration.models import RunConfiguration
 
 
-def annotation_policy(
-    configuration: RunConfiguration, arm: ArmSection, *, is_cold_start: bool
-) -> oracle_pb2.AnnotationPolicy:
-    """The policy of a configuration for an arm; in a cold start the oracle pre-annotates and experts review all."""
+def annotation_policy(configuration: RunConfiguration, *, is_cold_start: bool) -> oracle_pb2.AnnotationPolicy:
+    """The policy of an arm's configuration; in a cold start the oracle pre-annotates and experts review all."""
     section = configuration.annotate
     tau_letter, tau_description = section.tau_entropy, section.tau_entropy_description
     return oracle_pb2.AnnotationPolicy(
@@ -26,7 +24,7 @@ def annotation_policy(
         tau_agreement=section.tau_agreement,
         is_cold_start=is_cold_start,
         audit_share=section.audit_share,
-        question_mode=oracle_pb2.QuestionMode.ValueType(choices.QUESTION_MODES[arm.questions or section.questions]),
+        question_mode=oracle_pb2.QuestionMode.ValueType(choices.QUESTION_MODES[section.questions]),
         questions_per_image=section.questions_per_image,
         max_in_flight=section.max_in_flight,
         simulated_oracle_accuracy=section.simulated_oracle_accuracy,

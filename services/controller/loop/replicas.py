@@ -5,6 +5,7 @@ from __future__ import annotations
 from medq.evaluation.v1.evaluation_pb2 import StartEvaluateRequest
 from services.controller.loop.calls import Calls
 from services.controller.loop.other_services import EVALUATE
+from services.controller.loop.works import Work
 from services.controller.store.runs import SHARED_ARM, Result, RunStore
 
 _STEP = "evaluation_replicas"
@@ -20,19 +21,14 @@ def note_replicas(store: RunStore, run_id: str, n_replicas: int) -> None:
         store.record(run_id, Result(SHARED_ARM, 0, _STEP, detail={"n": n_replicas}))
 
 
-def answer_in_shards(calls: Calls, step: str, request: StartEvaluateRequest) -> None:
-    """Have the answers of an evaluation made by as many operations as the run counts replicas; by none where that is one.
-
-    Raises:
-        MedqError: The typed failure of the first shard that failed, once all have ended.
-    """
+def shards_of(calls: Calls, step: str, request: StartEvaluateRequest) -> list[Work]:
+    """The operations that make the answers of an evaluation, as many as the run counts replicas; none where that is one."""
     n_shards = _n_replicas(calls)
-    if n_shards > 1:
-        shards = {f"{step}.{shard}": StartEvaluateRequest() for shard in range(n_shards)}
-        for shard, part in enumerate(shards.values()):
-            part.CopyFrom(request)
-            part.n_shards, part.shard = n_shards, shard
-        calls.operate_all(f"{step} shards", EVALUATE, shards)
+    parts = [StartEvaluateRequest() for _ in range(n_shards if n_shards > 1 else 0)]
+    for shard, part in enumerate(parts):
+        part.CopyFrom(request)
+        part.n_shards, part.shard = n_shards, shard
+    return [Work(calls, f"{step}.{shard}", EVALUATE, part) for shard, part in enumerate(parts)]
 
 
 def _n_replicas(calls: Calls) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from msgspec import convert
 
+from services.controller.domain.arms import settings_of
 from services.controller.domain.comparisons import RoundGain
-from services.controller.domain.ledger import Entry, totals
+from services.controller.domain.ledger import Entry, of_arm, totals
 from services.controller.domain.richness import Cell, richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.searches import searches
@@ -35,7 +36,6 @@ def arms_of(
     objects: ObjectStore, run: RunRow, results: list[Result], gains: Mapping[str, Mapping[int, RoundGain]]
 ) -> list[ArmFacts]:
     """The arms of a run with all that is known of their rounds; `gains` are those on test, by arm and round."""
-    asked = run.configuration["annotate"]["questions"]
     truth = _truth(objects, results)
     arms = []
     for arm in run.configuration["arms"]:
@@ -44,9 +44,8 @@ def arms_of(
         stops = [str(result.detail["reason"]) for result in own if result.step == "stop"]
         gained = gains.get(arm["name"], {})
         facts = [_round(objects, number, own, gained.get(number), truth) for number in rounds]
-        arms.append(
-            ArmFacts(arm["name"], arm["strategy"], arm["questions"] or asked, stops[0] if stops else None, facts)
-        )
+        asked = settings_of(run.configuration, arm)["annotate"]["questions"]
+        arms.append(ArmFacts(arm["name"], arm["strategy"], asked, stops[0] if stops else None, facts))
     return arms
 
 
@@ -55,7 +54,7 @@ def sets_of(results: list[Result]) -> list[SetFacts]:
     return [convert(result.detail["left_out"], SetFacts) for result in results if "left_out" in result.detail]
 
 
-def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], failure: str) -> dict[str, Any]:
+def measured_of(run: RunRow, results: list[Result], costs: Sequence[Entry], failure: str) -> dict[str, Any]:
     """Every time, cost and URI of a run."""
     steps = [
         {
@@ -73,15 +72,18 @@ def measured_of(run: RunRow, results: list[Result], costs: Iterable[Entry], fail
         "steps": steps,
         "promoted_models": {result.arm: result.uri for result in results if result.step == "stop"},
         "ledger": totals(costs),
+        "ledger_by_arm": {
+            arm["name"]: totals(of_arm(costs, run.run_id, arm["name"])) for arm in run.configuration["arms"]
+        },
     }
 
 
-def evaluations_of(run: RunRow, results: list[Result]) -> list[str]:
-    """URIs of a run's evaluations: by arm in the order of the configuration, round, dev before test."""
+def evaluations_of(run: RunRow, results: list[Result]) -> list[Result]:
+    """A run's evaluations: by arm in the order of the configuration, round, dev before test."""
     order = {arm["name"]: place for place, arm in enumerate(run.configuration["arms"])}
     found = [result for result in results if result.step in EVALUATIONS]
     found.sort(key=lambda result: (order[result.arm], result.round, EVALUATIONS.index(result.step)))
-    return [result.uri for result in found]
+    return found
 
 
 def promoted_scores(objects: ObjectStore, results: Iterable[Result], arm: str) -> dict[int, Scores]:

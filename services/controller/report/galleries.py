@@ -130,6 +130,7 @@ def _drawn_image(search: str, sample: Sample, fates: Fates) -> pb.DrawnImage:
         modality=sample.modality,
         similarity=sample.similarity,
         contrast=sample.contrast,
+        score=sample.score,
         fates=fates.of_sample(sample.sample_id),
         is_simulated=any(row.simulated for row in fates.decisions(sample.sample_id)),
     )

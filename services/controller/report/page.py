@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from collections.abc import Iterator
 from datetime import datetime
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment
 
-from shared.errors import DataLoss, NotFound
-from shared.objects.images import thumbnail
-from shared.objects.store import ObjectStore, uri_of
+from services.controller.report.beside import columns, maps_beside, panels, table_one
+from services.controller.report.pictures import Pictures
+from services.controller.report.rounds_beside import rounds_beside
+from shared.objects.store import ObjectStore
 from shared.pages.environment import page_environment
-from shared.pages.report_charts import accuracy_curve, answered, curve_rows, weakness_maps
+from shared.pages.report_charts import accuracy_curve, answered, arm_name, curve_rows
 from shared.pages.words import label, whole_percent
 from shared.stop_reasons import told
 from shared.version import VERSION
 
 Json = dict[str, Any]
-_PROTOTYPES_PER_ROUND = 12
-_IMAGES_PER_PROTOTYPE = 6
-_SEARCHES_SHOWN = 4
+_PROTOTYPES_PER_ROUND = 6
+_IMAGES_PER_PROTOTYPE = 4
+_SEARCHES_SHOWN, _LATER_SEARCHES_SHOWN = 4, 2
 _ROUNDS_SHOWN = 3
 _UNSCORED_SHOWN = 50
-_THUMBNAIL_PIXELS = 128
 #: Why an image was not drawn, by what the selection calls it; a leak has its own kinds.
 _REASONS = {
     "no_contrast": "not nearer to failures than to images that never failed",
+    "no_entropy": "the model's answers about them have no usable log-probabilities",
+    "not_asked": "the model was not asked about them",
     "not_similar": "not near enough to a prototype",
     "used_before": "drawn in an earlier round",
 }
+_JOINS = re.compile(r"(?<=\d) (?=%|points)|(?<=\d,) (?=[−\d.]+\])")
 _LEAK = re.compile(r"leak(?:_|: )(.+)")
 _ROUTES = {
     "self": "the model's: it is sure and agrees with the oracle",
@@ -47,10 +49,11 @@ def render(report: Json, objects: ObjectStore) -> str:
 
     Args:
         report: `report.json`.
-        objects: Where its images lie; of one that is not there the page says so.
+        objects: Where its images lie; of one that is not there, or has no room, the page says so.
     """
     main = report["result"]["arm"]
     rounds = report["arms"][main]["rounds"] if main else []
+    examples = report["side_by_side"]["examples"] if report["side_by_side"] else []
     return _environment().get_template("report.html").render(
         report=report,
         main=report["arms"][main] if main else None,
@@ -58,18 +61,25 @@ def render(report: Json, objects: ObjectStore) -> str:
         dev_figure=accuracy_curve(report, "dev"),
         curve_rows=curve_rows(report),
         bought=_bought(rounds),
-        maps=weakness_maps(report, main),
+        table_one=table_one(report),
+        beside=columns(report),
+        examples=examples,
+        panels=panels(report),
+        rounds_beside=rounds_beside(report),
+        maps=maps_beside(report),
         searched=[facts for facts in rounds if facts["selection"] and facts["selection"]["searches"]],
         annotated=[(one["round"], answered(one["annotation"]), one["annotation"]) for one in rounds if one["annotation"]],
-        spent=_spent(report),
+        spent=_spent(report["measured"]["ledger"] if report["measured"] else {}),
+        spent_by_arm=_spent_by_arm(report),
         settings=list(_flat(report["config"])),
-        thumbnail=cache(partial(_data_uri, objects)),
+        pictures=Pictures(objects, [one["image_id"] for one in examples]),
         described=_described(report),
         unscored=_unscored(report),
         n_unscored=_UNSCORED_SHOWN,
         n_prototypes=_PROTOTYPES_PER_ROUND,
         n_images=_IMAGES_PER_PROTOTYPE,
         n_searches=_SEARCHES_SHOWN,
+        n_later_searches=_LATER_SEARCHES_SHOWN,
         n_answered=_ROUNDS_SHOWN,
         route_words=_ROUTES,
         version=VERSION,
@@ -77,21 +87,19 @@ def render(report: Json, objects: ObjectStore) -> str:
     )  # fmt: skip
 
 
-def _data_uri(objects: ObjectStore, image_id: str) -> str:
-    """A small picture of an image, inside the page; "" where it cannot be shown."""
-    try:
-        png = thumbnail(objects, uri_of(image_id), _THUMBNAIL_PIXELS)
-    except (NotFound, DataLoss):
-        return ""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
 @cache
 def _environment() -> Environment:
     """Made once: its templates stay compiled."""
     environment = page_environment("services.controller.report")
-    environment.filters.update(gained=_gained, came_out=_came_out, place=_place, reason=_reason, why=told)
+    environment.filters.update(
+        unbroken=_unbroken, gained=_gained, came_out=_came_out, place=_place, reason=_reason, why=told
+    )
     return environment
+
+
+def _unbroken(text: str) -> str:
+    """A text in which a number keeps its unit, and an interval its two limits, on one line."""
+    return _JOINS.sub("\u00a0", text)
 
 
 def _day(moment: str) -> str:
@@ -115,9 +123,16 @@ def _bought(rounds: list[Json]) -> Json:
     }
 
 
-def _spent(report: Json) -> Json:
-    """What a run cost, what may have been spent included, and whether a part of that is simulated."""
-    states = report["measured"]["ledger"].get("total", {}) if report["measured"] else {}
+def _spent_by_arm(report: Json) -> list[tuple[str, Json]]:
+    """What each arm cost, where there are several."""
+    ledgers = report["measured"].get("ledger_by_arm", {}) if report["measured"] else {}
+    arms = report["arms"]
+    return [(arm_name(name, arms[name]), _spent(ledgers[name])) for name in arms if name in ledgers and len(arms) > 1]
+
+
+def _spent(ledger: Json) -> Json:
+    """What was spent, what may have been included, and whether a part of that is simulated."""
+    states = ledger.get("total", {})
     counted = [sums for state, sums in states.items() if state != "released"]
     figures = ("usd", "expert_seconds", "compute_seconds")
     return {

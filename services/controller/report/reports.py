@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from services.controller.domain.comparisons import arm_gains, round_gains
 from services.controller.domain.report import assemble
 from services.controller.report.facts import arms_of, evaluations_of, measured_of, sets_of, test_answers, test_items
@@ -62,10 +64,15 @@ class Reports:
             {
                 "report.json": encode(report),
                 "report.html": render(report, self._objects),
-                "answers.jsonl": (row for uri in evaluations for row in iterate_rows(self._objects, uri, Answer)),
+                # An evaluation that arms share has the name of the first.
+                "answers.jsonl": (
+                    row if row.arm == one.arm else replace(row, arm=one.arm)
+                    for one in evaluations
+                    for row in iterate_rows(self._objects, one.uri, Answer)
+                ),
             },
             counts={"evaluations": len(evaluations)},
-            parents=sorted(set(evaluations)),
+            parents=sorted({one.uri for one in evaluations}),
             configuration={},
             seed=run.configuration["seed"],
         )

@@ -35,12 +35,13 @@ class RoundReader:
         self._objects, self._store = objects, store
 
     def rounds(self, run_id: str) -> dict[tuple[str, int], dict[str, str]]:
-        """Arm and round to the datasets of its steps, in the order in which they came."""
+        """Arm and round to the datasets of its steps, arm after arm in the order in which they came."""
         rounds: dict[tuple[str, int], dict[str, str]] = {}
         for result in self._store.results(run_id):
             if result.arm != SHARED_ARM and result.uri:
                 rounds.setdefault((result.arm, result.round), {})[result.step] = result.uri
-        return rounds
+        arms = list(dict.fromkeys(arm for arm, _ in rounds))
+        return dict(sorted(rounds.items(), key=lambda one: arms.index(one[0][0])))
 
     def dev_items(self, run_id: str) -> Iterator[Item]:
         """The items of dev; nothing before it was brought in."""
@@ -84,7 +85,7 @@ class RoundReader:
         if "select_samples" not in steps:
             return ""
         selection = read_object(self._objects, steps["select_samples"], Selection)
-        return "failure_driven" if selection.fallback else selection.strategy
+        return selection.drawn_by or selection.strategy
 
     def rows(self, steps: Uris, step: str, row: type[RowT]) -> list[RowT]:
         """The rows of this type of a step; none before it is done."""

@@ -99,6 +99,7 @@ def item_of(row: Mapping[str, str], image: Image, split: Split) -> Item | Reject
         modality=modality_of_row if image.modality == UNKNOWN else image.modality,
         source_id=image.source_id,
         split=split,
+        slice=label(row, "slice"),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from medq.evaluation.v1 import evaluation_pb2 as pb
 from services.evaluation.domain.judge_anchors import ANCHORS_VERSION
 from services.evaluation.ports import Generation, JudgeCalls, OpenJudge, Sampling
-from services.evaluation.work.answering import NOTHING, WHOLE, Answering, Query, Replies, Run, Shard
+from services.evaluation.work.answering import WHOLE, Answering, Query, Replies, Run, Shard
 from services.evaluation.work.describing import DescriptionReader
 from services.evaluation.work.generations import generation_row
 from services.evaluation.work.judging import judge
@@ -115,9 +115,8 @@ class AnswerOperations:
             _query(one.question_id, one.image_uri, one.question, one.options or {}, extractor, form)
             for one in questions.values()
         ]
-        replies = self._answer(
-            context, request, queries, {name for name, one in questions.items() if not one.options}, 1
-        )
+        described = {name for name, one in questions.items() if not one.options}
+        replies = self._answer(context, request, queries, described, 1, scope=request.questions_uri)
         if replies.lost:  # a question without an answer has no row here, and would be routed as if it had one
             raise replies.lost[min(replies.lost)]
         answered = [(questions[question_id], reply) for (question_id, _), reply in sorted(replies.answers.items())]
@@ -149,6 +148,7 @@ class AnswerOperations:
         described: Collection[str],
         n_runs: int,
         shard: Shard = WHOLE,
+        scope: str = "",
     ) -> Replies:
         """What the model says; to the `described`, which ask for a description, it may say more."""
         short = _sampling_of(request.sampling)
@@ -157,7 +157,9 @@ class AnswerOperations:
         lost: dict[Run, MedqError] = {}
         for sampling, is_long in ((short, False), (long, True)):
             own = [query for query in queries if (query.item_id in described) is is_long]
-            made = self._answering.answer(context, request.model_uri, own, n_runs, sampling, shard) if own else NOTHING
+            if not own:
+                continue
+            made = self._answering.answer(context, request.model_uri, own, n_runs, sampling, shard, scope)
             answers |= made.answers
             lost |= made.lost
         return Replies(answers, lost)

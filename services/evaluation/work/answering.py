@@ -62,9 +62,6 @@ class Replies:
     lost: Mapping[Run, MedqError]
 
 
-NOTHING = Replies({}, {})
-
-
 class Answering:
     """Answers from the store where they are there, from the model where they are not.
 
@@ -89,6 +86,7 @@ class Answering:
         n_runs: int,
         sampling: Sampling,
         shard: Shard = WHOLE,
+        scope: str = "",
     ) -> Replies:
         """Answer each query `n_runs` times.
 
@@ -99,6 +97,8 @@ class Answering:
             n_runs: Answers a query.
             sampling: How answers are drawn.
             shard: (k, n) gives every n-th batch, from the k-th on. The shards together make the very batches of the whole.
+            scope: Answers are found among those of the same scope alone. In another batch the last bits of an answer's
+                log-probabilities are others; so calls whose queries overlap need scopes to give the same whoever comes first.
 
         Returns: Of each query the runs 0 to n_runs - 1; of a shard, its own.
 
@@ -106,7 +106,7 @@ class Answering:
             Cancelled: the operation was called off; what was answered is kept.
             NotFound, InvalidArgument, DataLoss: the model is not there, not one, or damaged.
         """
-        model, way = digest_of(model_uri), sampling_digest(sampling)
+        model, way = digest_of(model_uri), sampling_digest(sampling, scope)
         known = self._store.known(model, way)
         batches = self._batches(queries, n_runs)[shard[0] :: shard[1]]
         mine = [key for batch in batches for key, _ in batch]
@@ -160,10 +160,10 @@ class Answering:
             return error
 
 
-def sampling_digest(sampling: Sampling) -> str:
-    """sha256 of the way answers are drawn; greedy answers depend neither on the seed nor on the nucleus."""
+def sampling_digest(sampling: Sampling, scope: str = "") -> str:
+    """sha256 of the way answers are drawn, and of their scope; greedy answers depend neither on the seed nor on the nucleus."""
     settled = replace(sampling, seed=0, top_p=1.0) if sampling.temperature == 0 else sampling
-    return hashlib.sha256(json.dumps(asdict(settled), sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256((json.dumps(asdict(settled), sort_keys=True) + scope).encode()).hexdigest()
 
 
 def _key(query: Query, run: int) -> AnswerKey:

@@ -13,8 +13,8 @@ from services.oracle.domain.routing import (
     agreement_choice,
     agreement_description,
     route,
-    trajectory_entropy,
 )
+from shared.entropy import trajectory_entropy
 from shared.errors import InvalidArgument
 from shared.quality_level import closing_level
 from shared.rows.annotation import Generation, Route

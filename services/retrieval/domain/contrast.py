@@ -50,6 +50,22 @@ def failure_contrast(images: Vectors, failed: Vectors, never_failed: Vectors, ne
     return Contrast(np.round(value, _DIGITS), rows)
 
 
+def shuffled_failures(failed: Vectors, never_failed: Vectors, rng: np.random.Generator) -> tuple[Vectors, Vectors]:
+    """Which dev images failed, permuted: the control of the contrast, which asks whether it matters that these are failures.
+
+    A permutation of the labels over the same images (Ojala and Garriga 2010): as many failed as did, with the same cells by row.
+
+    Args:
+        failed: (f, d) dev images that failed.
+        never_failed: (s, d) dev images that never did.
+        rng: Permutes; the same state gives the same permutation.
+
+    Returns: (f, d) and (s, d), together the same rows, each in a place that chance gave it.
+    """
+    rows = rng.permutation(np.concatenate([failed, never_failed]))
+    return rows[: len(failed)], rows[len(failed) :]
+
+
 def cells_of(
     failures: NDArray[np.int64], failed_cells: Sequence[Mapping[str, int]], names: Sequence[str]
 ) -> NDArray[np.int64]:

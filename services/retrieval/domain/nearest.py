@@ -26,7 +26,10 @@ def nearest(images: Vectors, anchors: Vectors, k: int) -> tuple[Vectors, NDArray
         remedy = "Use vectors of one encoder: ingest both sets by the one that runs now."
         sizes = f"{images.shape[1]} and {anchors.shape[1]}"
         raise InvalidArgument(
-            "Images and failures have vectors of different dimensions.", field="vectors", value=sizes, remedy=remedy
+            "The images and what they are compared with have vectors of different dimensions.",
+            field="vectors",
+            value=sizes,
+            remedy=remedy,
         )
     if not 1 <= k <= len(anchors):
         raise InvalidArgument("There are not so many vectors to compare with.", field="k", value=k)

@@ -25,6 +25,23 @@ class Strategy(StrEnum):
     FAILURE_CONTRAST = "failure_contrast"  # nearer to failures than to successes, nearest first; weighted alike
     RANDOM = "random"  # every eligible image alike; prototypes play no part
     UNIFORM_CAPABILITY = "uniform_capability"  # found by prototypes, capabilities weighted alike (alpha = 0)
+    SHUFFLED_FAILURES = "shuffled_failures"  # as failure_contrast, with the failures of other dev images
+    NOVELTY = "novelty"  # farthest from what the model was trained on; capabilities play no part
+    K_CENTRE = "k_centre"  # covering best what is left; capabilities play no part
+    UNCERTAINTY = "uncertainty"  # the model is least sure of its answers; capabilities play no part
+
+
+#: Compare the images of the pool with what the model was trained on.
+BY_REFERENCE = frozenset({Strategy.NOVELTY, Strategy.K_CENTRE})
+#: Draw by a score alone, whatever fails.
+BY_SCORE = BY_REFERENCE | {Strategy.UNCERTAINTY}
+#: Look at no failure.
+WITHOUT_FAILURES = BY_SCORE | {Strategy.RANDOM}
+#: Compare failures, or what is taken for them, with the rest; and what they do where there are too few of either.
+BY_CONTRAST = {
+    Strategy.FAILURE_CONTRAST: Strategy.FAILURE_DRIVEN,
+    Strategy.SHUFFLED_FAILURES: Strategy.RANDOM,  # a control that drew by the failures themselves would be none
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +50,9 @@ class Candidates:
 
     Attributes:
         image_ids: (n,) sorted, unique: position decides every tie.
-        prototype: (n,) int64 what found each, a row of the profiles; not read by the random strategy.
-        score: (n,) of those that one row found, the highest are taken; None: each with the same chance.
+        prototype: (n,) int64 what found each, a row of the profiles; not read by the random strategy, nor by those of a score.
+        score: (n,) of those that one row found, the highest are taken; None: each with the same chance. A strategy that draws by
+            a score takes the highest of all.
     """
 
     image_ids: Sequence[str]
@@ -48,7 +66,7 @@ class Draw:
 
     Attributes:
         rows: (m,) int64 rows of the candidates, ascending.
-        capabilities: (m,) the capability that each image was drawn for; "" under the random strategy.
+        capabilities: (m,) the capability that each image was drawn for; "" under the random strategy and those of a score.
         reason: Why fewer were drawn than asked for; "" where exactly the budget was.
     """
 
@@ -108,7 +126,8 @@ def draw_samples(
         rng: Draws; the same state and candidates give the same draw.
 
     Returns: The draw; ties of scores by image id.
-    Raises: InvalidArgument: the budget is negative, ids are not sorted and unique, or a parameter is out of range.
+    Raises: InvalidArgument: the budget is negative, ids are not sorted and unique, a score is missing, or a parameter is out of
+        range.
     Cost: O(n log n + budget * profiles).
     """
     if budget < 0:
@@ -116,9 +135,10 @@ def draw_samples(
     ids = candidates.image_ids
     if any(first >= second for first, second in pairwise(ids)):
         raise InvalidArgument("Candidates are sorted by image id, each once.", field="image_ids", value=len(ids))
-    if strategy is Strategy.RANDOM:
-        rows = np.sort(rng.permutation(len(ids))[:budget])
-        return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, "the pool has no more eligible images"))
+    if strategy is Strategy.RANDOM or strategy in BY_SCORE:
+        rows = np.sort(_ranked(candidates, strategy, rng)[:budget])
+        why = "the model was asked about" if strategy is Strategy.UNCERTAINTY else "the pool has"
+        return Draw(rows, ("",) * len(rows), _reason(len(rows), budget, f"{why} no more eligible images"))
     names = sorted(error_rates)
     weights = capability_weights(error_rates, 0.0 if strategy is Strategy.UNIFORM_CAPABILITY else alpha)
     table = np.array([[profile.get(name, 0.0) for name in names] for profile in profiles], dtype=np.float64)
@@ -130,6 +150,15 @@ def draw_samples(
     why = "no more images were found for a capability that fails" if weights else "no capability fails"
     rows = np.array(sorted(chosen), dtype=np.int64)
     return Draw(rows, tuple(names[chosen[row]] for row in rows), _reason(len(rows), budget, why))
+
+
+def _ranked(candidates: Candidates, strategy: Strategy, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The rows of all candidates in the order in which they are drawn where no capability plays a part."""
+    if strategy is Strategy.RANDOM:
+        return rng.permutation(len(candidates.image_ids))
+    if candidates.score is None:
+        raise InvalidArgument("A draw by a score needs one.", field="score", value=strategy.value)
+    return np.argsort(-candidates.score, kind="stable")
 
 
 def _choose(candidates: Candidates, taken: NDArray[np.int64], rng: np.random.Generator) -> dict[int, int]:

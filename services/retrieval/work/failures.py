@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from services.retrieval.domain.contrast import shuffled_failures
 from services.retrieval.ports import Vectors
 from shared.errors import DataLoss
 from shared.objects.dataset import read_array, read_manifest, read_rows
@@ -34,6 +35,10 @@ class Anchors:
     failed: Vectors
     never_failed: Vectors
     failed_cells: list[Mapping[str, int]]
+
+    def shuffled(self, rng: np.random.Generator) -> Anchors:
+        """The same dev images and cells, where chance says which images failed."""
+        return Anchors(*shuffled_failures(self.failed, self.never_failed, rng), self.failed_cells)
 
 
 def read_failures(objects: ObjectStore, uri: str) -> Failures:

@@ -1,10 +1,12 @@
-"""Which of the eligible images are found, and by what: all of them, by prototypes (Eq. 2), or by contrast."""
+"""Which of the eligible images are found, and by what: all of them, by prototypes (Eq. 2), by contrast, or by a score."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import compress
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,23 @@ from services.retrieval.work.failures import Anchors, Failures
 from shared.rows.selection import Found
 
 
+class Measure(StrEnum):
+    """What was measured of each image."""
+
+    NONE = ""
+    SIMILARITY = "similarity"
+    CONTRAST = "contrast"
+    NOVELTY = "novelty"
+    DISTANCE = "distance"
+    ENTROPY = "entropy"
+
+
+#: Why an image was not found, by the measure that decides about it.
+WHY_NOT_FOUND = {Measure.SIMILARITY: "not_similar", Measure.CONTRAST: "no_contrast"}
+#: Measures by which images are drawn whatever fails.
+SCORES = frozenset({Measure.NOVELTY, Measure.DISTANCE, Measure.ENTROPY})
+
+
 @dataclass(frozen=True, eq=False)
 class Finds:
     """What was found.
@@ -24,25 +43,27 @@ class Finds:
     Attributes:
         ids: (n,) image ids, sorted, each once.
         finder: (n,) int64 what found each, a row of `names`.
-        measure: (n,) float64 cosine to that prototype, or contrast.
+        values: (n,) float64 what `measure` says.
         names, profiles: Of the prototypes or the cells: what each is called, and capability to share.
+        measure: What the values are.
         tau_sim: The threshold in effect; None where none is.
-        is_contrast: By contrast; else by prototypes.
+        missed: How many eligible images have no value, by reason.
     """
 
     ids: list[str]
     finder: NDArray[np.int64]
-    measure: NDArray[np.float64]
+    values: NDArray[np.float64]
     names: list[str]
     profiles: list[dict[str, float]]
+    measure: Measure
     tau_sim: float | None = None
-    is_contrast: bool = False
+    missed: Mapping[str, int] = field(default_factory=dict)
 
     def counted(self, drawn: NDArray[np.int64]) -> tuple[Found, ...]:
-        """What each prototype or cell found, and how many of the `drawn` rows; most first, then by name."""
+        """What each of the names found, and how many of the `drawn` rows; most first, then by name."""
         n_found = np.bincount(self.finder, minlength=len(self.names))
         n_drawn = np.bincount(self.finder[drawn], minlength=len(self.names))
-        total = np.bincount(self.finder, weights=self.measure, minlength=len(self.names))
+        total = np.bincount(self.finder, weights=self.values, minlength=len(self.names))
         found = [
             Found(
                 name=name, n_found=int(n_found[i]), n_drawn=int(n_drawn[i]), mean=round(float(total[i] / n_found[i]), 6)
@@ -55,7 +76,17 @@ class Finds:
 
 def find_all(eligible: Collection[str]) -> Finds:
     """Every image, by nothing."""
-    return Finds(sorted(eligible), np.zeros(len(eligible), dtype=np.int64), np.zeros(len(eligible)), [], [])
+    return Finds(
+        sorted(eligible), np.zeros(len(eligible), dtype=np.int64), np.zeros(len(eligible)), [], [], Measure.NONE
+    )
+
+
+def found_by_score(
+    ids: list[str], values: NDArray[np.float64], measure: Measure, missed: Mapping[str, int] = MappingProxyType({})
+) -> Finds:
+    """Images with a score, sorted by id; `missed` have none."""
+    finder = np.zeros(len(ids), dtype=np.int64)
+    return Finds(ids, finder, values, [measure.value], [{}], measure, missed=missed)
 
 
 def found_by_prototypes(matches: Sequence[Match], failures: Failures, tau_sim: float) -> Finds:
@@ -66,6 +97,7 @@ def found_by_prototypes(matches: Sequence[Match], failures: Failures, tau_sim: f
         np.array([match.similarity for match in matches], dtype=np.float64),
         failures.prototype_ids,
         failures.profiles,
+        Measure.SIMILARITY,
         tau_sim,
     )
 
@@ -101,6 +133,7 @@ def find_share(
         cosine[near].astype(np.float64),
         failures.prototype_ids,
         failures.profiles,
+        Measure.SIMILARITY,
         tau,
     )
 
@@ -130,14 +163,14 @@ def find_by_contrast(
         np.array([found[image_id][1] for image_id in ids], dtype=np.float64),
         list(cells),
         [{cell: 1.0} for cell in cells],
-        is_contrast=True,
+        Measure.CONTRAST,
     )
 
 
-def why_no_contrast(anchors: Anchors, neighbours: int) -> str:
-    """Why there is no contrast, and what is done instead; "" where there is one."""
+def why_no_contrast(anchors: Anchors, neighbours: int, strategy: str, instead: str) -> str:
+    """Why there is no contrast for a strategy, and what is done instead; "" where there is one."""
     n_failed, n_others = len(anchors.failed), len(anchors.never_failed)
     if min(n_failed, n_others) >= neighbours:
         return ""
-    needed = f"failure_contrast needs {neighbours} dev images that failed and {neighbours} that never failed"
-    return f"{needed}; there are {n_failed} and {n_others}, so images are drawn by failure_driven"
+    needed = f"{strategy} needs {neighbours} dev images that failed and {neighbours} that never failed"
+    return f"{needed}; there are {n_failed} and {n_others}, so images are drawn by {instead}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from medq.retrieval.v1 import retrieval_pb2 as pb
 from services.retrieval.domain.sampling import Draw
 from services.retrieval.ports import IndexedImage
-from services.retrieval.work.finding import Finds
+from services.retrieval.work.finding import SCORES, Finds, Measure
 from shared.rows.selection import Sample
 
 
@@ -20,8 +20,9 @@ def samples_of(
     for row, capability in zip(draw.rows.tolist(), draw.capabilities, strict=True):
         image = images[finds.ids[row]]
         key = f"{request.arm}\0{request.round}\0{image.image_id}"  # not the run: a run repeated is the same
-        measure = round(float(finds.measure[row]), 6)
-        is_by_prototype = bool(finds.names) and not finds.is_contrast
+        value = round(float(finds.values[row]), 6)
+        is_by_prototype, is_by_contrast = finds.measure is Measure.SIMILARITY, finds.measure is Measure.CONTRAST
+        is_by_score = finds.measure in SCORES
         samples.append(
             Sample(
                 sample_id=hashlib.sha256(key.encode()).hexdigest()[:32],
@@ -30,9 +31,11 @@ def samples_of(
                 modality=image.modality,
                 source_id=image.source_id,
                 prototype_id=finds.names[finds.finder[row]] if is_by_prototype else "",
-                similarity=measure if is_by_prototype else None,
+                similarity=value if is_by_prototype else None,
                 capability=capability,
-                contrast=measure if finds.is_contrast else None,
+                contrast=value if is_by_contrast else None,
+                measure=finds.measure.value if is_by_score else "",
+                score=value if is_by_score else None,
             )
         )
     return samples

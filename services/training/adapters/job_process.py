@@ -6,10 +6,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import BinaryIO
 
 from services.training.job.log import TrainingProgress, read_progress
@@ -60,11 +61,17 @@ class JobProcess:
     Args:
         python: The interpreter.
         workers: Processes that train together; None: a single one, without `torchrun`.
+        gpus: GPUs as CUDA names them; each single process has one of them alone, and waits until one is free. Empty: all have
+            the first one, if there is any.
     """
 
-    def __init__(self, python: str = sys.executable, workers: Workers | None = None) -> None:
+    def __init__(self, python: str = sys.executable, workers: Workers | None = None, gpus: Sequence[str] = ()) -> None:
         self._python = python
         self._workers = workers
+        self._has_gpus = bool(gpus)
+        self._free: SimpleQueue[str] = SimpleQueue()
+        for gpu in gpus:
+            self._free.put(gpu)
 
     def run(
         self, spec_path: Path, on_progress: Callable[[TrainingProgress], None], is_cancelled: Callable[[], bool]
@@ -77,8 +84,11 @@ class JobProcess:
         log_path = spec.output_folder / "log.txt"
         with log_path.open("ab") as log, spec.progress_file.open("rb") as progress:
             progress.seek(0, os.SEEK_END)
-            command, environment = self._command(spec_path), self._environment()
-            with subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log) as process:
+            command = self._command(spec_path)
+            with (
+                self._environment(is_cancelled) as environment,
+                subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdout=log, stderr=log) as process,
+            ):
                 try:
                     _follow(process, progress, on_progress, is_cancelled)
                 finally:
@@ -94,12 +104,25 @@ class JobProcess:
         torchrun = [self._python, "-m", "torch.distributed.run", *self._workers.arguments()]
         return [*torchrun, "-m", PROGRAM, spec]
 
-    def _environment(self) -> dict[str, str]:
+    @contextmanager
+    def _environment(self, is_cancelled: Callable[[], bool]) -> Iterator[dict[str, str]]:
         """A single process sees one GPU: the trainer would put `batch_size` samples of a step on each that it sees."""
         if self._workers is not None:
-            return dict(os.environ)
-        gpu = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
-        return os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
+            yield dict(os.environ)
+        elif not self._has_gpus:
+            yield os.environ | {"CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]}
+        else:
+            gpu = self._take_gpu(is_cancelled)
+            try:
+                yield os.environ | {"CUDA_VISIBLE_DEVICES": gpu}
+            finally:
+                self._free.put(gpu)
+
+    def _take_gpu(self, is_cancelled: Callable[[], bool]) -> str:
+        while True:
+            _go_on_unless(is_cancelled)
+            with suppress(Empty):
+                return self._free.get(timeout=POLL_SECONDS)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """End what is still running; `torchrun` is asked first, for it has workers to end."""
@@ -119,8 +142,7 @@ def _follow(
     """Report progress until the child has ended."""
     has_ended = False
     while not has_ended:
-        if is_cancelled():
-            raise Cancelled("The training was called off.", remedy="Start it again: it goes on from its checkpoint.")
+        _go_on_unless(is_cancelled)
         try:
             process.wait(timeout=POLL_SECONDS)
             has_ended = True
@@ -128,6 +150,11 @@ def _follow(
             pass
         for step in _new_steps(progress):
             on_progress(step)
+
+
+def _go_on_unless(is_cancelled: Callable[[], bool]) -> None:
+    if is_cancelled():
+        raise Cancelled("The training was called off.", remedy="Start it again: it goes on from its checkpoint.")
 
 
 def _new_steps(progress: BinaryIO) -> list[TrainingProgress]:

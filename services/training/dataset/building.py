@@ -13,7 +13,14 @@ from medq.retrieval.v1.retrieval_pb2 import CheckLeakageRequest
 from medq.retrieval.v1.retrieval_pb2_grpc import RetrievalServiceStub
 from medq.training.v1 import training_pb2 as pb
 from services.training.dataset.files import lay_out
-from services.training.domain.samples import TrainingSample, draw_replay, from_decision, from_replay, in_training_order
+from services.training.domain.samples import (
+    TrainingSample,
+    draw_replay,
+    from_decision,
+    from_replay,
+    in_training_order,
+    n_to_replay,
+)
 from services.training.domain.sieve import EarlierSample, Sieve
 from shared.errors import FailedPrecondition
 from shared.objects.dataset import iterate_rows, read_manifest, read_rows, write_dataset
@@ -50,18 +57,24 @@ class DatasetBuilder:
             FailedPrecondition: No new sample is left, or an image is not described in the image sets.
         """
         new, replay, earlier = self._new_samples(request), self._replay_samples(request), self._earlier_samples(request)
+        again = Sieve(of.sample.learned_in(of.round) for of in earlier if request.is_earlier_replayed)
         learned = {of.sample.image_id for of in earlier}
         phashes = self._phashes(request, {*new.image_ids, *replay.image_ids, *learned})
         self._keep_out_leaks(request, new)
         self._keep_out_leaks(request, replay)
+        self._keep_out_leaks(request, again)
         if not request.is_quality_assurance_off:
             new.drop_repeats(earlier, phashes, request.phash_distance, request.tfidf_threshold)
         if not new.kept:
             raise _nothing_left(new.dropped)
-        replayed = draw_replay(replay.kept, len(new.kept), request.replay_ratio, request.seed)
-        samples = in_training_order([*new.kept, *replayed], request.seed)
-        dropped = sorted([*new.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
-        return self._write(request, samples, dropped, progress), len(samples)
+        learned_here = [*new.kept, *again.kept]
+        n_wanted = (
+            n_to_replay(len(learned_here), request.replay_ratio, request.total_samples) if request.replay_uri else 0
+        )
+        replayed = draw_replay(replay.kept, n_wanted, request.seed)
+        samples = in_training_order([*learned_here, *replayed], request.seed)
+        dropped = sorted([*new.dropped, *again.dropped, *replay.dropped], key=lambda row: (row.kind, row.id))
+        return self._write(request, samples, dropped, n_wanted - len(replayed), progress), len(samples)
 
     def _new_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
         rows = read_rows(self._objects, request.decisions_uri, Decision)
@@ -70,9 +83,10 @@ class DatasetBuilder:
         return Sieve(from_decision(row, _form(request)) for row in rows)
 
     def _earlier_samples(self, request: pb.StartBuildDatasetRequest) -> list[EarlierSample]:
-        """What this arm was trained on in earlier rounds, without what was replayed; none where it is not looked at."""
+        """What this arm learned in each earlier round, without what was replayed; none where it is not looked at."""
         found = []
-        for uri in () if request.is_quality_assurance_off else request.earlier_uris:
+        is_needed = request.is_earlier_replayed or not request.is_quality_assurance_off
+        for uri in request.earlier_uris if is_needed else ():
             manifest = read_manifest(self._objects, uri, "dataset")
             learned = {row.decision_id for row in iterate_rows(self._objects, uri, Lineage)}
             decisions = iterate_rows(self._objects, manifest.parents[0], Decision)
@@ -82,7 +96,7 @@ class DatasetBuilder:
         return found
 
     def _replay_samples(self, request: pb.StartBuildDatasetRequest) -> Sieve:
-        if not request.replay_uri or request.replay_ratio == 0:
+        if not request.replay_uri or not (request.replay_ratio or request.total_samples):
             return Sieve([])
         items = iterate_rows(self._objects, request.replay_uri, Item)
         return Sieve(from_replay(item, _form(request)) for item in items)
@@ -120,6 +134,7 @@ class DatasetBuilder:
         request: pb.StartBuildDatasetRequest,
         samples: Sequence[TrainingSample],
         dropped: Sequence[Dropped],
+        n_lacking: int,
         progress: Progress,
     ) -> str:
         # The first parent is the decisions: later rounds read there what was learned in this one.
@@ -130,13 +145,17 @@ class DatasetBuilder:
             "round": request.round,
             "answer_form": _form(request),
             "replay_ratio": request.replay_ratio,
+            "total_samples": request.total_samples,
             "phash_distance": request.phash_distance,
             "tfidf_threshold": request.tfidf_threshold,
             "twin_similarity": request.twin_similarity,
             "is_quality_assurance_off": request.is_quality_assurance_off,
+            "is_earlier_replayed": request.is_earlier_replayed,
         }
-        kinds = Counter[str](sample.lineage.kind for sample in samples)
+        kinds = Counter("earlier" if s.lineage.learned_in is not None else str(s.lineage.kind) for s in samples)
         counts = {**kinds, "samples": len(samples), "dropped": len(dropped)}
+        if n_lacking:
+            counts["replay_lacking"] = n_lacking
         images = {sample.image_name: sample.lineage.image_uri for sample in samples}
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

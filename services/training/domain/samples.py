@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 import numpy as np
 
 from services.training.domain.conversations import IMAGE_PLACEHOLDER
@@ -42,6 +43,10 @@ class TrainingSample:
     def sample_id(self) -> str:
         """Unique in the dataset."""
         return self.lineage.id
+
+    def learned_in(self, round_number: int) -> TrainingSample:
+        """The same as it stands in the dataset of a later round."""
+        return replace(self, lineage=msgspec.structs.replace(self.lineage, learned_in=round_number))
 
     @property
     def image_id(self) -> str:
@@ -130,19 +135,30 @@ def conversation(sample: TrainingSample) -> Conversation:
     return Conversation(id=sample.sample_id, images=(sample.image_name,), conversations=turns)
 
 
-def draw_replay(items: Sequence[TrainingSample], n_new: int, ratio: float, seed: int) -> list[TrainingSample]:
-    """Draw what is replayed against forgetting.
+def n_to_replay(n_new: int, ratio: float, total: int) -> int:
+    """How many samples are to be replayed against forgetting.
+
+    Args:
+        n_new: New samples.
+        ratio: Replayed samples per new one, >= 0.
+        total: Samples of the dataset that replay is to fill up, in place of the ratio; 0: the ratio decides.
+
+    Returns: What new samples leave of `total`, or else round(ratio * n_new).
+    """
+    return max(0, total - n_new) if total else int(np.floor(ratio * n_new + 0.5))
+
+
+def draw_replay(items: Sequence[TrainingSample], size: int, seed: int) -> list[TrainingSample]:
+    """Draw what is replayed.
 
     Args:
         items: What may be replayed; their order does not matter.
-        n_new: New samples.
-        ratio: Replayed samples per new one, >= 0.
-        seed: Of the draw.
+        size: How many to draw.
+        seed: Of the draw; a smaller one draws a part of what a larger one draws.
 
-    Returns: round(ratio * n_new) of the items without repetition, or all of them where there are fewer.
+    Returns: So many of the items without repetition, or all of them where there are fewer.
     """
     ordered = sorted(items, key=lambda item: item.sample_id)
-    size = min(len(ordered), int(np.floor(ratio * n_new + 0.5)))
     drawn = np.random.default_rng([seed, 1]).permutation(len(ordered))[:size]
     return [ordered[index] for index in drawn]
 

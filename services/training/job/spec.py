@@ -25,7 +25,9 @@ class Optimisation(BaseModel):
     learning_rate: float = Field(default=2e-5, gt=0)
     """Peak of the cosine schedule."""
     epochs: int = Field(default=3, ge=1)
-    """Passes over the data."""
+    """Passes over the data; not looked at where `steps` is set."""
+    steps: int = Field(default=0, ge=0)
+    """Optimiser steps, the data passed over as often as they need; 0: `epochs` decides."""
     batch_size: int = Field(ge=1)
     """Most samples of one forward pass on a device."""
     gradient_accumulation: int = Field(default=1, ge=1)

@@ -83,6 +83,7 @@ def _arguments(spec: TrainingSpec, n_samples: int) -> TrainingArguments:
     return TrainingArguments(
         output_dir=str(spec.checkpoints_folder),
         num_train_epochs=spec.epochs,
+        max_steps=spec.steps or -1,
         per_device_train_batch_size=batch_size,
         gradient_accumulation_steps=accumulation,
         learning_rate=spec.learning_rate,
@@ -162,5 +163,5 @@ def curve_point(logs: dict[str, float], step: int) -> LossPoint:
 
 def _warmup_steps(spec: TrainingSpec, n_samples: int) -> int:
     """Optimiser steps of the warm-up."""
-    steps = math.ceil(math.ceil(n_samples / spec.batch_size) / spec.gradient_accumulation) * spec.epochs
-    return math.ceil(steps * spec.warmup_ratio)
+    steps_of_a_pass = math.ceil(math.ceil(n_samples / spec.batch_size) / spec.gradient_accumulation)
+    return math.ceil((spec.steps or steps_of_a_pass * spec.epochs) * spec.warmup_ratio)

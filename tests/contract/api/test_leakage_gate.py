@@ -26,9 +26,9 @@ from shared.objects.folder import FolderObjectStore
 from shared.rows.images import Image, Input
 from shared.rpc.channels import Channels
 from shared.rpc.operations import await_operation
-from studies.degradations import degrade
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 from tests.support.servers import running, short_folder
 
 
@@ -59,7 +59,7 @@ class House:
             writer.writeheader()
             for number, row in enumerate(rows):
                 writer.writerow({"index": number, "image_path": f"{number}.png", **vars(row)})
-                severity = "none" if row.degradation == "none" else "severe"
+                severity = "none" if row.degradation == "none" else "mild"
                 clean, rng = make_phantom("fundus", row.source), np.random.default_rng(number)
                 pixels = to_bytes(degrade(clean, "fundus", row.degradation, severity, rng))
                 Picture.fromarray(pixels).save(folder / f"{number}.png")

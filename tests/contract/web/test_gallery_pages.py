@@ -19,6 +19,7 @@ from tests.support.controller_house import House, controller_stub, start
 from tests.support.gallery_world import HOSTILE, HOSTILE_CELL, fill_galleries
 from tests.support.guarded import add_caller
 from tests.support.servers import short_folder
+from web.console.galleries import told_image
 
 MOST_BYTES = 500_000
 SEARCH = "/runs/r1/prototypes/search"
@@ -184,3 +185,8 @@ def test_done_steps_say_how_long_they_took(ended):
     told = words(ended.client.get("/runs/r1").text)
     assert "round 1 · its steps took 2 s" in told
     assert "evaluate 2 s mine failures not needed" in told
+
+
+def test_a_score_is_told_by_its_measure():
+    assert told_image(pb.DrawnImage(search="novelty", score=0.3125))["near"] == ["novelty 0.31"]
+    assert told_image(pb.DrawnImage(search="p000", similarity=0.5))["near"] == ["similarity 0.50"]

@@ -46,6 +46,13 @@ def test_what_came_out_of_an_arm_counts_with_zero_where_it_is_the_base_model():
         ([report(0, 0.1), report(0, 0.2)], "seed"),
         ([report(0, 0.1), report(1, 0.2, select={"budget": 6})], "select.budget"),
         ([report(0, 0.1), report(1, 0.2, rounds=3)], "rounds"),
+        (
+            [
+                report(seed, 0.1, arms=[{"name": "a"}, {"name": "b", "select": {"budget": 7 + seed}}])
+                for seed in range(2)
+            ],
+            "arms.1.select.budget",
+        ),
     ],
 )
 def test_reports_that_cannot_be_compared_are_refused_by_name(reports, field):

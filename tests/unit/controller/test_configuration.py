@@ -3,8 +3,10 @@ import yaml
 
 from infra.configuration_page import PAGE, page
 from services.controller.configuration.check import check, effective_yaml
+from services.controller.configuration.choices import NEED_REPLAY
 from services.controller.configuration.models import RunConfiguration
 from services.controller.configuration.notes import notes_on
+from services.retrieval.domain.sampling import BY_REFERENCE
 from shared.chat.endpoints import Endpoint
 from tests.support.run_files import write_run_files
 
@@ -34,13 +36,10 @@ def test_defaults_are_the_papers(tmp_path):
 
 
 def test_an_arm_may_be_a_bare_strategy(tmp_path):
-    arms = ["random", {"name": "again", "strategy": "random", "questions": "seed_rule"}]
+    arms = ["random", {"name": "again", "strategy": "random"}]
     configuration, problems = check(write_run_files(tmp_path / "a", arms=arms), str(tmp_path / "a"))
     assert not problems
-    assert [(arm.name, arm.strategy, arm.questions) for arm in configuration.arms] == [
-        ("random", "random", None),
-        ("again", "random", "seed_rule"),
-    ]
+    assert [(arm.name, arm.strategy) for arm in configuration.arms] == [("random", "random"), ("again", "random")]
 
 
 def test_an_unknown_key_is_refused_with_the_nearest_known_one(problems):
@@ -84,6 +83,16 @@ def test_two_arms_of_one_name_are_refused(problems):
     assert problems(arms=["random", "random"])["arms"][0] == "Two arms are called random."
 
 
+def test_strategies_that_compare_with_what_the_model_knows_need_replay(problems):
+    assert set(NEED_REPLAY) == BY_REFERENCE
+    for strategy in NEED_REPLAY:
+        message, remedy = problems(arms=["random", strategy])["data.replay"]
+        assert message == f"The strategy {strategy} compares the pool with images that the model was trained on."
+        assert remedy.startswith("Name a MedQ-Bench TSV")
+    files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+    assert not problems(arms=list(NEED_REPLAY), data={**files, "replay": "dev.tsv"})
+
+
 def test_a_truth_value_is_no_number(problems):
     found = problems(rounds=True, mine={"gamma": False}, stop={"max_usd": True}, build={"quality_assurance": False})
     assert found.keys() == {"rounds", "mine.gamma", "stop.max_usd"}
@@ -105,11 +114,6 @@ def test_a_value_of_another_shape_is_refused_in_words_of_the_file(problems):
 
 def test_a_wrong_arm_is_the_only_problem_of_the_arms(problems):
     assert problems(arms=["randon"]).keys() == {"arms.0.strategy"}
-
-
-def test_a_misspelt_choice_that_may_be_null_is_refused_with_the_nearest_one(problems):
-    arms = [{"name": "a", "questions": "seed_rul"}]
-    assert problems(arms=arms)["arms.0.questions"][1] == "Did you mean `seed_rule`?"
 
 
 def test_a_required_key_that_is_missing_is_named(tmp_path):

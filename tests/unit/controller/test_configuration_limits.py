@@ -1,6 +1,8 @@
 """What the configuration allows, the services do: or a run would end long after it was checked."""
 
 import math
+from contextlib import suppress
+from itertools import count
 from types import SimpleNamespace
 
 import pytest
@@ -17,7 +19,7 @@ from services.training.service import Training
 from shared.paths import ANYWHERE
 
 URI = "sha256:" + "0" * 64
-DATA = {"pool": "p", "pool_answers": "p.tsv", "dev": "d.tsv", "test": "t.tsv"}
+DATA = {"pool": "p", "pool_answers": "p.tsv", "dev": "d.tsv", "test": "t.tsv", "replay": "r.tsv"}
 
 
 class Noting:
@@ -42,9 +44,15 @@ class Asking:
             "training": Training(Noting(), ANYWHERE),
         }
 
-    def operate(self, step, start, request):
-        method = type(request).__name__.removesuffix("Request")
-        getattr(self.servicers[start.service], method)(request, None)
+    def do(self, lines):
+        works = next(lines)
+        with suppress(StopIteration):
+            while True:
+                works = lines.send([self.made_by(work) for work in works])
+
+    def made_by(self, work):
+        method = type(work.request).__name__.removesuffix("Request")
+        getattr(self.servicers[work.start.service], method)(work.request, None)
         return SimpleNamespace(uri=URI, rows=_AnyFile())
 
 
@@ -77,14 +85,15 @@ def test_a_service_accepts_what_the_configuration_allows(section, key, value):
     whole = {"name": "n", "data": DATA, "model": "m", "annotate": {"oracle": "simulated", "expert": "simulated"}}
     configuration = RunConfiguration.model_validate({**whole, section: {**whole.get(section, {}), **changed}})
     inputs = Inputs(**dict.fromkeys(Inputs.__dataclass_fields__, URI))
-    steps = Steps(Asking(), configuration, configuration.arms[0], inputs, URI)
-    steps.evaluate_dev()
-    steps.evaluate_test()
-    steps.mine_failures(URI)
-    steps.select_samples(URI)
-    steps.annotate(URI)
-    steps.build_dataset(URI)
-    steps.train(URI)
+    asking = Asking()
+    steps = Steps(asking, configuration, configuration.arms[0], inputs, URI, count(1))
+    asking.do(steps.evaluate_dev())
+    asking.do(steps.evaluate_test())
+    asking.do(steps.mine_failures(URI))
+    asking.do(steps.select_samples(URI))
+    asking.do(steps.annotate(URI))
+    asking.do(steps.build_dataset(URI))
+    asking.do(steps.train(URI))
 
 
 def test_every_whole_number_has_a_largest_value():

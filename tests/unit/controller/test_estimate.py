@@ -24,7 +24,7 @@ PLAN = Plan(
 
 
 def line(plan: Plan, kind: str, number: int) -> of.Line:
-    (found,) = [one for one in estimate(plan) if (one.kind, one.round) == (kind, number)]
+    (found,) = [one for one in estimate([plan]) if (one.kind, one.round) == (kind, number)]
     return found
 
 
@@ -44,7 +44,7 @@ def test_the_oracle_costs_its_tokens_at_the_price_of_the_endpoint():
 def test_a_pool_that_runs_out_is_drawn_to_its_end():
     assert line(PLAN, "oracle", 1).calls.low == 100  # 50 images are left for each arm
     assert line(replace(PLAN, n_pool=None), "oracle", 1).calls.low == 200
-    assert [one.round for one in estimate(replace(PLAN, n_pool=100)) if one.kind == "oracle"] == [0]
+    assert [one.round for one in estimate([replace(PLAN, n_pool=100)]) if one.kind == "oracle"] == [0]
 
 
 def test_experts_see_all_of_round_0_and_a_share_after_it():
@@ -61,7 +61,7 @@ def test_an_audit_of_everything_is_not_cut_to_what_is_assumed():
 
 
 def test_without_an_expert_nobody_is_asked():
-    assert "expert" not in {one.kind for one in estimate(replace(PLAN, expert="none"))}
+    assert "expert" not in {one.kind for one in estimate([replace(PLAN, expert="none")])}
 
 
 def test_a_judge_is_asked_of_each_description_on_four_axes_after_each_training_too():
@@ -70,7 +70,7 @@ def test_a_judge_is_asked_of_each_description_on_four_axes_after_each_training_t
     expected = [Range(40 + 72, 80 + 144), Range(80 + 72, 80 + 144), Range(80 + 72, 80 + 144)]
     assert [line(plan, "judge", number).calls for number in range(3)] == expected
     assert (len(ANCHORS), len(AXES)) == (of.JUDGE_ANCHORS, of.JUDGE_AXES)
-    assert "judge" not in {one.kind for one in estimate(replace(plan, n_descriptions=0))}
+    assert "judge" not in {one.kind for one in estimate([replace(plan, n_descriptions=0)])}
 
 
 READ = replace(PLAN, reader=PAID, n_replies=70, reply_tokens=64)
@@ -84,14 +84,14 @@ def test_a_judge_reads_from_no_reply_to_every_one_in_evaluations_and_about_drawn
     assert found[2].tokens == Range(0, 140 * (into + out))
     assert found[2].usd.high == pytest.approx(140 * (into * 2.0 + out * 8.0) / 1e6)
     assert found[2].usd.low == 0
-    assert any("upper bound" in told for told in assumptions(READ))
+    assert any("upper bound" in told for told in assumptions([READ]))
 
 
 def test_replies_that_could_not_be_counted_are_said_to_be_missing_in_the_bound():
     plan = replace(READ, n_replies=None)
     assert line(plan, "reading", 0).calls == Range(0, 600)
-    assert "reading" not in {one.kind for one in estimate(plan) if one.round == 2}
-    assert any("could not be counted" in told for told in assumptions(plan))
+    assert "reading" not in {one.kind for one in estimate([plan]) if one.round == 2}
+    assert any("could not be counted" in told for told in assumptions([plan]))
 
 
 def test_the_longest_verdict_and_reply_are_those_of_the_services():
@@ -109,7 +109,7 @@ def test_the_instructions_to_a_reader_are_within_the_tokens_that_are_estimated()
 
 def test_what_is_simulated_costs_as_much_as_the_ledger_will_note_and_is_not_real():
     plan = replace(PLAN, oracle=of.SIMULATED_ORACLE, expert="simulated")
-    assert not is_real(estimate(plan))
+    assert not is_real(estimate([plan]))
     assert line(plan, "expert", 0).calls == Range(600, 600)
     prices = (simulated_oracle.USD_PER_MILLION_TOKENS_IN, simulated_oracle.USD_PER_MILLION_TOKENS_OUT)
     assert (of.SIMULATED_ORACLE.usd_in, of.SIMULATED_ORACLE.usd_out) == prices
@@ -129,11 +129,11 @@ def test_what_is_simulated_costs_as_much_as_the_ledger_will_note_and_is_not_real
     ],
 )
 def test_a_run_is_real_where_money_is_paid_or_people_are_asked(changes: dict[str, object], expected: bool):
-    assert is_real(estimate(replace(PLAN, **changes))) is expected  # type: ignore[arg-type]
+    assert is_real(estimate([replace(PLAN, **changes)])) is expected  # type: ignore[arg-type]
 
 
 def test_the_totals_are_the_sums_of_the_rounds():
-    lines = estimate(PLAN)
+    lines = estimate([PLAN])
     for total in totals(lines):
         own = [one for one in lines if one.kind == total.kind]
         assert total.round is None
@@ -144,11 +144,34 @@ def test_the_totals_are_the_sums_of_the_rounds():
 
 @pytest.mark.parametrize(("max_usd", "word"), [(0.01, "will need more"), (3.0, "may need more"), (1000.0, "")])
 def test_a_limit_below_the_costs_is_warned_of(max_usd: float, word: str):
-    told = list(warnings(totals(estimate(PLAN)), Limits(max_usd)))
+    told = list(warnings(totals(estimate([PLAN])), Limits(max_usd)))
     assert len(told) == bool(word)
     assert all(word in sentence and "stop.max_usd" in sentence for sentence in told)
 
 
 def test_each_assumption_is_a_sentence():
     for plan in (PLAN, replace(PLAN, judge=PAID, n_descriptions=None, n_pool=None, oracle=of.SIMULATED_ORACLE)):
-        assert all(told[0].isupper() and told.endswith((".", ".)")) for told in assumptions(plan))
+        assert all(told[0].isupper() and told.endswith((".", ".)")) for told in assumptions([plan]))
+
+
+def test_arms_that_differ_are_estimated_each_by_its_own_plan():
+    """What two endpoints are asked stands in two lines; what experts see, and what is evaluated, in one."""
+    other = replace(PLAN, n_arms=1, budget=20, oracle=replace(PAID, name="cheap", usd_in=0.0), expert="simulated")
+    lines = estimate([replace(PLAN, judge=PAID, n_descriptions=10), replace(other, judge=PAID, n_descriptions=10)])
+    first = [(one.kind, one.endpoint, one.calls) for one in lines if one.round == 0]
+    assert first == [
+        ("judge", "gpt", Range(40 + 108, 120 + 216)),  # one arm, or three; 9 anchors in each of three, once or twice
+        ("oracle", "gpt", Range(200, 400)),
+        ("expert", "review", Range(800, 800)),
+        ("oracle", "cheap", Range(20, 40)),
+        ("expert", "simulated", Range(80, 80)),
+    ]
+    assert [(one.kind, one.endpoint) for one in totals(lines)] == [one[:2] for one in first]
+    assert sum("A call to the oracle" in told for told in assumptions([PLAN, other])) == 2
+
+
+def test_arms_that_differ_in_the_budget_alone_have_one_line_together():
+    (found,) = [
+        one for one in estimate([PLAN, replace(PLAN, n_arms=1, budget=10)]) if (one.kind, one.round) == ("oracle", 0)
+    ]
+    assert found.calls == Range(210, 420)

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, require_within, totals
+from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, of_arm, require_within, totals
 from services.controller.store.ledger import METADATA, Ledger
 from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition, InvalidArgument
 
@@ -202,3 +202,9 @@ def test_reservations_at_the_same_time_stay_within_the_limit(database):
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(reserve, range(6)))
     assert ledger.committed("r") == (3.0, 0.0)
+
+
+def test_an_entry_is_of_the_arm_that_its_key_names():
+    keys = ["r/a/0/oracle/x", "compute/r/a/0/train", "r/ab/0/oracle/x", "compute/r/-/0/import_pool", "s/a/0/oracle/x"]
+    entries = [Entry(Cost(key, "oracle"), 1, "settled") for key in keys]
+    assert [entry.cost.key for entry in of_arm(entries, "r", "a")] == keys[:2]

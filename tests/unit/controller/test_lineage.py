@@ -95,6 +95,15 @@ def test_what_contrast_drew_is_caused_by_the_failures_of_its_cell():
     assert found.cause.contrast == 0.1
 
 
+def test_no_failure_is_behind_what_a_control_or_a_score_drew():
+    drawn = build(Sample, sample_id="s9", prototype_id="", capability=MOTION, contrast=0.1, similarity=None)
+    (control,) = sample_lineages(replace(ROWS, samples=[drawn], strategy="shuffled_failures"), "s9", [])
+    assert (control.cause.capability, control.cause.contrast, control.cause.failures) == (MOTION, 0.1, ())
+    new = build(Sample, sample_id="s9", prototype_id="", capability="", similarity=None, measure="novelty", score=0.5)
+    (peer,) = sample_lineages(replace(ROWS, samples=[new], strategy="novelty"), "s9", [])
+    assert (peer.cause.strategy, peer.cause.score, peer.cause.failures) == ("novelty", 0.5, ())
+
+
 def test_a_random_draw_has_no_cause_and_no_change():
     (found,) = sample_lineages(ROWS, "d3", COSTS)
     assert found.cause is not None

@@ -32,3 +32,19 @@ def test_a_run_is_told_what_its_dev_set_can_tell(tmp_path):
     (note,) = notes_on(configuration)
     assert "40 items of 40 sources, 2 answers each" in note
     assert "stop.excluded_gain" in note
+
+
+def test_an_arm_whose_new_samples_leave_no_place_for_replay_is_named(tmp_path):
+    text = write_run_files(
+        tmp_path,
+        data={name: name if name == "pool" else f"{name}.tsv" for name in ("pool", "pool_answers", "dev", "test")}
+        | {"replay": "dev.tsv"},
+        select={"budget": 20},
+        build={"total_samples": 60},
+        arms=["random", {"name": "random_2x", "select": {"budget": 40}}],
+    )
+    configuration, problems = check(text, str(tmp_path))
+    assert not problems
+    (note,) = [note for note in notes_on(configuration) if "total_samples" in note]
+    assert "In arm random_2x, build.total_samples is 60" in note
+    assert "is 120 (descriptions come on top): where so many are kept, nothing is replayed" in note

@@ -56,6 +56,7 @@ def test_a_report_counts_routes_actions_and_drops(report):
     assert round_["annotation"]["routes"] == {"review": 1, "self": 1}
     assert round_["annotation"]["actions"] == {"edit": 1}
     assert round_["annotation"]["n_simulated"] == 2
+    assert round_["annotation"]["agreement"] == 1.0
     assert round_["annotation"]["by_route"]["self"]["error"]["n_sources"] == 1
     assert round_["annotation"]["calibration"]["n_reviewed"] == 210
     assert round_["dataset"] == {"n_samples": 3, "n_new": 2, "n_replay": 1, "dropped": {"x": 2}}

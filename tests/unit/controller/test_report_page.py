@@ -1,10 +1,13 @@
 """The page of a report: its order of thought, what it says of what is simulated, and that nothing can break out of it."""
 
 import dataclasses
+import json
 import re
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
+import jsonschema
 import pytest
 from msgspec.structs import replace
 
@@ -14,12 +17,13 @@ from services.controller.domain.round_facts import ArmFacts
 from services.controller.report.page import render
 from shared.objects.folder import FolderObjectStore
 from shared.rows.benchmark import Item
-from shared.rows.evaluation import Answer
+from shared.rows.evaluation import Answer, Scores
 from shared.statistics import Interval
 from tests.support.loop_services import put_image
 from tests.support.reports import MEASURED, configuration, decided
 from tests.support.rows import build
 
+SCHEMA = json.loads((Path(__file__).parents[3] / "docs" / "report.schema.json").read_text())
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(1)>'
 
 
@@ -72,15 +76,22 @@ def shown(tmp_path):
     objects = FolderObjectStore(tmp_path)
     image_id = put_image(objects).removeprefix("sha256:")
 
-    def show(gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, **said):
+    def show(
+        gain=GAINED, over=OVER_RANDOM, name="failure_driven", items=None, description=None, strategy="failure_driven",
+        n_failed=1, **said,
+    ):  # fmt: skip
         searched = {
-            "name": name, "cell": "modality:ct+attribute:rings", "n_failed": 1, "failed_image_ids": [image_id], "n_drawn": 2,
+            "name": name, "cell": "modality:ct+attribute:rings", "n_failed": n_failed, "n_drawn": 2,
+            "failed_image_ids": [image_id] * n_failed,
             "drawn_image_ids": [image_id, "1" * 64], "enrichment": {"n_known": 2, "n_with_it": 1, "pool_share": 0.03},
         }  # fmt: skip
         first = dataclasses.replace(decided(0, 0.5), searches=[searched])
         second = dataclasses.replace(decided(1, 0.7), test_gain=gain, selection=None, summary=None)
+        first, second = (
+            dataclasses.replace(of, test=replace(of.test, description=description)) for of in (first, second)
+        )
         arms = [
-            ArmFacts(name, "failure_driven", "capability_driven", "rounds", [first, second]),
+            ArmFacts(name, strategy, "capability_driven", "rounds", [first, second]),
             ArmFacts("random", "random", "capability_driven", "rounds", [first, second]),
         ]
         asked = items or [build(Item, item_id=str(n), image_id=image_id) for n in range(20)]
@@ -95,14 +106,28 @@ def shown(tmp_path):
 def test_the_result_is_the_one_heading_of_the_page_and_the_rest_is_in_order(shown):
     report, page = shown()
     assert [text.replace("\u00a0", " ") for text in page.named(1)] == [report["result"]["text"]]
-    assert page.named(2)[:6] == [
+    assert page.named(2)[:9] == [
+        "Which questions it answers",
+        "Where the gain lies",
         "Where it was weak, and where it is now",
         "What it went looking for",
         "Who answered",
         "The same image, before and after",
+        "From failures to training data",
         "What was not used",
         "What is simulated, and who did the rest",
     ]
+
+
+def test_a_draw_for_which_no_failure_asked_says_so_and_shows_none(shown):
+    text = " ".join(shown(strategy="novelty", n_failed=0)[1].text.split())
+    assert "no failure asked for them." in text
+    assert "the model failed here" not in text
+    assert "these were drawn from the pool" in text
+    asked = " ".join(shown()[1].text.split())
+    assert "no failure asked for them." not in asked
+    assert "so these were drawn from the pool" in asked
+    assert "chance said which dev images count as failed" in shown(strategy="shuffled_failures")[1].text
 
 
 def test_no_level_of_heading_is_left_out(shown):
@@ -123,7 +148,9 @@ def test_every_chart_has_a_title_and_a_table_behind_it(shown):
         re.findall(r"<svg [^>]*role=\"img\"[^>]*><title>[^<]+</title>", page.text)
     )
     figures = re.findall("<figure.*?</figure>", page.text, re.DOTALL)
-    assert len(figures) == 4  # accuracy on test and on dev, weakness before and after
+    assert (
+        len(figures) == 8
+    )  # accuracy on test and dev, by modality, severity and scope, weakness before and after of two arms
     assert all("<svg" in figure and "<table" in figure for figure in figures)
 
 
@@ -144,6 +171,18 @@ def test_tables_figures_and_cards_name_what_is_simulated(shown):
     assert "simulated oracle" not in real.text
 
 
+def test_what_arms_have_simulated_is_named_once_in_badges_and_by_arm_in_the_list(shown):
+    _, page = shown(arms=["random", {"name": "clean", "annotate": {"simulated_oracle_accuracy": 1.0}}])
+    assert "simulated: oracle, expert" in page.text
+    assert page.text.count("The annotation oracle is simulated") == 2
+    assert "Arm clean: The annotation oracle is simulated" in page.text
+
+
+def test_a_training_says_its_steps_and_samples(shown):
+    text = " ".join(shown()[1].text.split())
+    assert re.search(r"7 optimiser steps over these \d+ samples. Loss at the first logged step", text)
+
+
 def test_tiles_say_gain_and_distance_from_random_with_their_intervals(shown):
     text = " ".join(shown()[1].text.split())
     assert '+30.0</span> <span class="note">points [10.0, 50.0]</span>' in text
@@ -152,7 +191,7 @@ def test_tiles_say_gain_and_distance_from_random_with_their_intervals(shown):
 
 def test_a_gain_that_holds_zero_is_called_none_everywhere(shown):
     text = " ".join(shown(gain=gained(0.02, -0.01, 0.05))[1].text.replace("\u00a0", " ").split())
-    assert "from 50.0 % before: not told apart from no gain" in text
+    assert "from 50.0 % before, +2.0 points [−1.0, 5.0]: not told apart from no gain" in text
     assert "points [−1.0, 5.0], not told apart from no gain" in text
 
 
@@ -167,6 +206,55 @@ def test_the_find_is_said_beside_what_the_pool_has(shown):
     text = " ".join(shown()[1].text.split())
     assert "rings in CT" in text
     assert "1 of 2 found show it; 3.0 % of the pool does" in text
+
+
+def test_the_rows_of_table_one_are_the_base_model_and_each_arm_with_what_it_gained(shown):
+    table = re.search("Which questions it answers.*?</table>", shown()[1].text, re.DOTALL)[0]
+    text = " ".join(re.sub("<[^>]+>", " ", table).split())
+    assert "What 20 questions Overall 40 questions" in text
+    assert re.search(r"base model before any training 50\.0 % \[[\d., ]+\] 50\.0 %", text)
+    assert re.search(r"failure driven after 1 training 80\.0 % \[[\d., ]+\] \+30\.0", text)
+    assert "random images after 1 training 80.0 %" in text
+
+
+def test_descriptions_have_their_columns_in_table_one(shown):
+    table = re.search(
+        "Which questions it answers.*?</table>", shown(description=build(Scores).description)[1].text, re.DOTALL
+    )[0]
+    assert table.count("1.25 [0.88, 1.62]") == 3 * 4  # base model and two arms on each axis
+    assert table.count("5.00 [3.50, 6.50]") == 3
+
+
+def test_slices_of_a_study_and_of_any_table_have_their_panel(shown):
+    for part, title in (
+        ("left_out", "What the base model was taught, and what it never saw"),
+        ("night", "Slices of the test set"),
+    ):
+        asked = [build(Item, item_id=str(n), slice=part) for n in range(20)]
+        assert f"<figcaption>{title}" in shown(items=asked)[1].text
+    assert "Slices of the test set" not in shown()[1].text
+
+
+def test_what_random_gave_by_modality_stands_beside_it(shown):
+    table = re.search("<figcaption>Modality.*?</figure>", shown()[1].text, re.DOTALL)[0]
+    assert "over random images" in table
+    assert re.search(r"CT</th><td class=\"n\">20</td>", table)
+
+
+def test_rounds_of_all_arms_stand_beside_each_other(shown):
+    table = re.search("From failures to training data.*?</table>", shown()[1].text, re.DOTALL)[0]
+    text = " ".join(re.sub("<[^>]+>", " ", table).split())
+    assert "failure driven round 0 random images round 0" in text
+    assert "failures on dev 1 of 4 1 of 4" in text
+
+
+def test_a_report_with_arms_beside_each_other_fits_its_schema(shown):
+    jsonschema.validate(shown()[0], SCHEMA)
+
+
+def test_examples_show_what_each_model_answered(shown):
+    text = " ".join(re.sub("<[^>]+>", " ", shown()[1].text).split())
+    assert "base model wrong Noise failure driven right Metal artifact random images right Metal artifact" in text
 
 
 def test_before_and_after_count_what_was_lost_too(shown):

@@ -2,7 +2,10 @@
 
 import pytest
 
+from services.controller.domain.annotators import conditions_of
 from services.controller.domain.result import Baseline, Result, result_of, sentence
+from shared.pages.words import limits
+from tests.support.reports import configuration
 
 
 def score(value):
@@ -25,7 +28,7 @@ def said(**changed):
 
 def test_a_gain_above_zero_is_told_as_one():
     assert said() == (
-        "After 1,450 new answers the model is right on 70.2 % of the test questions, up from 58.8 %. "
+        "After 1,450 new answers the model is right on 70.2 % of the test questions, up from 58.8 %, +11.4 points [7.9, 14.8]. "
         "No random arm was run to compare with."
     )
 
@@ -33,12 +36,12 @@ def test_a_gain_above_zero_is_told_as_one():
 @pytest.mark.parametrize(("low", "high"), [(-0.01, 0.03), (0.0, 0.03), (-0.03, 0.0)])
 def test_a_gain_whose_interval_holds_zero_is_not_told_apart_from_none(low, high):
     text = said(gain=gain(0.01, low, high))
-    assert "from 58.8 % before: not told apart from no gain." in text
+    assert f"from 58.8 % before, +1.0 points {limits(gain(0.01, low, high))}: not told apart from no gain." in text
     assert "up from" not in text
 
 
 def test_a_loss_is_told_as_one():
-    assert "right on 55.0 % of the test questions, down from 58.8 %." in said(
+    assert "right on 55.0 % of the test questions, down from 58.8 %, −3.8 points [−6.0, −1.0]." in said(
         accuracy=score(0.55), gain=gain(-0.038, -0.06, -0.01)
     )
 
@@ -50,9 +53,9 @@ def test_without_an_interval_no_gain_is_told():
 @pytest.mark.parametrize(
     ("over", "ending"),
     [
-        (gain(0.078, 0.031, 0.124), "gave 62.4 %."),
-        (gain(0.01, -0.02, 0.04), "gave 62.4 %: the two are not told apart."),
-        (gain(-0.05, -0.08, -0.02), "gave 62.4 %, which is more."),
+        (gain(0.078, 0.031, 0.124), "gave 62.4 %: the difference is +7.8 points [3.1, 12.4]."),
+        (gain(0.01, -0.02, 0.04), "gave 62.4 %: the difference is +1.0 points [−2.0, 4.0], not told apart from none."),
+        (gain(-0.05, -0.08, -0.02), "gave 62.4 %, which is more: the difference is −5.0 points [−8.0, −2.0]."),
         (None, "gave 62.4 %; no interval says whether the two differ."),
     ],
 )
@@ -96,6 +99,25 @@ def test_a_run_without_a_measurement_says_so():
     assert sentence(Result()) == "Nothing has been measured on the test questions. The run has not come to its end."
 
 
+def test_what_is_simulated_and_how_common_the_weakness_is_stand_beside_the_gain():
+    configured = configuration()
+    configured["data"] |= {"simulated_images": "Drawn.", "enrichment": 10.0}
+    text = result_of({}, [], conditions_of(configured))
+    assert text["conditions"] == "on synthetic degradations, simulated oracle and expert, at enrichment 10"
+    assert said(conditions=text["conditions"]).endswith(f"Measured {text['conditions']}.")
+
+
+def test_a_part_that_arms_simulate_differently_is_named_once():
+    arms = ["failure_contrast", {"name": "clean", "annotate": {"simulated_oracle_accuracy": 1.0}}]
+    assert conditions_of(configuration(arms=arms)) == "simulated oracle and expert"
+
+
+def test_a_run_without_simulated_parts_has_no_conditions():
+    assert conditions_of(configuration(oracle="gpt-4o", expert="review")) == ""
+    assert conditions_of(configuration(oracle="gpt-4o")) == "simulated expert"
+    assert "Measured" not in said()
+
+
 def arm(strategy, values, n_answers=450, promoted=None):
     rounds = [
         {
@@ -118,13 +140,15 @@ def test_the_first_arm_that_is_not_random_is_told_of_and_compared_at_the_same_ro
     assert result["baseline"]["accuracy"]["value"] == 0.55
     turned = result["baseline"]["over"]
     assert (turned["value"], turned["low"], turned["high"]) == (0.1, 0.05, 0.15)
-    assert result["text"].endswith("As many answers about random images gave 55.0 %.")
+    assert result["text"].endswith(
+        "As many answers about random images gave 55.0 %: the difference is +10.0 points [5.0, 15.0]."
+    )
 
 
 def test_one_round_is_enough_for_a_result():
     result = result_of({"ours": arm("failure_driven", [0.5, 0.6])}, [])
     assert result["text"] == (
-        "After 450 new answers the model is right on 60.0 % of the test questions, up from 50.0 %. "
+        "After 450 new answers the model is right on 60.0 % of the test questions, up from 50.0 %, +10.0 points [1.0, 20.0]. "
         "No random arm was run to compare with."
     )
 

@@ -36,6 +36,12 @@ def test_a_draw_by_prototype_is_named_after_the_cell_of_most_of_its_failures():
     assert found["enrichment"]["n_with_it"] == 1
 
 
+def test_a_draw_by_a_score_is_a_search_of_its_measure_behind_which_nothing_failed():
+    samples = [build(Sample, image_id=image_id("r0"), capability="", prototype_id="", measure="novelty", score=0.5)]
+    (found,) = searches(samples, [failed("a", {RINGS: 1})], [], POOL)
+    assert (found["name"], found["n_failed"], found["n_drawn"], found["enrichment"]) == ("novelty", 0, 1, None)
+
+
 def test_the_search_that_drew_most_is_first_and_images_are_bounded():
     anchors = [failed(f"a{n}", {RINGS: 1}) for n in range(20)]
     samples = [drawn("n0", NOISE), *(drawn(f"r{n}") for n in range(20))]

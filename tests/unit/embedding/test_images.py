@@ -12,9 +12,9 @@ from services.embedding.domain.images import Quarantined, StoredForm, apply_wind
 from shared.errors import InvalidArgument
 from shared.rows.images import Window
 from shared.rows.vocabulary import name_modality
-from studies.degradations import degrade
-from studies.optics import to_bytes
-from studies.phantoms import make_phantom
+from studies.images.degradations import degrade
+from studies.images.optics import to_bytes
+from studies.images.phantoms import make_phantom
 from tests.support.bombs import png_of_zeros, saved
 from tests.support.pictures import dicom, picture
 
@@ -130,7 +130,8 @@ def test_an_image_of_too_many_pixels_is_refused_as_such() -> None:
 def test_the_structure_hash_outlasts_what_the_perceptual_hash_does_not() -> None:
     clean = make_phantom("mri", 5)
     rng = np.random.default_rng(0)
-    twins = [degrade(clean, "mri", name, "severe", rng) for name in ("inhomogeneity", "noise", "aliasing")]
+    degraded = (("inhomogeneity", "severe"), ("noise", "severe"), ("aliasing", "mild"))
+    twins = [degrade(clean, "mri", name, severity, rng) for name, severity in degraded]
     others = [make_phantom("mri", seed) for seed in range(6, 16)]
     first, *rest = (structure_hash(to_bytes(image)) for image in (clean, *twins, *others))
     similarities = [1 - 2 * (int(first, 16) ^ int(other, 16)).bit_count() / 416 for other in rest]

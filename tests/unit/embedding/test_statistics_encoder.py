@@ -5,8 +5,8 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from services.embedding.adapters.statistics_encoder import StatisticsEncoder
 from services.embedding.ports import Pixels
 from shared.errors import InvalidArgument
-from studies.degradations import degrade
-from studies.phantoms import MODALITIES, make_phantom
+from studies.images.degradations import degrade
+from studies.images.phantoms import MODALITIES, make_phantom
 
 
 def pixels_of(modality: str, seed: int, degradation: str = "none", severity: str = "none") -> Pixels:

@@ -212,3 +212,10 @@ def test_a_row_about_two_images_is_a_comparison(row):
 @pytest.mark.parametrize("row", [{"image_a": " "}, {"image_path": "[1].png"}, {}])
 def test_a_row_about_one_image_is_none(row):
     assert not compares_two_images({**DESCRIBED, **row})
+
+
+def test_a_table_may_name_slices_that_reports_break_figures_down_by():
+    item = item_of({**ROW, "slice": "Left-out"}, IMAGE, "test")
+    assert isinstance(item, Item)
+    assert item.slice == "left_out"
+    assert item_of(ROW, IMAGE, "test").slice == ""

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -33,6 +34,37 @@ def test_a_model_is_loaded_once_and_swapped_when_another_is_asked_for(objects, t
     texts = [server.generate(uri, [PROMPT], Sampling(0), go_on)[0].text for uri in (first, first, second, first)]
     assert [f"sha256:{text}" for text in texts] == [first, first, second, first]
     assert loaded == [texts[0], texts[2], texts[3]]
+
+
+def test_two_models_answer_at_the_same_time_where_two_may_be_in_memory(objects, tmp_path):
+    loaded, meeting = [], threading.Barrier(2)
+
+    def load(folder):
+        loaded.append(folder.name)
+        return RuleModel(lambda prompt, sampling: f"{folder.name} {meeting.wait(20) < 2}")
+
+    server = InProcessModelServer(objects, tmp_path / "cache", load, n_models=2)
+    models = [put_model(objects, name) for name in ("first", "second")]
+    for _ in range(2):
+        with ThreadPoolExecutor(2) as pool:
+            runs = [pool.submit(server.generate, uri, [PROMPT], Sampling(0), go_on) for uri in models]
+            texts = [run.result()[0].text for run in runs]
+        assert texts == [f"{uri.removeprefix('sha256:')} True" for uri in models]
+    assert len(loaded) == 2
+
+
+def test_the_model_that_was_used_longest_ago_makes_room(objects, tmp_path):
+    loaded = []
+
+    def load(folder):
+        loaded.append(f"sha256:{folder.name}")
+        return RuleModel(lambda prompt, sampling: "A")
+
+    server = InProcessModelServer(objects, tmp_path / "cache", load, n_models=2)
+    first, second, third = (put_model(objects, name) for name in ("first", "second", "third"))
+    for uri in (first, second, first, third, first, second):
+        server.generate(uri, [PROMPT], Sampling(0), go_on)
+    assert loaded == [first, second, third, second]
 
 
 def test_what_is_no_model_is_refused_and_the_loaded_one_stays(objects, tmp_path):

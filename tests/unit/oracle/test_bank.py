@@ -9,7 +9,7 @@ from services.oracle.domain.bank import named_in, part_of, slots_of
 from services.oracle.domain.prompts import answer_schema, task_text
 from shared.errors import InvalidArgument
 from shared.rows.vocabulary import HOW, MODALITIES, QUALITY_LADDER, UNKNOWN, WHAT, YES_NO
-from studies.degradations import DEGRADATIONS
+from studies.images.degradations import DEGRADATIONS
 
 BANK = read_bank()
 CELL = "modality:mri+attribute:motion"

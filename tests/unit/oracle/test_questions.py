@@ -4,8 +4,8 @@ import pytest
 from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from shared.errors import InvalidArgument
 from shared.rows.benchmark import Item
-from studies.degradations import DEGRADATIONS
 from studies.folder import make_questions, plan_findings
+from studies.images.degradations import DEGRADATIONS
 from studies.plan import StudyPlan
 from tests.support.rows import build
 

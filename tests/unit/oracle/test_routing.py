@@ -5,16 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.oracle.domain.routing import (
-    EXPERT,
-    REFERENCE,
-    SELF,
-    agreement_choice,
-    agreement_description,
-    route,
-    trajectory_entropy,
-)
+from services.oracle.domain.routing import EXPERT, REFERENCE, SELF, agreement_choice, agreement_description, route
 from services.oracle.domain.text_similarity import TextSimilarity
+from shared.entropy import trajectory_entropy
 from shared.errors import InvalidArgument
 
 share = st.floats(0, 1)

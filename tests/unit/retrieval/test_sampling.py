@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from services.retrieval.domain.sampling import Candidates, Draw, Strategy, capability_weights, draw_samples
+from services.retrieval.domain.sampling import BY_SCORE, Candidates, Draw, Strategy, capability_weights, draw_samples
 from shared.errors import InvalidArgument
 
 PROFILES = [{"m:mri": 1.0, "q:what": 0.5, "q:how": 0.5}, {"m:ct": 1.0, "q:what": 1.0}]
@@ -12,6 +12,12 @@ RATES = {"m:mri": 0.8, "m:ct": 0.2, "q:what": 0.5, "q:how": 0.0}
 def candidates(n_mri: int, n_ct: int) -> Candidates:
     prototype = np.array([0] * n_mri + [1] * n_ct, dtype=np.int64)
     return Candidates([f"image-{i:05d}" for i in range(n_mri + n_ct)], prototype)
+
+
+def scored(found: Candidates, seed: int = 0) -> Candidates:
+    """The candidates with scores of which many are alike."""
+    score = np.round(np.random.default_rng(seed).random(len(found.image_ids)), 1)
+    return Candidates(found.image_ids, found.prototype, score)
 
 
 def draw(
@@ -44,13 +50,13 @@ def test_impossible_rates_and_exponents_are_refused(rates, alpha):
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_exactly_the_budget_is_drawn_without_replacement_in_order_of_id(strategy):
-    drawn = draw(candidates(60, 40), 30, strategy=strategy)
+    drawn = draw(scored(candidates(60, 40)), 30, strategy=strategy)
     assert len(drawn.rows) == len(set(drawn.rows.tolist())) == len(drawn.capabilities) == 30
     assert drawn.rows.tolist() == sorted(drawn.rows.tolist())
     assert drawn.reason == ""
 
 
-@pytest.mark.parametrize("strategy", list(Strategy))
+@pytest.mark.parametrize("strategy", sorted(set(Strategy) - BY_SCORE))
 def test_the_same_seed_gives_the_same_draw_and_another_seed_another(strategy):
     first, second, third = (draw(candidates(60, 40), 30, seed, strategy) for seed in (1, 1, 2))
     assert first.rows.tolist() == second.rows.tolist() != third.rows.tolist()
@@ -59,13 +65,13 @@ def test_the_same_seed_gives_the_same_draw_and_another_seed_another(strategy):
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_zero_budget_selects_nothing(strategy):
-    drawn = draw(candidates(5, 5), 0, strategy=strategy)
+    drawn = draw(scored(candidates(5, 5)), 0, strategy=strategy)
     assert (drawn.rows.tolist(), drawn.capabilities, drawn.reason) == ([], (), "")
 
 
 @pytest.mark.parametrize("strategy", list(Strategy))
 def test_too_few_images_are_all_drawn_with_the_reason(strategy):
-    drawn = draw(candidates(3, 4), 10, strategy=strategy)
+    drawn = draw(scored(candidates(3, 4)), 10, strategy=strategy)
     assert drawn.rows.tolist() == list(range(7))
     assert drawn.reason.startswith("7 of 10: ")
 
@@ -123,6 +129,19 @@ def test_random_ignores_prototypes_and_error_rates():
     second = draw(candidates(0, 100), 30, strategy=Strategy.RANDOM, profiles=[], error_rates={})
     assert first.rows.tolist() == second.rows.tolist()
     assert set(first.capabilities) == {""}
+
+
+@pytest.mark.parametrize("strategy", sorted(BY_SCORE))
+def test_a_score_alone_draws_the_highest_ties_by_id_for_no_capability(strategy):
+    found = scored(candidates(60, 40))
+    drawn = draw(found, 30, strategy=strategy, profiles=[], error_rates={})
+    by_hand = sorted(range(100), key=lambda row: (-found.score[row], found.image_ids[row]))[:30]
+    assert drawn.rows.tolist() == sorted(by_hand)
+    assert set(drawn.capabilities) == {""}
+    assert drawn.rows.tolist() == draw(found, 30, 1, strategy).rows.tolist()
+    assert draw(found, 101, strategy=strategy).reason.endswith("no more eligible images")
+    with pytest.raises(InvalidArgument, match="needs one"):
+        draw(candidates(1, 1), 1, strategy=strategy)
 
 
 def test_random_takes_every_image_equally_often():

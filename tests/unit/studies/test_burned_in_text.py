@@ -4,7 +4,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.burned_in_text import QUARANTINE_FROM, text_doubt
 from studies.burned_in_text import of_phantoms, of_sources, wilson
-from studies.phantoms import MODALITIES
+from studies.images.phantoms import MODALITIES
 from studies.planted_text import FONTS, OTHER_FONTS
 from studies.text_fit import fit_weights
 from studies.text_trials import FIRST_TEST_SEED, HEIGHTS, clean_image, phantom_trials, planted_image, real_trials

@@ -8,12 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
+from shared.quality_level import closing_level
 from studies.folder import COLUMNS, plan_findings, write_study
-from studies.plan import DEFAULT_LEFT_OUT, SPLITS, StudyPlan
+from studies.images.degradations import DEGRADATIONS, NONE
+from studies.plan import (
+    CELLS,
+    DEFAULT_LEFT_OUT,
+    SPLITS,
+    TAUGHT,
+    TAUGHT_CLEAN_RATIO,
+    WEAK_RARITY,
+    Pool,
+    StudyPlan,
+    draw_cells,
+)
 from studies.questions import LEVELS, N_WHATS, PHRASES
 
 SMALL = StudyPlan(n_base=30, n_pool=40, n_dev=20, n_test=20, n_replay=12, size=32)
@@ -27,8 +40,11 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read_rows(folder: Path, split: str) -> list[dict[str, str]]:
-    name = "pool_answers.tsv" if split == "pool" else f"{split}.tsv"
-    with (folder / name).open(encoding="utf-8", newline="") as stream:
+    return read_tsv(folder / ("pool_answers.tsv" if split == "pool" else f"{split}.tsv"))
+
+
+def read_tsv(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
@@ -85,9 +101,12 @@ def test_every_split_has_its_images_and_questions(study: Path) -> None:
 
 def test_every_answer_in_the_folder_is_right(study: Path) -> None:
     for row in (row for split in SPLITS for row in read_rows(study, split)):
-        answer = row[row["answer"]]
+        answer = row.get(row["answer"], "")
         shown = PHRASES[row["modality"]][row["attribute"]]
-        if row["question_type"] == "how":
+        if row["question_type"] == "description":
+            assert row["answer"].lower().startswith(f"{shown}. ")
+            assert closing_level(row["answer"]) == LEVELS[row["severity"]].lower()
+        elif row["question_type"] == "how":
             assert answer == LEVELS[row["severity"]]
         elif row["question_type"] == "what":
             assert answer.lower() == shown
@@ -123,15 +142,54 @@ def test_two_seeds_share_no_source() -> None:
     assert np.diff(sorted(ranges)).min() >= 10_000_000
 
 
-def test_left_out_cells_are_absent_from_base_rare_in_the_pool_and_common_in_dev_and_test() -> None:
-    plan = StudyPlan(n_base=300, n_pool=300, n_dev=300, n_test=300, n_replay=300)
+def test_left_out_cells_are_absent_from_base_rare_in_the_pool_and_as_common_as_others_in_dev_and_test() -> None:
+    plan = StudyPlan(n_base=300, n_pool=300, n_dev=520, n_test=520, n_replay=300)
     share = {}
     for split in SPLITS:
         findings = plan_findings(plan, split)
         share[split] = np.mean([(f.modality, f.attribute) in DEFAULT_LEFT_OUT for f in findings])
-        assert np.mean([f.is_clean for f in findings]) == 0.25
+        clean_ratio = TAUGHT_CLEAN_RATIO if split in TAUGHT else plan.clean_ratio
+        assert np.mean([f.is_clean for f in findings]) == pytest.approx(clean_ratio, abs=0.011)
         assert set(Counter(f.modality for f in findings if not f.is_clean)) == set(DEGRADATIONS)
-    assert share == {"base": 0.0, "pool": 0.1, "dev": 0.4, "test": 0.4, "replay": 0.0}
+    assert share == {"base": 0.0, "pool": 0.1, "dev": 162 / 520, "test": 162 / 520, "replay": 0.0}
+    shown = Counter((f.modality, f.attribute, f.severity) for f in plan_findings(plan, "test") if not f.is_clean)
+    assert set(shown.values()) == {9}
+
+
+def test_of_a_weak_cell_the_base_is_shown_a_tenth_and_mild_images_alone() -> None:
+    plan = StudyPlan(n_base=2000, weak=frozenset({("ct", "metal")}))
+    shown = Counter((f.modality, f.attribute, f.severity) for f in plan_findings(plan, "base"))
+    assert shown["ct", "metal", "severe"] == 0
+    ordinary = shown["mri", "noise", "mild"] + shown["mri", "noise", "severe"]
+    assert shown["ct", "metal", "mild"] == pytest.approx(ordinary / WEAK_RARITY, abs=2)
+    in_pool = Counter((f.modality, f.attribute, f.severity) for f in plan_findings(plan, "pool"))
+    assert in_pool["ct", "metal", "severe"] == pytest.approx(in_pool["mri", "noise", "severe"], abs=1)
+
+
+@given(st.integers(0, 10_000))
+def test_a_seed_draws_left_out_and_weak_cells_that_a_plan_can_have(seed: int) -> None:
+    left_out, weak = draw_cells(seed)
+    assert (len(left_out), len(weak)) == (8, 3)
+    assert (left_out, weak) == draw_cells(seed)
+    StudyPlan(seed=seed, left_out=left_out, weak=weak)
+
+
+def test_every_cell_is_left_out_by_some_seed() -> None:
+    assert set().union(*(draw_cells(seed)[0] for seed in range(60))) == set(CELLS)
+
+
+def test_pools_share_images_and_have_each_its_part_of_left_out_ones(tmp_path: Path) -> None:
+    plan = StudyPlan(
+        n_base=0, n_pool=40, n_dev=0, n_test=30, n_replay=0, size=32,
+        other_pools=(("half", Pool(20, 0.5)), ("ideal", Pool(12, 1.0))),
+    )  # fmt: skip
+    told = write_study(tmp_path, plan)["pools"]
+    cells = {row["image_path"]: (row["modality"], row["attribute"]) for row in read_rows(tmp_path, "pool")}
+    assert len(cells) == 36 + 12
+    for name, n_images, n_left_out in (("pool", 40, 4), ("pool-half", 20, 10), ("pool-ideal", 12, 12)):
+        paths = [row["image_path"] for row in read_tsv(tmp_path / f"{name}.tsv")]
+        assert len(set(paths)) == len(paths) == n_images
+        assert sum(cells[path] in DEFAULT_LEFT_OUT for path in paths) == n_left_out == told[name]["n_left_out"]
 
 
 def test_every_known_cell_is_in_base_at_both_severities() -> None:
@@ -141,17 +199,20 @@ def test_every_known_cell_is_in_base_at_both_severities() -> None:
 
 
 def test_base_and_replay_never_name_a_left_out_cell(study: Path) -> None:
-    for row in read_rows(study, "base") + read_rows(study, "replay"):
-        text = " ".join(row[column] for column in ("question", "A", "B", "C", "D")).lower()
-        for modality, name in DEFAULT_LEFT_OUT:
-            assert modality != row["modality"] or PHRASES[modality][name] not in text
+    assert not [row for split in TAUGHT for row in read_rows(study, split) if names_a_left_out_cell(row)]
+    assert [row for row in read_rows(study, "test") if names_a_left_out_cell(row)]
+
+
+def names_a_left_out_cell(row: dict[str, str]) -> bool:
+    text = " ".join(row[column] for column in ("question", "A", "B", "C", "D")).lower()
+    return any(row["modality"] == modality and PHRASES[modality][name] in text for modality, name in DEFAULT_LEFT_OUT)
 
 
 def test_study_json_states_the_enrichment_and_what_is_simulated(study: Path) -> None:
     description = json.loads((study / "study.json").read_text())
-    assert description["enrichment_of_test_over_pool"] == pytest.approx(4.0)
+    assert description["enrichment_of_test_over_pool"] == pytest.approx(3.0)
     assert "phantoms" in description["simulated"]
-    assert description["splits"]["pool"] == {"n_images": 40, "n_left_out": 4, "n_clean": 10}
+    assert description["splits"]["pool"] == {"n_images": 40, "n_left_out": 4, "n_clean": 4}
     assert "SIMULATED" in (study / "README.txt").read_text()
 
 
@@ -169,11 +230,11 @@ def test_without_left_out_cells_there_is_no_enrichment() -> None:
         {"seed": -1},
         {"size": 16},
         {"rare_ratio": 1.5},
-        {"weak_ratio": 0.9},
+        {"weak": frozenset({("ct", "rings")})},
         {"clean_ratio": -0.1},
         {"left_out": frozenset({("ct", "bubbles")})},
         {"left_out": frozenset({("ct", NONE)})},
-        {"left_out": frozenset({("ct", "rings"), ("ct", "metal")})},
+        {"left_out": frozenset({("ct", "rings"), ("ct", "metal"), ("ct", "noise")})},
     ],
 )
 def test_a_plan_that_cannot_be_drawn_is_refused(wrong: dict[str, object]) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.errors import InvalidArgument
-from studies.phantoms import MODALITIES, make_phantom
+from studies.images.phantoms import MODALITIES, make_phantom
 
 
 @pytest.mark.parametrize("modality", MODALITIES)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from shared.errors import InvalidArgument
-from studies.degradations import DEGRADATIONS, NONE
+from studies.images.degradations import DEGRADATIONS, NONE
 from studies.questions import LETTERS, LEVELS, PHRASES, Finding, Question, ask_how, ask_what, ask_yes_no
 
 FINDINGS = [
@@ -55,12 +55,12 @@ def test_options_stand_in_one_order() -> None:
         assert places == sorted(places)
 
 
-def test_both_forms_of_yes_no_are_balanced_where_a_quarter_is_clean() -> None:
+def test_both_forms_of_yes_no_are_balanced_where_a_fifth_is_clean() -> None:
     rng = np.random.default_rng(0)
     yes = {"free": 0, "show": 0}
     count = {"free": 0, "show": 0}
     for turn in range(8000):
-        name = NONE if turn % 4 == 0 else str(rng.choice(list(DEGRADATIONS["ct"])[1:]))
+        name = NONE if turn % 5 == 0 else str(rng.choice(list(DEGRADATIONS["ct"])[1:]))
         finding = Finding("ct", name, NONE if name == NONE else "mild")
         question = ask_yes_no(finding, bool(rng.random() < 0.5), set(DEGRADATIONS["ct"]), rng)
         form = "free" if "free" in question.text else "show"

@@ -13,11 +13,11 @@ import yaml
 from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument, NotFound
-from studies.degradations import GREY_MODALITIES
 from studies.folder import COLUMNS
-from studies.phantoms import make_phantom
+from studies.images.degradations import GREY_MODALITIES
+from studies.images.phantoms import make_phantom
+from studies.images.real_images import Source, folder_sources, read_image, wheel_sources
 from studies.real_example import SPLITS, Region, deal, main, write_example
-from studies.real_images import Source, folder_sources, read_image, wheel_sources
 
 
 def read_rows(folder: Path, split: str) -> list[dict[str, str]]:
@@ -57,7 +57,8 @@ def test_the_example_has_every_split_with_images_that_exist(example: Path) -> No
         rows = read_rows(example, split)
         assert tuple(rows[0]) == COLUMNS
         assert all((example / row["image_path"]).is_file() for row in rows)
-        assert {row["question_type"] for row in rows} == {"yes_no", "what", "how"}
+        types = {"yes_no", "what", "how", *(["description"] if split == "pool" else [])}
+        assert {row["question_type"] for row in rows} == types
 
 
 def test_the_pool_has_dicom_files_as_they_came(example: Path) -> None:

@@ -1,6 +1,8 @@
 """The launcher with a stand-in for the interpreter: a script that behaves as the training program does."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +51,44 @@ def test_a_single_process_sees_one_gpu(
     launcher, spec_path, spec = _job(tmp_path, 'printf "%s" "$CUDA_VISIBLE_DEVICES" > gpus; mkdir model')
     launcher.run(spec_path, lambda step: None, lambda: False)
     assert (spec.output_folder / "gpus").read_text() == seen
+
+
+def _jobs(tmp_path: Path, script: str, gpus: list[str]) -> tuple[JobProcess, list[Path]]:
+    """A launcher of two jobs, `0` and `1`, whose script writes down its GPU, and runs in the job's output folder."""
+    folders = [tmp_path / str(number) for number in range(2)]
+    for folder in folders:
+        folder.mkdir()
+        _job(folder, "")
+    program = tmp_path / "program"
+    note = 'printf "%s" "$CUDA_VISIBLE_DEVICES" > gpus'
+    program.write_text(f'#!/bin/sh\ncd "$(dirname "$3")/out"\n{note}\n{script}\nmkdir model\n')
+    program.chmod(0o755)
+    return JobProcess(str(program), gpus=gpus), folders
+
+
+def test_processes_at_the_same_time_have_a_gpu_each(tmp_path: Path) -> None:
+    meet = "until [ -s ../../0/out/gpus ] && [ -s ../../1/out/gpus ]; do sleep 0.02; done"
+    launcher, folders = _jobs(tmp_path, meet, ["4", "GPU-b"])
+    with ThreadPoolExecutor(2) as pool:
+        for run in [pool.submit(launcher.run, one / "spec.json", print, lambda: False) for one in folders]:
+            run.result()
+    assert {(one / "out" / "gpus").read_text() for one in folders} == {"4", "GPU-b"}
+
+
+def test_a_job_waits_for_a_gpu_that_is_free_and_may_be_called_off_meanwhile(tmp_path: Path) -> None:
+    launcher, (first, second) = _jobs(tmp_path, "until [ -e ../../go ]; do sleep 0.02; done", ["4"])
+    with ThreadPoolExecutor(1) as pool:
+        begun = threading.Event()
+        run = pool.submit(launcher.run, first / "spec.json", print, lambda: begun.set() or False)
+        assert begun.wait(20)
+        asked = iter([False, True])
+        with pytest.raises(Cancelled):
+            launcher.run(second / "spec.json", print, lambda: next(asked))
+        assert not (second / "out" / "gpus").exists()
+        (tmp_path / "go").touch()
+        run.result()
+    launcher.run(second / "spec.json", print, lambda: False)
+    assert (second / "out" / "gpus").read_text() == "4"
 
 
 def test_steps_of_an_earlier_attempt_are_not_reported_again(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.training.domain.conversations import sample_of
-from services.training.domain.samples import TrainingSample, conversation, draw_replay, in_training_order
+from services.training.domain.samples import TrainingSample, conversation, draw_replay, in_training_order, n_to_replay
 from services.training.domain.sieve import Sieve
 from shared.prompts import DESCRIPTION_QUESTION, multiple_choice_prompt
 from shared.rows.training import Lineage
@@ -39,13 +39,23 @@ def test_a_sample_that_the_trainer_would_refuse_has_a_defect(changes, reason):
     assert sample(**changes).defect == reason
 
 
-@given(st.integers(0, 30), st.integers(0, 30), st.floats(0, 4), st.integers(0, 2**63))
-def test_replay_is_the_rounded_share_without_repetition(n_items, n_new, ratio, seed):
+@given(st.integers(0, 30), st.integers(0, 60), st.integers(0, 2**63))
+def test_replay_is_drawn_without_repetition_and_a_larger_draw_holds_a_smaller_one(n_items, size, seed):
     items = [sample(str(i)) for i in range(n_items)]
-    drawn = draw_replay(items, n_new, ratio, seed)
-    assert len(drawn) == min(n_items, int(ratio * n_new + 0.5))
-    assert len({one.sample_id for one in drawn}) == len(drawn)
-    assert drawn == draw_replay(items[::-1], n_new, ratio, seed)
+    drawn = draw_replay(items, size, seed)
+    assert len({one.sample_id for one in drawn}) == len(drawn) == min(n_items, size)
+    assert drawn == draw_replay(items[::-1], size, seed)
+    assert drawn == draw_replay(items, size + 1, seed)[:size]
+
+
+@given(st.integers(0, 30), st.floats(0, 4))
+def test_what_is_to_be_replayed_is_the_rounded_share_of_what_is_new(n_new, ratio):
+    assert n_to_replay(n_new, ratio, 0) == int(ratio * n_new + 0.5)
+
+
+@pytest.mark.parametrize(("n_new", "expected"), [(0, 64), (16, 48), (64, 0), (80, 0)])
+def test_replay_fills_up_what_new_samples_leave_of_the_total(n_new, expected):
+    assert n_to_replay(n_new, 4.0, 64) == expected
 
 
 def test_the_order_depends_on_ids_and_seed_alone():

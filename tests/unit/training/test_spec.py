@@ -12,7 +12,7 @@ REQUIRED = PATHS | {"batch_size": 8}
 
 def test_defaults_are_the_papers() -> None:
     spec = TrainingSpec.model_validate(REQUIRED)
-    assert (spec.learning_rate, spec.epochs) == (2e-5, 3)
+    assert (spec.learning_rate, spec.epochs, spec.steps) == (2e-5, 3, 0)
 
 
 def test_settings_hold_no_path() -> None:

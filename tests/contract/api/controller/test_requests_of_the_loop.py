@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from medq.evaluation.v1 import evaluation_pb2
+from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
+from shared.objects.dataset import read_manifest
 from shared.rpc.operations import await_operation
 from tests.support.controller_house import report, start
 
@@ -98,9 +101,84 @@ def test_an_arm_without_a_strategy_draws_by_contrast(house):
     assert [row["cell"] for row in richness["cells"]] == ["modality:ct+attribute:metal_artifact"]
 
 
+def test_what_is_replayed_is_what_the_model_knows(house):
+    with house.controller() as channel:
+        files = {"pool": "pool", "pool_answers": "pool_answers.tsv", "dev": "dev.tsv", "test": "test.tsv"}
+        start(channel, house, rounds=1, arms=["novelty"], data={**files, "replay": "dev.tsv"})
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    select = asked["r1/novelty/0/select_samples"]
+    assert select.strategy == retrieval_pb2.STRATEGY_NOVELTY
+    assert list(select.reference_uris) == [asked["r1/-/0/import_replay"].image_set_uri]
+
+
+def test_the_model_is_asked_about_the_pool_before_an_arm_draws_by_uncertainty(house):
+    evaluate = {"extractor": "likelihood", "runs": 2, "answer_form": "text"}
+    with house.controller() as channel:
+        start(channel, house, rounds=1, arms=["uncertainty", "random"], evaluate=evaluate)
+        await_operation(channel, "r1")
+        assert report(channel)["arms"].keys() == {"uncertainty", "random"}
+    asked = house.services.requests
+    generate, select = (asked[f"r1/uncertainty/0/{step}"] for step in ("ask_about_pool", "select_samples"))
+    assert generate.model_uri == asked["r1/uncertainty/0/evaluate_dev"].model_uri
+    assert (generate.extractor, generate.answer_form, generate.sampling.temperature) == (
+        evaluation_pb2.EXTRACTOR_LIKELIHOOD,
+        evaluation_pb2.ANSWER_FORM_TEXT,
+        0,
+    )
+    assert select.questions_uri == generate.questions_uri
+    assert read_manifest(house.services.objects, select.generations_uri).kind == "generations"
+    assert "r1/random/0/ask_about_pool" not in asked
+    assert asked["r1/random/0/select_samples"].generations_uri == ""
+
+
 def test_everything_of_a_run_is_ingested_with_the_encoder_that_it_names(house):
     with house.controller() as channel:
         start(channel, house, encoder="biomedclip", rounds=0)
         await_operation(channel, "r1")
     ingests = [one for name, one in house.services.requests.items() if "/ingest_" in name]
     assert [one.encoder for one in ingests] == ["biomedclip"] * 3
+
+
+def test_each_arm_asks_by_its_own_settings_and_is_evaluated_as_the_others(house):
+    other = {
+        "name": "random_4x", "strategy": "random", "mine": {"gamma": 0.4}, "select": {"budget": 240},
+        "annotate": {"questions": "seed_rule", "simulated_oracle_accuracy": 1.0},
+        "build": {"quality_assurance": False, "replay_ratio": 0.5}, "train": {"steps": 200},
+    }  # fmt: skip
+    with house.controller() as channel:
+        start(channel, house, rounds=1, arms=["random", other], select={"budget": 60}, train={"learning_rate": 1e-3})
+        await_operation(channel, "r1")
+        told = report(channel)
+    asked = house.services.requests
+    steps = ("mine_failures", "select_samples", "annotate", "build_dataset", "train")
+    runs, own = ([asked[f"r1/{arm}/0/{step}"] for step in steps] for arm in ("random", "random_4x"))
+    for of, expected in (
+        (lambda mine, *_: mine.gamma, (0.6, 0.4)),
+        (lambda _, select, *__: (select.budget, select.alpha), ((60, 1.0), (240, 1.0))),
+        (
+            lambda _, __, annotate, *___: (annotate.policy.question_mode, annotate.policy.simulated_oracle_accuracy),
+            ((oracle_pb2.QUESTION_MODE_CAPABILITY_DRIVEN, 0.8), (oracle_pb2.QUESTION_MODE_SEED_RULE, 1.0)),
+        ),
+        (lambda *asked: (asked[3].is_quality_assurance_off, asked[3].replay_ratio), ((False, 1.0), (True, 0.5))),
+        (lambda *asked: (asked[4].steps, asked[4].learning_rate), ((0, 1e-3), (200, 1e-3))),
+    ):
+        assert (of(*runs), of(*own)) == expected
+    for step in ("evaluate_dev", "evaluate_test"):
+        assert f"r1/random_4x/0/{step}" not in asked  # the base model is evaluated once for all
+        first, second = (asked[f"r1/{arm}/1/{step}"] for arm in ("random", "random_4x"))
+        first.arm, first.operation_id, first.model_uri = second.arm, second.operation_id, second.model_uri
+        assert first == second
+    assert [arm["questions"] for arm in told["arms"].values()] == ["capability_driven", "seed_rule"]
+    assert told["config"]["arms"] == [{"name": "random", "strategy": "random"}, other]
+    assert {one["accuracy"] for one in told["simulated"] if one["part"] == "oracle"} == {0.8, 1.0}
+
+
+def test_the_known_answers_are_brought_in_where_one_arm_alone_is_simulated(house):
+    arms = ["random", {"name": "a", "annotate": {"expert": "none"}}]
+    with house.controller() as channel:
+        start(channel, house, rounds=1, arms=arms)
+        await_operation(channel, "r1")
+    asked = house.services.requests
+    assert asked["r1/-/0/import_known_answers"].benchmark_uri
+    assert asked["r1/a/0/annotate"].policy.expert == oracle_pb2.EXPERT_KIND_NONE

@@ -42,6 +42,25 @@ def test_generations_carry_the_log_probability_of_each_token(world):
     assert len(world.model.asked) == 2
 
 
+def test_what_another_set_of_questions_asked_does_not_change_what_is_asked_at_once(world):
+    image_uri = world.rows(world.image_set, Image)[0].image_uri
+    both = [
+        build(Question, question_id=name, image_uri=image_uri, question=f"Describe {name}.", options={})
+        for name in "ab"
+    ]
+    asked = []
+    with world.serving() as (stub, channel):
+        for rows in (both[:1], both, both):
+            questions = put_dataset(world.objects, "questions", {"questions.jsonl": rows})
+            request = pb.StartGenerateRequest(
+                operation_id=f"g{len(asked)}", model_uri=world.model_uri, questions_uri=questions,
+                sampling=pb.Sampling(temperature=0, top_p=1, max_new_tokens=32),
+            )  # fmt: skip
+            finish(channel, stub.StartGenerate(request))
+            asked.append(len(world.model.asked))
+    assert asked == [1, 3, 3]
+
+
 def test_a_question_whose_image_is_lost_ends_the_generation(world):
     question = build(Question, image_uri=f"sha256:{'0' * 64}")
     questions = put_dataset(world.objects, "questions", {"questions.jsonl": [question]})

@@ -147,6 +147,32 @@ def test_what_an_earlier_round_taught_about_nearly_the_same_picture_is_not_taugh
     assert read_rows(house.objects, third, Dropped) == []
 
 
+@pytest.mark.parametrize("is_off", [False, True])
+def test_what_earlier_rounds_taught_is_put_in_again_where_asked_and_counts_against_the_total(house, is_off):
+    def build(channel, round_number, earlier):
+        return house.build(
+            channel,
+            operation_id=f"round-{round_number}",
+            round=round_number,
+            earlier_uris=earlier,
+            is_earlier_replayed=True,
+            replay_uri=house.replay(),
+            total_samples=4,
+            is_quality_assurance_off=is_off,
+        )
+
+    house.hashes[:3] = ["0" * 16, "f" * 16, "0f" * 8]
+    uris = []
+    with house.server() as channel:
+        for number in range(3):
+            house.decisions = [decision(number, house.image_uris[number], answer="A")]
+            uris.append(build(channel, number + 1, uris))
+    third = {row.id: row.learned_in for row in read_rows(house.objects, uris[2], Lineage) if row.kind == "new"}
+    assert third == {"d0": 1, "d1": 2, "d2": None}
+    counts = read_manifest(house.objects, uris[2]).counts
+    assert (counts["new"], counts["earlier"], counts["replay"], counts["samples"]) == (1, 2, 1, 4)
+
+
 def test_without_quality_assurance_duplicates_stay_and_leaks_do_not(house):
     house.hashes[:2] = [house.hashes[2]] * 2
     house.gate.leaks = {house.image_uris[0].removeprefix("sha256:"): "same_pixels"}
@@ -175,7 +201,29 @@ def test_replay_is_drawn_by_the_seed_checked_for_leaks_and_traced(house):
     assert len(replayed) == 2
     assert all(row.id == f"replay/{row.item_id}" for row in replayed)
     assert uri == again
-    assert read_manifest(house.objects, without).counts == {"new": 3, "samples": 3, "dropped": 3}
+    counts = {"new": 3, "samples": 3, "dropped": 3, "replay_lacking": 2}
+    assert read_manifest(house.objects, without).counts == counts
+
+
+def test_replay_fills_the_dataset_up_to_its_total_and_counts_what_is_lacking(house):
+    replay_uri = house.replay()
+    with house.server() as channel:
+        found = {
+            total: read_manifest(
+                house.objects,
+                house.build(
+                    channel, operation_id=f"b{total}", replay_uri=replay_uri, replay_ratio=9, total_samples=total
+                ),
+            ).counts
+            for total in (2, 3, 5, 8)
+        }
+    three = {"new": 3, "samples": 3, "dropped": 0}
+    assert found == {
+        2: three,  # a new sample is never left out for the total
+        3: three,
+        5: {"new": 3, "replay": 2, "samples": 5, "dropped": 0},
+        8: {"new": 3, "replay": 3, "samples": 6, "dropped": 0, "replay_lacking": 2},
+    }
 
 
 def test_no_new_sample_is_an_error_that_counts_the_reasons(house):

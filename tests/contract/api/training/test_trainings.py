@@ -26,7 +26,7 @@ def test_training_stores_a_model_with_its_parents_and_tells_of_it(house):
     assert set(manifest.files) == {"config.json", "training.json"}
     assert manifest.parents == (request.model_uri, request.dataset_uri)
     (job,) = house.process.jobs
-    assert (job.loss_reduction, job.epochs, job.max_length, job.seed) == ("token_mean", 3, 99, 5)
+    assert (job.loss_reduction, job.epochs, job.steps, job.max_length, job.seed) == ("token_mean", 3, 0, 99, 5)
     assert job.train_file.is_file()
     assert not job.checkpoints_folder.exists()
     assert [event.round for event in events] == [1]

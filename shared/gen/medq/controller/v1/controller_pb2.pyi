@@ -150,11 +150,11 @@ class EstimateRunResponse(_message.Message):
     """True where money is paid or people are asked; what is simulated is neither."""
     @_builtins.property
     def rounds(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
-        """By round and kind, over all arms; what nobody does has no line."""
+        """By round, kind and endpoint, over all arms; what nobody does has no line."""
 
     @_builtins.property
     def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___EstimatedCost]:
-        """All rounds together, by kind."""
+        """All rounds together, by kind and endpoint."""
 
     @_builtins.property
     def assumptions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -486,11 +486,11 @@ class Run(_message.Message):
     owns.
     """
     arm: _builtins.str
-    """The arm at work."""
+    """The arm at work; of several that are, the first in the order of the configuration whose step has not ended."""
     round: _builtins.int
     """The round at work, from 0."""
     step: _builtins.str
-    """The step at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
+    """The step of that arm at work: "evaluate", "select_samples", ...; of a paused run the one that comes next."""
     operation_id: _builtins.str
     """The operation it waits on, empty between steps, and the service that has it."""
     service: _builtins.str
@@ -1477,19 +1477,22 @@ class Cause(_message.Message):
     SIMILARITY_FIELD_NUMBER: _builtins.int
     CONTRAST_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
     strategy: _builtins.str
     """How the images of its round were drawn: a name of `medq.retrieval.v1.Strategy`, in lower case."""
     capability: _builtins.str
-    """The cell that it was drawn for; empty for a random draw."""
+    """The cell that it was drawn for; empty for a random draw and for one by a score."""
     prototype_id: _builtins.str
     """The prototype that found it; empty for none."""
     similarity: _builtins.float
     """Cosine to that prototype."""
     contrast: _builtins.float
     """How much nearer it is to failed dev images than to others, as a mean cosine."""
+    score: _builtins.float
+    """By what a strategy that looks at no failure drew it: novelty, distance from what the model knows, or entropy of its answers."""
     @_builtins.property
     def failures(self) -> _containers.RepeatedCompositeFieldContainer[Global___FailedItem]:
-        """The failed items of dev behind it: the members of the prototype, else the failures of the cell."""
+        """The failed items of dev behind it: the members of the prototype, else the failures of the cell; none of a control."""
 
     def __init__(
         self,
@@ -1500,17 +1503,22 @@ class Cause(_message.Message):
         similarity: _builtins.float | None = ...,
         contrast: _builtins.float | None = ...,
         failures: _abc.Iterable[Global___FailedItem] | None = ...,
+        score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "similarity", b"similarity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_score", b"_score", "_similarity", b"_similarity", "contrast", b"contrast", "score", b"score", "similarity", b"similarity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "capability", b"capability", "contrast", b"contrast", "failures", b"failures", "prototype_id", b"prototype_id", "similarity", b"similarity", "strategy", b"strategy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_score", b"_score", "_similarity", b"_similarity", "capability", b"capability", "contrast", b"contrast", "failures", b"failures", "prototype_id", b"prototype_id", "score", b"score", "similarity", b"similarity", "strategy", b"strategy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contrast: _TypeAlias = _typing.Literal["contrast"]  # noqa: Y015
     _WhichOneofArgType__contrast: _TypeAlias = _typing.Literal["_contrast", b"_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
     _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contrast) -> _WhichOneofReturnType__contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 
@@ -1859,7 +1867,7 @@ class ListDrawnRequest(_message.Message):
     """From the previous page."""
     @_builtins.property
     def searches(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Searches by their names in the report: prototypes, or cells where images were drawn by cells. 1..50, different."""
+        """Searches by their names in the report: prototypes, or cells where images were drawn by cells, or a measure. 1..50, different."""
 
     def __init__(
         self,
@@ -1942,6 +1950,7 @@ class DrawnImage(_message.Message):
     CONTRAST_FIELD_NUMBER: _builtins.int
     FATES_FIELD_NUMBER: _builtins.int
     IS_SIMULATED_FIELD_NUMBER: _builtins.int
+    SCORE_FIELD_NUMBER: _builtins.int
     search: _builtins.str
     """The search."""
     sample_id: _builtins.str
@@ -1956,6 +1965,8 @@ class DrawnImage(_message.Message):
     """How much nearer it is to failed dev images than to others, as a mean cosine."""
     is_simulated: _builtins.bool
     """A decision about it is simulated."""
+    score: _builtins.float
+    """Where the search is a measure, such as novelty: its value."""
     @_builtins.property
     def fates(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
         """What became of the questions about it, as `SampleLineage.fate` says it, to their number; empty: its round has not come so far."""
@@ -1971,17 +1982,22 @@ class DrawnImage(_message.Message):
         contrast: _builtins.float | None = ...,
         fates: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
         is_simulated: _builtins.bool = ...,
+        score: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "similarity", b"similarity"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_score", b"_score", "_similarity", b"_similarity", "contrast", b"contrast", "score", b"score", "similarity", b"similarity"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_similarity", b"_similarity", "contrast", b"contrast", "fates", b"fates", "image_id", b"image_id", "is_simulated", b"is_simulated", "modality", b"modality", "sample_id", b"sample_id", "search", b"search", "similarity", b"similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_contrast", b"_contrast", "_score", b"_score", "_similarity", b"_similarity", "contrast", b"contrast", "fates", b"fates", "image_id", b"image_id", "is_simulated", b"is_simulated", "modality", b"modality", "sample_id", b"sample_id", "score", b"score", "search", b"search", "similarity", b"similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__contrast: _TypeAlias = _typing.Literal["contrast"]  # noqa: Y015
     _WhichOneofArgType__contrast: _TypeAlias = _typing.Literal["_contrast", b"_contrast"]  # noqa: Y015
+    _WhichOneofReturnType__score: _TypeAlias = _typing.Literal["score"]  # noqa: Y015
+    _WhichOneofArgType__score: _TypeAlias = _typing.Literal["_score", b"_score"]  # noqa: Y015
     _WhichOneofReturnType__similarity: _TypeAlias = _typing.Literal["similarity"]  # noqa: Y015
     _WhichOneofArgType__similarity: _TypeAlias = _typing.Literal["_similarity", b"_similarity"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__contrast) -> _WhichOneofReturnType__contrast | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__score) -> _WhichOneofReturnType__score | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__similarity) -> _WhichOneofReturnType__similarity | None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!medq/retrieval/v1/retrieval.proto\x12\x11medq.retrieval.v1\"F\n\x17StartIndexImagesRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rimage_set_uri\x18\x02 \x01(\t\"0\n\x18StartIndexImagesResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xe4\x02\n\x19StartSelectSamplesRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x14\n\x0c\x66\x61ilures_uri\x18\x05 \x01(\t\x12\x0e\n\x06\x62udget\x18\x06 \x01(\r\x12\x0f\n\x07tau_sim\x18\x07 \x01(\x01\x12\r\n\x05\x61lpha\x18\x08 \x01(\x01\x12-\n\x08strategy\x18\t \x01(\x0e\x32\x1b.medq.retrieval.v1.Strategy\x12\x0c\n\x04seed\x18\n \x01(\x04\x12\x12\n\nguard_uris\x18\x0b \x03(\t\x12\x16\n\x0ephash_distance\x18\x0c \x01(\r\x12\x11\n\tpool_uris\x18\r \x03(\t\x12\x16\n\x0etau_pool_share\x18\x0e \x01(\x01\x12\x12\n\nneighbours\x18\x0f \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x14 \x01(\x01\"2\n\x1aStartSelectSamplesResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"j\n\x14SearchSimilarRequest\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x10\n\x08modality\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nencoder_id\x18\x05 \x01(\t\"\\\n\x15SearchSimilarResponse\x12/\n\x06images\x18\x01 \x03(\x0b\x32\x1f.medq.retrieval.v1.SimilarImage\x12\x12\n\nencoder_id\x18\x02 \x01(\t\"Y\n\x0cSimilarImage\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\x12\x10\n\x08modality\x18\x03 \x01(\t\x12\x11\n\timage_uri\x18\x04 \x01(\t\"\x85\x01\n\x13\x43heckLeakageRequest\x12\x16\n\x0eimage_set_uris\x18\x01 \x03(\t\x12\x11\n\timage_ids\x18\x02 \x03(\t\x12\x12\n\nguard_uris\x18\x03 \x03(\t\x12\x16\n\x0ephash_distance\x18\x04 \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x05 \x01(\x01\">\n\x14\x43heckLeakageResponse\x12&\n\x05leaks\x18\x01 \x03(\x0b\x32\x17.medq.retrieval.v1.Leak\"@\n\x04Leak\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0eguard_image_id\x18\x03 \x01(\t\"$\n\x0eGetPoolRequest\x12\x12\n\nencoder_id\x18\x01 \x01(\t\"\xdf\x01\n\x0fGetPoolResponse\x12\x10\n\x08n_images\x18\x01 \x01(\x04\x12\x44\n\nn_by_split\x18\x02 \x03(\x0b\x32\x30.medq.retrieval.v1.GetPoolResponse.NBySplitEntry\x12\x12\n\nencoder_id\x18\x03 \x01(\t\x12\x1a\n\x12serving_encoder_id\x18\x04 \x01(\t\x12\x13\n\x0b\x65ncoder_ids\x18\x05 \x03(\t\x1a/\n\rNBySplitEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"F\n\x14SwitchEncoderRequest\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x1a\n\x12is_smaller_allowed\x18\x02 \x01(\x08\"4\n\x15SwitchEncoderResponse\x12\x1b\n\x13previous_encoder_id\x18\x01 \x01(\t*\x96\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17STRATEGY_FAILURE_DRIVEN\x10\x01\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x02\x12\x1f\n\x1bSTRATEGY_UNIFORM_CAPABILITY\x10\x03\x12\x1d\n\x19STRATEGY_FAILURE_CONTRAST\x10\x04\x32\xed\x04\n\x10RetrievalService\x12k\n\x10StartIndexImages\x12*.medq.retrieval.v1.StartIndexImagesRequest\x1a+.medq.retrieval.v1.StartIndexImagesResponse\x12q\n\x12StartSelectSamples\x12,.medq.retrieval.v1.StartSelectSamplesRequest\x1a-.medq.retrieval.v1.StartSelectSamplesResponse\x12\x62\n\rSearchSimilar\x12\'.medq.retrieval.v1.SearchSimilarRequest\x1a(.medq.retrieval.v1.SearchSimilarResponse\x12_\n\x0c\x43heckLeakage\x12&.medq.retrieval.v1.CheckLeakageRequest\x1a\'.medq.retrieval.v1.CheckLeakageResponse\x12P\n\x07GetPool\x12!.medq.retrieval.v1.GetPoolRequest\x1a\".medq.retrieval.v1.GetPoolResponse\x12\x62\n\rSwitchEncoder\x12\'.medq.retrieval.v1.SwitchEncoderRequest\x1a(.medq.retrieval.v1.SwitchEncoderResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!medq/retrieval/v1/retrieval.proto\x12\x11medq.retrieval.v1\"F\n\x17StartIndexImagesRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x15\n\rimage_set_uri\x18\x02 \x01(\t\"0\n\x18StartIndexImagesResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xac\x03\n\x19StartSelectSamplesRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x14\n\x0c\x66\x61ilures_uri\x18\x05 \x01(\t\x12\x0e\n\x06\x62udget\x18\x06 \x01(\r\x12\x0f\n\x07tau_sim\x18\x07 \x01(\x01\x12\r\n\x05\x61lpha\x18\x08 \x01(\x01\x12-\n\x08strategy\x18\t \x01(\x0e\x32\x1b.medq.retrieval.v1.Strategy\x12\x0c\n\x04seed\x18\n \x01(\x04\x12\x12\n\nguard_uris\x18\x0b \x03(\t\x12\x16\n\x0ephash_distance\x18\x0c \x01(\r\x12\x11\n\tpool_uris\x18\r \x03(\t\x12\x16\n\x0etau_pool_share\x18\x0e \x01(\x01\x12\x12\n\nneighbours\x18\x0f \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x14 \x01(\x01\x12\x16\n\x0ereference_uris\x18\x15 \x03(\t\x12\x15\n\rquestions_uri\x18\x16 \x01(\t\x12\x17\n\x0fgenerations_uri\x18\x17 \x01(\t\"2\n\x1aStartSelectSamplesResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"j\n\x14SearchSimilarRequest\x12\x0e\n\x06vector\x18\x01 \x03(\x02\x12\r\n\x05limit\x18\x02 \x01(\r\x12\x10\n\x08modality\x18\x03 \x01(\t\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nencoder_id\x18\x05 \x01(\t\"\\\n\x15SearchSimilarResponse\x12/\n\x06images\x18\x01 \x03(\x0b\x32\x1f.medq.retrieval.v1.SimilarImage\x12\x12\n\nencoder_id\x18\x02 \x01(\t\"Y\n\x0cSimilarImage\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x12\n\nsimilarity\x18\x02 \x01(\x01\x12\x10\n\x08modality\x18\x03 \x01(\t\x12\x11\n\timage_uri\x18\x04 \x01(\t\"\x85\x01\n\x13\x43heckLeakageRequest\x12\x16\n\x0eimage_set_uris\x18\x01 \x03(\t\x12\x11\n\timage_ids\x18\x02 \x03(\t\x12\x12\n\nguard_uris\x18\x03 \x03(\t\x12\x16\n\x0ephash_distance\x18\x04 \x01(\r\x12\x17\n\x0ftwin_similarity\x18\x05 \x01(\x01\">\n\x14\x43heckLeakageResponse\x12&\n\x05leaks\x18\x01 \x03(\x0b\x32\x17.medq.retrieval.v1.Leak\"@\n\x04Leak\x12\x10\n\x08image_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x16\n\x0eguard_image_id\x18\x03 \x01(\t\"$\n\x0eGetPoolRequest\x12\x12\n\nencoder_id\x18\x01 \x01(\t\"\xdf\x01\n\x0fGetPoolResponse\x12\x10\n\x08n_images\x18\x01 \x01(\x04\x12\x44\n\nn_by_split\x18\x02 \x03(\x0b\x32\x30.medq.retrieval.v1.GetPoolResponse.NBySplitEntry\x12\x12\n\nencoder_id\x18\x03 \x01(\t\x12\x1a\n\x12serving_encoder_id\x18\x04 \x01(\t\x12\x13\n\x0b\x65ncoder_ids\x18\x05 \x03(\t\x1a/\n\rNBySplitEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"F\n\x14SwitchEncoderRequest\x12\x12\n\nencoder_id\x18\x01 \x01(\t\x12\x1a\n\x12is_smaller_allowed\x18\x02 \x01(\x08\"4\n\x15SwitchEncoderResponse\x12\x1b\n\x13previous_encoder_id\x18\x01 \x01(\t*\xfd\x01\n\x08Strategy\x12\x18\n\x14STRATEGY_UNSPECIFIED\x10\x00\x12\x1b\n\x17STRATEGY_FAILURE_DRIVEN\x10\x01\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x02\x12\x1f\n\x1bSTRATEGY_UNIFORM_CAPABILITY\x10\x03\x12\x1d\n\x19STRATEGY_FAILURE_CONTRAST\x10\x04\x12\x1e\n\x1aSTRATEGY_SHUFFLED_FAILURES\x10\x05\x12\x14\n\x10STRATEGY_NOVELTY\x10\x06\x12\x15\n\x11STRATEGY_K_CENTRE\x10\x07\x12\x18\n\x14STRATEGY_UNCERTAINTY\x10\x08\x32\xed\x04\n\x10RetrievalService\x12k\n\x10StartIndexImages\x12*.medq.retrieval.v1.StartIndexImagesRequest\x1a+.medq.retrieval.v1.StartIndexImagesResponse\x12q\n\x12StartSelectSamples\x12,.medq.retrieval.v1.StartSelectSamplesRequest\x1a-.medq.retrieval.v1.StartSelectSamplesResponse\x12\x62\n\rSearchSimilar\x12\'.medq.retrieval.v1.SearchSimilarRequest\x1a(.medq.retrieval.v1.SearchSimilarResponse\x12_\n\x0c\x43heckLeakage\x12&.medq.retrieval.v1.CheckLeakageRequest\x1a\'.medq.retrieval.v1.CheckLeakageResponse\x12P\n\x07GetPool\x12!.medq.retrieval.v1.GetPoolRequest\x1a\".medq.retrieval.v1.GetPoolResponse\x12\x62\n\rSwitchEncoder\x12\'.medq.retrieval.v1.SwitchEncoderRequest\x1a(.medq.retrieval.v1.SwitchEncoderResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,38 +33,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._loaded_options = None
   _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._serialized_options = b'8\001'
-  _globals['_STRATEGY']._serialized_start=1539
-  _globals['_STRATEGY']._serialized_end=1689
+  _globals['_STRATEGY']._serialized_start=1611
+  _globals['_STRATEGY']._serialized_end=1864
   _globals['_STARTINDEXIMAGESREQUEST']._serialized_start=56
   _globals['_STARTINDEXIMAGESREQUEST']._serialized_end=126
   _globals['_STARTINDEXIMAGESRESPONSE']._serialized_start=128
   _globals['_STARTINDEXIMAGESRESPONSE']._serialized_end=176
   _globals['_STARTSELECTSAMPLESREQUEST']._serialized_start=179
-  _globals['_STARTSELECTSAMPLESREQUEST']._serialized_end=535
-  _globals['_STARTSELECTSAMPLESRESPONSE']._serialized_start=537
-  _globals['_STARTSELECTSAMPLESRESPONSE']._serialized_end=587
-  _globals['_SEARCHSIMILARREQUEST']._serialized_start=589
-  _globals['_SEARCHSIMILARREQUEST']._serialized_end=695
-  _globals['_SEARCHSIMILARRESPONSE']._serialized_start=697
-  _globals['_SEARCHSIMILARRESPONSE']._serialized_end=789
-  _globals['_SIMILARIMAGE']._serialized_start=791
-  _globals['_SIMILARIMAGE']._serialized_end=880
-  _globals['_CHECKLEAKAGEREQUEST']._serialized_start=883
-  _globals['_CHECKLEAKAGEREQUEST']._serialized_end=1016
-  _globals['_CHECKLEAKAGERESPONSE']._serialized_start=1018
-  _globals['_CHECKLEAKAGERESPONSE']._serialized_end=1080
-  _globals['_LEAK']._serialized_start=1082
-  _globals['_LEAK']._serialized_end=1146
-  _globals['_GETPOOLREQUEST']._serialized_start=1148
-  _globals['_GETPOOLREQUEST']._serialized_end=1184
-  _globals['_GETPOOLRESPONSE']._serialized_start=1187
-  _globals['_GETPOOLRESPONSE']._serialized_end=1410
-  _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._serialized_start=1363
-  _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._serialized_end=1410
-  _globals['_SWITCHENCODERREQUEST']._serialized_start=1412
-  _globals['_SWITCHENCODERREQUEST']._serialized_end=1482
-  _globals['_SWITCHENCODERRESPONSE']._serialized_start=1484
-  _globals['_SWITCHENCODERRESPONSE']._serialized_end=1536
-  _globals['_RETRIEVALSERVICE']._serialized_start=1692
-  _globals['_RETRIEVALSERVICE']._serialized_end=2313
+  _globals['_STARTSELECTSAMPLESREQUEST']._serialized_end=607
+  _globals['_STARTSELECTSAMPLESRESPONSE']._serialized_start=609
+  _globals['_STARTSELECTSAMPLESRESPONSE']._serialized_end=659
+  _globals['_SEARCHSIMILARREQUEST']._serialized_start=661
+  _globals['_SEARCHSIMILARREQUEST']._serialized_end=767
+  _globals['_SEARCHSIMILARRESPONSE']._serialized_start=769
+  _globals['_SEARCHSIMILARRESPONSE']._serialized_end=861
+  _globals['_SIMILARIMAGE']._serialized_start=863
+  _globals['_SIMILARIMAGE']._serialized_end=952
+  _globals['_CHECKLEAKAGEREQUEST']._serialized_start=955
+  _globals['_CHECKLEAKAGEREQUEST']._serialized_end=1088
+  _globals['_CHECKLEAKAGERESPONSE']._serialized_start=1090
+  _globals['_CHECKLEAKAGERESPONSE']._serialized_end=1152
+  _globals['_LEAK']._serialized_start=1154
+  _globals['_LEAK']._serialized_end=1218
+  _globals['_GETPOOLREQUEST']._serialized_start=1220
+  _globals['_GETPOOLREQUEST']._serialized_end=1256
+  _globals['_GETPOOLRESPONSE']._serialized_start=1259
+  _globals['_GETPOOLRESPONSE']._serialized_end=1482
+  _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._serialized_start=1435
+  _globals['_GETPOOLRESPONSE_NBYSPLITENTRY']._serialized_end=1482
+  _globals['_SWITCHENCODERREQUEST']._serialized_start=1484
+  _globals['_SWITCHENCODERREQUEST']._serialized_end=1554
+  _globals['_SWITCHENCODERRESPONSE']._serialized_start=1556
+  _globals['_SWITCHENCODERRESPONSE']._serialized_end=1608
+  _globals['_RETRIEVALSERVICE']._serialized_start=1867
+  _globals['_RETRIEVALSERVICE']._serialized_end=2488
 # @@protoc_insertion_point(module_scope)

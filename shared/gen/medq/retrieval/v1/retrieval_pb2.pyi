@@ -36,6 +36,20 @@ class _StrategyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Strategy.Val
     """The images with the largest contrast (mean cosine to the nearest failed dev images minus that to the nearest that never
     failed), above 0, by cell; capabilities weighted by e_k ** alpha. With too few of either: STRATEGY_FAILURE_DRIVEN.
     """
+    STRATEGY_SHUFFLED_FAILURES: _Strategy.ValueType  # 5
+    """The control of STRATEGY_FAILURE_CONTRAST: which dev images failed is permuted by the seed, their numbers kept; all else is the
+    same. With too few of either: STRATEGY_RANDOM, so that it never draws by the failures themselves.
+    """
+    STRATEGY_NOVELTY: _Strategy.ValueType  # 6
+    """The images farthest from what the model knows: the largest 1 - mean cosine to the nearest reference images. Looks at no failure."""
+    STRATEGY_K_CENTRE: _Strategy.ValueType  # 7
+    """Greedy k-centre beyond what the model knows: again and again the image whose largest cosine to the reference images and those
+    already taken is smallest. Looks at no failure.
+    """
+    STRATEGY_UNCERTAINTY: _Strategy.ValueType  # 8
+    """The images about which the model is least sure: the highest mean entropy (Eq. 3) of its answers to questions that can be asked
+    of any image. Looks at no failure.
+    """
 
 class Strategy(_Strategy, metaclass=_StrategyEnumTypeWrapper):
     """How the draw is made."""
@@ -50,6 +64,20 @@ STRATEGY_UNIFORM_CAPABILITY: Strategy.ValueType  # 3
 STRATEGY_FAILURE_CONTRAST: Strategy.ValueType  # 4
 """The images with the largest contrast (mean cosine to the nearest failed dev images minus that to the nearest that never
 failed), above 0, by cell; capabilities weighted by e_k ** alpha. With too few of either: STRATEGY_FAILURE_DRIVEN.
+"""
+STRATEGY_SHUFFLED_FAILURES: Strategy.ValueType  # 5
+"""The control of STRATEGY_FAILURE_CONTRAST: which dev images failed is permuted by the seed, their numbers kept; all else is the
+same. With too few of either: STRATEGY_RANDOM, so that it never draws by the failures themselves.
+"""
+STRATEGY_NOVELTY: Strategy.ValueType  # 6
+"""The images farthest from what the model knows: the largest 1 - mean cosine to the nearest reference images. Looks at no failure."""
+STRATEGY_K_CENTRE: Strategy.ValueType  # 7
+"""Greedy k-centre beyond what the model knows: again and again the image whose largest cosine to the reference images and those
+already taken is smallest. Looks at no failure.
+"""
+STRATEGY_UNCERTAINTY: Strategy.ValueType  # 8
+"""The images about which the model is least sure: the highest mean entropy (Eq. 3) of its answers to questions that can be asked
+of any image. Looks at no failure.
 """
 Global___Strategy: _TypeAlias = Strategy  # noqa: Y015
 
@@ -123,6 +151,9 @@ class StartSelectSamplesRequest(_message.Message):
     TAU_POOL_SHARE_FIELD_NUMBER: _builtins.int
     NEIGHBOURS_FIELD_NUMBER: _builtins.int
     TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
+    REFERENCE_URIS_FIELD_NUMBER: _builtins.int
+    QUESTIONS_URI_FIELD_NUMBER: _builtins.int
+    GENERATIONS_URI_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -132,7 +163,7 @@ class StartSelectSamplesRequest(_message.Message):
     round: _builtins.int
     """The round, from 0."""
     failures_uri: _builtins.str
-    """`sha256:<hex>` of mined failures."""
+    """`sha256:<hex>` of mined failures; may be empty for strategies that look at no failure."""
     budget: _builtins.int
     """How many images at most."""
     tau_sim: _builtins.float
@@ -148,9 +179,17 @@ class StartSelectSamplesRequest(_message.Message):
     tau_pool_share: _builtins.float
     """In (0, 1]: instead of tau_sim, the lowest threshold at which at most this share of the eligible images is near; 0: tau_sim."""
     neighbours: _builtins.int
-    """How many of the nearest dev images the contrast looks at, 1..100; read by STRATEGY_FAILURE_CONTRAST alone."""
+    """How many of the nearest dev images the contrast looks at, shuffled or not, and how many of the nearest reference images
+    STRATEGY_NOVELTY does, 1..100; other strategies do not read it.
+    """
     twin_similarity: _builtins.float
     """Structure hashes at this similarity or nearer count as degraded twins, in (0, 1]; 0: twins are not looked for."""
+    questions_uri: _builtins.str
+    """`sha256:<hex>` of the questions that the model was asked about images of the pool, kind `questions`; STRATEGY_UNCERTAINTY
+    needs them, and draws no image that was not asked about. Others do not read them.
+    """
+    generations_uri: _builtins.str
+    """`sha256:<hex>` of what it answered to them, kind `generations`; likewise."""
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets that the training data must not touch (dev, test)."""
@@ -158,6 +197,12 @@ class StartSelectSamplesRequest(_message.Message):
     @_builtins.property
     def pool_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The pool: image sets of which the images must be; others in the index are not drawn."""
+
+    @_builtins.property
+    def reference_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Image sets of what the model was trained on; STRATEGY_NOVELTY and STRATEGY_K_CENTRE need at least one. What the arm selected
+        in other rounds joins them. Others do not read them.
+        """
 
     def __init__(
         self,
@@ -178,10 +223,13 @@ class StartSelectSamplesRequest(_message.Message):
         tau_pool_share: _builtins.float = ...,
         neighbours: _builtins.int = ...,
         twin_similarity: _builtins.float = ...,
+        reference_uris: _abc.Iterable[_builtins.str] | None = ...,
+        questions_uri: _builtins.str = ...,
+        generations_uri: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alpha", b"alpha", "arm", b"arm", "budget", b"budget", "failures_uri", b"failures_uri", "generations_uri", b"generations_uri", "guard_uris", b"guard_uris", "neighbours", b"neighbours", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "pool_uris", b"pool_uris", "questions_uri", b"questions_uri", "reference_uris", b"reference_uris", "round", b"round", "run_id", b"run_id", "seed", b"seed", "strategy", b"strategy", "tau_pool_share", b"tau_pool_share", "tau_sim", b"tau_sim", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

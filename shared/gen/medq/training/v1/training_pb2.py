@@ -25,27 +25,27 @@ _sym_db = _symbol_database.Default()
 from medq.evaluation.v1 import evaluation_pb2 as medq_dot_evaluation_dot_v1_dot_evaluation__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedq/training/v1/training.proto\x12\x10medq.training.v1\x1a#medq/evaluation/v1/evaluation.proto\"C\n\x17StartImportModelRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x12\n\nfolder_uri\x18\x02 \x01(\t\"0\n\x18StartImportModelResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\x8e\x03\n\x18StartBuildDatasetRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x15\n\rdecisions_uri\x18\x05 \x01(\t\x12\x12\n\nreplay_uri\x18\x06 \x01(\t\x12\x14\n\x0creplay_ratio\x18\x07 \x01(\x01\x12\x16\n\x0eimage_set_uris\x18\x08 \x03(\t\x12\x12\n\nguard_uris\x18\t \x03(\t\x12\x16\n\x0ephash_distance\x18\n \x01(\r\x12\x17\n\x0ftfidf_threshold\x18\x0b \x01(\x01\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12 \n\x18is_quality_assurance_off\x18\r \x01(\x08\x12\x17\n\x0ftwin_similarity\x18\x0e \x01(\x01\x12\x14\n\x0c\x65\x61rlier_uris\x18\x0f \x03(\t\x12\x33\n\x0b\x61nswer_form\x18\x10 \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\"1\n\x19StartBuildDatasetResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xd4\x02\n\x11StartTrainRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x61taset_uri\x18\x03 \x01(\t\x12\x15\n\rlearning_rate\x18\x04 \x01(\x01\x12\x0e\n\x06\x65pochs\x18\x05 \x01(\x01\x12\x12\n\nbatch_size\x18\x06 \x01(\r\x12\x1d\n\x15gradient_accumulation\x18\x07 \x01(\r\x12-\n\x04loss\x18\x08 \x01(\x0e\x32\x1f.medq.training.v1.LossReduction\x12\x14\n\x0cwarmup_ratio\x18\t \x01(\x01\x12\x14\n\x0cweight_decay\x18\n \x01(\x01\x12\x12\n\nmax_length\x18\x0b \x01(\r\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x0e\n\x06run_id\x18\r \x01(\t\x12\r\n\x05round\x18\x0e \x01(\r\x12\x0b\n\x03\x61rm\x18\x0f \x01(\t\"*\n\x12StartTrainResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t*m\n\rLossReduction\x12\x1e\n\x1aLOSS_REDUCTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19LOSS_REDUCTION_TOKEN_MEAN\x10\x01\x12\x1d\n\x19LOSS_REDUCTION_SAMPLE_SUM\x10\x02\x32\xc3\x02\n\x0fTrainingService\x12i\n\x10StartImportModel\x12).medq.training.v1.StartImportModelRequest\x1a*.medq.training.v1.StartImportModelResponse\x12l\n\x11StartBuildDataset\x12*.medq.training.v1.StartBuildDatasetRequest\x1a+.medq.training.v1.StartBuildDatasetResponse\x12W\n\nStartTrain\x12#.medq.training.v1.StartTrainRequest\x1a$.medq.training.v1.StartTrainResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmedq/training/v1/training.proto\x12\x10medq.training.v1\x1a#medq/evaluation/v1/evaluation.proto\"C\n\x17StartImportModelRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x12\n\nfolder_uri\x18\x02 \x01(\t\"0\n\x18StartImportModelResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xc2\x03\n\x18StartBuildDatasetRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0e\n\x06run_id\x18\x02 \x01(\t\x12\x0b\n\x03\x61rm\x18\x03 \x01(\t\x12\r\n\x05round\x18\x04 \x01(\r\x12\x15\n\rdecisions_uri\x18\x05 \x01(\t\x12\x12\n\nreplay_uri\x18\x06 \x01(\t\x12\x14\n\x0creplay_ratio\x18\x07 \x01(\x01\x12\x16\n\x0eimage_set_uris\x18\x08 \x03(\t\x12\x12\n\nguard_uris\x18\t \x03(\t\x12\x16\n\x0ephash_distance\x18\n \x01(\r\x12\x17\n\x0ftfidf_threshold\x18\x0b \x01(\x01\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12 \n\x18is_quality_assurance_off\x18\r \x01(\x08\x12\x17\n\x0ftwin_similarity\x18\x0e \x01(\x01\x12\x14\n\x0c\x65\x61rlier_uris\x18\x0f \x03(\t\x12\x33\n\x0b\x61nswer_form\x18\x10 \x01(\x0e\x32\x1e.medq.evaluation.v1.AnswerForm\x12\x15\n\rtotal_samples\x18\x11 \x01(\r\x12\x1b\n\x13is_earlier_replayed\x18\x12 \x01(\x08\"1\n\x19StartBuildDatasetResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\"\xe3\x02\n\x11StartTrainRequest\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x11\n\tmodel_uri\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x61taset_uri\x18\x03 \x01(\t\x12\x15\n\rlearning_rate\x18\x04 \x01(\x01\x12\x0e\n\x06\x65pochs\x18\x05 \x01(\x01\x12\x12\n\nbatch_size\x18\x06 \x01(\r\x12\x1d\n\x15gradient_accumulation\x18\x07 \x01(\r\x12-\n\x04loss\x18\x08 \x01(\x0e\x32\x1f.medq.training.v1.LossReduction\x12\x14\n\x0cwarmup_ratio\x18\t \x01(\x01\x12\x14\n\x0cweight_decay\x18\n \x01(\x01\x12\x12\n\nmax_length\x18\x0b \x01(\r\x12\x0c\n\x04seed\x18\x0c \x01(\x04\x12\x0e\n\x06run_id\x18\r \x01(\t\x12\r\n\x05round\x18\x0e \x01(\r\x12\x0b\n\x03\x61rm\x18\x0f \x01(\t\x12\r\n\x05steps\x18\x10 \x01(\r\"*\n\x12StartTrainResponse\x12\x14\n\x0coperation_id\x18\x01 \x01(\t*m\n\rLossReduction\x12\x1e\n\x1aLOSS_REDUCTION_UNSPECIFIED\x10\x00\x12\x1d\n\x19LOSS_REDUCTION_TOKEN_MEAN\x10\x01\x12\x1d\n\x19LOSS_REDUCTION_SAMPLE_SUM\x10\x02\x32\xc3\x02\n\x0fTrainingService\x12i\n\x10StartImportModel\x12).medq.training.v1.StartImportModelRequest\x1a*.medq.training.v1.StartImportModelResponse\x12l\n\x11StartBuildDataset\x12*.medq.training.v1.StartBuildDatasetRequest\x1a+.medq.training.v1.StartBuildDatasetResponse\x12W\n\nStartTrain\x12#.medq.training.v1.StartTrainRequest\x1a$.medq.training.v1.StartTrainResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'medq.training.v1.training_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOSSREDUCTION']._serialized_start=1048
-  _globals['_LOSSREDUCTION']._serialized_end=1157
+  _globals['_LOSSREDUCTION']._serialized_start=1115
+  _globals['_LOSSREDUCTION']._serialized_end=1224
   _globals['_STARTIMPORTMODELREQUEST']._serialized_start=90
   _globals['_STARTIMPORTMODELREQUEST']._serialized_end=157
   _globals['_STARTIMPORTMODELRESPONSE']._serialized_start=159
   _globals['_STARTIMPORTMODELRESPONSE']._serialized_end=207
   _globals['_STARTBUILDDATASETREQUEST']._serialized_start=210
-  _globals['_STARTBUILDDATASETREQUEST']._serialized_end=608
-  _globals['_STARTBUILDDATASETRESPONSE']._serialized_start=610
-  _globals['_STARTBUILDDATASETRESPONSE']._serialized_end=659
-  _globals['_STARTTRAINREQUEST']._serialized_start=662
-  _globals['_STARTTRAINREQUEST']._serialized_end=1002
-  _globals['_STARTTRAINRESPONSE']._serialized_start=1004
-  _globals['_STARTTRAINRESPONSE']._serialized_end=1046
-  _globals['_TRAININGSERVICE']._serialized_start=1160
-  _globals['_TRAININGSERVICE']._serialized_end=1483
+  _globals['_STARTBUILDDATASETREQUEST']._serialized_end=660
+  _globals['_STARTBUILDDATASETRESPONSE']._serialized_start=662
+  _globals['_STARTBUILDDATASETRESPONSE']._serialized_end=711
+  _globals['_STARTTRAINREQUEST']._serialized_start=714
+  _globals['_STARTTRAINREQUEST']._serialized_end=1069
+  _globals['_STARTTRAINRESPONSE']._serialized_start=1071
+  _globals['_STARTTRAINRESPONSE']._serialized_end=1113
+  _globals['_TRAININGSERVICE']._serialized_start=1227
+  _globals['_TRAININGSERVICE']._serialized_end=1550
 # @@protoc_insertion_point(module_scope)

@@ -112,6 +112,8 @@ class StartBuildDatasetRequest(_message.Message):
     TWIN_SIMILARITY_FIELD_NUMBER: _builtins.int
     EARLIER_URIS_FIELD_NUMBER: _builtins.int
     ANSWER_FORM_FIELD_NUMBER: _builtins.int
+    TOTAL_SAMPLES_FIELD_NUMBER: _builtins.int
+    IS_EARLIER_REPLAYED_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     run_id: _builtins.str
@@ -125,7 +127,7 @@ class StartBuildDatasetRequest(_message.Message):
     replay_uri: _builtins.str
     """`sha256:<hex>` of a benchmark whose items are replayed against forgetting; empty for none."""
     replay_ratio: _builtins.float
-    """Replayed samples per new sample, >= 0."""
+    """Replayed samples per new sample, >= 0; not looked at where `total_samples` is set."""
     phash_distance: _builtins.int
     """Hamming distance at which two images count as one, 0..16."""
     tfidf_threshold: _builtins.float
@@ -140,6 +142,14 @@ class StartBuildDatasetRequest(_message.Message):
     """
     answer_form: _evaluation_pb2.AnswerForm.ValueType
     """How questions are put, and in which words they are answered; unspecified: letters."""
+    total_samples: _builtins.int
+    """Samples of the dataset: replay fills up what new samples leave of them, none where these are as many; 0: `replay_ratio`
+    decides. Needs `replay_uri`.
+    """
+    is_earlier_replayed: _builtins.bool
+    """Whether what was learned in `earlier_uris` is put into the dataset again; it counts as new ones do against `total_samples`
+    and `replay_ratio`.
+    """
     @_builtins.property
     def image_set_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets in which the training images are described."""
@@ -171,10 +181,12 @@ class StartBuildDatasetRequest(_message.Message):
         twin_similarity: _builtins.float = ...,
         earlier_uris: _abc.Iterable[_builtins.str] | None = ...,
         answer_form: _evaluation_pb2.AnswerForm.ValueType = ...,
+        total_samples: _builtins.int = ...,
+        is_earlier_replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "earlier_uris", b"earlier_uris", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold", "twin_similarity", b"twin_similarity"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer_form", b"answer_form", "arm", b"arm", "decisions_uri", b"decisions_uri", "earlier_uris", b"earlier_uris", "guard_uris", b"guard_uris", "image_set_uris", b"image_set_uris", "is_earlier_replayed", b"is_earlier_replayed", "is_quality_assurance_off", b"is_quality_assurance_off", "operation_id", b"operation_id", "phash_distance", b"phash_distance", "replay_ratio", b"replay_ratio", "replay_uri", b"replay_uri", "round", b"round", "run_id", b"run_id", "seed", b"seed", "tfidf_threshold", b"tfidf_threshold", "total_samples", b"total_samples", "twin_similarity", b"twin_similarity"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -223,6 +235,7 @@ class StartTrainRequest(_message.Message):
     RUN_ID_FIELD_NUMBER: _builtins.int
     ROUND_FIELD_NUMBER: _builtins.int
     ARM_FIELD_NUMBER: _builtins.int
+    STEPS_FIELD_NUMBER: _builtins.int
     operation_id: _builtins.str
     """Chosen by the caller."""
     model_uri: _builtins.str
@@ -232,7 +245,7 @@ class StartTrainRequest(_message.Message):
     learning_rate: _builtins.float
     """Peak learning rate of AdamW, > 0."""
     epochs: _builtins.float
-    """Passes over the data, > 0."""
+    """Passes over the data, > 0; not looked at where `steps` is set."""
     batch_size: _builtins.int
     """Most samples of one forward pass on a device, >= 1; 0 is refused. An optimiser step has
     batch_size * gradient_accumulation samples on any number of devices, which share them evenly.
@@ -255,6 +268,8 @@ class StartTrainRequest(_message.Message):
     """The round, from 0."""
     arm: _builtins.str
     """The arm."""
+    steps: _builtins.int
+    """Optimiser steps: the data is passed over as often as they need, the last pass perhaps in part; 0: `epochs` decides."""
     def __init__(
         self,
         *,
@@ -273,10 +288,11 @@ class StartTrainRequest(_message.Message):
         run_id: _builtins.str = ...,
         round: _builtins.int = ...,
         arm: _builtins.str = ...,
+        steps: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "batch_size", b"batch_size", "dataset_uri", b"dataset_uri", "epochs", b"epochs", "gradient_accumulation", b"gradient_accumulation", "learning_rate", b"learning_rate", "loss", b"loss", "max_length", b"max_length", "model_uri", b"model_uri", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "seed", b"seed", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arm", b"arm", "batch_size", b"batch_size", "dataset_uri", b"dataset_uri", "epochs", b"epochs", "gradient_accumulation", b"gradient_accumulation", "learning_rate", b"learning_rate", "loss", b"loss", "max_length", b"max_length", "model_uri", b"model_uri", "operation_id", b"operation_id", "round", b"round", "run_id", b"run_id", "seed", b"seed", "steps", b"steps", "warmup_ratio", b"warmup_ratio", "weight_decay", b"weight_decay"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

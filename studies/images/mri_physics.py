@@ -1,8 +1,8 @@
 """Degradations of magnetic resonance images, made where they arise: in k-space, in the coil, in the field.
 
 Images are grey, float64 in 0..1, any size. The rows of k-space are the phase-encoding lines. Each degradation
-is pure: (image, severity, rng) -> image of the same shape, clipped to 0..1. The severities' parameters are
-ours, chosen to be seen.
+is pure: (image, strength, rng) -> image of the same shape, clipped to 0..1. What the strength is stands with each;
+more of it is always worse. Which strengths are mild and severe is measured: see `severities`.
 """
 
 from __future__ import annotations
@@ -12,49 +12,35 @@ from numpy.typing import NDArray
 from scipy.fft import fft2, fftfreq, ifft2
 from scipy.ndimage import map_coordinates
 
-from studies.drawing import Image, clip_to_unit, ellipse, unit_grid
-
-GHOST_SHIFT = {"mild": 0.018, "severe": 0.06}
-"""Motion: amplitude of the shift along the phase-encoding direction, as a part of the field of view."""
-
-ACCELERATION = {"mild": 1.5, "severe": 3.5}
-"""Undersampling: all phase-encoding lines divided by those that were measured."""
+from studies.images.drawing import Image, clip_to_unit, ellipse, unit_grid
 
 CENTRE_RATIO = 0.08
-"""Undersampling: the part of the lines, around the centre of k-space, that is always measured."""
-
-BIAS_RANGE = {"mild": 0.55, "severe": 0.9}
-"""Inhomogeneity: the part of the coil's sensitivity that is lost far from the coil."""
-
-NOISE_SIGMA = {"mild": 0.05, "severe": 0.14}
-"""Noise: deviation of the Gaussian noise in the real and in the imaginary channel, full scale 1."""
-
-VOID_RADIUS = {"mild": 0.1, "severe": 0.18}
-"""Susceptibility: radius of the signal void, as a part of the shorter side."""
+"""The part of the phase-encoding lines, around the centre of k-space, that is always measured."""
 
 
-def add_motion_ghosts(image: Image, severity: str, rng: np.random.Generator) -> Image:
+def add_motion_ghosts(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """The patient moves to and fro during the scan: each line of k-space is taken at another shift.
 
     A shift by s pixels along the rows multiplies line k by exp(-2 pi i k s) (the Fourier shift theorem). The
     shift is a sine over the order of acquisition, so copies of the object appear along the phase encoding;
-    the three lines at the centre, which hold the mean, stay where they are.
+    the three lines at the centre, which hold the mean, stay where they are. The strength is the amplitude of
+    the shift, as a part of the field of view.
     """
     rows = image.shape[0]
     order = np.argsort(np.argsort(fftfreq(rows)))
     cycles, phase = rng.uniform(5.0, 12.0), rng.uniform(0, 2 * np.pi)
-    shift = GHOST_SHIFT[severity] * rows * np.sin(2 * np.pi * cycles * order / rows + phase)
+    shift = strength * rows * np.sin(2 * np.pi * cycles * order / rows + phase)
     shift[np.abs(fftfreq(rows)) < 1.5 / rows] = 0.0
     moved = fft2(image) * np.exp(-2j * np.pi * fftfreq(rows) * shift)[:, None]
     return clip_to_unit(np.abs(ifft2(moved)))
 
 
-def sampling_mask(rows: int, severity: str, rng: np.random.Generator) -> NDArray[np.bool_]:
+def sampling_mask(rows: int, strength: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Which lines of k-space an accelerated scan measures.
 
     Args:
         rows: Number of phase-encoding lines.
-        severity: Key of `ACCELERATION`.
+        strength: The acceleration, 1 or more: all lines divided by those that are measured.
         rng: Chooses the offset of the regular pattern.
 
     Returns:
@@ -63,7 +49,7 @@ def sampling_mask(rows: int, severity: str, rng: np.random.Generator) -> NDArray
     """
     frequency = fftfreq(rows)
     centre: NDArray[np.bool_] = np.abs(frequency) <= CENTRE_RATIO / 2
-    wanted = max(0, round(rows / ACCELERATION[severity]) - int(centre.sum()))
+    wanted = max(0, round(rows / strength) - int(centre.sum()))
     outside = np.flatnonzero(~centre)[np.argsort(frequency[~centre])]
     start = rng.uniform(0.0, len(outside) / max(wanted, 1))
     comb = (start + np.arange(wanted) * len(outside) / max(wanted, 1)).astype(int) % len(outside)
@@ -85,39 +71,64 @@ def undersample(image: Image, mask: NDArray[np.bool_]) -> NDArray[np.complex128]
     return np.asarray(ifft2(fft2(image) * mask[:, None]))
 
 
-def add_aliasing(image: Image, severity: str, rng: np.random.Generator) -> Image:
-    """The scan is accelerated by leaving out phase-encoding lines: the object folds over itself."""
-    mask = sampling_mask(image.shape[0], severity, rng)
+def add_aliasing(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """The scan is accelerated by leaving out phase-encoding lines: the object folds over itself.
+
+    The strength is the acceleration, 1 or more.
+    """
+    mask = sampling_mask(image.shape[0], strength, rng)
     return clip_to_unit(np.abs(undersample(image, mask)))
 
 
-def add_inhomogeneity(image: Image, severity: str, rng: np.random.Generator) -> Image:
+def add_inhomogeneity(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """A surface coil hears one side better: the image times a smooth sensitivity, brightest at full signal.
 
-    The sensitivity falls as a Gaussian with the distance from a point near the edge of the field of view.
+    The sensitivity falls as a Gaussian with the distance from a point near the edge of the field of view. The
+    strength is the part of it that is lost far from the coil, 0..1.
     """
     y, x = unit_grid(image.shape)
     angle = rng.uniform(0, 2 * np.pi)
     distance = (y - 0.8 * np.sin(angle)) ** 2 + (x - 0.8 * np.cos(angle)) ** 2
-    sensitivity = 1.0 - BIAS_RANGE[severity] * (1.0 - np.exp(-distance / 0.9))
+    sensitivity = 1.0 - strength * (1.0 - np.exp(-distance / 0.9))
     return clip_to_unit(image * sensitivity * 1.1)
 
 
-def add_rician_noise(image: Image, severity: str, rng: np.random.Generator) -> Image:
-    """Thermal noise in both receiver channels; the magnitude image is Rician, with a floor in the air."""
-    real, imaginary = rng.normal(0.0, NOISE_SIGMA[severity], (2, *image.shape))
+def add_rician_noise(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Thermal noise in both receiver channels; the magnitude image is Rician, with a floor in the air.
+
+    The strength is the deviation of the noise in either channel, full scale 1.
+    """
+    real, imaginary = rng.normal(0.0, strength, (2, *image.shape))
     return clip_to_unit(np.hypot(image + real, imaginary))
 
 
-def add_susceptibility(image: Image, severity: str, rng: np.random.Generator) -> Image:
+def add_spikes(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """A spark in the receiver chain: a few samples of k-space are far too large, each a wave of stripes over the image.
+
+    Three samples between a tenth and a third of the sampling frequency from the centre, at random angles. The strength is
+    the amplitude of each wave in the image, full scale 1.
+    """
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
+    stripes = np.zeros(image.shape)
+    for _ in range(3):
+        radius, angle, phase = rng.uniform(0.1, 0.33), rng.uniform(0, np.pi), rng.uniform(0, 2 * np.pi)
+        row, column = (
+            round(radius * part * n) / n for part, n in zip((np.sin(angle), np.cos(angle)), image.shape, strict=True)
+        )
+        stripes += np.cos(2 * np.pi * (row * y + column * x) + phase)
+    return clip_to_unit(np.abs(image + strength * stripes))
+
+
+def add_susceptibility(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """Metal or air beside tissue bends the field: a void with a bright rim, and the rows around it displaced.
 
-    The displacement along the read-out direction is that of a dipole, falling with the cube of the distance.
+    The displacement along the read-out direction is that of a dipole, falling with the cube of the distance. The
+    strength is the radius of the void, as a part of the shorter side.
     """
     height, width = image.shape
     tissue = np.argwhere(image > 0.25 * image.max())
     cy, cx = tissue[rng.integers(len(tissue))] if len(tissue) else (height // 2, width // 2)
-    radius = VOID_RADIUS[severity] * min(height, width)
+    radius = strength * min(height, width)
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     distance = np.hypot(y - cy, x - cx) + 1e-9
     dipole = (1.0 - 3.0 * ((y - cy) / distance) ** 2) * np.minimum(1.0, (radius / distance) ** 3)

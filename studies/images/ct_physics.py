@@ -5,8 +5,9 @@ integral is `LARGEST_INTEGRAL` nepers. Filtered back-projection is linear, so on
 sinogram is reconstructed and added to the image: the anatomy keeps its resolution, and a clean image is not
 told by its blur.
 
-Images are grey, float64 in 0..1, any size. Each degradation is pure: (image, severity, rng) -> image of the
-same shape, clipped to 0..1. The severities' parameters are ours, chosen to be seen.
+Images are grey, float64 in 0..1, any size. Each degradation is pure: (image, strength, rng) -> image of the
+same shape, clipped to 0..1. What the strength is stands with each; more of it is always worse. Which strengths are
+mild and severe is measured: see `severities`.
 """
 
 from __future__ import annotations
@@ -15,24 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len, rfft
 
-from studies.drawing import Image, clip_to_unit
+from studies.images.drawing import Image, clip_to_unit
 
 Sinogram = NDArray[np.float64]
 
 LARGEST_INTEGRAL = 4.0
 """Nepers through the thickest part: about 20 cm of water at 70 keV."""
-
-PHOTONS = {"mild": 6e3, "severe": 1e3}
-"""Low dose: photons that reach one detector cell when there is no patient."""
-
-VIEWS = {"mild": 24, "severe": 12}
-"""Sparse views: projections over half a turn."""
-
-METAL_RADIUS = {"mild": 0.015, "severe": 0.04}
-"""Metal: radius of an implant as a part of the shorter side."""
-
-RING_GAIN = {"mild": 0.1, "severe": 0.28}
-"""Rings: error of a detector cell's logarithmic gain, in nepers."""
 
 N_ANGLES = 90
 """Projections over half a turn of the full scan."""
@@ -81,35 +70,43 @@ def back_project(sinogram: Sinogram, angles: NDArray[np.float64], shape: tuple[i
     return np.asarray(image * np.pi / len(angles))
 
 
-def add_low_dose_noise(image: Image, severity: str, rng: np.random.Generator) -> Image:
-    """Few photons: counts are Poisson around I0 exp(-p), so the noise is largest behind thick parts."""
+def add_low_dose_noise(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Few photons: counts are Poisson around I0 exp(-p), so the noise is largest behind thick parts.
+
+    The strength is the relative noise of a ray that meets nothing, I0 ** -0.5.
+    """
     angles = _angles(N_ANGLES)
     sinogram, scale = _attenuation(image, angles)
-    noise = _count(sinogram, PHOTONS[severity], rng) - sinogram
+    noise = _count(sinogram, strength**-2, rng) - sinogram
     return clip_to_unit(image + back_project(noise, angles, image.shape) / scale)
 
 
-def add_sparse_view_streaks(image: Image, severity: str, rng: np.random.Generator) -> Image:
-    """Few projections: streaks from every edge, the sparse reconstruction less the full one."""
+def add_sparse_view_streaks(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Few projections: streaks from every edge, the sparse reconstruction less the full one.
+
+    The strength is the angle between two projections, in degrees.
+    """
     full = _angles(N_ANGLES)
-    sparse = _angles(VIEWS[severity]) + rng.uniform(0.0, np.pi / VIEWS[severity])
+    n_views = max(2, round(180.0 / strength))
+    sparse = _angles(n_views) + rng.uniform(0.0, np.pi / n_views)
     few = back_project(project(image, sparse), sparse, image.shape)
     return clip_to_unit(image + few - back_project(project(image, full), full, image.shape))
 
 
-def add_metal(image: Image, severity: str, rng: np.random.Generator) -> Image:
+def add_metal(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """One or two implants that let almost nothing through: bright metal, dark bands and streaks.
 
     Beam hardening and the detector's floor make the measured integral of a ray through metal smaller than the
-    true one: it saturates at 1.5 times `LARGEST_INTEGRAL`.
+    true one: it saturates at 1.5 times `LARGEST_INTEGRAL`. The strength is the radius of an implant, as a part of the
+    shorter side.
     """
     angles = _angles(N_ANGLES)
     sinogram, scale = _attenuation(image, angles)
-    radius = METAL_RADIUS[severity] * min(image.shape)
+    radius = strength * min(image.shape)
     metal = np.zeros(image.shape)
     body = np.argwhere(image > 0.3)
     rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
-    for _ in range({"mild": 1, "severe": 2}[severity]):
+    for _ in range(rng.integers(1, 3)):
         cy, cx = body[rng.integers(len(body))] if len(body) else np.array(image.shape) // 2
         metal = np.maximum(metal, np.clip(radius + 0.5 - np.hypot(rows - cy, columns - cx), 0.0, 1.0))
     through = sinogram + project(metal, angles) * LARGEST_INTEGRAL / radius
@@ -119,17 +116,33 @@ def add_metal(image: Image, severity: str, rng: np.random.Generator) -> Image:
     return clip_to_unit(np.maximum(disturbed, metal))
 
 
-def add_rings(image: Image, severity: str, rng: np.random.Generator) -> Image:
-    """Detector cells with a wrong gain: the same error in every projection, a ring around the centre."""
+def add_rings(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Detector cells with a wrong gain: the same error in every projection, a ring around the centre.
+
+    The strength is the error of the logarithmic gain, in nepers.
+    """
     angles = _angles(N_ANGLES)
     _, scale = _attenuation(image, angles)
     cells = detector_cells(image.shape)
     reach = int(0.42 * min(image.shape))
     bad = cells // 2 + rng.choice(np.arange(3, reach), size=7, replace=False) * rng.choice([-1, 1], size=7)
     error = np.zeros(cells)
-    error[bad] = RING_GAIN[severity] * rng.choice([-1.0, 1.0], size=7) * rng.uniform(0.7, 1.3, 7)
+    error[bad] = strength * rng.choice([-1.0, 1.0], size=7) * rng.uniform(0.7, 1.3, 7)
     rings = back_project(np.tile(error, (len(angles), 1)), angles, image.shape)
     return clip_to_unit(image + rings / scale)
+
+
+def add_cupping(image: Image, strength: float, rng: np.random.Generator) -> Image:
+    """Beam hardening without a correction: thick parts attenuate too little, and the middle of the body is too dark.
+
+    A ray of p nepers is measured as p - strength p^2 / `LARGEST_INTEGRAL` (the second term of the polynomial of
+    Herman 1979, doi 10.1088/0031-9155/24/1/008); the strength is the part that the thickest ray loses, 0..1.
+    """
+    del rng
+    angles = _angles(N_ANGLES)
+    sinogram, scale = _attenuation(image, angles)
+    lost = strength * sinogram**2 / LARGEST_INTEGRAL
+    return clip_to_unit(image - back_project(lost, angles, image.shape) / scale)
 
 
 def detector_cells(shape: tuple[int, ...]) -> int:

@@ -1,6 +1,6 @@
 """The degradations of each modality: a name, a function of its physics, and two severities.
 
-`DEGRADATIONS[modality][name]` is a pure function (image, severity, rng) -> image; `none` is the clean image.
+`DEGRADATIONS[modality][name]` is a pure function (image, strength, rng) -> image; `none` is the clean image.
 They work on phantoms and on real images alike: float64 in 0..1, grey (h, w) or RGB (h, w, 3), any size.
 """
 
@@ -12,10 +12,11 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.errors import InvalidArgument
-from studies import ct_physics, mri_physics, optics
-from studies.drawing import Image
+from studies.images import ct_physics, mri_physics, optics
+from studies.images.drawing import Image
+from studies.images.strengths import strengths
 
-Degradation = Callable[[Image, str, np.random.Generator], Image]
+Degradation = Callable[[Image, float, np.random.Generator], Image]
 
 NONE = "none"
 """The name of what a clean image shows, and its severity."""
@@ -29,9 +30,9 @@ GREY_MODALITIES = frozenset({"mri", "ct"})
 """Modalities whose physics needs one channel."""
 
 
-def keep_clean(image: Image, severity: str, rng: np.random.Generator) -> Image:
+def keep_clean(image: Image, strength: float, rng: np.random.Generator) -> Image:
     """No degradation: the image as it is."""
-    del severity, rng
+    del strength, rng
     return image
 
 
@@ -45,6 +46,7 @@ DEGRADATIONS: Mapping[str, Mapping[str, Degradation]] = MappingProxyType(
                 "inhomogeneity": mri_physics.add_inhomogeneity,
                 "noise": mri_physics.add_rician_noise,
                 "susceptibility": mri_physics.add_susceptibility,
+                "spikes": mri_physics.add_spikes,
             }
         ),
         "ct": MappingProxyType(
@@ -54,6 +56,7 @@ DEGRADATIONS: Mapping[str, Mapping[str, Degradation]] = MappingProxyType(
                 "streaks": ct_physics.add_sparse_view_streaks,
                 "metal": ct_physics.add_metal,
                 "rings": ct_physics.add_rings,
+                "cupping": ct_physics.add_cupping,
             }
         ),
         "endoscopy": MappingProxyType(
@@ -119,7 +122,7 @@ def degrade(image: Image, modality: str, name: str, severity: str, rng: np.rando
         remedy = "mild or severe; for the clean image, none"
         raise InvalidArgument("No such severity.", field="severity", value=severity, remedy=remedy)
     _check_image(image, modality)
-    return known[name](image, severity, rng)
+    return known[name](image, 0.0 if name == NONE else strengths()[modality][name][severity], rng)
 
 
 def _check_image(image: Image, modality: str) -> None:

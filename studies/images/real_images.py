@@ -20,8 +20,8 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 
 from shared.errors import InvalidArgument, NotFound
-from studies.degradations import DEGRADATIONS, GREY_MODALITIES, SMALLEST_SIDE
-from studies.drawing import Image, clip_to_unit
+from studies.images.degradations import DEGRADATIONS, GREY_MODALITIES, SMALLEST_SIDE
+from studies.images.drawing import Image, clip_to_unit
 
 IN_WHEELS = (
     ("ct", "pydicom", "data/test_files/J2K_pixelrep_mismatch.dcm"),

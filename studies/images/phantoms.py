@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 
 from shared.errors import InvalidArgument
-from studies.drawing import Image, Plane, curve, ellipse, field, grid, nearest_pixel, paint
+from studies.images.drawing import Image, Plane, curve, ellipse, field, grid, nearest_pixel, paint
 
 SMALLEST_SIZE = 32
 """Below this many pixels a side the anatomy is no longer drawn (nuclei and vessels vanish)."""

@@ -1,0 +1,27 @@
+"""The sentence that an experiment comes down to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.pages.words import holds_zero, label, limits, points
+from studies.experiment.blocks import OURS
+
+Json = dict[str, Any]
+_ON = "on synthetic degradations, simulated oracle and expert"
+
+
+def headline(summary: Json) -> str:
+    """What was gained against random drawing, with its interval, and on what."""
+    pool = next((one for one in summary["pools"] if one["is_primary"]), None)
+    arm = next((one for one in pool["arms"] if one["name"] == OURS), None) if pool else None
+    over = arm["over_against"]["overall"] if arm and arm["over_against"] else None
+    if pool is None or over is None or over["value"] is None:
+        return f"Nothing can be said yet against random drawing, {_ON}."
+    where = f"{_ON}, at enrichment {pool['enrichment']:.1f}"
+    seeds = f"over {over['n']} seed{'s' if over['n'] > 1 else ''}"
+    gained = f"{points(over['value'])} points of accuracy against random drawing"
+    if over["low"] is None:
+        return f"{label(OURS).capitalize()}: {gained}, without an interval, {seeds}, {where}."
+    unclear = ", not told apart from none" if holds_zero(over) else ""
+    return f"{label(OURS).capitalize()}: {gained} {limits(over)}{unclear}, {seeds}, {where}."

@@ -1,0 +1,117 @@
+"""Table and page of an experiment are made of its results alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.errors import AlreadyExists, DataLoss
+from studies.experiment.page import render, write_page
+from studies.experiment.results import path_of, read_results, write_results
+from studies.experiment.sentence import headline
+from studies.experiment.settings import FULL, TINY
+from studies.experiment.summary import summarise, write_summary
+from tests.support.experiments import arm_round, results_of
+
+RANDOM = {
+    "random": [0.5, 0.60],
+    "random_half": [0.5, 0.55],
+    "random_2x": [0.5, 0.65],
+    "random_4x": [0.5, 0.7],
+    "random_8x": [0.5, 0.75],
+    "random_16x": [0.5, 0.8],
+}
+SEEDS = [
+    results_of(3, {"failure_contrast": [0.5, 0.70], **RANDOM}),
+    results_of(4, {"failure_contrast": [0.5, 0.72], **RANDOM}),
+]
+
+
+def arm_of(summary, name):
+    return next(arm for arm in summary["pools"][0]["arms"] if arm["name"] == name)
+
+
+def test_the_endpoint_is_ours_minus_random_over_paired_seeds():
+    ours = arm_of(summarise("sample-efficiency", SEEDS, TINY), "failure_contrast")
+    over = ours["over_against"]["overall"]
+    assert (over["value"], over["n"]) == (pytest.approx(0.11), 2)
+    assert over["high"] - over["value"] == pytest.approx(12.706 * 0.01, abs=1e-4)
+    assert ours["over_base"]["overall"]["value"] == pytest.approx(0.21)
+    assert (ours["draw"]["left_out"], ours["draw"]["wrong"], ours["draw"]["expert"]) == (0.5, 0.05, 0.2)
+
+
+def test_the_ratio_stands_in_the_summary_as_text_and_number():
+    (ratio,) = summarise("sample-efficiency", SEEDS, TINY)["pools"][0]["ratios"]
+    assert ratio["value"] == pytest.approx(2 ** (2 + 0.01 / 0.05))
+    assert ratio["text"].startswith("4.6 [4.0, ")
+
+
+def test_a_seed_without_a_block_is_in_none_of_its_figures():
+    alone = results_of(9, {"failure_contrast": [0.5, 0.1]})
+    summary = summarise("sample-efficiency", [*SEEDS, alone], TINY)
+    ours = arm_of(summary, "failure_contrast")
+    assert (ours["n_seeds"], ours["over_against"]["overall"]["n"], summary["pools"][0]["ratios"][0]["n"]) == (3, 2, 2)
+
+
+def test_an_arm_that_ended_early_counts_with_its_last_model_and_is_told():
+    rows = [arm_round("random", 3, score, number, stop_reason="no_samples") for number, score in enumerate((0.5, 0.6))]
+    short = results_of(3, {"failure_contrast": [0.5, 0.6, 0.7]})
+    summary = summarise("sample-efficiency", [type(short)(**{**_fields(short), "rows": (*short.rows, *rows)})], TINY)
+    random = arm_of(summary, "random")
+    assert (random["n_ended_early"], random["accuracy"]["overall"]["value"]) == (1, 0.6)
+    assert arm_of(summary, "failure_contrast")["over_against"]["overall"]["value"] == pytest.approx(0.1)
+
+
+def _fields(results):
+    return {name: getattr(results, name) for name in results.__struct_fields__}
+
+
+def test_the_sentence_says_on_what():
+    told = headline(summarise("sample-efficiency", SEEDS, TINY))
+    assert "+11.0 points" in told
+    assert "not told apart from none" in told
+    assert told.endswith("over 2 seeds, on synthetic degradations, simulated oracle and expert, at enrichment 10.0.")
+    assert "Nothing can be said yet" in headline(summarise("ablation", [], TINY))
+
+
+def test_the_same_results_give_the_same_files(tmp_path: Path):
+    for results in reversed(SEEDS):
+        write_results(tmp_path, results)
+    read = read_results(tmp_path, ("primary",), TINY.digest)
+    assert [one.seed for one in read] == [3, 4]
+    assert read == SEEDS
+    write_summary(tmp_path, summarise("sample-efficiency", read, TINY))
+    again = json.loads((tmp_path / "experiment.json").read_text(encoding="utf-8"))
+    assert again == json.loads(json.dumps(summarise("sample-efficiency", SEEDS, TINY)))
+
+
+def test_results_of_other_settings_or_none_are_refused(tmp_path: Path):
+    write_results(tmp_path, SEEDS[0])
+    with pytest.raises(AlreadyExists, match="other settings"):
+        read_results(tmp_path, ("primary",), FULL.digest)
+    path_of(tmp_path, 3, "primary").write_text("{}", encoding="utf-8")
+    with pytest.raises(DataLoss, match="no results"):
+        read_results(tmp_path, ("primary",), TINY.digest)
+
+
+@pytest.mark.parametrize("name", ["sample-efficiency", "scaling", "ablation"])
+def test_the_page_says_first_what_was_gained_and_that_it_is_simulated(name: str, tmp_path: Path):
+    extra = results_of(3, {"no_human_in_the_loop": [0.5, 0.66]})
+    ours = results_of(3, {"failure_contrast_2x": [0.5, 0.8]})
+    own = [
+        *SEEDS,
+        extra,
+        type(ours)(**{**_fields(ours), "rows": tuple(arm_round("failure_contrast_2x", 3, 0.8, n) for n in (0, 1))}),
+    ]
+    summary = summarise(name, own, TINY)
+    write_page(tmp_path, summary)
+    page = (tmp_path / "experiment.html").read_text(encoding="utf-8")
+    assert page == render(summary)
+    assert page.index("points of accuracy against random drawing") < page.index("<table")
+    assert "simulated: images, oracle, expert" in page
+    assert "4.6 [4.0" in page
+    assert ("without human-in-the-loop" in page) == (name == "ablation")
+    assert ("by severity" in page) == (name == "scaling")
+    assert "http" not in page.replace("http-equiv", "")
