@@ -185,10 +185,11 @@ class StartSelectSamplesRequest(_message.Message):
     twin_similarity: _builtins.float
     """Structure hashes at this similarity or nearer count as degraded twins, in (0, 1]; 0: twins are not looked for."""
     questions_uri: _builtins.str
-    """`sha256:<hex>` of the questions that the model was asked about images of the pool, kind `questions`, and of what it answered,
-    kind `generations`; STRATEGY_UNCERTAINTY needs both, and draws none that was not asked about. Others do not read them.
+    """`sha256:<hex>` of the questions that the model was asked about images of the pool, kind `questions`; STRATEGY_UNCERTAINTY
+    needs them, and draws no image that was not asked about. Others do not read them.
     """
     generations_uri: _builtins.str
+    """`sha256:<hex>` of what it answered to them, kind `generations`; likewise."""
     @_builtins.property
     def guard_uris(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Image sets that the training data must not touch (dev, test)."""
