@@ -50,6 +50,7 @@ ELSEWHERE = {
     "benchmarks.review_queue",
     "benchmarks.routing",
     "benchmarks.training_gpu",  # below, as far as it goes without a GPU
+    "studies.demo_base",  # a quarter of an hour; `unit/studies/test_demo.py` has what it left
     "studies.encoder_constants",  # below: its command writes into the source
     "studies.real_example",  # `unit/studies/test_real_example.py`
 }

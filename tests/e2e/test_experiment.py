@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -83,7 +84,9 @@ def test_the_same_command_runs_nothing_that_has_results(ended: Ended, folder: Pa
 
 def test_interrupted_it_ends_with_its_seeds_and_says_that_it_goes_on(tmp_path: Path):
     command = [sys.executable, "-m", "cli.main", "experiment", "ablation", "--out", tmp_path, "--seeds", "7", "--tiny"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ) as process:
+    # A shell starts what runs in its background with Ctrl-C ignored, and children inherit that.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, preexec_fn=heed) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "ablation: 1 seed to run.\n"
         process.send_signal(signal.SIGINT)

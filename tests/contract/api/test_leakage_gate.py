@@ -59,7 +59,7 @@ class House:
             writer.writeheader()
             for number, row in enumerate(rows):
                 writer.writerow({"index": number, "image_path": f"{number}.png", **vars(row)})
-                severity = "none" if row.degradation == "none" else "severe"
+                severity = "none" if row.degradation == "none" else "mild"
                 clean, rng = make_phantom("fundus", row.source), np.random.default_rng(number)
                 pixels = to_bytes(degrade(clean, "fundus", row.degradation, severity, rng))
                 Picture.fromarray(pixels).save(folder / f"{number}.png")

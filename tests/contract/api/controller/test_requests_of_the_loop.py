@@ -165,8 +165,9 @@ def test_each_arm_asks_by_its_own_settings_and_is_evaluated_as_the_others(house)
     ):
         assert (of(*runs), of(*own)) == expected
     for step in ("evaluate_dev", "evaluate_test"):
-        first, second = (asked[f"r1/{arm}/0/{step}"] for arm in ("random", "random_4x"))
-        first.arm, first.operation_id = second.arm, second.operation_id
+        assert f"r1/random_4x/0/{step}" not in asked  # the base model is evaluated once for all
+        first, second = (asked[f"r1/{arm}/1/{step}"] for arm in ("random", "random_4x"))
+        first.arm, first.operation_id, first.model_uri = second.arm, second.operation_id, second.model_uri
         assert first == second
     assert [arm["questions"] for arm in told["arms"].values()] == ["capability_driven", "seed_rule"]
     assert told["config"]["arms"] == [{"name": "random", "strategy": "random"}, other]

@@ -50,6 +50,7 @@ def test_a_good_configuration_is_shown_with_its_defaults(house):
     assert "1 items of 1 sources, 2 answers each" in found.notes[0]
     assert yaml.safe_load(found.effective_yaml)["select"] == {
         "budget": 2000, "tau_sim": 0.75, "tau_pool_share": None, "neighbours": 5, "alpha": 1.0,
+        "uncertainty_candidates": None,
     }  # fmt: skip
 
 
