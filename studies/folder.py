@@ -4,6 +4,7 @@
     pool.tsv    pool/      the unlabelled pool: image, modality, source, patient
     pool-NAME.tsv          other pools over the same images, where the plan has some
     pool_answers.tsv       what the simulated oracle and expert know about it, and nobody else
+    every_answer.tsv       the same with every question that can be asked, where they choose what is asked
     dev.tsv     dev/       failures are looked for here; every cell is as common as any other
     test.tsv    test/      figures are reported on this; likewise
     replay.tsv  replay/    drawn like base, against forgetting
@@ -19,7 +20,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ from studies.images.drawing import Image
 from studies.images.optics import to_bytes
 from studies.images.phantoms import make_phantom
 from studies.plan import SPLITS, TAUGHT, WEAK_RARITY, StudyPlan
-from studies.questions import LETTERS, Finding, Question, ask_all, ask_how, ask_what, ask_yes_no
+from studies.questions import LETTERS, Finding, Question, ask_all, ask_description, ask_how, ask_what, ask_yes_no
 
 COLUMNS = (
     *("index", "image_path", "question", *LETTERS, "answer", "modality", "question_type", "attribute"),
@@ -47,6 +48,8 @@ POOL_COLUMNS = ("index", "image_path", "modality", "source_id", "patient_id")
 """Columns of the pool's manifest."""
 
 POOL = "pool"
+POOL_ANSWERS = "pool_answers.tsv"
+EVERY_ANSWER = "every_answer.tsv"
 Row = dict[str, str]
 T = TypeVar("T")
 
@@ -56,6 +59,7 @@ physics; nothing comes from a patient. One generator seed is one source is one p
 pool/             the unlabelled image pool
 pool.tsv          which image, modality, source and patient; no answers
 pool_answers.tsv  SIMULATED: what the simulated oracle and the simulated expert know about the pool's images
+every_answer.tsv  SIMULATED: the same with every question that can be asked, for runs in which they choose
 dev.tsv           questions on which failures are looked for
 test.tsv          questions on which figures are reported
 replay.tsv        questions mixed into training against forgetting
@@ -106,6 +110,7 @@ def write_study(folder: Path, plan: StudyPlan, on_image: Callable[[int, int], No
         write_split(folder, split, rows)
         if split == POOL:
             _write_pools(folder, plan, findings, rows)
+            write_rows(folder / EVERY_ANSWER, _every_answer(plan, findings))
     (folder / "README.txt").write_text(README, encoding="utf-8")
     begun.rename(complete)
     return description
@@ -165,12 +170,15 @@ def make_image(finding: Finding, source: int, size: int) -> Image:
 
 
 def make_questions(finding: Finding, names: Iterable[str], split: str, source: int) -> list[Question]:
-    """The questions about one image: Yes/No, What and How; in the pool all that oracle and expert may be asked."""
+    """The questions about one image: a Yes/No, as often Yes as No, a What and a How; in the pool a description too.
+
+    So whatever an image of the pool was drawn for, and by which rule, the same is asked about it.
+    """
     rng = np.random.default_rng([source, 2])
     asked = frozenset(names)
-    if split == POOL:
-        return ask_all(finding, asked, rng)
-    return [ask_yes_no(finding, bool(rng.random() < 0.5), asked, rng), ask_what(finding, asked, rng), ask_how(finding)]
+    yes_no = ask_yes_no(finding, bool(rng.random() < 0.5), asked, rng)
+    described = [ask_description(finding)] if split == POOL else []
+    return [yes_no, ask_what(finding, asked, rng), ask_how(finding), *described]
 
 
 def as_row(question: Question, finding: Finding, ids: Mapping[str, str]) -> Row:
@@ -200,7 +208,7 @@ def write_split(folder: Path, split: str, rows: Sequence[Row]) -> None:
     if split != POOL:
         write_rows(folder / f"{split}.tsv", rows)
         return
-    write_rows(folder / "pool_answers.tsv", rows)
+    write_rows(folder / POOL_ANSWERS, rows)
     write_rows(folder / "pool.tsv", pool_images(rows), POOL_COLUMNS)
 
 
@@ -224,17 +232,18 @@ def save_png(path: Path, image: Image) -> None:
 
 def _write_image(folder: Path, plan: StudyPlan, split: str, number: int, finding: Finding) -> list[Row]:
     """Write one image; its questions as TSV rows."""
-    source = plan.first_source(split) + number
-    ids = {
-        "image_path": f"{split}/{number:06d}.png",
-        "source_id": f"phantom-{source}",
-        "patient_id": f"patient-{source}",
-        "split": split,
-        "slice": _slice(finding, plan) if split == "test" else "",
-    }
+    source, ids = plan.first_source(split) + number, _ids(plan, split, number, finding)
     save_png(folder / ids["image_path"], make_image(finding, source, plan.size))
     names = plan.names_asked(finding.modality, split)
     return [as_row(question, finding, ids) for question in make_questions(finding, names, split, source)]
+
+
+def _every_answer(plan: StudyPlan, findings: Sequence[Finding]) -> Iterator[Row]:
+    """All that can be asked about the images of the pools."""
+    for number, finding in enumerate(findings):
+        source, names = plan.first_source(POOL) + number, plan.names_asked(finding.modality, POOL)
+        for question in ask_all(finding, names, np.random.default_rng([source, 2])):
+            yield as_row(question, finding, _ids(plan, POOL, number, finding))
 
 
 def _write_pools(folder: Path, plan: StudyPlan, findings: Sequence[Finding], answers: Sequence[Row]) -> None:
@@ -243,6 +252,18 @@ def _write_pools(folder: Path, plan: StudyPlan, findings: Sequence[Finding], ans
     for name in plan.pools:
         members = pool_members(plan, name, findings)
         write_rows(folder / f"{name}.tsv", [images[place] for place in members], POOL_COLUMNS)
+
+
+def _ids(plan: StudyPlan, split: str, number: int, finding: Finding) -> Row:
+    """Where an image lies, and whose it is."""
+    source = plan.first_source(split) + number
+    return {
+        "image_path": f"{split}/{number:06d}.png",
+        "source_id": f"phantom-{source}",
+        "patient_id": f"patient-{source}",
+        "split": split,
+        "slice": _slice(finding, plan) if split == "test" else "",
+    }
 
 
 def _slice(finding: Finding, plan: StudyPlan) -> str:

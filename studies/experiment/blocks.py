@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from studies.experiment.settings import Settings
+from studies.folder import EVERY_ANSWER, POOL_ANSWERS
 
 #: The strategy that is tested, what it is tested against, and the paper's rule as printed.
 OURS, RANDOM, PRINTED = "failure_contrast", "random", "failure_driven"
@@ -72,11 +73,14 @@ class Run:
         pool: Name of its manifest in the study folder, without the ending.
         arms: In the order in which they run.
         mix: The pool whose mix its accuracies are also weighted by.
+        answers: What the simulated oracle and expert know: a few questions an image, the same for whatever it was drawn, or
+            every question, among which they choose.
     """
 
     pool: str
     arms: tuple[Arm, ...]
     mix: str = PRIMARY_POOL
+    answers: str = POOL_ANSWERS
 
     def work(self, settings: Settings) -> int:
         """Optimiser steps of all its arms: by these its share of the time is told."""
@@ -150,6 +154,7 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
                     Arm("no_quality_assurance", OURS, build={"quality_assurance": False}),
                     Arm(RANDOM, RANDOM),
                 ),
+                answers=EVERY_ANSWER,
             ),
         ),
         "scaling": (Run(PRIMARY_POOL, (*budgets(OURS, _OWN_BUDGETS), *_RANDOM_BUDGETS)),),

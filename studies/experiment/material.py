@@ -85,14 +85,14 @@ def plan_of(seed: int, settings: Settings) -> StudyPlan:
     return replace(plan, rare_ratio=rare, other_pools=tuple(pools.items()))
 
 
-def write_answers(folder: Path, pool: str) -> str:
-    """Write what is known about the images of one pool beside its manifest; that of all images lies there already.
+def write_answers(folder: Path, pool: str, table: str) -> str:
+    """Write what a table knows about the images of one pool beside its manifest; it lies there with those of all pools.
 
     Returns: The name of the file.
     """
     members = {row["image_path"] for row in iterate_rows(folder / f"{pool}.tsv")}
-    name = f"{pool}_answers.tsv"
-    known = (row for row in iterate_rows(folder / "pool_answers.tsv") if row["image_path"] in members)
+    name = f"{pool}_{table}"
+    known = (row for row in iterate_rows(folder / table) if row["image_path"] in members)
     write_rows(folder / name, ({key: row[key] for key in row if key != "index"} for row in known))
     return name
 

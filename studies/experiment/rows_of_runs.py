@@ -16,6 +16,7 @@ from studies.experiment.estimates import post_stratified
 from studies.experiment.material import Material, Stratum, strata_of
 from studies.experiment.results import Accuracy, ArmRound, Draw
 from studies.experiment.settings import Settings
+from studies.folder import POOL_ANSWERS
 from studies.plan import Cell
 
 #: Axes of answers whose values get an accuracy of their own.
@@ -45,7 +46,7 @@ class Truth:
         self.left_out, self._weak = material.left_out, material.weak
         self._cells = {row.image_id: (row.modality, row.attribute) for row in known}
         self._letters = {_asked(row): row.answer for row in known}
-        answers, folder = material.folder / "pool_answers.tsv", material.folder
+        answers, folder = material.folder / POOL_ANSWERS, material.folder
         self.mix = strata_of(answers, folder / f"{run.mix}.tsv")
         pool = strata_of(answers, folder / f"{run.pool}.tsv")
         test = strata_of(folder / "test.tsv")

@@ -32,7 +32,7 @@ def write_experiment_run(material: Material, block: str, run: Run, seed: int, se
     Returns: The file, for `medq run --config`.
     """
     name = run_id_of(block, run)
-    data = {"pool": f"{run.pool}.tsv", "pool_answers": write_answers(material.folder, run.pool)}
+    data = {"pool": f"{run.pool}.tsv", "pool_answers": write_answers(material.folder, run.pool, run.answers)}
     arms = [arm.section(settings, material.n_dev_images) for arm in run.arms]
     content = {"seed": seed, "arms": arms, "data": data, **_shared(settings)}
     return write_run_file(

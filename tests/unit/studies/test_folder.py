@@ -14,7 +14,7 @@ from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
 from shared.quality_level import closing_level
-from studies.folder import COLUMNS, plan_findings, write_study
+from studies.folder import COLUMNS, EVERY_ANSWER, plan_findings, write_study
 from studies.images.degradations import DEGRADATIONS, NONE
 from studies.plan import (
     CELLS,
@@ -116,10 +116,17 @@ def test_every_answer_in_the_folder_is_right(study: Path) -> None:
             assert (answer == "Yes") == row["question"].endswith(f" {shown}?")
 
 
-def test_of_a_pool_image_every_yes_no_question_is_known_and_one_of_them_is_yes(study: Path) -> None:
+def test_of_a_pool_image_the_same_is_asked_whatever_it_was_drawn_for(study: Path) -> None:
+    asked = Counter((row["image_path"], row["question_type"]) for row in read_rows(study, "pool"))
+    assert set(asked.values()) == {1}
+    assert {kind for _, kind in asked} == {"yes_no", "what", "how", "description"}
+
+
+def test_among_every_answer_each_yes_no_question_is_known_and_one_of_them_is_yes(study: Path) -> None:
     known: dict[str, list[dict[str, str]]] = {}
-    for row in read_rows(study, "pool"):
+    for row in read_tsv(study / EVERY_ANSWER):
         known.setdefault(row["image_path"], []).append(row)
+    assert known.keys() == {row["image_path"] for row in read_rows(study, "pool")}
     for rows in known.values():
         yes_no = [row for row in rows if row["question_type"] == "yes_no"]
         assert len({row["question"] for row in yes_no}) == len(yes_no) == len(PHRASES[rows[0]["modality"]])
