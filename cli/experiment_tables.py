@@ -8,7 +8,7 @@ from typing import Any
 from cli.output import console, interval_text, print_table
 from shared.pages.words import percent
 from studies.experiment.blocks import RANDOM
-from studies.experiment.sentence import headline
+from studies.experiment.sentence import headline, shortfalls
 
 Json = dict[str, Any]
 _COLUMNS = ("arm", "images", "seeds", "overall [95 %]", "minus its reference [95 %]")
@@ -36,6 +36,8 @@ def show_summary(summary: Json, out: Path) -> None:
         early = [f"{arm['name']} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
         if early:
             console.print(f"Ended before their last round, seeds in brackets: {', '.join(early)}.", soft_wrap=True)
+        if short := shortfalls(pool):
+            console.print(short, soft_wrap=True)
     for line, n in summary["losses"].items():
         console.print(f"{line} ({n} times)" if n > 1 else line, soft_wrap=True)
     console.print(headline(summary), soft_wrap=True)

@@ -63,6 +63,17 @@ class Draw(Row, frozen=True):
     images: str
 
 
+class Shortfall(Row, frozen=True):
+    """What the draws of an arm gave, over all of its rounds, where they gave less than they were asked for.
+
+    Attributes:
+        n_images, n_asked: Images drawn, and those that were to be.
+    """
+
+    n_images: int
+    n_asked: int
+
+
 class ArmRound(Row, frozen=True):
     """An arm after some trainings.
 
@@ -73,6 +84,7 @@ class ArmRound(Row, frozen=True):
         round: Trainings so far; 0 is the base model.
         stop_reason: Why the arm ended, in all of its rounds.
         draw: What its last training was made from; None before the first.
+        shortfall: Images that the arm lacked, in all of its rounds; None where it lacked none.
     """
 
     seed: int
@@ -90,6 +102,7 @@ class ArmRound(Row, frozen=True):
     stop_reason: str
     accuracy: Accuracy
     draw: Draw | None
+    shortfall: Shortfall | None = None
 
 
 class Results(Row, frozen=True):

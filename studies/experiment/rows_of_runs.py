@@ -14,7 +14,7 @@ from shared.rows.selection import Sample
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.estimates import post_stratified
 from studies.experiment.material import Material, Stratum, strata_of
-from studies.experiment.results import Accuracy, ArmRound, Draw
+from studies.experiment.results import Accuracy, ArmRound, Draw, Shortfall
 from studies.experiment.settings import Settings
 from studies.folder import POOL_ANSWERS
 from studies.plan import Cell
@@ -133,6 +133,7 @@ def rows_of(
                 stop_reason=told["stop_reason"] or "",
                 accuracy=truth.accuracy_of(on_test[arm.name, number]),
                 draw=truth.draw_of(learned) if learned else None,
+                shortfall=_shortfall(told),
             )
 
 
@@ -145,6 +146,13 @@ def _settings_of(arm: Arm, settings: Settings, material: Material) -> dict[str, 
         "budget": arm.images(settings, material.n_dev_images),
         "steps": settings.steps * arm.steps_factor,
     }
+
+
+def _shortfall(arm: Mapping[str, Any]) -> Shortfall | None:
+    """What the draws of an arm lacked, by its report: a draw that gave nothing counts too, and no training follows it."""
+    draws = [facts["selection"] for facts in arm["rounds"] if facts["selection"]]
+    drawn, asked = (sum(draw[name] for draw in draws) for name in ("selected", "requested"))
+    return Shortfall(drawn, asked) if drawn < asked else None
 
 
 def _by(rows: Sequence[Answer], axis: str) -> dict[str, float]:

@@ -1,10 +1,10 @@
-"""The sentence that an experiment comes down to."""
+"""What an experiment comes down to, in sentences."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from shared.pages.words import holds_zero, label, limits, points
+from shared.pages.words import count, holds_zero, label, limits, points
 from studies.experiment.blocks import OURS
 
 Json = dict[str, Any]
@@ -25,3 +25,13 @@ def headline(summary: Json) -> str:
         return f"{label(OURS).capitalize()}: {gained}, without an interval, {seeds}, {where}."
     unclear = ", not told apart from none" if holds_zero(over) else ""
     return f"{label(OURS).capitalize()}: {gained} {limits(over)}{unclear}, {seeds}, {where}."
+
+
+def shortfalls(pool: Json) -> str:
+    """Which arms drew fewer images than they were asked for, in which seeds; "" where none did."""
+    told = [
+        f"{label(arm['name'])}, seed {one['seed']} ({count(one['n_images'])} of {count(one['n_asked'])})"
+        for arm in pool["arms"]
+        for one in arm["short"]
+    ]
+    return f"Drew fewer images than asked, over all rounds: {'; '.join(told)}." if told else ""

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from shared.statistics import t_interval
@@ -94,6 +95,9 @@ def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed], base: BySeed) -> 
         "steps": first.steps,
         "n_seeds": len(final),
         "n_ended_early": sum(row.stop_reason != _ALL_ROUNDS for row in final.values()),
+        "short": [
+            {"seed": seed, **msgspec.structs.asdict(row.shortfall)} for seed, row in final.items() if row.shortfall
+        ],
         "n_unscored": sum(row.accuracy.unscored for row in rows),
         "accuracy": {figure: asdict(t_interval([*_values(final, take).values()])) for figure, take in FIGURES.items()},
         "by": _by(final.values()),

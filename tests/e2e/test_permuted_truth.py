@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from services.retrieval.domain.sampling import Strategy
 from shared.objects.dataset import read_rows
 from shared.objects.folder import FolderObjectStore
 from shared.rows.selection import Sample
@@ -21,7 +22,11 @@ from tests.support.tiny_study import write_config
 pytestmark = [pytest.mark.timeout(900), pytest.mark.slow]
 #: What each row says about where its picture lies, and which it is; all else is permuted.
 PLACE = ("index", "image_path", "modality", "source_id", "patient_id", "split")
-STRATEGIES = ["failure_contrast", "failure_driven", "uniform_capability"]
+STRATEGIES = [strategy.value for strategy in Strategy]
+#: No more neighbours than the few images that are replayed.
+SELECT = {"budget": 6, "tau_sim": 0.3, "neighbours": 3}
+#: Ends each arm when it has drawn, before an expert has seen anything.
+STOP = {"max_expert_hours": 1e-6}
 
 
 def permute_truth(table: Path) -> int:
@@ -65,10 +70,10 @@ def test_with_the_truth_permuted_the_first_round_draws_the_same_images(
     assert permute_truth(folders["permuted"] / "pool_answers.tsv") > 0
     running = []
     for name, folder in folders.items():
-        config = write_config(folder / "one.yaml", rounds=1, arms=STRATEGIES)
+        config = write_config(folder / "one.yaml", rounds=1, arms=STRATEGIES, select=SELECT, stop=STOP)
         running.append(pool.submit(run_medq, "run", "--config", config, "--out", tmp_path / f"out-{name}", "--json"))
     for ended in running:
-        assert ended.result().code == 0, ended.result().err
+        assert ended.result().code == 0, ended.result().out
     first = drawn(tmp_path / "out-true")
     assert first.keys() == set(STRATEGIES)
     assert all(first.values())

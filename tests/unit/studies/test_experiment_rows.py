@@ -11,6 +11,7 @@ from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.material import Material
+from studies.experiment.results import Shortfall
 from studies.experiment.rows_of_runs import Made, Truth, rows_of
 from studies.experiment.settings import TINY
 from studies.folder import POOL_COLUMNS, write_rows
@@ -114,9 +115,20 @@ def label(name: str, letter: str | None, expert_action: str = "") -> Decision:
 def test_a_round_has_the_draw_that_its_model_learned_from(material: Material):
     answers = [answer(RINGS, False, round=0), answer(RINGS, True, round=1), answer(RINGS, True, round=1, split="dev")]
     made = {("random", 0): Made([build(Sample, image_id=image_id("rings"))], [])}
-    report = {"arms": {"random": {"stop_reason": "rounds"}}}
+    report = {"arms": {"random": {"stop_reason": "rounds", "rounds": []}}}
     base, first = rows_of(5, "primary", RUN, TINY, material, report, answers, made, KNOWN)
     assert (base.round, base.draw, base.accuracy.overall) == (0, None, 0.0)
     assert first.draw is not None
     assert (first.round, first.draw.n_left_out, first.accuracy.overall, first.accuracy.n) == (1, 1, 1.0, 1)
     assert (first.seed, first.budget, first.steps, first.enrichment) == (5, TINY.budget, TINY.steps, 5.0)
+
+
+def test_an_arm_that_drew_less_than_it_was_asked_for_says_so_even_where_a_draw_gave_nothing(material: Material):
+    def shortfall_after(*selected: int) -> object:
+        draws = [{"selection": {"selected": n, "requested": 10}} for n in selected]
+        report = {"arms": {"random": {"stop_reason": "no_samples", "rounds": [*draws, {"selection": None}]}}}
+        (row,) = rows_of(5, "primary", RUN, TINY, material, report, [answer(RINGS, True)], {}, KNOWN)
+        return row.shortfall
+
+    assert shortfall_after(10, 10) is None
+    assert shortfall_after(10, 7, 0) == Shortfall(n_images=17, n_asked=30)

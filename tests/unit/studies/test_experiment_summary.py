@@ -9,8 +9,8 @@ import pytest
 
 from shared.errors import AlreadyExists, DataLoss
 from studies.experiment.page import render, write_page
-from studies.experiment.results import path_of, read_results, write_results
-from studies.experiment.sentence import headline
+from studies.experiment.results import Shortfall, path_of, read_results, write_results
+from studies.experiment.sentence import headline, shortfalls
 from studies.experiment.settings import FULL, TINY
 from studies.experiment.summary import summarise, write_summary
 from tests.support.experiments import arm_round, results_of
@@ -62,6 +62,16 @@ def test_an_arm_that_ended_early_counts_with_its_last_model_and_is_told():
     random = arm_of(summary, "random")
     assert (random["n_ended_early"], random["accuracy"]["overall"]["value"]) == (1, 0.6)
     assert arm_of(summary, "failure_contrast")["over_against"]["overall"]["value"] == pytest.approx(0.1)
+
+
+def test_an_arm_that_drew_fewer_images_than_asked_is_told_by_seed():
+    assert shortfalls(summarise("sample-efficiency", SEEDS, TINY)["pools"][0]) == ""
+    rows = [arm_round("k_centre", 4, 0.6, n, shortfall=Shortfall(1250, 1300)) for n in (0, 1)]
+    short = type(SEEDS[1])(**{**_fields(SEEDS[1]), "rows": (*SEEDS[1].rows, *rows)})
+    summary = summarise("sample-efficiency", [SEEDS[0], short], TINY)
+    told = "Drew fewer images than asked, over all rounds: k centre, seed 4 (1,250 of 1,300)."
+    assert shortfalls(summary["pools"][0]) == told
+    assert told in render(summary)
 
 
 def _fields(results):
