@@ -133,9 +133,10 @@ def is_spent(limits: Limits, usd: float, expert_seconds: float) -> bool:
     return any(limit is not None and spent >= limit * (1 - _ROUNDING) for limit, spent in pairs)
 
 
-def of_arm(entries: Iterable[Entry], run_id: str, arm: str) -> list[Entry]:
-    """The entries of an arm; what all arms share, such as the import of the pool, is of none."""
-    own = (f"{run_id}/{arm}/", f"compute/{run_id}/{arm}/")
+def of_arm(entries: Iterable[Entry], run_id: str, arm: str, number: int | None = None) -> list[Entry]:
+    """The entries of an arm, or of one round of it; what all arms share, such as the import of the pool, is of none."""
+    place = f"{run_id}/{arm}/" if number is None else f"{run_id}/{arm}/{number}/"
+    own = (place, f"compute/{place}")
     return [entry for entry in entries if entry.cost.key.startswith(own)]
 
 
@@ -157,3 +158,15 @@ def totals(entries: Iterable[Entry]) -> dict[str, Any]:
             for name in _FIGURES:
                 box[name] = box.get(name, 0) + getattr(entry.cost, name)
     return sums
+
+
+def expert_time(entries: Iterable[Entry]) -> dict[str, Any]:
+    """What experts worked, or may have worked.
+
+    Returns: {seconds, is_simulated}; simulated where the time of some expert is.
+    """
+    counted = [entry.cost for entry in entries if entry.cost.kind == "expert" and entry.state != RELEASED]
+    return {
+        "seconds": sum(cost.expert_seconds for cost in counted),
+        "is_simulated": any(cost.is_simulated for cost in counted),
+    }

@@ -11,7 +11,7 @@ from msgspec import convert
 
 from services.controller.domain.arms import settings_of
 from services.controller.domain.comparisons import RoundGain
-from services.controller.domain.ledger import Entry, of_arm, totals
+from services.controller.domain.ledger import Entry, expert_time, of_arm, totals
 from services.controller.domain.richness import Cell, richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.searches import searches
@@ -75,7 +75,17 @@ def measured_of(run: RunRow, results: list[Result], costs: Sequence[Entry], fail
         "ledger_by_arm": {
             arm["name"]: totals(of_arm(costs, run.run_id, arm["name"])) for arm in run.configuration["arms"]
         },
+        "expert_time_by_round": {
+            name: [expert_time(of_arm(costs, run.run_id, name, number)) for number in range(n_annotated)]
+            for name, n_annotated in _annotated_rounds(results).items()
+        },
     }
+
+
+def _annotated_rounds(results: Iterable[Result]) -> dict[str, int]:
+    """Arm to the number of its rounds whose images were annotated, by its last one."""
+    annotated = [result for result in results if result.step == "annotate"]
+    return {result.arm: result.round + 1 for result in sorted(annotated, key=lambda result: result.round)}
 
 
 def evaluations_of(run: RunRow, results: list[Result]) -> list[Result]:

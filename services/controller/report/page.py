@@ -71,6 +71,7 @@ def render(report: Json, objects: ObjectStore) -> str:
         annotated=[(one["round"], answered(one["annotation"]), one["annotation"]) for one in rounds if one["annotation"]],
         spent=_spent(report["measured"]["ledger"] if report["measured"] else {}),
         spent_by_arm=_spent_by_arm(report),
+        expert_time=_expert_time(report),
         settings=list(_flat(report["config"])),
         pictures=Pictures(objects, [one["image_id"] for one in examples]),
         described=_described(report),
@@ -128,6 +129,18 @@ def _spent_by_arm(report: Json) -> list[tuple[str, Json]]:
     ledgers = report["measured"].get("ledger_by_arm", {}) if report["measured"] else {}
     arms = report["arms"]
     return [(arm_name(name, arms[name]), _spent(ledgers[name])) for name in arms if name in ledgers and len(arms) > 1]
+
+
+def _expert_time(report: Json) -> list[tuple[str, list[Json | None]]]:
+    """What experts worked for each arm, round by round; None where an arm had ended."""
+    times = report["measured"].get("expert_time_by_round", {}) if report["measured"] else {}
+    most = max((len(rounds) for rounds in times.values()), default=0)
+    arms = report["arms"]
+    return [
+        (arm_name(name, arms[name]), [*times[name], *[None] * (most - len(times[name]))])
+        for name in arms
+        if name in times
+    ]
 
 
 def _spent(ledger: Json) -> Json:

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.controller.domain.ledger import Cost, Entry, Limits, is_spent, of_arm, require_within, totals
+from services.controller.domain.ledger import Cost, Entry, Limits, expert_time, is_spent, of_arm, require_within, totals
 from services.controller.store.ledger import METADATA, Ledger
 from shared.errors import AlreadyExists, BudgetExhausted, FailedPrecondition, InvalidArgument
 
@@ -208,3 +208,17 @@ def test_an_entry_is_of_the_arm_that_its_key_names():
     keys = ["r/a/0/oracle/x", "compute/r/a/0/train", "r/ab/0/oracle/x", "compute/r/-/0/import_pool", "s/a/0/oracle/x"]
     entries = [Entry(Cost(key, "oracle"), 1, "settled") for key in keys]
     assert [entry.cost.key for entry in of_arm(entries, "r", "a")] == keys[:2]
+    assert [entry.cost.key for entry in of_arm(entries, "r", "a", 0)] == keys[:2]
+    assert of_arm(entries, "r", "a", 1) == []
+
+
+def test_the_time_of_experts_is_what_was_worked_or_may_have_been():
+    def seconds(state, kind="expert", is_simulated=False):
+        return Entry(Cost("r/a/0/x", kind, expert_seconds=2.5, is_simulated=is_simulated), 1, state)
+
+    found = expert_time(
+        [seconds("settled"), seconds("unknown"), seconds("reserved"), seconds("released", is_simulated=True)]
+    )
+    assert found == {"seconds": 7.5, "is_simulated": False}
+    assert expert_time([seconds("settled"), seconds("settled", is_simulated=True)])["is_simulated"]
+    assert expert_time([]) == {"seconds": 0, "is_simulated": False}

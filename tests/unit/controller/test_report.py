@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 from pathlib import Path
 
 import jsonschema
@@ -117,6 +118,17 @@ def test_the_page_says_why_an_endpoints_bill_may_be_lower(tmp_path):
         assert (
             page.count("US$ 1.5000: the endpoint&#39;s bill") + page.count("US$ 1.5000: the endpoint's bill") == n_told
         )
+
+
+def test_the_page_has_what_experts_worked_by_arm_and_round(tmp_path):
+    arms = [ArmFacts(name, "random", "seed_rule", "rounds", [full_round("0" * 64)]) for name in ("long", "short")]
+    worked = [{"seconds": 120.0 * n, "is_simulated": True} for n in (1, 60)]
+    measured = {**MEASURED, "expert_time_by_round": {"long": worked, "short": worked[:1]}}
+    page = " ".join(render(assemble(configuration(), arms, measured), FolderObjectStore(tmp_path)).split())
+    table = page[page.index("time of experts</th><th") :]
+    assert re.findall(r'class="n">([^<]*)<', table[: table.index("</table>")]) == [
+        "round 0", "round 1", "2 min", "2.0 h", "2 min", "–",
+    ]  # fmt: skip
 
 
 def test_the_page_says_where_no_threshold_was_found(tmp_path):
