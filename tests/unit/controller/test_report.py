@@ -125,7 +125,7 @@ def test_the_page_has_what_experts_worked_by_arm_and_round(tmp_path):
     worked = [{"seconds": 120.0 * n, "is_simulated": True} for n in (1, 60)]
     measured = {**MEASURED, "expert_time_by_round": {"long": worked, "short": worked[:1]}}
     page = " ".join(render(assemble(configuration(), arms, measured), FolderObjectStore(tmp_path)).split())
-    table = page[page.index("time of experts</th><th") :]
+    table = page[page.index("<th>time of experts</th><th") :]
     assert re.findall(r'class="n">([^<]*)<', table[: table.index("</table>")]) == [
         "round 0", "round 1", "2 min", "2.0 h", "2 min", "–",
     ]  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from medq.evaluation.v1 import evaluation_pb2
 from medq.oracle.v1 import oracle_pb2
 from medq.retrieval.v1 import retrieval_pb2
@@ -182,3 +184,20 @@ def test_the_known_answers_are_brought_in_where_one_arm_alone_is_simulated(house
     asked = house.services.requests
     assert asked["r1/-/0/import_known_answers"].benchmark_uri
     assert asked["r1/a/0/annotate"].policy.expert == oracle_pb2.EXPERT_KIND_NONE
+
+
+@pytest.mark.parametrize("stop", [{}, {"max_usd": 100}])
+def test_an_arm_that_asks_about_the_pool_goes_through_its_rounds_beside_others_that_do_not(stop, house):
+    arms = ["failure_contrast", "uncertainty", "random"]
+    with house.controller() as channel:
+        start(channel, house, rounds=2, arms=arms, stop=stop)
+        await_operation(channel, "r1")
+        told = report(channel)["arms"]
+    assert {name: arm["stop_reason"] for name, arm in told.items()} == dict.fromkeys(arms, "rounds")
+    asked = house.services.requests
+    for number in (0, 1):
+        generate, train = (asked[f"r1/uncertainty/{number}/{step}"] for step in ("ask_about_pool", "train"))
+        assert generate.model_uri == train.model_uri
+        for arm in arms:
+            has_answers = bool(asked[f"r1/{arm}/{number}/select_samples"].generations_uri)
+            assert has_answers == (arm == "uncertainty")
