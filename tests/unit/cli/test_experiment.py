@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -13,8 +14,8 @@ from cli.experiment_progress import ExperimentProgress
 from cli.experiment_seeds import Seed
 from cli.main import app
 from shared.errors import InvalidArgument
-from studies.experiment.results import write_results
-from tests.support.experiments import results_of
+from studies.experiment.results import Shortfall, write_results
+from tests.support.experiments import arm_round, results_of
 
 
 def medq(*arguments: object):
@@ -79,3 +80,11 @@ def test_time_left_is_what_the_work_so_far_took_for_what_is_left():
     look([Seed(1, "training", 5)], [])
     assert progress.left(5) == "12.5 % of the training steps are done, about 7 min 00 s left."
     assert progress.left(40) == ""
+
+
+def test_the_table_names_an_arm_that_drew_fewer_images_than_asked(tmp_path: Path):
+    row = arm_round("k_centre", 1, 0.5, shortfall=Shortfall(1, 2))
+    for seed, rows in ((1, (row,)), (2, ())):
+        write_results(tmp_path, msgspec.structs.replace(results_of(seed, {}), rows=rows))
+    ended = medq("sample-efficiency", "--out", tmp_path, "--tiny", "--table")
+    assert "k centre, seed 1 (1 of 2)." in ended.output
