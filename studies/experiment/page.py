@@ -13,7 +13,7 @@ from shared.synced import put_in_place
 from shared.version import VERSION
 from studies.experiment.blocks import OURS, RANDOM
 from studies.experiment.figures import axis_figure, budget_figure, budget_rows, rounds_figure
-from studies.experiment.sentence import headline
+from studies.experiment.sentence import headline, on_real
 
 Json = dict[str, Any]
 #: Table 2 of the paper: what is taken out, and the arm without it.
@@ -64,4 +64,6 @@ def _scaling(pool: Json) -> list[Json]:
 
 @cache
 def _environment() -> Environment:
-    return page_environment("studies.experiment")
+    environment = page_environment("studies.experiment")
+    environment.filters.update(on_real=on_real)
+    return environment

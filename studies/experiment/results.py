@@ -45,6 +45,22 @@ class Accuracy(Row, frozen=True):
     by: dict[str, dict[str, float]]
 
 
+class OnReal(Row, frozen=True):
+    """What a model answered about the few real images: that it runs on them, no more.
+
+    Attributes:
+        accuracy: Right of all evaluated answers to questions with options.
+        n: Answers.
+        unscored: Answers that could not be evaluated.
+        n_sources: Sources of the images, each of one patient.
+    """
+
+    accuracy: float | None
+    n: int
+    unscored: int
+    n_sources: int
+
+
 class Draw(Row, frozen=True):
     """What was drawn and labelled for a training.
 
@@ -73,6 +89,7 @@ class ArmRound(Row, frozen=True):
         round: Trainings so far; 0 is the base model.
         stop_reason: Why the arm ended, in all of its rounds.
         draw: What its last training was made from; None before the first.
+        real: Accuracy on the real images, which stands alone; None where they were not answered.
     """
 
     seed: int
@@ -90,6 +107,7 @@ class ArmRound(Row, frozen=True):
     stop_reason: str
     accuracy: Accuracy
     draw: Draw | None
+    real: OnReal | None = None
 
 
 class Results(Row, frozen=True):
