@@ -68,7 +68,7 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
     tables = {f"{FURTHER}{name}": table for name, table in sorted(data.further_tests.items())}
     further = {name: ingest("test", table, name) for name, table in tables.items()}
-    test_images = (test, *further.values())
+    test_images = tuple(dict.fromkeys((test, *further.values())))  # two tables may show the same images
     replay = ingest("replay", data.replay) if data.replay else ""
     answers = benchmark("pool", data.pool_answers, pool) if configuration.is_simulated and data.pool_answers else ""
     guards = test_images if data.dev_guarded else ()

@@ -47,7 +47,7 @@ def test_nothing_near_them_is_drawn_or_trained_on(house, told):
     assert len(guards) == 3  # test and site_b are the same images
     assert list(asked["r1/failure_driven/0/select_samples"].guard_uris) == guards
     assert list(asked["r1/failure_driven/0/build_dataset"].guard_uris) == guards
-    assert set(asked["r1/-/0/import_dev"].guard_uris) == set(tests)
+    assert list(asked["r1/-/0/import_dev"].guard_uris) == guards[1:]
 
 
 def test_the_report_tells_each_alone(told):
