@@ -8,7 +8,7 @@ from typing import Any
 from cli.output import console, interval_text, print_table
 from shared.pages.words import percent
 from studies.experiment.blocks import RANDOM
-from studies.experiment.sentence import headline, shortfalls
+from studies.experiment.sentence import headline, on_real, shortfalls
 
 Json = dict[str, Any]
 _COLUMNS = ("arm", "images", "seeds", "overall [95 %]", "minus its reference [95 %]")
@@ -33,6 +33,8 @@ def show_summary(summary: Json, out: Path) -> None:
         console.print(f"The reference is {RANDOM} where an arm's name says no other; images are those of a round.")
         for ratio in pool["ratios"]:
             console.print(f"Random drawing needs {ratio['text']} times the budget of {ratio['ours']}.", soft_wrap=True)
+        if line := on_real(pool):
+            console.print(line, soft_wrap=True)
         early = [f"{arm['name']} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
         if early:
             console.print(f"Ended before their last round, seeds in brackets: {', '.join(early)}.", soft_wrap=True)

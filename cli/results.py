@@ -19,6 +19,7 @@ from cli.output import (
     print_table,
     score_text,
 )
+from shared.pages.further_tests import models_of
 from shared.rows.evaluation import Description, Score
 from shared.stop_reasons import told
 
@@ -40,6 +41,7 @@ def show_result(report: Json, out: Path) -> None:
     _show_scores(report)
     _show_descriptions(report)
     _show_gains(report)
+    _show_further_tests(report)
     print_few_sources(_scores(report))
     if n := n_unscored(report):
         console.print(
@@ -152,6 +154,28 @@ def _show_gains(report: Json) -> None:
     ]
     if against:
         print_table("Arm against arm on test [95 % interval]", ("arm", "against", "round", "difference"), against)
+
+
+def _show_further_tests(report: Json) -> None:
+    """The further tests, each for itself; nothing where the run has none."""
+    rows = [
+        (
+            test["name"],
+            (test["set"] or {}).get("n_sources", "-"),
+            model,
+            _right(facts),
+            interval_text(facts["gain"], "+"),
+        )
+        for test in report.get("further_tests", [])
+        for model, facts in models_of(test, report["arms"])
+    ]
+    if rows:
+        columns = ("test", "sources", "model", "accuracy", "over the base model")
+        print_table("Further tests, each for itself [95 % interval]", columns, rows)
+
+
+def _right(facts: Json) -> str:
+    return score_text(convert(facts["scores"]["perception"]["overall"], Score))
 
 
 def _cells(entry: Json, split: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from studies.demo_base import EVALUATE, FOLDER, LEFT_OUT, WEAK
 from studies.folder import write_study
 from studies.plan import StudyPlan
-from studies.real_slice import write_real_slice
+from studies.real_slice import FURTHER_TESTS, write_real_slice
 from studies.run_file import write_run_file
 
 OnProgress = Callable[[str, int, int, str], None]
@@ -64,4 +64,5 @@ def prepare(folder: Path, seed: int, on_progress: OnProgress) -> Path:
     write_real_slice(folder)
     if not model.is_dir():
         shutil.copytree(FOLDER, model)
-    return write_run_file(folder, "demo", model, {**SETTINGS, "seed": seed}, simulated_images=PHANTOMS)
+    settings = {**SETTINGS, "seed": seed, "data": {"further_tests": FURTHER_TESTS}}
+    return write_run_file(folder, "demo", model, settings, simulated_images=PHANTOMS)

@@ -12,6 +12,8 @@ from studies.images.real_images import wheel_sources
 from studies.real_example import Region, decode, write_views
 
 REAL = "real"
+#: How the file of a run names it.
+FURTHER_TESTS = {REAL: f"{REAL}.tsv"}
 
 
 def write_real_slice(folder: Path, size: int = 96) -> int:
@@ -26,5 +28,5 @@ def write_real_slice(folder: Path, size: int = 96) -> int:
     images, _ = decode(wheel_sources())
     regions = [Region(source, 0, 1) for source in wheel_sources() if source.name in images]
     (folder / REAL).mkdir(parents=True, exist_ok=True)
-    write_rows(folder / f"{REAL}.tsv", write_views(folder, REAL, regions, images, size, seed=0))
+    write_rows(folder / FURTHER_TESTS[REAL], write_views(folder, REAL, regions, images, size, seed=0))
     return len({region.source.patient for region in regions})

@@ -13,6 +13,7 @@ from studies.base_model import BaseTraining, one_per_image, pretrain_base, read_
 from studies.experiment.settings import Settings
 from studies.folder import write_rows, write_study
 from studies.plan import Cell, Pool, StudyPlan, draw_cells
+from studies.real_slice import write_real_slice
 
 ENRICHMENT = 10.0
 """How many times rarer the left-out cells are in the pool of the primary comparison than in test."""
@@ -52,6 +53,7 @@ def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress
     """
     drawing, training = "drawing phantoms", "training the base model"
     write_study(folder, plan_of(seed, settings), lambda done, total: on_progress(drawing, done, total, "images"))
+    write_real_slice(folder, settings.size)
     model = pretrain_base(
         folder,
         folder / "base-model",

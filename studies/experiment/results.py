@@ -45,6 +45,22 @@ class Accuracy(Row, frozen=True):
     by: dict[str, dict[str, float]]
 
 
+class OnReal(Row, frozen=True):
+    """What a model answered about the few real images: that it runs on them, no more.
+
+    Attributes:
+        accuracy: Right of all evaluated answers to questions with options.
+        n: Answers.
+        unscored: Answers that could not be evaluated.
+        n_sources: Sources of the images, each of one patient.
+    """
+
+    accuracy: float | None
+    n: int
+    unscored: int
+    n_sources: int
+
+
 class Draw(Row, frozen=True):
     """What was drawn and labelled for a training.
 
@@ -85,6 +101,7 @@ class ArmRound(Row, frozen=True):
         stop_reason: Why the arm ended, in all of its rounds.
         draw: What its last training was made from; None before the first.
         shortfall: Images that the arm lacked, in all of its rounds; None where it lacked none.
+        real: Accuracy on the real images, which stands alone; None where they were not answered.
     """
 
     seed: int
@@ -103,6 +120,7 @@ class ArmRound(Row, frozen=True):
     accuracy: Accuracy
     draw: Draw | None
     shortfall: Shortfall | None = None
+    real: OnReal | None = None
 
 
 class Results(Row, frozen=True):

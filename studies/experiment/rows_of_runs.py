@@ -14,10 +14,11 @@ from shared.rows.selection import Sample
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.estimates import post_stratified
 from studies.experiment.material import Material, Stratum, strata_of
-from studies.experiment.results import Accuracy, ArmRound, Draw, Shortfall
+from studies.experiment.results import Accuracy, ArmRound, Draw, OnReal, Shortfall
 from studies.experiment.settings import Settings
 from studies.folder import POOL_ANSWERS
 from studies.plan import Cell
+from studies.real_slice import REAL
 
 #: Axes of answers whose values get an accuracy of their own.
 AXES = ("question_type", "modality", "severity", "scope")
@@ -134,7 +135,18 @@ def rows_of(
                 accuracy=truth.accuracy_of(on_test[arm.name, number]),
                 draw=truth.draw_of(learned) if learned else None,
                 shortfall=_shortfall(told),
+                real=_on_real(report, arm.name, number),
             )
+
+
+def _on_real(report: Mapping[str, Any], arm: str, number: int) -> OnReal | None:
+    """What the report says of the real images."""
+    tests = {test["name"]: test["arms"] for test in report["further_tests"]}
+    rounds = {facts["round"]: facts["scores"]["perception"]["overall"] for facts in tests.get(REAL, {}).get(arm, [])}
+    if number not in rounds:
+        return None
+    score = rounds[number]
+    return OnReal(score["value"], score["n"], score["unscored"], score["n_sources"] or 0)
 
 
 def _settings_of(arm: Arm, settings: Settings, material: Material) -> dict[str, Any]:

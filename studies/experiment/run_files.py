@@ -9,6 +9,7 @@ from studies.experiment.blocks import Run
 from studies.experiment.exposure import exposure
 from studies.experiment.material import Material, write_answers
 from studies.experiment.settings import Settings
+from studies.real_slice import FURTHER_TESTS
 from studies.run_file import write_run_file
 
 _IMAGES = "The images are phantoms: drawings with degradations computed from physics."
@@ -32,7 +33,11 @@ def write_experiment_run(material: Material, block: str, run: Run, seed: int, se
     Returns: The file, for `medq run --config`.
     """
     name = run_id_of(block, run)
-    data = {"pool": f"{run.pool}.tsv", "pool_answers": write_answers(material.folder, run.pool, run.answers)}
+    data = {
+        "pool": f"{run.pool}.tsv",
+        "pool_answers": write_answers(material.folder, run.pool, run.answers),
+        "further_tests": FURTHER_TESTS,
+    }
     arms = [arm.section(settings, material.n_dev_images) for arm in run.arms]
     content = {"seed": seed, "arms": arms, "data": data, **_shared(settings)}
     return write_run_file(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from shared.pages.words import count, holds_zero, label, limits, points
+from shared.pages.words import count, holds_zero, label, limits, percent, points
 from studies.experiment.blocks import OURS
 
 Json = dict[str, Any]
@@ -35,3 +35,19 @@ def shortfalls(pool: Json) -> str:
         for one in arm["short"]
     ]
     return f"Drew fewer images than asked, over all rounds: {'; '.join(told)}." if told else ""
+
+
+def on_real(pool: Json) -> str:
+    """What the models of a pool answered about real images; "" where none was asked."""
+    real = pool["real"]
+    if real is None:
+        return ""
+    models = ", ".join(
+        f"{label(name)} {percent(one['value'])} ({one['n_seeds']} seed{'s' if one['n_seeds'] != 1 else ''})"
+        for name, one in real["models"].items()
+    )
+    unscored = f" {real['n_unscored']} answers are UNSCORED." if real["n_unscored"] else ""
+    return (
+        f"Right of {real['n_questions']} questions about real images of {real['n_sources']} sources, mean over seeds: {models}."
+        f"{unscored} So few sources show that the model runs on real images, no more."
+    )

@@ -76,6 +76,7 @@ def _pool(mix: str, arms: Arms) -> Json:
         "enrichment": _mean(row.enrichment for rows in arms.values() for row in rows if row.pool == mix),
         "base": {figure: asdict(t_interval([*_values(base, take).values()])) for figure, take in FIGURES.items()},
         "arms": [_arm(rows, last, base) for rows in arms.values()],
+        "real": _real({"base model": base, **{name: last[name] for name in (OURS, RANDOM) if name in last}}),
         "ratios": [ratio for suffix in ("", STEPS_SUFFIX) if (ratio := _ratio(last, suffix))],
     }
 
@@ -175,6 +176,26 @@ def _ratio(last: Mapping[str, BySeed], suffix: str) -> Json | None:
         "text": str(found),
         "value_text": found.text(found.value),
         "limits_text": found.limits,
+    }
+
+
+def _real(models: Mapping[str, BySeed]) -> Json | None:
+    """Mean accuracy over seeds on the few real images, by model; None where none was asked about them."""
+    found = {name: [row.real for row in rows.values() if row.real] for name, rows in models.items()}
+    asked = [one for of_model in found.values() for one in of_model]
+    if not asked:
+        return None
+    return {
+        "n_sources": max(one.n_sources for one in asked),
+        "n_questions": max(one.n + one.unscored for one in asked),
+        "n_unscored": sum(one.unscored for one in asked),
+        "models": {
+            name: {
+                "n_seeds": len(of_model),
+                "value": _mean(one.accuracy for one in of_model if one.accuracy is not None),
+            }
+            for name, of_model in found.items()
+        },
     }
 
 

@@ -55,6 +55,7 @@ def test_every_arm_has_a_row_for_the_base_model_and_one_for_its_training(ended: 
     for row in rows:
         assert 0 < row["accuracy"]["n"] == 60 - row["accuracy"]["unscored"]
         assert (row["draw"] is None) == (row["round"] == 0)
+        assert (row["real"]["n_sources"], row["real"]["unscored"]) == (6, 0)
 
 
 def test_an_arm_without_experts_has_labels_that_none_saw(ended: Ended, folder: Path):

@@ -19,7 +19,7 @@ from web.calls import Services
 
 #: The steps of a round: what people call one, what one says of a run at it, and the lines of the loop that it is made of.
 STEPS = (
-    ("evaluate", "evaluating", ("evaluate_dev", "evaluate_test", "decide")),
+    ("evaluate", "evaluating", ("evaluate_dev", "evaluate_test", "evaluate_further", "decide")),
     ("mine failures", "mining failures", ("mine_failures",)),
     ("select", "selecting images", ("ask_about_pool", "select_samples")),
     ("annotate", "annotating", ("annotate",)),
@@ -115,7 +115,7 @@ def _answer(call: Any) -> Operation:
 
 def _standing(run: Run, operation: Operation) -> Standing:
     state, colour = _STATES.get(run.state, (label(run.state), "plain"))
-    present = next((place for place, (_, _, lines) in enumerate(STEPS) if run.step in lines), -1)
+    present = next((place for place, (_, _, lines) in enumerate(STEPS) if _line_of(run.step) in lines), -1)
     if run.state == "running":
         state = STEPS[present][1] if present >= 0 else "preparing its data" if run.step else "starting"
     seconds = [seconds_of(run, lines) for _, _, lines in STEPS]
@@ -150,13 +150,18 @@ def seconds_of(run: Run, lines: Sequence[str]) -> float | None:
     spans = sorted(
         (one.begin_time.ToNanoseconds(), one.end_time.ToNanoseconds())
         for one in run.step_times
-        if one.step.partition(".")[0] in lines
+        if _line_of(one.step) in lines
     )
     total, covered = 0, 0
     for begin, end in spans:
         total += max(0, end - max(begin, covered))
         covered = max(covered, end)
     return total / 1e9 if spans else None
+
+
+def _line_of(step: str) -> str:
+    """The line of the loop that a step is of; behind the dot stands its further test or its shard."""
+    return step.partition(".")[0]
 
 
 def _state_of(place: int, present: int, state: str, seconds: float | None, is_timed: bool) -> str:

@@ -25,7 +25,7 @@ from services.controller.configuration.paths import (
     relative_paths,
 )
 from services.controller.domain.arms import CHANGEABLE
-from services.controller.domain.report import DATA_PATHS
+from services.controller.domain.report import DATA_PATHS, FURTHER_TESTS
 from shared.chat.endpoints import Endpoint
 from shared.errors import InvalidArgument
 from shared.paths import ANYWHERE, OUTSIDE_REMEDY, lies_in
@@ -181,7 +181,7 @@ def _model_at(location: list[str]) -> type[BaseModel]:
             return ArmSection
     model: type[BaseModel] = RunConfiguration
     for part in location:
-        annotation = model.model_fields[part].annotation
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
         model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else model
     return model
 
@@ -198,6 +198,10 @@ def _resolved(configuration: RunConfiguration, base: Path) -> RunConfiguration:
 
     data: dict[str, Any] = configuration.data.model_dump()
     paths = {key: absolute(data[key]) for key in DATA_PATHS}
+    further = {name: absolute(path) for name, path in data[FURTHER_TESTS].items()}
     return configuration.model_copy(
-        update={"data": configuration.data.model_copy(update=paths), "model": absolute(configuration.model)}
+        update={
+            "data": configuration.data.model_copy(update={**paths, FURTHER_TESTS: further}),
+            "model": absolute(configuration.model),
+        }
     )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field, TypeAdapter, model_validator
 
@@ -17,6 +18,9 @@ from services.controller.configuration.learning import BuildSection, TrainSectio
 from services.controller.configuration.section import PathText, Section, Share, problem
 from services.controller.domain.arms import settings_of
 from shared.limits import ENCODER_NAME, NAME, STATISTICS
+
+#: Of a further test: it stands behind a dot in the names of steps, so it has none itself.
+FurtherName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,39}$")]
 
 
 class DataSection(Section):
@@ -31,6 +35,12 @@ class DataSection(Section):
     )
     dev: PathText = Field(description="Ours: the development set, a MedQ-Bench TSV; its failures drive the loop.")
     test: PathText = Field(description="Ours: the test set, a MedQ-Bench TSV; it decides nothing in the loop.")
+    further_tests: dict[FurtherName, PathText] = Field(
+        {},
+        max_length=8,
+        description="Ours: name to a MedQ-Bench TSV, such as `{site_b: site_b.tsv}`, at most 8: answered as test is, by the base "
+        "model and after each training, and reported alone. Like test they decide nothing, and nothing near them is trained on.",
+    )
     replay: str | None = Field(
         None,
         description="Ours: a MedQ-Bench TSV that is replayed against forgetting, about images that the model was trained on; "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.controller.configuration.models import RunConfiguration
-from services.controller.domain.report import DATA_PATHS
+from services.controller.domain.report import DATA_PATHS, FURTHER_TESTS
 from shared.checkpoints import require_checkpoint
 from shared.errors import InvalidArgument
 from shared.folders import walk
@@ -59,6 +59,8 @@ def _paths(configuration: RunConfiguration) -> Iterator[tuple[str, str]]:
         path = getattr(configuration.data, key)
         if path is not None:
             yield f"data.{key}", path
+    for name, path in configuration.data.further_tests.items():
+        yield f"data.{FURTHER_TESTS}.{name}", path
     yield "model", configuration.model
 
 
@@ -73,12 +75,10 @@ def can_exist(path: Path) -> bool:
 
 def path_problems(configuration: RunConfiguration) -> Iterator[Problem]:
     """What is wrong with the files and folders that a configuration with absolute paths names."""
-    data = configuration.data
-    yield from _pool_problems(Path(data.pool))
-    for field in DATA_PATHS[1:]:
-        path = getattr(data, field)
-        if path is not None:
-            yield from _tsv_problems(f"data.{field}", Path(path))
+    yield from _pool_problems(Path(configuration.data.pool))
+    for field, path in _paths(configuration):
+        if field not in ("data.pool", "model"):
+            yield from _tsv_problems(field, Path(path))
     try:
         require_checkpoint(Path(configuration.model))
     except InvalidArgument as error:

@@ -81,9 +81,11 @@ def _n_images(pool: Path, most: int) -> int | None:
 
 
 def _n_asked(configuration: RunConfiguration) -> tuple[int | None, int | None]:
-    """Descriptions, and questions with options, that one evaluation asks for: those of dev in each run, those of test once."""
+    """Descriptions, and questions with options, that one evaluation asks for: of dev in each run, of each test once."""
     descriptions = questions = 0
-    for table, runs in ((configuration.data.dev, configuration.evaluate.runs), (configuration.data.test, 1)):
+    data = configuration.data
+    tests = [(table, 1) for table in (data.test, *data.further_tests.values())]
+    for table, runs in ((data.dev, configuration.evaluate.runs), *tests):
         try:
             rows = _rows(Path(table))
         except (InvalidArgument, OSError):

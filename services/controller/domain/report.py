@@ -17,6 +17,7 @@ from services.controller.domain.annotators import annotators_of, conditions_of, 
 from services.controller.domain.changes import changes
 from services.controller.domain.comparisons import ArmGain, TestAnswers
 from services.controller.domain.evaluation_sets import dev_set_of, test_set_of
+from services.controller.domain.further_tests import FurtherTest, further_tests
 from services.controller.domain.judge_drift import judge_drift
 from services.controller.domain.losses import losses
 from services.controller.domain.promotion import best_rounds
@@ -36,8 +37,9 @@ Json = dict[str, Any]
 SCHEMA_VERSION = 2
 #: Images of a prototype that the report names.
 _IMAGES_PER_PROTOTYPE = 8
-#: The keys of the section `data` that are paths.
+#: The keys of the section `data` that are paths, and the one whose values are.
 DATA_PATHS = ("pool", "pool_answers", "dev", "test", "replay")
+FURTHER_TESTS = "further_tests"
 
 
 def assemble(
@@ -48,6 +50,7 @@ def assemble(
     sets: Sequence[SetFacts] = (),
     answers: TestAnswers | None = None,
     items: Sequence[Item] = (),
+    further: Sequence[FurtherTest] = (),
 ) -> Json:
     """The report.
 
@@ -59,6 +62,7 @@ def assemble(
         sets: What was brought in.
         answers: Every answer on test.
         items: The questions of test.
+        further: The further tests.
     """
     settings, paths = _split_paths(configuration)
     told = {arm.name: _arm(arm, (answers or {}).get(arm.name, {}), items, configuration["seed"]) for arm in arms}
@@ -74,6 +78,7 @@ def assemble(
         "is_complete": all(arm.stop_reason is not None for arm in arms),
         "dev_set": dev_set_of(configuration, arms),
         "test_set": test_set_of(items),
+        "further_tests": further_tests(further, seed=configuration["seed"]),
         "losses": losses(sets, arms),
         "arms": told,
         "comparisons": compared,
@@ -226,6 +231,7 @@ def _split_paths(configuration: Json) -> tuple[Json, Json]:
     data = configuration["data"]
     settings = {
         **{key: value for key, value in configuration.items() if key != "model"},
-        "data": {key: value for key, value in data.items() if key not in DATA_PATHS},
+        "data": {key: value for key, value in data.items() if key not in (*DATA_PATHS, FURTHER_TESTS)},
     }
-    return settings, {**{key: data[key] for key in DATA_PATHS}, "model": configuration["model"]}
+    further = {f"{FURTHER_TESTS}.{name}": path for name, path in data.get(FURTHER_TESTS, {}).items()}
+    return settings, {**{key: data[key] for key in DATA_PATHS}, **further, "model": configuration["model"]}

@@ -45,7 +45,7 @@ def _lines(calls: Calls, arm: ArmSection, own: RunConfiguration, inputs: Inputs,
     for round_number in count():
         at = Steps(calls.at(arm.name, round_number), own, arm, inputs, model, places, earlier)
         evaluation = yield from at.evaluate_dev()
-        yield from at.evaluate_test()
+        yield from at.evaluate_tests()
         at.stop_if_done()
         failures = yield from at.mine_failures(evaluation)
         samples = yield from at.select_samples(failures)

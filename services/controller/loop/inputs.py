@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medq.embedding.v1 import embedding_pb2
@@ -15,18 +15,21 @@ from services.controller.domain.losses import require_kept
 from services.controller.loop import other_services as ask
 from services.controller.loop.calls import Calls
 from services.controller.ports import StepOutcome
-from services.controller.report.facts import sets_of
+from services.controller.report.facts import FURTHER, sets_of
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What all arms share, by URI; `replay` and `known_answers` are empty where the configuration names or needs none."""
+    """What all arms share, by URI; `replay` and `known_answers` are empty where the configuration names or needs none.
+
+    `tests` has the questions of test and of each further test, by the step that has the model answer them.
+    """
 
     pool: str
     dev_images: str
     dev: str
-    test_images: str
-    test: str
+    test_images: Sequence[str]
+    tests: Mapping[str, str]
     replay_images: str
     replay: str
     known_answers: str
@@ -41,7 +44,7 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
     """
     data = configuration.data
 
-    def ingest(split: str, source: str) -> str:
+    def ingest(split: str, source: str, further: str = "") -> str:
         request = embedding_pb2.StartIngestRequest(
             source_uri=source,
             split=split,
@@ -49,9 +52,9 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
             run_id=calls.run_id,
             encoder=configuration.encoder,
         )
-        return calls.operate(f"ingest_{split}", ask.INGEST, request).uri
+        return calls.operate(f"ingest_{further or split}", ask.INGEST, request).uri
 
-    def benchmark(split: str, items: str, images: str, guards: Sequence[str] = ()) -> str:
+    def benchmark(split: str, items: str, images: str, guards: Sequence[str] = (), further: str = "") -> str:
         request = evaluation_pb2.StartImportBenchmarkRequest(
             items_uri=items,
             image_set_uri=images,
@@ -60,13 +63,17 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
             phash_distance=configuration.build.phash_distance,
             twin_similarity=configuration.build.twin_similarity,
         )
-        return calls.operate(f"import_{split}", ask.IMPORT_BENCHMARK, request).uri
+        return calls.operate(f"import_{further or split}", ask.IMPORT_BENCHMARK, request).uri
 
     pool, dev, test = ingest("pool", data.pool), ingest("dev", data.dev), ingest("test", data.test)
+    tables = {f"{FURTHER}{name}": table for name, table in sorted(data.further_tests.items())}
+    further = {name: ingest("test", table, name) for name, table in tables.items()}
+    test_images = tuple(dict.fromkeys((test, *further.values())))  # two tables may show the same images
     replay = ingest("replay", data.replay) if data.replay else ""
     answers = benchmark("pool", data.pool_answers, pool) if configuration.is_simulated and data.pool_answers else ""
-    guards = [test] if data.dev_guarded else []
+    guards = test_images if data.dev_guarded else ()
     dev_items, test_items = benchmark("dev", data.dev, dev, guards), benchmark("test", data.test, test)
+    tests = {name: benchmark("test", tables[name], images, further=name) for name, images in further.items()}
     replay_items = benchmark("replay", data.replay, replay) if data.replay else ""
     calls.remember("check_inputs", lambda: _check(calls, data.max_lost_share))
     known = oracle_pb2.StartImportKnownAnswersRequest(benchmark_uri=answers)
@@ -75,8 +82,8 @@ def prepare(calls: Calls, configuration: RunConfiguration) -> Inputs:
         pool=pool,
         dev_images=dev,
         dev=dev_items,
-        test_images=test,
-        test=test_items,
+        test_images=test_images,
+        tests={f"evaluate_{name}": items for name, items in {"test": test_items, **tests}.items()},
         replay_images=replay,
         replay=replay_items,
         known_answers=calls.operate("import_known_answers", ask.IMPORT_KNOWN_ANSWERS, known).uri if answers else "",

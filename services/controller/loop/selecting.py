@@ -41,7 +41,7 @@ def selection_request(
         alpha=section.alpha,
         strategy=retrieval_pb2.Strategy.ValueType(choices.STRATEGIES[arm.strategy]),
         seed=seed,
-        guard_uris=each_once(inputs.dev_images, inputs.test_images),
+        guard_uris=each_once(inputs.dev_images, *inputs.test_images),
         phash_distance=build.phash_distance,
         pool_uris=[inputs.pool],
         reference_uris=each_once(inputs.replay_images),

@@ -58,9 +58,10 @@ class Steps:
             yield from self._evaluate("evaluate_dev", self.inputs.dev, section.runs, section.temperature, section.top_p)
         )
 
-    def evaluate_test(self) -> Lines[str]:
-        """The model answers test once, greedily; this decides nothing."""
-        return (yield from self._evaluate("evaluate_test", self.inputs.test, 1, 0.0, 1.0))
+    def evaluate_tests(self) -> Lines[None]:
+        """The model answers test and each further test once, greedily; this decides nothing."""
+        for step, benchmark in self.inputs.tests.items():
+            yield from self._evaluate(step, benchmark, 1, 0.0, 1.0)
 
     def mine_failures(self, evaluation: str) -> Lines[str]:
         """Failures on dev, Eq. (1), and their prototypes."""
@@ -137,7 +138,7 @@ class Steps:
             total_samples=section.total_samples or 0,
             is_earlier_replayed=section.replay_earlier,
             image_set_uris=each_once(inputs.pool, inputs.replay_images),
-            guard_uris=each_once(inputs.dev_images, inputs.test_images),
+            guard_uris=each_once(inputs.dev_images, *inputs.test_images),
             phash_distance=section.phash_distance,
             tfidf_threshold=section.tfidf_threshold,
             seed=self._seed("build_dataset"),

@@ -11,7 +11,9 @@ from msgspec import convert
 
 from services.controller.domain.arms import settings_of
 from services.controller.domain.comparisons import RoundGain
+from services.controller.domain.further_tests import FurtherTest
 from services.controller.domain.ledger import Entry, expert_time, of_arm, totals
+from services.controller.domain.report import FURTHER_TESTS
 from services.controller.domain.richness import Cell, richness
 from services.controller.domain.round_facts import ArmFacts, RoundFacts
 from services.controller.domain.searches import searches
@@ -30,6 +32,8 @@ from shared.rows.training import Dropped, Training
 RowT = TypeVar("RowT", bound=Row)
 #: The steps that give a score.
 EVALUATIONS = ("evaluate_dev", "evaluate_test")
+#: Before the name of a further test in the names of its steps. What follows the next dot is a shard.
+FURTHER = "further."
 
 
 def arms_of(
@@ -106,18 +110,42 @@ def promoted_scores(objects: ObjectStore, results: Iterable[Result], arm: str) -
     }
 
 
-def test_answers(objects: ObjectStore, run: RunRow, results: list[Result]) -> dict[str, dict[int, list[Answer]]]:
-    """Every answer on test, by arm in the order of the configuration and by round."""
-    found: dict[str, dict[int, list[Answer]]] = {arm["name"]: {} for arm in run.configuration["arms"]}
+def test_answers(
+    objects: ObjectStore, run: RunRow, results: list[Result], test: str
+) -> dict[str, dict[int, list[Answer]]]:
+    """Every answer on test, or on a further one, by arm in the order of the configuration and by round."""
+    found = _evaluated(run, results, test)
+    return {arm: {number: read_rows(objects, uri, Answer) for number, uri in own.items()} for arm, own in found.items()}
+
+
+def test_items(objects: ObjectStore, results: Iterable[Result], test: str) -> list[Item]:
+    """The questions of the test set, or of a further one; nothing before it was brought in."""
+    step = f"import_{test}"
+    return [item for result in results if result.step == step for item in read_rows(objects, result.uri, Item)]
+
+
+def further_of(objects: ObjectStore, run: RunRow, results: list[Result]) -> list[FurtherTest]:
+    """What is known of the further tests, by name."""
+    names = sorted(run.configuration["data"].get(FURTHER_TESTS, {}))
+    return [_further(objects, run, results, name) for name in names]
+
+
+def _further(objects: ObjectStore, run: RunRow, results: list[Result], name: str) -> FurtherTest:
+    test = f"{FURTHER}{name}"
+    scores = {
+        arm: {number: read_object(objects, uri, Scores) for number, uri in own.items()}
+        for arm, own in _evaluated(run, results, test).items()
+    }
+    return FurtherTest(name, test_items(objects, results, test), scores, test_answers(objects, run, results, test))
+
+
+def _evaluated(run: RunRow, results: Iterable[Result], test: str) -> dict[str, dict[int, str]]:
+    """Arm to round to the evaluation on a test."""
+    found: dict[str, dict[int, str]] = {arm["name"]: {} for arm in run.configuration["arms"]}
     for result in results:
-        if result.step == "evaluate_test":
-            found[result.arm][result.round] = read_rows(objects, result.uri, Answer)
+        if result.step == f"evaluate_{test}":
+            found[result.arm][result.round] = result.uri
     return found
-
-
-def test_items(objects: ObjectStore, results: Iterable[Result]) -> list[Item]:
-    """The questions of the test set; nothing before it was brought in."""
-    return [item for result in results if result.step == "import_test" for item in read_rows(objects, result.uri, Item)]
 
 
 def _truth(objects: ObjectStore, results: list[Result]) -> dict[str, set[Cell]]:

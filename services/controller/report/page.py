@@ -15,8 +15,10 @@ from services.controller.report.pictures import Pictures
 from services.controller.report.rounds_beside import rounds_beside
 from shared.objects.store import ObjectStore
 from shared.pages.environment import page_environment
+from shared.pages.further_tests import models_of
 from shared.pages.report_charts import accuracy_curve, answered, arm_name, curve_rows
 from shared.pages.words import label, whole_percent
+from shared.statistics import BOOTSTRAP_SOURCES
 from shared.stop_reasons import told
 from shared.version import VERSION
 
@@ -83,6 +85,8 @@ def render(report: Json, objects: ObjectStore) -> str:
         n_later_searches=_LATER_SEARCHES_SHOWN,
         n_answered=_ROUNDS_SHOWN,
         route_words=_ROUTES,
+        further_tests=[(test, models_of(test, report["arms"])) for test in report["further_tests"]],
+        enough_sources=BOOTSTRAP_SOURCES,
         version=VERSION,
         created=_day(report["measured"]["create_time"]) if report["measured"] else "",
     )  # fmt: skip

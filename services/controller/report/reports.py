@@ -8,7 +8,15 @@ from msgspec.structs import replace
 
 from services.controller.domain.comparisons import arm_gains, round_gains
 from services.controller.domain.report import assemble
-from services.controller.report.facts import arms_of, evaluations_of, measured_of, sets_of, test_answers, test_items
+from services.controller.report.facts import (
+    arms_of,
+    evaluations_of,
+    further_of,
+    measured_of,
+    sets_of,
+    test_answers,
+    test_items,
+)
 from services.controller.report.page import render
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
@@ -44,11 +52,12 @@ class Reports:
         """
         run, results = self._store.get(run_id), self._store.results(run_id)
         measured = measured_of(run, results, self._ledger.all_entries(run_id), failure or run.failure)
-        answers, seed = test_answers(self._objects, run, results), run.configuration["seed"]
+        answers, seed = test_answers(self._objects, run, results, "test"), run.configuration["seed"]
         arms = arms_of(self._objects, run, results, round_gains(answers, seed=seed))
-        items = test_items(self._objects, results)
+        items = test_items(self._objects, results, "test")
+        further = further_of(self._objects, run, results)
         return assemble(
-            run.configuration, arms, measured, arm_gains(answers, seed=seed), sets_of(results), answers, items
+            run.configuration, arms, measured, arm_gains(answers, seed=seed), sets_of(results), answers, items, further
         )
 
     def publish(self, run_id: str, failure: str) -> str:

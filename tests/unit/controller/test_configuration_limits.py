@@ -84,11 +84,12 @@ def test_a_service_accepts_what_the_configuration_allows(section, key, value):
     changed = {key: value} | ({"runs": 1} if key == "temperature" else {})
     whole = {"name": "n", "data": DATA, "model": "m", "annotate": {"oracle": "simulated", "expert": "simulated"}}
     configuration = RunConfiguration.model_validate({**whole, section: {**whole.get(section, {}), **changed}})
-    inputs = Inputs(**dict.fromkeys(Inputs.__dataclass_fields__, URI))
+    own = {"test_images": (URI,), "tests": {"evaluate_test": URI, "evaluate_further.b": URI}}
+    inputs = Inputs(**dict.fromkeys(Inputs.__dataclass_fields__, URI) | own)
     asking = Asking()
     steps = Steps(asking, configuration, configuration.arms[0], inputs, URI, count(1))
     asking.do(steps.evaluate_dev())
-    asking.do(steps.evaluate_test())
+    asking.do(steps.evaluate_tests())
     asking.do(steps.mine_failures(URI))
     asking.do(steps.select_samples(URI))
     asking.do(steps.annotate(URI))

@@ -31,6 +31,28 @@ def test_paths_start_from_the_base_folder(tmp_path):
     assert configuration.model == str(tmp_path / "a" / "model")
 
 
+def test_further_tests_are_looked_at_as_test_is(tmp_path):
+    content = yaml.safe_load(write_run_files(tmp_path / "a"))
+    content["data"]["further_tests"] = {"site_b": "test.tsv", "site-c": "no.tsv"}
+    (problem,) = check(yaml.safe_dump(content), str(tmp_path / "a"))[1]
+    assert problem.field == "data.further_tests.site-c"
+    del content["data"]["further_tests"]["site-c"]
+    configuration, problems = check(yaml.safe_dump(content), str(tmp_path / "a"))
+    assert not problems
+    assert configuration.data.further_tests == {"site_b": str(tmp_path / "a" / "test.tsv")}
+    (outside,) = check(yaml.safe_dump(content), str(tmp_path / "a"), [tmp_path / "b"])[1][-2:-1]
+    assert outside.field == "data.further_tests.site_b"
+
+
+@pytest.mark.parametrize("names", [["a.0"], ["a/b"], [""], ["x" * 41], [f"site{number}" for number in range(9)]])
+def test_a_further_test_has_a_plain_name_and_there_are_at_most_eight(names, tmp_path):
+    content = yaml.safe_load(write_run_files(tmp_path / "a"))
+    content["data"]["further_tests"] = dict.fromkeys(names, "test.tsv")
+    (problem,) = check(yaml.safe_dump(content), str(tmp_path / "a"))[1]
+    assert problem.field.startswith("data.further_tests")
+    assert problem.remedy
+
+
 @pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "loop"])
 @pytest.mark.parametrize("field", ["pool", "pool_answers", "dev", "test", "replay", "model"])
 def test_a_path_that_no_file_can_have_is_a_problem(path, field, tmp_path):

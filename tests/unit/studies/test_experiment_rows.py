@@ -11,7 +11,7 @@ from shared.rows.evaluation import Answer
 from shared.rows.selection import Sample
 from studies.experiment.blocks import Arm, Run
 from studies.experiment.material import Material
-from studies.experiment.results import Shortfall
+from studies.experiment.results import OnReal, Shortfall
 from studies.experiment.rows_of_runs import Made, Truth, rows_of
 from studies.experiment.settings import TINY
 from studies.folder import POOL_COLUMNS, write_rows
@@ -115,9 +115,13 @@ def label(name: str, letter: str | None, expert_action: str = "") -> Decision:
 def test_a_round_has_the_draw_that_its_model_learned_from(material: Material):
     answers = [answer(RINGS, False, round=0), answer(RINGS, True, round=1), answer(RINGS, True, round=1, split="dev")]
     made = {("random", 0): Made([build(Sample, image_id=image_id("rings"))], [])}
-    report = {"arms": {"random": {"stop_reason": "rounds", "rounds": []}}}
+    overall = {"value": 0.25, "n": 8, "unscored": 1, "n_sources": 6}
+    on_real = [{"round": 1, "scores": {"perception": {"overall": overall}}, "gain": None}]
+    tests = [{"name": "real", "arms": {"random": on_real}}]
+    report = {"arms": {"random": {"stop_reason": "rounds", "rounds": []}}, "further_tests": tests}
     base, first = rows_of(5, "primary", RUN, TINY, material, report, answers, made, KNOWN)
     assert (base.round, base.draw, base.accuracy.overall) == (0, None, 0.0)
+    assert (base.real, first.real) == (None, OnReal(accuracy=0.25, n=8, unscored=1, n_sources=6))
     assert first.draw is not None
     assert (first.round, first.draw.n_left_out, first.accuracy.overall, first.accuracy.n) == (1, 1, 1.0, 1)
     assert (first.seed, first.budget, first.steps, first.enrichment) == (5, TINY.budget, TINY.steps, 5.0)

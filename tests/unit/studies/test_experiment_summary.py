@@ -9,8 +9,8 @@ import pytest
 
 from shared.errors import AlreadyExists, DataLoss
 from studies.experiment.page import render, write_page
-from studies.experiment.results import Shortfall, path_of, read_results, write_results
-from studies.experiment.sentence import headline, shortfalls
+from studies.experiment.results import OnReal, Shortfall, path_of, read_results, write_results
+from studies.experiment.sentence import headline, on_real, shortfalls
 from studies.experiment.settings import FULL, TINY
 from studies.experiment.summary import summarise, write_summary
 from tests.support.experiments import arm_round, results_of
@@ -76,6 +76,23 @@ def test_an_arm_that_drew_fewer_images_than_asked_is_told_by_seed():
 
 def _fields(results):
     return {name: getattr(results, name) for name in results.__struct_fields__}
+
+
+def test_real_images_stand_on_a_line_of_their_own():
+    assert summarise("sample-efficiency", SEEDS, TINY)["pools"][0]["real"] is None
+    rows = [
+        arm_round(arm, seed, 0.5, number, real=OnReal(accuracy=share, n=246, unscored=0, n_sources=6))
+        for seed, shares in ((3, (0.25, 0.5)), (4, (0.75, 0.5)))
+        for arm in ("failure_contrast", "random")
+        for number, share in enumerate(shares)
+    ]
+    alone = results_of(3, {})
+    summary = summarise("sample-efficiency", [type(alone)(**{**_fields(alone), "rows": tuple(rows)})], TINY)
+    line = on_real(summary["pools"][0])
+    assert "246 questions about real images of 6 sources" in line
+    assert "base model 50.0 % (2 seeds), failure contrast 50.0 % (2 seeds), random 50.0 % (2 seeds)" in line
+    assert "no more" in line
+    assert line in render(summary)
 
 
 def test_the_sentence_says_on_what():

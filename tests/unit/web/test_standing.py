@@ -56,6 +56,8 @@ def test_a_step_that_rests_has_no_time_left():
         ("", "starting", 0),
         ("ingest_pool", "preparing its data", 0),
         ("evaluate_test", "evaluating", 0),
+        ("evaluate_further.site_b", "evaluating", 0),
+        ("evaluate_dev.1", "evaluating", 0),
         ("decide", "evaluating", 0),
         ("annotate", "annotating", 3),
         ("train", "training", 5),
