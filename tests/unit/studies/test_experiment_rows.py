@@ -130,7 +130,8 @@ def test_a_round_has_the_draw_that_its_model_learned_from(material: Material):
 def test_an_arm_that_drew_less_than_it_was_asked_for_says_so_even_where_a_draw_gave_nothing(material: Material):
     def shortfall_after(*selected: int) -> object:
         draws = [{"selection": {"selected": n, "requested": 10}} for n in selected]
-        report = {"arms": {"random": {"stop_reason": "no_samples", "rounds": [*draws, {"selection": None}]}}}
+        arm = {"stop_reason": "no_samples", "rounds": [*draws, {"selection": None}]}
+        report = {"arms": {"random": arm}, "further_tests": []}
         (row,) = rows_of(5, "primary", RUN, TINY, material, report, [answer(RINGS, True)], {}, KNOWN)
         return row.shortfall
 
