@@ -26,10 +26,10 @@ SETTINGS: dict[str, Any] = {
     "rounds": 3,
     "arms": ["failure_contrast", "random"],
     "evaluate": EVALUATE,
-    "select": {"budget": 60, "alpha": 2.0},
-    # 250 steps of 32 pass four times over 2,000 samples: those that were annotated, and replayed ones.
-    "build": {"total_samples": 2000, "replay_earlier": True},
-    "train": {"learning_rate": 7e-4, "steps": 250, "batch_size": 32, "warmup_ratio": 0.1},
+    "select": {"budget": 80, "alpha": 2.0},
+    # 300 steps of 32 pass three times over 3,200 samples: those that were annotated, and replayed ones.
+    "build": {"total_samples": 3200, "replay_earlier": True},
+    "train": {"learning_rate": 7e-4, "steps": 300, "batch_size": 32, "warmup_ratio": 0.1},
     "stop": {"patience": 3, "overall_allowance": 1.0, "modality_allowance": 1.0},
 }
 

@@ -1,7 +1,7 @@
 """The base model that the demo starts from, and how it was made: `python -m studies.demo_base WORK_FOLDER`.
 
 It draws the base images of seed `SEED` into the work folder, trains the tiny checkpoint on them, and puts it into
-`studies/demo_checkpoint/`. That takes some 15 minutes of one core. `digest.txt` there names the bytes. Another processor
+`studies/demo_checkpoint/`. That takes some 20 minutes of one core. `digest.txt` there names the bytes. Another processor
 rounds in another way, and may train other ones.
 """
 
@@ -21,7 +21,7 @@ from studies.plan import StudyPlan, draw_cells
 
 #: Draws the cells that the model never sees, its images, and its first weights.
 SEED: Final = 0
-N_IMAGES: Final = 24_000
+N_IMAGES: Final = 36_000
 #: The question alone, answered by an option's text: a model this small learns that far better than letters.
 ANSWER_FORM: Final = "open"
 #: How a model that was trained so is asked, as a run's file has it.
@@ -50,7 +50,7 @@ def base_plan(seed: int, n_base: int = N_IMAGES) -> StudyPlan:
 def main() -> None:
     """Make it anew."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("work", type=Path, help="Where the images and the training go; some 300 MB.")
+    parser.add_argument("work", type=Path, help="Where the images and the training go; some 450 MB.")
     work = parser.parse_args().work
     write_study(work, base_plan(SEED), _told("images"))
     training = BaseTraining(seed=SEED, answer_form=ANSWER_FORM)

@@ -101,7 +101,8 @@ def budget_name(strategy: str, multiple: float) -> str:
 #: Ends the name of an arm with more steps.
 STEPS_SUFFIX = f"_steps{MORE_STEPS}"
 _RANDOM_BUDGETS = budgets(RANDOM, MULTIPLES)
-_OWN_BUDGETS = (0.5, 1.0, 2.0, 4.0)
+#: Of the tested strategy's own series, and of random drawing where left-out images are common.
+_FEWER = MULTIPLES[:4]
 
 #: By the name of a block; within an experiment the names of arms are unique among those of one mix.
 BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
@@ -139,7 +140,7 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
             ),
         ),
         "pools": tuple(
-            Run(pool, (Arm(OURS, OURS), *_RANDOM_BUDGETS), mix=pool)
+            Run(pool, (Arm(OURS, OURS), *budgets(RANDOM, _FEWER)), mix=pool)
             for pool in POOLS
             if pool not in (PRIMARY_POOL, IDEAL_POOL)
         ),
@@ -157,7 +158,7 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
                 answers=EVERY_ANSWER,
             ),
         ),
-        "scaling": (Run(PRIMARY_POOL, (*budgets(OURS, _OWN_BUDGETS), *_RANDOM_BUDGETS)),),
+        "scaling": (Run(PRIMARY_POOL, (*budgets(OURS, _FEWER), *_RANDOM_BUDGETS)),),
     }
 )
 

@@ -29,20 +29,20 @@ class Settings:
         dev_runs: Answers to each dev item, R of the paper.
     """
 
-    n_base: int = 24_000
-    n_pool: int = 12_000
+    n_base: int = 36_000
+    n_pool: int = 20_000
     n_other_pool: int = 6000
     n_dev: int = 600
     n_test: int = 1200
-    n_replay: int = 2000
+    n_replay: int = 6000
     size: int = 96
     base_epochs: int = 1
     rounds: int = 3
-    budget: int = 100
+    budget: int = 150
     questions_per_image: int = 3
-    steps: int = 250
+    steps: int = 400
     batch_size: int = 32
-    passes: int = 4
+    passes: int = 3
     learning_rate: float = 7e-4
     alpha: float = 2.0
     dev_runs: int = 5
