@@ -27,6 +27,8 @@ class KnownAnswers:
             if not answer.options:
                 described = self._descriptions.setdefault(asked, {})
                 described[image_id] = max(answer.answer_text, described.get(image_id, ""))
+        # Few differ among those of a whole pool, and each review looks through them.
+        self._different = {asked: frozenset(of.values()) for asked, of in self._descriptions.items()}
 
     def is_known(self, image_id: str, question: str) -> bool:
         """Whether an answer to this question about this image is known, among whatever options."""
@@ -47,7 +49,7 @@ class KnownAnswers:
         """
         if options:
             return sorted(letter for letter in options if letter != right)
-        others = set(self._descriptions.get(_plain(question), {}).values())
+        others = self._different.get(_plain(question), frozenset())
         return sorted(text for text in others if closing_level(text) != closing_level(right))
 
 

@@ -44,12 +44,12 @@ class SimulatedReviews:
         self._tell = tell
         self._bell = Bell()
 
-        @lru_cache(maxsize=4)
-        def expert(simulation: Simulation) -> Expert:
-            known = KnownAnswers(read_rows(objects, simulation.known_answers_uri, KnownAnswer))
-            return make_expert(known, simulation.accuracy, simulation.seed)
+        @lru_cache(maxsize=2)
+        def known(uri: str) -> KnownAnswers:
+            return KnownAnswers(read_rows(objects, uri, KnownAnswer))
 
-        self._expert = expert
+        self._known = known
+        self._make_expert = make_expert
         self._loop = BackgroundLoop("simulated-expert", self._work, self._bell.ring)
 
     def ring(self) -> None:
@@ -71,10 +71,16 @@ class SimulatedReviews:
             self._tell(work_id, operation_id)
 
     def _verdicts(self, leased: Sequence[QueuedTask]) -> list[Verdict]:
+        # Made here, not in the threads: each would read what is known of a whole pool for itself.
+        experts = [self._expert(queued.entry.simulation) for queued in leased]
         with ThreadPoolExecutor(_THREADS) as pool:
-            return list(pool.map(self._verdict, leased))
+            return list(pool.map(_verdict, experts, leased))
 
-    def _verdict(self, queued: QueuedTask) -> Verdict:
-        assert queued.entry.simulation is not None
-        found = self._expert(queued.entry.simulation).review(queued.entry.asked)
-        return Verdict(found.action, found.answer, "", found.spending.expert_seconds, SIMULATED)
+    def _expert(self, simulation: Simulation | None) -> Expert:
+        assert simulation is not None
+        return self._make_expert(self._known(simulation.known_answers_uri), simulation.accuracy, simulation.seed)
+
+
+def _verdict(expert: Expert, queued: QueuedTask) -> Verdict:
+    found = expert.review(queued.entry.asked)
+    return Verdict(found.action, found.answer, "", found.spending.expert_seconds, SIMULATED)
