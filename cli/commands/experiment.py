@@ -50,7 +50,7 @@ def experiment(
     oracle and expert are simulated; models, trainings and scores are real.
 
     HOW LONG: hours. On one core a seed makes its images and base model first, then a block of arms: sample-efficiency has
-    41 arms of three trainings in four blocks, 8 of them in the first, the primary comparison. All seeds end a block before
+    35 arms of three trainings in four blocks, 8 of them in the first, the primary comparison. All seeds end a block before
     any begins the next. From the first training on the command tells the time left. Try it with --tiny first: minutes,
     and figures that mean nothing.
 
