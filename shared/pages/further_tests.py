@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from shared.pages.report_charts import arm_name
+
 Json = dict[str, Any]
 
 
@@ -19,7 +21,7 @@ def models_of(test: Json, arms: Mapping[str, Json]) -> list[tuple[str, Json]]:
     """
     base = next((facts for rounds in test["arms"].values() for facts in rounds[:1]), None)
     final = [
-        (f"{name}, round {facts['round']}", facts)
+        (f"{arm_name(name, arms[name])}, round {facts['round']}", facts)
         for name, rounds in test["arms"].items()
         for facts in rounds
         if facts["round"] and arms[name]["promoted"] and facts["round"] == arms[name]["promoted"]["round"]

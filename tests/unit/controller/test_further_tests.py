@@ -33,7 +33,10 @@ def test_it_has_the_accuracy_of_each_round_and_its_gain_over_the_base_model():
 
 
 def test_the_base_model_and_what_comes_out_of_each_arm_are_told():
-    arms = {"ours": {"promoted": {"round": 1}}, "random": {"promoted": {"round": 0}}}
+    arms = {
+        "ours": {"strategy": "failure_contrast", "promoted": {"round": 1}},
+        "random": {"strategy": "random", "promoted": {"round": 0}},
+    }
     assert [(name, facts["round"]) for name, facts in models_of(told(), arms)] == [
         ("base model", 0),
         ("ours, round 1", 1),
