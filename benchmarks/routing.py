@@ -4,7 +4,8 @@
 
 OUT is the folder of `medq demo` or `medq run`, with `report.json` and the state beside it. One JSON object goes to standard
 output: for each arm and each round after the cold start the shares of the routes, and how often what was adopted is right;
-then, for other target error rates, where the same answers would have gone.
+then, for other target error rates, where the same answers would have gone. Descriptions are not counted: whether one is
+right is a matter of degree.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ TARGETS = (0.08, 0.1, 0.12, 0.14, 0.16, 0.2)
 
 
 def figures(objects: ObjectStore, uri: str) -> dict[str, Any]:
-    """Shares and accuracies of one set of decisions; a rejected question is in none of them."""
-    rows, summary = read_rows(objects, uri, Decision), read_object(objects, uri, Summary)
+    """Shares and accuracies of the decisions on questions with options; a rejected question is in none of them."""
+    rows = [row for row in read_rows(objects, uri, Decision) if row.options]
+    summary = read_object(objects, uri, Summary)
     parents = read_manifest(objects, uri).parents
     known = read_rows(objects, parents[_KNOWN_ANSWERS], KnownAnswer)
     truth = {(row.image_id, row.question, *sorted(row.options.items())): row.answer for row in known}
@@ -46,7 +48,7 @@ def figures(objects: ObjectStore, uri: str) -> dict[str, Any]:
     return {
         "questions": len(rows),
         **routed(rows, right, tau),
-        "expert_and_audit": summary.review_share,
+        "expert_and_audit": _share([row.route in ("expert", "audit") for row in rows]),
         "wrong_of_labels": _share([row.answer != answer for row, answer in zip(rows, right, strict=True)]),
         "at_other_targets": {
             str(fit.target_error_rate): {"is_met": fit.is_met, **routed(rows, right, fit.tau_entropy)} for fit in fits
