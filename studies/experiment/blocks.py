@@ -101,8 +101,10 @@ def budget_name(strategy: str, multiple: float) -> str:
 #: Ends the name of an arm with more steps.
 STEPS_SUFFIX = f"_steps{MORE_STEPS}"
 _RANDOM_BUDGETS = budgets(RANDOM, MULTIPLES)
-#: Of the tested strategy's own series, and of random drawing where left-out images are common.
+#: Of random drawing where left-out images are common.
 _FEWER = MULTIPLES[:4]
+#: Of the tested strategy, beside its budget 1 in the primary comparison.
+_OWN = (0.5, 2.0, 4.0)
 
 #: By the name of a block; within an experiment the names of arms are unique among those of one mix.
 BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
@@ -158,7 +160,7 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
                 answers=EVERY_ANSWER,
             ),
         ),
-        "scaling": (Run(PRIMARY_POOL, (*budgets(OURS, _FEWER), *_RANDOM_BUDGETS)),),
+        "scaling": (Run(PRIMARY_POOL, budgets(OURS, _OWN)),),
     }
 )
 
@@ -167,6 +169,6 @@ EXPERIMENTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "sample-efficiency": ("primary", "controls", "steps4", "pools"),
         "ablation": ("ablation",),
-        "scaling": ("scaling",),
+        "scaling": ("primary", "scaling"),
     }
 )
