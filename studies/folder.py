@@ -18,21 +18,22 @@ Every source (seed) is in one split only, with one image.
 from __future__ import annotations
 
 import csv
-import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from PIL import Image as PilImage
 
 from shared.errors import AlreadyExists
-from studies.images.degradations import DEGRADATIONS, NONE, SEVERITIES, degrade
+from shared.synced import put_in_place
+from studies.findings import plan_findings, pool_members, slice_of
+from studies.images.degradations import degrade
 from studies.images.drawing import Image
 from studies.images.optics import to_bytes
 from studies.images.phantoms import make_phantom
-from studies.plan import SPLITS, TAUGHT, WEAK_RARITY, StudyPlan
+from studies.plan import SPLITS, StudyPlan
 from studies.questions import LETTERS, Finding, Question, ask_all, ask_description, ask_how, ask_what, ask_yes_no
 
 COLUMNS = (
@@ -51,7 +52,6 @@ POOL = "pool"
 POOL_ANSWERS = "pool_answers.tsv"
 EVERY_ANSWER = "every_answer.tsv"
 Row = dict[str, str]
-T = TypeVar("T")
 
 README = """A study made by a program. Every image here is a drawing (a phantom) with a degradation computed from
 physics; nothing comes from a patient. One generator seed is one source is one patient.
@@ -76,7 +76,7 @@ def write_study(folder: Path, plan: StudyPlan, on_image: Callable[[int, int], No
     """Write the study, or nothing where the same study is already there.
 
     Args:
-        folder: Where to write; made if it does not exist. What an interrupted call left is written anew.
+        folder: Where to write; made if it does not exist. The split in which a call was interrupted is drawn anew.
         plan: Sizes, seed and left-out cells.
         on_image: Called with (images written, images in all) after each image.
 
@@ -97,69 +97,16 @@ def write_study(folder: Path, plan: StudyPlan, on_image: Callable[[int, int], No
         return description
     folder.mkdir(parents=True, exist_ok=True)
     begun.write_text(text, encoding="utf-8")
-    n_images = sum(plan.sizes.values())
-    n_done = itertools.count(1)
+    n_images, n_before = sum(plan.sizes.values()), 0
     for split in SPLITS:
-        (folder / split).mkdir(parents=True, exist_ok=True)
-        rows: list[Row] = []
-        findings = plan_findings(plan, split)
-        for number, finding in enumerate(findings):
-            rows += _write_image(folder, plan, split, number, finding)
-            if on_image is not None:
-                on_image(next(n_done), n_images)
-        write_split(folder, split, rows)
-        if split == POOL:
-            _write_pools(folder, plan, findings, rows)
-            write_rows(folder / EVERY_ANSWER, _every_answer(plan, findings))
+        if not (folder / (EVERY_ANSWER if split == POOL else f"{split}.tsv")).exists():  # its last table
+            for n_done in _draw_split(folder, plan, split):
+                if on_image is not None:
+                    on_image(n_before + n_done, n_images)
+        n_before += plan.sizes[split]
     (folder / "README.txt").write_text(README, encoding="utf-8")
     begun.rename(complete)
     return description
-
-
-def plan_findings(plan: StudyPlan, split: str) -> list[Finding]:
-    """What each image of a split shows, in the order of the file names, which tells nothing of it.
-
-    Returns:
-        `plan.sizes[split]` findings: `plan.n_left_out(split)` of left-out cells and `plan.n_clean(split)` clean, the
-        others of known cells; cells and severities as even as the numbers allow; shuffled by the seed.
-    """
-    rng = np.random.default_rng([plan.seed, SPLITS.index(split)])
-    n_left_out, n_clean = plan.n_left_out(split), plan.n_clean(split)
-    left_out = itertools.cycle(_shuffled(_degraded(sorted(plan.left_out)), rng))
-    known = itertools.cycle(_shuffled(_known(plan, split), rng))
-    clean = itertools.cycle(_shuffled([Finding(modality, NONE, NONE) for modality in DEGRADATIONS], rng))
-    return _shuffled(
-        [
-            *itertools.islice(left_out, n_left_out),
-            *itertools.islice(clean, n_clean),
-            *itertools.islice(known, plan.sizes[split] - n_left_out - n_clean),
-        ],
-        rng,
-    )
-
-
-def _known(plan: StudyPlan, split: str) -> list[Finding]:
-    """One lap over the known cells; in what is taught, a weak one comes in one lap of several, and mild."""
-    known = [cell for modality in DEGRADATIONS for cell in plan.known_cells(modality)]
-    if split not in TAUGHT:
-        return _degraded(known)
-    weak = [Finding(*cell, SEVERITIES[0]) for cell in known if cell in plan.weak]
-    return _degraded([cell for cell in known if cell not in plan.weak]) * WEAK_RARITY + weak * len(SEVERITIES)
-
-
-def pool_members(plan: StudyPlan, name: str, findings: Sequence[Finding]) -> list[int]:
-    """The places of a pool's images among all images of the pools, ascending.
-
-    Args:
-        plan: The plan.
-        name: One of `plan.pools`.
-        findings: `plan_findings(plan, "pool")`.
-    """
-    pool, rng = plan.pools[name], np.random.default_rng([plan.seed, *name.encode()])
-    is_left_out = np.array([(finding.modality, finding.attribute) in plan.left_out for finding in findings], dtype=bool)
-    rare, others = (rng.permutation(np.flatnonzero(mask)) for mask in (is_left_out, ~is_left_out))
-    chosen = [*rare[: pool.n_left_out], *others[: pool.n_images - pool.n_left_out]]
-    return sorted(map(int, chosen))
 
 
 def make_image(finding: Finding, source: int, size: int) -> Image:
@@ -218,16 +165,32 @@ def pool_images(answers: Iterable[Row]) -> list[Row]:
 
 
 def write_rows(path: Path, rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> None:
-    """Write a TSV; the index, its first column, counts the rows from 0."""
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    """Write a TSV, whole or not at all; the index, its first column, counts the rows from 0."""
+    partial = path.with_name(f"{path.name}.partial")
+    with partial.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.DictWriter(stream, columns, delimiter="\t", lineterminator="\n")
         writer.writeheader()
         writer.writerows({"index": str(index), **row} for index, row in enumerate(rows))
+    put_in_place(partial, path)
 
 
 def save_png(path: Path, image: Image) -> None:
     """Write an image in 0..1 as an 8-bit PNG, grey or RGB."""
     PilImage.fromarray(to_bytes(image)).save(path, compress_level=1)
+
+
+def _draw_split(folder: Path, plan: StudyPlan, split: str) -> Iterator[int]:
+    """Write a split, its tables last; after each image, how many there are."""
+    (folder / split).mkdir(parents=True, exist_ok=True)
+    rows: list[Row] = []
+    findings = plan_findings(plan, split)
+    for number, finding in enumerate(findings):
+        rows += _write_image(folder, plan, split, number, finding)
+        yield number + 1
+    write_split(folder, split, rows)
+    if split == POOL:
+        _write_pools(folder, plan, findings, rows)
+        write_rows(folder / EVERY_ANSWER, _every_answer(plan, findings))
 
 
 def _write_image(folder: Path, plan: StudyPlan, split: str, number: int, finding: Finding) -> list[Row]:
@@ -262,24 +225,5 @@ def _ids(plan: StudyPlan, split: str, number: int, finding: Finding) -> Row:
         "source_id": f"phantom-{source}",
         "patient_id": f"patient-{source}",
         "split": split,
-        "slice": _slice(finding, plan) if split == "test" else "",
+        "slice": slice_of(finding, plan) if split == "test" else "",
     }
-
-
-def _slice(finding: Finding, plan: StudyPlan) -> str:
-    """What the base model was taught of a cell."""
-    cell = (finding.modality, finding.attribute)
-    if finding.is_clean:
-        return "clean"
-    return "left_out" if cell in plan.left_out else "weak" if cell in plan.weak else "known"
-
-
-def _degraded(cells: Iterable[tuple[str, str]]) -> list[Finding]:
-    """Each cell at each severity."""
-    return [Finding(modality, name, severity) for modality, name in cells for severity in SEVERITIES]
-
-
-def _shuffled(things: Iterable[T], rng: np.random.Generator) -> list[T]:
-    """The things in random order."""
-    listed = list(things)
-    return [listed[int(place)] for place in rng.permutation(len(listed))]

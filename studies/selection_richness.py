@@ -22,7 +22,8 @@ from services.retrieval.domain.contrast import cells_of, failure_contrast
 from services.retrieval.domain.nearest import nearest
 from services.retrieval.domain.sampling import Candidates, Strategy, draw_samples
 from services.retrieval.domain.similarity import tau_of_share
-from studies.folder import make_image, make_questions, plan_findings
+from studies.findings import plan_findings
+from studies.folder import make_image, make_questions
 from studies.images.optics import to_bytes
 from studies.plan import StudyPlan
 from studies.questions import LETTERS, Finding, Question

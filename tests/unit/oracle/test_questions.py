@@ -4,7 +4,7 @@ import pytest
 from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
 from shared.errors import InvalidArgument
 from shared.rows.benchmark import Item
-from studies.folder import plan_findings
+from studies.findings import plan_findings
 from studies.images.degradations import DEGRADATIONS
 from studies.plan import StudyPlan
 from studies.questions import ask_all

@@ -4,7 +4,7 @@ import json
 
 from studies.demo import SETTINGS, demo_plan
 from studies.demo_base import FOLDER, LEFT_OUT, N_IMAGES, SEED, WEAK, base_plan, digest_of
-from studies.folder import plan_findings
+from studies.findings import plan_findings
 
 
 def test_the_base_model_is_the_one_whose_digest_stands_beside_it() -> None:
@@ -32,6 +32,6 @@ def test_no_seed_of_the_demo_draws_an_image_of_the_base() -> None:
 
 
 def test_replay_can_fill_every_training_set_of_the_demo() -> None:
-    n_questions = 3 * demo_plan(0).sizes["replay"]
-    assert n_questions >= SETTINGS["build"]["total_samples"]
-    assert SETTINGS["train"]["steps"] * SETTINGS["train"]["batch_size"] == 4 * SETTINGS["build"]["total_samples"]
+    replayed, new = (3 * n_images for n_images in (demo_plan(0).sizes["replay"], SETTINGS["select"]["budget"]))
+    assert replayed + new >= SETTINGS["build"]["total_samples"]
+    assert SETTINGS["train"]["steps"] * SETTINGS["train"]["batch_size"] == 3 * SETTINGS["build"]["total_samples"]

@@ -14,7 +14,8 @@ from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
 from shared.quality_level import closing_level
-from studies.folder import COLUMNS, EVERY_ANSWER, plan_findings, write_study
+from studies.findings import plan_findings
+from studies.folder import COLUMNS, EVERY_ANSWER, write_study
 from studies.images.degradations import DEGRADATIONS, NONE
 from studies.plan import (
     CELLS,
@@ -68,8 +69,10 @@ def test_an_interrupted_study_is_completed_to_the_same_bytes(study: Path, tmp_pa
     assert not (tmp_path / "study.json").exists()
     with pytest.raises(AlreadyExists):
         write_study(tmp_path, StudyPlan(n_pool=5, size=32))
-    write_study(tmp_path, SMALL)
+    drawn: list[int] = []
+    write_study(tmp_path, SMALL, lambda n_done, _: drawn.append(n_done))
     assert digest(tmp_path) == digest(study)
+    assert drawn[-1] == sum(SMALL.sizes.values()) > len(drawn)
 
 
 def test_a_complete_study_is_not_written_again(study: Path) -> None:
