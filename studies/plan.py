@@ -21,6 +21,9 @@ TAUGHT = ("base", "replay")
 SOURCES_PER_SPLIT = 10_000_000
 """The range of seeds that one split of one study may draw from; ranges never overlap."""
 
+RESERVED_SEED = 18
+"""Of no study: the encoder's axes and the severities were computed from phantoms in its range."""
+
 FEWEST_KNOWN = 3
 """Known degradations that each modality keeps: a What question needs three wrong options, `none` among them."""
 
@@ -131,6 +134,9 @@ class StudyPlan:
                 raise InvalidArgument("Too few or too many images.", field=f"n_{split}", value=count)
         if self.seed < 0:
             raise InvalidArgument("A seed is not negative.", field="seed", value=self.seed)
+        if self.seed == RESERVED_SEED:
+            message = "The encoder's axes and the severities were computed from phantoms of this seed."
+            raise InvalidArgument(message, field="seed", value=self.seed, remedy="Take another one.")
         if self.size < SMALLEST_SIZE:
             remedy = f"use {SMALLEST_SIZE} or more"
             raise InvalidArgument("Images too small.", field="size", value=self.size, remedy=remedy)

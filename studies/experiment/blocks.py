@@ -16,12 +16,14 @@ OURS, RANDOM, PRINTED = "failure_contrast", "random", "failure_driven"
 MULTIPLES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)
 #: The pool of the primary comparison, by the percentage of its images that show a left-out cell.
 PRIMARY_POOL = "pool-3"
-#: Holds left-out images alone: what selection by the truth would give at most.
+#: Holds left-out images alone, by the truth: no selection finds more of them.
 IDEAL_POOL = "pool-ideal"
 POOLS = (PRIMARY_POOL, "pool-10", "pool-30", "pool-uniform", IDEAL_POOL)
 #: Factor of the steps in the block `steps4`.
 MORE_STEPS = 4
 
+#: The exponent that the paper's formula has where it names none.
+_AS_PRINTED = MappingProxyType({"alpha": 1.0})
 _CLEAN = MappingProxyType({"simulated_oracle_accuracy": 1.0, "simulated_expert_accuracy": 1.0})
 
 
@@ -109,7 +111,7 @@ _OWN = (0.5, 2.0, 4.0)
 #: By the name of a block; within an experiment the names of arms are unique among those of one mix.
 BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
     {
-        "primary": (Run(PRIMARY_POOL, (Arm(OURS, OURS), *_RANDOM_BUDGETS, Arm(PRINTED, PRINTED))),),
+        "primary": (Run(PRIMARY_POOL, (Arm(OURS, OURS), *_RANDOM_BUDGETS, Arm(PRINTED, PRINTED, select=_AS_PRINTED))),),
         "controls": (
             Run(
                 PRIMARY_POOL,
@@ -118,6 +120,7 @@ BLOCKS: Mapping[str, tuple[Run, ...]] = MappingProxyType(
                         Arm(name, name)
                         for name in ("uniform_capability", "shuffled_failures", "novelty", "k_centre", "uncertainty")
                     ),
+                    Arm(f"{PRINTED}_near_5_percent", PRINTED, select={**_AS_PRINTED, "tau_pool_share": 0.05}),
                     Arm(f"{OURS}_clean", OURS, annotate=_CLEAN, against="random_clean"),
                     Arm("random_clean", RANDOM, annotate=_CLEAN),
                     Arm("random_plus_dev", RANDOM, has_dev_labels=True),

@@ -24,23 +24,29 @@ class Ratio:
     Attributes:
         value: From the smallest to the largest budget of random drawing, in budgets of the other; or infinite.
         low, high: Its 95 % limits; None with fewer than two seeds.
-        most: The largest budget of random drawing.
+        least, most: The smallest and the largest budget of random drawing.
         n: Seeds.
     """
 
     value: float
     low: float | None
     high: float | None
+    least: float
     most: float
     n: int
 
     def text(self, value: float | None) -> str:
-        """A value or a limit as people read it: `3.4`, `> 16` where it is not reached, `< 1` below one, `-` for none."""
+        """A value or a limit as people read it: `3.4`, `> 16` where it is not reached, `< 1` below one, `-` for none.
+
+        Where the smallest budget is enough, less may be too: `≤ 1`.
+        """
         if value is None:
             return "-"
         if np.isinf(value):
             return f"> {self.most:g}"
-        return "< 1" if value < 1 else f"{value:.1f}"
+        if value < 1:
+            return "< 1"
+        return f"≤ {value:g}" if value == self.least else f"{value:.1f}"
 
     @property
     def limits(self) -> str:
@@ -116,7 +122,7 @@ def budget_ratio(
         low, high = (
             float(one) for one in np.quantile(values, [0.025, 0.975], method="inverted_cdf")
         )  # inf has no mean
-    return Ratio(value, low, high, float(multiples[-1]), len(reached))
+    return Ratio(value, low, high, float(multiples[0]), float(multiples[-1]), len(reached))
 
 
 def _crossing(x: NDArray[np.float64], scores: NDArray[np.float64], target: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,8 +14,6 @@ from studies.folder import write_rows, write_study
 from studies.plan import Cell, Pool, StudyPlan, draw_cells
 from studies.real_slice import write_real_slice
 
-ENRICHMENT = 10.0
-"""How many times rarer the left-out cells are in the pool of the primary comparison than in test."""
 Stratum = tuple[str, str, str]
 """A modality, a degradation and its severity; images without degradation have `none` for both."""
 OnProgress = Callable[[str, int, int, str], None]
@@ -52,7 +49,8 @@ def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress
         on_progress: Told how far it is.
     """
     drawing, training = "drawing phantoms", "training the base model"
-    write_study(folder, plan_of(seed, settings), lambda done, total: on_progress(drawing, done, total, "images"))
+    plan = plan_of(seed, settings)
+    write_study(folder, plan, lambda done, total: on_progress(drawing, done, total, "images"))
     write_real_slice(folder, settings.size)
     model = pretrain_base(
         folder,
@@ -60,9 +58,7 @@ def prepare(folder: Path, seed: int, settings: Settings, on_progress: OnProgress
         BaseTraining(epochs=settings.base_epochs, batch_size=settings.batch_size, seed=seed, answer_form="open"),
         lambda done, total: on_progress(training, done, total, "steps"),
     )
-    described = json.loads((folder / "study.json").read_text(encoding="utf-8"))
-    left_out, weak = (frozenset((cell[0], cell[1]) for cell in described[name]) for name in ("left_out", "weak"))
-    return Material(folder, model, left_out, weak, len(one_per_image(read_rows(folder / "dev.tsv"))))
+    return Material(folder, model, plan.left_out, plan.weak, len(one_per_image(read_rows(folder / "dev.tsv"))))
 
 
 def plan_of(seed: int, settings: Settings) -> StudyPlan:
@@ -80,7 +76,7 @@ def plan_of(seed: int, settings: Settings) -> StudyPlan:
         weak=weak,
     )
     uniform = plan.n_left_out("test") / plan.n_test
-    rare, size = uniform / ENRICHMENT, settings.n_other_pool
+    rare, size = uniform / settings.enrichment, settings.n_other_pool
     shares = {"10": 0.1, "30": 0.3, "uniform": uniform}
     others = {name: Pool(size, share) for name, share in shares.items()} | {"ideal": Pool(round(0.3 * size), 1.0)}
     pools = {"3": Pool(settings.n_pool, rare), **others}

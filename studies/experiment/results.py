@@ -26,7 +26,7 @@ class Accuracy(Row, frozen=True):
         n: Answers.
         unscored: Answers that could not be evaluated, in no figure.
         overall: Over all.
-        known: Over cells that the base model was taught, and clean images.
+        known: Over cells that the base model was taught well, and clean images.
         weak: Over cells of which it saw little.
         left_out: Over cells that it never saw.
         pool_mix: Post-stratified to the mix of the pool: see `studies.experiment.estimates.post_stratified`.

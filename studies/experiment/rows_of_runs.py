@@ -22,6 +22,8 @@ from studies.real_slice import REAL
 
 #: Axes of answers whose values get an accuracy of their own.
 AXES = ("question_type", "modality", "severity", "scope")
+#: In the place of an axis: question types of the left-out cells alone. What and Yes/No tell what the new words gave.
+LEFT_OUT_TYPES = "left_out_by_question_type"
 _DESCRIPTION = "description"
 _Asked = tuple[str, str, tuple[str, ...]]
 
@@ -86,7 +88,7 @@ class Truth:
             left_out=_share(slices["left_out"]),
             pool_mix=pool_mix,
             pool_mix_covered=covered,
-            by={axis: _by(rows, axis) for axis in AXES},
+            by={**{axis: _by(rows, axis) for axis in AXES}, LEFT_OUT_TYPES: _by(slices["left_out"], "question_type")},
         )
 
     def _slice(self, row: Answer) -> str:

@@ -52,8 +52,13 @@ def _shared(settings: Settings) -> dict[str, Any]:
     return {
         "rounds": settings.rounds,
         "evaluate": {"runs": settings.dev_runs, "extractor": "likelihood", "answer_form": "open"},
-        "annotate": {"questions_per_image": settings.questions_per_image},
-        "select": {"alpha": settings.alpha},
+        "annotate": {
+            "questions_per_image": settings.questions_per_image,
+            "simulated_oracle_accuracy": settings.oracle_accuracy,
+            "simulated_expert_accuracy": settings.expert_accuracy,
+        },
+        # What draws by uncertainty asks the model about every image of the pool: no arm sees less of it than another.
+        "select": {"alpha": settings.alpha, "uncertainty_candidates": settings.n_pool},
         "build": {"total_samples": seen.total_samples, "replay_earlier": True},
         "train": {"learning_rate": settings.learning_rate, "batch_size": settings.batch_size, "warmup_ratio": 0.1},
         "stop": {"patience": settings.rounds + 1, "overall_allowance": 1.0, "modality_allowance": 1.0},

@@ -16,6 +16,7 @@ class Settings:
     Attributes:
         n_base, n_pool, n_dev, n_test, n_replay: Images of each split; the pool is that of the primary comparison.
         n_other_pool: Images of a pool in which left-out cells are more common.
+        enrichment: How many times rarer the left-out cells are in the pool of the primary comparison than in test, E.
         size: Height and width of an image in pixels.
         base_epochs: Passes of the base model's training over its split.
         rounds: Trainings of each arm.
@@ -27,6 +28,7 @@ class Settings:
         learning_rate: Peak of the cosine schedule of every round.
         alpha: Exponent of the weights of cells.
         dev_runs: Answers to each dev item, R of the paper.
+        oracle_accuracy, expert_accuracy: Chances that the simulated oracle and expert are right, 0..1.
     """
 
     n_base: int = 36_000
@@ -35,6 +37,7 @@ class Settings:
     n_dev: int = 600
     n_test: int = 1200
     n_replay: int = 6000
+    enrichment: float = 10.0
     size: int = 96
     base_epochs: int = 1
     rounds: int = 3
@@ -46,6 +49,8 @@ class Settings:
     learning_rate: float = 7e-4
     alpha: float = 2.0
     dev_runs: int = 5
+    oracle_accuracy: float = 0.8
+    expert_accuracy: float = 0.97
 
     def __post_init__(self) -> None:
         """Refuse a budget that has no half."""

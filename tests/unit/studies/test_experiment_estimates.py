@@ -71,6 +71,11 @@ def test_not_reached_and_below_one_are_said_so():
     assert str(ratio([scores], [0.2])) == "1.0"
 
 
+def test_where_the_smallest_budget_is_enough_less_may_be_too():
+    found = budget_ratio((1.0, 16.0), [[0.7, 0.8]], [0.65], np.random.default_rng(0))
+    assert str(found) == "≤ 1"
+
+
 def test_the_limits_of_the_ratio_resample_whole_seeds():
     # One seed reaches it at 2 and one never does: drawn both alike, the mean of the two is reached at 4.
     random = [[0.1, 0.2, 0.5, 0.6, 0.7, 0.8], [0.1, 0.1, 0.1, 0.6, 0.6, 0.6]]

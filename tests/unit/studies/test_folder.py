@@ -14,12 +14,16 @@ from PIL import Image
 
 from shared.errors import AlreadyExists, InvalidArgument
 from shared.quality_level import closing_level
+from studies import encoder_constants
 from studies.findings import plan_findings
 from studies.folder import COLUMNS, EVERY_ANSWER, write_study
+from studies.images import severities
 from studies.images.degradations import DEGRADATIONS, NONE
 from studies.plan import (
     CELLS,
     DEFAULT_LEFT_OUT,
+    RESERVED_SEED,
+    SOURCES_PER_SPLIT,
     SPLITS,
     TAUGHT,
     TAUGHT_CLEAN_RATIO,
@@ -250,3 +254,13 @@ def test_without_left_out_cells_there_is_no_enrichment() -> None:
 def test_a_plan_that_cannot_be_drawn_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
         StudyPlan(**wrong)
+
+
+def test_no_study_draws_the_phantoms_that_encoder_and_severities_were_computed_from() -> None:
+    plan = StudyPlan(seed=RESERVED_SEED - 1)
+    last_before = plan.first_source(SPLITS[-1]) + SOURCES_PER_SPLIT - 1
+    first_after = StudyPlan(seed=RESERVED_SEED + 1).first_source(SPLITS[0])
+    used = (encoder_constants.FIRST_SEED, severities.FIRST_SEED)
+    assert all(last_before < first and first + SOURCES_PER_SPLIT <= first_after for first in used)
+    with pytest.raises(InvalidArgument, match="severities"):
+        StudyPlan(seed=RESERVED_SEED)
