@@ -31,7 +31,7 @@ def experiment(
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of the experiment; the same goes on.")],
     seeds: Annotated[str, typer.Option(help="Which seeds: numbers and ranges, such as 3,10-17.")] = "101-108",
     jobs: Annotated[
-        int, typer.Option(min=0, help="Seeds at a time, one core each; 0: as many as it may use cores.")
+        int, typer.Option(min=0, help="Seeds at a time, one core each; 0: as many as the command may use.")
     ] = 0,
     blocks: Annotated[
         str, typer.Option(help="Run these blocks alone, such as primary,controls; else all of the experiment.")
