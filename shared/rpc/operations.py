@@ -33,7 +33,12 @@ _STATES = {
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
     rows.WAITING: pb.OPERATION_STATE_WAITING,
 }
-_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
+_PASSING = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.CANCELLED,  # the server ended a call that took too long (`shared.rpc.patience`), as on a busy machine
+)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
 
 
