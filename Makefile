@@ -74,6 +74,7 @@ check: setup ## Lint, types, layers, contracts, drift of generated code
 	$(BIN)/python -m infra.configuration_page --check
 	$(BIN)/python -m infra.chart --check
 	$(BIN)/python -m infra.dashboard --check
+	$(BIN)/python -m infra.study_tables --check
 
 images: ## Build the container images with podman (from a registry's Python, or from Debian)
 	infra/images/build

@@ -19,7 +19,7 @@ from cli.output import FAILED, console, print_json, shown_errors
 from shared.errors import InvalidArgument
 from studies.experiment.blocks import BLOCKS, EXPERIMENTS
 from studies.experiment.results import path_of, read_results
-from studies.experiment.settings import FULL, TINY, Settings
+from studies.experiment.settings import FULL, REPORTED, TINY, Settings
 
 _MOST_SEEDS = 1000
 #: Seeds of phantoms lie in ranges that a seed of a study multiplies.
@@ -29,7 +29,9 @@ _LARGEST_SEED = 99_999
 def experiment(
     name: Annotated[str, typer.Argument(metavar="NAME", parser=one_of(EXPERIMENTS), help=", ".join(EXPERIMENTS))],
     out: Annotated[Path, typer.Option("--out", file_okay=False, help="Folder of the experiment; the same goes on.")],
-    seeds: Annotated[str, typer.Option(help="Which seeds: numbers and ranges, such as 3,10-17.")] = "101-108",
+    seeds: Annotated[
+        str, typer.Option(help="Which seeds: numbers and ranges, such as 3,10-17.")
+    ] = f"{REPORTED[0]}-{REPORTED[-1]}",
     jobs: Annotated[
         int, typer.Option(min=0, help="Seeds at a time, one core each; 0: as many as the command may use.")
     ] = 0,

@@ -66,6 +66,8 @@ class Settings:
 
 
 FULL = Settings()
+#: The seeds that are reported (docs/protocol.md).
+REPORTED = range(101, 109)
 #: For trying the command: a few images and steps; its figures mean nothing.
 TINY = Settings(
     n_base=40,

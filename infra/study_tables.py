@@ -1,0 +1,255 @@
+"""Write the tables of the study into the pages that show them, from the rows in `docs/study`, or check that they are current.
+
+`python -m infra.study_tables` writes; `python -m infra.study_tables --check` compares and exits 1 on a difference.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from shared.pages.words import NOTHING, count, holds_zero, label, limits, percent, points
+from studies.experiment.blocks import EXPERIMENTS, OURS, PRINTED, RANDOM
+from studies.experiment.results import read_results
+from studies.experiment.sentence import on_real, shortfalls
+from studies.experiment.settings import FULL, REPORTED
+from studies.experiment.summary import summarise
+
+Json = dict[str, Any]
+ROOT = Path(__file__).resolve().parent.parent
+#: `results` in it has the rows of the reported seeds, as `medq experiment` wrote them.
+STUDY = ROOT / "docs" / "study"
+_WIDTH = 100
+_FIGURES = (
+    ("overall", "**all of test** (the endpoint)"),
+    ("known", "what the base model knew"),
+    ("weak", "what it knew little of"),
+    ("left_out", "what it had never seen"),
+    ("pool_mix", "the pool's own mix"),
+)
+_TYPES = "left_out_by_question_type"
+
+
+def headline_table(summaries: Mapping[str, Json]) -> str:
+    """The primary comparison: base, random drawing and drawing by failures, the two differences and the ratio."""
+    pool = _primary(summaries["sample-efficiency"])
+    arms = {arm["name"]: arm for arm in pool["arms"]}
+    ours, random = arms[OURS], arms[RANDOM]
+    head = (
+        f"accuracy, mean of {ours['n_seeds']} seeds, E = {pool['enrichment']:.0f}",
+        "before",
+        "at random",
+        "by failures",
+        "by failures minus before",
+        "by failures minus at random",
+    )
+    rows = [
+        (
+            name,
+            *(percent(one["value"]) for one in (pool["base"][key], random["accuracy"][key], ours["accuracy"][key])),
+            _gain(ours["over_base"][key]),
+            _gain(ours["over_against"][key]),
+        )
+        for key, name in _FIGURES
+    ]
+    said = (_ratio(pool), _printed(arms), _unended(ours["n_seeds"]))
+    return f"{_table(head, rows)}\n\n{_paragraph(' '.join(filter(None, said)))}"
+
+
+def _printed(arms: Mapping[str, Json]) -> str:
+    """What the paper's own rule reached; "" where it was not run."""
+    if PRINTED not in arms:
+        return ""
+    arm = arms[PRINTED]
+    reached = f"The paper's rule as printed (Eq. 2) reached {percent(arm['accuracy']['overall']['value'])}"
+    return f"{reached}; ours, by contrast, minus it is {_gain(arm['ours_over']['overall'])}."
+
+
+def _unended(n_seeds: int) -> str:
+    """That the figures are not final, as long as they are not."""
+    n = len(REPORTED)
+    return "" if n_seeds >= n else f"**Not final**: {n_seeds} of the {n} reported seeds have ended."
+
+
+def _ratio(pool: Json) -> str:
+    (ratio, *_) = pool["ratios"]
+    if ratio["value"] is None:
+        needs = f"Even {ratio['most']:g} times as many random images did not reach what failures reached"
+        return f"{needs}, at equal steps: the ratio is {ratio['text']}."
+    needs = f"Random drawing needs {ratio['value_text']} times {ratio['limits_text']} as many images for the same"
+    return f"{needs} accuracy, at equal steps ({ratio['least']:g} to {ratio['most']:g} times were run)."
+
+
+def all_tables(summaries: Mapping[str, Json]) -> str:
+    """Every arm of every experiment that has results, a table for each pool; then what each table cannot hold."""
+    return "\n\n".join(part for name, summary in summaries.items() for part in _experiment(name, summary))
+
+
+def _experiment(name: str, summary: Json) -> Iterator[str]:
+    seeds = {block: numbers for block, numbers in summary["seeds"].items() if numbers}
+    told = ", ".join(f"{block} {', '.join(map(str, numbers))}" for block, numbers in seeds.items())
+    yield _paragraph(
+        f"**`medq experiment {name}`.** Seeds by block: {told}. Guessing gives {percent(summary['guessing'])}."
+    )
+    for pool in summary["pools"]:
+        yield _arms(pool)
+        types = _question_types(pool)
+        for line in (*_said(pool), types):
+            if line:
+                yield line
+    if summary["losses"]:
+        lines = (f"{line.removeprefix('Lost: ')} ({n} of all runs)" for line, n in summary["losses"].items())
+        yield "Lost on the way:\n\n" + "\n".join(map(_item, lines))
+
+
+def _arms(pool: Json) -> str:
+    head = (
+        f"{pool['mix']}, E = {pool['enrichment']:.1f}",
+        "images a round",
+        "seeds",
+        "overall",
+        "minus base",
+        "minus its reference",
+        "contrast minus it",
+        "known",
+        "weak",
+        "left out",
+        "pool's mix",
+        "left-out images drawn",
+        "labels wrong",
+    )
+    base = ("base model", NOTHING, pool["base"]["overall"]["n"], _share(pool["base"]["overall"]))
+    first = (*base, *[NOTHING] * 3, *_parts(pool["base"]), NOTHING, NOTHING)
+    return _table(head, [first, *map(_arm, pool["arms"])])
+
+
+def _arm(arm: Json) -> tuple[object, ...]:
+    against = arm["over_against"]
+    reference = "" if arm["against"] in ("", RANDOM) else f" ({label(arm['against'])})"
+    return (
+        label(arm["name"]),
+        count(arm["budget"]),
+        arm["n_seeds"],
+        _share(arm["accuracy"]["overall"]),
+        _gain(arm["over_base"]["overall"]),
+        f"{_gain(against['overall'])}{reference}" if against else NOTHING,
+        _gain(arm["ours_over"]["overall"]) if arm["ours_over"] else NOTHING,
+        *_parts(arm["accuracy"]),
+        percent(arm["draw"]["left_out"]),
+        percent(arm["draw"]["wrong"]),
+    )
+
+
+def _parts(accuracy: Json) -> tuple[str, ...]:
+    return tuple(percent(accuracy[key]["value"]) for key in ("known", "weak", "left_out", "pool_mix"))
+
+
+def _said(pool: Json) -> Iterator[str]:
+    """What a table has no place for, a paragraph each."""
+    for ratio in pool["ratios"]:
+        yield _paragraph(f"Random drawing needs {ratio['text']} times the images of {label(ratio['ours'])}.")
+    early = [f"{label(arm['name'])} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
+    if early:
+        yield _paragraph(f"Ended before their last round, seeds in brackets: {', '.join(early)}.")
+    for line in (shortfalls(pool), on_real(pool)):
+        if line:
+            yield _paragraph(line)
+
+
+def _question_types(pool: Json) -> str:
+    """Left-out cells by the type of question, of the base model and the two main arms; "" where either arm is missing."""
+    arms = {arm["name"]: arm for arm in pool["arms"]}
+    if not {OURS, RANDOM} <= arms.keys():
+        return ""
+    before = arms[OURS]["rounds"][0]["by"].get(_TYPES, {})
+    models = {"base model": before, **{name: arms[name]["by"].get(_TYPES, {}) for name in (RANDOM, OURS)}}
+    head = ("left-out cells, by type of question", *map(label, models))
+    rows = [(label(kind), *(_share(of.get(kind)) for of in models.values())) for kind in sorted(before)]
+    return _table(head, rows)
+
+
+def _share(found: Json | None) -> str:
+    return f"{percent(found['value'])} {limits(found)}".strip() if found else NOTHING
+
+
+def _gain(found: Json) -> str:
+    """A difference in points with its interval; one that holds zero says so."""
+    if found["value"] is None:
+        return NOTHING
+    return f"{points(found['value'])} {limits(found)}".strip() + (" (holds 0)" if holds_zero(found) else "")
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [f"| {' | '.join(map(str, line))} |" for line in (head, *rows)]
+    return "\n".join([lines[0], f"|{'---|' * len(head)}", *lines[1:]])
+
+
+def _paragraph(text: str) -> str:
+    return textwrap.fill(text, _WIDTH, break_long_words=False, break_on_hyphens=False)
+
+
+def _item(text: str) -> str:
+    return textwrap.fill(f"- {text}", _WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+
+
+def _primary(summary: Json) -> Json:
+    found: Json = next(pool for pool in summary["pools"] if pool["is_primary"])
+    return found
+
+
+#: Page to what stands in it, made from the summaries of the experiments by name.
+PARTS: Mapping[Path, Callable[[Mapping[str, Json]], str]] = MappingProxyType(
+    {ROOT / "README.md": headline_table, ROOT / "docs" / "experiments.md": all_tables}
+)
+_BEGIN, _END = "<!-- study: made by `python -m infra.study_tables` -->", "<!-- study: end -->"
+
+
+def summaries_of(folder: Path) -> dict[str, Json]:
+    """What each experiment showed, by its name; those that have no results beside another's are left out."""
+    found: dict[str, Json] = {}
+    told: set[tuple[str, int]] = set()
+    for name, blocks in EXPERIMENTS.items():
+        results = read_results(folder, blocks, FULL.digest)
+        made = {(one.block, one.seed) for one in results}
+        if made - told:
+            found[name] = summarise(name, results, FULL)
+            told |= made
+    return found
+
+
+def page_with(text: str, part: str) -> str:
+    """A page with this between its marks.
+
+    Raises:
+        ValueError: It does not have both of them.
+    """
+    before, begin, rest = text.partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not end:
+        raise ValueError(f"The page lacks the marks {_BEGIN} and {_END}.")
+    return f"{before}{begin}\n\n{part}\n\n{end}{after}"
+
+
+def main() -> None:
+    """Write, or check."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
+    is_check = parser.parse_args().check
+    summaries = summaries_of(STUDY)
+    for page, make in PARTS.items():
+        text = page.read_text(encoding="utf-8")
+        made = page_with(text, make(summaries))
+        if not is_check:
+            page.write_text(made, encoding="utf-8")
+        elif made != text:
+            sys.stderr.write(f"{page.name} has other figures of the study: run `python -m infra.study_tables`.\n")
+            raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The tables of the study on the pages: made from rows, placed between marks, silent about nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from infra.study_tables import all_tables, headline_table, page_with, summaries_of
+from studies.experiment.results import write_results
+from studies.experiment.settings import FULL, TINY
+from studies.experiment.summary import summarise
+from tests.support.experiments import results_of
+
+ARMS = {"failure_contrast": [0.5, 0.70], "random": [0.5, 0.60], "random_2x": [0.5, 0.65], "random_16x": [0.5, 0.66]}
+SEEDS = [results_of(3, ARMS), results_of(4, {**ARMS, "failure_contrast": [0.5, 0.72]})]
+SUMMARIES = {"sample-efficiency": summarise("sample-efficiency", SEEDS, TINY)}
+
+
+def row_of(table: str, first: str) -> list[str]:
+    (line,) = [line for line in table.splitlines() if line.startswith(f"| {first}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
+def test_the_endpoint_stands_in_the_first_row_with_both_differences() -> None:
+    table = headline_table(SUMMARIES)
+    _, before, random, ours, over_base, over_random = row_of(table, "**all of test**")
+    assert (before, random, ours) == ("50.0 %", "60.0 %", "71.0 %")
+    assert over_base.startswith("+21.0 [8.3, 33.7]")
+    assert over_random == "+11.0 [−1.7, 23.7] (holds 0)"
+
+
+def test_a_ratio_that_is_not_reached_says_so() -> None:
+    assert "Even 16 times as many random images did not reach" in headline_table(SUMMARIES)
+    assert "the ratio is > 16 [> 16, > 16]" in headline_table(SUMMARIES).replace("\n", " ")
+
+
+def test_every_arm_has_a_row() -> None:
+    tables = all_tables(SUMMARIES)
+    assert [row_of(tables, name.replace("_", " ") + " |")[2] for name in ARMS] == ["2", "2", "2", "2"]
+
+
+def test_an_experiment_that_adds_nothing_to_another_has_no_table(tmp_path: Path) -> None:
+    assert summaries_of(tmp_path) == {}
+    write_results(tmp_path, results_of(3, ARMS, settings=FULL.digest))
+    assert list(summaries_of(tmp_path)) == ["sample-efficiency"]  # `scaling` has the primary block too
+
+
+def test_a_part_replaces_what_was_between_the_marks_alone() -> None:
+    begun = "# Page\n<!-- study: made by `python -m infra.study_tables` -->\nold\n<!-- study: end -->\nafter\n"
+    once = page_with(begun, "new")
+    assert "old" not in once
+    assert (once.startswith("# Page\n"), once.endswith("<!-- study: end -->\nafter\n")) == (True, True)
+    assert page_with(once, "new") == once
+
+
+def test_a_page_without_marks_is_refused() -> None:
+    with pytest.raises(ValueError, match="marks"):
+        page_with("# Page\n", "new")
