@@ -67,7 +67,7 @@ def _printed(arms: Mapping[str, Json]) -> str:
         return ""
     arm = arms[PRINTED]
     reached = f"The paper's rule as printed (Eq. 2) reached {percent(arm['accuracy']['overall']['value'])}"
-    return f"{reached}; ours, by contrast, minus it is {_gain(arm['ours_over']['overall'])}."
+    return f"{reached}; failure contrast minus it: {_gain(arm['ours_over']['overall'])}."
 
 
 def _unended(n_seeds: int) -> str:
@@ -138,7 +138,7 @@ def _arm(arm: Json) -> tuple[object, ...]:
         _share(arm["accuracy"]["overall"]),
         _gain(arm["over_base"]["overall"]),
         f"{_gain(against['overall'])}{reference}" if against else NOTHING,
-        _gain(arm["ours_over"]["overall"]) if arm["ours_over"] else NOTHING,
+        _gain(arm['ours_over']['overall']) if arm["ours_over"] else NOTHING,
         *_parts(arm["accuracy"]),
         percent(arm["draw"]["left_out"]),
         percent(arm["draw"]["wrong"]),

@@ -33,6 +33,8 @@ FIGURES: Mapping[str, Callable[[ArmRound], float | None]] = {
 }
 #: What the loop says of an arm that went through all of its rounds.
 _ALL_ROUNDS = "rounds"
+#: The tested strategy at budget 1, by the name of its arm.
+_OURS = (OURS, OURS + STEPS_SUFFIX)
 
 
 def summarise(name: str, results: Sequence[Results], settings: Settings) -> Json:
@@ -85,7 +87,7 @@ def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed], base: BySeed) -> 
     """One line of the table."""
     first = rows[0]
     final = last[first.arm]
-    ours = next((found for found in last.values() if _is_ours(found, first)), {})
+    ours = next((last[name] for name in _OURS if name in last and _steps(last[name]) == first.steps), {})
     return {
         "name": first.arm,
         "strategy": first.strategy,
@@ -111,10 +113,8 @@ def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed], base: BySeed) -> 
     }
 
 
-def _is_ours(found: BySeed, like: ArmRound) -> bool:
-    """Whether these are the rows of the tested strategy at budget 1 with as many steps."""
-    row = next(iter(found.values()))
-    return (row.strategy, row.multiple, row.steps) == (OURS, 1.0, like.steps)
+def _steps(rows: BySeed) -> int:
+    return next(iter(rows.values())).steps
 
 
 def _round(number: int, rows: Sequence[ArmRound]) -> Json:

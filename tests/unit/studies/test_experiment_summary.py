@@ -55,6 +55,18 @@ def test_a_seed_without_a_block_is_in_none_of_its_figures():
     assert (ours["n_seeds"], ours["over_against"]["overall"]["n"], summary["pools"][0]["ratios"][0]["n"]) == (3, 2, 2)
 
 
+def test_arms_are_measured_against_ours_and_never_against_a_control_of_it():
+    clean = {"failure_contrast_clean": [0.5, 0.9], "novelty": [0.5, 0.6]}
+    rows = [
+        arm_round(arm, 3, score, number, strategy=arm.removesuffix("_clean"))
+        for arm, scores in clean.items()
+        for number, score in enumerate(scores)
+    ]
+    alone = results_of(3, {})
+    summary = summarise("sample-efficiency", [type(alone)(**{**_fields(alone), "rows": tuple(rows)})], TINY)
+    assert arm_of(summary, "novelty")["ours_over"]["overall"]["value"] is None
+
+
 def test_an_arm_that_ended_early_counts_with_its_last_model_and_is_told():
     rows = [arm_round("random", 3, score, number, stop_reason="no_samples") for number, score in enumerate((0.5, 0.6))]
     short = results_of(3, {"failure_contrast": [0.5, 0.6, 0.7]})
