@@ -18,6 +18,7 @@ from shared.objects.store import ObjectStore, uri_of
 from shared.operations import Operations
 from shared.rpc.checks import read_page_token, require_different, require_prefix, require_uri
 from shared.rpc.input_names import require_right_to_names
+from shared.status import sent_error
 
 #: Longest time that one call waits, in seconds.
 MAX_WAIT_SECONDS = 20.0
@@ -33,12 +34,7 @@ _STATES = {
     rows.CANCELLED: pb.OPERATION_STATE_CANCELLED,
     rows.WAITING: pb.OPERATION_STATE_WAITING,
 }
-_PASSING = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.CANCELLED,  # the server ended a call that took too long (`shared.rpc.patience`), as on a busy machine
-)
+_PASSING = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.RESOURCE_EXHAUSTED)
 TERMINAL_STATES = frozenset(_STATES[state] for state in rows.TERMINAL)
 
 
@@ -215,7 +211,13 @@ def await_operation(
 
 def is_passing(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
-    return isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call) and error.code() in _PASSING
+    if not (isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call)):
+        return False
+    if (
+        error.code() is grpc.StatusCode.CANCELLED
+    ):  # by a busy server, for the call took too long: see `shared.rpc.patience`
+        return sent_error(error) is None
+    return error.code() in _PASSING
 
 
 def _succeeded(operation: pb.Operation) -> pb.Operation:
