@@ -138,7 +138,7 @@ def _arm(arm: Json) -> tuple[object, ...]:
         _share(arm["accuracy"]["overall"]),
         _gain(arm["over_base"]["overall"]),
         f"{_gain(against['overall'])}{reference}" if against else NOTHING,
-        _gain(arm['ours_over']['overall']) if arm["ours_over"] else NOTHING,
+        _gain(arm["ours_over"]["overall"]) if arm["ours_over"] else NOTHING,
         *_parts(arm["accuracy"]),
         percent(arm["draw"]["left_out"]),
         percent(arm["draw"]["wrong"]),
