@@ -103,7 +103,7 @@ def _experiment(name: str, summary: Json) -> Iterator[str]:
             if line:
                 yield line
     if summary["losses"]:
-        lines = (f"{line.removeprefix('Lost: ')} ({n} of all runs)" for line, n in summary["losses"].items())
+        lines = (f"{line.removeprefix('Lost: ')} (runs: {n})" for line, n in summary["losses"].items())
         yield "Lost on the way:\n\n" + "\n".join(map(_item, lines))
 
 

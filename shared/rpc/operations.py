@@ -213,9 +213,8 @@ def is_passing(error: BaseException) -> bool:
     """Whether the same call may succeed later."""
     if not (isinstance(error, grpc.RpcError) and isinstance(error, grpc.Call)):
         return False
-    if (
-        error.code() is grpc.StatusCode.CANCELLED
-    ):  # by a busy server, for the call took too long: see `shared.rpc.patience`
+    # A busy server ends a call that takes too long (`shared.rpc.patience`), without an error of ours.
+    if error.code() is grpc.StatusCode.CANCELLED:
         return sent_error(error) is None
     return error.code() in _PASSING
 
