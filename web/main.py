@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 from shared.errors import MedqError
 from shared.logs import configure_logs, get_logger, log_uncaught_errors
 from shared.rpc.channels import Channels, Credentials
+from shared.stop_signals import StopSignals
 from shared.telemetry import serve_metrics
 from web.app import create_app
 from web.server import WebServer, address_of, bind
@@ -20,9 +18,7 @@ def main() -> None:
     Raises:
         SystemExit: It could not start; the log says why and what to do.
     """
-    settings, stop = WebSettings(), threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    settings, stop = WebSettings(), StopSignals()
     configure_logs(settings.log_level)
     log_uncaught_errors()
     log = get_logger("web")

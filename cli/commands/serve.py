@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import getpass
 import secrets
-import signal
-import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +16,7 @@ from cli.output import console, print_json, print_table, shown_errors
 from shared.logs import configure_logs, log_uncaught_errors
 from shared.rpc.channels import Channels
 from shared.settings import SERVICES
+from shared.stop_signals import StopSignals
 
 #: Name of the file in the state folder that notes the port of the pages.
 _PORT = "pages.port"
@@ -35,9 +34,7 @@ def serve(out: Out, pages: Pages = "127.0.0.1:0", is_json: Json = False) -> None
 
     The pages show the runs and let experts review. The address that is printed holds a token: whoever has it comes in.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignals()
     from services.embedded import Embedded
 
     with shown_errors(is_json), ExitStack() as stack:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,6 +14,7 @@ from shared.rpc.channels import Channels, credentials_of
 from shared.rpc.ownership import own
 from shared.rpc.server import RunningServer, Service
 from shared.settings import ServiceSettings
+from shared.stop_signals import StopSignals
 from shared.telemetry import serve_metrics
 from shared.tracing import configure_tracing
 
@@ -34,9 +33,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
     Raises:
         SystemExit: It could not start; the log says why and what to do.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopSignals()
     configure_logs(settings.log_level)
     log_uncaught_errors()
     get_logger(name).info("settings", **settings.model_dump(mode="json"))
@@ -47,7 +44,7 @@ def serve(name: str, settings: S, build: Build[S]) -> None:
         raise SystemExit(1) from None
 
 
-def _serve(name: str, settings: S, build: Build[S], stop: threading.Event) -> None:
+def _serve(name: str, settings: S, build: Build[S], stop: StopSignals) -> None:
     lock = own(settings.state_folder / name / settings.owner)  # replicas may share the folder
     end_tracing = configure_tracing(name, settings.otlp_endpoint)
     bus = open_bus(settings)

@@ -5,6 +5,7 @@ What runs in them is the command itself with its arguments; where the real start
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import os
 import select
@@ -102,15 +103,27 @@ def set_environment(variables: dict[str, str]) -> None:
 
 @contextmanager
 def medq_at_work(pool: ProcessPoolExecutor, *arguments: object) -> Iterator[None]:
-    """A command that goes on until it is told to end, which it has at the end of the block; what it writes is dropped."""
-    process = pool.submit(_fork, arguments, [Path(os.devnull)] * 2, None).result()
-    end = os.pidfd_open(process)
-    try:
-        yield
-    finally:
-        signal.pidfd_send_signal(end, signal.SIGTERM)
-        select.select([end], [], [])
-        os.close(end)
+    """A command that goes on until it is told to end, which it has at the end of the block; what it writes is dropped.
+
+    Where it does not end while the test has time, what its threads stand at is written to standard error.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        stacks = Path(name) / "stacks"
+        process = pool.submit(_fork, arguments, [Path(os.devnull), stacks], faulthandler.enable).result()
+        end = os.pidfd_open(process)
+        try:
+            yield
+        finally:
+            signal.pidfd_send_signal(end, signal.SIGTERM)
+            try:
+                select.select([end], [], [])
+            except BaseException:
+                signal.pidfd_send_signal(end, signal.SIGABRT)
+                select.select([end], [], [])
+                sys.stderr.write(stacks.read_text(encoding="utf-8"))
+                raise
+            finally:
+                os.close(end)
 
 
 def _fork(arguments: Sequence[object], streams: Sequence[Path], prepare: Callable[[], object] | None) -> int:
