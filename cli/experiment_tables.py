@@ -8,7 +8,7 @@ from typing import Any
 from cli.output import console, interval_text, print_table
 from shared.pages.words import percent
 from studies.experiment.blocks import RANDOM
-from studies.experiment.sentence import headline, on_real, shortfalls
+from studies.experiment.sentence import headline, remarks
 
 Json = dict[str, Any]
 _COLUMNS = ("arm", "images", "seeds", "overall [95 %]", "minus its reference [95 %]")
@@ -31,15 +31,8 @@ def show_summary(summary: Json, out: Path) -> None:
         title = f"{summary['experiment']}, {pool['mix']}{told}: accuracy on test after the last round"
         print_table(title, columns, [row[: len(columns)] for row in _rows(pool)])
         console.print(f"The reference is {RANDOM} where an arm's name says no other; images are those of a round.")
-        for ratio in pool["ratios"]:
-            console.print(f"Random drawing needs {ratio['text']} times the budget of {ratio['ours']}.", soft_wrap=True)
-        if line := on_real(pool):
-            console.print(line, soft_wrap=True)
-        early = [f"{arm['name']} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
-        if early:
-            console.print(f"Ended before their last round, seeds in brackets: {', '.join(early)}.", soft_wrap=True)
-        if short := shortfalls(pool):
-            console.print(short, soft_wrap=True)
+        for remark in remarks(pool):
+            console.print(remark, soft_wrap=True)
     for line, n in summary["losses"].items():
         console.print(f"{line} ({n} times)" if n > 1 else line, soft_wrap=True)
     console.print(headline(summary), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Write the tables of the study into the pages that show them, from the rows in `docs/study`, or check that they are current.
+"""Write tables and figure of the study where pages show them, from the rows in `docs/study`, or check that they are current.
 
 `python -m infra.study_tables` writes; `python -m infra.study_tables --check` compares and exits 1 on a difference.
 """
@@ -13,10 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from markupsafe import Markup
+
+from shared.pages.environment import STYLE_SHEET
 from shared.pages.words import NOTHING, count, holds_zero, label, limits, percent, points
 from studies.experiment.blocks import EXPERIMENTS, OURS, PRINTED, RANDOM
+from studies.experiment.figures import budget_figure
 from studies.experiment.results import read_results
-from studies.experiment.sentence import on_real, shortfalls
+from studies.experiment.sentence import remarks
 from studies.experiment.settings import FULL, REPORTED
 from studies.experiment.summary import summarise
 
@@ -24,6 +28,8 @@ Json = dict[str, Any]
 ROOT = Path(__file__).resolve().parent.parent
 #: `results` in it has the rows of the reported seeds, as `medq experiment` wrote them.
 STUDY = ROOT / "docs" / "study"
+#: Accuracy against the number of images.
+PICTURE = ROOT / "docs" / "images" / "study.svg"
 _WIDTH = 100
 _FIGURES = (
     ("overall", "**all of test** (the endpoint)"),
@@ -98,10 +104,9 @@ def _experiment(name: str, summary: Json) -> Iterator[str]:
     )
     for pool in summary["pools"]:
         yield _arms(pool)
-        types = _question_types(pool)
-        for line in (*_said(pool), types):
-            if line:
-                yield line
+        yield from map(_paragraph, remarks(pool))
+        if types := _question_types(pool):
+            yield types
     if summary["losses"]:
         lines = (f"{line.removeprefix('Lost: ')} (runs: {n})" for line, n in summary["losses"].items())
         yield "Lost on the way:\n\n" + "\n".join(map(_item, lines))
@@ -147,18 +152,6 @@ def _arm(arm: Json) -> tuple[object, ...]:
 
 def _parts(accuracy: Json) -> tuple[str, ...]:
     return tuple(percent(accuracy[key]["value"]) for key in ("known", "weak", "left_out", "pool_mix"))
-
-
-def _said(pool: Json) -> Iterator[str]:
-    """What a table has no place for, a paragraph each."""
-    for ratio in pool["ratios"]:
-        yield _paragraph(f"Random drawing needs {ratio['text']} times the images of {label(ratio['ours'])}.")
-    early = [f"{label(arm['name'])} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
-    if early:
-        yield _paragraph(f"Ended before their last round, seeds in brackets: {', '.join(early)}.")
-    for line in (shortfalls(pool), on_real(pool)):
-        if line:
-            yield _paragraph(line)
 
 
 def _question_types(pool: Json) -> str:
@@ -235,19 +228,31 @@ def page_with(text: str, part: str) -> str:
     return f"{before}{begin}\n\n{part}\n\n{end}{after}"
 
 
+def picture(drawing: Markup) -> str:
+    """A chart as a file of its own, in the colours of the pages."""
+    style = Markup('xmlns="http://www.w3.org/2000/svg" style="background: var(--surface)"><style>{}</style><title>')
+    head, _, rest = drawing.partition("><title>")
+    return f"{head} {style.format(STYLE_SHEET.read_text(encoding='utf-8'))}{rest}\n"
+
+
+def files_of(summaries: Mapping[str, Json]) -> Iterator[tuple[Path, str]]:
+    """Each file that shows the study, and what it has to hold."""
+    for page, make in PARTS.items():
+        yield page, page_with(page.read_text(encoding="utf-8"), make(summaries))
+    yield PICTURE, picture(budget_figure(_primary(summaries["sample-efficiency"])))
+
+
 def main() -> None:
     """Write, or check."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="compare with what is committed, write nothing")
     is_check = parser.parse_args().check
     summaries = summaries_of(STUDY)
-    for page, make in PARTS.items():
-        text = page.read_text(encoding="utf-8")
-        made = page_with(text, make(summaries))
+    for path, made in files_of(summaries):
         if not is_check:
-            page.write_text(made, encoding="utf-8")
-        elif made != text:
-            sys.stderr.write(f"{page.name} has other figures of the study: run `python -m infra.study_tables`.\n")
+            path.write_text(made, encoding="utf-8")
+        elif not path.is_file() or path.read_text(encoding="utf-8") != made:
+            sys.stderr.write(f"{path.name} has other figures of the study: run `python -m infra.study_tables`.\n")
             raise SystemExit(1)
 
 

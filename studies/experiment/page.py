@@ -13,7 +13,7 @@ from shared.synced import put_in_place
 from shared.version import VERSION
 from studies.experiment.blocks import OURS, RANDOM
 from studies.experiment.figures import axis_figure, budget_figure, budget_rows, rounds_figure
-from studies.experiment.sentence import headline, on_real, shortfalls
+from studies.experiment.sentence import headline, remarks
 
 Json = dict[str, Any]
 #: Table 2 of the paper: what is taken out, and the arm without it.
@@ -65,5 +65,5 @@ def _scaling(pool: Json) -> list[Json]:
 @cache
 def _environment() -> Environment:
     environment = page_environment("studies.experiment")
-    environment.filters.update(on_real=on_real, shortfalls=shortfalls)
+    environment.filters.update(remarks=remarks)
     return environment

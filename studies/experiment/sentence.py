@@ -27,7 +27,25 @@ def headline(summary: Json) -> str:
     return f"{label(OURS).capitalize()}: {gained} {limits(over)}{unclear}, {seeds}, {where}."
 
 
-def shortfalls(pool: Json) -> str:
+def remarks(pool: Json) -> list[str]:
+    """What the table of a pool has no place for, a sentence or two each."""
+    ratios = [_ratio(one, pool["enrichment"]) for one in pool["ratios"]]
+    return [line for line in (*ratios, _ends(pool), _shortfalls(pool), _on_real(pool)) if line]
+
+
+def _ratio(ratio: Json, enrichment: float | None) -> str:
+    seeds = f"{ratio['n']} seed{'s' if ratio['n'] != 1 else ''}"
+    where = "" if enrichment is None else f", at enrichment {enrichment:.1f}"
+    return f"Random drawing needs {ratio['text']} times the images of {label(ratio['ours'])}, {seeds}{where}."
+
+
+def _ends(pool: Json) -> str:
+    """Which arms ended before their last round, in how many seeds; "" where none did."""
+    early = [f"{label(arm['name'])} ({arm['n_ended_early']})" for arm in pool["arms"] if arm["n_ended_early"]]
+    return f"Ended before their last round, seeds in brackets: {', '.join(early)}." if early else ""
+
+
+def _shortfalls(pool: Json) -> str:
     """Which arms drew fewer images than they were asked for, in which seeds; "" where none did."""
     told = [
         f"{label(arm['name'])}, seed {one['seed']} ({count(one['n_images'])} of {count(one['n_asked'])})"
@@ -37,7 +55,7 @@ def shortfalls(pool: Json) -> str:
     return f"Drew fewer images than asked, over all rounds: {'; '.join(told)}." if told else ""
 
 
-def on_real(pool: Json) -> str:
+def _on_real(pool: Json) -> str:
     """What the models of a pool answered about real images; "" where none was asked."""
     real = pool["real"]
     if real is None:

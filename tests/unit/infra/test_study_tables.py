@@ -1,10 +1,12 @@
 """The tables of the study on the pages: made from rows, placed between marks, silent about nothing."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from infra.study_tables import all_tables, headline_table, page_with, summaries_of
+from infra.study_tables import all_tables, headline_table, page_with, picture, summaries_of
+from studies.experiment.figures import budget_figure
 from studies.experiment.results import write_results
 from studies.experiment.settings import FULL, TINY
 from studies.experiment.summary import summarise
@@ -50,6 +52,14 @@ def test_a_part_replaces_what_was_between_the_marks_alone() -> None:
     assert "old" not in once
     assert (once.startswith("# Page\n"), once.endswith("<!-- study: end -->\nafter\n")) == (True, True)
     assert page_with(once, "new") == once
+
+
+def test_the_picture_is_a_file_of_its_own_in_the_colours_of_the_pages() -> None:
+    root = ElementTree.fromstring(picture(budget_figure(SUMMARIES["sample-efficiency"]["pools"][0])))
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    style, title, *_ = root
+    assert "--ours" in (style.text or "")
+    assert (title.text or "").startswith("Accuracy on test")
 
 
 def test_a_page_without_marks_is_refused() -> None:
