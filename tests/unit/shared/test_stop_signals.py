@@ -14,7 +14,6 @@ import pytest
 
 from shared.stop_signals import StopSignals
 
-pytestmark = pytest.mark.timeout(60)
 _MANY = 100
 
 
@@ -48,10 +47,8 @@ def test_a_signal_that_another_thread_takes_ends_the_wait():
     is_over = threading.Event()
 
     def take() -> None:
-        n_asleep = 0
-        while (
-            n_asleep < _MANY
-        ):  # each look lets go of the interpreter, so a thread that only wants that is not asleep for long
+        n_asleep = 0  # looks in a row: each lets go of the interpreter, so who waits for that alone is soon awake
+        while n_asleep < _MANY:
             n_asleep = n_asleep + 1 if _is_asleep(main) else 0
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
         is_over.wait()
