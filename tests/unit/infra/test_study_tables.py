@@ -35,6 +35,14 @@ def test_a_ratio_that_is_not_reached_says_so() -> None:
     assert "the ratio is > 16 [> 16, > 16]" in headline_table(SUMMARIES).replace("\n", " ")
 
 
+def test_other_ways_to_choose_stand_below_the_endpoint_where_they_were_run() -> None:
+    assert "Other ways to choose" not in headline_table(SUMMARIES)
+    arms = {**ARMS, "novelty": [0.5, 0.64]}
+    table = headline_table({"sample-efficiency": summarise("sample-efficiency", [results_of(3, arms)], TINY)})
+    _, seeds, reached, over_random, ours_over, _ = row_of(table, "unlike what the base model was taught")
+    assert (seeds, reached, over_random, ours_over) == ("1", "64.0 %", "+4.0", "+6.0")
+
+
 def test_every_arm_has_a_row() -> None:
     tables = all_tables(SUMMARIES)
     assert [row_of(tables, name.replace("_", " ") + " |")[2] for name in ARMS] == ["2", "2", "2", "2"]
