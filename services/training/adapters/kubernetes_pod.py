@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -101,14 +100,15 @@ def main() -> None:
     arguments = parser.parse_args()
     configure_logs()
     log_uncaught_errors()
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    # Not a `threading.Event`: a second signal in the midst of its `set` would wait for its own lock.
+    came: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
     workers = None
     if arguments.processes or arguments.nodes > 1:
         workers = Workers(max(1, arguments.processes), arguments.nodes, arguments.rank, arguments.master)
     try:
         job = TrainingJob.model_validate_json(arguments.job)
-        run(job, arguments.checkpoint, workers, TrainingSettings(), stop.is_set)
+        run(job, arguments.checkpoint, workers, TrainingSettings(), lambda: bool(came))
     except MedqError as error:
         tell("error", encode_error(error))
         sys.exit(str(error))
