@@ -18,7 +18,6 @@ from services.controller.loop.estimates import estimate_run
 from services.controller.report import lineage_messages
 from services.controller.report.galleries import Galleries
 from services.controller.report.lineages import Lineages
-from services.controller.report.reports import encode
 from services.controller.report.run_messages import run_messages
 from services.controller.spending_service import SpendingService
 from services.controller.store.egress import EgressLog
@@ -130,7 +129,7 @@ class Controller(SpendingService):
     def GetReport(self, request: pb.GetReportRequest, context: grpc.ServicerContext) -> pb.GetReportResponse:
         """See the proto."""
         report_uri = self._store.get(request.run_id).report_uri
-        return pb.GetReportResponse(report_json=encode(self._reports.get(request.run_id)), report_uri=report_uri)
+        return pb.GetReportResponse(report_json=self._reports.text(request.run_id), report_uri=report_uri)
 
     def GetLineage(self, request: pb.GetLineageRequest, context: grpc.ServicerContext) -> pb.GetLineageResponse:
         """See the proto."""

@@ -196,6 +196,11 @@ def read_object(objects: ObjectStore, uri: str, row: type[RowT]) -> RowT:
     return from_json(objects.read_bytes(_file_uri(objects, uri, name, kind)), row, name)
 
 
+def read_file(objects: ObjectStore, uri: str, name: str, kind: str) -> bytes:
+    """The content of a file of a dataset, for small ones that are no rows; raises as `iterate_rows`."""
+    return objects.read_bytes(_file_uri(objects, uri, name, kind))
+
+
 def read_array(objects: ObjectStore, uri: str, name: str) -> NDArray[Any]:
     """A `.npy` file; NotFound where the dataset has no such file, InvalidArgument where it is no array or holds objects."""
     return _load_array(io.BytesIO(objects.read_bytes(_file_uri(objects, uri, name))), name)

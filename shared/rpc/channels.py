@@ -25,6 +25,8 @@ from shared.tracing import traced_channel
 DEFAULT_DEADLINE_SECONDS = 30
 #: Deadline of a download, whose time is that of its bytes.
 DOWNLOAD_DEADLINE_SECONDS = 600
+#: Largest answer that a caller takes in, in bytes: the report of a run with nine arms has 4 MB, which is all that gRPC takes.
+MOST_ANSWER_BYTES = 64 << 20
 
 _SERVICE_CONFIG = json.dumps(
     {
@@ -59,6 +61,7 @@ _OPTIONS = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_receive_message_length", MOST_ANSWER_BYTES),
 )
 
 

@@ -20,10 +20,12 @@ from services.controller.report.facts import (
 from services.controller.report.page import render
 from services.controller.store.ledger import Ledger
 from services.controller.store.runs import RunStore
-from shared.objects.dataset import iterate_rows, publish
+from shared.objects.dataset import iterate_rows, publish, read_file
 from shared.objects.store import ObjectStore
 from shared.rows.encoding import encode_json
 from shared.rows.evaluation import Answer
+
+_KIND, _JSON = "report", "report.json"
 
 
 class Reports:
@@ -60,6 +62,15 @@ class Reports:
             run.configuration, arms, measured, arm_gains(answers, seed=seed), sets_of(results), answers, items, further
         )
 
+    def text(self, run_id: str) -> str:
+        """`report.json` as text: what was published of a run that has ended, else as far as it has come.
+
+        Raises:
+            NotFound: There is no such run.
+        """
+        uri = self._store.get(run_id).report_uri
+        return read_file(self._objects, uri, _JSON, _KIND).decode() if uri else encode(self.get(run_id))
+
     def publish(self, run_id: str, failure: str) -> str:
         """Make the dataset `report` of a run that has ended, and note on the run how it ended.
 
@@ -69,9 +80,9 @@ class Reports:
         evaluations = evaluations_of(run, self._store.results(run_id))
         uri = publish(
             self._objects,
-            "report",
+            _KIND,
             {
-                "report.json": encode(report),
+                _JSON: encode(report),
                 "report.html": render(report, self._objects),
                 # An evaluation that arms share has the name of the first.
                 "answers.jsonl": (

@@ -23,6 +23,8 @@ from shared.status import from_rpc_error
 from tests.support.databases import sqlite_database
 from tests.support.servers import short_folder
 
+#: As the report of a run with many arms is: more than gRPC takes in by itself.
+LARGE = bytes(8 << 20)
 FAILURES: dict[bytes, Callable[[], Exception]] = {
     b"typed": lambda: NotFound("No such thing.", field="thing", value="x", remedy="Look elsewhere."),
     b"untyped": lambda: RuntimeError("secret"),
@@ -31,6 +33,8 @@ FAILURES: dict[bytes, Callable[[], Exception]] = {
 
 
 def _unary(request: bytes, context: grpc.ServicerContext) -> bytes:
+    if request == b"large":
+        return LARGE
     if request in FAILURES:
         raise FAILURES[request]()
     return request.upper()
@@ -89,6 +93,10 @@ TOLD: list[tuple[bytes, type[MedqError]]] = [(b"typed", NotFound), (b"untyped", 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_call_shape_answers(channel: grpc.Channel, shape: str) -> None:
     assert _call(channel, shape, b"hello")[-1] == b"HELLO"
+
+
+def test_a_caller_takes_in_an_answer_as_large_as_a_report_may_be(channel: grpc.Channel) -> None:
+    assert _call(channel, "UnaryUnary", b"large") == [LARGE]
 
 
 @pytest.mark.parametrize("shape", SHAPES)

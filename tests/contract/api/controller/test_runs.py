@@ -42,6 +42,18 @@ def test_a_run_of_two_arms_ends_with_a_report_that_its_answers_bear_out(house):
                 assert (overall["n"], overall["value"]) == (len(right), sum(right) / len(right))
 
 
+def test_the_report_of_a_run_that_has_ended_is_read_and_not_made_again(house):
+    with house.controller() as channel:
+        start(channel, house)
+        await_operation(channel, "r1")
+        published = download(channel)["report.json"]
+        datasets = {step["uri"] for step in json.loads(published)["measured"]["steps"]} - {""}
+        for uri in datasets:  # nothing stays that it could be made from
+            (path,) = (house.folder / "objects").rglob(uri.removeprefix("sha256:"))
+            path.unlink()
+        assert controller_stub(channel).GetReport(pb.GetReportRequest(run_id="r1")).report_json.encode() == published
+
+
 def test_a_run_at_work_shows_where_it_stands(house):
     house.services.hold("select_samples")
     with house.controller() as channel:
