@@ -28,8 +28,8 @@ from studies.experiment.run_files import run_id_of, write_experiment_run
 from studies.experiment.settings import Settings
 
 Json = dict[str, Any]
-#: Told what is being done, and how many optimiser steps of the block are behind it.
-Tell = Callable[[str, int], None]
+#: Told what is being done, how many optimiser steps of the block are behind it, and how many of these an earlier call did.
+Tell = Callable[[str, int, int], None]
 
 
 def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) -> Results:
@@ -48,17 +48,17 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
     """
     version = commit(), protocol()
     material = prepare(
-        out / "study", seed, settings, lambda title, done, total, unit: tell(f"{title}, {done} of {total} {unit}", 0)
+        out / "study", seed, settings, lambda title, done, total, unit: tell(f"{title}, {done} of {total} {unit}", 0, 0)
     )
     rows: list[ArmRound] = []
     losses: list[str] = []
-    done, guessing = 0, 0.0
+    done, found, guessing = 0, 0, 0.0
     with connect(out, Access(server="")) as channels:
         for run in BLOCKS[block]:
             run_id, folder = run_id_of(block, run), out / "runs" / run_id_of(block, run)
             config = write_experiment_run(material, block, run, seed, settings)
             start_run(channels["controller"], config, run_id, is_quiet=True)
-            _follow(channels["controller"], run_id, run, settings, done, tell)
+            found = _follow(channels["controller"], run_id, run, settings, done, found, tell)
             fetch_report(channels["controller"], run_id, folder)
             report = read_report(folder / "report.json")
             facts = _answers(folder), *_made(channels["controller"], report)
@@ -69,17 +69,37 @@ def run_block(out: Path, block: str, seed: int, settings: Settings, tell: Tell) 
     return Results(SCHEMA, seed, block, settings.digest, *version, guessing, tuple(rows), tuple(losses))
 
 
-def _follow(controller: grpc.Channel, run_id: str, run: Run, settings: Settings, done_before: int, tell: Tell) -> None:
-    """Wait until a run has ended, and tell about every second how far it is."""
+def _follow(
+    controller: grpc.Channel, run_id: str, run: Run, settings: Settings, before: int, found: int, tell: Tell
+) -> int:
+    """Wait until a run has ended, and tell about every second how far it is.
+
+    Args:
+        controller: A channel to it.
+        run_id: The run.
+        run: Of the block.
+        settings: Its sizes.
+        before: Optimiser steps of the block's runs before it.
+        found: Those of them that an earlier call did.
+        tell: Told how far it is.
+
+    Returns: What `found` is behind this run.
+    """
     of_a_round = run.work(settings) // settings.rounds
 
-    def look() -> bool:
+    def done() -> tuple[str, int]:
         at = run_of(controller, run_id)
-        done = done_before + at.round * of_a_round  # arms go side by side, so all have ended the rounds before
-        tell(f"{run.pool}: {run_title(at)}", done)
+        return run_title(at), at.round * of_a_round  # arms go side by side, so all have ended the rounds before
+
+    found += done()[1]
+
+    def look() -> bool:
+        title, behind = done()
+        tell(f"{run.pool}: {title}", before + behind, found)
         return False
 
     await_operation(controller, run_id, is_cancelled=look, wait_seconds=1.0)
+    return found
 
 
 def _made(controller: grpc.Channel, report: Json) -> tuple[dict[tuple[str, int], Made], list[KnownAnswer]]:

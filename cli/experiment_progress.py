@@ -14,7 +14,7 @@ from shared.pages.words import duration, percent
 
 
 class ExperimentProgress:
-    """Shows the work of all seeds and blocks; its time left is that which the work so far took, for what is left.
+    """Shows the work of all seeds and blocks; its time left is that which the work of this call took, for what is left.
 
     Args:
         total: Optimiser steps of all that is to be run.
@@ -26,6 +26,7 @@ class ExperimentProgress:
         self._total = total
         self._is_quiet = is_quiet
         self._behind = 0  # of the blocks that have ended
+        self._found = 0  # done by earlier calls, of the seeds that have ended
         self._clock, self._begun = clock, clock()
         self._tasks: dict[int, TaskID] = {}
         columns = (
@@ -58,17 +59,17 @@ class ExperimentProgress:
         def look(at_work: Sequence[Seed], ended: Sequence[Seed]) -> None:
             nonlocal n_ended
             n_ended += len(ended)
+            self._found += sum(seed.found for seed in ended)
             done = before + n_ended * work + sum(seed.done for seed in at_work)
+            left = self.left(done, self._found + sum(seed.found for seed in at_work))
             for seed in at_work:
                 self._show(seed, block, work)
             for seed in ended:
                 if seed.number in self._tasks:
                     self._bars.remove_task(self._tasks.pop(seed.number))
                 how = f"failed ({seed.reason})" if seed.reason else "done"
-                self._say(
-                    f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {self.left(done)}".rstrip()
-                )
-            self._bars.update(self._all, completed=done, note=self.left(done))
+                self._say(f"{block}, seed {seed.number}: {how}. {n_ended} of {n_seeds} seeds. {left}".rstrip())
+            self._bars.update(self._all, completed=done, note=left)
 
         return look
 
@@ -82,11 +83,19 @@ class ExperimentProgress:
         if not self._is_quiet:
             console.print(line, soft_wrap=True)
 
-    def left(self, done: int) -> str:
-        """How much is done of the training steps, and how long the rest will take; "" at the end."""
+    def left(self, done: int, found: int = 0) -> str:
+        """How much is done of the training steps, and how long the rest will take; "" at the end.
+
+        Args:
+            done: Optimiser steps that are done.
+            found: Those of them that earlier calls did: they took none of the time of this one.
+        """
         if not done:
             return "Making images and base models."
         if done >= self._total:
             return ""
-        seconds = (self._clock() - self._begun) / done * (self._total - done)
-        return f"{percent(done / self._total)} of the training steps are done, about {duration(seconds)} left."
+        told = f"{percent(done / self._total)} of the training steps are done"
+        if done <= found:
+            return f"{told}."
+        seconds = (self._clock() - self._begun) / (done - found) * (self._total - done)
+        return f"{told}, about {duration(seconds)} left."

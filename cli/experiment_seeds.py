@@ -33,12 +33,14 @@ class Seed:
         number: Which.
         title: What it is doing.
         done: Optimiser steps of the block behind it.
+        found: Those among them that an earlier call had done.
         reason, message, remedy: Why it failed and what can be done; "" where it has not.
     """
 
     number: int
     title: str = "starting"
     done: int = 0
+    found: int = 0
     reason: str = ""
     message: str = ""
     remedy: str = ""
@@ -144,8 +146,8 @@ def _work(
     from cli.experiment_block import run_block
     from studies.experiment.results import write_results
 
-    def tell(title: str, done: int) -> None:
-        pipe.send({"title": title, "done": done})
+    def tell(title: str, done: int, found: int) -> None:
+        pipe.send({"title": title, "done": done, "found": found})
 
     try:
         write_results(out, run_block(folder, block, number, settings, tell))

@@ -82,6 +82,12 @@ def test_time_left_is_what_the_work_so_far_took_for_what_is_left():
     assert progress.left(40) == ""
 
 
+def test_what_an_earlier_call_did_shortens_no_time_left():
+    progress = ExperimentProgress(total=40, is_quiet=True, clock=iter([0.0, 60.0]).__next__)
+    assert progress.left(30, found=30) == "75.0 % of the training steps are done."
+    assert progress.left(35, found=30) == "87.5 % of the training steps are done, about 1 min 00 s left."
+
+
 def test_the_table_names_an_arm_that_drew_fewer_images_than_asked(tmp_path: Path):
     row = arm_round("k_centre", 1, 0.5, shortfall=Shortfall(1, 2))
     for seed, rows in ((1, (row,)), (2, ())):
