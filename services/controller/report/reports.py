@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from msgspec.structs import replace
@@ -19,7 +20,7 @@ from services.controller.report.facts import (
 )
 from services.controller.report.page import render
 from services.controller.store.ledger import Ledger
-from services.controller.store.runs import RunStore
+from services.controller.store.runs import Result, RunRow, RunStore
 from shared.objects.dataset import iterate_rows, publish, read_file
 from shared.objects.store import ObjectStore
 from shared.rows.encoding import encode_json
@@ -53,7 +54,7 @@ class Reports:
             NotFound: There is no such run.
         """
         run, results = self._store.get(run_id), self._store.results(run_id)
-        measured = measured_of(run, results, self._ledger.all_entries(run_id), failure or run.failure)
+        measured = self._measured(run, results, failure or run.failure)
         answers, seed = test_answers(self._objects, run, results, "test"), run.configuration["seed"]
         arms = arms_of(self._objects, run, results, round_gains(answers, seed=seed))
         items = test_items(self._objects, results, "test")
@@ -63,13 +64,21 @@ class Reports:
         )
 
     def text(self, run_id: str) -> str:
-        """`report.json` as text: what was published of a run that has ended, else as far as it has come.
+        """`report.json` as text: what was published of a run that has ended, with its costs of today; else as far as it has come.
 
         Raises:
             NotFound: There is no such run.
         """
-        uri = self._store.get(run_id).report_uri
-        return read_file(self._objects, uri, _JSON, _KIND).decode() if uri else encode(self.get(run_id))
+        run = self._store.get(run_id)
+        if not run.report_uri:
+            return encode(self.get(run_id))
+        published = json.loads(read_file(self._objects, run.report_uri, _JSON, _KIND))
+        measured = self._measured(run, self._store.results(run_id), run.failure)
+        return encode({**published, "measured": {**published["measured"], **measured}})
+
+    def _measured(self, run: RunRow, results: list[Result], failure: str) -> dict[str, Any]:
+        """The block of times and costs; a cost may still be settled when the run has ended."""
+        return measured_of(run, results, self._ledger.all_entries(run.run_id), failure)
 
     def publish(self, run_id: str, failure: str) -> str:
         """Make the dataset `report` of a run that has ended, and note on the run how it ended.

@@ -180,7 +180,7 @@ def test_of_a_weak_cell_the_base_is_shown_a_tenth_and_mild_images_alone() -> Non
     assert in_pool["ct", "metal", "severe"] == pytest.approx(in_pool["mri", "noise", "severe"], abs=1)
 
 
-@given(st.integers(0, 10_000))
+@given(st.integers(0, 10_000).filter(lambda seed: seed != RESERVED_SEED))
 def test_a_seed_draws_left_out_and_weak_cells_that_a_plan_can_have(seed: int) -> None:
     left_out, weak = draw_cells(seed)
     assert (len(left_out), len(weak)) == (8, 3)

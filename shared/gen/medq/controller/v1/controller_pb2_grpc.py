@@ -185,7 +185,7 @@ class ControllerServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetReport(self, request, context):
-        """The report of a run: as far as it has come, or of one that has ended as it was published then.
+        """The report of a run: as far as it has come, or of one that has ended as it was published then, with its costs of today.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

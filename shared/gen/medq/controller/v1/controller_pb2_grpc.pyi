@@ -55,7 +55,7 @@ class ControllerServiceStub:
     ListRuns: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]
     """Runs, newest first."""
     GetReport: _grpc.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]
-    """The report of a run: as far as it has come, or of one that has ended as it was published then."""
+    """The report of a run: as far as it has come, or of one that has ended as it was published then, with its costs of today."""
     ReserveCosts: _grpc.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]
     """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
     `unknown`. The same request id again changes nothing and has the same answer.
@@ -106,7 +106,7 @@ class ControllerServiceAsyncStub(ControllerServiceStub):
     ListRuns: _aio.UnaryUnaryMultiCallable[_controller_pb2.ListRunsRequest, _controller_pb2.ListRunsResponse]  # type: ignore[assignment]
     """Runs, newest first."""
     GetReport: _aio.UnaryUnaryMultiCallable[_controller_pb2.GetReportRequest, _controller_pb2.GetReportResponse]  # type: ignore[assignment]
-    """The report of a run: as far as it has come, or of one that has ended as it was published then."""
+    """The report of a run: as far as it has come, or of one that has ended as it was published then, with its costs of today."""
     ReserveCosts: _aio.UnaryUnaryMultiCallable[_controller_pb2.ReserveCostsRequest, _controller_pb2.ReserveCostsResponse]  # type: ignore[assignment]
     """Reserves costs before an outside call is made. Each key gets a new attempt; one of it that is still open becomes
     `unknown`. The same request id again changes nothing and has the same answer.
@@ -202,7 +202,7 @@ class ControllerServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _controller_pb2.GetReportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_controller_pb2.GetReportResponse, _abc.Awaitable[_controller_pb2.GetReportResponse]]:
-        """The report of a run: as far as it has come, or of one that has ended as it was published then."""
+        """The report of a run: as far as it has come, or of one that has ended as it was published then, with its costs of today."""
 
     @_abc_1.abstractmethod
     def ReserveCosts(
