@@ -83,7 +83,8 @@ def test_a_file_that_changes_while_it_is_read_is_a_conflict(
     path = tmp_path / "changing"
     before = os.urandom(n_bytes)
     path.write_bytes(before)
-    after = {"other bytes": before[:-1] + b"?", "shorter": before[:-1], "longer": before + b"?"}[change]
+    other_bytes = before[:-1] + bytes([before[-1] ^ 1])
+    after = {"other bytes": other_bytes, "shorter": before[:-1], "longer": before + b"?"}[change]
     # the first connection asks whether the object is there: after the file was hashed, before it is sent
     with tcp_proxy(address_of(s3), on_connection=lambda: path.write_bytes(after) and None) as proxy:
         changed = settings.model_copy(update={"endpoint": f"http://{proxy.address}"})
