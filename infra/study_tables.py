@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from shared.pages.environment import STYLE_SHEET
 from shared.pages.words import NOTHING, count, holds_zero, label, limits, percent, points
-from studies.experiment.blocks import EXPERIMENTS, OURS, PRINTED, RANDOM
+from studies.experiment.blocks import EXPERIMENTS, MORE_STEPS, OURS, PRIMARY_POOL, PRINTED, RANDOM, STEPS_SUFFIX
 from studies.experiment.figures import budget_figure
 from studies.experiment.results import read_results
 from studies.experiment.sentence import remarks
@@ -54,6 +54,16 @@ _OTHERS = MappingProxyType(
         f"{OURS}_clean": "by failures, no label wrong",
     }
 )
+#: Where the primary comparison is made, in plain words, by the mix of its pool and the name of its arm.
+_PLACES = MappingProxyType(
+    {
+        (PRIMARY_POOL, OURS): "as above",
+        (PRIMARY_POOL, OURS + STEPS_SUFFIX): f"trained {MORE_STEPS} times as long",
+        ("pool-10", OURS): "a pool with 10 % of it",
+        ("pool-30", OURS): "a pool with 30 % of it",
+        ("pool-uniform", OURS): "a pool with as much of it as test",
+    }
+)
 _TYPES = "left_out_by_question_type"
 
 
@@ -80,7 +90,7 @@ def headline_table(summaries: Mapping[str, Json]) -> str:
         for key, name in _FIGURES
     ]
     said = _paragraph(" ".join(filter(None, (_ratio(pool), _unended(ours["n_seeds"])))))
-    return "\n\n".join(filter(None, (_table(head, rows), said, _others(arms))))
+    return "\n\n".join(filter(None, (_table(head, rows), said, _others(arms), _places(summaries["sample-efficiency"]))))
 
 
 def _others(arms: Mapping[str, Json]) -> str:
@@ -100,6 +110,29 @@ def _others(arms: Mapping[str, Json]) -> str:
     ]
     lead = "Other ways to choose as many images, but where it says more:"
     return f"{lead}\n\n{_table(head, rows)}" if rows else ""
+
+
+def _places(summary: Json) -> str:
+    """The primary comparison in other pools and with longer training, as far as it was run."""
+    head = ("where", "E", "seeds", "at random", "by failures", "by failures minus at random", "ratio")
+    found = {(pool["mix"], ratio["ours"]): (pool, ratio) for pool in summary["pools"] for ratio in pool["ratios"]}
+    rows = [_place(words, *found[place]) for place, words in _PLACES.items() if place in found]
+    lead = "The same comparison where what the base model had never seen is more common, and with longer training:"
+    return f"{_paragraph(lead)}\n\n{_table(head, rows)}" if len(rows) > 1 else ""
+
+
+def _place(words: str, pool: Json, ratio: Json) -> tuple[object, ...]:
+    arms = {arm["name"]: arm for arm in pool["arms"]}
+    ours = arms[ratio["ours"]]
+    reached = (percent(arm["accuracy"]["overall"]["value"]) for arm in (arms[ours["against"]], ours))
+    return (
+        words,
+        f"{pool['enrichment']:.1f}",
+        ratio["n"],
+        *reached,
+        _gain(ours["over_against"]["overall"]),
+        ratio["text"],
+    )
 
 
 def _unended(n_seeds: int) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from msgspec.structs import replace
 
 from infra.study_tables import all_tables, headline_table, page_with, picture, summaries_of
 from studies.experiment.figures import budget_figure
@@ -41,6 +42,20 @@ def test_other_ways_to_choose_stand_below_the_endpoint_where_they_were_run() -> 
     table = headline_table({"sample-efficiency": summarise("sample-efficiency", [results_of(3, arms)], TINY)})
     _, seeds, reached, over_random, ours_over, _ = row_of(table, "unlike what the base model was taught")
     assert (seeds, reached, over_random, ours_over) == ("1", "64.0 %", "+4.0", "+6.0")
+
+
+def test_other_pools_and_longer_training_stand_below_where_they_were_run() -> None:
+    assert "The same comparison" not in headline_table(SUMMARIES)
+    longer = {f"{arm}_steps4": scores for arm, scores in ARMS.items() if arm != "random_2x"}
+    rows = [replace(row, against="random_steps4") for row in results_of(3, longer).rows]
+    mixed = [replace(row, pool="pool-30", mix="pool-30", enrichment=1.0) for row in results_of(3, ARMS).rows]
+    results = [results_of(3, ARMS), results_of(3, {}, block="steps4"), results_of(3, {}, block="pools")]
+    results[1:] = [replace(one, rows=tuple(of)) for one, of in zip(results[1:], (rows, mixed), strict=True)]
+    table = headline_table({"sample-efficiency": summarise("sample-efficiency", results, TINY)})
+    table = table[table.index("The same comparison") :]
+    assert row_of(table, "as above")[1:] == ["10.0", "1", "60.0 %", "70.0 %", "+10.0", "> 16"]
+    assert row_of(table, "trained 4 times as long")[1:6] == ["10.0", "1", "60.0 %", "70.0 %", "+10.0"]
+    assert row_of(table, "a pool with 30 % of it")[1:3] == ["1.0", "1"]
 
 
 def test_every_arm_has_a_row() -> None:
