@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.benchmarks import figures_of
+from tests.support.ports import OF_A_DEPLOYMENT, free_port
 
 
 def test_the_event_bus_loses_nothing(kafka: str, postgres: str) -> None:
@@ -15,7 +16,8 @@ def test_the_event_bus_loses_nothing(kafka: str, postgres: str) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_one_worker_and_two_take_a_folder_in(kafka: str, s3: str, postgres: str) -> None:
-    figures = figures_of("ingest", "--images", "12", "--kafka", kafka, "--s3", s3, "--postgres", postgres)
+    small = ("--images", "12", "--port", str(free_port(OF_A_DEPLOYMENT)))
+    figures = figures_of("ingest", *small, "--kafka", kafka, "--s3", s3, "--postgres", postgres)
     assert figures["n_images"] == 12
     assert set(figures["seconds"]) == {"1", "2"}
 

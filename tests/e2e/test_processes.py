@@ -15,17 +15,14 @@ from uuid import uuid4
 
 import pytest
 
-from infra.dev.deployment import MOST_REPLICAS
 from infra.dev.processes import log_of, pid_of
 from shared.settings import SERVICES
 from tests.support.finished_run import MEDQ, OneTurn, lasting
 from tests.support.medq_processes import Ended
-from tests.support.ports import free_port
+from tests.support.ports import OF_A_DEPLOYMENT, free_port
 
 pytestmark = pytest.mark.timeout(500)
 REPLICAS = {"embedding": 2, "evaluation": 2}
-#: That a deployment takes, from its first.
-_PORTS = [number + metrics for number in range(10 * MOST_REPLICAS) for metrics in (0, 1000)]
 NAMES = [f"{name}-{number}" for name in SERVICES for number in range(1, REPLICAS.get(name, 1) + 1)]
 
 
@@ -57,7 +54,7 @@ class Up:
 
 @pytest.fixture(scope="module")
 def services(tmp_path_factory: pytest.TempPathFactory, kafka: str, s3: str, postgres: str) -> Iterator[Up]:
-    folder, port = tmp_path_factory.mktemp("up"), free_port(_PORTS)
+    folder, port = tmp_path_factory.mktemp("up"), free_port(OF_A_DEPLOYMENT)
     servers = (f"--kafka={kafka}", f"--s3={s3}", f"--postgres={postgres}")
     named = (f"--folder={folder}", f"--name=medq-{uuid4().hex[:8]}", f"--port={port}")
     up = Up(folder, (*named, *servers), f"127.0.0.1:{port}")

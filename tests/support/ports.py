@@ -7,8 +7,13 @@ import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+from infra.dev.deployment import MOST_REPLICAS
+
 #: Below those that the kernel gives to connections (Linux: from 32768), so that nothing takes one before the server does.
 _RANGE = range(10_000, 32_000)
+
+#: That a deployment of services on this machine takes, from its first.
+OF_A_DEPLOYMENT = [number + metrics for number in range(10 * MOST_REPLICAS) for metrics in (0, 1000)]
 
 
 def free_port(offsets: Sequence[int] = (0,)) -> int:
