@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
-from services.oracle.domain.questions import Asking, QuestionTemplate, capability_driven, seed_rule, templates_by
+from services.oracle.domain.questions import Asking, QuestionTemplate, capability_driven, seed_rule, templates_of
 from shared.rows.annotation import KnownAnswer
 from shared.rows.benchmark import Item
 from shared.rows.selection import Sample
@@ -22,8 +23,13 @@ class KnownQuestions:
     """
 
     def __init__(self, known: Sequence[KnownAnswer], dev: Sequence[Item]) -> None:
-        self._own = templates_by(lambda row: row.image_id, known)
-        self._templates = templates_by(lambda row: row.modality, dev)
+        self._own: dict[str, list[KnownAnswer]] = defaultdict(list)  # a whole pool: few of its images are asked about
+        for answer in known:
+            self._own[answer.image_id].append(answer)
+        by_modality: dict[str, list[Item]] = defaultdict(list)
+        for item in dev:
+            by_modality[item.modality].append(item)
+        self._templates = {modality: templates_of(items) for modality, items in by_modality.items()}
         self._attributes = {row.attribute for rows in (known, dev) for row in rows} - {"", "none"}
 
     def about(self, sample: Sample, asking: Asking) -> tuple[Sequence[QuestionTemplate], bool]:
@@ -31,7 +37,7 @@ class KnownQuestions:
 
         Returns: The questions, and whether no more with options are known than are asked.
         """
-        every = self._own.get(sample.image_id) or self._templates.get(sample.modality) or []
+        every = templates_of(self._own.get(sample.image_id, ())) or self._templates.get(sample.modality, [])
         choices = [labellings for labellings in every if labellings[0].options]
         described = [labellings for labellings in every if not labellings[0].options]
         asked = [*self._choose(sample, choices, asking, asking.n), *self._choose(sample, described, asking, 1)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,24 +73,21 @@ def question_digest(text: str, options: Mapping[str, str]) -> str:
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
-def templates_by(
-    name: Callable[[KnownAnswer | Item], str], rows: Iterable[KnownAnswer | Item]
-) -> dict[str, list[list[QuestionTemplate]]]:
-    """The questions of rows under a name, such as their image or modality; answers and severities are left out.
+def templates_of(rows: Iterable[KnownAnswer | Item]) -> list[list[QuestionTemplate]]:
+    """The questions of rows about one image or of one modality; answers and severities are left out.
 
-    Returns: For each name its questions, each as the list of its labellings: a template stands in several items, labelled
-        after the images of those. The order does not depend on that of the rows.
+    Returns: Each question as the list of its labellings: a template stands in several items, labelled after the images of
+        those. The order does not depend on that of the rows.
     """
-    found: dict[str, dict[str, list[QuestionTemplate]]] = {}
+    found: dict[str, list[QuestionTemplate]] = {}
     for row in sorted(rows, key=lambda row: (row.question, row.attribute, row.item_id)):
         template = QuestionTemplate(
             row.question, row.options, row.question_type, row.attribute, row.scope, row.modality
         )
-        digest = question_digest(row.question, row.options)
-        labellings = found.setdefault(name(row), {}).setdefault(digest, [])
+        labellings = found.setdefault(question_digest(row.question, row.options), [])
         if template not in labellings:
             labellings.append(template)
-    return {key: list(questions.values()) for key, questions in found.items()}
+    return list(found.values())
 
 
 def capability_driven(

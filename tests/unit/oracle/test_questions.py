@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_by
+from services.oracle.domain.questions import QuestionTemplate, capability_driven, seed_rule, templates_of
 from shared.errors import InvalidArgument
 from shared.rows.benchmark import Item
 from studies.findings import plan_findings
@@ -156,7 +156,7 @@ def test_a_template_of_several_items_is_one_question_with_each_of_its_labellings
         for number, (attribute, answer) in enumerate([("noise", "A"), ("motion", "B"), ("noise", "C")])
     ]
     rows.append(build(Item, item_id="9", question="Another?"))
-    found = templates_by(lambda row: row.modality, rows)
-    assert found == templates_by(lambda row: row.modality, rows[::-1])
-    (_, labellings) = found["ct"]
+    found = templates_of(rows)
+    assert found == templates_of(rows[::-1])
+    (_, labellings) = found
     assert [template.attribute for template in labellings] == ["motion", "noise"]
