@@ -104,13 +104,12 @@ class ControllerOperations:
 
     def _stay_paused(self, run_id: str) -> None:
         if self._store.is_pause_asked(run_id):
-            n_steps = len(self._store.results(run_id))
             raise Parked(
-                n_steps, 0, "steps", "paused", seconds=_PAUSED_SECONDS,
+                self._store.n_results(run_id), 0, "steps", "paused", seconds=_PAUSED_SECONDS,
                 is_due=lambda: not self._store.is_pause_asked(run_id),
             )  # fmt: skip
 
     def _show(self, context: OperationContext, run_id: str) -> None:
         row = self._store.get(run_id)
         where = f"arm {row.arm}, round {row.round}: {row.step}" if row.step else "begins"
-        context.progress(len(self._store.results(run_id)), 0, "steps", where)
+        context.progress(self._store.n_results(run_id), 0, "steps", where)

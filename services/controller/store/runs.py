@@ -209,6 +209,12 @@ class RunStore:
         with reader(self._engine).connect() as connection:
             return connection.execute(query).first() is not None
 
+    def n_results(self, run_id: str) -> int:
+        """How many steps of a run have given something."""
+        query = sa.select(sa.func.count()).select_from(_RESULTS).where(_RESULTS.c.run_id == run_id)
+        with reader(self._engine).connect() as connection:
+            return connection.execute(query).scalar_one()
+
     def results(self, run_id: str) -> list[Result]:
         """What the steps of a run gave, in the order in which they were first recorded."""
         query = sa.select(_RESULTS).where(_RESULTS.c.run_id == run_id).order_by(_RESULTS.c.sequence)
