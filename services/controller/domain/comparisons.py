@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.controller.domain.gains import paired_gains
+from services.controller.domain.gains import ItemScores, item_scores, overall_gain
 from services.controller.domain.seeds import derive_seed
 from shared.rows.evaluation import Answer
 from shared.statistics import Interval
@@ -56,7 +56,7 @@ def round_gains(answers: TestAnswers, *, seed: int) -> dict[str, dict[int, Round
             for number, own in sorted(rounds.items())
             if number > 0 and 0 in rounds and number - 1 in rounds
         }
-        for arm, rounds in answers.items()
+        for arm, rounds in _scores(answers).items()
     }
 
 
@@ -69,14 +69,19 @@ def arm_gains(answers: TestAnswers, *, seed: int) -> list[ArmGain]:
 
     Returns: Each pair of arms at each round from 1 on that both have; the base model is the same for all.
     """
+    scores = _scores(answers)
     return [
-        ArmGain(arm, other, number, gain_on_test(answers[other][number], answers[arm][number], seed, arm, number))
-        for arm, other in combinations(answers, 2)
-        for number in sorted(answers[arm].keys() & answers[other].keys())
+        ArmGain(arm, other, number, gain_on_test(scores[other][number], scores[arm][number], seed, arm, number))
+        for arm, other in combinations(scores, 2)
+        for number in sorted(scores[arm].keys() & scores[other].keys())
         if number > 0
     ]
 
 
-def gain_on_test(before: Sequence[Answer], after: Sequence[Answer], seed: int, arm: str, number: int) -> Interval:
-    """The paired gain of `after`, answers of round `number` of `arm`, over `before`; `seed` is the run's."""
-    return paired_gains(before, after, seed=derive_seed(seed, arm, number, "test_gain")).overall
+def gain_on_test(before: ItemScores, after: ItemScores, seed: int, arm: str, number: int) -> Interval:
+    """The paired gain of `after`, scores of round `number` of `arm`, over `before`; `seed` is the run's."""
+    return overall_gain(before, after, seed=derive_seed(seed, arm, number, "test_gain"))
+
+
+def _scores(answers: TestAnswers) -> dict[str, dict[int, ItemScores]]:
+    return {arm: {number: item_scores(rows) for number, rows in rounds.items()} for arm, rounds in answers.items()}

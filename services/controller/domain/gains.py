@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,17 +29,20 @@ class Gains:
 
 
 @dataclass(frozen=True)
-class _Item:
+class ItemScore:
+    """What an item got: the share of its evaluated answers that are right, 0 to 1; its source and modality."""
+
     score: float
     source: str
     modality: str
 
 
-def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int) -> Gains:
-    """Gains in accuracy between two evaluations of the same benchmark; descriptions have grades, and are left out.
+#: By item id.
+ItemScores = Mapping[str, ItemScore]
 
-    An item's score is the share of its evaluated answers that are right; a reply that cannot be read is wrong. An item of which
-    we could evaluate fewer than half of the runs, before or after, is UNSCORED and in no gain.
+
+def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int) -> Gains:
+    """Gains in accuracy between two evaluations of the same benchmark, by items as `item_scores` has them.
 
     Args:
         before: Every answer of the earlier model.
@@ -48,14 +51,13 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
 
     Returns: The gains, 95 % intervals; modalities sorted by name.
     """
-    first, second = _items(before), _items(after)
+    first, second = item_scores(before), item_scores(after)
     both = sorted(first.keys() & second.keys())
-    modalities = sorted({item.modality for item in first.values()})
     return Gains(
-        _gain(first, second, both, seed),
+        overall_gain(first, second, seed=seed),
         {
-            name: _gain(first, second, [item for item in both if first[item].modality == name], seed)
-            for name in modalities
+            name: overall_gain(_of(first, name), second, seed=seed)
+            for name in sorted({item.modality for item in first.values()})
         },
         within_source_correlation(
             [second[item].score - first[item].score for item in both], [second[item].source for item in both]
@@ -63,24 +65,34 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
     )
 
 
-def _gain(first: Mapping[str, _Item], second: Mapping[str, _Item], items: Sequence[str], seed: int) -> Interval:
+def overall_gain(before: ItemScores, after: ItemScores, *, seed: int) -> Interval:
+    """The gain in accuracy of the items that both have; a 95 % interval that resamples their sources by `seed`."""
+    items = sorted(before.keys() & after.keys())
     return paired_bootstrap(
-        [first[item].score for item in items],
-        [second[item].score for item in items],
-        [second[item].source for item in items],
+        [before[item].score for item in items],
+        [after[item].score for item in items],
+        [after[item].source for item in items],
         np.random.default_rng(seed),
     )
 
 
-def _items(answers: Sequence[Answer]) -> dict[str, _Item]:
+def item_scores(answers: Iterable[Answer]) -> dict[str, ItemScore]:
+    """The score of each item; descriptions have grades, and are left out.
+
+    A reply that cannot be read is wrong. An item of which we could evaluate fewer than half of the runs is UNSCORED, and
+    not among them.
+    """
     by_item: dict[str, list[Answer]] = {}
     for answer in answers:
-        if answer.question_type == DESCRIPTION:
-            continue
-        by_item.setdefault(answer.item_id, []).append(answer)
+        if answer.question_type != DESCRIPTION:
+            by_item.setdefault(answer.item_id, []).append(answer)
     found = {}
     for item_id, own in by_item.items():
         right = [answer.correct is True for answer in own if answer.evaluated]
         if right and 2 * len(right) >= len(own):
-            found[item_id] = _Item(sum(right) / len(right), own[0].source_id, own[0].modality)
+            found[item_id] = ItemScore(sum(right) / len(right), own[0].source_id, own[0].modality)
     return found
+
+
+def _of(scores: ItemScores, modality: str) -> ItemScores:
+    return {item_id: item for item_id, item in scores.items() if item.modality == modality}

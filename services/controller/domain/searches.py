@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -41,8 +41,9 @@ def searches(
     for sample in samples:
         if name := search_of(sample):
             drawn[name].append(sample.image_id)
+    n_in_pool = Counter(cell for cells in pool.values() for cell in set(cells))
     return [
-        _search(name, image_ids, by_prototype.get(name), anchors, pool)
+        _search(name, image_ids, by_prototype.get(name), anchors, pool, n_in_pool)
         for name, image_ids in sorted(drawn.items(), key=lambda one: (-len(one[1]), one[0]))
     ]
 
@@ -66,6 +67,7 @@ def _search(
     prototype: PrototypeRow | None,
     anchors: Sequence[Anchor],
     pool: Mapping[str, Collection[Cell]],
+    n_in_pool: Counter[Cell],
 ) -> Json:
     if prototype is None:
         cell = name
@@ -82,11 +84,13 @@ def _search(
         "failed_image_ids": failed[:N_FAILED],
         "n_drawn": len(drawn),
         "drawn_image_ids": list(drawn[:N_DRAWN]),
-        "enrichment": _enrichment(cell, drawn, pool),
+        "enrichment": _enrichment(cell, drawn, pool, n_in_pool),
     }
 
 
-def _enrichment(cell: str, drawn: Sequence[str], pool: Mapping[str, Collection[Cell]]) -> Json | None:
+def _enrichment(
+    cell: str, drawn: Sequence[str], pool: Mapping[str, Collection[Cell]], n_in_pool: Counter[Cell]
+) -> Json | None:
     labels = dict(part.split(":", 1) for part in cell.split("+") if ":" in part)
     known = [image_id for image_id in drawn if image_id in pool]
     if set(labels) != set(AXES) or OTHER in labels.values() or not known:
@@ -95,5 +99,5 @@ def _enrichment(cell: str, drawn: Sequence[str], pool: Mapping[str, Collection[C
     return {
         "n_known": len(known),
         "n_with_it": sum(wanted in pool[image_id] for image_id in known),
-        "pool_share": sum(wanted in cells for cells in pool.values()) / len(pool),
+        "pool_share": n_in_pool[wanted] / len(pool),
     }

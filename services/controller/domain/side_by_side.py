@@ -5,7 +5,7 @@ Every arm is shown after as many trainings, so that the figures agree with the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from services.controller.domain.comparisons import TestAnswers, gain_on_test
 from services.controller.domain.examples import examples
+from services.controller.domain.gains import ItemScores, item_scores
 from shared.rows.benchmark import Item
 from shared.rows.evaluation import Answer
 from shared.statistics import Interval, bootstrap_mean
@@ -43,22 +44,41 @@ def side_by_side(answers: TestAnswers, result: Json, items: Sequence[Item], *, s
     newest = {arm: max((one for one in rounds if one <= number), default=0) for arm, rounds in answers.items()}
     trained = sorted((arm for arm, found in newest.items() if found), key=lambda arm: arm != first)
     asked = {item.item_id: item for item in items if item.options}
-    models = {arm: _asked(answers[arm][newest[arm]], asked) for arm in trained}
+    models = {arm: _Model.of(answers[arm][newest[arm]], asked) for arm in trained}
     random = result["baseline"]["arm"] if result["baseline"] else ""
-    compared = _Compared(_asked(answers[first][0], asked), models, random, number, seed)
+    base = _Model.of(answers[first][0], asked)
+    compared = _Compared(base, models, random, number, seed)
     return {
         "rounds": {arm: newest[arm] for arm in trained},
         "axes": {axis: compared.by_value({name: getattr(item, axis) for name, item in asked.items()}) for axis in AXES},
-        "examples": examples(models, compared.base, asked),
+        "examples": examples({arm: model.rows for arm, model in models.items()}, base.rows, asked),
     }
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """Answers of the base model and, by arm, of the models beside it; `random` is the arm that they are compared with, or ""."""
+class _Model:
+    """Answers of one model, and the scores of their items."""
 
-    base: Sequence[Answer]
-    models: Mapping[str, Sequence[Answer]]
+    rows: Sequence[Answer]
+    scores: ItemScores
+
+    @classmethod
+    def of(cls, rows: Sequence[Answer], asked: Collection[str]) -> _Model:
+        own = [row for row in rows if row.item_id in asked]
+        return cls(own, item_scores(own))
+
+    def among(self, names: Collection[str]) -> _Model:
+        """What it answered of the items of these names."""
+        scores = {name: score for name, score in self.scores.items() if name in names}
+        return _Model([row for row in self.rows if row.item_id in names], scores)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """The base model and, by arm, the models beside it; `random` is the arm that they are compared with, or ""."""
+
+    base: _Model
+    models: Mapping[str, _Model]
     random: str
     number: int
     seed: int
@@ -70,10 +90,10 @@ class _Compared:
         }
 
     def _figures(self, names: set[str]) -> Json:
-        base, models = _of(self.base, names), {arm: _of(rows, names) for arm, rows in self.models.items()}
+        base, models = self.base.among(names), {arm: model.among(names) for arm, model in self.models.items()}
 
-        def gain(before: Sequence[Answer], arm: str) -> Json:
-            return asdict(gain_on_test(before, models[arm], self.seed, arm, self.number))
+        def gain(before: _Model, arm: str) -> Json:
+            return asdict(gain_on_test(before.scores, models[arm].scores, self.seed, arm, self.number))
 
         def over_random(arm: str) -> Json | None:
             return gain(models[self.random], arm) if self.random in models and arm != self.random else None
@@ -82,28 +102,20 @@ class _Compared:
             "base": asdict(self._accuracy(base)),
             "arms": {
                 arm: {
-                    "accuracy": asdict(self._accuracy(rows)),
+                    "accuracy": asdict(self._accuracy(model)),
                     "gain": gain(base, arm),
                     "over_random": over_random(arm),
                 }
-                for arm, rows in models.items()
+                for arm, model in models.items()
             },
         }
 
-    def _accuracy(self, rows: Sequence[Answer]) -> Interval:
+    def _accuracy(self, model: _Model) -> Interval:
         """As the scores of the evaluation have it: the same rows in the same order, resampled by the same seed."""
-        evaluated = [row for row in rows if row.evaluated]
+        evaluated = [row for row in model.rows if row.evaluated]
         right, sources = [row.correct is True for row in evaluated], [row.source_id for row in evaluated]
         return bootstrap_mean(right, sources, np.random.default_rng(self.seed))
 
 
 def _different(values: Mapping[str, str]) -> list[str]:
     return sorted(set(values.values()) - {""})
-
-
-def _asked(rows: Sequence[Answer], asked: Mapping[str, Item]) -> list[Answer]:
-    return [row for row in rows if row.item_id in asked]
-
-
-def _of(rows: Sequence[Answer], names: set[str]) -> list[Answer]:
-    return [row for row in rows if row.item_id in names]

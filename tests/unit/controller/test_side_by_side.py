@@ -4,6 +4,7 @@ import pytest
 
 from services.controller.domain.comparisons import gain_on_test
 from services.controller.domain.examples import examples
+from services.controller.domain.gains import item_scores
 from services.controller.domain.side_by_side import side_by_side
 from services.evaluation.domain.scores import accuracy
 from shared.rows.benchmark import Item
@@ -69,7 +70,7 @@ def test_limits_are_those_of_the_evaluation_and_of_the_gains():
     of = shown()["axes"]["question_type"]["what"]["arms"]["ours"]
     scored = accuracy(ANSWERS["ours"][2], seed=3)
     assert (of["accuracy"]["low"], of["accuracy"]["high"]) == (scored.low, scored.high)
-    gain = gain_on_test(ANSWERS["ours"][0], ANSWERS["ours"][2], 3, "ours", 2)
+    gain = gain_on_test(item_scores(ANSWERS["ours"][0]), item_scores(ANSWERS["ours"][2]), 3, "ours", 2)
     assert (of["gain"]["low"], of["gain"]["high"]) == (gain.low, gain.high)
 
 
