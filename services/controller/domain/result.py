@@ -43,7 +43,8 @@ class Result:
         accuracy, base: Scores on test of that model and of the base model; None where there is none.
         gain: Between them, on the same questions; None for the base model.
         has_random: There is a random arm beside it.
-        baseline: Its result after as many trainings; None where it has none.
+        baseline: Its result after as many trainings, of several such arms that with most nearly as many answers; None where it
+            has none.
         stop_reason: Why the arm stopped; None while it is at work, or where it failed.
         conditions: On what it was measured, where a part of that is simulated; "" where nothing is.
     """
@@ -151,9 +152,18 @@ def _result(arms: Mapping[str, Json], comparisons: Sequence[Json]) -> Result:
         base=tests.get(0),
         gain=gains.get(number),
         has_random=bool(others),
-        baseline=_baseline(name, others[0], arms, number, comparisons) if others else None,
+        baseline=_baseline(name, _nearest(name, others, arms, number), arms, number, comparisons) if others else None,
         stop_reason=arm["stop_reason"],
     )
+
+
+def _nearest(name: str, others: Sequence[str], arms: Mapping[str, Json], number: int) -> str:
+    """Of these arms the one that had bought most nearly as many answers at this round; the first of equal ones."""
+
+    def bought(arm: str) -> int:
+        return sum(facts["n_answers"] for facts in arms[arm]["rounds"] if facts["round"] == number)
+
+    return min(others, key=lambda other: abs(bought(other) - bought(name)))
 
 
 def _baseline(

@@ -145,6 +145,14 @@ def test_the_first_arm_that_is_not_random_is_told_of_and_compared_at_the_same_ro
     )
 
 
+def test_of_several_random_arms_the_one_with_as_many_answers_is_compared():
+    chance = {"chance_half": 225, "chance": 450, "chance_4x": 1800}
+    arms = {name: arm("random", [0.5, 0.55, 0.6], n_answers) for name, n_answers in chance.items()}
+    ours = {"ours": arm("failure_driven", [0.5, 0.65, 0.7])}
+    assert result_of({**arms, **ours}, [])["baseline"]["arm"] == "chance"
+    assert result_of({**arms, **ours, "chance": arm("random", [0.5])}, [])["baseline"]["arm"] == "chance_half"
+
+
 def test_one_round_is_enough_for_a_result():
     result = result_of({"ours": arm("failure_driven", [0.5, 0.6])}, [])
     assert result["text"] == (
