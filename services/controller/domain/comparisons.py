@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from services.controller.domain.gains import ItemScores, item_scores, overall_gain
+from services.controller.domain.gains import ItemScores, accuracy_gain, item_scores
 from services.controller.domain.seeds import derive_seed
 from shared.rows.evaluation import Answer
 from shared.statistics import Interval
@@ -80,7 +80,7 @@ def arm_gains(answers: TestAnswers, *, seed: int) -> list[ArmGain]:
 
 def gain_on_test(before: ItemScores, after: ItemScores, seed: int, arm: str, number: int) -> Interval:
     """The paired gain of `after`, scores of round `number` of `arm`, over `before`; `seed` is the run's."""
-    return overall_gain(before, after, seed=derive_seed(seed, arm, number, "test_gain"))
+    return accuracy_gain(before, after, seed=derive_seed(seed, arm, number, "test_gain"))
 
 
 def _scores(answers: TestAnswers) -> dict[str, dict[int, ItemScores]]:

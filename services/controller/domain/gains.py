@@ -54,9 +54,9 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
     first, second = item_scores(before), item_scores(after)
     both = sorted(first.keys() & second.keys())
     return Gains(
-        overall_gain(first, second, seed=seed),
+        accuracy_gain(first, second, seed=seed),
         {
-            name: overall_gain(_of(first, name), second, seed=seed)
+            name: accuracy_gain(_of(first, name), second, seed=seed)
             for name in sorted({item.modality for item in first.values()})
         },
         within_source_correlation(
@@ -65,7 +65,7 @@ def paired_gains(before: Sequence[Answer], after: Sequence[Answer], *, seed: int
     )
 
 
-def overall_gain(before: ItemScores, after: ItemScores, *, seed: int) -> Interval:
+def accuracy_gain(before: ItemScores, after: ItemScores, *, seed: int) -> Interval:
     """The gain in accuracy of the items that both have; a 95 % interval that resamples their sources by `seed`."""
     items = sorted(before.keys() & after.keys())
     return paired_bootstrap(
