@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from studies.experiment.blocks import Run
-from studies.experiment.exposure import exposure
 from studies.experiment.material import Material, write_answers
 from studies.experiment.settings import Settings
 from studies.real_slice import FURTHER_TESTS
@@ -47,8 +46,6 @@ def write_experiment_run(material: Material, block: str, run: Run, seed: int, se
 
 def _shared(settings: Settings) -> dict[str, Any]:
     """What all arms share; each goes through all of its rounds, whatever dev says."""
-    n_new = settings.rounds * settings.budget * (settings.questions_per_image + 1)  # each image is described once
-    seen = exposure(n_new, settings.steps, settings.batch_size, settings.passes)
     return {
         "rounds": settings.rounds,
         "evaluate": {"runs": settings.dev_runs, "extractor": "likelihood", "answer_form": "open"},
@@ -59,7 +56,7 @@ def _shared(settings: Settings) -> dict[str, Any]:
         },
         # What draws by uncertainty asks the model about every image of the pool: no arm sees less of it than another.
         "select": {"alpha": settings.alpha, "uncertainty_candidates": settings.n_pool},
-        "build": {"total_samples": seen.total_samples, "replay_earlier": True},
+        "build": {"total_samples": settings.training_samples, "replay_earlier": True},
         "train": {"learning_rate": settings.learning_rate, "batch_size": settings.batch_size, "warmup_ratio": 0.1},
         "stop": {"patience": settings.rounds + 1, "overall_allowance": 1.0, "modality_allowance": 1.0},
     }

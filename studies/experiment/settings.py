@@ -24,7 +24,7 @@ class Settings:
         questions_per_image: Questions with options about each drawn image.
         steps: Optimiser steps of a training.
         batch_size: Samples of a step.
-        passes: Passes over the samples of a dataset, as far as the steps allow: see `studies.experiment.exposure`.
+        passes: Passes over the samples of a training set, as far as the steps allow: see `training_samples`.
         learning_rate: Peak of the cosine schedule of every round.
         alpha: Exponent of the weights of cells.
         dev_runs: Answers to each dev item, R of the paper.
@@ -58,6 +58,17 @@ class Settings:
             raise InvalidArgument(
                 "A budget has a half.", field="budget", value=self.budget, remedy="Name an even number."
             )
+
+    @property
+    def training_samples(self) -> int:
+        """Samples of each arm's training set, D = S * b / p: equal steps and equal passes, whatever its budget.
+
+        S steps of b samples pass evenly over D samples, so each is seen S * b / D = p times. Of these D, N are new and replay
+        gives the other D - N. D does not depend on N: what quality assurance and the expert leave out is filled up by replay,
+        and the samples of earlier rounds count as new ones. From N = D on there is no replay, and new samples are seen
+        S * b / N times, fewer than p.
+        """
+        return max(int(self.steps * self.batch_size // self.passes), 1)
 
     @property
     def digest(self) -> str:

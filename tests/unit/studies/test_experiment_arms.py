@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from studies.experiment.blocks import BLOCKS, EXPERIMENTS, MULTIPLES, OURS, RANDOM, Arm, budgets
-from studies.experiment.exposure import Exposure, exposure
 from studies.experiment.material import Material
 from studies.experiment.run_files import write_experiment_run
 from studies.experiment.settings import FULL, TINY, Settings
@@ -18,12 +17,9 @@ STEPS, BATCH, PASSES = 250, 32, 8  # 8000 exposures: 1000 samples are seen 8 tim
 SETTINGS = Settings(budget=100, questions_per_image=3, steps=STEPS, batch_size=BATCH, passes=PASSES)
 
 
-@pytest.mark.parametrize(
-    ("n_new", "n_replay", "passes"),
-    [(150, 850, 8.0), (300, 700, 8.0), (999, 1, 8.0), (1200, 0, 8000 / 1200), (4800, 0, 8000 / 4800)],
-)
-def test_replay_gives_way_to_new_samples(n_new: int, n_replay: int, passes: float):
-    assert exposure(n_new, STEPS, BATCH, PASSES) == Exposure(1000, n_replay, pytest.approx(passes))
+@pytest.mark.parametrize(("steps", "passes", "samples"), [(250, 8, 1000), (400, 3, 4266), (2, 100, 1)])
+def test_a_training_set_is_passed_over_as_often_as_asked(steps: int, passes: int, samples: int):
+    assert Settings(steps=steps, batch_size=32, passes=passes).training_samples == samples
 
 
 def test_all_arms_share_one_size_of_dataset_and_one_number_of_steps(tmp_path: Path):
