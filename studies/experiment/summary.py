@@ -77,16 +77,18 @@ def _pool(mix: str, arms: Arms) -> Json:
         "is_primary": mix == PRIMARY_POOL,
         "enrichment": _mean(row.enrichment for rows in arms.values() for row in rows if row.pool == mix),
         "base": {figure: asdict(t_interval([*_values(base, take).values()])) for figure, take in FIGURES.items()},
-        "arms": [_arm(rows, last, base) for rows in arms.values()],
+        "arms": [_arm(rows, last) for rows in arms.values()],
         "real": _real({"base model": base, **{name: last[name] for name in (OURS, RANDOM) if name in last}}),
         "ratios": [ratio for suffix in ("", STEPS_SUFFIX) if (ratio := _ratio(last, suffix))],
     }
 
 
-def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed], base: BySeed) -> Json:
+def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed]) -> Json:
     """One line of the table."""
     first = rows[0]
     final = last[first.arm]
+    # Its own beginning: where blocks were run on unlike processors, a seed has base models that differ a little.
+    base = {row.seed: row for row in rows if row.round == 0}
     ours = next((last[name] for name in _OURS if name in last and _steps(last[name]) == first.steps), {})
     return {
         "name": first.arm,

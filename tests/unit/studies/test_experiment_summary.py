@@ -42,6 +42,13 @@ def test_the_endpoint_is_ours_minus_random_over_paired_seeds():
     assert (ours["draw"]["left_out"], ours["draw"]["wrong"], ours["draw"]["expert"]) == (0.5, 0.05, 0.2)
 
 
+def test_an_arm_is_measured_against_the_base_model_that_it_began_with():
+    elsewhere = results_of(3, {"novelty": [0.4, 0.6]})
+    summary = summarise("sample-efficiency", [SEEDS[0], elsewhere], TINY)
+    gained = [arm_of(summary, name)["over_base"]["overall"]["value"] for name in ("failure_contrast", "novelty")]
+    assert gained == pytest.approx([0.2, 0.2])
+
+
 def test_the_ratio_stands_in_the_summary_as_text_and_number():
     (ratio,) = summarise("sample-efficiency", SEEDS, TINY)["pools"][0]["ratios"]
     assert ratio["value"] == pytest.approx(2 ** (2 + 0.01 / 0.05))
