@@ -70,7 +70,9 @@ def write_summary(out: Path, summary: Json) -> None:
 
 
 def _pool(mix: str, arms: Arms) -> Json:
-    base = {row.seed: row for rows in arms.values() for row in rows if row.round == 0}
+    base: dict[int, ArmRound] = {}
+    for row in (row for rows in arms.values() for row in rows if row.round == 0):
+        base.setdefault(row.seed, row)  # that of the block named first: others may have been run on another processor
     last = {name: _last(rows) for name, rows in arms.items()}
     return {
         "mix": mix,
@@ -87,7 +89,6 @@ def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed]) -> Json:
     """One line of the table."""
     first = rows[0]
     final = last[first.arm]
-    # Its own beginning: where blocks were run on unlike processors, a seed has base models that differ a little.
     base = {row.seed: row for row in rows if row.round == 0}
     ours = next((last[name] for name in _OURS if name in last and _steps(last[name]) == first.steps), {})
     return {

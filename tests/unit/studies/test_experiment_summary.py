@@ -47,6 +47,7 @@ def test_an_arm_is_measured_against_the_base_model_that_it_began_with():
     summary = summarise("sample-efficiency", [SEEDS[0], elsewhere], TINY)
     gained = [arm_of(summary, name)["over_base"]["overall"]["value"] for name in ("failure_contrast", "novelty")]
     assert gained == pytest.approx([0.2, 0.2])
+    assert summary["pools"][0]["base"]["overall"]["value"] == 0.5
 
 
 def test_the_ratio_stands_in_the_summary_as_text_and_number():
