@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter, defaultdict
+from collections import ChainMap, Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -70,9 +70,8 @@ def write_summary(out: Path, summary: Json) -> None:
 
 
 def _pool(mix: str, arms: Arms) -> Json:
-    base: dict[int, ArmRound] = {}
-    for row in (row for rows in arms.values() for row in rows if row.round == 0):
-        base.setdefault(row.seed, row)  # that of the block named first: others may have been run on another processor
+    # Of each seed that of the block named first: another block may have been run on another processor.
+    base = ChainMap(*(_at(rows, 0) for rows in arms.values()))
     last = {name: _last(rows) for name, rows in arms.items()}
     return {
         "mix": mix,
@@ -89,7 +88,7 @@ def _arm(rows: Sequence[ArmRound], last: Mapping[str, BySeed]) -> Json:
     """One line of the table."""
     first = rows[0]
     final = last[first.arm]
-    base = {row.seed: row for row in rows if row.round == 0}
+    base = _at(rows, 0)
     ours = next((last[name] for name in _OURS if name in last and _steps(last[name]) == first.steps), {})
     return {
         "name": first.arm,
@@ -121,7 +120,7 @@ def _steps(rows: BySeed) -> int:
 
 
 def _round(number: int, rows: Sequence[ArmRound]) -> Json:
-    at = {row.seed: row for row in rows if row.round == number}
+    at = _at(rows, number)
     return {
         "round": number,
         "n_images": rows[0].budget * number,
@@ -200,6 +199,11 @@ def _real(models: Mapping[str, BySeed]) -> Json | None:
             for name, of_model in found.items()
         },
     }
+
+
+def _at(rows: Sequence[ArmRound], number: int) -> dict[int, ArmRound]:
+    """The row of each seed after a round; 0 is the base model."""
+    return {row.seed: row for row in rows if row.round == number}
 
 
 def _last(rows: Sequence[ArmRound]) -> dict[int, ArmRound]:
