@@ -28,6 +28,7 @@ from benchmarks.outcome import end
 from shared.database import create_engine
 from shared.events.bus import Event, event_id
 from shared.events.kafka import KafkaEventBus
+from shared.events.kafka_client import unblock
 from shared.settings import KafkaSection
 
 MIN_EVENTS_PER_SECOND = 2000.0
@@ -124,10 +125,11 @@ def take_from_bus(options: argparse.Namespace, write: Callable[..., None]) -> tu
     consumer = bus.consumer("bench", {TOPIC: handle}, options.batch)
     while consumer.poll(0.1) or not (consumer.is_caught_up() and consumer.n_partitions):
         pass
-    with publisher("medq", options):
+    with publisher("medq", options) as check:
         used = time.process_time()
         while len(seen) < options.events:
             consumer.poll(1.0)
+            check()
         last = datetime.now(UTC)
     bus.close()
     return (last - min(seen.values())).total_seconds(), time.process_time() - used
@@ -148,12 +150,14 @@ def take_plainly(options: argparse.Namespace, write: Callable[..., None]) -> tup
         max_poll_records=options.batch,
     )
     while not consumer.assignment():
+        unblock(consumer)  # else it may never join, on a busy machine
         consumer.poll(100)
     births: list[str] = []
     n_taken = 0
-    with publisher("plain", options):
+    with publisher("plain", options) as check:
         used = time.process_time()
         while n_taken < options.events:
+            check()
             records = [one for its in consumer.poll(1000).values() for one in its]
             if records:
                 headers = [dict(one.headers) for one in records]
@@ -172,14 +176,18 @@ def take_plainly(options: argparse.Namespace, write: Callable[..., None]) -> tup
 
 
 @contextmanager
-def publisher(name: str, options: argparse.Namespace) -> Iterator[None]:
-    """A process that publishes; it has ended after the block."""
+def publisher(name: str, options: argparse.Namespace) -> Iterator[Callable[[], None]]:
+    """A process that publishes; it has ended after the block, which calls what it is given lest it wait for a failed one."""
+
+    def check() -> None:
+        if process.poll():
+            sys.exit("the publishing process failed")
+
     command = [sys.executable, "-m", "benchmarks.bus", "--publish", name, "--prefix", options.prefix]
     command += ["--kafka", options.kafka, "--events", str(options.events)]
     with subprocess.Popen(command, env={**os.environ}) as process:
-        yield
-    if process.returncode:
-        sys.exit("the publishing process failed")
+        yield check
+    check()
 
 
 def publish(options: argparse.Namespace) -> None:
