@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,15 @@ from typing import Any
 
 def figures_of(name: str, *arguments: str | Path) -> dict[str, Any]:
     """What a benchmark measured; it may have ended below its floor, which the speed of the machine decides."""
-    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode in (0, 1), ended.stderr
-    assert ended.stdout, ended.stderr
-    figures: dict[str, Any] = json.loads(ended.stdout)
+    command = [sys.executable, "-X", "faulthandler", "-m", f"benchmarks.{name}", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate()
+        except BaseException:  # the test has no time left: say where the benchmark stands
+            process.send_signal(signal.SIGABRT)
+            sys.stderr.write(process.communicate()[1])
+            raise
+    assert process.returncode in (0, 1), err
+    assert out, err
+    figures: dict[str, Any] = json.loads(out)
     return figures

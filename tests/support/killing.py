@@ -22,10 +22,11 @@ from shared.rpc.channels import Channels
 from shared.settings import socket_targets
 from tests.support.finished_run import MEDQ
 from tests.support.kill_points import kill_at_new_boundary
-from tests.support.medq_processes import run_medq
+from tests.support.medq_processes import Ended, run_medq
 
 KILLED = -signal.SIGKILL
 _TRAINING = "services.training.job"
+_TOLD_OF_LOG = 6000
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def kill_at_boundaries(config: Path, folder: Path, share: int, n_shares: int) ->
     prepare = functools.partial(kill_at_new_boundary, share, n_shares, done)
     while (ended := run_medq(*_command(config, folder), prepare=prepare)).code == KILLED:
         pass
-    assert ended.code == 0, ended.err
+    _assert_done(ended, folder)
     boundaries = tuple(done.read_text(encoding="utf-8").splitlines())
     return Chain(folder / "out", len(boundaries), boundaries)
 
@@ -84,9 +85,14 @@ def _command(config: Path, folder: Path) -> list[object]:
 
 
 def _to_the_end(config: Path, folder: Path, n_kills: int) -> Chain:
-    ended = run_medq(*_command(config, folder))
-    assert ended.code == 0, ended.err
+    _assert_done(run_medq(*_command(config, folder)), folder)
     return Chain(folder / "out", n_kills)
+
+
+def _assert_done(ended: Ended, folder: Path) -> None:
+    """Whether the last command of a chain came to its end; else all that it left is told, for it may have died without a word."""
+    log = (folder / "out" / "medq.log").read_text(encoding="utf-8", errors="replace")
+    assert ended.code == 0, f"exit code {ended.code}\n{ended.err}\nthe end of its log:\n{log[-_TOLD_OF_LOG:]}"
 
 
 def _await_training(process: subprocess.Popen, out: Path) -> int:

@@ -109,7 +109,7 @@ def medq_at_work(pool: ProcessPoolExecutor, *arguments: object) -> Iterator[None
     """
     with tempfile.TemporaryDirectory() as name:
         stacks = Path(name) / "stacks"
-        process = pool.submit(_fork, arguments, [Path(os.devnull), stacks], faulthandler.enable).result()
+        process = pool.submit(_fork, arguments, [Path(os.devnull), stacks], None).result()
         end = os.pidfd_open(process)
         try:
             yield
@@ -142,6 +142,7 @@ def _become_medq(words: list[str], streams: Sequence[Path], prepare: Callable[[]
         for number, path in zip((1, 2), streams, strict=True):
             os.dup2(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600), number)
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: SIM115
+        faulthandler.enable()  # one that crashes says where each thread stood
         if prepare is not None:
             prepare()
         from cli.main import app
