@@ -142,7 +142,8 @@ def _fetch_lost(channel: grpc.Channel, uri: str, name: str, unit: str, out: Path
 
 
 def _lost_line(where: str, what: str, left: Json) -> str:
-    return f"Lost: {where}: {what} {_words(left['outcome'])}: {left['reason'].rstrip('.')}. {left['remedy']}".rstrip()
+    why = " — ".join(filter(None, (left["reason"].rstrip("."), left["remedy"])))
+    return f"Lost: {where}: {what} {_words(left['outcome'])}: {why}"
 
 
 def _words(outcome: str) -> str:

@@ -51,8 +51,8 @@ def test_a_loss_is_told_everywhere_and_the_run_ends_with_3(medq: Medq, spoilt: P
     out = tmp_path / "out"
     ended = medq("run", "--config", config, "--out", out)
     assert ended.code == 3, ended.err
-    of_pool = "Lost: pool: 4 of 30 images failed: The content is not an image that is read here. Use PNG"
-    of_test = "Lost: test: 1 of 12 rows rejected: the answer is not among the options. give a letter"
+    of_pool = "Lost: pool: 4 of 30 images failed: The content is not an image that is read here — Use PNG"
+    of_test = "Lost: test: 1 of 12 rows rejected: the answer is not among the options — give a letter"
     assert ended.err.count(of_pool) == 2  # as soon as they are in, and at the end
     assert ended.err.count(of_test) == 2
     assert ended.err.index(of_pool) < ended.err.index("evaluate dev")
@@ -107,5 +107,5 @@ def test_an_evaluation_tells_what_its_table_lost(medq: Medq, spoilt: Path, tmp_p
     model = ("--model", spoilt / "base-model" / "model", "--max-new-tokens", 2)
     ended = medq("evaluate", *model, "--items", spoilt / "test.tsv", "--out", tmp_path / "out")
     assert ended.code == 3
-    assert "Lost: items: 1 rows rejected: the answer is not among the options. give a letter" in ended.err
+    assert "Lost: items: 1 rows rejected: the answer is not among the options — give a letter" in ended.err
     assert len(names(tmp_path / "out" / "left-out" / "items-rows.jsonl")) == 1
