@@ -87,7 +87,8 @@ def curves(data: Path, tmp_path: Path) -> Iterator[dict]:
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n}"]
         out = tmp_path / f"{n}.json"
         program = ["-m", "tests.support.sharded_steps", str(data / "base"), str(data), str(out)]
-        subprocess.run([*torchrun, *program], check=True, capture_output=True, cwd=Path(__file__).parents[2])
+        ended = subprocess.run([*torchrun, *program], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+        assert ended.returncode == 0, ended.stderr
         yield json.loads(out.read_text())
 
 
